@@ -1,0 +1,178 @@
+"""The plugin contract: what a third party implements to give icectl a new model.
+
+A distribution announces a `Plugin` under the entry-point group ``icectl.plugins``.
+The descriptor is read at every ``--help`` and at every Tab, so this module, and
+whatever module holds the descriptor and its options, imports neither numpy nor torch;
+the model itself is named by a dotted string and imported when a stage runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+if TYPE_CHECKING:
+    from icectl.run import Run
+
+API_VERSION = 1
+"""Raised whenever the documented surface that plugins import changes incompatibly."""
+
+ENTRY_POINT_GROUP = "icectl.plugins"
+
+VERBS = ("fetch", "prepare", "train", "predict", "evaluate")
+"""The five stages, each of which needs the ones before it."""
+
+
+class Options(BaseModel):
+    """Typed options of one stage; every field becomes a command-line flag.
+
+    Fields carry a ``description`` and their bounds (``Field(ge=…, le=…)``). Scalars,
+    enumerations (``Literal``), paths and lists of those become flags; nested models are
+    read from experiment files only. A field named ``preset`` picks a row of `presets`,
+    whose values stand in for the defaults of other fields.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, validate_default=True)
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_preset(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or "preset" not in cls.model_fields:
+            return values
+        name = values.get("preset", cls.model_fields["preset"].default)
+        return {**cls.presets.get(name, {}), **values}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plugin:
+    """A light description of one model: names, typed options, and where its code is.
+
+    Parameters
+    ----------
+    name
+        What users type, e.g. ``"deeplab-xception"``.
+    summary
+        One line for listings.
+    task
+        ``"snow"``, ``"flow"``, ``"front"``, ``"bed"``, or a task of the plugin's own.
+    model
+        ``"package.module:Class"``; the class implements `Model` and takes no arguments.
+    stages
+        The options class of each verb in `VERBS`.
+    inputs
+        Bands or layers the model needs, checked before anything is fetched.
+    default_glacier
+        The glacier used when none is named.
+    api, schema, upgrades
+        The contract version this plugin was written for; the version of its options;
+        and for each older schema ``n`` a ``"module:function"`` that turns the saved
+        options ``{verb: {…}}`` of schema ``n`` into those of ``n + 1``.
+    multi_device
+        Whether ``train`` may run in several processes.
+    per_process_batch_statistics
+        True if batch statistics are kept per process, so that one process is *not*
+        equal to two; the conformance suite then says so instead of passing.
+    paper
+        The publication that the model comes from.
+    """
+
+    name: str
+    summary: str
+    task: str
+    model: str
+    stages: Mapping[str, type[Options]]
+    aliases: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    default_glacier: str = "demo"
+    api: int = API_VERSION
+    schema: int = 1
+    upgrades: Mapping[int, str] = field(default_factory=dict)
+    multi_device: bool = True
+    per_process_batch_statistics: bool = False
+    paper: str = ""
+
+
+@runtime_checkable
+class Model(Protocol):
+    """The five verbs. Each is handed a `Run` and its own options, and returns what it wrote."""
+
+    def fetch(self, run: Run, options: Any) -> Path:
+        """Bring source data into ``run.out``."""
+        ...
+
+    def prepare(self, run: Run, options: Any) -> Path:
+        """Turn ``run.inputs["fetch"]`` into a dataset in ``run.out``."""
+        ...
+
+    def train(self, run: Run, options: Any) -> Path:
+        """Train on ``run.inputs["prepare"]`` and leave weights in ``run.out``."""
+        ...
+
+    def predict(self, run: Run, options: Any) -> Path:
+        """Apply the weights in ``run.inputs["train"]`` to ``run.inputs["prepare"]``."""
+        ...
+
+    def evaluate(self, run: Run, options: Any) -> Metrics:
+        """Score ``run.inputs["predict"]`` beside the task's baselines."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One metric: its label, unit, and which direction is better (or none)."""
+
+    key: str
+    label: str
+    unit: str = ""
+    better: str = "lower"  # "lower" | "higher" | "" where neither is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of a result table.
+
+    `kind` is ``"model"``, ``"baseline"``, ``"mark"`` (uses knowledge no forecast has; not
+    a rival) or ``"published"`` (a figure of a paper, measured on other data).
+    """
+
+    name: str
+    kind: str
+    values: Mapping[str, float | None]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A titled result table. `primary` names the column that decides."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    primary: str
+    note: str = ""
+
+    def bar(self) -> Row | None:
+        """Return the strongest baseline in the primary column: the row to beat."""
+        column = next(c for c in self.columns if c.key == self.primary)
+        rivals = [r for r in self.rows if r.kind == "baseline" and r.values.get(self.primary) is not None]
+        sign = -1.0 if column.better == "higher" else 1.0
+        return min(rivals, key=lambda r: sign * float(r.values[self.primary] or 0.0), default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    """What `evaluate` returns. The first table is the one a terminal prints.
+
+    `details` is JSON data for the report (curves, per-scene values, the split's audit);
+    `notes` are sentences printed below the table.
+    """
+
+    tables: tuple[Table, ...]
+    notes: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
