@@ -1,0 +1,277 @@
+"""Composites over periods of months, and linear interpolation of the periods without a scene.
+
+Müller 2023, section 3, averages the scenes of three (or six) months into one frame. Here it is the
+true mean or median per pixel over the valid scenes. Periods with no usable scene inside the series
+are interpolated linearly in time; at either end they are dropped, never extrapolated.
+
+All work goes strip by strip, so memory does not grow with the length of the image.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import IntFlag
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from icectl.errors import DataError, UsageError
+from icectl.imagery.reflectance import FloatImage
+
+Statistic = Literal["mean", "median"]
+Flags = npt.NDArray[np.uint8]
+Scene = tuple[FloatImage, npt.NDArray[np.bool_] | None]
+"""One scene's values (NaN where missing) and where they were made up by gap filling (or None)."""
+
+ReadRows = Callable[[int, slice], Scene]
+"""``read(scene, rows)`` returns those rows of one scene."""
+
+
+class Flag(IntFlag):
+    """Where a composite's pixel comes from; 0 where there is no value."""
+
+    OBSERVED = 1
+    FILLED = 2
+    INTERPOLATED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """One frame of a series: its first day and the scenes that fall into it, by index."""
+
+    start: date
+    scenes: tuple[int, ...] = ()
+
+
+def plan_periods(
+    times: Sequence[datetime | date],
+    months: int = 3,
+    start: date | None = None,
+    end: date | None = None,
+) -> list[Period]:
+    """Sort scenes into periods of `months` months.
+
+    Parameters
+    ----------
+    times
+        When each *usable* scene was taken, in any order.
+    months
+        Length of a period.
+    start, end
+        First day, and the day after the last; scenes outside are left out. `start` is where the
+        first period begins; without it, periods begin at whole multiples of `months` from January
+        of the first scene's year (quarters begin in January, April, July, October).
+
+    Returns
+    -------
+    Periods in order, from the first with a scene to the last with a scene. Those in between may
+    hold no scene: they are the ones to interpolate.
+
+    Raises
+    ------
+    UsageError
+        If `months` is below one, or `end` is not after `start`.
+    DataError
+        If no scene falls between `start` and `end`.
+
+    Examples
+    --------
+    >>> plan = plan_periods([date(2019, 2, 3), date(2019, 8, 1)], months=3)
+    >>> [(p.start.isoformat(), p.scenes) for p in plan]
+    [('2019-01-01', (0,)), ('2019-04-01', ()), ('2019-07-01', (1,))]
+    """
+    if months < 1:
+        raise UsageError(f"a period of {months} months is not possible", "use 1 or more")
+    if start and end and end <= start:
+        raise UsageError(f"the end {end} is not after the start {start}", "dates are YYYY-MM-DD")
+    days = [t.date() if isinstance(t, datetime) else t for t in times]
+    used = [i for i, d in enumerate(days) if (not start or d >= start) and (not end or d < end)]
+    if not used:
+        raise DataError(
+            f"none of {len(days)} scenes lies between {start or 'the beginning'} and {end or 'the end'}",
+            "widen the dates or look at the filters",
+        )
+    used.sort(key=lambda i: days[i])
+    begin = start or date(days[used[0]].year, 1, 1)
+    edges = _edges(begin, days[used[-1]], months)
+    members: list[list[int]] = [[] for _ in edges]
+    for index in used:
+        members[bisect.bisect_right(edges, days[index]) - 1].append(index)
+    first = next(k for k, scenes in enumerate(members) if scenes)
+    return [Period(edge, tuple(scenes)) for edge, scenes in zip(edges, members, strict=True)][first:]
+
+
+def _edges(begin: date, last: date, months: int) -> list[date]:
+    """Return the first days of all periods from `begin` to the one that holds `last`."""
+    edges, count = [begin], begin.year * 12 + begin.month - 1
+    while True:
+        count += months
+        day = date(count // 12, count % 12 + 1, min(begin.day, 28))
+        if day > last:
+            return edges
+        edges.append(day)
+
+
+def combine(scenes: Sequence[Scene], statistic: Statistic = "mean") -> tuple[FloatImage, Flags]:
+    """Combine the scenes of one period, pixel by pixel.
+
+    A measured value always wins over one that gap filling made up: made-up values count only where
+    no scene of the period measured the pixel.
+
+    Parameters
+    ----------
+    scenes
+        Values ``(rows, columns)`` and where they were made up.
+    statistic
+        ``"mean"`` or ``"median"`` over the valid scenes.
+
+    Returns
+    -------
+    values
+        float32, NaN where no scene has a value.
+    flags
+        uint8 of `Flag`: OBSERVED, FILLED, or 0.
+    """
+    made_up = [np.zeros(v.shape, bool) if m is None else m for v, m in scenes]
+    measured = [np.where(m, np.float32(np.nan), v) for (v, _), m in zip(scenes, made_up, strict=True)]
+    values = _reduce(measured, statistic)
+    flags = np.where(np.isnan(values), np.uint8(0), np.uint8(Flag.OBSERVED))
+    if any(m.any() for m in made_up):
+        guess = _reduce([v for v, _ in scenes], statistic)
+        holes = np.isnan(values)
+        values[holes] = guess[holes]
+        flags[holes & ~np.isnan(guess)] = Flag.FILLED
+    return values, flags
+
+
+def _reduce(frames: Sequence[FloatImage], statistic: Statistic) -> FloatImage:
+    """Return the mean or median over valid values; NaN where there is none (and no warning)."""
+    if statistic == "median":
+        stack = np.sort(np.stack(frames), axis=0)  # NaN sorts last
+        count = (~np.isnan(stack)).sum(axis=0)
+        low = np.take_along_axis(stack, np.maximum(count - 1, 0)[None] // 2, axis=0)[0]
+        high = np.take_along_axis(stack, np.minimum(count // 2, len(frames) - 1)[None], axis=0)[0]
+        return np.where(count > 0, (low + high) * np.float32(0.5), np.float32(np.nan))
+    total = np.zeros(frames[0].shape, dtype=np.float64)
+    count = np.zeros(frames[0].shape, dtype=np.int32)
+    for frame in frames:
+        valid = ~np.isnan(frame)
+        np.add(total, frame, out=total, where=valid)
+        count += valid
+    mean = np.full(total.shape, np.nan)
+    np.divide(total, count, out=mean, where=count > 0)
+    return mean.astype(np.float32)
+
+
+def interpolate(values: FloatImage, flags: Flags) -> None:
+    """Fill missing values between two valid frames linearly in time, in place.
+
+    Periods are of equal length, so time is counted in frames. A pixel that is missing before its
+    first or after its last value stays missing.
+
+    Parameters
+    ----------
+    values, flags
+        ``(periods, rows, columns)``; what is filled gets `Flag.INTERPOLATED`.
+    """
+    missing = np.isnan(values)
+    if not missing.any():
+        return
+    count = len(values)
+    frame = np.arange(count, dtype=np.int32)[:, None, None]
+    before = np.maximum.accumulate(np.where(missing, -1, frame), axis=0)
+    after = np.minimum.accumulate(np.where(missing, count, frame)[::-1], axis=0)[::-1]
+    inside = missing & (before >= 0) & (after < count)
+    t, y, x = np.nonzero(inside)
+    a, b = before[t, y, x], after[t, y, x]
+    share = ((t - a) / (b - a)).astype(np.float32)
+    values[t, y, x] = (1 - share) * values[a, y, x] + share * values[b, y, x]
+    flags[t, y, x] = Flag.INTERPOLATED
+
+
+def composite_strips(
+    read: ReadRows,
+    periods: Sequence[Period],
+    shape: tuple[int, int],
+    statistic: Statistic = "mean",
+    strip: int = 128,
+) -> Iterator[tuple[slice, FloatImage, Flags]]:
+    """Yield finished strips of the whole series.
+
+    Parameters
+    ----------
+    read
+        Returns the asked rows of one scene.
+    periods
+        From `plan_periods`.
+    shape
+        ``(rows, columns)`` of a scene.
+    strip
+        Rows held in memory at a time.
+
+    Yields
+    ------
+    rows
+        Which rows these are.
+    values, flags
+        ``(periods, rows, columns)``, float32 and uint8.
+    """
+    for top in range(0, shape[0], strip):
+        rows = slice(top, min(top + strip, shape[0]))
+        size = (len(periods), rows.stop - rows.start, shape[1])
+        values = np.full(size, np.nan, dtype=np.float32)
+        flags = np.zeros(size, dtype=np.uint8)
+        for k, period in enumerate(periods):
+            if period.scenes:
+                values[k], flags[k] = combine([read(i, rows) for i in period.scenes], statistic)
+        interpolate(values, flags)
+        yield rows, values, flags
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A whole series in memory: ``(periods, rows, columns)`` and the first day of each period."""
+
+    values: FloatImage
+    flags: Flags
+    periods: tuple[Period, ...]
+
+
+def composite(
+    scenes: Sequence[FloatImage],
+    times: Sequence[datetime | date],
+    months: int = 3,
+    statistic: Statistic = "mean",
+    filled: Sequence[npt.NDArray[np.bool_] | None] | None = None,
+    start: date | None = None,
+    end: date | None = None,
+) -> Series:
+    """Composite scenes that fit into memory; see `composite_strips` for those that do not.
+
+    Scenes without one valid pixel do not count: a period that has only such scenes is interpolated,
+    or dropped at the ends of the series.
+
+    Examples
+    --------
+    >>> series = composite([np.zeros((1, 1)), np.ones((1, 1))], [date(2019, 1, 9), date(2019, 7, 9)])
+    >>> series.values.ravel().tolist(), series.flags.ravel().tolist()
+    ([0.0, 0.5, 1.0], [1, 4, 1])
+    """
+    usable = [i for i, scene in enumerate(scenes) if not np.isnan(scene).all()]
+    made_up = filled if filled is not None else [None] * len(scenes)
+
+    def read(index: int, rows: slice) -> Scene:
+        mask = made_up[usable[index]]
+        return scenes[usable[index]][rows], None if mask is None else mask[rows]
+
+    periods = plan_periods([times[i] for i in usable], months, start, end)
+    shape = scenes[usable[0]].shape
+    strips = list(composite_strips(read, periods, (shape[0], shape[1]), statistic))
+    values = np.concatenate([v for _, v, _ in strips], axis=1)
+    flags = np.concatenate([f for _, _, f in strips], axis=1)
+    named = tuple(Period(p.start, tuple(usable[i] for i in p.scenes)) for p in periods)
+    return Series(values, flags, named)

@@ -1,0 +1,53 @@
+"""Spectral indices. NDSI: Hall, Riggs and Salomonson 1995; the threshold 0.3: Müller 2023, section 3."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from icectl.imagery.reflectance import FloatImage, missing_to_nan
+
+SNOW_THRESHOLD = 0.3
+"""NDSI from which a pixel counts as snow or ice."""
+
+_DARK = 1e-3
+"""Sum of two reflectances below which their normalised difference is noise."""
+
+
+def normalized_difference(a: Any, b: Any) -> FloatImage:
+    """Return ``(a − b) / (a + b)`` in float32, within [−1, 1].
+
+    Parameters
+    ----------
+    a, b
+        Reflectances of one shape; NaN or masked where missing. Slightly negative reflectances
+        (deep shadow) are read as zero.
+
+    Returns
+    -------
+    NaN where either is missing or where both are so dark that the quotient says nothing.
+    """
+    first = np.maximum(missing_to_nan(a), np.float32(0))
+    second = np.maximum(missing_to_nan(b), np.float32(0))
+    total = first + second
+    bright = total > _DARK
+    quotient = (first - second) / np.where(bright, total, np.float32(1))
+    return np.where(bright, quotient, np.float32(np.nan))
+
+
+def ndsi(green: Any, swir16: Any) -> FloatImage:
+    """Return the normalised difference snow index of *reflectances* (never of raw numbers).
+
+    Examples
+    --------
+    >>> round(float(ndsi(0.6, 0.1)), 3)
+    0.714
+    """
+    return normalized_difference(green, swir16)
+
+
+def snow_mask(index: Any, threshold: float = SNOW_THRESHOLD) -> FloatImage:
+    """Return the index where it reaches `threshold` and 0 elsewhere; missing stays NaN."""
+    values = missing_to_nan(index)
+    return np.where(values < threshold, np.float32(0), values)

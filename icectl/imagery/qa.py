@@ -1,0 +1,129 @@
+"""Quality layers: which pixels of a scene show the ground.
+
+Every function takes the layer as stored and returns a boolean array of its shape, True where the
+pixel may be used. Masked and fill pixels are never usable.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, IntFlag
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+BoolImage = npt.NDArray[np.bool_]
+
+
+class QaPixel(IntFlag):
+    """Bits of Landsat Collection 2 ``QA_PIXEL`` (USGS LSDS-1619, table 6-3)."""
+
+    FILL = 1
+    DILATED_CLOUD = 2
+    CIRRUS = 4
+    CLOUD = 8
+    CLOUD_SHADOW = 16
+    SNOW = 32
+    CLEAR = 64
+    WATER = 128
+
+
+class Fmask(IntEnum):
+    """Classes of an Fmask layer (Zhu and Woodcock 2012, as written by LEDAPS-era tools)."""
+
+    CLEAR = 0
+    WATER = 1
+    CLOUD_SHADOW = 2
+    SNOW = 3
+    CLOUD = 4
+    FILL = 255
+
+
+class Scl(IntEnum):
+    """Classes of Sentinel-2's scene classification layer ``SCL``."""
+
+    NO_DATA = 0
+    SATURATED = 1
+    DARK_AREA = 2
+    CLOUD_SHADOW = 3
+    VEGETATION = 4
+    BARE = 5
+    WATER = 6
+    UNCLASSIFIED = 7
+    CLOUD_MEDIUM = 8
+    CLOUD_HIGH = 9
+    CIRRUS = 10
+    SNOW = 11
+
+
+def _numbers(layer: Any, fill: int) -> npt.NDArray[np.int64]:
+    """Return the layer as integers, with `fill` where it is masked or not finite."""
+    values = np.ma.filled(layer, fill)
+    if values.dtype.kind == "f":
+        values = np.where(np.isfinite(values), values, fill)
+    return values.astype(np.int64)
+
+
+def landsat(
+    qa_pixel: Any, *, dilated: bool = True, cirrus: bool = True, shadow: bool = True, water: bool = False
+) -> BoolImage:
+    """Return the usable pixels of a Landsat Collection 2 scene by ``QA_PIXEL``.
+
+    Fill and cloud are always refused; the flags say what else is. Snow is kept: it is what we look
+    for. The cirrus bit is set by Landsat 8 and 9 only.
+    """
+    refused = QaPixel.FILL | QaPixel.CLOUD
+    for wanted, bit in (
+        (dilated, QaPixel.DILATED_CLOUD),
+        (cirrus, QaPixel.CIRRUS),
+        (shadow, QaPixel.CLOUD_SHADOW),
+        (water, QaPixel.WATER),
+    ):
+        if wanted:
+            refused |= bit
+    return np.asarray((_numbers(qa_pixel, int(QaPixel.FILL)) & int(refused)) == 0)
+
+
+def has(qa_pixel: Any, bit: QaPixel) -> BoolImage:
+    """Return where `bit` of ``QA_PIXEL`` is set, e.g. ``has(qa, QaPixel.SNOW)``."""
+    return np.asarray((_numbers(qa_pixel, int(QaPixel.FILL)) & int(bit)) != 0)
+
+
+def unsaturated(qa_radsat: Any, bands: tuple[int, ...]) -> BoolImage:
+    """Return where none of the numbered `bands` is saturated by Landsat's ``QA_RADSAT``.
+
+    Bit ``n − 1`` of that layer belongs to band ``n``; bit 11 says that terrain hides the pixel.
+    """
+    bits = sum(1 << (band - 1) for band in bands)
+    return np.asarray((_numbers(qa_radsat, 0xFFFF) & bits) == 0)
+
+
+def low_aerosol(qa_aerosol: Any) -> BoolImage:
+    """Return where Landsat 8/9's ``SR_QA_AEROSOL`` is no fill and its aerosol level is not high.
+
+    Bits 6–7 hold the level: 0 climatology, 1 low, 2 medium, 3 high.
+    """
+    values = _numbers(qa_aerosol, 1)
+    return np.asarray(((values & 1) == 0) & (((values >> 6) & 3) < 3))
+
+
+def fmask(layer: Any, *, shadow: bool = True, water: bool = False) -> BoolImage:
+    """Return the usable pixels by an Fmask layer (cloud and fill are always refused)."""
+    refused = [Fmask.CLOUD, Fmask.FILL]
+    refused += [Fmask.CLOUD_SHADOW] if shadow else []
+    refused += [Fmask.WATER] if water else []
+    return ~np.isin(_numbers(layer, int(Fmask.FILL)), refused)
+
+
+def scl(layer: Any, *, shadow: bool = True, cirrus: bool = True, water: bool = False) -> BoolImage:
+    """Return the usable pixels by Sentinel-2's ``SCL`` (no data, saturation, clouds are refused)."""
+    refused = [Scl.NO_DATA, Scl.SATURATED, Scl.CLOUD_MEDIUM, Scl.CLOUD_HIGH]
+    refused += [Scl.CLOUD_SHADOW] if shadow else []
+    refused += [Scl.CIRRUS] if cirrus else []
+    refused += [Scl.WATER] if water else []
+    return ~np.isin(_numbers(layer, int(Scl.NO_DATA)), refused)
+
+
+def keep(image: npt.NDArray[np.float32], usable: BoolImage) -> npt.NDArray[np.float32]:
+    """Return a copy of `image` with NaN where `usable` is False."""
+    return np.where(usable, image, np.float32(np.nan))

@@ -1,0 +1,133 @@
+"""Reflectance, quality layers and NDSI against published bit tables and worked numbers."""
+
+import numpy as np
+import pytest
+
+from icectl.errors import DataError
+from icectl.imagery import indices, qa, reflectance
+
+
+def numbers(*values):
+    return np.array(values, dtype=np.uint16)
+
+
+def test_landsat_scale_and_offset_follow_the_product_guide():
+    # USGS: valid range 7273-43636 spans reflectance 0 to 1.
+    result = reflectance.to_reflectance(numbers(7273, 43636))
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, [0, 1], atol=2e-5)
+
+
+def test_fill_mask_and_saturation_become_nan():
+    masked = np.ma.masked_array(numbers(0, 10000, 65535, 20000), mask=[0, 0, 0, 1])
+    result = reflectance.to_reflectance(masked)
+    assert np.isnan(result).tolist() == [True, False, True, True]
+    kept = reflectance.to_reflectance(masked, saturated_is_missing=False)
+    assert np.isnan(kept).tolist() == [True, False, False, True]
+
+
+def test_the_offset_does_not_cancel_in_the_index():
+    dn = (np.array([0.6, 0.1]) + 0.2) / 2.75e-5
+    green, swir = reflectance.to_reflectance(np.rint(dn).astype(np.uint16))
+    assert indices.ndsi(green, swir) == pytest.approx(0.714, abs=1e-3)
+    assert (dn[0] - dn[1]) / dn.sum() == pytest.approx(0.455, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "applied", "expected"),
+    [("04.00", False, 0.1), ("05.09", False, 0.1), ("03.01", False, 0.2), ("05.09", True, 0.2)],
+)
+def test_sentinel2_offset_depends_on_the_baseline(baseline, applied, expected):
+    scaling = reflectance.sentinel2(baseline, applied)
+    assert reflectance.to_reflectance(numbers(2000), scaling)[0] == pytest.approx(expected)
+
+
+def test_a_baseline_that_is_none_is_refused():
+    with pytest.raises(DataError, match="'new' is no Sentinel-2 processing baseline"):
+        reflectance.sentinel2("new")
+
+
+@pytest.mark.parametrize(
+    ("value", "usable"),
+    [
+        (21824, True),  # clear land, all confidences low (the commonest value of Landsat 8)
+        (21952, True),  # water
+        (30048, True),  # snow, high snow confidence
+        (22280, False),  # cloud, high confidence
+        (23888, False),  # cloud shadow
+        (54596, False),  # cirrus
+        (22018, False),  # dilated cloud
+        (1, False),  # fill
+    ],
+)
+def test_qa_pixel_values_of_the_product_guide(value, usable):
+    assert qa.landsat(numbers(value))[0] == usable
+
+
+def test_qa_pixel_flags_are_choices():
+    layer = numbers(22018, 54596, 23888, 21952)
+    assert qa.landsat(layer, dilated=False, cirrus=False, shadow=False, water=True).tolist() == [
+        True,
+        True,
+        True,
+        False,
+    ]
+    assert qa.has(numbers(30048, 21824), qa.QaPixel.SNOW).tolist() == [True, False]
+
+
+def test_masked_and_nan_quality_is_never_usable():
+    assert not qa.landsat(np.ma.masked_array(numbers(21824), mask=[True]))[0]
+    assert not qa.fmask(np.array([np.nan]))[0]
+
+
+def test_fmask_and_scl_keep_snow():
+    assert qa.fmask(np.array([0, 1, 2, 3, 4, 255])).tolist() == [True, True, False, True, False, False]
+    assert np.flatnonzero(qa.scl(np.arange(12))).tolist() == [2, 4, 5, 6, 7, 11]
+
+
+def test_radsat_and_aerosol_bits():
+    assert qa.unsaturated(np.array([0, 0b100, 0b100000]), bands=(3, 6)).tolist() == [True, False, False]
+    # 224 = high aerosol, valid; 96 low; 1 fill
+    assert qa.low_aerosol(np.array([224, 96, 1])).tolist() == [False, True, False]
+
+
+def test_ndsi_masks_dark_pixels_and_stays_in_range():
+    green = np.array([0.0, -0.01, 0.3, np.nan], dtype=np.float32)
+    swir = np.array([0.0, -0.02, -0.05, 0.2], dtype=np.float32)
+    result = indices.ndsi(green, swir)
+    assert np.isnan(result).tolist() == [True, True, False, True]
+    assert result[2] == 1
+
+
+def test_ndsi_reads_masked_arrays():
+    green = np.ma.masked_array(np.float32([0.6, 0.6]), mask=[False, True])
+    assert np.isnan(indices.ndsi(green, np.float32([0.1, 0.1]))).tolist() == [False, True]
+
+
+def test_snow_mask_keeps_values_from_the_threshold_on():
+    values = np.float32([0.29, 0.3, 0.9, np.nan])
+    np.testing.assert_array_equal(indices.snow_mask(values), np.float32([0, 0.3, 0.9, np.nan]))
+
+
+def test_keep_leaves_the_input_alone():
+    image = np.ones((1, 2), np.float32)
+    kept = qa.keep(image, np.array([[True, False]]))
+    assert np.isnan(kept).tolist() == [[False, True]]
+    assert image.tolist() == [[1, 1]]
+
+
+@pytest.mark.realdata
+def test_greenland_is_snow_with_scale_and_offset(shared_data):
+    import rasterio
+
+    folder = shared_data / "landsat_c2l2" / "greenland_20150710"
+    files = {b: next(folder.glob(f"*SR_B{b}*")) for b in (3, 6)}
+    bands = []
+    for file in files.values():
+        with rasterio.open(file) as src:
+            bands.append(src.read(1))
+    index = indices.ndsi(*(reflectance.to_reflectance(b) for b in bands))
+    valid = ~np.isnan(index)
+    assert (index[valid] >= 0.3).mean() >= 0.999
+    raw = [b[valid].astype(float) for b in bands]
+    assert ((raw[0] - raw[1]) / (raw[0] + raw[1]) >= 0.3).mean() == pytest.approx(0.896, abs=0.002)
