@@ -78,6 +78,9 @@ class Plugin:
     per_process_batch_statistics
         True if batch statistics are kept per process, so that one process is *not*
         equal to two; the conformance suite then says so instead of passing.
+    estimate
+        ``"module:function"``, a light function ``(run: Run) -> Estimate`` that ``--dry-run`` asks
+        what one stage would read, write, download and hold in memory.
     paper
         The publication that the model comes from.
     """
@@ -95,7 +98,19 @@ class Plugin:
     upgrades: Mapping[int, str] = field(default_factory=dict)
     multi_device: bool = True
     per_process_batch_statistics: bool = False
+    estimate: str = ""
     paper: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a stage would cost, in bytes; None where it cannot be known beforehand."""
+
+    reads: int | None = None
+    writes: int | None = None
+    downloads: int | None = None
+    memory: int | None = None
+    note: str = ""
 
 
 @runtime_checkable

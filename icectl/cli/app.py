@@ -1,0 +1,73 @@
+"""The application: verbs and listings put together, and Typer's own errors worded like ours."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+import typer
+
+from icectl import __version__
+from icectl.cli import completions, devices, doctor, glaciers, plugins, verbs
+from icectl.errors import UsageError
+
+app = typer.Typer(
+    name="icectl",
+    help="Deep learning on glaciers: fetch, prepare, train, predict, evaluate.",
+    epilog="First steps: icectl demo · icectl plugins list · icectl train convlstm --dry-run",
+    add_completion=False,
+    no_args_is_help=True,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"icectl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+for _verb in ("fetch", "prepare", "train", "predict", "evaluate", "run", "demo"):
+    app.add_typer(verbs.group(_verb), name=_verb, rich_help_panel="Verbs")
+app.add_typer(plugins.app, name="plugins", rich_help_panel="Look and manage")
+app.add_typer(glaciers.app, name="glaciers", rich_help_panel="Look and manage")
+app.command("devices", rich_help_panel="Look and manage")(devices.devices)
+app.command("doctor", rich_help_panel="Look and manage")(doctor.doctor)
+app.command("completions", rich_help_panel="Look and manage")(completions.completions)
+
+
+def invoke(arguments: list[str]) -> int:
+    """Run `arguments` and return the exit code."""
+    command = typer.main.get_command(app)
+    if os.environ.get(completions.VARIABLE):
+        typer.completion.completion_init()
+        command.main(args=arguments, prog_name="icectl", complete_var=completions.VARIABLE)
+        return 0
+    try:
+        result: Any = command.main(args=arguments, prog_name="icectl", standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        message = error.format_message().strip()
+        if not message or type(error).__name__ == "NoArgsIsHelpError":
+            return 2
+        raise UsageError(*_worded(message)) from error
+    return result if isinstance(result, int) else 0
+
+
+def _worded(message: str) -> tuple[str, str]:
+    """Split Typer's message into a sentence and a hint."""
+    sentence, mark, rest = message.partition(" Did you mean ")
+    if mark:
+        return sentence.rstrip("."), f"did you mean {rest}"
+    return message.rstrip("."), "see --help"

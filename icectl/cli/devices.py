@@ -1,0 +1,26 @@
+"""``icectl devices``: what there is to compute on, and what would be chosen, with the reason."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+
+def devices(
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """List the devices here and say which one icectl would take, and why."""
+    from icectl.cli import show
+    from icectl.run import Compute
+    from icectl.training.devices import list_devices, resolve
+
+    found = list_devices()
+    decision = resolve(Compute())
+    if as_json:
+        show.as_json({"devices": [asdict(device) for device in found], "decision": asdict(decision)})
+        return
+    rows = [[str(value) for value in asdict(device).values()] for device in found]
+    show.listing("devices", list(asdict(found[0])), rows)
+    print(decision.reason)

@@ -1,0 +1,89 @@
+"""``--dry-run``: what would be read, written and downloaded, with sizes; touches nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from icectl import registry, stages
+from icectl.cli import show
+from icectl.contract import Estimate
+from icectl.run import Run
+
+
+def describe(request: stages.Request, verb: str) -> dict[str, Any]:
+    """Return the plan of `verb` as plain data."""
+    steps = []
+    for step in stages.plan(request, verb):
+        estimate = Estimate() if step.done else _estimate(request, step)
+        steps.append(
+            {
+                "stage": step.verb,
+                "folder": str(step.out),
+                "up_to_date": step.done,
+                "on_disk": _size(step.out) if step.done else None,
+                **asdict(estimate),
+            }
+        )
+    if request.scenes is not None:
+        scenes = {"folder": str(request.scenes), "bytes": _size(request.scenes)}
+    else:
+        scenes = None
+    return {
+        "glacier": request.glacier.name,
+        "model": request.plugin.name,
+        "source": stages.source_of(request),
+        "scenes": scenes,
+        "steps": steps,
+        "dry_run": True,
+    }
+
+
+def _estimate(request: stages.Request, step: stages.Step) -> Estimate:
+    """Ask the plugin's light estimator, where it has one."""
+    if not request.plugin.estimate:
+        return Estimate(note="this plugin gives no estimate")
+    run = Run(
+        verb=step.verb,
+        plugin=request.plugin,
+        glacier=request.glacier,
+        out=step.out,
+        inputs=step.inputs,
+        options=request.options,
+        scenes=request.scenes,
+        seed=request.seed,
+        compute=request.compute,
+        quiet=True,
+    )
+    answer = registry.resolve(request.plugin.estimate)(run)
+    return answer if isinstance(answer, Estimate) else Estimate()
+
+
+def _size(folder: Path) -> int:
+    files = [folder] if folder.is_file() else folder.rglob("*")
+    return sum(path.stat().st_size for path in files if path.is_file())
+
+
+def show_plan(plan: Mapping[str, Any]) -> None:
+    """Print a plan as a table."""
+    rows = []
+    for step in plan["steps"]:
+        state = f"up to date ({human(step['on_disk'])})" if step["up_to_date"] else "would run"
+        sizes = [human(step[key]) for key in ("reads", "downloads", "writes", "memory")]
+        rows.append([step["stage"], state, *sizes, step["note"] or step["folder"]])
+    title = f"{plan['model']} on {plan['glacier']}, scenes from {plan['source']} (nothing was touched)"
+    show.listing(title, ["stage", "", "reads", "downloads", "writes", "memory", "folder or note"], rows)
+
+
+def human(size: int | None) -> str:
+    """Return a number of bytes for people, e.g. ``89.6 MB``; a dash where it is not known."""
+    if size is None:
+        return "–"
+    value, unit = float(size), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"

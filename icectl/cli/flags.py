@@ -1,0 +1,105 @@
+"""Turns the fields of a plugin's options into command-line flags, and flags back into values."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, Literal, Optional, Union, get_args, get_origin
+
+import typer
+from pydantic.fields import FieldInfo
+
+from icectl.contract import Options, Plugin
+
+_SCALARS = (bool, int, float, str, Path)
+
+
+def parameters(plugin: Plugin, verbs: Sequence[str]) -> list[inspect.Parameter]:
+    """Return one keyword parameter for each option of `verbs`; a name in two stages is one flag."""
+    found: dict[str, inspect.Parameter] = {}
+    for verb in reversed(verbs):  # the verb itself first, then what it may chain
+        for name, field in plugin.stages[verb].model_fields.items():
+            kind, choices = flag_type(field.annotation)
+            if kind is None or name in found:
+                continue
+            option = typer.Option(
+                f"--{name.replace('_', '-')}" + (f"/--no-{name.replace('_', '-')}" if kind is bool else ""),
+                help=describe(field, choices),
+                rich_help_panel=f"Options of {verb}",
+                show_default=False,
+                metavar=f"[{'|'.join(choices)}]" if choices else None,
+                autocompletion=(lambda some: lambda: some)(choices) if choices else None,
+            )
+            annotation = Annotated[Optional[kind], option]  # type: ignore[valid-type]  # noqa: UP045
+            found[name] = inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
+            )
+    return list(found.values())
+
+
+def flag_type(annotation: Any) -> tuple[Any, list[str]]:
+    """Return the type a flag parses to and its choices; (None, []) for what only files can hold."""
+    origin, inside = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        rest = [a for a in inside if a is not type(None)]
+        return flag_type(rest[0]) if len(rest) == 1 else _any_of(rest)
+    if origin is Literal:
+        return str, [str(choice) for choice in inside]
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return str, [str(member.value) for member in annotation]
+    if origin in (list, tuple, set, frozenset):
+        return _several(origin, inside)
+    if annotation in _SCALARS:
+        return annotation, []
+    if isinstance(annotation, type) and annotation.__module__ == "datetime":
+        return str, []
+    return None, []
+
+
+def _any_of(rest: list[Any]) -> tuple[Any, list[str]]:
+    """Read a union such as ``int | Literal["auto"]`` as text; pydantic finds the member."""
+    kinds = [flag_type(a) for a in rest]
+    return (str, []) if all(kind is not None for kind, _ in kinds) else (None, [])
+
+
+def _several(origin: Any, inside: tuple[Any, ...]) -> tuple[Any, list[str]]:
+    """``list[X]`` and ``tuple[X, ...]`` are flags given again; ``tuple[X, Y]`` takes two values."""
+    if origin is tuple and inside and inside[-1] is not Ellipsis:
+        kinds = tuple(flag_type(a)[0] for a in inside)
+        return (tuple[kinds], []) if all(k is not None for k in kinds) else (None, [])  # type: ignore[valid-type]
+    kind, choices = flag_type(inside[0]) if inside else (str, [])
+    return (list[kind], choices) if kind is not None else (None, [])
+
+
+def describe(field: FieldInfo, choices: Sequence[str] = ()) -> str:
+    """Return the help of a flag: the description, then bounds and default in brackets."""
+    facts = [bounds(field)] if bounds(field) else []
+    default = field.get_default(call_default_factory=True) if not field.is_required() else None
+    if default not in (None, (), [], ""):
+        shown = ", ".join(map(str, default)) if isinstance(default, list | tuple) else str(default)
+        facts.append(f"default {shown}")
+    brackets = f"({'; '.join(facts)})" if facts else ""
+    return f"{field.description or ''} {brackets}".strip()
+
+
+def bounds(field: FieldInfo) -> str:
+    """Return the bounds of a field as text, e.g. ``1 ≤ x ≤ 100``."""
+    low, high = "", ""
+    for rule in field.metadata:
+        for attribute, sign in (("ge", "≤"), ("gt", "<")):
+            if (value := getattr(rule, attribute, None)) is not None:
+                low = f"{value} {sign} "
+        for attribute, sign in (("le", "≤"), ("lt", "<")):
+            if (value := getattr(rule, attribute, None)) is not None:
+                high = f" {sign} {value}"
+    return f"{low}x{high}" if low or high else ""
+
+
+def given(values: Mapping[str, Any], options: type[Options]) -> dict[str, Any]:
+    """Return the flags a user gave that are fields of `options`."""
+    return {
+        name: value for name, value in values.items() if name in options.model_fields and value is not None
+    }

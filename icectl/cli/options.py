@@ -1,0 +1,170 @@
+"""Every option that more than one verb shares, declared once.
+
+======================  =====================================================================
+where                   glacier, glaciers, scenes, experiment, workspace, run, from_export
+how                     seed, force, chain, dry_run, json_output, quiet
+compute                 device, gpus, processes, precision, cluster
+======================  =====================================================================
+
+A name in this table is closed to plugins: `RESERVED` holds them all, and the conformance suite
+checks it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+WHERE, HOW, COMPUTE = "Where", "How", "Devices"
+
+
+def complete_glaciers(incomplete: str) -> list[str]:
+    """Return the known glaciers that start with `incomplete`."""
+    from icectl.settings import available
+
+    return [name for name in available("glaciers") if name.startswith(incomplete)]
+
+
+def complete_experiments(incomplete: str) -> list[str]:
+    """Return the known experiments that start with `incomplete`."""
+    from icectl.settings import available
+
+    return [name for name in available("experiments") if name.startswith(incomplete)]
+
+
+def _option(*names: str, help: str, panel: str, **more: Any) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=panel, show_default=False, **more)
+
+
+SHARED: dict[str, Any] = {
+    "glacier": Annotated[
+        Optional[list[str]],  # noqa: UP045, typer reads Optional at run time
+        _option(
+            "--glacier",
+            help="Glacier by name; give it again for several.",
+            panel=WHERE,
+            autocompletion=complete_glaciers,
+        ),
+    ],
+    "glaciers": Annotated[
+        Optional[str],  # noqa: UP045
+        _option(
+            "--glaciers", help="Many glaciers: rgi:REGION (with --outlines), or a file of names.", panel=WHERE
+        ),
+    ],
+    "scenes": Annotated[
+        Optional[Path],  # noqa: UP045
+        _option("--scenes", help="A folder of your own rasters instead of a download.", panel=WHERE),
+    ],
+    "experiment": Annotated[
+        Optional[str],  # noqa: UP045
+        _option(
+            "--experiment",
+            help="An experiment by name or TOML file; flags win over it.",
+            panel=WHERE,
+            autocompletion=complete_experiments,
+        ),
+    ],
+    "workspace": Annotated[
+        Optional[Path],  # noqa: UP045
+        _option(
+            "--workspace",
+            help="Where everything is kept [$ICECTL_WORKSPACE or ./icectl-workspace].",
+            panel=WHERE,
+        ),
+    ],
+    "run": Annotated[
+        Optional[str],  # noqa: UP045
+        _option("--run", help="A finished run (folder or id) to use instead of the newest.", panel=WHERE),
+    ],
+    "from_export": Annotated[
+        Optional[Path],  # noqa: UP045
+        _option("--from", help="Use the weights of an exported model (see `icectl export`).", panel=WHERE),
+    ],
+    "seed": Annotated[
+        Optional[int],  # noqa: UP045
+        _option("--seed", help="Seed of every random draw [0].", panel=HOW, min=0),
+    ],
+    "force": Annotated[
+        bool, _option("--force", help="Do the stage again even if it is up to date.", panel=HOW)
+    ],
+    "chain": Annotated[
+        bool, _option("--chain/--no-chain", help="Run missing earlier stages first [chain].", panel=HOW)
+    ],
+    "dry_run": Annotated[
+        bool,
+        _option(
+            "--dry-run", help="Print what would be read, written and downloaded; touch nothing.", panel=HOW
+        ),
+    ],
+    "json_output": Annotated[bool, _option("--json", help="Print the result as JSON on stdout.", panel=HOW)],
+    "quiet": Annotated[bool, _option("--quiet", "-q", help="No progress bars, only warnings.", panel=HOW)],
+    "device": Annotated[
+        Optional[str],  # noqa: UP045
+        _option(
+            "--device",
+            help="auto, cpu, cuda or mps [auto].",
+            panel=COMPUTE,
+            autocompletion=lambda: ["auto", "cpu", "cuda", "mps"],
+        ),
+    ],
+    "gpus": Annotated[
+        Optional[int],  # noqa: UP045
+        _option("--gpus", help="Train on this many GPUs, one process each.", panel=COMPUTE, min=1),
+    ],
+    "processes": Annotated[
+        Optional[int],  # noqa: UP045
+        _option(
+            "--processes",
+            help="Training processes [1]; on a CPU they talk through gloo.",
+            panel=COMPUTE,
+            min=1,
+        ),
+    ],
+    "precision": Annotated[
+        Optional[str],  # noqa: UP045
+        _option(
+            "--precision",
+            help="32-true, bf16-mixed, 16-mixed, bf16-true or 64-true [32-true].",
+            panel=COMPUTE,
+            autocompletion=lambda: ["32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"],
+        ),
+    ],
+    "cluster": Annotated[
+        Optional[str],  # noqa: UP045
+        _option("--cluster", help="A Dask cluster: tcp://HOST:PORT, or local:N.", panel=COMPUTE),
+    ],
+}
+
+RESERVED = frozenset({*SHARED, "json", "from", "debug", "help", "gpu"})
+"""Names that no plugin may give to an option."""
+
+_EVERYWHERE = ("glacier", "glaciers", "scenes", "experiment", "workspace")
+_ALWAYS = ("seed", "force", "chain", "dry_run", "json_output", "quiet")
+_DEVICES = ("device", "gpus", "processes", "precision")
+
+OF_VERB: dict[str, tuple[str, ...]] = {
+    "fetch": (*_EVERYWHERE, *_ALWAYS, "cluster"),
+    "prepare": (*_EVERYWHERE, *_ALWAYS, "cluster"),
+    "train": (*_EVERYWHERE, *_ALWAYS, *_DEVICES),
+    "predict": (*_EVERYWHERE, "run", "from_export", *_ALWAYS, *_DEVICES, "cluster"),
+    "evaluate": (*_EVERYWHERE, "run", *_ALWAYS, *_DEVICES),
+    "run": (*_EVERYWHERE, *_ALWAYS, *_DEVICES, "cluster"),
+    "demo": ("workspace", *_ALWAYS, *_DEVICES),
+}
+
+
+def parameters(verb: str) -> list[inspect.Parameter]:
+    """Return the shared options of `verb` as keyword parameters for a built signature."""
+    found = []
+    for name in OF_VERB[verb]:
+        annotation = SHARED[name]
+        flag = annotation.__origin__ is bool
+        default: Any = (name == "chain") if flag else None
+        found.append(
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        )
+    return found

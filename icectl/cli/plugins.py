@@ -1,0 +1,94 @@
+"""``icectl plugins``: the models that are installed, and those that are broken."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from icectl.contract import VERBS
+
+app = typer.Typer(help="The models that are installed.", no_args_is_help=True, add_completion=False)
+
+Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+
+
+def complete(incomplete: str) -> list[str]:
+    """Return the announced models that start with `incomplete`."""
+    from icectl import registry
+
+    return [name for name in registry.names() if name.startswith(incomplete)]
+
+
+@app.command("list")
+def list_plugins(as_json: Json = False) -> None:
+    """List every model with its task, distribution and state."""
+    from icectl import registry
+    from icectl.cli import show
+
+    found = registry.plugins()
+    if as_json:
+        show.as_json([_record(f) for f in found])
+        return
+    rows = [
+        [
+            f.name,
+            f.plugin.task if f.plugin else "?",
+            f"{f.distribution} {f.version}",
+            f"broken: {f.problem}" if f.problem else (f.plugin.summary if f.plugin else ""),
+        ]
+        for f in found
+    ]
+    show.listing("plugins", ["model", "task", "from", "what it does"], rows)
+
+
+def _record(found: Any) -> dict[str, Any]:
+    plugin = found.plugin
+    record = {
+        "name": found.name,
+        "distribution": found.distribution,
+        "version": found.version,
+        "entry_point": found.value,
+        "broken": found.problem or None,
+    }
+    if plugin is not None:
+        record |= {"task": plugin.task, "summary": plugin.summary, "aliases": list(plugin.aliases)}
+    return record
+
+
+@app.command("show")
+def show_plugin(
+    name: Annotated[str, typer.Argument(help="Model name or alias.", autocompletion=complete)],
+    as_json: Json = False,
+) -> None:
+    """Show one model: what it is, where it comes from, and every option of every stage."""
+    from icectl import registry
+    from icectl.cli import flags, show
+
+    plugin = registry.get(name)
+    found = registry.owner(plugin)
+    facts = {
+        "name": plugin.name,
+        "aliases": ", ".join(plugin.aliases),
+        "task": plugin.task,
+        "summary": plugin.summary,
+        "from": f"{found.distribution} {found.version} ({found.value})",
+        "code": plugin.model,
+        "inputs": ", ".join(plugin.inputs),
+        "default glacier": plugin.default_glacier,
+        "API, schema": f"{plugin.api}, {plugin.schema}",
+        "several devices": "yes" if plugin.multi_device else "no",
+        "paper": plugin.paper,
+    }
+    if as_json:
+        options = {verb: plugin.stages[verb].model_json_schema() for verb in VERBS}
+        show.as_json({**facts, "options": options, "upgrades": dict(plugin.upgrades)})
+        return
+    show.listing("", ["", ""], [[key, value] for key, value in facts.items() if value])
+    for verb in VERBS:
+        rows = []
+        for option, field in plugin.stages[verb].model_fields.items():
+            _, choices = flags.flag_type(field.annotation)
+            rows.append([f"--{option.replace('_', '-')}", "|".join(choices), flags.describe(field)])
+        print()
+        show.listing(f"options of {verb}", ["flag", "choices", "meaning"], rows)

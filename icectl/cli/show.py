@@ -1,0 +1,119 @@
+"""What a terminal shows: data on stdout, messages on stderr, colour never alone carries meaning."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from icectl.errors import IcectlError
+
+
+def error(problem: IcectlError) -> None:
+    """Print one sentence and, on a line of its own, the hint."""
+    _stderr("error", problem.message, "red")
+    if problem.hint:
+        _stderr("hint", problem.hint, "cyan")
+
+
+def _stderr(label: str, text: str, colour: str) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    line = Text(f"{label}:", style=f"bold {colour}") + Text(f" {text}", style="default")
+    Console(stderr=True, soft_wrap=True, highlight=False).print(line)
+
+
+def as_json(value: Any) -> None:
+    """Print plain data as JSON on stdout."""
+    from icectl.workspace import plain
+
+    json.dump(plain(value), sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+def listing(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a plain listing on stdout; wide cells wrap."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(highlight=False).print(table)
+
+
+def metrics(record: Mapping[str, Any]) -> None:
+    """Print the tables of a metrics record; the row to beat and the model are marked in words."""
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    for table in record["tables"]:
+        console.print(_metric_table(table))
+        if table["note"]:
+            console.print(table["note"], markup=False)
+        console.print()
+    for note in record["notes"]:
+        console.print(f"· {note}", markup=False)
+
+
+def _metric_table(table: Mapping[str, Any]) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(title=table["title"], title_justify="left", header_style="bold", box=None, pad_edge=False)
+    shown.add_column("")
+    shown.add_column("kind")
+    arrows = {"lower": " ↓", "higher": " ↑"}
+    for column in table["columns"]:
+        unit = f" [{column['unit']}]" if column["unit"] else ""
+        shown.add_column(Text(f"{column['label']}{unit}{arrows.get(column['better'], '')}"), justify="right")
+    best = bar(table)
+    for row in table["rows"]:
+        kind = "baseline: the bar" if row["name"] == best else row["kind"]
+        cells = [number(row["values"].get(column["key"])) for column in table["columns"]]
+        name = Text(row["name"], style="bold" if row["kind"] == "model" else "default")
+        shown.add_row(name, kind, *cells)
+    return shown
+
+
+def bar(table: Mapping[str, Any]) -> str | None:
+    """Return the name of the strongest baseline in the primary column."""
+    key = table["primary"]
+    column = next((c for c in table["columns"] if c["key"] == key), None)
+    rivals = [r for r in table["rows"] if r["kind"] == "baseline" and r["values"].get(key) is not None]
+    if column is None or not rivals or not column["better"]:
+        return None
+    pick = max if column["better"] == "higher" else min
+    return str(pick(rivals, key=lambda r: r["values"][key])["name"])
+
+
+def number(value: float | None) -> str:
+    """Return a number with four significant digits, or a dash."""
+    if value is None:
+        return "–"
+    if isinstance(value, int) or float(value).is_integer():
+        return f"{int(value):,}"
+    return f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+
+
+def start_log(quiet: bool) -> None:
+    """Send icectl's messages to stderr, one line each."""
+    log = logging.getLogger("icectl")
+    log.setLevel(logging.INFO)
+    log.handlers = [_Lines(logging.WARNING if quiet else logging.INFO)]
+    log.propagate = False
+
+
+class _Lines(logging.Handler):
+    """Writes to whatever sys.stderr is at that moment; warnings say so in words."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one message."""
+        prefix = "warning: " if record.levelno >= logging.WARNING else ""
+        print(f"{prefix}{record.getMessage()}", file=sys.stderr, flush=True)

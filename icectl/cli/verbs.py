@@ -1,0 +1,222 @@
+"""The verbs: each is a group whose commands are the models, built from their options.
+
+The model may be left out (``icectl prepare --glacier parvati``: the glacier's file names it) and
+may stand after other flags (``icectl train --gpus 2 deeplab``).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, MutableMapping
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from icectl import registry, settings
+from icectl.cli import flags, options
+from icectl.contract import VERBS, Plugin
+from icectl.errors import IcectlError, UsageError
+
+SUMMARIES = {
+    "fetch": "Bring scenes or elevation models into the workspace.",
+    "prepare": "Turn fetched data into a dataset.",
+    "train": "Train a model on one or many devices.",
+    "predict": "Apply trained weights to whole scenes; writes GIS files.",
+    "evaluate": "Score predictions beside honest baselines.",
+    "run": "All five verbs and the report, skipping what is up to date.",
+    "demo": "All five verbs on the synthetic glacier.",
+}
+
+EXAMPLES = {
+    "fetch": "icectl fetch convlstm --glacier parvati --dry-run",
+    "prepare": "icectl prepare --glacier parvati --scenes my-folder",
+    "train": "icectl train deeplab --gpus 2",
+    "predict": "icectl predict convlstm --scenes my-folder",
+    "evaluate": "icectl evaluate convlstm --json",
+    "run": "icectl run convlstm --glacier parvati --scenes my-folder --cadence scenes --preset small",
+    "demo": "icectl demo, or icectl demo svg",
+}
+
+
+class LazyCommands(MutableMapping[str, Any]):
+    """Commands by name, each built when it is asked for; names come without importing a plugin."""
+
+    def __init__(self, verb: str) -> None:
+        self.verb = verb
+        self.built: dict[str, Any] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(registry.names())
+
+    def __len__(self) -> int:
+        return len(registry.names())
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.built:
+            self.built[name] = command(self.verb, registry.get(name))
+        return self.built[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.built[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        self.built.pop(name, None)
+
+
+class ModelGroup(TyperGroup):
+    """A verb: lists models, builds the command of one, and finds the model if none is named."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.verb = str(self.name)
+        self.commands = LazyCommands(self.verb)
+        self.subcommand_metavar = "[MODEL] [OPTIONS]"
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the announced models."""
+        return list(registry.names())
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command of one model; listings show a broken one, completion passes over it."""
+        try:
+            return self.commands[cmd_name]
+        except IcectlError as problem:
+            if ctx.resilient_parsing:
+                return None
+            if "--help" in _typed_arguments(ctx) or not ctx.protected:
+                return broken(cmd_name, problem)
+            raise
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the model first, adding the default one where none is named."""
+        arranged = args if ctx.resilient_parsing else arrange(self.verb, args)
+        rest: list[str] = super().parse_args(ctx, arranged)
+        return rest
+
+
+def _typed_arguments(ctx: Any) -> list[str]:
+    return [*getattr(ctx, "_protected_args", []), *ctx.args]
+
+
+def arrange(verb: str, args: list[str]) -> list[str]:
+    """Return `args` with the model in front.
+
+    >>> arrange("train", ["--gpus", "2", "convlstm"])
+    ['convlstm', '--gpus', '2']
+    """
+    if not args and verb not in ("run", "demo"):
+        return ["--help"]
+    if args and (not args[0].startswith("-") or args[0] == "--help"):
+        return args
+    known = set(registry.names())
+    position = next((i for i, a in enumerate(args) if _is_model(args, i, known)), None)
+    if position is not None:
+        return [args[position], *args[:position], *args[position + 1 :]]
+    if "--help" in args:
+        return ["--help"]
+    return [default_model(args), *args]
+
+
+def _is_model(args: list[str], i: int, known: set[str]) -> bool:
+    """Tell whether the word at `i` names a model and is not the value of an option."""
+    if args[i].startswith("-"):
+        return False
+    before = args[i - 1] if i else ""
+    takes_value = before.startswith("--") and "=" not in before and before not in _SWITCHES
+    if takes_value:
+        return False
+    return args[i] in known or any(f.plugin and args[i] in f.plugin.aliases for f in registry.plugins())
+
+
+_SWITCHES = {"--force", "--chain", "--no-chain", "--dry-run", "--json", "--quiet", "-q", "--debug"}
+
+
+def default_model(args: list[str]) -> str:
+    """Return the model that the experiment, the run or the glacier named in `args` stands for."""
+    named = {
+        flag: value for flag in ("--experiment", "--run", "--glacier") if (value := _value_of(flag, args))
+    }
+    if "--experiment" in named:
+        return settings.load_experiment(named["--experiment"]).model
+    if "--run" in named:
+        from icectl.stages import find_run
+        from icectl.workspace import RUN, Workspace, read_json
+
+        workspace = _value_of("--workspace", args)
+        run = find_run(
+            Workspace.locate(None if workspace is None else __import__("pathlib").Path(workspace)),
+            named["--run"],
+        )
+        return str(read_json(run / RUN)["model"])
+    return settings.load_glacier(named.get("--glacier", "demo")).model
+
+
+def _value_of(flag: str, args: list[str]) -> str | None:
+    for i, word in enumerate(args):
+        if word == flag and i + 1 < len(args):
+            return args[i + 1]
+        if word.startswith(f"{flag}="):
+            return word.partition("=")[2]
+    return None
+
+
+def broken(name: str, problem: IcectlError) -> Any:
+    """Return a command that stands for a broken plugin in listings and fails when it is called."""
+
+    def fail() -> None:
+        raise problem
+
+    fail.__doc__ = f"(broken) {problem.message}"
+    return _as_command(name, fail)
+
+
+def command(verb: str, plugin: Plugin) -> Any:
+    """Build the command of one verb of one model: shared options, then the plugin's own."""
+    stages = stages_of(verb)
+    own = flags.parameters(plugin, stages)
+    clash = sorted({p.name for p in own} & options.RESERVED)
+    if clash:
+        raise UsageError(
+            f"the plugin '{plugin.name}' uses the reserved option name '{clash[0]}'", "tell its authors"
+        )
+    shared = options.parameters(verb)
+
+    def callback(**values: Any) -> None:
+        from icectl.cli.work import perform
+
+        names = {p.name for p in shared}
+        perform(
+            verb,
+            plugin.name,
+            {k: v for k, v in values.items() if k in names},
+            {k: v for k, v in values.items() if k not in names},
+        )
+
+    callback.__signature__ = inspect.Signature([*shared, *own])  # type: ignore[attr-defined]
+    callback.__annotations__ = {p.name: p.annotation for p in (*shared, *own)}
+    paper = f"\n\nPaper: {plugin.paper}" if plugin.paper else ""
+    callback.__doc__ = f"{plugin.summary}\n\n{SUMMARIES[verb]}{paper}"
+    return _as_command(plugin.name, callback)
+
+
+def stages_of(verb: str) -> tuple[str, ...]:
+    """Return the stages whose options a verb accepts: its own and those it may chain."""
+    return VERBS if verb in ("run", "demo") else VERBS[: VERBS.index(verb) + 1]
+
+
+def _as_command(name: str, callback: Any) -> Any:
+    app = typer.Typer(add_completion=False)
+    app.command(name)(callback)
+    return typer.main.get_command(app)
+
+
+def group(verb: str) -> typer.Typer:
+    """Return the Typer application of one verb."""
+    return typer.Typer(
+        name=verb,
+        cls=ModelGroup,
+        help=SUMMARIES[verb],
+        epilog=f"Example: {EXAMPLES[verb]}",
+        add_completion=False,
+    )
