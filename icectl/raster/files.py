@@ -1,0 +1,103 @@
+"""Opening rasters with errors in words, and files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import rasterio
+from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
+
+from icectl.errors import DataError, WorkError
+
+# GDAL's own default is 5 % of the machine's memory: gigabytes on a large one, for no gain here.
+CACHE_MB = 128
+
+_warnings_lock = threading.Lock()  # catch_warnings swaps a global list; threads must take turns
+
+
+def cache_settings() -> dict[str, Any]:
+    """Return GDAL settings that bound its block cache; the user's own `GDAL_CACHEMAX` wins."""
+    return {} if "GDAL_CACHEMAX" in os.environ else {"GDAL_CACHEMAX": CACHE_MB}
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[Any]:
+    """Open a raster for reading.
+
+    Raises
+    ------
+    DataError
+        The file is missing, is no raster, or breaks off while it is read.
+    """
+    if "://" not in str(path) and not Path(path).exists():
+        raise DataError(f"{path} does not exist", "check the path")
+    try:
+        with rasterio.Env(**cache_settings()), _open(path) as source:
+            yield source
+    except RasterioIOError as error:
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise DataError(
+            f"{path} cannot be read as a raster: {reason}", "it may be cut short or damaged: fetch it again"
+        ) from error
+
+
+def _open(path: str | Path) -> Any:
+    """Open without the warning on files that have no place on the ground: those are refused by name."""
+    with _warnings_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(path)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a path in a hidden folder beside `path`; on success it takes `path`'s place.
+
+    The file is synced to the disk, renamed, and the folder synced, so that `path` holds the old
+    content or the new, also after a power cut. On failure nothing is left behind.
+
+    Raises
+    ------
+    WorkError
+        The folder cannot be written or the disk is full.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", dir=path.parent))
+    except OSError as error:
+        raise WorkError(
+            f"{path.parent} cannot be written: {error.strerror}", "choose another folder"
+        ) from error
+    try:
+        yield beside / path.name
+        settle(beside / path.name, path)
+    except (OSError, RasterioError) as error:
+        raise WorkError(
+            f"{path} could not be written: {_reason(error)}", "check the free space and the folder's rights"
+        ) from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _reason(error: BaseException) -> str:
+    cause = error.__cause__ or error
+    return (getattr(cause, "strerror", None) or str(cause) or type(cause).__name__).splitlines()[0]
+
+
+def settle(made: Path, path: Path) -> None:
+    """Sync the finished file `made`, rename it to `path`, and sync the folder."""
+    with made.open("rb+") as file:
+        os.fsync(file.fileno())
+    made.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

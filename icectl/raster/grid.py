@@ -1,0 +1,143 @@
+"""Grids: CRS, transform and shape as one value, and the refusal of two that do not meet."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from pyproj import CRS, Transformer
+
+from icectl.errors import DataError
+from icectl.raster.files import opened
+
+Grid: TypeAlias = GeoBox
+"""CRS, affine transform and (rows, columns); pixel edges, not centres, lie on the transform."""
+
+TOLERANCE = 1e-3
+"""Share of a pixel by which two grids may differ and still count as one (rounding in file headers)."""
+
+
+def grid_of(path: str | Path) -> Grid:
+    """Return the grid of a raster file.
+
+    Raises
+    ------
+    DataError
+        The file has no CRS, no transform, or cannot be read.
+    """
+    with opened(path) as source:
+        return grid_of_dataset(source, path)
+
+
+def grid_of_dataset(source: Any, path: str | Path) -> Grid:
+    """Return the grid of an open rasterio dataset; `path` names it in errors."""
+    if source.crs is None:
+        hint = "give it one, e.g. `gdal_edit.py -a_srs EPSG:32643 FILE`"
+        if source.gcps[0]:
+            hint = "it holds ground control points only: warp it first, e.g. `gdalwarp -t_srs EPSG:3413`"
+        raise DataError(f"{path} has no CRS", hint)
+    if source.transform == Affine.identity():
+        raise DataError(
+            f"{path} has a CRS but no position (its transform is the identity)", "georeference it first"
+        )
+    return GeoBox((source.height, source.width), source.transform, source.crs)
+
+
+def describe(grid: Grid) -> str:
+    """Return a grid in words: ``EPSG:32643, 800 × 400 pixels of 30 m, corner (545985, 3564015)``."""
+    a = grid.affine
+    unit = "°" if grid.crs is not None and grid.crs.geographic else " m"
+    size = math.hypot(a.a, a.d)
+    other = math.hypot(a.b, a.e)
+    pixel = (
+        f"{size:.9g}{unit}" if math.isclose(size, other, rel_tol=1e-9) else f"{size:.9g} × {other:.9g}{unit}"
+    )
+    rows, columns = grid.shape
+    return f"{grid.crs}, {rows} × {columns} pixels of {pixel}, corner ({a.c:.10g}, {a.f:.10g})"
+
+
+def same_grid(a: Grid, b: Grid, what_a: str = "the first", what_b: str = "the second") -> None:
+    """Refuse two grids that differ in CRS, transform or shape.
+
+    Raises
+    ------
+    DataError
+        Names both grids and the first thing in which they differ.
+    """
+    difference = _difference(a, b)
+    if difference:
+        raise DataError(
+            f"{what_a} and {what_b} differ in {difference}: "
+            f"{what_a} is {describe(a)}; {what_b} is {describe(b)}",
+            "resample one onto the other's grid on purpose, e.g. with gdalwarp",
+        )
+
+
+def _difference(a: Grid, b: Grid) -> str:
+    if a.crs != b.crs:
+        return "CRS"
+    pixel = max(math.hypot(a.affine.a, a.affine.d), 1e-300)
+    rows, columns = a.shape
+    # Size is compared over the whole width: a slightly different pixel adds up to a shift at the far edge.
+    reach = max(rows, columns, 1)
+    pairs = list(zip(tuple(a.affine)[:6], tuple(b.affine)[:6], strict=True))
+    steps = [pairs[i] for i in (0, 1, 3, 4)]
+    if any(abs(x - y) * reach > TOLERANCE * pixel for x, y in steps):
+        return "resolution"
+    if any(abs(x - y) > TOLERANCE * pixel for x, y in (pairs[2], pairs[5])):
+        return "position"
+    return "" if a.shape == b.shape else "shape"
+
+
+def utm_crs(lon: float, lat: float) -> str:
+    """Return the metric CRS of a place as ``EPSG:n``.
+
+    It is the UTM zone, or polar stereographic beyond 84° N (EPSG:3413) and 80° S (EPSG:3031). Norway's
+    and Svalbard's odd zones are not followed: Landsat does not follow them either.
+    """
+    if lat > 84:
+        return "EPSG:3413"
+    if lat < -80:
+        return "EPSG:3031"
+    zone = int((lon + 180) // 6) % 60 + 1
+    return f"EPSG:{(32600 if lat >= 0 else 32700) + zone}"
+
+
+def grid_from_bbox(
+    bbox: tuple[float, float, float, float],
+    crs: str,
+    resolution: float,
+    anchor_like: Affine | Grid | None = None,
+) -> Grid:
+    """Return the smallest grid of square pixels that covers a box.
+
+    Parameters
+    ----------
+    bbox
+        West, south, east, north in degrees (WGS 84).
+    crs, resolution
+        Target CRS and pixel size in its units.
+    anchor_like
+        A transform or grid whose pixel edges are followed. Without one, edges lie on multiples of
+        the resolution; Landsat's lie at 15 mod 30, half a pixel off.
+    """
+    to_crs = Transformer.from_crs("EPSG:4326", CRS.from_user_input(crs), always_xy=True)
+    left, bottom, right, top = to_crs.transform_bounds(*bbox, densify_pts=21)
+    if not all(map(math.isfinite, (left, bottom, right, top))):
+        raise DataError(f"the box {bbox} cannot be expressed in {crs}", "choose a CRS that covers it")
+    affine = anchor_like.affine if isinstance(anchor_like, GeoBox) else anchor_like
+    x0, y0 = (affine.c, affine.f) if affine is not None else (0.0, 0.0)
+    # A hair inward, so that a box already on pixel edges does not gain a row by rounding.
+    hair = 1e-6
+    first_column = math.floor((left - x0) / resolution + hair)
+    last_column = math.ceil((right - x0) / resolution - hair)
+    first_row = math.floor((y0 - top) / resolution + hair)
+    last_row = math.ceil((y0 - bottom) / resolution - hair)
+    transform = Affine(
+        resolution, 0.0, x0 + first_column * resolution, 0.0, -resolution, y0 - first_row * resolution
+    )
+    shape = (max(1, last_row - first_row), max(1, last_column - first_column))
+    return GeoBox(shape, transform, crs)

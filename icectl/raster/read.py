@@ -1,0 +1,173 @@
+"""Windowed reads, with nodata and NaN as a mask; resampling only on purpose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from rasterio.enums import Resampling
+from rasterio.vrt import WarpedVRT
+
+from icectl.errors import DataError, UsageError
+from icectl.raster.files import opened
+from icectl.raster.grid import Grid, grid_of_dataset
+from icectl.raster.tiles import Window
+
+Masked: TypeAlias = np.ma.MaskedArray[Any, np.dtype[Any]]
+"""Values with a boolean mask of the same shape that is True where there is no valid value."""
+
+
+class Info:
+    """Facts of a raster file, read from its header alone.
+
+    Attributes
+    ----------
+    path
+        The file.
+    crs
+        The CRS as text (``"EPSG:32643"``), or None.
+    grid
+        The grid, or None where the file has no CRS.
+    shape, count, dtype, nodata
+        Rows and columns, bands, type of the first band, and its nodata value or None.
+    descriptions, scales, offsets
+        One a band; ``value = number * scale + offset``.
+    tags
+        The file's tags (``TIFFTAG_DATETIME``, …).
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        with opened(path) as source:
+            self.crs: str | None = source.crs.to_string() if source.crs else None
+            self.grid: Grid | None = None if source.crs is None else grid_of_dataset(source, path)
+            self.shape: tuple[int, int] = source.shape
+            self.count: int = source.count
+            self.dtype: str = source.dtypes[0]
+            self.nodata: float | None = source.nodata
+            self.descriptions: tuple[str | None, ...] = source.descriptions
+            self.scales: tuple[float, ...] = source.scales
+            self.offsets: tuple[float, ...] = source.offsets
+            self.tags: dict[str, str] = source.tags()
+
+
+def read(path: str | Path, window: Window | None = None, band: int | None = 1) -> Masked:
+    """Read a band, or a window of it.
+
+    Parameters
+    ----------
+    path
+        The raster file.
+    window
+        The part to read; all of it by default. It must lie inside the raster.
+    band
+        1-based number of the band; None reads all of them.
+
+    Returns
+    -------
+    Masked
+        ``(rows, columns)``, or ``(bands, rows, columns)`` for ``band=None``, in the file's type;
+        masked where the file says nodata and where a float is not finite.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, or has no such band or window.
+    """
+    with opened(path) as source:
+        _check_band(source, band, path)
+        if window is not None and not Window(0, 0, *source.shape).contains(window):
+            rows, columns = source.shape
+            raise DataError(f"{tuple(window)} is no window of {path} ({rows} × {columns} pixels)")
+        part = None if window is None else window.slices
+        return _without_nan(source.read(band, window=part, masked=True))
+
+
+def read_on(path: str | Path, grid: Grid, resampling: str = "nearest", band: int | None = 1) -> Masked:
+    """Read a raster on another grid; only the part that the grid needs is read.
+
+    Parameters
+    ----------
+    path
+        The raster file.
+    grid
+        The grid of the result.
+    resampling
+        A name of `rasterio.enums.Resampling`: ``"nearest"`` for classes and flags, ``"bilinear"`` or
+        ``"cubic"`` for quantities, ``"average"`` where pixels grow.
+    band
+        1-based number of the band; None reads all of them.
+
+    Returns
+    -------
+    Masked
+        The grid's shape; masked outside the raster and where its pixels are nodata or NaN.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read or has no CRS.
+    UsageError
+        `resampling` is no method.
+    """
+    if resampling not in Resampling.__members__:
+        raise UsageError(f"unknown resampling '{resampling}'", f"known: {', '.join(Resampling.__members__)}")
+    with opened(path) as source:
+        grid_of_dataset(source, path)
+        _check_band(source, band, path)
+        nodata = source.nodata
+        if nodata is None and np.dtype(source.dtypes[0]).kind == "f":
+            nodata = np.nan
+        rows, columns = grid.shape
+        with WarpedVRT(
+            source,
+            crs=str(grid.crs),
+            transform=grid.affine,
+            height=rows,
+            width=columns,
+            resampling=Resampling[resampling],
+            src_nodata=nodata,
+            nodata=nodata,
+            add_alpha=nodata is None,  # without a nodata value only an alpha band can say "outside"
+        ) as warped:
+            wanted = list(range(1, source.count + 1)) if band is None else band
+            values = warped.read(wanted, masked=nodata is not None)
+            if nodata is None:
+                outside = warped.dataset_mask() == 0
+                values = np.ma.MaskedArray(values, mask=np.broadcast_to(outside, values.shape))
+            return _without_nan(values)
+
+
+def require_valid(values: Masked, what: str) -> Masked:
+    """Return `values`, or refuse them when nothing in them is valid.
+
+    Raises
+    ------
+    DataError
+        Every pixel is nodata or NaN; `what` names the raster.
+    """
+    if values.size == 0 or bool(np.ma.getmaskarray(values).all()):
+        raise DataError(
+            f"{what} holds no valid pixel: all is nodata or NaN", "leave it out or fetch it again"
+        )
+    return values
+
+
+def filled(values: Masked, fill: float = float("nan")) -> npt.NDArray[np.float32]:
+    """Return float32 values with `fill` where they are masked."""
+    return np.where(np.ma.getmaskarray(values), np.float32(fill), values.data.astype(np.float32))
+
+
+def _check_band(source: Any, band: int | None, path: str | Path) -> None:
+    if band is not None and not 1 <= band <= source.count:
+        raise DataError(f"{path} has no band {band}: it has {source.count}", "choose another band")
+
+
+def _without_nan(values: Any) -> Masked:
+    """Give `values` a full mask that also covers NaN and infinity."""
+    mask = np.ma.getmaskarray(values)
+    if values.dtype.kind == "f":
+        mask = mask | ~np.isfinite(values.data)
+    return np.ma.MaskedArray(values.data, mask=mask)

@@ -1,0 +1,176 @@
+"""Outlines, fronts and points: reading, mending, burning into a grid, and writing whole files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
+import pyogrio
+import shapely
+from rasterio.features import rasterize as burn
+
+from icectl.errors import DataError, UsageError
+from icectl.raster.files import replacing, settle
+from icectl.raster.grid import Grid, describe
+
+Frame: TypeAlias = Any
+"""A `geopandas.GeoDataFrame`; its stubs are partial, so type checkers see Any."""
+
+DRIVERS = {".gpkg": "GPKG", ".shp": "ESRI Shapefile", ".geojson": "GeoJSON"}
+
+
+def read_vectors(path: str | Path, crs: str | None = None, layer: str | None = None) -> Frame:
+    """Read a vector file as two-dimensional, valid geometries.
+
+    Heights are dropped; crossing rings are mended; empty geometries and the crumbs of mending
+    (lines left of a polygon) are left out.
+
+    Parameters
+    ----------
+    path
+        GeoPackage, Shapefile, GeoJSON or whatever GDAL reads.
+    crs
+        The CRS of the result; the file's own by default.
+    layer
+        The layer, where there are several.
+
+    Raises
+    ------
+    DataError
+        The file is missing, damaged, without CRS, or has no usable geometry.
+    """
+    if not Path(path).exists():
+        raise DataError(f"{path} does not exist", "check the path")
+    try:
+        frame = gpd.read_file(path, layer=layer, engine="pyogrio")
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as vectors: {str(error).splitlines()[0]}") from error
+    if not isinstance(frame, gpd.GeoDataFrame):
+        raise DataError(f"{path} holds no geometry", "give a file of outlines, lines or points")
+    if frame.crs is None:
+        raise DataError(f"{path} has no CRS", "for a Shapefile, add its .prj file")
+    frame = mended(frame)
+    if frame.empty:
+        raise DataError(f"{path} holds no usable geometry", "all are empty or invalid beyond mending")
+    return frame if crs is None else frame.to_crs(crs)
+
+
+def mended(frame: Frame) -> Frame:
+    """Return the rows of `frame` with flat, valid, non-empty geometry of their own dimension."""
+    shapes = shapely.force_2d(frame.geometry.array)
+    shapes = np.array([_mend(shape) for shape in shapes], dtype=object)
+    out = frame.set_geometry(gpd.GeoSeries(shapes, index=frame.index, crs=frame.crs))
+    return out[~(out.geometry.isna() | out.geometry.is_empty)].copy()
+
+
+def _mend(shape: Any) -> Any:
+    if shape is None or shape.is_empty or shape.is_valid:
+        return shape
+    dimension = shapely.get_dimensions(shape)
+    parts = shapely.get_parts(shapely.make_valid(shape))
+    # Mending can give a collection of polygons and crumbs of lines: only the former are an outline.
+    parts = [piece for part in parts for piece in shapely.get_parts(part)]
+    return shapely.union_all([part for part in parts if shapely.get_dimensions(part) == dimension])
+
+
+def rasterize(
+    shapes: Frame | Iterable[Any], grid: Grid, *, all_touched: bool = False, what: str = "the outline"
+) -> npt.NDArray[np.bool_]:
+    """Burn geometries into a grid.
+
+    Parameters
+    ----------
+    shapes
+        A GeoDataFrame or GeoSeries, reprojected as needed, or shapely geometries in the grid's CRS.
+    grid
+        The grid of the result.
+    all_touched
+        Take every pixel touched, not only those whose centre lies inside (lines need it).
+    what
+        The name of the shapes in errors.
+
+    Returns
+    -------
+    numpy.ndarray
+        Boolean, of the grid's shape.
+
+    Raises
+    ------
+    DataError
+        No geometry, or none that meets the grid.
+    """
+    geometry = getattr(shapes, "geometry", None)
+    if geometry is not None:
+        shapes = geometry.to_crs(str(grid.crs)) if geometry.crs is not None else geometry
+    usable = [shape for shape in shapes if shape is not None and not shape.is_empty]
+    if not usable:
+        raise DataError(f"{what} is empty", "give a file with at least one geometry")
+    frame = shapely.box(*grid.boundingbox.bbox)
+    if not any(shape.intersects(frame) for shape in usable):
+        where = ", ".join(f"{value:.6g}" for value in shapely.total_bounds(np.array(usable, dtype=object)))
+        raise DataError(
+            f"{what} (bounds {where}) lies outside the raster ({describe(grid)})",
+            "check its CRS, and that both are of one place",
+        )
+    burnt = burn(usable, out_shape=grid.shape, transform=grid.affine, all_touched=all_touched, dtype="uint8")
+    return np.asarray(burnt, dtype=bool)
+
+
+def write_vectors(path: str | Path, frame: Frame, layer: str | None = None) -> Path:
+    """Write a GeoDataFrame as a GeoPackage, Shapefile or GeoJSON that appears whole or not at all.
+
+    A Shapefile is several files: the old ``.shp`` is removed first and the new one put in place
+    last, so no reader meets a mixture. Its field names are cut to ten characters, kept distinct.
+
+    Raises
+    ------
+    UsageError
+        The suffix is none of ``.gpkg``, ``.shp``, ``.geojson``.
+    DataError
+        The frame has no CRS, or an empty or invalid geometry.
+    WorkError
+        The file cannot be written.
+    """
+    path = Path(path)
+    driver = DRIVERS.get(path.suffix.lower())
+    if driver is None:
+        raise UsageError(f"{path.name}: no vector format '{path.suffix}'", f"known: {', '.join(DRIVERS)}")
+    _check_writable(path, frame)
+    if driver == "ESRI Shapefile":
+        frame = frame.rename(columns=_short_names([c for c in frame.columns if c != frame.geometry.name]))
+    with replacing(path) as made:
+        frame.to_file(made, driver=driver, layer=layer or path.stem, engine="pyogrio")
+        if driver == "ESRI Shapefile":
+            path.unlink(missing_ok=True)
+            for part in sorted(made.parent.glob(f"{made.stem}.*")):
+                if part != made:
+                    settle(part, path.with_suffix(part.suffix))
+    return path
+
+
+def _check_writable(path: Path, frame: Frame) -> None:
+    if frame.crs is None:
+        raise DataError(f"the shapes for {path} have no CRS", "set one with .set_crs()")
+    shapes = frame.geometry
+    bad = shapes.isna() | shapes.is_empty | ~shapes.is_valid
+    if bad.any():
+        first = shapes[bad].iloc[0]
+        reason = "empty" if first is None or first.is_empty else shapely.is_valid_reason(first)
+        raise DataError(f"{int(bad.sum())} of {len(shapes)} shapes for {path} cannot be written: {reason}")
+
+
+def _short_names(names: list[str]) -> dict[str, str]:
+    """Map field names to at most ten characters, numbered where two would meet."""
+    out: dict[str, str] = {}
+    for name in names:
+        short, number = re.sub(r"\W", "_", name)[:10], 1
+        while short.lower() in {used.lower() for used in out.values()}:
+            number += 1
+            short = f"{name[: 10 - len(str(number))]}{number}"
+        out[name] = short
+    return out
