@@ -26,6 +26,7 @@ _MOTIONS = {
     "affine": cv2.MOTION_AFFINE,
     "translation": cv2.MOTION_TRANSLATION,
 }
+_BATCH = 50
 _GREEN_WEIGHT = 0.114  # OpenCV's weight of blue: the paper stacks (green, swir, swir) as BGR
 
 
@@ -133,22 +134,50 @@ def estimate(
         return Alignment(matrix=unit, correlation=np.nan, before=np.nan, reason="too little common ground")
     template, moving, mask = _plain(reference), _plain(scene), valid.astype(np.uint8)
     before = _correlation(template, moving, valid)
-    rows = 3 if motion == "homography" else 2
-    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, iterations, epsilon)
-    start = np.eye(rows, 3, dtype=np.float32)
-    try:
-        reached, warp = cv2.findTransformECC(
-            template, moving, start, _MOTIONS[motion], criteria, mask, smoothing
-        )
-    except cv2.error:
+    found = _iterate(template, moving, mask, motion, iterations, epsilon, smoothing)
+    if found is None:
         return Alignment(
             matrix=unit, correlation=np.nan, before=before, reason="the iteration did not converge"
         )
-    matrix = np.vstack([warp, [0, 0, 1]]) if rows == 2 else np.asarray(warp, dtype=np.float64)
+    reached, matrix = found
     reason = _refusal(matrix, reached, before, reference.shape, max_shift)
     return Alignment(
         matrix=unit if reason else matrix, correlation=float(reached), before=before, reason=reason
     )
+
+
+def _iterate(
+    template: FloatImage,
+    moving: FloatImage,
+    mask: npt.NDArray[np.uint8],
+    motion: Motion,
+    iterations: int,
+    epsilon: float,
+    smoothing: int,
+) -> tuple[float, npt.NDArray[np.float64]] | None:
+    """Run the iteration in batches and return the best correlation and its 3×3 warp, or None.
+
+    OpenCV samples at 1/32 pixel, so near a whole-pixel shift the iteration can swing between two
+    warps for ever and end on the worse one. A batch that gains less than `epsilon` ends it.
+    """
+    rows = 3 if motion == "homography" else 2
+    warp, best = np.eye(rows, 3, dtype=np.float32), None
+    for done in range(0, iterations, _BATCH):
+        count = min(_BATCH, iterations - done)
+        criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, count, epsilon)
+        try:
+            reached, warp = cv2.findTransformECC(
+                template, moving, warp.copy(), _MOTIONS[motion], criteria, mask, smoothing
+            )
+        except cv2.error:
+            break
+        gain = reached - best[0] if best else np.inf
+        if gain > 0:
+            full = np.vstack([warp, [0, 0, 1]]) if rows == 2 else warp
+            best = (float(reached), np.asarray(full, dtype=np.float64))
+        if gain < epsilon:
+            break
+    return best
 
 
 def _refusal(
