@@ -1,0 +1,1 @@
+"""Where data comes from: STAC services, a folder of one's own, the synthetic glacier."""

@@ -1,0 +1,215 @@
+"""The catalogue of a folder of scenes: ``items.json``, a STAC ItemCollection.
+
+Every source leaves one, so that a later stage (and QGIS or any STAC tool) finds the files, their
+times, grids, scale and nodata. Reading trusts nothing: a catalogue may have been made by others.
+Only local files are ever named by it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from icectl.errors import DataError
+from icectl.sources.scene import Band, Scene, in_order, safe_id
+from icectl.workspace import write_json
+
+if TYPE_CHECKING:
+    import pystac
+
+__all__ = ["CATALOGUE", "Band", "Scene", "read_catalogue", "safe_id", "write_catalogue"]
+
+CATALOGUE = "items.json"
+"""Name of the catalogue inside a folder of scenes."""
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+._-]*:")
+_RASTER = "https://stac-extensions.github.io/raster/v1.1.0/schema.json"
+_PROJECTION = "https://stac-extensions.github.io/projection/v2.0.0/schema.json"
+_MEDIA = {
+    ".tif": "image/tiff; application=geotiff",
+    ".tiff": "image/tiff; application=geotiff",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".gpkg": "application/geopackage+sqlite3",
+    ".csv": "text/csv",
+}
+
+
+def write_catalogue(folder: Path, scenes: Iterable[Scene]) -> Path:
+    """Write ``folder/items.json`` for `scenes`, whole or not at all, and return its path.
+
+    Files inside `folder` get relative links, so that the folder may be moved; others absolute ones.
+    Rasters are opened for their grid (``proj:transform``, ``proj:shape``, ``proj:code``).
+
+    Raises
+    ------
+    DataError
+        For an unsafe or repeated id, or an asset that is not there.
+    """
+    import pystac
+
+    ordered = in_order(scenes, str(folder / CATALOGUE))
+    items = pystac.ItemCollection([_item(scene, folder) for scene in ordered])
+    write_json(folder / CATALOGUE, items.to_dict())
+    return folder / CATALOGUE
+
+
+def read_catalogue(folder: Path) -> list[Scene]:
+    """Return the scenes of ``folder/items.json`` by time.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, not a STAC ItemCollection, names an id that cannot name a file, a link
+        that leaves the folder or is no local path, or a file that is not there.
+    """
+    import pystac
+
+    path = folder / CATALOGUE
+    data = _read_json(path)
+    features = data.get("features") if isinstance(data, dict) else None
+    if not isinstance(features, list) or data.get("type") != "FeatureCollection":
+        raise DataError(f"{path} is not a STAC ItemCollection", "fetch the scenes again")
+    scenes = []
+    for number, feature in enumerate(features):
+        try:
+            item = pystac.Item.from_dict(feature, preserve_dict=False)
+        except Exception as error:  # pystac raises many kinds for malformed items
+            raise DataError(f"{path}: item {number} is not a STAC item: {error}") from error
+        scenes.append(_scene(item, folder, str(path)))
+    return in_order(scenes, str(path))
+
+
+def _item(scene: Scene, folder: Path) -> pystac.Item:
+    """Build the STAC item of one scene."""
+    import pystac
+
+    grids = {name: _grid_fields(scene.asset(name), scene.id) for name in scene.assets}
+    footprint = next((fields.pop("footprint") for fields in grids.values() if "footprint" in fields), None)
+    item = pystac.Item(
+        id=scene.id,
+        geometry=None if footprint is None else _rectangle(footprint),
+        bbox=footprint,
+        datetime=scene.time,
+        properties={k: v for k, v in scene.properties.items() if k != "datetime"},
+        stac_extensions=[_PROJECTION, _RASTER],
+    )
+    for name, path in scene.assets.items():
+        fields = {k: v for k, v in grids[name].items() if k != "footprint"}
+        known = _known(scene.band(name), fields.pop("nodata", None))
+        if known:
+            fields["raster:bands"] = [known]
+        media = _MEDIA.get(path.suffix.lower())
+        item.add_asset(name, pystac.Asset(_href(path, folder), media_type=media, extra_fields=fields))
+    return item
+
+
+def _known(band: Band, nodata: float | None) -> dict[str, float]:
+    """Return the fields of ``raster:bands`` that are known."""
+    values = {
+        "scale": band.scale,
+        "offset": band.offset,
+        "nodata": nodata if band.nodata is None else band.nodata,
+    }
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _grid_fields(path: Path, scene: str) -> dict[str, Any]:
+    """Return the projection fields of a raster; nothing for other files."""
+    import rasterio
+    from rasterio.errors import NotGeoreferencedWarning, RasterioError
+    from rasterio.warp import transform_bounds
+
+    if not path.is_file():
+        raise DataError(f"scene '{scene}' names {path}, which is not there")
+    if not _MEDIA.get(path.suffix.lower(), "").startswith("image/"):
+        return {}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(path) as raster:
+                fields: dict[str, Any] = {
+                    "proj:shape": list(raster.shape),
+                    "proj:transform": list(raster.transform)[:6],
+                }
+                if raster.nodata is not None and raster.nodata == raster.nodata:
+                    fields["nodata"] = raster.nodata
+                if raster.crs is not None:
+                    epsg = raster.crs.to_epsg()
+                    fields["proj:code"] = f"EPSG:{epsg}" if epsg else None
+                    fields["footprint"] = list(transform_bounds(raster.crs, "EPSG:4326", *raster.bounds))
+                return fields
+    except RasterioError as error:
+        raise DataError(f"{path} cannot be opened: {error}") from error
+
+
+def _rectangle(box: list[float]) -> dict[str, Any]:
+    """Return a bounding box as a GeoJSON polygon."""
+    west, south, east, north = box
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    return {"type": "Polygon", "coordinates": [ring]}
+
+
+def _href(path: Path, folder: Path) -> str:
+    """Return a relative link for a file inside `folder`, an absolute path for any other."""
+    inside, outside = path.absolute(), folder.absolute()
+    return f"./{inside.relative_to(outside).as_posix()}" if inside.is_relative_to(outside) else str(inside)
+
+
+def _scene(item: pystac.Item, folder: Path, where: str) -> Scene:
+    """Turn a checked STAC item into a `Scene`."""
+    safe_id(item.id, where)
+    time = item.datetime or item.common_metadata.start_datetime
+    if time is None:
+        raise DataError(f"{where}: scene '{item.id}' has no time")
+    assets = {
+        name: _local(asset.href, folder, f"{where}: scene '{item.id}'") for name, asset in item.assets.items()
+    }
+    bands = {name: _band(asset.extra_fields, where) for name, asset in item.assets.items()}
+    return Scene(item.id, time, assets, {k: v for k, v in item.properties.items() if k != "datetime"}, bands)
+
+
+def _local(href: str, folder: Path, where: str) -> Path:
+    """Return the file a link names; refuse links that leave the folder or this machine."""
+    if _SCHEME.match(href) or href.startswith(("/vsi", "\\", "//")) or "\0" in href:
+        raise DataError(
+            f"{where} links to '{href}', which is no file of this folder", "fetch the scenes again"
+        )
+    path = Path(href) if os.path.isabs(href) else folder / unquote(href)
+    if not os.path.isabs(href):
+        path = Path(os.path.normpath(path.absolute()))
+        if not path.is_relative_to(os.path.normpath(folder.absolute())):
+            raise DataError(f"{where} links to '{href}', which leaves the folder", "fetch the scenes again")
+    if not path.is_file():
+        raise DataError(f"{where} names {path}, which is not there", "fetch the scenes again (--force)")
+    return path
+
+
+def _band(fields: Mapping[str, Any], where: str) -> Band:
+    """Read ``raster:bands`` (STAC 1.0) or ``bands`` (1.1) of one asset."""
+    listed = fields.get("raster:bands") or fields.get("bands") or [{}]
+    first = listed[0] if isinstance(listed, list) and isinstance(listed[0], Mapping) else {}
+    values = {key: first.get(key, first.get(f"raster:{key}")) for key in ("scale", "offset", "nodata")}
+    try:
+        return Band(**{key: None if value is None else float(value) for key, value in values.items()})
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{where}: scale, offset or nodata is no number: {values}") from error
+
+
+def _read_json(path: Path) -> Any:
+    """Read a JSON file, or fail with what is wrong with it."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{path.parent} holds no catalogue ({path.name})", "fetch the scenes first"
+        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} cannot be read: {error}", "fetch the scenes again (--force)") from error

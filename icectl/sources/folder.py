@@ -1,0 +1,167 @@
+"""A folder of images that a user already has, read as scenes.
+
+Asset names come from Landsat Collection-2 file names, from words in the name (``green``, ``swir16``,
+``qa_pixel``, ``ndsi`` …) or from the band's description; dates from a STAC item beside the file, the
+file's tags, or its name (`icectl.sources.names`). Files of one date make one scene.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from icectl.errors import DataError, UsageError
+from icectl.sources.catalogue import CATALOGUE, read_catalogue
+from icectl.sources.files import ImageFile, describe, items_beside
+from icectl.sources.names import by_name, compile_pattern, parse_date
+from icectl.sources.scene import Band, Scene, in_order
+
+GEOTIFF = frozenset({".tif", ".tiff", ".gtif"})
+IMAGES = GEOTIFF | {".png", ".jpg", ".jpeg"}
+
+
+def scan_folder(
+    folder: Path,
+    pattern: str | None = None,
+    *,
+    asset: str = "image",
+    georeferenced: bool = True,
+    minimum: int = 1,
+    scale: float | None = None,
+    offset: float | None = None,
+) -> list[Scene]:
+    r"""Return the scenes in `folder` by time. Nothing is written, and only headers are read.
+
+    A folder with a catalogue (``items.json``) is read by it. Otherwise the rasters directly in the folder
+    are taken; if there are none, those one level below (one folder a scene, as Landsat is delivered).
+
+    Parameters
+    ----------
+    pattern
+        A regular expression with named groups for names that are not understood
+        (`icectl.sources.names.compile_pattern`); it then outweighs items, tags and names.
+    asset
+        The name of files that say nothing of what they hold, e.g. ``"ndsi"``.
+    georeferenced
+        Whether every file must have a CRS, all the same one, and one pixel size. If not, PNG and
+        JPEG files are taken too.
+    minimum
+        The least number of dates.
+    scale, offset
+        What turns stored numbers into values, for files that do not say it themselves.
+
+    Raises
+    ------
+    UsageError
+        If the folder is missing or the pattern is no pattern.
+    DataError
+        For a folder without rasters or with too few dates, a name without a date, a truncated file, a raster
+        without CRS, mixed CRS or pixel sizes, and two files of one date and asset.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"the folder {folder} does not exist", "name a folder of images")
+    if (folder / CATALOGUE).is_file() and pattern is None:
+        scenes = read_catalogue(folder)
+    else:
+        compiled = None if pattern is None else compile_pattern(pattern)
+        images = _images(folder, georeferenced)
+        items = {parent: items_beside(parent) for parent in {path.parent for path in images}}
+        files = [describe(path, folder, compiled, asset, items[path.parent]) for path in images]
+        dated = [file for file in files if not file.named.static]
+        if georeferenced:
+            _same_ground(dated)
+        scenes = in_order(_scenes(dated, Band(scale=scale, offset=offset)), str(folder))
+    if len(scenes) < minimum:
+        dates = f"{len(scenes)} date" + ("" if len(scenes) == 1 else "s")
+        raise DataError(f"{folder} holds {dates}, {minimum} are needed", "add scenes of other dates")
+    return scenes
+
+
+def static_layers(folder: Path) -> dict[str, Path]:
+    """Return the files of `folder` that hold for the whole series (``mask.jpg``, ``dem.tif`` …), by stem."""
+    candidates = (p for p in sorted(folder.iterdir()) if p.is_file() and p.suffix.lower() in IMAGES)
+    return {p.stem.lower(): p for p in candidates if by_name(p.stem).static}
+
+
+def _images(folder: Path, georeferenced: bool) -> list[Path]:
+    """List the images of a folder, or fail with what is there instead."""
+    suffixes = GEOTIFF if georeferenced else IMAGES
+    for glob in ("*", "*/*"):
+        found = [p for p in sorted(folder.glob(glob)) if p.is_file() and not p.name.startswith(".")]
+        images = [p for p in found if p.suffix.lower() in suffixes]
+        if images:
+            return images
+        if glob == "*" and any(p.suffix.lower() in IMAGES for p in found):
+            break
+    others = sorted({p.suffix.lower() for p in folder.iterdir() if p.suffix})
+    seen = f"; there are {', '.join(others)}" if others else ""
+    kinds = "GeoTIFFs (.tif)" if georeferenced else "images (.tif, .png, .jpg)"
+    raise DataError(f"{folder} holds no {kinds}{seen}", "name a folder that holds the rasters themselves")
+
+
+def _same_ground(files: list[ImageFile]) -> None:
+    """Refuse files without CRS, and mixed CRS or pixel sizes, naming both."""
+    for file in files:
+        if file.crs is None:
+            raise DataError(
+                f"{file.path} has no coordinate reference system",
+                "assign one, e.g. gdal_edit.py -a_srs EPSG:32643 FILE",
+            )
+    for file in files[1:]:
+        first = files[0]
+        if file.crs != first.crs:
+            what, ours, theirs = "CRS", first.crs, file.crs
+        elif any(abs(a - b) > 1e-6 * a for a, b in zip(first.resolution, file.resolution, strict=True)):
+            what, ours, theirs = (
+                "pixel sizes",
+                *(f"{x:g} × {y:g}" for x, y in (first.resolution, file.resolution)),
+            )
+        else:
+            continue
+        raise DataError(
+            f"mixed {what}: {first.path.name} has {ours}, {file.path.name} has {theirs}",
+            "bring them onto one grid (gdalwarp -t_srs … -tr …), or keep them in folders of their own",
+        )
+
+
+def _scenes(files: list[ImageFile], fallback: Band) -> Iterator[Scene]:
+    """Join the files of one date into scenes."""
+    by_time: dict[Any, dict[str, ImageFile]] = {}
+    for file in files:
+        if file.named.period is None or file.named.asset is None:  # describe() settled both
+            continue
+        group = by_time.setdefault(file.named.period.start, {})
+        if (other := group.get(file.named.asset)) is not None:
+            raise DataError(
+                f"{other.path.name} and {file.path.name} are both '{file.named.asset}' "
+                f"of {file.named.period.start:%Y-%m-%d}",
+                "keep one of them, or give a pattern that tells their dates apart",
+            )
+        group[file.named.asset] = file
+    for time, group in by_time.items():
+        first = next(iter(group.values()))
+        bands = {name: _filled(file.named.band, fallback) for name, file in group.items()}
+        name = re.sub(r"[^A-Za-z0-9._-]+", "_", first.named.scene).strip("._-")
+        identity = name if parse_date(name) else "_".join(filter(None, (name, f"{time:%Y%m%d}")))
+        paths = {asset: file.path for asset, file in group.items()}
+        yield Scene(
+            identity,
+            time,
+            paths,
+            {k: v for file in group.values() for k, v in file.properties.items()},
+            bands,
+        )
+
+
+def _filled(band: Band, fallback: Band) -> Band:
+    """Use the user's scale and offset where the file says nothing."""
+    if band.scale is not None:
+        return band
+    return replace(
+        band,
+        scale=fallback.scale,
+        offset=0.0 if fallback.offset is None and fallback.scale else fallback.offset,
+    )

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from icectl.errors import UsageError
+from icectl.sources.names import by_name, compile_pattern, parse_date
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("20190710_green", "2019-07-10"),
+        ("green-2019-07-10", "2019-07-10"),
+        ("2019_07_10", "2019-07-10"),
+        ("20190710T103021Z", "2019-07-10"),
+        ("2019-07-10 10:20:30", "2019-07-10"),
+        ("parvati_2019Q3", "2019-07-01"),
+        ("x_2019-Q3", "2019-07-01"),
+        ("2019-07", "2019-07-01"),
+        ("a201907b", "2019-07-01"),
+        ("snow_2019191", "2019-07-10"),
+        ("LT50350322011294PAC01_stack", "2011-10-21"),
+        ("annual_2019", "2019-01-01"),
+        ("20191301_20190710", "2019-07-10"),
+    ],
+)
+def test_the_forms_of_a_date(text, start):
+    assert parse_date(text).start.date().isoformat() == start
+
+
+@pytest.mark.parametrize("text", ["green", "123456789012", "dem", "20190231x"])
+def test_no_date_is_invented(text):
+    period = parse_date(text)
+    assert period is None or period.start.month != 2
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("2019Q1", "2019-03-31T23:59:59"),
+        ("2019Q4", "2019-12-31T23:59:59"),
+        ("2020-02", "2020-02-29T23:59:59"),
+        ("2019", "2019-12-31T23:59:59"),
+    ],
+)
+def test_composites_have_a_span(text, end):
+    assert parse_date(text).end == datetime.fromisoformat(f"{end}+00:00")
+
+
+@pytest.mark.parametrize(
+    ("layer", "asset"),
+    [
+        ("LC08_L2SP_005009_20150710_20200908_02_T2_SR_B3", "green"),
+        ("LC09_L2SP_005009_20220710_20220908_02_T1_SR_B6", "swir16"),
+        ("LE07_L2SP_005009_20050710_20200908_02_T1_SR_B2", "green"),
+        ("LT05_L2SP_005009_19950710_20200908_02_T1_SR_B5", "swir16"),
+        ("LT04_L2SP_005009_19850710_20200908_02_T1_SR_B7", "swir22"),
+        ("LC08_L2SP_005009_20150710_20200908_02_T2_QA_PIXEL", "qa_pixel"),
+        ("LC08_L2SP_005009_20150710_20200908_02_T2_SR_QA_AEROSOL", "qa_aerosol"),
+    ],
+)
+def test_band_numbers_follow_the_sensor(layer, asset):
+    named = by_name(layer)
+    assert named.asset == asset
+    assert named.period.start.date().isoformat()[4:] == "-07-10"  # acquisition, not processing (0908)
+    assert named.scene == "_".join(layer.split("_")[:7])
+    reflectance = asset in ("green", "swir16", "swir22")
+    assert (named.band.scale, named.band.offset) == ((2.75e-05, -0.2) if reflectance else (None, None))
+
+
+@pytest.mark.parametrize(
+    ("name", "asset", "scene"),
+    [
+        ("20190710_green", "green", "20190710"),
+        ("greenland_20190710_swir1", "swir16", "greenland_20190710"),
+        ("qa_pixel-20190710", "qa_pixel", "20190710"),
+        ("parvati_2019Q1", None, "parvati_2019Q1"),
+        ("2019-07-10/green", "green", ""),
+    ],
+)
+def test_words_name_assets(name, asset, scene):
+    named = by_name(name)
+    assert (named.asset, named.scene) == (asset, scene)
+    assert named.period is not None
+
+
+def test_layers_without_a_date_hold_for_the_series():
+    assert by_name("mask").static
+    assert by_name("glacier_dem").static
+    assert not by_name("mask_20200101").static
+    assert not by_name("unknown").static
+
+
+def test_a_pattern_outweighs_the_name():
+    pattern = compile_pattern(r"(?P<asset>[a-z]+)-(?P<day>\d\d)(?P<month>\d\d)(?P<year>\d{4})")
+    named = by_name("x/nir-10072019", pattern)
+    assert named.asset == "nir08"
+    assert named.period.start.date().isoformat() == "2019-07-10"
+    assert by_name("other", pattern).period is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "sentence"),
+    [
+        ("(?P<date>", "no regular expression"),
+        (r"(?P<dat>\d+)", "unknown group 'dat'"),
+        (r"(?P<asset>\w+)", "names no date"),
+    ],
+)
+def test_a_bad_pattern_is_refused(pattern, sentence):
+    with pytest.raises(UsageError, match=sentence) as error:
+        compile_pattern(pattern)
+    assert error.value.exit_code == 2
