@@ -34,8 +34,7 @@ def call(arguments: list[str], debug: bool = False) -> int:
     except Exception as error:
         if debug:
             raise
-        problem = IcectlError(
-            f"unexpected {type(error).__name__}: {error}", "run again with --debug and report what it prints"
+        show.error(
+            IcectlError(f"unexpected {type(error).__name__}: {error}", "run again with --debug and report it")
         )
-        show.error(problem)
         return 1

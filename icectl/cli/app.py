@@ -48,7 +48,9 @@ def invoke(arguments: list[str]) -> int:
     """Run `arguments` and return the exit code."""
     command = typer.main.get_command(app)
     if os.environ.get(completions.VARIABLE):
-        typer.completion.completion_init()
+        from typer.completion import completion_init  # type: ignore[attr-defined]
+
+        completion_init()
         command.main(args=arguments, prog_name="icectl", complete_var=completions.VARIABLE)
         return 0
     try:

@@ -12,7 +12,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 def script(shell: str) -> str:
     """Return the completion script of `shell`; ``completions/`` in the repository holds the same."""
-    from typer.completion import get_completion_script
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]
 
     return get_completion_script(prog_name="icectl", complete_var=VARIABLE, shell=shell) + "\n"
 

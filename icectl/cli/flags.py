@@ -71,7 +71,7 @@ def _several(origin: Any, inside: tuple[Any, ...]) -> tuple[Any, list[str]]:
         kinds = tuple(flag_type(a)[0] for a in inside)
         return (tuple[kinds], []) if all(k is not None for k in kinds) else (None, [])  # type: ignore[valid-type]
     kind, choices = flag_type(inside[0]) if inside else (str, [])
-    return (list[kind], choices) if kind is not None else (None, [])
+    return (list[kind], choices) if kind is not None else (None, [])  # type: ignore[valid-type]
 
 
 def describe(field: FieldInfo, choices: Sequence[str] = ()) -> str:

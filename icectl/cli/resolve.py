@@ -64,21 +64,13 @@ def request(
     glacier = _glacier(glacier_name, saved)
     own = saved is not None and not shared.get("scenes") and glacier.name == saved["glacier"]["name"]
     scenes = shared.get("scenes") or (Path(saved["scenes"]) if own and saved and saved["scenes"] else None)
-    seed = next(
-        (
-            s
-            for s in (shared.get("seed"), saved and saved["seed"], experiment and experiment.seed)
-            if s is not None
-        ),
-        0,
-    )
     return stages.Request(
         plugin=plugin,
         glacier=glacier,
         options={v: _options(plugin, v, glacier, experiment, saved, own, typed) for v in VERBS},
         workspace=workspace,
         scenes=checked_scenes(scenes),
-        seed=seed,
+        seed=_seed(shared, saved, experiment),
         compute=compute(shared),
         run=run,
         force=bool(shared.get("force")),
@@ -86,6 +78,15 @@ def request(
         quiet=bool(shared.get("quiet")),
         command=shlex.join(["icectl", *sys.argv[1:]]),
     )
+
+
+def _seed(shared: Mapping[str, Any], saved: Mapping[str, Any] | None, experiment: Experiment | None) -> int:
+    """Return the seed: the flag's, else the saved run's, else the experiment's, else 0."""
+    if shared.get("seed") is not None:
+        return int(shared["seed"])
+    if saved is not None:
+        return int(saved["seed"])
+    return experiment.seed if experiment is not None else 0
 
 
 def _glacier(name: str, saved: Mapping[str, Any] | None) -> Glacier:

@@ -1,0 +1,122 @@
+"""``icectl doctor``: checks the installation and names what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Annotated
+
+import typer
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at: whether it is well, what was found, and what to do if not."""
+
+    name: str
+    ok: bool
+    found: str
+    hint: str = ""
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
+    """Check packages, plugins, devices and the workspace; exits with 1 if something is wrong."""
+    from icectl.cli import show
+
+    checks = [check for look in LOOKS for check in look()]
+    if as_json:
+        show.as_json([asdict(check) for check in checks])
+    else:
+        rows = [["ok" if c.ok else "WRONG", c.name, c.found, c.hint] for c in checks]
+        show.listing("doctor", ["", "what", "found", "what to do"], rows)
+    if not all(check.ok for check in checks):
+        raise SystemExit(1)
+
+
+def packages() -> Iterator[Check]:
+    """Check that every package that icectl asks for is installed in a version it admits."""
+    from importlib.metadata import PackageNotFoundError, requires, version
+
+    from packaging.requirements import Requirement
+
+    for text in requires("icectl") or []:
+        needed = Requirement(text)
+        if needed.marker is not None and not needed.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            found = version(needed.name)
+        except PackageNotFoundError:
+            yield Check(needed.name, False, "not installed", f"pip install '{needed}'")
+            continue
+        well = needed.specifier.contains(found, prereleases=True)
+        if not well:
+            yield Check(needed.name, False, found, f"icectl needs {needed.specifier}")
+    yield Check("packages", True, "all looked at")
+
+
+def torch_pair() -> Iterator[Check]:
+    """Check that torch and torchvision are a matching pair: a mixed pair breaks timm."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    def installed(name: str) -> str:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            return "not installed"
+
+    pair = f"torch {installed('torch')}, torchvision {installed('torchvision')}"
+    hint = "install the matching pair from one index: pip install --force-reinstall torch torchvision"
+    try:
+        import torch
+        import torchvision
+
+        torch.ops.torchvision.nms  # noqa: B018, the lookup itself is the check
+        ok = bool(torchvision.extension._has_ops())
+        yield Check("torch and torchvision", ok, pair, "" if ok else hint)
+    except (ImportError, RuntimeError, AttributeError, OSError) as error:
+        yield Check("torch and torchvision", False, f"{pair}: {error}", hint)
+
+
+def plugin_states() -> Iterator[Check]:
+    """Check every announced plugin, and that its model can be imported."""
+    from icectl import registry
+    from icectl.errors import IcectlError
+
+    for found in registry.plugins():
+        origin = f"{found.distribution} {found.version}"
+        if found.problem or found.plugin is None:
+            yield Check(
+                f"plugin {found.name}",
+                False,
+                f"{origin}: {found.problem}",
+                f"mend or remove {found.distribution}",
+            )
+            continue
+        try:
+            registry.load_model(found.plugin)
+            yield Check(f"plugin {found.name}", True, origin)
+        except IcectlError as problem:
+            yield Check(f"plugin {found.name}", False, problem.message, problem.hint)
+
+
+def device() -> Iterator[Check]:
+    """Name the device that would be chosen."""
+    from icectl.run import Compute
+    from icectl.training.devices import resolve
+
+    yield Check("device", True, resolve(Compute()).reason)
+
+
+def workspace() -> Iterator[Check]:
+    """Check that the workspace can be written to."""
+    import os
+
+    from icectl.workspace import Workspace
+
+    root = Workspace.locate().root
+    nearest = next(folder for folder in (root, *root.parents) if folder.exists())
+    ok = os.access(nearest, os.W_OK)
+    yield Check("workspace", ok, str(root), "" if ok else "name another --workspace or set ICECTL_WORKSPACE")
+
+
+LOOKS: tuple[Callable[[], Iterator[Check]], ...] = (packages, torch_pair, plugin_states, device, workspace)
