@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -144,7 +145,10 @@ def write_vectors(path: str | Path, frame: Frame, layer: str | None = None) -> P
     if driver == "ESRI Shapefile":
         frame = frame.rename(columns=_short_names([c for c in frame.columns if c != frame.geometry.name]))
     with replacing(path) as made:
-        frame.to_file(made, driver=driver, layer=layer or path.stem, engine="pyogrio")
+        try:
+            frame.to_file(made, driver=driver, layer=layer or path.stem, engine="pyogrio")
+        except (pyogrio.errors.DataSourceError, pyogrio.errors.FeatureError) as error:
+            raise OSError(errno.EIO, str(error).splitlines()[0]) from error
         if driver == "ESRI Shapefile":
             path.unlink(missing_ok=True)
             for part in sorted(made.parent.glob(f"{made.stem}.*")):
