@@ -108,11 +108,14 @@ def low_aerosol(qa_aerosol: Any) -> BoolImage:
 
 
 def fmask(layer: Any, *, shadow: bool = True, water: bool = False) -> BoolImage:
-    """Return the usable pixels by an Fmask layer (cloud and fill are always refused)."""
-    refused = [Fmask.CLOUD, Fmask.FILL]
-    refused += [Fmask.CLOUD_SHADOW] if shadow else []
-    refused += [Fmask.WATER] if water else []
-    return ~np.isin(_numbers(layer, int(Fmask.FILL)), refused)
+    """Return the usable pixels by an Fmask layer; cloud, fill and any unknown number are refused.
+
+    `shadow` and `water` say whether those are refused too.
+    """
+    wanted = [Fmask.CLEAR, Fmask.SNOW]
+    wanted += [] if shadow else [Fmask.CLOUD_SHADOW]
+    wanted += [] if water else [Fmask.WATER]
+    return np.isin(_numbers(layer, int(Fmask.FILL)), wanted)
 
 
 def scl(layer: Any, *, shadow: bool = True, cirrus: bool = True, water: bool = False) -> BoolImage:

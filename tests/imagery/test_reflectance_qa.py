@@ -81,7 +81,8 @@ def test_masked_and_nan_quality_is_never_usable():
 
 
 def test_fmask_and_scl_keep_snow():
-    assert qa.fmask(np.array([0, 1, 2, 3, 4, 255])).tolist() == [True, True, False, True, False, False]
+    assert np.flatnonzero(qa.fmask(np.array([0, 1, 2, 3, 4, 255, -9999, 7]))).tolist() == [0, 1, 3]
+    assert np.flatnonzero(qa.fmask(np.arange(5), shadow=False, water=True)).tolist() == [0, 2, 3]
     assert np.flatnonzero(qa.scl(np.arange(12))).tolist() == [2, 4, 5, 6, 7, 11]
 
 
