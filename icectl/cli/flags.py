@@ -14,7 +14,8 @@ from pydantic.fields import FieldInfo
 
 from icectl.contract import Options, Plugin
 
-_SCALARS = (bool, int, float, str, Path)
+_SCALARS = (bool, str, Path)
+_NUMBERS = {int: "INTEGER", float: "NUMBER"}
 
 
 def parameters(plugin: Plugin, verbs: Sequence[str]) -> list[inspect.Parameter]:
@@ -25,12 +26,13 @@ def parameters(plugin: Plugin, verbs: Sequence[str]) -> list[inspect.Parameter]:
             kind, choices = flag_type(field.annotation)
             if kind is None or name in found:
                 continue
+            metavar = f"[{'|'.join(choices)}]" if choices else _metavar(field.annotation)
             option = typer.Option(
                 f"--{name.replace('_', '-')}" + (f"/--no-{name.replace('_', '-')}" if kind is bool else ""),
                 help=describe(field, choices),
                 rich_help_panel=f"Options of {verb}",
                 show_default=False,
-                metavar=f"[{'|'.join(choices)}]" if choices else None,
+                metavar=metavar,
                 autocompletion=(lambda some: lambda: some)(choices) if choices else None,
             )
             annotation = Annotated[Optional[kind], option]  # type: ignore[valid-type]  # noqa: UP045
@@ -38,6 +40,13 @@ def parameters(plugin: Plugin, verbs: Sequence[str]) -> list[inspect.Parameter]:
                 name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
             )
     return list(found.values())
+
+
+def _metavar(annotation: Any) -> str | None:
+    """Return what stands for a number in the help; numbers are parsed by pydantic, with its bounds."""
+    parts = [a for a in (get_args(annotation) or (annotation,)) if a not in (type(None), Ellipsis)]
+    words = [_NUMBERS[a] for a in parts if a in _NUMBERS]
+    return " ".join(words) if words and len(words) == len(parts) else None
 
 
 def flag_type(annotation: Any) -> tuple[Any, list[str]]:
@@ -54,6 +63,8 @@ def flag_type(annotation: Any) -> tuple[Any, list[str]]:
         return _several(origin, inside)
     if annotation in _SCALARS:
         return annotation, []
+    if annotation in _NUMBERS:
+        return str, []
     if isinstance(annotation, type) and annotation.__module__ == "datetime":
         return str, []
     return None, []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, MutableMapping
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -71,6 +72,7 @@ class ModelGroup(TyperGroup):
         super().__init__(**attributes)
         self.verb = str(self.name)
         self.commands = LazyCommands(self.verb)
+        self.calling = False
         self.subcommand_metavar = "[MODEL] [OPTIONS]"
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -84,19 +86,16 @@ class ModelGroup(TyperGroup):
         except IcectlError as problem:
             if ctx.resilient_parsing:
                 return None
-            if "--help" in _typed_arguments(ctx) or not ctx.protected:
+            if not self.calling:
                 return broken(cmd_name, problem)
             raise
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the model first, adding the default one where none is named."""
         arranged = args if ctx.resilient_parsing else arrange(self.verb, args)
+        self.calling = bool(arranged) and not arranged[0].startswith("-")
         rest: list[str] = super().parse_args(ctx, arranged)
         return rest
-
-
-def _typed_arguments(ctx: Any) -> list[str]:
-    return [*getattr(ctx, "_protected_args", []), *ctx.args]
 
 
 def arrange(verb: str, args: list[str]) -> list[str]:
@@ -145,7 +144,7 @@ def default_model(args: list[str]) -> str:
 
         workspace = _value_of("--workspace", args)
         run = find_run(
-            Workspace.locate(None if workspace is None else __import__("pathlib").Path(workspace)),
+            Workspace.locate(Path(workspace) if workspace else None),
             named["--run"],
         )
         return str(read_json(run / RUN)["model"])

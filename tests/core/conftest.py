@@ -1,0 +1,73 @@
+"""The toy plugin, announced through the environment, and a command line to call it from."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+TOYS = Path(__file__).parent.parent / "toys"
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Announce the toy plugin in this process."""
+    from icectl import registry
+
+    monkeypatch.syspath_prepend(str(TOYS))
+    monkeypatch.setenv("ICECTL_PLUGINS", "toy=toy_plugin:plugin")
+    registry.refresh()
+    yield
+    registry.refresh()
+
+
+@pytest.fixture
+def cli(
+    toy: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., Any]:
+    """Call icectl in this process, as the console script does, in an empty working folder."""
+    from icectl import cli as terminal
+
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str, ok: bool = True) -> Any:
+        capfd.readouterr()
+        monkeypatch.setattr(sys, "argv", ["icectl", *arguments])
+        try:
+            code = terminal.call(list(arguments))
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        out, err = capfd.readouterr()
+        assert not ok or code == 0, f"exit {code}\n{out}\n{err}"
+        assert "Traceback" not in err
+        parsed = json.loads(out) if "--json" in arguments and out else None
+        return SimpleNamespace(code=code, out=out, err=err, json=parsed)
+
+    return call
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Call icectl in a process of its own, with the toy plugin announced."""
+
+    def call(*arguments: str, code: str = "", **more: str) -> subprocess.CompletedProcess[str]:
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(TOYS),
+            "ICECTL_PLUGINS": "toy=toy_plugin:plugin",
+            "COLUMNS": "160",
+            **more,
+        }
+        command = [sys.executable, "-c", code or "from icectl.cli import main; main()", *arguments]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+        )
+
+    return call

@@ -1,0 +1,128 @@
+"""The command line from outside: names, flags, errors, completion, start-up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+PROBE = """
+import atexit, sys
+heavy = {"torch", "numpy", "rasterio", "cv2", "xarray"}
+atexit.register(lambda: print("HEAVY", sorted(heavy & set(sys.modules)), file=sys.stderr))
+from icectl.cli import main
+main()
+"""
+
+
+def test_model_may_be_an_alias_or_left_out_or_come_late(cli):
+    cli("glaciers", "add", "mine", "--bbox", "7", "46", "8", "47", "--model", "toy")
+    by_alias = cli("fetch", "plaything", "--glacier", "mine", "--json").json
+    left_out = cli("fetch", "--glacier", "mine", "--json").json
+    late = cli("fetch", "--words", "3", "toy", "--glacier", "mine", "--json").json
+    assert by_alias["folder"] == left_out["folder"] == late["folder"]
+
+
+def test_options_before_the_model_are_kept(cli):
+    plan = cli("train", "--epochs", "9", "toy", "--dry-run", "--json").json
+    other = cli("train", "toy", "--epochs", "9", "--dry-run", "--json").json
+    third = cli("train", "toy", "--dry-run", "--json").json
+    assert plan["steps"][-1]["folder"] == other["steps"][-1]["folder"] != third["steps"][-1]["folder"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence", "hint"),
+    [
+        (["train", "tyo"], "unknown model 'tyo'", "did you mean 'toy'?"),
+        (["fetch", "toy", "--glacier", "dmo"], "unknown glacier 'dmo'", "did you mean 'demo'?"),
+        (["train", "toy", "--epoch", "3"], "No such option: --epoch", "--epochs"),
+        (["train", "toy", "--epochs", "x"], "--epochs x is not allowed", "valid integer"),
+        (["train", "toy", "--epochs", "0"], "--epochs 0 is not allowed", "greater than or equal to 1"),
+        (["train", "toy", "--preset", "huge"], "--preset huge is not allowed", "'small' or 'paper'"),
+        (["tran", "toy"], "No such command 'tran'", "did you mean 'train'"),
+        (["fetch", "toy", "--scenes", "nowhere"], "--scenes nowhere is not a folder", "rasters"),
+        (["fetch", "toy", "--extra", "nowhere"], "nowhere does not exist", "check the path"),
+        (["train", "toy", "--gpus", "2", "--device", "cpu"], "contradict", "one of them"),
+        (["glaciers", "add", "x"], "a glacier needs a place", "--bbox"),
+        (["glaciers", "add", "Bad/Name", "--bbox", "7", "46", "8", "47"], "name = 'Bad/Name'", "match"),
+        (["glaciers", "add", "x", "--bbox", "9", "46", "8", "47"], "bbox", "west < east"),
+        (["completions", "tcsh"], "no completion for the shell 'tcsh'", "bash"),
+    ],
+)
+def test_wrong_use_gets_one_sentence_and_a_hint(cli, arguments, sentence, hint):
+    shown = cli(*arguments, ok=False)
+    assert shown.code == 2
+    assert shown.err.startswith("error: ")
+    assert sentence in shown.err.splitlines()[0]
+    assert hint in shown.err
+    assert not Path("icectl-workspace").exists()
+
+
+def test_help_shows_every_option_with_bounds(process):
+    shown = process("train", "toy", "--help").stdout
+    for text in (
+        "--epochs",
+        "Passes over the data. (1 ≤ x; default 2)",
+        "[small|paper]",
+        "--words",
+        "of train",
+    ):
+        assert text in shown, text
+
+
+def test_light_commands_import_neither_torch_nor_numpy(process):
+    for arguments in (
+        ["--help"],
+        ["--version"],
+        ["plugins", "list"],
+        ["glaciers", "list"],
+        ["train", "--help"],
+        ["train", "convlstm", "--help"],
+        ["train", "convlstm", "--dry-run"],
+        ["train", "toy", "--dry-run"],
+    ):
+        done = process(*arguments, code=PROBE)
+        assert done.returncode == 0, done.stderr
+        assert "HEAVY []" in done.stderr, arguments
+
+
+def test_completion_knows_models_and_glaciers_without_torch(process):
+    def complete(line: str) -> str:
+        done = process(
+            code=PROBE,
+            _ICECTL_COMPLETE="complete_bash",
+            COMP_WORDS=line,
+            COMP_CWORD=str(len(line.split(" ")) - 1),
+        )
+        assert "HEAVY []" in done.stderr, done.stderr
+        return done.stdout
+
+    assert complete("icectl train conv").split() == ["convlstm"]
+    assert complete("icectl fetch toy --glacier parv").split() == ["parvati"]
+    assert "--epochs" in complete("icectl train toy --ep")
+    assert complete("icectl train toy --preset ").split() == ["small", "paper"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shipped_completions_are_what_the_command_prints(process, shell):
+    name = {"bash": "icectl.bash", "zsh": "_icectl", "fish": "icectl.fish"}[shell]
+    assert process("completions", shell).stdout == (ROOT / "completions" / name).read_text()
+
+
+def test_unexpected_errors_have_no_traceback_unless_asked(cli, monkeypatch):
+    from toy_plugin import Toy
+
+    def broken(self, run, options):
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr(Toy, "fetch", broken)
+    shown = cli("fetch", "toy", ok=False)
+    assert shown.code == 1
+    assert "unexpected ZeroDivisionError: oh" in shown.err
+    assert "--debug" in shown.err
+
+
+def test_version(process):
+    assert process("--version").stdout.startswith("icectl 0.")

@@ -1,0 +1,161 @@
+"""Stages: chain, skip, redo, resume, record; the toy plugin stands in for a model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+
+def test_run_chains_all_verbs_and_prints_the_table(cli):
+    shown = cli("evaluate", "toy")
+    assert "evaluate of demo needs fetch, prepare, train, predict first" in shown.err
+    assert "baseline: the bar" in shown.out
+    assert shown.out.index("half") < shown.out.index("baseline: the bar")
+
+
+def test_second_call_does_nothing_again(cli):
+    first = cli("train", "toy", "--json").json
+    second = cli("train", "toy", "--json").json
+    assert not first["skipped"]
+    assert second["skipped"]
+    assert first["folder"] == second["folder"]
+
+
+def test_force_redoes_only_the_verb_itself(cli):
+    folder = Path(cli("prepare", "toy", "--json").json["folder"])
+    stamp = (folder / "dataset.txt").stat().st_mtime_ns
+    fetched = next(folder.parent.parent.glob("scenes/*/words.txt"))
+    fetched_stamp = fetched.stat().st_mtime_ns
+    cli("prepare", "toy", "--force")
+    assert (folder / "dataset.txt").stat().st_mtime_ns > stamp
+    assert fetched.stat().st_mtime_ns == fetched_stamp
+
+
+def test_changed_options_make_another_folder(cli):
+    small = cli("prepare", "toy", "--json").json["folder"]
+    upper = cli("prepare", "toy", "--upper", "--json").json["folder"]
+    more = cli("prepare", "toy", "--words", "5", "--json").json["folder"]
+    assert len({small, upper, more}) == 3
+
+
+def test_changed_user_file_is_noticed(cli, tmp_path):
+    file = tmp_path / "mine.txt"
+    file.write_text("a")
+    first = cli("fetch", "toy", "--extra", str(file), "--json").json
+    assert cli("fetch", "toy", "--extra", str(file), "--json").json["skipped"]
+    file.write_text("abc")
+    changed = cli("fetch", "toy", "--extra", str(file), "--json").json
+    assert changed["folder"] != first["folder"]
+
+
+def test_failed_training_goes_on_where_it_stopped(cli):
+    failed = cli("train", "toy", "--epochs", "4", "--fail", ok=False)
+    assert failed.code == 1
+    assert "error: asked to fail" in failed.err
+    assert "hint: train again without --fail" in failed.err
+    again = cli("train", "toy", "--epochs", "4", "--fail", ok=False)
+    assert again.code == 1  # still one step in: nothing was thrown away, nothing was done twice
+    steps = next(Path("icectl-workspace/runs/toy/demo").glob("*/steps.txt"))
+    assert steps.read_text().split() == ["0"]
+
+
+def test_a_failed_redo_brings_the_old_run_back(cli, monkeypatch):
+    run = Path(cli("train", "toy", "--json").json["run"])
+    from toy_plugin import Toy
+
+    def broken(self, run, options):
+        raise OSError("the power went")
+
+    monkeypatch.setattr(Toy, "train", broken)
+    assert cli("train", "toy", "--force", ok=False).code == 1
+    assert (run / "weights.txt").is_file()
+    assert (run / "stage.json").is_file()
+
+
+def test_no_chain_refuses(cli):
+    refused = cli("train", "toy", "--no-chain", ok=False)
+    assert refused.code == 2
+    assert "needs fetch and prepare first" in refused.err
+    assert not Path("icectl-workspace").exists()
+
+
+def test_record_holds_what_a_stranger_needs(cli):
+    folder = Path(cli("train", "toy", "--seed", "7", "--json").json["folder"])
+    record = json.loads((folder / "stage.json").read_text())
+    assert record["seed"] == 7
+    assert record["options"]["epochs"] == 1  # the preset's
+    assert record["command"] == "icectl train toy --seed 7 --json"
+    assert record["meter"]["seconds"] >= 0
+    assert record["outputs"] == ["run.json", "steps.txt", "weights.txt"]
+    saved = json.loads((folder / "run.json").read_text())
+    assert saved["schema"] == 1
+    assert saved["options"]["prepare"] == {"upper": False}
+
+
+def test_metrics_are_saved_as_plain_json(cli):
+    shown = cli("evaluate", "toy", "--json").json
+    assert shown["metrics"]["tables"][0]["rows"][0]["values"]["error"] == 3.0
+    assert shown["metrics"]["details"]["nan"] is None
+
+
+def test_predict_uses_the_newest_run_and_any_other_place(cli):
+    run = cli("train", "toy", "--epochs", "3", "--json").json["run"]
+    cli("glaciers", "add", "elsewhere", "--bbox", "7", "46", "8", "47", "--model", "toy")
+    predicted = cli("predict", "toy", "--glacier", "elsewhere", "--json").json
+    assert predicted["run"] == run
+    assert (Path(predicted["folder"]) / "prediction.txt").read_text() == "3 3"
+    assert Path(predicted["folder"]).name.startswith("elsewhere-")
+
+
+def test_run_option_names_a_run_by_id_or_folder(cli):
+    old = cli("train", "toy", "--epochs", "3", "--json").json["run"]
+    cli("train", "toy", "--epochs", "2")
+    by_id = cli("predict", "toy", "--run", Path(old).name, "--json").json
+    by_folder = cli("predict", "--run", old, "--json").json
+    assert by_id["run"] == by_folder["run"] == old
+    unknown = cli("predict", "toy", "--run", "nothing", ok=False)
+    assert unknown.code == 2
+    assert "no run 'nothing'" in unknown.err
+
+
+def test_predicting_with_training_options_means_that_training(cli):
+    cli("train", "toy", "--epochs", "3")
+    other = cli("predict", "toy", "--epochs", "5", "--json").json
+    assert (Path(other["folder"]) / "prediction.txt").read_text() == "3 5"
+
+
+def test_missing_output_is_made_again(cli):
+    folder = Path(cli("prepare", "toy", "--json").json["folder"])
+    (folder / "dataset.txt").unlink()
+    assert not cli("prepare", "toy", "--json").json["skipped"]
+    assert (folder / "dataset.txt").is_file()
+
+
+@pytest.mark.parametrize("name", ["stage.json", "run.json"])
+def test_damaged_record_is_named(cli, name):
+    run = Path(cli("train", "toy", "--json").json["run"])
+    (run / name).write_text("{")
+    damaged = cli("predict", "toy", "--run", str(run), ok=False)
+    assert damaged.code == 1
+    assert f"{name} is damaged" in damaged.err
+
+
+def test_dry_run_touches_nothing(cli):
+    plan = cli("evaluate", "toy", "--dry-run", "--json").json
+    assert [step["stage"] for step in plan["steps"]] == ["fetch", "prepare", "train", "predict", "evaluate"]
+    assert plan["steps"][2]["memory"] == 3_000_000_000
+    assert not Path("icectl-workspace").exists()
+    table = cli("evaluate", "toy", "--dry-run")
+    assert "2.0 MB" in table.out
+    assert "3.0 GB" in table.out
+
+
+def test_several_glaciers_go_on_after_a_failure(cli):
+    cli("glaciers", "add", "one", "--bbox", "7", "46", "8", "47", "--model", "toy")
+    shown = cli(
+        "fetch", "toy", "--glacier", "one", "--glacier", "nowhere", "--glacier", "demo", "--json", ok=False
+    )
+    assert shown.code == 2
+    assert [("failed" in r) for r in shown.json] == [False, True, False]

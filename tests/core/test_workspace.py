@@ -1,0 +1,126 @@
+"""The workspace: whole files or none, one writer at a time, errors of the disk in words."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from icectl.errors import WorkError
+from icectl.workspace import (
+    Workspace,
+    building,
+    fingerprint,
+    read_json,
+    redoing,
+    worded_os_errors,
+    write_json,
+    writing,
+)
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "deep" / "file.json"
+    write_json(target, {"a": 1})
+    with pytest.raises(RuntimeError), writing(target) as file:
+        file.write("half")
+        raise RuntimeError
+    assert read_json(target) == {"a": 1}
+    assert [p.name for p in target.parent.iterdir()] == ["file.json"]
+
+
+def test_not_numbers_and_paths_become_json(tmp_path):
+    import numpy as np
+
+    write_json(
+        tmp_path / "x.json", {"nan": float("nan"), "path": Path("a/b"), "n": np.float32(1.5), 3: (1, 2)}
+    )
+    assert read_json(tmp_path / "x.json") == {"nan": None, "path": "a/b", "n": 1.5, "3": [1, 2]}
+
+
+def test_fingerprint_does_not_depend_on_order():
+    assert fingerprint({"a": 1, "b": [2.5, None]}) == fingerprint({"b": [2.5, None], "a": 1})
+    assert fingerprint({"a": 1}) != fingerprint({"a": 2})
+
+
+def test_a_folder_is_built_aside_and_the_old_one_stays_until_then(tmp_path):
+    folder = tmp_path / "prepared"
+    with building(folder) as aside:
+        (aside / "v").write_text("1")
+    with pytest.raises(RuntimeError), building(folder) as aside:
+        (aside / "v").write_text("2")
+        assert (folder / "v").read_text() == "1"
+        raise RuntimeError
+    assert (folder / "v").read_text() == "1"
+    with building(folder) as aside:  # what the failed one left is cleared away
+        assert list(aside.iterdir()) == []
+        (aside / "v").write_text("3")
+    assert (folder / "v").read_text() == "3"
+    assert [p.name for p in tmp_path.iterdir()] == ["prepared"]
+
+
+def test_redoing_brings_the_old_one_back_on_failure(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "weights").write_text("old")
+    with pytest.raises(RuntimeError), redoing(folder):
+        (folder / "weights").write_text("new")
+        raise RuntimeError
+    assert (folder / "weights").read_text() == "old"
+
+
+def test_a_second_writer_waits_and_is_told(tmp_path, caplog):
+    space, folder, order = Workspace(tmp_path), tmp_path / "runs", []
+
+    def second() -> None:
+        with space.lock(folder):
+            order.append("second")
+
+    with space.lock(folder):
+        other = threading.Thread(target=second)
+        with caplog.at_level("INFO", logger="icectl"):
+            other.start()
+            time.sleep(0.3)
+        order.append("first")
+    other.join(10)
+    assert order == ["first", "second"]
+    assert "another icectl is working in" in caplog.text
+
+
+def test_a_second_writer_may_give_up(tmp_path):
+    space = Workspace(tmp_path)
+    with (
+        space.lock(tmp_path / "x"),
+        pytest.raises(WorkError, match="still working"),
+        space.lock(tmp_path / "x", wait=0.1),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.ENOSPC, "is full"), (errno.EROFS, "not writable"), (errno.EACCES, "not writable")],
+)
+def test_errors_of_the_disk_are_worded(tmp_path, number, words):
+    with pytest.raises(WorkError, match=words) as caught, worded_os_errors(tmp_path):
+        raise OSError(number, os.strerror(number))
+    assert caught.value.hint
+
+
+def test_workspace_is_the_flag_else_the_variable_else_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert Workspace.locate().root == tmp_path / "icectl-workspace"
+    monkeypatch.setenv("ICECTL_WORKSPACE", str(tmp_path / "there"))
+    assert Workspace.locate().root == tmp_path / "there"
+    assert Workspace.locate(Path("chosen")).root == tmp_path / "chosen"
+
+
+def test_workspace_that_cannot_be_written_to(cli, tmp_path):
+    (tmp_path / "file").write_text("")
+    shown = cli("fetch", "toy", "--workspace", str(tmp_path / "file"), ok=False)
+    assert shown.code == 1
+    assert "hint:" in shown.err
