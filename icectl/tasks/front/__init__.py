@@ -1,0 +1,1 @@
+"""Calving fronts: where a glacier ends in the sea (Cheng et al. 2021)."""

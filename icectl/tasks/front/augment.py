@@ -1,0 +1,171 @@
+"""Augmentation, keyed by (seed, epoch, sample), with the edge drawn afterwards.
+
+Only affine changes (Cheng et al. 2021: non-affine warps hurt): quarter turns, flips, transposes,
+small rotations, scale, crops; then brightness, sharpening and noise. The front is moved as a
+line and drawn when it has arrived, so that it keeps its width; a mask is moved as a raster and
+its boundary is found afterwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from icectl.tasks.front.lines import Line, draw, transform
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How far to augment.
+
+    `turns` allows quarter turns, transposes and flips of both axes; without it images are only
+    mirrored left to right, for sets that are turned so that the ice flows upward. `angle` is the
+    largest rotation in degrees, `scale` the largest zoom factor (and its inverse the smallest),
+    `shift` the largest displacement as a share of the crop. `tone` scales changes of brightness.
+    """
+
+    size: tuple[int, int] = (224, 224)
+    turns: bool = True
+    angle: float = 12.0
+    scale: float = 1.15
+    shift: float = 0.1
+    tone: float = 1.0
+    sharpen: float = 0.2
+    noise: float = 0.2
+    width: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What is known of an image: the front's lines; a mask of ice (rows, columns) or None.
+
+    `sides` is a pair of polygons (rows, columns) on the glacier's and the ocean's side of the
+    front, for sets whose direction of flow is known; they stand in for a mask where there is none.
+    """
+
+    lines: tuple[Line, ...] = ()
+    mask: NDArray[np.bool_] | None = None
+    sides: tuple[Line, Line] | None = None
+
+
+def generator(seed: int, epoch: int, sample: int) -> np.random.Generator:
+    """Return the random stream of one sample in one epoch, whichever process draws it."""
+    return np.random.default_rng([seed, epoch, sample])
+
+
+def affine(rng: np.random.Generator, shape: tuple[int, int], recipe: Recipe) -> NDArray[np.float64]:
+    """Draw a 2×3 matrix that takes source (column, row) to crop (column, row)."""
+    rows, columns = recipe.size
+    turn = _matrix(np.eye(2))
+    flip = np.diag([-1.0 if rng.random() < 0.5 else 1.0, 1.0])
+    if recipe.turns:
+        quarter = np.linalg.matrix_power(np.array([[0.0, -1.0], [1.0, 0.0]]), int(rng.integers(4)))
+        flip = quarter @ flip  # the dihedral group: quarter turns, flips and transposes
+    angle = np.deg2rad(rng.uniform(-recipe.angle, recipe.angle))
+    zoom = float(np.exp(rng.uniform(-1, 1) * np.log(recipe.scale)))
+    spin = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    turn = _matrix(spin @ flip)
+    source = np.array([(shape[1] - 1) / 2, (shape[0] - 1) / 2])
+    spare = np.maximum(0, np.array([shape[1], shape[0]]) * zoom - [columns, rows]) / 2
+    reach = spare + recipe.shift * np.array([columns, rows])
+    target = np.array([(columns - 1) / 2, (rows - 1) / 2]) + rng.uniform(-1, 1, 2) * reach
+    turn[:, 2] = target - turn[:, :2] @ source
+    return turn
+
+
+def _matrix(linear: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a 2×3 matrix with no shift."""
+    return np.concatenate([linear, np.zeros((2, 1))], axis=1)
+
+
+def warp(layers: Floats, matrix: NDArray[np.float64], size: tuple[int, int], fill: float = -1.0) -> Floats:
+    """Move (bands, rows, columns) layers bilinearly; outside is `fill`."""
+    bands = np.ascontiguousarray(np.moveaxis(layers, 0, -1))
+    moved = cv2.warpAffine(
+        bands, matrix, size[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101, borderValue=fill
+    )
+    return np.moveaxis(moved.reshape(*size, -1), -1, 0)
+
+
+def retone(rng: np.random.Generator, layers: Floats, recipe: Recipe) -> Floats:
+    """Change gain, offset, gamma and shading of all layers; sharpen and add noise at times."""
+    unit = np.clip((layers + 1) / 2, 0, 1)
+    if recipe.tone > 0:
+        gamma = np.exp(rng.uniform(-0.6, 0.6) * recipe.tone)
+        gain, offset = 1 + rng.uniform(-0.25, 0.25) * recipe.tone, rng.uniform(-0.15, 0.15) * recipe.tone
+        unit = gain * unit**gamma + offset
+        unit = unit + _shading(rng, unit.shape[1:], 0.15 * recipe.tone)
+    if rng.random() < recipe.sharpen:
+        blurred = np.stack([cv2.GaussianBlur(band, (0, 0), 1.0) for band in unit])
+        unit = unit + rng.uniform(-0.8, 1.0) * (unit - blurred)  # below zero it blurs instead
+    if rng.random() < recipe.noise:
+        unit = unit + rng.normal(0, rng.uniform(0.005, 0.05), unit.shape)
+    return np.asarray(unit * 2 - 1, np.float32)
+
+
+def _shading(rng: np.random.Generator, shape: tuple[int, ...], strength: float) -> Floats:
+    """Return a smooth random brightness field, like thin cloud or a slope in the shade."""
+    coarse = rng.normal(0, strength, (4, 4)).astype(np.float32)
+    return np.asarray(cv2.resize(coarse, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC))
+
+
+def targets(truth: Truth, matrix: NDArray[np.float64], size: tuple[int, int], width: int = 3) -> Floats:
+    """Return (4, rows, columns): edge, ice mask, and for each the weight of every pixel (0 or 1)."""
+    out = np.zeros((4, *size), np.float32)
+    out[2] = 1.0
+    if truth.mask is not None:
+        mask = cv2.warpAffine(
+            truth.mask.astype(np.uint8),
+            matrix,
+            size[::-1],
+            flags=cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        out[1], out[3] = mask, 1.0
+        if not truth.lines:
+            out[0] = mask_edge(mask.astype(bool), width)
+    for line in truth.lines:
+        out[0] = np.maximum(out[0], draw(transform(line, matrix), size, width))
+    if truth.mask is None and truth.sides is not None:
+        ice, sea = (_fill(transform(side, matrix), size) for side in truth.sides)
+        out[1], out[3] = ice, ice ^ sea
+    return out
+
+
+def mask_edge(mask: NDArray[np.bool_], width: int = 3) -> NDArray[np.bool_]:
+    """Return the boundary of a mask, `width` pixels wide; the image's own border is none."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    raster = mask.astype(np.uint8)
+    inner = raster - cv2.erode(raster, kernel, borderType=cv2.BORDER_REPLICATE)
+    return cv2.dilate(inner, np.ones((width, width), np.uint8)).astype(bool)
+
+
+def _fill(polygon: Line, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Rasterise a polygon."""
+    canvas = np.zeros(size, np.uint8)
+    cv2.fillPoly(canvas, [np.round(polygon[:, ::-1]).astype(np.int32).reshape(-1, 1, 2)], 1)
+    return canvas.astype(bool)
+
+
+def sides_of(line: Line, towards: str = "up", reach: float = 4000.0) -> tuple[Line, Line]:
+    """Return polygons of glacier and ocean between a front's ends, for ice that flows `towards`.
+
+    Each is the front closed by two rays, against or along the flow. Ground beside the front
+    belongs to neither.
+    """
+    step = {"up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1)}[towards]
+    flow = np.array(step, float) * reach
+    ice, sea = ([line[-1] - sign * flow, line[0] - sign * flow] for sign in (1.0, -1.0))
+    return np.concatenate([line, ice]), np.concatenate([line, sea])
+
+
+def augment(layers: Floats, truth: Truth, rng: np.random.Generator, recipe: Recipe) -> tuple[Floats, Floats]:
+    """Return one augmented sample: layers (bands, *size) and `targets`."""
+    matrix = affine(rng, layers.shape[1:], recipe)  # type: ignore[arg-type]
+    moved = warp(layers, matrix, recipe.size)
+    return retone(rng, moved, recipe), targets(truth, matrix, recipe.size, recipe.width)

@@ -1,0 +1,76 @@
+"""The three input layers: raw brightness, local contrast, lifted shadows.
+
+CALFIN stacks the raw image with two renderings made in a commercial editor ("HDR toning" and
+"Shadows/Highlights"), which no code reproduces. These are open equivalents with the same aim:
+texture in flat snow and light in dark fjords. All layers lie in [-1, 1].
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+LAYERS = ("raw", "contrast", "shadows")
+Image = NDArray[np.float32]
+
+
+def stretch(image: NDArray[Any], low: float = 0.5, high: float = 99.5) -> Image:
+    """Scale brightness to 0…1 between two percentiles of the valid pixels.
+
+    Parameters
+    ----------
+    image
+        (rows, columns), any unit and depth; NaN and masked pixels become 0.
+    low, high
+        Percentiles that become 0 and 1. A constant image becomes 0.5.
+    """
+    values = np.ma.masked_invalid(np.ma.asarray(image).astype(np.float32))
+    valid = values.compressed()
+    if valid.size == 0:
+        return np.zeros(values.shape, np.float32)
+    bottom, top = np.percentile(valid, [low, high])
+    if top <= bottom:
+        return np.where(np.ma.getmaskarray(values), 0, 0.5).astype(np.float32)
+    scaled = np.clip((values.filled(bottom) - bottom) / (top - bottom), 0, 1)
+    return np.asarray(np.where(np.ma.getmaskarray(values), 0, scaled), np.float32)
+
+
+def local_contrast(image: Image, clip: float = 3.0, tiles: int = 8) -> Image:
+    """Equalise brightness within tiles (CLAHE): texture of flat snow and dark water appears.
+
+    Parameters
+    ----------
+    image
+        (rows, columns) in 0…1.
+    clip, tiles
+        Contrast limit, and tiles a side.
+    """
+    method = cv2.createCLAHE(clipLimit=clip, tileGridSize=(tiles, tiles))
+    levels = np.round(np.clip(image, 0, 1) * 65535).astype(np.uint16)
+    return np.asarray(method.apply(levels), np.float32) / 65535
+
+
+def lift_shadows(image: Image, amount: float = 0.7, radius: float = 15.0) -> Image:
+    """Brighten dark surroundings and leave bright ones: gamma that follows the local mean.
+
+    Parameters
+    ----------
+    image
+        (rows, columns) in 0…1.
+    amount
+        0 changes nothing; at 1 a black neighbourhood gets the gamma 1/4.
+    radius
+        Radius of the neighbourhood (Gaussian σ) in pixels.
+    """
+    around = cv2.GaussianBlur(np.asarray(image, np.float32), (0, 0), radius)
+    gamma = 1 - 0.75 * amount * (1 - around) ** 2
+    return np.asarray(np.clip(image, 0, 1) ** gamma, np.float32)
+
+
+def stack(image: NDArray[Any]) -> Image:
+    """Return the input layers of a single-band image as (3, rows, columns) in [-1, 1]."""
+    raw = stretch(image)
+    return np.stack([raw, local_contrast(raw), lift_shadows(raw)]) * np.float32(2) - np.float32(1)

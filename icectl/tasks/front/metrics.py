@@ -1,0 +1,152 @@
+"""Front errors as CALFIN and its successors print them, and the plain sums below them.
+
+Two definitions of a distance between lines are in use, and they differ:
+
+* *pooled* (CALFIN, CaFFe): nearest distances from predicted to true pixels and from true to
+  predicted pixels, concatenated, then averaged;
+* *two-way* (COBRA): the mean of the two directions' means, each from points to the other line.
+
+Both are given over all points of all images and over images. A front that was not found has no
+distance: it is counted, and the count is printed beside the mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from icectl.tasks.front.lines import Line, draw, resample
+
+Distances = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class FrontError:
+    """Errors of one image. Distances are in pixels of the source image.
+
+    `status` is ``"found"``, ``"missed"`` (a true front, none predicted), ``"false"`` (predicted
+    where there is none) or ``"none"`` (neither).
+    """
+
+    status: str
+    pooled: Distances
+    two_way: float
+    edge_iou: float
+    mask_iou: float
+
+
+def nearest(line: Line, other: Line) -> Distances:
+    """Return the distance from each point of `line` to the nearest point of `other`."""
+    return np.asarray(cKDTree(other).query(line)[0], dtype=float)
+
+
+def pixels_of(line: Line, shape: tuple[int, int]) -> Line:
+    """Return the pixels of a line, 1 px wide, as CALFIN measures it."""
+    return np.argwhere(draw(line, shape)).astype(float)
+
+
+def pooled_distances(predicted: Line, truth: Line) -> Distances:
+    """Return nearest distances of two point sets, both ways, concatenated (CALFIN)."""
+    return np.concatenate([nearest(predicted, truth), nearest(truth, predicted)])
+
+
+def two_way_distance(predicted: Line, truth: Line, step: float = 0.5) -> float:
+    """Return ½ (mean predicted→truth + mean truth→predicted), points every `step` to the line (COBRA)."""
+    import shapely
+
+    def one_way(line: Line, other: Line) -> float:
+        if len(other) < 2:
+            return float(nearest(resample(line, step), other).mean())
+        points = shapely.points(resample(line, step))
+        return float(shapely.distance(points, shapely.LineString(other)).mean())
+
+    return 0.5 * (one_way(predicted, truth) + one_way(truth, predicted))
+
+
+def edge_iou(predicted: Line, truth: Line, shape: tuple[int, int]) -> float:
+    """Return the overlap of two lines, each drawn 1 px wide and dilated 3×3."""
+    kernel = np.ones((3, 3), np.uint8)
+    first, second = (cv2.dilate(draw(line, shape).astype(np.uint8), kernel) for line in (predicted, truth))
+    union = int((first | second).sum())
+    return float((first & second).sum()) / union if union else float("nan")
+
+
+def mask_iou(predicted: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:
+    """Return the soft overlap Σ t·p / Σ max over pixels of an ice/ocean mask and probabilities."""
+    together = float((predicted * truth).sum())
+    union = float(predicted.sum() + truth.sum()) - together
+    return together / union if union else float("nan")
+
+
+def compare_lines(
+    predicted: Line | None,
+    truth: Line | None,
+    shape: tuple[int, int],
+    masks: tuple[NDArray[np.floating], NDArray[np.bool_]] | None = None,
+) -> FrontError:
+    """Score one image; either line may be absent, which is a result and never skipped."""
+    overlap = mask_iou(*masks) if masks else float("nan")
+    has_truth, has_line = truth is not None and len(truth) > 0, predicted is not None and len(predicted) > 0
+    if not (has_truth and has_line):
+        status = "missed" if has_truth else "false" if has_line else "none"
+        iou = 0.0 if has_truth != has_line else float("nan")
+        return FrontError(status, np.empty(0), float("nan"), iou, overlap)
+    assert predicted is not None and truth is not None
+    found, true = pixels_of(predicted, shape), pixels_of(truth, shape)
+    if len(found) == 0 or len(true) == 0:
+        return FrontError("missed", np.empty(0), float("nan"), 0.0, overlap)
+    pooled = pooled_distances(found, true)
+    return FrontError(
+        "found", pooled, two_way_distance(predicted, truth), edge_iou(predicted, truth, shape), overlap
+    )
+
+
+def summary(errors: Iterable[FrontError], resolution: float | None = None) -> dict[str, float | None]:
+    """Return all figures of a set of images.
+
+    Parameters
+    ----------
+    errors
+        One entry an image.
+    resolution
+        Metres per pixel of the source image; without it, distances in metres are None.
+
+    Returns
+    -------
+    dict
+        ``mean_px``, ``median_px`` over points; ``image_mean_px``, ``image_median_px`` over
+        images' means; ``two_way_px``; the same in ``…_m``; ``edge_iou``, ``mask_iou``; counts
+        ``images``, ``fronts``, ``missed``, ``false``.
+    """
+    rows = list(errors)
+    found = [row for row in rows if row.status == "found"]
+    points = np.concatenate([row.pooled for row in found]) if found else np.empty(0)
+    means = np.array([row.pooled.mean() for row in found])
+    values: dict[str, float | None] = {
+        "mean_px": _of(np.mean, points),
+        "median_px": _of(np.median, points),
+        "image_mean_px": _of(np.mean, means),
+        "image_median_px": _of(np.median, means),
+        "two_way_px": _of(np.mean, np.array([row.two_way for row in found])),
+        "worst_px": _of(np.max, means),
+    }
+    for key in list(values):
+        pixel = values[key]
+        values[key.replace("_px", "_m")] = pixel * resolution if pixel is not None and resolution else None
+    values["edge_iou"] = _of(np.mean, np.array([row.edge_iou for row in rows]))
+    values["mask_iou"] = _of(np.mean, np.array([row.mask_iou for row in rows]))
+    status = [row.status for row in rows]
+    values |= {"images": len(rows), "missed": status.count("missed"), "false": status.count("false")}
+    values["fronts"] = len(found) + status.count("missed")
+    return values
+
+
+def _of(function: object, values: Distances) -> float | None:
+    """Apply a statistic to the finite values; None when there are none."""
+    finite = values[np.isfinite(values)]
+    return float(function(finite)) if len(finite) and callable(function) else None

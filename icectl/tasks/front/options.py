@@ -1,0 +1,168 @@
+"""Options of the five stages of the front task. Light: read at every ``--help``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from icectl.contract import Options
+
+Flow = Literal["unknown", "up", "down", "left", "right"]
+
+
+class FetchOptions(Options):
+    """Images, and the labels that belong to them."""
+
+    source: Literal["auto", "folder", "synthetic", "planetary-computer", "earth-search", "calfin"] = Field(
+        default="auto", description="Where images come from; auto takes --scenes, or the glacier's own source."
+    )
+    labels: Path | None = Field(
+        default=None, description="Folder of labels: lines or masks as PNG or GeoTIFF, or vector files."
+    )
+    table: Path | None = Field(
+        default=None, description="CSV with a column 'image' and columns of conditions (glacier, clouds, tongue …)."
+    )
+    dates: str | None = Field(default=None, description="First and last day, as 2013-06-01/2020-09-30.")
+    cloud_cover: float = Field(default=30.0, ge=0, le=100, description="Largest cloud cover of a scene in percent.")
+    sensor: Literal["landsat", "sentinel-1"] = Field(default="landsat", description="Satellites to search.")
+    limit: int = Field(default=40, ge=1, le=10_000, description="Most scenes to fetch.")
+    count: int = Field(default=24, ge=2, le=2_000, description="Images of the synthetic fjord.")
+    size: int = Field(default=160, ge=64, le=2_048, description="Side of the synthetic fjord's images in pixels.")
+
+
+class PrepareOptions(Options):
+    """From images and labels to one data set."""
+
+    label_kind: Literal["auto", "line", "mask"] = Field(
+        default="auto", description="What label rasters hold; auto tells lines from masks by their area."
+    )
+    flow: Flow = Field(
+        default="unknown",
+        description="Where ice flows to in every image, for sets turned that way; then there are no quarter turns, "
+        "and a front alone tells glacier from ocean.",
+    )
+    band: int | None = Field(default=None, ge=1, description="Band to read of images with several; else their grey.")
+    resolution: float | None = Field(
+        default=None, gt=0, description="Metres per pixel of the source images where they have no CRS."
+    )
+    wrs_glaciers: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="Glacier names by WRS path and row, e.g. helheim = ['233013']."
+    )
+    held_out: tuple[str, ...] = Field(
+        default=(), description="Glaciers to test on and never to train on. May be given several times."
+    )
+    valid_share: float = Field(default=0.15, gt=0, lt=0.9, description="Share of the training images to validate on.")
+    test_share: float = Field(
+        default=0.25, ge=0, lt=0.9, description="Share of the latest dates to test on where no glacier is held out."
+    )
+    guard: float = Field(
+        default=10.0, ge=0, description="Days between training and validation or test images of one glacier."
+    )
+
+
+class TrainOptions(Options):
+    """Network, augmentation and optimisation."""
+
+    preset: Literal["small", "best", "paper", "calfin"] = Field(
+        default="small",
+        description="A network for two cores; what did best here; the paper's; the authors' layout.",
+    )
+    network: Literal["compact", "unet", "calfin", "tu-xception41", "tu-xception65", "tu-xception71"] = Field(
+        default="compact", description="Network; the tu-xception… are DeepLabV3+."
+    )
+    width: int = Field(default=16, ge=4, le=256, description="Channels of the first level (compact, unet).")
+    rates: tuple[int, ...] = Field(default=(1, 2, 3), description="Atrous rates. May be given several times.")
+    layers: tuple[Literal["raw", "contrast", "shadows"], ...] = Field(
+        default=("raw", "contrast", "shadows"), description="Input layers. May be given several times."
+    )
+    crop: tuple[int, int] = Field(default=(224, 224), description="Rows and columns of a training crop.")
+    turn_angle: float = Field(default=12.0, ge=0, le=180, description="Largest rotation of a crop in degrees.")
+    zoom: float = Field(default=1.15, ge=1, le=4, description="Largest zoom of a crop, and its inverse the smallest.")
+    shift: float = Field(default=0.1, ge=0, le=1, description="Largest displacement as a share of the crop.")
+    tone: float = Field(default=1.0, ge=0, le=3, description="Strength of changes in brightness; 0 is none.")
+    sharpen: float = Field(default=0.3, ge=0, le=1, description="Share of crops that are sharpened or blurred.")
+    noise: float = Field(default=0.3, ge=0, le=1, description="Share of crops with added noise.")
+    edge_width: int = Field(default=3, ge=1, le=15, description="Width of the drawn front in pixels.")
+    edge_share: float = Field(default=25 / 26, gt=0, le=1, description="Share of the edge in the loss; rest: mask.")
+    overlap: float = Field(default=1.0, ge=0, le=10, description="Weight of −ln IoU in the loss.")
+    lr: float = Field(default=2e-3, gt=0, le=1, description="Learning rate.")
+    optimizer: Literal["adamw", "adam"] = Field(default="adamw", description="Optimiser.")
+    schedule: Literal["constant", "cosine"] = Field(
+        default="cosine", description="Learning rate over the training: constant, or a warm-up and a cosine."
+    )
+    weight_decay: float = Field(default=1e-2, ge=0, le=1, description="Weight decay of AdamW.")
+    average: float = Field(
+        default=0.99, ge=0, lt=1, description="Decay of the running mean of weights that is kept; 0 is none."
+    )
+    batch_size: int = Field(default=8, ge=1, le=4_096, description="Images in a batch, over all processes.")
+    balance: bool = Field(default=True, description="Draw each glacier equally often.")
+    updates: int = Field(default=300, ge=1, le=10_000_000, description="Updates to train for.")
+    validate_every: int = Field(default=50, ge=1, description="Updates between validations.")
+    patience: int = Field(default=1_000, ge=1, description="Validations without gain before training stops.")
+    clip: float = Field(default=5.0, gt=0, description="Bound of the gradient's norm.")
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "small": {},
+        "best": {},
+        "paper": {},
+        "calfin": {},
+    }
+
+
+class PredictOptions(Options):
+    """Two passes over each image, filters, and the line; CALFIN's values are the defaults."""
+
+    passes: Literal["whole", "one", "two"] = Field(
+        default="two",
+        description="The image at its own resolution; the domain at --full-size; and again each front's box.",
+    )
+    full_size: int = Field(default=256, ge=32, le=4_096, description="Longer side of the domain in pass one.")
+    window: int = Field(default=224, ge=32, le=4_096, description="Side of the network's windows.")
+    window_stride: int = Field(default=16, ge=1, le=4_096, description="Pixels between windows.")
+    flip: bool = Field(default=False, description="Average with the mirrored image.")
+    domain: int = Field(default=4_096, ge=64, description="Larger scenes are cut into domains of this side.")
+    box_padding: float = Field(default=2.5, ge=1, le=20, description="Side of a front's box over the front's extent.")
+    edge_threshold: float = Field(default=0.33, gt=0, lt=1, description="Probability of a skeleton's pixels.")
+    box_threshold: float = Field(default=0.25, gt=0, lt=1, description="Probability of a front's box.")
+    mask_threshold: float = Field(default=0.5, gt=0, lt=1, description="Probability of ice.")
+    minimum_length: float = Field(default=0.125, ge=0, le=1, description="Shortest front as a share of --full-size.")
+    minimum_area: float = Field(default=1e-4, ge=0, le=1, description="Smallest part as a share of pass one's area.")
+    minimum_area_two: float = Field(default=5e-4, ge=0, le=1, description="The same in pass two.")
+    minimum_relative: float = Field(default=0.15, ge=0, le=1, description="Smallest part as a share of the largest.")
+    minimum_points: int = Field(default=4, ge=2, description="Fewest points of a line.")
+    edge_confidence: float = Field(default=0.525, ge=0, le=1, description="Least confidence 2·mean|p − ½| of an edge.")
+    mask_confidence: float = Field(default=0.0, ge=0, le=1, description="The same of the mask (0.875 to validate).")
+    band_bias: float = Field(
+        default=1.0, ge=0, le=1, description="Largest |mean(mask − ½)| beside the edge (0.13 in production)."
+    )
+    mask_ratio: float = Field(default=32.0, gt=0, description="Largest ratio of ice to ocean, or ocean to ice.")
+    front_distance: float = Field(default=0.25, ge=0, le=1, description="Least distance of fronts over --full-size.")
+    fronts: int = Field(default=1, ge=1, le=100, description="Most fronts to report in one image.")
+    neighbours: float = Field(default=0.25, gt=0, le=1, description="Share of nearest neighbours that bridge gaps.")
+    follow: Literal["tree", "path"] = Field(
+        default="path", description="Line by the skeleton's tree, or the cheapest path between that line's ends."
+    )
+    fallback: bool = Field(
+        default=True, description="Where no front passes the filters, lower the thresholds and flag the result."
+    )
+    smoothing: float = Field(default=1.0, ge=0, le=50, description="Smoothing along the line in pixels.")
+    fjord: Path | None = Field(default=None, description="Fjord boundary (vector, or mask raster): gives polygons.")
+    product_crs: str | None = Field(
+        default=None, description="CRS of the products; EPSG:3413 for Greenland, else the images' own."
+    )
+
+
+class EvaluateOptions(Options):
+    """What errors are broken down by, and the box for changes of length."""
+
+    by: tuple[str, ...] = Field(
+        default=("glacier", "sensor", "year", "slc_off"),
+        description="Conditions to tabulate: these, or columns of --table. May be given several times.",
+    )
+    bootstrap: int = Field(default=1_000, ge=0, le=100_000, description="Resamples of images for intervals.")
+    length_method: Literal["box", "centre-line"] = Field(
+        default="box", description="Relative length: area of a box along the flow over its width, or a centre line."
+    )

@@ -1,0 +1,124 @@
+"""From a raster of front probabilities to one ordered line (CALFIN, Cheng et al. 2021).
+
+Skeleton -> nearest-neighbour graph -> minimum spanning tree -> longest path. The published code
+holds an N×N distance matrix and walks the tree from every node. Here the graph is the Delaunay
+triangulation, which contains every minimum spanning tree of the plane (an edge of such a tree
+has no other point in its lune, hence none in its diametral disc), so that memory stays linear,
+and the path is found in one sweep (`icectl.tasks.front.tree`). Equal distances are ordered by
+the indices of their end points, so the tree, and the path, are the published ones.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import minimum_spanning_tree
+from scipy.spatial import Delaunay, QhullError, cKDTree
+
+from icectl.tasks.front.lines import Line, smooth
+from icectl.tasks.front.tree import longest_path
+
+Index = NDArray[np.int64]
+STEP_BONUS = 3.0
+"""A tree edge of d pixels weighs 3 - d: a unit step gains 2, a gap wider than 3 px costs."""
+
+
+def front_line(
+    edge: NDArray[np.floating], threshold: float = 0.33, *, neighbours: float = 0.25, sigma: float = 1.0
+) -> Line:
+    """Return the front in a raster of edge probabilities as one smooth line.
+
+    Parameters
+    ----------
+    edge
+        (rows, columns) probabilities of the front edge.
+    threshold
+        Pixels above it are skeletonised (CALFIN: 0.33).
+    neighbours
+        Gaps are bridged only to a node's nearest neighbours, this share of all (CALFIN: 0.25).
+    sigma
+        Smoothing along the line in pixels; 0 keeps the skeleton's pixels.
+
+    Returns
+    -------
+    Line
+        (N, 2) rows and columns from the end nearer to the image's origin; empty without a front.
+    """
+    from skimage.morphology import skeletonize
+
+    points = np.argwhere(skeletonize(np.asarray(edge) > threshold))
+    if len(points) == 0:
+        return np.empty((0, 2))
+    path = points[order_points(points, neighbours)].astype(float)
+    if np.hypot(*path[0]) > np.hypot(*path[-1]):
+        path = path[::-1]
+    return smooth(path, sigma)
+
+
+def order_points(points: NDArray[np.integer], neighbours: float = 0.25) -> Index:
+    """Return indices of unordered pixels along the longest path of their spanning tree.
+
+    Parameters
+    ----------
+    points
+        (N, 2) distinct rows and columns.
+    neighbours
+        See `front_line`.
+
+    Returns
+    -------
+    ndarray of int
+        The path; pixels on side branches are left out. O(N log N) time, O(N) memory.
+    """
+    points = np.asarray(points, np.int64)
+    edges = spanning_tree(points)
+    distance = np.hypot(*(points[edges[:, 0]] - points[edges[:, 1]]).T)
+    keep = _within_reach(points, edges, distance, neighbours)
+    return longest_path(len(points), edges[keep], STEP_BONUS - distance[keep])
+
+
+def spanning_tree(points: Index) -> Index:
+    """Return the (N - 1, 2) edges of the Euclidean minimum spanning tree of distinct pixels.
+
+    Of equal distances the edge with the smaller pair of indices is taken first, which makes
+    the tree unique.
+    """
+    if len(points) < 2:
+        return np.empty((0, 2), np.int64)
+    edges = _delaunay_edges(points)
+    squared = ((points[edges[:, 0]] - points[edges[:, 1]]) ** 2).sum(axis=1)
+    order = np.lexsort((edges[:, 1], edges[:, 0], squared))
+    edges = edges[order]
+    rank = np.arange(1.0, len(edges) + 1)  # distinct weights in the order of the distances
+    graph = csr_array((rank, (edges[:, 0], edges[:, 1])), shape=(len(points),) * 2)
+    taken = minimum_spanning_tree(graph).data.astype(np.int64) - 1
+    return np.asarray(edges[np.sort(taken)])
+
+
+def _delaunay_edges(points: Index) -> Index:
+    """Return the edges of the triangulation, smaller index first, without repeats."""
+    try:
+        corners = Delaunay(points).simplices
+    except (QhullError, ValueError):  # fewer than three points, or all on one straight line
+        order = np.lexsort((points[:, 1], points[:, 0]))
+        pairs = np.stack([order[:-1], order[1:]], axis=1)
+    else:
+        pairs = np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [0, 2]]])
+    return np.unique(np.sort(pairs, axis=1).astype(np.int64), axis=0)
+
+
+def _within_reach(
+    points: Index, edges: Index, distance: NDArray[np.float64], neighbours: float
+) -> NDArray[np.bool_]:
+    """Tell which edges join a pixel to one of its nearest neighbours, the given share of all."""
+    count = max(3, int(neighbours * len(points)))
+    keep = np.ones(len(edges), bool)
+    wide = np.flatnonzero(distance > 2)  # nearer pixels are among the nearest in any skeleton
+    if len(wide) == 0 or count >= len(points) - 1:
+        return keep
+    tree = cKDTree(points)
+    radius = np.nextafter(distance[wide], 0)
+    ranks = [tree.query_ball_point(points[edges[wide, side]], radius, return_length=True) for side in (0, 1)]
+    keep[wide] = np.minimum(*ranks) - 1 < count  # the pixel itself is counted too
+    return keep

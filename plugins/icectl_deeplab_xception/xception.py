@@ -1,0 +1,84 @@
+"""DeepLabV3+ with an Xception encoder, from segmentation-models-pytorch and timm.
+
+The library's own pyramid has three rates, (12, 24, 36) by default. At 224 px the deepest map is
+14×14, where an off-centre tap of rate 24 or 36 never lands inside: those branches degenerate to
+1×1 convolutions. The pyramid here takes any number of rates; 1 to 5 as CALFIN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import segmentation_models_pytorch as smp
+import torch
+from segmentation_models_pytorch.decoders.deeplabv3.decoder import (
+    ASPPPooling,
+    ASPPSeparableConv,
+    SeparableConv2d,
+)
+from torch import Tensor, nn
+
+STRIDE = 16
+
+
+class AtrousPyramid(nn.Module):
+    """1×1, one separable 3×3 branch a rate, and the image mean, joined to `width` channels."""
+
+    def __init__(self, inside: int, width: int, rates: Sequence[int], dropout: float) -> None:
+        super().__init__()
+        plain = nn.Sequential(nn.Conv2d(inside, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
+        atrous: list[nn.Module] = [ASPPSeparableConv(inside, width, rate) for rate in rates]
+        self.branches = nn.ModuleList([plain, *atrous, ASPPPooling(inside, width)])
+        self.project = nn.Sequential(
+            nn.Conv2d(width * (len(rates) + 2), width, 1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a map of the same rows and columns."""
+        return cast(Tensor, self.project(torch.cat([branch(x) for branch in self.branches], 1)))
+
+
+def fitting_rates(rates: Sequence[int], tile: int, stride: int = STRIDE) -> tuple[int, ...]:
+    """Return the rates whose off-centre taps can land inside the deepest map of a tile.
+
+    A tap of rate r reaches another position only if r is below the map's side.
+    """
+    side = max(1, tile // stride)
+    return tuple(rate for rate in rates if rate < side) or (1,)
+
+
+def deeplab(
+    encoder: str, *, bands: int = 3, outputs: int = 2, rates: Sequence[int] = (1, 2, 3, 4, 5), dropout: float = 0.1
+) -> nn.Module:
+    """Build DeepLabV3+ at output stride 16, without pretrained weights.
+
+    Parameters
+    ----------
+    encoder
+        ``"tu-xception41"``, ``"tu-xception65"`` or ``"tu-xception71"``.
+    bands, outputs
+        Channels in and out; out are logits.
+    rates, dropout
+        Of the atrous pyramid.
+
+    Returns
+    -------
+    Module
+        (batch, bands, rows, columns) to (batch, outputs, rows, columns), sides divisible by 16.
+    """
+    model = smp.DeepLabV3Plus(
+        encoder, encoder_weights=None, encoder_output_stride=STRIDE, in_channels=bands, classes=outputs
+    )
+    inside, width = model.encoder.out_channels[-1], 256
+    tail = SeparableConv2d(width, width, kernel_size=3, padding=1, bias=False)
+    model.decoder.aspp = nn.Sequential(
+        AtrousPyramid(inside, width, rates, dropout), tail, nn.BatchNorm2d(width), nn.ReLU()
+    )
+    return cast(nn.Module, model)
+
+
+__all__ = ["STRIDE", "AtrousPyramid", "deeplab", "fitting_rates"]
