@@ -1,0 +1,104 @@
+"""What a stage costs: wall time, peak memory, energy and CO2e.
+
+Energy comes from codecarbon where it is installed, else from the machine's own counters
+(RAPL for processors, NVML for NVIDIA GPUs), else from a plain, labelled estimate.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+from icectl.training import energy
+
+_STATUS = Path("/proc/self/status")
+_CLEAR = Path("/proc/self/clear_refs")
+
+
+class Meter:
+    """Measures a block of work.
+
+    Parameters
+    ----------
+    method
+        ``"auto"``, ``"codecarbon"``, ``"counters"``, ``"estimate"`` or ``"off"``;
+        ``$ICECTL_ENERGY`` when None.
+    grams_per_kwh
+        Carbon intensity of the electricity; ``$ICECTL_G_PER_KWH`` when None.
+
+    Examples
+    --------
+    >>> with Meter(method="estimate") as meter:
+    ...     _ = sum(range(1000))
+    >>> sorted(meter.facts())[:3]
+    ['co2e_g', 'energy_kwh', 'energy_source']
+    """
+
+    def __init__(self, method: str | None = None, grams_per_kwh: float | None = None) -> None:
+        self._energy = energy.meter(method or os.environ.get("ICECTL_ENERGY", "auto"))
+        self.grams_per_kwh = energy.intensity(grams_per_kwh)
+        self._facts: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        _forget_peak()
+        self._started, self._cpu = time.monotonic(), _cpu_seconds()
+        self._energy.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        seconds = time.monotonic() - self._started
+        kwh = self._energy.stop(seconds, _cpu_seconds() - self._cpu)
+        self._facts = {
+            "seconds": round(seconds, 3),
+            "peak_memory": peak_memory(),
+            "peak_device_memory": _peak_device_memory(),
+            "energy_kwh": kwh,
+            "energy_source": self._energy.source,
+            "co2e_g": None if kwh is None else kwh * self.grams_per_kwh,
+            "g_per_kwh": self.grams_per_kwh,
+        }
+
+    def facts(self) -> dict[str, Any]:
+        """Return seconds, peak memory (bytes; host and device), energy (kWh), CO2e (g) and their source."""
+        return dict(self._facts)
+
+
+def peak_memory() -> int:
+    """Return the peak resident memory in bytes: of this process, or of its largest finished child."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * _RSS_UNIT
+    with suppress(OSError, StopIteration, ValueError):
+        lines = _STATUS.read_text(encoding="ascii").splitlines()
+        line = next(line for line in lines if line.startswith("VmHWM"))
+        return max(int(line.split()[1]) * 1024, children)
+    return max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT, children)
+
+
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+def _forget_peak() -> None:
+    """Start a new peak where the system allows it (Linux)."""
+    with suppress(OSError):
+        _CLEAR.write_text("5", encoding="ascii")
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def _peak_device_memory() -> int | None:
+    """Return the peak memory torch took on GPUs, in bytes; None without one."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
+        return None
+    return int(sum(torch.cuda.max_memory_allocated(i) for i in range(torch.cuda.device_count())))
+
+
+def _cpu_seconds() -> float:
+    """Return processor seconds of this process and its finished children."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system

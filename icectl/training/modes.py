@@ -1,0 +1,97 @@
+"""What the loop changes under a network's feet so that one process equals two.
+
+Two functions of torch depend on how a batch is split: batch normalisation in training and
+dropout. `Mode` intercepts both wherever they are called from, so that a network, ours or a
+third party's, stays written for one device. Random draws hidden inside other kernels (the
+dropout of ``nn.LSTM`` or of fused attention) cannot be reached: leave them off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from icectl.training import sampling
+from icectl.training.batchnorm import synced_batch_norm
+
+_ELEMENTWISE = (F.dropout,)
+_CHANNELWISE = (F.dropout1d, F.dropout2d, F.dropout3d)
+
+
+class Keys:
+    """The seeds of one training step: one a sample, new ones for every draw in the step."""
+
+    def __init__(self, seed: int, step: int, indices: list[int]) -> None:
+        self.seed, self.step, self.indices, self.drawn = seed, step, indices, 0
+
+    def next(self) -> list[int]:
+        """Return a seed for each sample; draw n of a step is the same in every process."""
+        self.drawn += 1
+        return [sampling.key(self.seed, self.step, self.drawn, index) for index in self.indices]
+
+    def fits(self, rows: int) -> bool:
+        """Return whether `rows` rows (samples, or samples × times) can be keyed."""
+        return bool(self.indices) and rows % len(self.indices) == 0
+
+    def uniform(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """Return keyed uniform noise of `shape`; rows of one sample must lie together."""
+        rows = shape[0] // len(self.indices)
+        draws = sampling.keyed_uniform((rows, *shape[1:]), self.next(), like.device, torch.float32)
+        return draws.flatten(0, 1)
+
+
+class Mode(TorchFunctionMode):
+    """Synchronise batch statistics (`sync`) and key dropout by sample (`keys`)."""
+
+    def __init__(self, sync: bool, keys: Keys | None) -> None:
+        super().__init__()
+        self.sync, self.keys = sync, keys
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if self.sync and func is F.batch_norm and kwargs.get("training", False):
+            return synced_batch_norm(*args, **kwargs)
+        if self.keys is not None and func in (*_ELEMENTWISE, *_CHANNELWISE):
+            return self._dropout(func, *args, **kwargs)
+        return func(*args, **kwargs)
+
+    def _dropout(
+        self,
+        func: Callable[..., Tensor],
+        input: Tensor,
+        p: float = 0.5,
+        training: bool = True,
+        inplace: bool = False,
+    ) -> Tensor:
+        """Drop elements, or whole channels, by draws that belong to the sample."""
+        if not training or p == 0.0:
+            return input
+        if self.keys is None or not self.keys.fits(input.shape[0]):
+            return func(input, p, training, inplace)
+        shape = tuple(input.shape)
+        if func in _CHANNELWISE:
+            shape = shape[:2] + (1,) * (input.dim() - 2)
+        kept = self.keys.uniform(shape, input) >= p
+        return input * (kept.to(input.dtype) / (1.0 - p if p < 1.0 else 1.0))
+
+
+def has_dropout(module: nn.Module) -> bool:
+    """Return whether a network holds dropout that acts."""
+    kinds = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+    return any(isinstance(part, kinds) and part.p > 0 for part in module.modules())
+
+
+def has_batch_norm(module: nn.Module) -> bool:
+    """Return whether a network holds batch normalisation."""
+    return any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules())

@@ -1,0 +1,193 @@
+"""Start the processes of a training, and word what goes wrong in them.
+
+One process runs in place. Several on this machine are started by torch's `elastic_launch`,
+which leaves the command, its lock and its run id in the parent; Fabric's own launcher would run
+the whole command line again in each. Under ``torchrun`` or SLURM the processes exist already.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from logging.handlers import QueueListener
+from pathlib import Path
+from typing import Any, TypeVar
+
+from icectl.errors import WorkError
+from icectl.run import Run
+from icectl.training import devices
+
+T = TypeVar("T")
+
+STATE = "state.safetensors"
+"""The file in a run's folder from which its training resumes."""
+
+RESUME = "run the same command again: it goes on from where it stopped"
+
+
+class Interrupted(WorkError):
+    """Training was told to stop (Ctrl-C, SIGTERM) and left a state to go on from."""
+
+    def __init__(self, message: str, hint: str = RESUME, number: int = signal.SIGTERM) -> None:
+        super().__init__(message, hint)
+        self.number = int(number)
+        self.exit_code = 128 + self.number
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.message, self.hint, self.number)
+
+
+def launch(function: Callable[..., T], run: Run, *args: Any) -> T:
+    """Call ``function(run, *args)`` in every process of the training; return rank 0's result.
+
+    With several processes `function` must be a function of a module (or a method of an object
+    that pickles), and `args` must pickle. Facts that rank 0 puts into ``run.notes`` come back.
+
+    Raises
+    ------
+    IcectlError
+        What a process raised for the user, with its hint.
+    WorkError
+        A process was killed or hung; the message names the state to resume from.
+    """
+    decision = devices.resolve(run.compute)
+    if devices.outer_rank() is not None:
+        from icectl.training.worker import outer
+
+        return outer(function, run, decision, args)
+    if decision.processes == 1:
+        from icectl.training.worker import alone
+
+        return alone(function, run, decision, args)
+    return _spawn(function, run, decision, args)
+
+
+def _spawn(function: Callable[..., T], run: Run, decision: devices.Decision, args: tuple[Any, ...]) -> T:
+    """Run the processes under torch's elastic agent and bring back rank 0's envelope."""
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import elastic_launch
+
+    from icectl.training import worker
+
+    run.say(decision.reason)
+    with tempfile.TemporaryDirectory(prefix="icectl-") as folder, _quiet_torch(), _own_signals():
+        with _log_bridge() as queue:
+            call = worker.Call(
+                function,
+                run,
+                args,
+                decision,
+                Path(folder),
+                queue,
+                logging.getLogger("icectl").getEffectiveLevel(),
+            )
+            try:
+                results = elastic_launch(_config(decision, run), worker.inner)(call)
+            except ChildFailedError as failure:
+                raise worker.reported(Path(folder)) or _killed(failure, run, Path(folder)) from None
+            except SignalException as stopped:
+                raise worker.reported(Path(folder)) or _stopped(run, int(stopped.sigval)) from None
+        result, notes = results[0]
+    run.notes.update(notes)
+    return result  # type: ignore[no-any-return]
+
+
+def _config(decision: devices.Decision, run: Run) -> Any:
+    from torch.distributed.launcher.api import LaunchConfig
+
+    return LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=decision.processes,
+        run_id=f"icectl-{run.plugin.name}-{run.glacier.name}",
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        rdzv_configs={"timeout": 300},
+        local_addr="127.0.0.1",
+        max_restarts=0,
+        start_method="spawn",
+        signals_to_handle="SIGTERM,SIGINT",
+        shutdown_timeout=60,
+    )
+
+
+def progress_of(folder: Path) -> str:
+    """Say what a run's folder holds to go on from."""
+    from icectl.training.checkpoint import load_state
+
+    try:
+        return f"its state of step {load_state(folder / STATE)['step']} is kept in {folder / STATE}"
+    except Exception:
+        return "no state had been saved yet"
+
+
+def _killed(failure: Any, run: Run, folder: Path) -> WorkError:
+    """Word the death of a process that could not report it, or processes that lost each other."""
+    rank, first = failure.get_first_failure()
+    number = -first.exitcode
+    if number <= 0 and any(folder.glob("error-*.json")):
+        what = f"training process {rank} lost its connection to the others (one hangs, or the network failed)"
+        return WorkError(f"{what}; {progress_of(run.out)}", RESUME)
+    how = (
+        f"was killed by {signal.Signals(number).name}" if number > 0 else f"ended with code {first.exitcode}"
+    )
+    why = " (the system may have run out of memory)" if number == signal.SIGKILL else ""
+    return WorkError(f"training process {rank} {how}{why}; {progress_of(run.out)}", RESUME)
+
+
+def _stopped(run: Run, number: int) -> Interrupted:
+    name = signal.Signals(number).name
+    return Interrupted(f"training was stopped by {name}; {progress_of(run.out)}", number=number)
+
+
+@contextmanager
+def _quiet_torch() -> Iterator[None]:
+    """Keep the agent's own account of a failure out of the terminal; ours is enough."""
+    logger = logging.getLogger("torch.distributed.elastic")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Put back the signal handlers that the agent replaces."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            try:
+                signal.signal(number, handler)
+            except (ValueError, TypeError):  # not the main thread, or not a Python handler
+                continue
+
+
+@contextmanager
+def _log_bridge() -> Iterator[Any]:
+    """Yield a queue whose log records appear in this process's log."""
+    queue = multiprocessing.get_context("spawn").Queue()
+    listener = QueueListener(queue, *_handlers())
+    listener.start()
+    try:
+        yield queue
+    finally:
+        listener.stop()
+        queue.close()
+        queue.cancel_join_thread()
+
+
+def _handlers() -> list[logging.Handler]:
+    class Forward(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            logging.getLogger(record.name).handle(record)
+
+    return [Forward()]

@@ -1,0 +1,85 @@
+"""The record of a training: ``log.jsonl`` and TensorBoard event files."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LOG = "log.jsonl"
+
+
+class Record:
+    """Writes lines and curves, on rank 0 only; a resumed run first drops what lies ahead of it."""
+
+    def __init__(self, folder: Path, step: int, active: bool, tensorboard: bool) -> None:
+        self.path, self.active = folder / LOG, active
+        self._board: Any = None
+        if not active:
+            return
+        truncate(self.path, step)
+        self._file = self.path.open("a", encoding="utf-8")
+        if tensorboard:
+            from torch.utils.tensorboard import SummaryWriter
+
+            purge = {"purge_step": step + 1} if step else {}
+            self._board = SummaryWriter(str(folder / "tensorboard"), **purge)
+
+    def line(
+        self,
+        step: int,
+        epoch: int,
+        values: Mapping[str, float],
+        rates: Mapping[str, float],
+        seconds: float,
+    ) -> None:
+        """Append one line; values that are not finite become null."""
+        if not self.active:
+            return
+        plain = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        line = {"step": step, "epoch": epoch, **plain, **rates, "seconds": round(seconds, 3)}
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+        if self._board is not None:
+            for name, value in {**values, **rates}.items():
+                self._board.add_scalar(name, float(value), step)
+
+    def image(self, step: int, title: str, image: Tensor) -> None:
+        """Add an image (channels, rows, columns) in [0, 1] to TensorBoard."""
+        if self._board is not None:
+            self._board.add_image(title, image.detach().float().cpu().clamp(0, 1), step)
+
+    def close(self) -> None:
+        """Flush and close."""
+        if self.active:
+            self._file.close()
+        if self._board is not None:
+            self._board.close()
+
+
+def truncate(path: Path, step: int) -> None:
+    """Drop the lines of `path` that lie after update `step`, and a half-written last one."""
+    if not path.exists():
+        return
+    kept = [line for line in read(path) if line["step"] <= step]
+    aside = path.with_name(f".{path.name}")
+    aside.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+    aside.replace(path)
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a log; a half-written one is left out."""
+    lines = []
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(line, dict) and isinstance(line.get("step"), int):
+            lines.append(line)
+    return lines

@@ -1,0 +1,66 @@
+"""Stop on Ctrl-C or SIGTERM after the present update, in all processes at the same one."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+from typing import Any, NoReturn, Self
+
+import torch
+import torch.distributed as dist
+
+from icectl.run import Run
+from icectl.training.context import Context
+from icectl.training.processes import STATE, Interrupted
+
+_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Signals:
+    """Catches the first signal as a wish to stop; a second one acts at once."""
+
+    def __init__(self, run: Run, context: Context) -> None:
+        self.run, self.context, self.received = run, context, 0
+        self._before: dict[int, Any] = {}
+        self._group: Any = None
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in _NUMBERS:
+                self._before[number] = signal.signal(number, self._catch)
+        if self.context.world > 1 and dist.get_backend() != "gloo":
+            self._group = dist.new_group(backend="gloo")  # a flag on the CPU: no wait for the GPU
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._restore()
+        if self.received and kind is None:  # it came during the last update: act on it now
+            signal.raise_signal(self.received)
+
+    def agreed(self) -> int:
+        """Return the signal that any process received, 0 if none; all processes get the same."""
+        if self.context.world == 1:
+            return self.received
+        flag = torch.tensor([self.received])
+        dist.all_reduce(flag, op=dist.ReduceOp.MAX, group=self._group)
+        return int(flag.item())
+
+    def stop(self, number: int, step: int) -> NoReturn:
+        """Leave the training with a sentence; its state has been saved."""
+        name = signal.Signals(number).name
+        raise Interrupted(
+            f"training was stopped by {name} after update {step}; its state is in {self.run.out / STATE}",
+            number=number,
+        )
+
+    def _catch(self, number: int, frame: FrameType | None) -> None:
+        self.received = number
+        self._restore()
+        if self.context.rank == 0:
+            self.run.say("stopping after this update, then saving; once more to stop at once")
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+        self._before = {}

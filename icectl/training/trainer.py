@@ -1,0 +1,300 @@
+"""Trainer: the moving parts of `icectl.training.fit`."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from icectl.errors import DataError, UsageError, WorkError
+from icectl.run import Run
+from icectl.training import checkpoint, memory, resume, sampling
+from icectl.training import fabric as fabrics
+from icectl.training.batches import Batch, Batches
+from icectl.training.context import Context
+from icectl.training.learner import Learner
+from icectl.training.loop import FitResult, FitSettings
+from icectl.training.processes import STATE
+from icectl.training.record import Record
+from icectl.training.signals import Signals
+
+WEIGHTS = "weights.safetensors"
+
+
+@dataclass
+class Position:
+    """Where a training stands; saved and restored as plain values."""
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0  # global batches of this epoch already learnt from
+    best: float | None = None
+    best_step: int = 0
+    stale: int = 0  # validations since the best
+    stopped: str = ""
+    seconds: float = 0.0
+    scores: dict[str, float] = field(default_factory=dict)
+    count: int = 0  # updates since the last line of the log
+
+
+class Trainer:
+    """One training: networks, optimisers, position, and what has to happen after each update."""
+
+    def __init__(
+        self, run: Run, learner: Learner, train: Batches, valid: Batches | None, settings: FitSettings
+    ) -> None:
+        self.run, self.learner, self.train, self.valid, self.settings = run, learner, train, valid, settings
+        self.fabric = fabrics.current(run)
+        self.context = Context(self.fabric, run.seed, settings.clip_value, settings.clip_norm)
+        self.position, self.sums = Position(), dict[str, Tensor]()
+        self._check_lengths()
+        self.fabric.strategy.precision.convert_module(learner.modules)
+        learner.modules.to(self.fabric.device)
+        self._equalise()
+        self.bare = dict(learner.configure())
+        self.schedules = dict(learner.schedule(self.bare))
+        self.context.use(learner, {name: self._wrapped(one) for name, one in self.bare.items()})
+        torch.manual_seed(sampling.key(run.seed, self.context.rank))
+
+    def fit(self) -> FitResult:
+        """Train to the end, or to a signal."""
+        self._resume()
+        self.leader = self.context.rank == 0
+        self.record = Record(self.run.out, self.position.step, self.leader, self.settings.tensorboard)
+        self.started = time.monotonic() - self.position.seconds
+        with Signals(self.run, self.context) as self.signals, self._progress() as self.advance:
+            try:
+                while not self.position.stopped:
+                    self._epoch()
+            finally:
+                self.record.close()
+        return self._result()
+
+    def _epoch(self) -> None:
+        """Learn from what is left of this epoch."""
+        position = self.position
+        self.learner.modules.train()
+        share = self.train.epoch(position.epoch, self.context.rank, self.context.world, position.batch)
+        for batch in share:
+            self._update(batch)
+            position.step, position.batch, position.count = (
+                position.step + 1,
+                position.batch + 1,
+                position.count + 1,
+            )
+            self._after_update()
+            if position.stopped:
+                return
+        position.epoch, position.batch = position.epoch + 1, 0
+        if position.epoch == self.settings.epochs:
+            position.stopped = "epochs"
+        if self.settings.every == "epoch" and (
+            position.stopped or position.epoch % self.settings.validate_every == 0
+        ):
+            self._validate()
+
+    def _update(self, batch: Batch) -> None:
+        """Make one update and add its scalars to the log's sums."""
+        indices = [int(one) for one in batch["index"].tolist()]
+        if not indices:
+            raise UsageError(
+                f"a global batch is too small for {self.context.world} processes", "raise --batch-size"
+            )
+        try:
+            with self.context.at(self.position.step, self.position.epoch, indices):
+                scalars = self.learner.update(self.context.put(batch), self.context)
+        except Exception as error:
+            if memory.is_out_of_memory(error):
+                tried = len(indices) * self.context.world
+                raise memory.worded(error, tried, self._fits(batch)) from error
+            raise
+        for schedule in self.schedules.values():
+            schedule.step()
+        for name, value in scalars.items():
+            self.sums[name] = (
+                self.sums[name] + value.detach() if name in self.sums else value.detach().clone()
+            )
+
+    def _after_update(self) -> None:
+        """Log, validate, save and stop, each at its turn."""
+        position, settings = self.position, self.settings
+        self.advance()
+        if position.step == settings.max_updates:
+            position.stopped = "max_updates"
+        by_update = settings.every == "update" and position.step % settings.validate_every == 0
+        if by_update or position.stopped == "max_updates":
+            self._validate()
+        elif position.step % settings.log_every == 0:
+            self._log({})
+        if settings.checkpoint_every and position.step % settings.checkpoint_every == 0:
+            self._save()
+        number = self.signals.agreed()
+        if number and not position.stopped:
+            self._save()
+            self.signals.stop(number, position.step)
+
+    def _validate(self) -> None:
+        """Score the validation batches, keep the best weights, count towards patience."""
+        position, settings = self.position, self.settings
+        scores = dict(self._scores())
+        if scores:
+            value = scores.get(settings.monitor)
+            if value is None:
+                raise UsageError(
+                    f"the monitored score '{settings.monitor}' is not among the validation scores",
+                    f"there are: {', '.join(scores)}",
+                )
+            self._judge(value, scores)
+        elif position.stopped:
+            self._keep_weights()
+        self._log({f"valid/{name}": value for name, value in scores.items()})
+        if settings.patience is not None and position.stale >= settings.patience and not position.stopped:
+            position.stopped = "patience"
+        self._save()
+
+    def _judge(self, value: float, scores: Mapping[str, float]) -> None:
+        """Keep the weights if `value` is the best so far."""
+        position = self.position
+        sign = 1.0 if self.settings.better == "lower" else -1.0
+        if not math.isfinite(value):
+            position.stale += 1
+        elif position.best is None or sign * value < sign * position.best:
+            position.best, position.best_step, position.stale = value, position.step, 0
+            position.scores = dict(scores)
+            self._keep_weights()
+            if self.leader and self.settings.tensorboard and self.valid is not None:
+                self._images()
+        else:
+            position.stale += 1
+
+    def _scores(self) -> Mapping[str, float]:
+        if self.valid is None:
+            return {}
+        self.learner.modules.eval()
+        try:
+            with (
+                torch.no_grad(),
+                self.context.at(self.position.step, self.position.epoch, [], training=False),
+            ):
+                return self.learner.validate(
+                    self._valid_batches(self.context.rank, self.context.world), self.context
+                )
+        finally:
+            self.learner.modules.train()
+            self.context.training = True
+
+    def _valid_batches(self, rank: int, world: int) -> Iterator[Batch]:
+        assert self.valid is not None
+        for batch in self.valid.epoch(0, rank, world):
+            self.context.stand_on([int(one) for one in batch["index"].tolist()])
+            yield self.context.put(batch)
+
+    def _images(self) -> None:
+        self.learner.modules.eval()
+        with torch.no_grad(), self.context.at(self.position.step, self.position.epoch, [], training=False):
+            images = self.learner.images(self._valid_batches(0, 1), self.context)
+        self.learner.modules.train()
+        for title, image in images.items():
+            self.record.image(self.position.step, title, image)
+
+    def _log(self, scores: Mapping[str, float]) -> None:
+        """Write a line: means since the last line, over all processes."""
+        position = self.position
+        values: dict[str, float] = {}
+        if position.count and self.sums:
+            packed = torch.stack(
+                [value.double() if value.device.type != "mps" else value for value in self.sums.values()]
+            )
+            if self.context.world > 1:
+                dist.all_reduce(packed)
+            means = (packed / (self.context.world * position.count)).tolist()
+            values = {f"train/{name}": mean for name, mean in zip(self.sums, means, strict=True)}
+        self.sums, position.count = {}, 0
+        rates = {f"learning_rate/{name}": one.param_groups[0]["lr"] for name, one in self.bare.items()}
+        self.record.line(position.step, position.epoch, {**values, **scores}, rates, self._seconds())
+        bad = [name for name, value in values.items() if not math.isfinite(value)]
+        if bad:
+            raise WorkError(
+                f"{bad[0]} is not finite at update {position.step}",
+                "lower the learning rate, clip gradients, or use --precision 32-true",
+            )
+
+    def _keep_weights(self) -> None:
+        if self.leader:
+            training = {
+                "step": self.position.step,
+                "monitor": self.settings.monitor,
+                "scores": self.position.scores,
+            }
+            metadata = {**self.learner.describe(), "training": training}
+            checkpoint.save_weights(self.run.out / WEIGHTS, self.learner.modules, metadata)
+
+    def _save(self) -> None:
+        """Save all that an equal continuation needs (every process takes part)."""
+        self.position.seconds = self._seconds()
+        state = resume.gather(self)
+        if self.leader:
+            checkpoint.save_state(self.run.out / STATE, {**asdict(self.position), **state})
+
+    def _resume(self) -> None:
+        path = self.run.out / STATE
+        if path.exists():
+            self.position = Position(**resume.restore(self, checkpoint.load_state(path), path))
+            if not self.position.stopped:
+                self.run.say(f"training goes on from update {self.position.step}")
+
+    def _result(self) -> FitResult:
+        position = self.position
+        result = FitResult(
+            best=position.best,
+            best_step=position.best_step or position.step,
+            steps=position.step,
+            epochs=position.epoch,
+            stopped=position.stopped,
+            weights=self.run.out / WEIGHTS,
+            seconds=position.seconds,
+            scores=position.scores,
+        )
+        facts = {**asdict(result), "weights": WEIGHTS, "processes": self.context.world}
+        self.run.notes["training"] = {**facts, "device": str(self.context.device)}
+        return result
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    def _progress(self) -> Any:
+        total = self.settings.max_updates
+        if self.settings.epochs is not None:
+            total = min(total or 2**62, self.settings.epochs * len(self.train))
+        return self.run.progress("training", None if total is None else total - self.position.step)
+
+    def _check_lengths(self) -> None:
+        if len(self.train) == 0:
+            raise DataError("there is no whole training batch", "lower --batch-size, or prepare more data")
+
+    def _wrapped(self, optimizer: torch.optim.Optimizer) -> Any:
+        return self.fabric.setup_optimizers(optimizer)
+
+    def _equalise(self) -> None:
+        """Give every process rank 0's weights and buffers."""
+        if self.context.world > 1:
+            for value in self.learner.modules.state_dict(keep_vars=True).values():
+                dist.broadcast(value.data, src=0)
+
+    def _fits(self, batch: Batch) -> Callable[[int], bool] | None:
+        """Return a trial of smaller batches, in one process only (others would wait for ours)."""
+        if self.context.world > 1:
+            return None
+
+        def attempt(size: int) -> None:
+            part = {name: value[:size] for name, value in batch.items()}
+            with self.context.at(self.position.step, self.position.epoch, part["index"].tolist()):
+                self.learner.update(self.context.put(part), self.context)
+
+        return memory.trial(attempt)

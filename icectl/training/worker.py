@@ -1,0 +1,133 @@
+"""The inside of one training process: join the group, work, report, leave together."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from logging.handlers import QueueHandler
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+
+from icectl import errors
+from icectl.errors import IcectlError, WorkError
+from icectl.run import Run
+from icectl.training import fabric as fabrics
+from icectl.training.devices import Decision
+from icectl.training.processes import Interrupted
+
+T = TypeVar("T")
+
+_WAIT_FOR_BLAME = 3.0
+"""Seconds that a process with a broken connection waits, so that the broken one is named first."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """All that a spawned process is handed."""
+
+    function: Callable[..., Any]
+    run: Run
+    args: tuple[Any, ...]
+    decision: Decision
+    folder: Path
+    queue: Any
+    level: int
+
+
+def alone(function: Callable[..., T], run: Run, decision: Decision, args: tuple[Any, ...]) -> T:
+    """Work in this process."""
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(decision.threads)
+    fabrics.seed_everything(run.seed)
+    with fabrics.using(fabrics.build(decision, several=False)):
+        return function(run, *args)
+
+
+def outer(function: Callable[..., T], run: Run, decision: Decision, args: tuple[Any, ...]) -> T:
+    """Work as one of the processes that ``torchrun`` or SLURM started."""
+    return _joined(function, run, decision, args)
+
+
+def inner(call: Call) -> tuple[Any, dict[str, Any]]:
+    """Work as one of the processes that `launch` started; errors are left in a file."""
+    _log_into(call)
+    try:
+        result = _joined(call.function, call.run, call.decision, call.args)
+    except BaseException as error:
+        _report(call.folder, error)
+        if _is_broken_connection(error):
+            time.sleep(_WAIT_FOR_BLAME)
+        raise
+    return (result, dict(call.run.notes)) if int(os.environ["RANK"]) == 0 else (None, {})
+
+
+def _joined(function: Callable[..., T], run: Run, decision: Decision, args: tuple[Any, ...]) -> T:
+    """Join the group, work, and leave it together (gloo aborts now and then otherwise)."""
+    torch.set_num_threads(decision.threads)
+    fabrics.seed_everything(run.seed)
+    fabric = fabrics.build(decision, several=True)
+    with fabrics.using(fabric):
+        result = function(run if fabric.global_rank == 0 else run.at(quiet=True), *args)
+        fabric.barrier()
+    if dist.is_initialized():
+        dist.destroy_process_group()
+    return result
+
+
+def _log_into(call: Call) -> None:
+    """Send rank 0's log to the parent; the others only warn."""
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    logger = logging.getLogger("icectl")
+    logger.handlers = [QueueHandler(call.queue)]
+    logger.setLevel(call.level if int(os.environ["RANK"]) == 0 else logging.ERROR)
+    logger.propagate = False
+
+
+def _is_broken_connection(error: BaseException) -> bool:
+    text = f"{type(error).__name__} {error}".lower()
+    return any(word in text for word in ("gloo", "connection", "distbackend", "nccl", "timed out", "socket"))
+
+
+def _report(folder: Path, error: BaseException) -> None:
+    """Leave an error where the parent finds it, as data."""
+    content = {
+        "type": type(error).__name__,
+        "message": str(error),
+        "hint": getattr(error, "hint", ""),
+        "number": getattr(error, "number", 0),
+        "user": isinstance(error, IcectlError),
+        "secondary": _is_broken_connection(error),
+        "rank": os.environ.get("RANK", "?"),
+        "traceback": traceback.format_exc(),
+    }
+    aside = folder / f".{content['rank']}"
+    aside.write_text(json.dumps(content), encoding="utf-8")
+    aside.replace(folder / f"error-{content['rank']}.json")
+
+
+def reported(folder: Path) -> Exception | None:
+    """Return the error that the processes reported, the user's first; None if only consequences."""
+    found = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("error-*.json"))]
+    for one in found:
+        if one["user"]:
+            return _rebuilt(one)
+    for one in found:
+        if not one["secondary"]:
+            return RuntimeError(f"training process {one['rank']} failed:\n{one['traceback']}")
+    return None
+
+
+def _rebuilt(one: dict[str, Any]) -> IcectlError:
+    if one["type"] == "Interrupted":
+        return Interrupted(one["message"], one["hint"], one["number"])
+    kind = getattr(errors, one["type"], WorkError)
+    error: IcectlError = kind(one["message"], one["hint"])
+    return error
