@@ -1,0 +1,55 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Both make .venv once and use it again.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+JOBS   ?= 2
+
+.PHONY: demo test test-all test-realdata faults lint bench docs completions clean
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: icectl needs Python 3.11 or newer"; echo "hint: make PYTHON=python3.12 demo"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
+demo: $(VENV)/.installed          ## all five verbs and the report on the synthetic glacier
+	$(BIN)/icectl demo
+
+test: $(VENV)/.installed-test lint ## the whole suite, in parallel
+	$(BIN)/pytest -q -n $(JOBS) --dist loadfile
+
+test-all: $(VENV)/.installed-test lint ## with the slow ones
+	$(BIN)/pytest -q -n $(JOBS) --dist loadfile -m "not bench"
+
+faults: $(VENV)/.installed-test   ## two hundred random kills, full disks, hostile input
+	ICECTL_FAULT_KILLS=200 $(BIN)/pytest -q -m faults tests/faults
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed-test    ## ratios against other tools, into benchmarks/RESULTS.md
+	$(BIN)/python benchmarks/run_all.py
+
+docs: $(VENV)/.installed-docs     ## the documentation, warnings are errors
+	$(BIN)/mkdocs build --strict --quiet
+
+completions: $(VENV)/.installed   ## shell completion scripts
+	$(BIN)/icectl completions bash > completions/icectl.bash
+	$(BIN)/icectl completions zsh > completions/_icectl
+	$(BIN)/icectl completions fish > completions/icectl.fish
+
+clean:
+	rm -rf $(VENV) site dist build

@@ -1,0 +1,202 @@
+"""The house rules: floors, light modules, short files, documented and annotated public functions."""
+
+from __future__ import annotations
+
+import ast
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+FLOORS = {
+    "errors": 0,
+    "contract": 1,
+    "settings": 2,
+    "workspace": 2,
+    "run": 3,
+    "raster": 4,
+    "imagery": 4,
+    "splits": 4,
+    "sources": 5,
+    "training": 5,
+    "report": 6,
+    "tasks": 6,
+    "plugins": 7,
+    "registry": 8,
+    "stages": 9,
+    "scaffold": 9,
+    "export": 9,
+    "scale": 9,
+    "testing": 10,
+    "cli": 11,
+}
+"""A room imports from rooms with a smaller number, and from itself."""
+
+PUBLIC_DOOR = {"contract", "errors", "run", "tasks", "raster", "imagery", "sources", "training", "report"}
+"""What plugins may import: the documented surface."""
+
+LIGHT = ["errors", "contract", "settings", "workspace", "run", "registry", "stages", "cli"]
+HEAVY = {"torch", "numpy", "rasterio", "cv2", "xarray", "zarr", "scipy", "geopandas", "shapely", "matplotlib", "odc"}
+
+
+def sources() -> list[Path]:
+    """Every Python file of the package and its plugins."""
+    return sorted([*(ROOT / "icectl").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")])
+
+
+def room(path: Path) -> str:
+    """The room a file belongs to."""
+    parts = path.relative_to(ROOT).parts
+    return "plugins" if parts[0] == "plugins" else parts[1].removesuffix(".py")
+
+
+def imports(path: Path, top_level_only: bool = False) -> Iterator[str]:
+    """Absolute module names that a file imports."""
+    tree = ast.parse(path.read_text())
+    for node in _nodes(tree, bodies=not top_level_only):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _nodes(tree: ast.Module, bodies: bool) -> Iterator[ast.AST]:
+    """Nodes that run: with or without function bodies, never those for type checkers only."""
+    stack: list[ast.AST] = list(tree.body)
+    while stack:
+        node = stack.pop()
+        if not bodies and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        stack.extend(ast.iter_child_nodes(node))
+
+
+def test_a_room_imports_only_from_below():
+    wrong = []
+    for path in sources():
+        here = room(path)
+        if here == "__init__":
+            continue
+        for name in imports(path):
+            parts = name.split(".")
+            if parts[0] != "icectl" or len(parts) < 2 or parts[1] not in FLOORS or parts[1] == here:
+                continue
+            if FLOORS[parts[1]] >= FLOORS[here]:
+                wrong.append(f"{path.relative_to(ROOT)} ({here}) imports {name}")
+    assert not wrong, "\n".join(sorted(set(wrong)))
+
+
+def test_no_task_imports_another_and_no_plugin_another():
+    wrong = []
+    for path in sources():
+        parts = path.relative_to(ROOT).parts
+        for name in imports(path):
+            other = name.split(".")
+            if parts[:2] == ("icectl", "tasks") and other[:2] == ["icectl", "tasks"] and len(other) > 2:
+                if len(parts) > 3 and other[2] != parts[2]:
+                    wrong.append(f"{path.relative_to(ROOT)} imports {name}")
+            if parts[0] == "plugins" and other[0].startswith("icectl_") and other[0] != parts[1]:
+                wrong.append(f"{path.relative_to(ROOT)} imports {name}")
+    assert not wrong, "\n".join(sorted(set(wrong)))
+
+
+def test_plugins_use_the_public_door():
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in (ROOT / "plugins").rglob("*.py")
+        for name in imports(path)
+        if name.startswith("icectl.") and name.split(".")[1] not in PUBLIC_DOOR
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_light_modules_import_nothing_heavy():
+    light = [p for p in sources() if room(p) in LIGHT]
+    light += sorted((ROOT / "icectl").glob("tasks/*/__init__.py"))
+    light += sorted((ROOT / "icectl").glob("tasks/*/options.py"))
+    light += sorted((ROOT / "plugins").glob("*/__init__.py"))
+    light += [ROOT / "icectl/report/panels.py", ROOT / "icectl/sources/options.py"]
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in light
+        if path.exists()
+        for name in imports(path, top_level_only=True)
+        if name.split(".")[0] in HEAVY
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_torchmetrics_stays_out():
+    wrong = [str(p) for p in sources() for name in imports(p) if name.split(".")[0] == "torchmetrics"]
+    assert not wrong
+
+
+def test_files_are_short():
+    lengths = {path: len(path.read_text().splitlines()) for path in sources()}
+    long = [f"{n} {p.relative_to(ROOT)}" for p, n in lengths.items() if n > 400]
+    assert not long, "\n".join(long)
+    assert statistics.median(lengths.values()) <= 120
+
+
+def functions(path: Path) -> Iterator[tuple[str, ast.FunctionDef, bool]]:
+    """Qualified name, node and whether it is public, for functions outside other functions."""
+
+    def inside(node: ast.AST, prefix: str, public: bool) -> Iterator[tuple[str, ast.FunctionDef, bool]]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.ClassDef):
+                yield from inside(child, f"{prefix}{child.name}.", public and not child.name.startswith("_"))
+            elif isinstance(child, ast.FunctionDef):
+                yield f"{prefix}{child.name}", child, public and not child.name.startswith("_")
+
+    yield from inside(ast.parse(path.read_text()), "", True)
+
+
+def test_public_functions_are_documented_and_annotated():
+    wrong = []
+    for path in sources():
+        for name, node, public in functions(path):
+            if not public:
+                continue
+            decorators = {ast.unparse(d).split("(")[0].rpartition(".")[2] for d in node.decorator_list}
+            if ast.get_docstring(node) is None and not decorators & {"overload", "override"}:
+                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} {name} has no docstring")
+            if node.returns is None:
+                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} {name} has no return annotation")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_nine_functions_in_ten_are_short():
+    lengths = sorted((n.end_lineno or n.lineno) - n.lineno + 1 for p in sources() for _, n, _ in functions(p))
+    assert lengths[int(0.9 * len(lengths))] <= 33
+
+
+def test_modules_say_what_they_are_for():
+    wrong = [str(p.relative_to(ROOT)) for p in sources() if not ast.get_docstring(ast.parse(p.read_text()))]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_there_is_more_test_than_source():
+    def lines(paths: list[Path]) -> int:
+        return sum(len(p.read_text().splitlines()) for p in paths)
+
+    assert lines(sorted((ROOT / "tests").rglob("*.py"))) > 0.5 * lines(sources())
+
+
+@pytest.mark.parametrize("words", [["TODO"], ["FIXME"], ["NotImplementedError"], ["pickle.load"], ["weights_only=False"]])
+def test_words_that_have_no_place_in_the_source(words):
+    found = [f"{p.relative_to(ROOT)}: {w}" for p in sources() for w in words if w in p.read_text()]
+    assert not found, "\n".join(found)
+
+
+def test_importing_the_package_is_light():
+    probe = "import sys, icectl.cli.app; print(sorted({'torch', 'numpy', 'rasterio'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
