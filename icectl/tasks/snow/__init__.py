@@ -1,0 +1,49 @@
+"""Task ``snow``: given four past snow masks of a glacier, what are the next four (Müller 2023)?
+
+Light: options only. The rest is imported when a stage runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from icectl.contract import Options
+from icectl.tasks.snow.options import (
+    EvaluateOptions,
+    FetchOptions,
+    PredictOptions,
+    PrepareOptions,
+    TrainOptions,
+)
+
+if TYPE_CHECKING:
+    from icectl.contract import Metrics
+
+__all__ = [
+    "EvaluateOptions",
+    "FetchOptions",
+    "PredictOptions",
+    "PrepareOptions",
+    "TrainOptions",
+    "compare",
+    "stages",
+]
+
+
+def stages(train: type[TrainOptions]) -> Mapping[str, type[Options]]:
+    """Return the options of all five stages of a snow model whose training options are `train`."""
+    return {
+        "fetch": FetchOptions,
+        "prepare": PrepareOptions,
+        "train": train,
+        "predict": PredictOptions,
+        "evaluate": EvaluateOptions,
+    }
+
+
+def compare(metrics: Mapping[str, Any]) -> Metrics:
+    """Put the evaluations of several snow models (``metrics.json`` contents by model) into one table."""
+    from icectl.tasks.snow.comparison import combine
+
+    return combine(metrics)

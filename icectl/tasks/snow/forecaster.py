@@ -1,0 +1,138 @@
+"""The network with all that surrounds it: derived channels, guides, and what it departs from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from icectl.tasks.snow.codec import Codec, FlatCodec, Teacher, TokenCodec
+from icectl.tasks.snow.heads import Head
+from icectl.tasks.snow.options import THRESHOLD, TrainOptions
+
+GUIDE_CHANNELS = {"season": 1, "linear": 1, "calendar": 2}
+"""Channels of each guide, and their order: references first, so that a mixed head finds them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What a network has to fit: sizes, channels, the head, and the dropout to use.
+
+    `inputs` are the channels of a past frame, `guides` those known of each future frame.
+    """
+
+    past: int
+    future: int
+    patch: int
+    inputs: int
+    guides: int
+    head: Head
+    dropout: nn.Module
+
+
+def ports(options: TrainOptions) -> Ports:
+    """Return what a network for `options` has to fit."""
+    references = sum(name in options.guides for name in ("season", "linear"))
+    mixed = "mixed" if options.target == "departure" else "gated"
+    return Ports(
+        past=options.past,
+        future=options.future,
+        patch=options.patch,
+        inputs=2 if options.flags else 1,
+        guides=sum(GUIDE_CHANNELS[name] for name in set(options.guides)),
+        head=Head("plain" if options.head == "plain" else mixed, references),
+        dropout=nn.Dropout(options.dropout),
+    )
+
+
+def codec(ports: Ports, side: int, size: int, width: int) -> Codec:
+    """Return the paper's flat codec for ``side = 0``, else one of sub-patches of that side."""
+    if side == 0:
+        return FlatCodec(ports.patch)
+    return TokenCodec(ports.inputs, ports.past, ports.guides, side, size, width, ports.head.channels)
+
+
+class Forecaster(nn.Module):
+    """Past masks to future masks.
+
+    Parameters
+    ----------
+    network
+        ``network(past, guide, base, teacher)`` as the plugins' networks are.
+    options
+        Options of the training.
+
+    Notes
+    -----
+    The linear baseline's coefficients are a buffer, so that they are saved with the weights.
+    """
+
+    linear: Tensor
+
+    def __init__(self, network: nn.Module, options: TrainOptions) -> None:
+        super().__init__()
+        self.network, self.guides = network, frozenset(options.guides)
+        self.flags, self.departure = options.flags, options.target == "departure"
+        self.register_buffer("linear", torch.zeros(options.future, 2 * options.past + 2))
+
+    def forward(self, past: Tensor, season: Tensor, phase: Tensor, teacher: Teacher | None = None) -> Tensor:
+        """Predict.
+
+        Parameters
+        ----------
+        past
+            (B, P, H, W) masks.
+        season
+            (B, F) integer: which past frame is of the same season as each future frame.
+        phase
+            (B, F): time of year of each future frame in [0, 1).
+        teacher
+            True frames to feed back, where training does so.
+
+        Returns
+        -------
+        Tensor
+            (B, F, H, W)
+        """
+        reference = past.gather(1, season[:, :, None, None].expand(-1, -1, *past.shape[-2:]))
+        known = {
+            "season": lambda: reference[:, :, None],
+            "linear": lambda: linear_frames(past, self.linear)[:, :, None],
+        }
+        known["calendar"] = lambda: _calendar(phase, reference)
+        parts = [make() for name, make in known.items() if name in self.guides]
+        guide = (
+            torch.cat(parts, dim=2)
+            if parts
+            else reference.new_zeros(*reference.shape[:2], 0, *past.shape[-2:])
+        )
+        base = reference if self.departure else torch.zeros_like(reference)
+        frames = past[:, :, None]
+        if self.flags:
+            frames = torch.cat([frames, (frames >= THRESHOLD).to(frames.dtype)], dim=2)
+        result: Tensor = self.network(frames, guide, base, teacher)
+        return result
+
+    def set_linear(self, coefficients: Any) -> None:
+        """Take over the coefficients (F, 2P + 2) of the linear baseline."""
+        self.linear.copy_(torch.as_tensor(coefficients, dtype=self.linear.dtype))
+
+
+def linear_frames(past: Tensor, coefficients: Tensor) -> Tensor:
+    """Return the linear baseline's frames (B, F, H, W) from `past` (B, P, H, W).
+
+    Features in order: the past values, their snow flags, the product of the flags, one.
+    """
+    flags = (past >= THRESHOLD).to(past.dtype)
+    every = torch.cat([past, flags, flags.prod(1, keepdim=True), torch.ones_like(past[:, :1])], dim=1)
+    return torch.einsum("bkyx,fk->bfyx", every, coefficients.to(past.dtype))
+
+
+def _calendar(phase: Tensor, like: Tensor) -> Tensor:
+    """Return sine and cosine of the time of year as channels (B, F, 2, H, W)."""
+    angle = 2 * math.pi * phase
+    wave = torch.stack([angle.sin(), angle.cos()], dim=2)[..., None, None]
+    return wave.expand(-1, -1, -1, *like.shape[-2:]).to(like.dtype)

@@ -1,0 +1,48 @@
+"""How a network's last channels become a frame.
+
+A snow mask is zero over bare ground and 0.3 to 1 over snow, so its mean squared error is least at
+(chance of snow) × (index if there is snow). A plain output has to learn that product; the gated and mixed
+heads have it built in.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from icectl.tasks.snow.options import HeadKind
+
+TYPICAL_SNOW = 0.55
+"""Where the learned index starts from: the middle of what snow shows in the NDSI."""
+
+
+class Head(nn.Module):
+    """Turn channels into one frame.
+
+    Parameters
+    ----------
+    kind
+        ``"plain"``: one channel, the departure from the base. ``"gated"``: chance of snow times index, two
+        channels. ``"mixed"``: a weighted mean, with weights that sum to one, of no snow, a learned index and
+        the references in the guide.
+    references
+        How many channels at the front of the guide are whole frames that a mixed head may choose.
+    """
+
+    def __init__(self, kind: HeadKind = "plain", references: int = 0) -> None:
+        super().__init__()
+        self.kind, self.references = kind, references
+        self.channels = {"plain": 1, "gated": 2, "mixed": 3 + references}[kind]
+
+    def forward(self, raw: Tensor, guide: Tensor, base: Tensor) -> Tensor:
+        """Return a frame (B, H, W) from `raw` (B, channels, H, W), `guide` (B, G, H, W), `base` (B, H, W)."""
+        if self.kind == "plain":
+            return base + raw[:, 0]
+        snow = TYPICAL_SNOW + raw[:, 0]
+        if self.kind == "gated":
+            return torch.sigmoid(raw[:, 1]) * snow
+        weights = torch.softmax(raw[:, 1:], dim=1)
+        candidates = torch.cat(
+            [torch.zeros_like(snow)[:, None], snow[:, None], guide[:, : self.references]], 1
+        )
+        return (weights * candidates).sum(dim=1)

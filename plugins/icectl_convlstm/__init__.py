@@ -1,0 +1,36 @@
+"""ConvLSTM for snow masks (Müller 2023, section 2.2.2). Light: the network is imported on use."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from icectl.contract import Plugin
+from icectl.tasks.snow import stages
+from icectl.tasks.snow.options import TrainOptions, published
+
+_PUBLISHED = published(
+    1e-4, 1e-3, 35, encoder=(64, 64, 24), decoder=(24, 64, 24), kernel=3, fold=1
+)  # Table 1; equation 4 and the authors' code agree: no peepholes
+
+
+class ConvLSTMTrain(TrainOptions):
+    """Options of `train` with the sizes of the network."""
+
+    encoder: tuple[int, ...] = Field(default=(24, 24), description="Hidden channels of the encoder's cells.")
+    decoder: tuple[int, ...] = Field(default=(24, 24), description="Hidden channels of the decoder's cells.")
+    kernel: int = Field(default=3, ge=1, le=15, description="Kernel width in pixels (odd).")
+    fold: int = Field(default=2, ge=1, le=16, description="Blocks of so many pixels become one position.")
+
+    presets = {"paper": _PUBLISHED, "reference": _PUBLISHED, "small": {}}
+
+
+plugin = Plugin(
+    name="convlstm",
+    summary="Convolutional LSTM encoder and decoder: the next four snow masks of a glacier from the last four.",
+    task="snow",
+    model="icectl_convlstm.network:ConvLSTMModel",
+    stages=stages(ConvLSTMTrain),
+    inputs=("green", "swir16"),
+    estimate="icectl.tasks.snow.estimate:estimate",
+    paper="Müller 2023, Glacier Movement Prediction with Deep Learning Models and Satellite Data",
+)

@@ -1,0 +1,51 @@
+"""Self-attention LSTM hybrid for snow masks (Müller 2023, section 2.2.4). Light: the network is imported on use."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from icectl.contract import Plugin
+from icectl.tasks.snow import stages
+from icectl.tasks.snow.options import TrainOptions, published
+
+_PUBLISHED = published(1e-4, 1e-3, 40, teacher_forcing=1.0, layers=3, heads=5, side=0)  # Table 1
+
+
+class SALSTMTrain(TrainOptions):
+    """Options of `train` with the sizes of the network."""
+
+    layers: int = Field(default=1, ge=1, le=16, description="LSTM cells.")
+    heads: int = Field(default=4, ge=1, le=64, description="Heads of the attention; they divide the vector.")
+    peepholes: bool = Field(default=True, description="Let the gates see the cell state (Gers et al. 2002).")
+    side: int = Field(
+        default=5,
+        ge=0,
+        le=64,
+        description="Side of a sub-patch that becomes a vector; 0: the whole patch flattened.",
+    )
+    size: int = Field(default=64, ge=1, description="Length of a sub-patch's vector.")
+    width: int = Field(default=12, ge=1, description="Channels of the convolutions at full resolution.")
+
+    presets = {"paper": _PUBLISHED, "reference": {**_PUBLISHED, "peepholes": False}, "small": {}}
+
+    @model_validator(mode="after")
+    def _check_heads(self) -> Self:
+        size = self.size if self.side else self.patch**2
+        if size % self.heads:
+            raise ValueError(f"{self.heads} heads do not divide vectors of {size}")
+        return self
+
+
+plugin = Plugin(
+    name="salstm",
+    summary="Self-attention LSTM hybrid (SA-LSTM-H): the next four snow masks of a glacier from the last four.",
+    task="snow",
+    model="icectl_salstm.network:SALSTMModel",
+    stages=stages(SALSTMTrain),
+    aliases=("sa-lstm-h",),
+    inputs=("green", "swir16"),
+    estimate="icectl.tasks.snow.estimate:estimate",
+    paper="Müller 2023, Glacier Movement Prediction with Deep Learning Models and Satellite Data",
+)

@@ -1,0 +1,44 @@
+"""U-Net for snow masks (Müller 2023, section 2.2.3). Light: the network is imported on use."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from icectl.contract import Plugin
+from icectl.tasks.snow import stages
+from icectl.tasks.snow.options import TrainOptions, published
+
+_PUBLISHED = published(
+    1e-3, 1e-2, 20, teacher_forcing=1.0, widths=(64, 128, 256, 512, 1024), fed_back=True
+)  # Table 1; one frame in, one out, fed back
+
+
+class UNetTrain(TrainOptions):
+    """Options of `train` with the sizes of the network."""
+
+    widths: tuple[int, ...] = Field(
+        default=(12, 24, 48), description="Channels of the levels, top to bottom."
+    )
+    norm: Literal["group", "batch"] = Field(
+        default="group", description="Normalisation: within a sample, or over the batch (the authors' code)."
+    )
+    fed_back: bool = Field(
+        default=False, description="One frame in, one out, fed back (the paper), or all frames at once."
+    )
+
+    presets = {"paper": _PUBLISHED, "reference": {**_PUBLISHED, "norm": "batch"}, "small": {}}
+
+
+plugin = Plugin(
+    name="unet",
+    summary="U-Net: the next four snow masks of a glacier from the last ones.",
+    task="snow",
+    model="icectl_unet.network:UNetModel",
+    stages=stages(UNetTrain),
+    aliases=("u-net",),
+    inputs=("green", "swir16"),
+    estimate="icectl.tasks.snow.estimate:estimate",
+    paper="Müller 2023, Glacier Movement Prediction with Deep Learning Models and Satellite Data",
+)
