@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
+from lightning_fabric import Fabric
 
 from icectl.run import Run
 from icectl.training import fabric as fabrics
 from icectl.training import memory, meters
 from icectl.training.batches import Batches
-from icectl.training.context import Context
+from icectl.training.context import Context, wrapped
+from icectl.training.devices import Decision, resolve
 from icectl.training.learner import Learner
 
 _SHARE = 0.8
@@ -69,7 +72,7 @@ class _Budget:
 
 
 def _fits(
-    fabric: fabrics.Fabric,
+    fabric: Fabric,
     run: Run,
     learner: Callable[[], Learner],
     batches: Callable[[int], Batches],
@@ -80,7 +83,7 @@ def _fits(
         batch = next(iter(batches(size).epoch(0)))
         one, context = learner(), Context(fabric, run.seed)
         one.modules.to(fabric.device).train()
-        context.use(one, {name: fabric.setup_optimizers(o) for name, o in one.configure().items()})
+        context.use(one, {name: wrapped(fabric, o) for name, o in one.configure().items()})
         with context.at(0, 0, batch["index"].tolist()):
             one.update(context.put(batch), context)
         budget.note(size)
@@ -88,10 +91,8 @@ def _fits(
     return memory.trial(attempt)(size)
 
 
-def _one(run: Run) -> fabrics.devices.Decision:
-    from dataclasses import replace
-
-    return fabrics.devices.resolve(replace(run.compute, processes=1))
+def _one(run: Run) -> Decision:
+    return resolve(replace(run.compute, processes=1))
 
 
 def available_memory() -> int:

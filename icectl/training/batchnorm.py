@@ -32,7 +32,7 @@ class _AllReduceSum(torch.autograd.Function):
 
 def all_reduce_sum(value: Tensor) -> Tensor:
     """Return `value` summed over all processes, differentiable."""
-    result: Tensor = _AllReduceSum.apply(value)  # type: ignore[no-untyped-call]
+    result: Tensor = _AllReduceSum.apply(value)
     return result
 
 

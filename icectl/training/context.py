@@ -173,6 +173,11 @@ class Context:
         return sampling.keyed_uniform(shape, self._keys.next(), self.device, self.dtype)
 
 
+def wrapped(fabric: Fabric, optimizer: Optimizer) -> Any:
+    """Return the optimiser as the precision needs it (16-bit floats scale their gradients)."""
+    return fabric.setup_optimizers(optimizer)
+
+
 def _bare(optimizer: Any) -> Any:
     return getattr(optimizer, "optimizer", optimizer)
 

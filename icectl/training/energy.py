@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 from contextlib import suppress
@@ -164,7 +165,7 @@ def read_counters() -> dict[str, float]:
 def _read_nvml() -> dict[str, float]:
     found = {}
     with suppress(Exception):  # no library, no driver, or a device without the counter
-        import pynvml
+        pynvml = importlib.import_module("pynvml")
 
         pynvml.nvmlInit()
         for index in range(pynvml.nvmlDeviceGetCount()):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from icectl.errors import WorkError
 
+_SMALLER = "use a smaller preset, or another --device"
 _WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 
 
@@ -70,7 +71,7 @@ def worded(error: BaseException, tried: int, fits: Callable[[int], bool] | None)
         return WorkError(
             f"{message}; a batch of {size} fits", f"use --batch-size {size}, or --batch-size auto"
         )
-    return WorkError(f"{message}; not even one sample fits", "use a smaller preset, or another --device")
+    return WorkError(f"{message}; not even one sample fits", _SMALLER)
 
 
 def find_batch_size(fits: Callable[[int], bool], limit: int, start: int = 1) -> int:
@@ -93,9 +94,7 @@ def find_batch_size(fits: Callable[[int], bool], limit: int, start: int = 1) -> 
             return good
         size = min(2 * size, limit)
     if not good:
-        raise WorkError(
-            f"not even a batch of {size} fits into memory", "use a smaller preset, or another --device"
-        )
+        raise WorkError(f"not even a batch of {size} fits into memory", _SMALLER)
     bad = size
     while bad - good > max(1, good // 16):
         middle = (good + bad) // 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ from icectl.run import Run
 from icectl.training import checkpoint, memory, resume, sampling
 from icectl.training import fabric as fabrics
 from icectl.training.batches import Batch, Batches
-from icectl.training.context import Context
+from icectl.training.context import Context, wrapped
 from icectl.training.learner import Learner
 from icectl.training.loop import FitResult, FitSettings
 from icectl.training.processes import STATE
@@ -59,7 +60,7 @@ class Trainer:
         self._equalise()
         self.bare = dict(learner.configure())
         self.schedules = dict(learner.schedule(self.bare))
-        self.context.use(learner, {name: self._wrapped(one) for name, one in self.bare.items()})
+        self.context.use(learner, {name: wrapped(self.fabric, one) for name, one in self.bare.items()})
         torch.manual_seed(sampling.key(run.seed, self.context.rank))
 
     def fit(self) -> FitResult:
@@ -83,20 +84,17 @@ class Trainer:
         share = self.train.epoch(position.epoch, self.context.rank, self.context.world, position.batch)
         for batch in share:
             self._update(batch)
-            position.step, position.batch, position.count = (
-                position.step + 1,
-                position.batch + 1,
-                position.count + 1,
-            )
+            position.step += 1
+            position.batch += 1
+            position.count += 1
             self._after_update()
             if position.stopped:
                 return
         position.epoch, position.batch = position.epoch + 1, 0
         if position.epoch == self.settings.epochs:
             position.stopped = "epochs"
-        if self.settings.every == "epoch" and (
-            position.stopped or position.epoch % self.settings.validate_every == 0
-        ):
+        by_epoch = self.settings.every == "epoch" and position.epoch % self.settings.validate_every == 0
+        if by_epoch or position.stopped:
             self._validate()
 
     def _update(self, batch: Batch) -> None:
@@ -173,21 +171,24 @@ class Trainer:
         else:
             position.stale += 1
 
-    def _scores(self) -> Mapping[str, float]:
-        if self.valid is None:
-            return {}
+    @contextmanager
+    def _judging(self) -> Iterator[None]:
+        """Evaluate: no gradients, evaluation mode, local means."""
+        position = self.position
         self.learner.modules.eval()
         try:
-            with (
-                torch.no_grad(),
-                self.context.at(self.position.step, self.position.epoch, [], training=False),
-            ):
-                return self.learner.validate(
-                    self._valid_batches(self.context.rank, self.context.world), self.context
-                )
+            with torch.no_grad(), self.context.at(position.step, position.epoch, [], training=False):
+                yield
         finally:
             self.learner.modules.train()
             self.context.training = True
+
+    def _scores(self) -> Mapping[str, float]:
+        if self.valid is None:
+            return {}
+        with self._judging():
+            share = self._valid_batches(self.context.rank, self.context.world)
+            return self.learner.validate(share, self.context)
 
     def _valid_batches(self, rank: int, world: int) -> Iterator[Batch]:
         assert self.valid is not None
@@ -196,26 +197,14 @@ class Trainer:
             yield self.context.put(batch)
 
     def _images(self) -> None:
-        self.learner.modules.eval()
-        with torch.no_grad(), self.context.at(self.position.step, self.position.epoch, [], training=False):
+        with self._judging():
             images = self.learner.images(self._valid_batches(0, 1), self.context)
-        self.learner.modules.train()
         for title, image in images.items():
             self.record.image(self.position.step, title, image)
 
     def _log(self, scores: Mapping[str, float]) -> None:
         """Write a line: means since the last line, over all processes."""
-        position = self.position
-        values: dict[str, float] = {}
-        if position.count and self.sums:
-            packed = torch.stack(
-                [value.double() if value.device.type != "mps" else value for value in self.sums.values()]
-            )
-            if self.context.world > 1:
-                dist.all_reduce(packed)
-            means = (packed / (self.context.world * position.count)).tolist()
-            values = {f"train/{name}": mean for name, mean in zip(self.sums, means, strict=True)}
-        self.sums, position.count = {}, 0
+        position, values = self.position, self._means()
         rates = {f"learning_rate/{name}": one.param_groups[0]["lr"] for name, one in self.bare.items()}
         self.record.line(position.step, position.epoch, {**values, **scores}, rates, self._seconds())
         bad = [name for name, value in values.items() if not math.isfinite(value)]
@@ -224,6 +213,19 @@ class Trainer:
                 f"{bad[0]} is not finite at update {position.step}",
                 "lower the learning rate, clip gradients, or use --precision 32-true",
             )
+
+    def _means(self) -> dict[str, float]:
+        """Return the mean of each scalar since the last call, over all processes."""
+        names, sums, count = list(self.sums), list(self.sums.values()), self.position.count
+        self.sums, self.position.count = {}, 0
+        if not count or not sums:
+            return {}
+        wide = torch.float32 if self.context.device.type == "mps" else torch.float64
+        packed = torch.stack([value.to(wide) for value in sums])
+        if self.context.world > 1:
+            dist.all_reduce(packed)
+        means = (packed / (self.context.world * count)).tolist()
+        return {f"train/{name}": mean for name, mean in zip(names, means, strict=True)}
 
     def _keep_weights(self) -> None:
         if self.leader:
@@ -277,9 +279,6 @@ class Trainer:
     def _check_lengths(self) -> None:
         if len(self.train) == 0:
             raise DataError("there is no whole training batch", "lower --batch-size, or prepare more data")
-
-    def _wrapped(self, optimizer: torch.optim.Optimizer) -> Any:
-        return self.fabric.setup_optimizers(optimizer)
 
     def _equalise(self) -> None:
         """Give every process rank 0's weights and buffers."""
