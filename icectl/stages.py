@@ -210,7 +210,7 @@ def _perform_step(request: Request, step: Step, redo: bool) -> None:
                 result = getattr(model, step.verb)(run, request.options[step.verb])
             if isinstance(result, Metrics):
                 write_json(out / "metrics.json", metrics_record(result))
-            write_json(out / RECORD, _record(request, step, out, run, meter.record()))
+            write_json(out / RECORD, _record(request, step, out, run, meter.facts()))
 
 
 @contextlib.contextmanager

@@ -102,8 +102,10 @@ class CodeCarbon:
 
     def start(self) -> None:
         """Start a tracker of this process that writes no file and stays silent."""
+        import logging
         import warnings
 
+        logging.getLogger("codecarbon").setLevel(logging.CRITICAL)  # it greets before it reads log_level
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             from codecarbon import OfflineEmissionsTracker
