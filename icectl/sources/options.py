@@ -1,0 +1,86 @@
+"""Options of a fetch from a STAC service. Light: read at every ``--help``."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from icectl.contract import Options
+
+
+class SceneQuery(Options):
+    """Which scenes to fetch, and from where. Tasks inherit it and choose their own defaults."""
+
+    source: Literal["auto", "synthetic", "folder", "planetary-computer", "earth-search"] = Field(
+        default="auto",
+        description="Where scenes come from; auto takes --scenes, else the glacier's own source, else "
+        "planetary-computer.",
+    )
+    api: str | None = Field(
+        default=None, description="URL of another STAC API, e.g. a private catalogue of the same collections."
+    )
+    collection: str | None = Field(
+        default=None,
+        description="STAC collection; by default landsat-c2-l2, and sentinel-2-c1-l2a on earth-search.",
+    )
+    start: date | None = Field(default=None, description="First day of the series (YYYY-MM-DD).")
+    end: date | None = Field(default=None, description="The day after the last of the series (YYYY-MM-DD).")
+    season: str | None = Field(
+        default=None, description="Months of the year to keep, e.g. 6-9, 11-2 or 3,4,10; all by default."
+    )
+    platform: tuple[str, ...] = Field(
+        default=(), description="Satellites to take, e.g. landsat-8. May be given several times."
+    )
+    max_cloud: float = Field(
+        default=20.0, ge=0, le=100, description="Largest share of cloud inside the area in percent."
+    )
+    max_missing: float = Field(
+        default=50.0, ge=0, le=100, description="Largest share of missing pixels inside the area in percent."
+    )
+    same_track: bool = Field(
+        default=False, description="Take only scenes of the glacier's own WRS-2 path and row."
+    )
+    limit: int | None = Field(
+        default=None, ge=1, description="Most scenes to fetch, spread evenly over the dates."
+    )
+
+    @field_validator("season")
+    @classmethod
+    def _check_season(cls, value: str | None) -> str | None:
+        if value is not None:
+            months_of(value)
+        return value
+
+    @field_validator("api")
+    @classmethod
+    def _check_api(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"https?://[^\s/]", value):
+            raise ValueError("give an http:// or https:// address")
+        return value
+
+    @model_validator(mode="after")
+    def _check_dates(self) -> Self:
+        if self.start is not None and self.end is not None and self.start >= self.end:
+            raise ValueError(f"start ({self.start}) must lie before end ({self.end})")
+        return self
+
+
+def months_of(season: str) -> frozenset[int]:
+    """Return the months that a season names; a range may run over the new year.
+
+    >>> sorted(months_of("11-2"))
+    [1, 2, 11, 12]
+    >>> sorted(months_of("3,4,10"))
+    [3, 4, 10]
+    """
+    months: set[int] = set()
+    for part in season.split(","):
+        match = re.fullmatch(r"\s*(\d{1,2})\s*(?:-\s*(\d{1,2})\s*)?", part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+        if not (1 <= first <= 12 and 1 <= last <= 12):
+            raise ValueError("give months from 1 to 12, e.g. 6-9, 11-2 or 3,4,10")
+        months |= {(first - 1 + step) % 12 + 1 for step in range((last - first) % 12 + 1)}
+    return frozenset(months)
