@@ -54,53 +54,55 @@ def fill_gaps(image: Any, passes: int | None = None) -> tuple[FloatImage, npt.ND
     missing = np.isnan(values)
     if not missing.any() or missing.all() or passes == 0:
         return values.copy(), np.zeros(values.shape, dtype=bool)
-    result, fresh = _first_pass(values, missing)
-    left = missing.copy()
-    left.flat[fresh] = False
+    result = _first_pass(np.ascontiguousarray(values), missing)
+    left = np.isnan(result)
     if left.any() and passes != 1:
-        _later_passes(result, left, fresh, passes)
+        _later_passes(result, np.flatnonzero(missing & ~left), passes)
+        left = np.isnan(result)
     return result, missing & ~left
 
 
-def _first_pass(values: FloatImage, missing: npt.NDArray[np.bool_]) -> tuple[FloatImage, _Indices]:
-    """Fill every gap pixel that has a valid neighbour; return the image and those pixels."""
-    taps = np.array(TAPS)
-    zeroed = values.copy()
-    zeroed[missing] = 0
+def _first_pass(values: FloatImage, missing: npt.NDArray[np.bool_]) -> FloatImage:
+    """Return a copy in which every gap pixel that has a valid neighbour is filled."""
+    zeroed = cv2.patchNaNs(values.copy(), 0.0)
+    taps, border = np.array(TAPS), cv2.BORDER_CONSTANT
     # Double precision: single would lose the sixth digit on stored numbers of several thousands.
-    sums = cv2.sepFilter2D(zeroed, cv2.CV_64F, taps, taps, borderType=cv2.BORDER_CONSTANT)
-    weights = cv2.sepFilter2D(
-        (~missing).astype(np.uint8), cv2.CV_32F, taps, taps, borderType=cv2.BORDER_CONSTANT
-    )
-    fresh = np.flatnonzero(missing & (weights > 0))
-    result = zeroed
-    result[missing] = np.nan
-    result.flat[fresh] = sums.flat[fresh] / weights.flat[fresh]
-    return result, fresh
+    sums = cv2.sepFilter2D(zeroed, cv2.CV_64F, taps, taps, borderType=border)
+    weights = cv2.sepFilter2D((~missing).view(np.uint8), cv2.CV_32F, taps, taps, borderType=border)
+    mean = cv2.divide(sums, weights, dtype=cv2.CV_32F)  # 0 / 0 is NaN: still missing
+    result = values.copy()
+    cv2.copyTo(mean, missing.view(np.uint8), result)
+    return result
 
 
-def _later_passes(
-    result: FloatImage, left: npt.NDArray[np.bool_], fresh: _Indices, passes: int | None
-) -> None:
-    """Work inwards from the pixels filled last; `result` and `left` are changed in place."""
-    columns = left.shape[1] + 2 * _REACH  # a margin of missing pixels spares all border tests
+def _later_passes(result: FloatImage, fresh: _Indices, passes: int | None) -> None:
+    """Work inwards from the pixels filled last; `result` is changed in place."""
+    height, width = result.shape
+    columns = width + 2 * _REACH  # a margin of missing pixels spares all tests for the border
     padded = np.pad(result, _REACH, constant_values=np.nan)
-    open_ = np.pad(left, _REACH, constant_values=False)
-    flat, gap = padded.reshape(-1), open_.reshape(-1)
+    flat, inner = padded.reshape(-1), (slice(_REACH, _REACH + height), slice(_REACH, _REACH + width))
+    open_ = np.zeros(padded.shape, dtype=bool)
+    open_[inner] = np.isnan(result)
+    gap, seat = open_.reshape(-1), np.zeros(flat.size, dtype=np.int32)
     span = np.arange(-_REACH, _REACH + 1)
-    offsets = (span[:, None] * columns + span[None, :]).ravel()
+    offsets = (span[:, None] * columns + span).ravel()
     kernel = np.outer(TAPS, TAPS).ravel()
-    rim = (fresh // left.shape[1] + _REACH) * columns + fresh % left.shape[1] + _REACH
+    rim = (fresh // width + _REACH) * columns + fresh % width + _REACH
     done = 1
     while rim.size and (passes is None or done < passes):
         near = (rim[:, None] + offsets).ravel()
-        rim = np.unique(near[gap[near]])
-        around = flat[rim[:, None] + offsets].astype(np.float64)
+        rim = _once(near[gap.take(near)], seat)
+        around = flat.take(rim[:, None] + offsets).astype(np.float64)
         valid = ~np.isnan(around)
-        sums = np.where(valid, around, 0.0) @ kernel
-        flat[rim] = sums / (valid @ kernel)
+        around[~valid] = 0
+        flat[rim] = (around @ kernel) / (valid @ kernel)
         gap[rim] = False
         done += 1
-    inner = (slice(_REACH, -_REACH), slice(_REACH, -_REACH))
     result[...] = padded[inner]
-    left[...] = open_[inner]
+
+
+def _once(indices: _Indices, seat: npt.NDArray[np.int32]) -> _Indices:
+    """Return each index once, without sorting: of equal ones the last to take its `seat` stays."""
+    number = np.arange(indices.size, dtype=np.int32)
+    seat[indices] = number
+    return np.asarray(indices[seat[indices] == number], dtype=np.intp)
