@@ -6,8 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from icectl.contract import VERBS
-
 app = typer.Typer(help="The models that are installed.", no_args_is_help=True, add_completion=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
@@ -64,6 +62,7 @@ def show_plugin(
     """Show one model: what it is, where it comes from, and every option of every stage."""
     from icectl import registry
     from icectl.cli import flags, show
+    from icectl.contract import VERBS
 
     plugin = registry.get(name)
     found = registry.owner(plugin)

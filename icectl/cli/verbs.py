@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, MutableMapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperGroup
 
-from icectl import registry, settings
-from icectl.cli import flags, options
-from icectl.contract import VERBS, Plugin
+from icectl.cli import options
 from icectl.errors import IcectlError, UsageError
+
+if TYPE_CHECKING:  # pydantic comes with the contract: `icectl --help` needs neither
+    from icectl.contract import Plugin
 
 SUMMARIES = {
     "fetch": "Bring scenes or elevation models into the workspace.",
@@ -47,13 +49,22 @@ class LazyCommands(MutableMapping[str, Any]):
         self.verb = verb
         self.built: dict[str, Any] = {}
 
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The announced models."""
+        from icectl import registry
+
+        return registry.names()
+
     def __iter__(self) -> Iterator[str]:
-        return iter(registry.names())
+        return iter(self.names)
 
     def __len__(self) -> int:
-        return len(registry.names())
+        return len(self.names)
 
     def __getitem__(self, name: str) -> Any:
+        from icectl import registry
+
         if name not in self.built:
             self.built[name] = command(self.verb, registry.get(name))
         return self.built[name]
@@ -77,7 +88,7 @@ class ModelGroup(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the announced models."""
-        return list(registry.names())
+        return list(self.commands)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return the command of one model; listings show a broken one, completion passes over it."""
@@ -104,6 +115,8 @@ def arrange(verb: str, args: list[str]) -> list[str]:
     >>> arrange("train", ["--gpus", "2", "convlstm"])
     ['convlstm', '--gpus', '2']
     """
+    from icectl import registry
+
     if not args and verb not in ("run", "demo"):
         return ["--help"]
     if args and (not args[0].startswith("-") or args[0] == "--help"):
@@ -125,6 +138,8 @@ def _is_model(args: list[str], i: int, known: set[str]) -> bool:
     takes_value = before.startswith("--") and "=" not in before and before not in _SWITCHES
     if takes_value:
         return False
+    from icectl import registry
+
     return args[i] in known or any(f.plugin and args[i] in f.plugin.aliases for f in registry.plugins())
 
 
@@ -133,6 +148,8 @@ _SWITCHES = {"--force", "--chain", "--no-chain", "--dry-run", "--json", "--quiet
 
 def default_model(args: list[str]) -> str:
     """Return the model that the experiment, the run or the glacier named in `args` stands for."""
+    from icectl import settings
+
     named = {
         flag: value for flag in ("--experiment", "--run", "--glacier") if (value := _value_of(flag, args))
     }
@@ -172,6 +189,8 @@ def broken(name: str, problem: IcectlError) -> Any:
 
 def command(verb: str, plugin: Plugin) -> Any:
     """Build the command of one verb of one model: shared options, then the plugin's own."""
+    from icectl.cli import flags
+
     stages = stages_of(verb)
     own = flags.parameters(plugin, stages)
     clash = sorted({p.name for p in own} & options.RESERVED)
@@ -201,6 +220,8 @@ def command(verb: str, plugin: Plugin) -> Any:
 
 def stages_of(verb: str) -> tuple[str, ...]:
     """Return the stages whose options a verb accepts: its own and those it may chain."""
+    from icectl.contract import VERBS
+
     return VERBS if verb in ("run", "demo") else VERBS[: VERBS.index(verb) + 1]
 
 
