@@ -1,0 +1,116 @@
+"""``icectl compare``: every model of a task in one table, or two sets of lines against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def compare(
+    context: typer.Context,
+    task: Annotated[Optional[str], typer.Option("--task", help="snow, flow, front or bed.")] = None,  # noqa: UP045
+    models: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--model", help="Only this model; give it again for several."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Train and evaluate every model of a task and print one table, baselines included.
+
+    Other options go to each model: icectl compare --task snow --glacier parvati --preset small
+
+    Two sets of front lines: icectl compare fronts A.gpkg B.gpkg
+    """
+    from icectl.cli import show
+    from icectl.errors import UsageError
+
+    if context.args[:1] == ["fronts"]:
+        _fronts(context.args[1:], as_json)
+        return
+    if task is None:
+        raise UsageError("compare what?", "icectl compare --task snow, or icectl compare fronts A B")
+    show.start_log(False)
+    record = merged([_evaluated(plugin, context.args) for plugin in _models_of(task, models)])
+    if as_json:
+        show.as_json(record)
+    else:
+        show.metrics(record)
+
+
+def _models_of(task: str, wanted: list[str] | None) -> list[Any]:
+    """Return the usable plugins of a task, or those wanted."""
+    from icectl import registry
+    from icectl.errors import UsageError, did_you_mean
+
+    if wanted:
+        return [registry.get(name) for name in wanted]
+    usable = [f.plugin for f in registry.plugins() if f.plugin and not f.problem]
+    found = [plugin for plugin in usable if plugin.task == task]
+    if not found:
+        raise UsageError(f"no model has the task '{task}'", did_you_mean(task, {p.task for p in usable}))
+    return found
+
+
+def _evaluated(plugin: Any, arguments: list[str]) -> Mapping[str, Any]:
+    """Run all verbs of one model with `arguments` and return its metrics record."""
+    from icectl import stages
+    from icectl.cli import options, resolve, verbs
+    from icectl.workspace import read_json
+
+    context = verbs.command("run", plugin).make_context(plugin.name, list(arguments))
+    own = {p.name for p in options.parameters("run")}
+    shared = {key: value for key, value in context.params.items() if key in own}
+    typed = {
+        key: value for key, value in context.params.items() if key not in own and value not in (None, ())
+    }
+    (_, build), *_ = resolve.requests("run", plugin.name, shared, typed)
+    outcome = stages.perform(build(), "evaluate")
+    record: Mapping[str, Any] = read_json(outcome.out / "metrics.json")
+    return record
+
+
+def merged(records: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return one record: the first table of each, every model's rows, other rows once.
+
+    Baselines are the same for all models of a task on the same data; where their values differ
+    (a model left samples out) both rows are kept, the later one named after its model.
+    """
+    first = records[0]["tables"][0]
+    rows: list[dict[str, Any]] = []
+    for record in records:
+        table = record["tables"][0]
+        model = next((r["name"] for r in table["rows"] if r["kind"] == "model"), "?")
+        for row in table["rows"]:
+            same = [r for r in rows if r["name"] == row["name"]]
+            if not same:
+                rows.append(dict(row))
+            elif row["kind"] != "published" and all(r["values"] != row["values"] for r in same):
+                rows.append({**row, "name": f"{row['name']} ({model}'s samples)"})
+    order = {"model": 0, "baseline": 1, "mark": 2, "published": 3}
+    rows.sort(key=lambda row: order.get(row["kind"], 4))
+    notes = dict.fromkeys(note for record in records for note in record["notes"])
+    return {"tables": [{**first, "rows": rows}], "notes": list(notes), "details": {}}
+
+
+def _fronts(arguments: list[str], as_json: bool) -> None:
+    from icectl.cli import show
+    from icectl.errors import UsageError
+    from icectl.stages import metrics_record
+    from icectl.tasks.front.compare import compare_fronts
+
+    paths = [Path(word) for word in arguments if not word.startswith("-")]
+    if len(paths) != 2:
+        raise UsageError("compare fronts takes two files", "icectl compare fronts mine.gpkg theirs.gpkg")
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"{path} does not exist", "check the path")
+    record = metrics_record(compare_fronts(paths[0], paths[1]))
+    if as_json:
+        show.as_json(record)
+    else:
+        show.metrics(record)
