@@ -1,0 +1,110 @@
+"""Every command that README and docs show is one that icectl takes; links lead somewhere.
+
+Listings run as they stand. Verbs run with ``--dry-run``: their options, glaciers and files are
+checked without hours of work. What the verbs do is tested elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "plugins").glob("*/README.md")),
+]
+VERBS = {"fetch", "prepare", "train", "predict", "evaluate", "run"}
+LIGHT = {"plugins list", "plugins show", "glaciers list", "glaciers show", "glaciers add", "completions"}
+ELSEWHERE = {"demo", "doctor", "devices", "report", "compare", "export", "plugins new", "plugins validate"}
+"""Tried in tests of their own; here only that the command exists and takes the options."""
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    """Page and command of every icectl line in a shell block."""
+    for page in PAGES:
+        for block in re.findall(r"```(?:sh|bash|console)\n(.*?)```", page.read_text(encoding="utf-8"), re.S):
+            for line in block.replace("\\\n", " ").splitlines():
+                text = line.strip().removeprefix("$ ").partition(" #")[0].strip()
+                if text.startswith("icectl "):
+                    yield page.relative_to(ROOT).as_posix(), text
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder that holds the files which the pages name."""
+    monkeypatch.chdir(tmp_path)
+    for page, text in commands():
+        for word in shlex.split(text)[1:]:
+            _make(tmp_path, word)
+    return tmp_path
+
+
+def _make(folder: Path, word: str) -> None:
+    """Make an empty stand-in for a file or folder that a command names."""
+    suffix = Path(word).suffix
+    if word.startswith(("-", "$", "tcp:", "http", "rgi:", "local:")) or word in {".", ".."}:
+        return
+    path = folder / word
+    if suffix in {".tif", ".gpkg", ".shp", ".csv", ".txt", ".zip", ".nc"} and ".." not in word:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    elif word.startswith("my-") and not suffix:
+        path.mkdir(parents=True, exist_ok=True)
+
+
+@pytest.mark.parametrize(("page", "text"), sorted(set(commands())))
+def test_shown_command_is_one_that_icectl_takes(page, text, place, monkeypatch, capsys):
+    import typer
+
+    from icectl.cli.app import app
+
+    words = shlex.split(text.partition(" > ")[0].partition(" | ")[0])[1:]
+    if any(w.startswith("..") for w in words) and not (ROOT.parent / "shared").is_dir():
+        pytest.skip("the command reads real measurements that are not here")
+    words = [str((ROOT / w).resolve()) if w.startswith("../shared") else w for w in words]
+    monkeypatch.setattr(sys, "argv", ["icectl", *words])
+    if words[0] in VERBS:
+        _dry_run(words)
+        return
+    name = " ".join(words[:2])
+    known = {*LIGHT, *ELSEWHERE, "--help", "--version", "plugins --help"}
+    assert name in known or words[0] in known, f"{page} shows a command that no test knows: {text}"
+    group = typer.main.get_command(app)
+    assert words[0].startswith("-") or words[0] in group.commands, text
+
+
+def _dry_run(words: list[str]) -> None:
+    """Parse the command as typed, with ``--dry-run``; no option may be unknown."""
+    from icectl.cli import verbs
+    from icectl.registry import get
+
+    arranged = verbs.arrange(words[0], words[1:])
+    if arranged == ["--help"] or "--help" in arranged:
+        return
+    command = verbs.command(words[0], get(arranged[0]))
+    assert command.make_context(arranged[0], [*arranged[1:], "--dry-run"]).params["dry_run"]
+
+
+def test_links_inside_the_documentation_lead_somewhere():
+    broken = []
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+            if (
+                "://" not in target
+                and not target.startswith("mailto:")
+                and not (page.parent / target).exists()
+            ):
+                broken.append(f"{page.relative_to(ROOT)}: {target}")
+    assert not broken, "\n".join(broken)
+
+
+def test_the_pages_keep_no_path_of_a_machine():
+    wrong = [str(p) for p in PAGES if re.search(r"/(home|root|work|Users)/\w", p.read_text(encoding="utf-8"))]
+    assert not wrong
