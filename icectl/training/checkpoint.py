@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 WEIGHTS_SCHEMA = "icectl-weights-1"
 STATE_SCHEMA = "icectl-state-1"
 _MAX_HEADER = 100_000_000  # the bound that safetensors itself sets
+_KEY = "icectl"
 _MARK = "__tensor__"
 
 
@@ -105,7 +106,8 @@ def _write(path: Path, tensors: Mapping[str, Tensor], schema: str, content: Any)
     from safetensors.torch import save
 
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    metadata = {"schema": schema, "content": json.dumps(content)}
+    # one key only: safetensors writes several in a random order, and equal states should be equal files
+    metadata = {_KEY: json.dumps({"schema": schema, "content": content})}
     try:
         with aside.open("wb") as file:
             file.write(save(dict(tensors), metadata=metadata))
@@ -176,7 +178,8 @@ def _what(start: bytes) -> str:
 
 def _content(path: Path, metadata: Any, schema: str | None) -> dict[str, Any]:
     try:
-        found, content = metadata["schema"], json.loads(metadata["content"])
+        written = json.loads(metadata[_KEY])
+        found, content = written["schema"], written["content"]
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} was not written by icectl: it lacks our metadata", _REDO) from error
     if schema is not None and found != schema:

@@ -147,14 +147,16 @@ def _stopped(run: Run, number: int) -> Interrupted:
 
 @contextmanager
 def _quiet_torch() -> Iterator[None]:
-    """Keep the agent's own account of a failure out of the terminal; ours is enough."""
-    logger = logging.getLogger("torch.distributed.elastic")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    """Keep the agent's own account out of the terminal; ours is enough."""
+    loggers = [logging.getLogger(name) for name in ("torch.distributed.elastic", "torchelastic-events-null")]
+    before = [logger.level for logger in loggers]
     try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL + 1)
         yield
     finally:
-        logger.setLevel(before)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
 
 @contextmanager
