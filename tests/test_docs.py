@@ -40,7 +40,7 @@ def commands() -> Iterator[tuple[str, str]]:
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder that holds the files which the pages name."""
     monkeypatch.chdir(tmp_path)
-    for page, text in commands():
+    for _, text in commands():
         for word in shlex.split(text)[1:]:
             _make(tmp_path, word)
     return tmp_path
