@@ -1,0 +1,116 @@
+"""Scenes as the USGS delivers them: Collection-2 Level-2 numbers, quality bits, names, COGs.
+
+Numbers are ``round((reflectance + 0.2) / 2.75e-05)`` as uint16 with 0 for "nothing here" (USGS LSDS-1619,
+Landsat 8-9 Collection 2 Level 2 Science Product Guide); QA_PIXEL's bits follow its table 6-2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from icectl.raster import Grid, write_cog
+from icectl.sources.names import QA_PIXEL, SURFACE_REFLECTANCE
+from icectl.sources.scene import Scene
+from icectl.sources.synthetic.noise import Field, Mask
+from icectl.sources.synthetic.optics import BANDS, SPECTRA
+from icectl.sources.synthetic.sky import Sky
+
+SCALE, OFFSET = 2.75e-05, -0.2
+_TM_NUMBERS = {"blue": 1, "green": 2, "red": 3, "nir08": 4, "swir16": 5, "swir22": 7}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One acquisition before it is written: reflectance by band, the sky, and what lies on the ground."""
+
+    day: date
+    sensor: int
+    reflectance: Mapping[str, Field]
+    sky: Sky
+    snow: Mask
+    water: Mask
+    properties: Mapping[str, Any]
+
+
+def numbers(reflectance: Field, seen: Mask) -> npt.NDArray[np.uint16]:
+    """Return reflectance as stored numbers; 0 where nothing was seen."""
+    scaled = np.clip(np.rint((reflectance - OFFSET) / SCALE), 1, 65_535)
+    return np.where(seen, scaled, 0).astype(np.uint16)
+
+
+def quality(look: Look) -> npt.NDArray[np.uint16]:
+    """Return QA_PIXEL: 1 fill, 2 dilated cloud, 8 cloud, 16 shadow, 32 snow, 64 clear, 128 water.
+
+    Confidences take two bits each (01 low, 11 high): cloud 8-9, shadow 10-11, snow 12-13, cirrus 14-15; the
+    cirrus pair stays 00 on Landsats 4 to 7, which have no such band.
+    """
+    sky = look.sky
+    snow = look.snow & ~sky.cloud
+    bits = np.full(sky.cloud.shape, 0b01_01_01 << 8 | (0b01 << 14 if look.sensor >= 8 else 0), np.uint16)
+    for flag, high, where in ((3, 8, sky.cloud), (4, 10, sky.dark), (5, 12, snow)):
+        bits |= np.where(where, 1 << flag | 0b11 << high, 0).astype(np.uint16)
+    bits |= np.where(sky.dilated, 1 << 1, 0).astype(np.uint16)
+    bits |= np.where(~sky.cloud & ~sky.dilated, 1 << 6, 0).astype(np.uint16)
+    bits |= np.where(look.water & ~sky.cloud, 1 << 7, 0).astype(np.uint16)
+    return np.where(sky.seen, bits, 1).astype(np.uint16)
+
+
+def through_sky(
+    reflectance: Mapping[str, Field], sky: Sky, rng: np.random.Generator, noise: float = 0.004
+) -> dict[str, Field]:
+    """Return what the satellite sees: darkened under shadows, whitened by clouds, with the sensor's noise."""
+    seen = {}
+    for band, values in reflectance.items():
+        white = SPECTRA["cloud"][BANDS.index(band)]
+        shaded = values * (1 - 0.6 * sky.shadow * (1 - sky.opacity))
+        seen[band] = (1 - sky.opacity) * shaded + sky.opacity * white
+        if noise:
+            seen[band] = seen[band] + noise * rng.standard_normal(values.shape)
+    return seen
+
+
+def scene_id(look: Look, seed: int) -> str:
+    """Return a Collection-2 product name. Path 999 is none of the satellites': these scenes are synthetic."""
+    letters = {4: "LT", 5: "LT", 7: "LE", 8: "LC", 9: "LC"}[look.sensor]
+    done = look.day + timedelta(days=12)
+    return f"{letters}{look.sensor:02}_L2SP_999{seed % 1000:03}_{look.day:%Y%m%d}_{done:%Y%m%d}_02_T1"
+
+
+def write_look(look: Look, folder: Path, grid: Grid, seed: int) -> Scene:
+    """Write one acquisition into ``folder/<id>/`` as COGs and return it as a scene."""
+    name = scene_id(look, seed)
+    tags = {"ACQUISITION_DATE": look.day.isoformat(), "SPACECRAFT_ID": f"LANDSAT_{look.sensor}"}
+    paths, bands = {}, {}
+    for band, values in look.reflectance.items():
+        number = BANDS.index(band) + 1 if look.sensor >= 8 else _TM_NUMBERS.get(band)
+        if number is None:  # Landsats 4 to 7 have no coastal band
+            continue
+        path = folder / name / f"{name}_SR_B{number}.TIF"
+        paths[band] = write_cog(
+            path, numbers(values, look.sky.seen), grid, nodata=0, tags=tags, descriptions=[band]
+        )
+        bands[band] = SURFACE_REFLECTANCE
+    path = folder / name / f"{name}_QA_PIXEL.TIF"
+    paths["qa_pixel"] = write_cog(path, quality(look), grid, nodata=1, tags=tags, descriptions=["qa_pixel"])
+    seen = look.sky.seen
+    cover = 100.0 * float((look.sky.cloud & seen).sum()) / max(int(seen.sum()), 1)
+    properties = {
+        "platform": f"landsat-{look.sensor}",
+        "instruments": ["oli", "tirs"] if look.sensor >= 8 else ["tm"] if look.sensor < 7 else ["etm+"],
+        "gsd": float(grid.resolution.x),
+        "eo:cloud_cover": round(cover, 2),
+        "landsat:collection_category": "T1",
+        "landsat:correction": "L2SP",
+        "icectl:missing": round(1.0 - float(seen.mean()), 4),
+        "icectl:synthetic": True,
+        **look.properties,
+    }
+    moment = datetime.combine(look.day, time(10, 30), UTC)
+    return Scene(name, moment, paths, properties, {**bands, "qa_pixel": QA_PIXEL})
