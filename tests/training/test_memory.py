@@ -1,0 +1,136 @@
+"""Out of memory: the words, the search for a batch that fits, and what a stage costs."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from icectl.errors import UsageError, WorkError
+from icectl.training import FitSettings, IndexedBatches, Meter, auto_batch_size, energy, find_batch_size, fit
+from icectl.training.memory import is_out_of_memory, worded
+
+
+class Hungry(tiny.Masked):
+    """Needs more memory than there is for more than five samples."""
+
+    def update(self, batch, context):
+        if context.size(batch) > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+        return super().update(batch, context)
+
+
+def test_the_message_names_the_batch_tried_and_what_fits(tmp_path: Path) -> None:
+    run = tiny.run_in(tmp_path)
+    with pytest.raises(WorkError, match="out of memory with a batch of 24; a batch of 3 fits") as caught:
+        fit(run, Hungry(), IndexedBatches(tiny.dataset(), 24), None, FitSettings(epochs=1, tensorboard=False))
+    assert caught.value.hint == "use --batch-size 3, or --batch-size auto"
+
+
+def test_auto_finds_the_largest_batch(tmp_path: Path) -> None:
+    run = tiny.run_in(tmp_path)
+    found = auto_batch_size(run, Hungry, lambda size: IndexedBatches(tiny.dataset(), size), limit=24)
+    assert found == run.notes["batch_size"] == 5
+
+
+def test_auto_keeps_to_the_memory_of_a_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CPU does not say when it is full; the growth so far must do."""
+    peak = iter([0, *(size * 2**20 for size in (1, 2, 4, 8, 16, 32))])
+    monkeypatch.setattr("icectl.training.autobatch.meters.peak_memory", lambda: next(peak))
+    monkeypatch.setattr("icectl.training.autobatch.available_memory", lambda: 10 * 2**20)
+    run = tiny.run_in(tmp_path)
+    found = auto_batch_size(run, tiny.Masked, lambda size: IndexedBatches(tiny.dataset(), size), limit=24)
+    assert found in (6, 7)  # 0.8 × 10 MB at one MB a sample
+
+
+def test_words_without_a_trial_and_when_nothing_fits() -> None:
+    error = MemoryError()
+    assert worded(error, 8, None).hint == "try --batch-size 4, or --batch-size auto to find what fits"
+    assert "not even one sample fits" in worded(error, 8, lambda size: False).message
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"), True),
+        (RuntimeError("MPS backend out of memory"), True),
+        (RuntimeError("shape mismatch"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_what_counts_as_out_of_memory(error: Exception, expected: bool) -> None:
+    assert is_out_of_memory(error) is expected
+
+
+@pytest.mark.parametrize("most", [1, 2, 7, 64, 100])
+def test_the_search_is_right_to_a_sixteenth(most: int) -> None:
+    found = find_batch_size(lambda size: size <= most, limit=64)
+    assert min(most, 64) * 15 / 16 <= found <= min(most, 64)
+    with pytest.raises(WorkError, match="not even a batch of 1 fits"):
+        find_batch_size(lambda size: False, limit=8)
+
+
+def test_a_meter_measures_time_memory_and_energy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ICECTL_G_PER_KWH", "100")
+    with Meter("estimate") as meter:
+        block = np.ones(60 * 2**20 // 8)
+        time.sleep(0.05)
+        del block
+    facts = meter.facts()
+    assert 0.05 <= facts["seconds"] < 5
+    assert facts["peak_memory"] > 60 * 2**20
+    assert facts["peak_device_memory"] is None
+    assert facts["energy_source"].startswith("estimate (10 W")
+    assert facts["energy_kwh"] > 0.05 * 3 / 3.6e6 * 0.9
+    assert facts["co2e_g"] == pytest.approx(facts["energy_kwh"] * 100)
+
+
+def test_a_peak_is_of_its_own_block() -> None:
+    with Meter("off") as large:
+        block = np.ones(200 * 2**20 // 8)
+        del block
+    with Meter("off") as small:
+        pass
+    assert small.facts()["peak_memory"] < large.facts()["peak_memory"] - 100 * 2**20
+    assert small.facts()["energy_kwh"] is None
+
+
+def test_the_estimate_is_watts_times_seconds() -> None:
+    assert energy.Estimate().stop(seconds=3600, cpu_seconds=3600) == pytest.approx(0.010)
+    assert energy.Estimate().stop(seconds=3600, cpu_seconds=0) == pytest.approx(0.003)
+
+
+def test_counters_are_read_where_they_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, joules in (("intel-rapl:0", 10), ("intel-rapl:0:0", 999), ("intel-rapl:1", 20)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "energy_uj").write_text(f"{joules * 1_000_000}\n")
+    monkeypatch.setattr(energy, "_RAPL", tmp_path)
+    counters = energy.Counters()
+    counters.start()
+    (tmp_path / "intel-rapl:0" / "energy_uj").write_text("46000000\n")
+    (tmp_path / "intel-rapl:1" / "energy_uj").write_text("5\n")  # wrapped round: left out
+    assert counters.stop(1, 1) == pytest.approx(36 / 3.6e6)
+    assert counters.source.startswith("counters (")
+
+
+def test_codecarbon_measures_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("codecarbon")
+    monkeypatch.chdir(tmp_path)
+    with Meter("codecarbon") as meter:
+        sum(i * i for i in range(300_000))
+    assert meter.facts()["energy_kwh"] > 0
+    assert meter.facts()["energy_source"] == "codecarbon"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="ICECTL_ENERGY=watts is not known"):
+        Meter("watts")
+    monkeypatch.setenv("ICECTL_G_PER_KWH", "green")
+    with pytest.raises(UsageError, match="ICECTL_G_PER_KWH=green is not a number"):
+        Meter("off")
