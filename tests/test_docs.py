@@ -108,3 +108,10 @@ def test_links_inside_the_documentation_lead_somewhere():
 def test_the_pages_keep_no_path_of_a_machine():
     wrong = [str(p) for p in PAGES if re.search(r"/(home|root|work|Users)/\w", p.read_text(encoding="utf-8"))]
     assert not wrong
+
+
+def test_the_reference_page_is_what_the_command_line_is():
+    from icectl.cli.reference import page
+
+    shown = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
+    assert shown == page(), "write it again: python -m icectl.cli.reference > docs/reference/cli.md"
