@@ -75,6 +75,7 @@ class Outcome:
     out: Path
     run: Path | None
     skipped: bool
+    follower: bool = False  # a process that torchrun or SLURM started beside the first: it reports nothing
 
 
 def plan(request: Request, verb: str) -> list[Step]:
@@ -176,6 +177,8 @@ def perform(request: Request, verb: str) -> Outcome:
     talk = Run(verb=verb, plugin=request.plugin, glacier=request.glacier, out=request.workspace.root)
     if missing:
         talk.say(f"{verb} of {request.glacier.name} needs {', '.join(missing)} first: doing that now")
+    if _is_follower():
+        return _follow(request, steps)
     for step in steps:
         last = step is steps[-1]
         if step.done and not (request.force and last):
@@ -185,6 +188,37 @@ def perform(request: Request, verb: str) -> Outcome:
     return Outcome(
         out=steps[-1].out, run=run_folder(steps, request.run), skipped=steps[-1].done and not request.force
     )
+
+
+def _is_follower() -> bool:
+    """Tell whether ``torchrun`` or SLURM started this process as one of several, and not as the first."""
+    from icectl.training.devices import outer_rank
+
+    return bool(outer_rank())
+
+
+def _follow(request: Request, steps: list[Step]) -> Outcome:
+    """Take part in the training that rank 0 leads; lock and write nothing, and wait for the rest."""
+    for step in steps:
+        redo = request.force and step is steps[-1]
+        if step.verb == "train" and (redo or not step.done):
+            _wait_for(step.out / RUN)
+            model = registry.load_model(request.plugin)
+            model.train(_run_for(request, step, step.out), request.options["train"])
+        else:
+            _wait_for(step.out / RECORD)
+    return Outcome(out=steps[-1].out, run=run_folder(steps, request.run), skipped=False, follower=True)
+
+
+def _wait_for(file: Path, seconds: float = 24 * 3600) -> None:
+    """Wait until rank 0 has written `file`."""
+    import time
+
+    deadline = time.monotonic() + seconds
+    while not file.exists():
+        if time.monotonic() > deadline:
+            raise WorkError(f"the first process never wrote {file}", "look at the log of rank 0")
+        time.sleep(0.2)
 
 
 def run_folder(steps: list[Step], chosen: Path | None) -> Path | None:

@@ -40,6 +40,8 @@ def _one(verb: str, request: stages.Request, shared: Mapping[str, Any]) -> dict[
 
         return describe(request, verb)
     outcome = stages.perform(request, verb)
+    if outcome.follower:
+        raise SystemExit(0)
     result: dict[str, Any] = {
         "glacier": request.glacier.name,
         "model": request.plugin.name,
