@@ -1,0 +1,109 @@
+"""Filters that bring out texture before matching: high-pass, Wallis, Gaussian.
+
+All take a float image ``(rows, cols)`` and an optional mask of valid pixels, and return
+float32 of the same shape. Statistics are taken over valid pixels only, so that the edge of a
+scene or of a cloud mask does not turn into a texture of its own.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from icectl.errors import UsageError
+
+Image = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+FILTERS = ("none", "high-pass", "wallis", "gaussian")
+"""Names that `apply_filter` knows."""
+
+
+def _image(image: ArrayLike, valid: Mask | None) -> tuple[Image, Image]:
+    """Return the image with invalid pixels set to 0, and the weights (0 or 1) of its pixels."""
+    array = np.asarray(image, dtype=np.float32)
+    if array.ndim != 2:
+        raise UsageError(f"a filter takes one band (rows, cols), not an array of shape {array.shape}")
+    good = np.isfinite(array) if valid is None else np.isfinite(array) & valid
+    return np.where(good, array, np.float32(0)), good.astype(np.float32)
+
+
+def _width(width: int) -> int:
+    if width < 3 or width % 2 == 0:
+        raise UsageError(f"filter width {width} is not an odd number of pixels of at least 3")
+    return width
+
+
+def _box(image: NDArray[np.floating], width: int) -> NDArray[np.float64]:
+    """Sum over a square of `width` pixels; float64, since squares of sums follow."""
+    border = cv2.BORDER_CONSTANT  # what lies outside carries no weight
+    return np.asarray(cv2.boxFilter(image, cv2.CV_64F, (width, width), normalize=False, borderType=border))
+
+
+def local_mean(image: ArrayLike, width: int = 5, valid: Mask | None = None) -> Image:
+    """Mean over the valid pixels of a square window; 0 where the window has none.
+
+    Parameters
+    ----------
+    image
+        ``(rows, cols)``, any unit.
+    width
+        Odd width of the window in pixels.
+    valid
+        Pixels that count; NaN never does.
+    """
+    filled, weight = _image(image, valid)
+    count = _box(weight, _width(width))
+    return (_box(filled, width) / np.maximum(count, 1)).astype(np.float32)
+
+
+def high_pass(image: ArrayLike, width: int = 5, valid: Mask | None = None) -> Image:
+    """Image minus its local mean; invalid pixels become 0.
+
+    The default width of 5 pixels is that of autoRIFT's preprocessing (nasa-jpl/autoRIFT); Min et
+    al. (2019) do not state theirs.
+    """
+    filled, weight = _image(image, valid)
+    return ((filled - local_mean(image, width, valid)) * weight).astype(np.float32)
+
+
+def wallis(image: ArrayLike, width: int = 5, valid: Mask | None = None) -> Image:
+    """Local mean removed, divided by the local standard deviation; 0 where that vanishes.
+
+    Evens out illumination and contrast, so that shaded and sunlit ice weigh alike (Wallis 1976;
+    the form with target mean 0 and deviation 1 that autoRIFT uses).
+    """
+    filled, weight = _image(image, valid)
+    count = np.maximum(_box(weight, _width(width)), 1)
+    mean = _box(filled, width) / count
+    variance = _box(filled.astype(np.float64) ** 2, width) / count - mean**2
+    floor = max(float(np.square(filled).max(initial=0.0)) * 1e-9, 1e-20)
+    ratio = np.where(variance > floor, (filled - mean) / np.sqrt(np.maximum(variance, floor)), 0.0)
+    return (ratio * weight).astype(np.float32)
+
+
+def gaussian_high_pass(image: ArrayLike, sigma: float = 3.0, valid: Mask | None = None) -> Image:
+    """Image minus its Gaussian blur of `sigma` pixels, normalised by the weight of valid pixels."""
+    if not sigma > 0:
+        raise UsageError(f"filter sigma {sigma} is not above 0")
+    filled, weight = _image(image, valid)
+    border = cv2.BORDER_CONSTANT
+    total = cv2.GaussianBlur(filled, (0, 0), sigma, borderType=border)
+    count = cv2.GaussianBlur(weight, (0, 0), sigma, borderType=border)
+    result = (filled - total / np.maximum(count, np.float32(1e-6))) * weight
+    return np.asarray(result, dtype=np.float32)
+
+
+def apply_filter(name: str, image: ArrayLike, width: int = 5, valid: Mask | None = None) -> Image:
+    """Apply the filter called `name` (one of `FILTERS`); for ``gaussian`` sigma is ``width / 2``."""
+    if name == "none":
+        filled, _ = _image(image, valid)
+        return filled
+    if name == "high-pass":
+        return high_pass(image, width, valid)
+    if name == "wallis":
+        return wallis(image, width, valid)
+    if name == "gaussian":
+        return gaussian_high_pass(image, width / 2, valid)
+    raise UsageError(f"unknown filter '{name}'", f"known: {', '.join(FILTERS)}")
