@@ -22,6 +22,7 @@ TAPS = (1.0, 2.0, 3.0, 2.0, 1.0)
 """One axis of the 5×5 kernel."""
 
 _REACH = len(TAPS) // 2
+_STRIP = 256
 _Indices = npt.NDArray[np.intp]
 
 
@@ -64,14 +65,18 @@ def fill_gaps(image: Any, passes: int | None = None) -> tuple[FloatImage, npt.ND
 
 def _first_pass(values: FloatImage, missing: npt.NDArray[np.bool_]) -> FloatImage:
     """Return a copy in which every gap pixel that has a valid neighbour is filled."""
-    zeroed = cv2.patchNaNs(values.copy(), 0.0)
-    taps, border = np.array(TAPS), cv2.BORDER_CONSTANT
-    # Double precision: single would lose the sixth digit on stored numbers of several thousands.
-    sums = cv2.sepFilter2D(zeroed, cv2.CV_64F, taps, taps, borderType=border)
-    weights = cv2.sepFilter2D((~missing).view(np.uint8), cv2.CV_32F, taps, taps, borderType=border)
-    mean = cv2.divide(sums, weights, dtype=cv2.CV_32F)  # 0 / 0 is NaN: still missing
     result = values.copy()
-    cv2.copyTo(mean, missing.view(np.uint8), result)
+    taps, border = np.array(TAPS), cv2.BORDER_CONSTANT
+    for top in range(0, len(values), _STRIP):  # strips stay in the processor's cache
+        first, last = max(top - _REACH, 0), top + _STRIP + _REACH
+        holes = missing[first:last]
+        zeroed = cv2.patchNaNs(values[first:last].copy(), 0.0)
+        # Double precision: single would lose the sixth digit on stored numbers of several thousands.
+        sums = cv2.sepFilter2D(zeroed, cv2.CV_64F, taps, taps, borderType=border)
+        weights = cv2.sepFilter2D((~holes).view(np.uint8), cv2.CV_32F, taps, taps, borderType=border)
+        mean = cv2.divide(sums, weights, dtype=cv2.CV_32F)  # 0 / 0 is NaN: still missing
+        rows = slice(top - first, top - first + _STRIP)
+        cv2.copyTo(mean[rows], holes[rows].view(np.uint8), result[top : top + _STRIP])
     return result
 
 

@@ -65,6 +65,13 @@ def test_stored_numbers_keep_their_digits():
     np.testing.assert_allclose(fill_gaps(image)[0], naive(image), rtol=1e-6)
 
 
+def test_tall_images_are_filled_without_seams():
+    rng = np.random.default_rng(4)
+    image = rng.random((530, 12)).astype(np.float32)  # more than two of the strips worked through
+    image[rng.random(image.shape) < 0.5] = np.nan
+    np.testing.assert_allclose(fill_gaps(image)[0], naive(image), atol=1e-6)
+
+
 @pytest.mark.parametrize("passes", [1, 2, 5])
 def test_a_limited_number_of_passes_leaves_the_core(passes):
     image, gap = holed("deep hole")
