@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import cv2
 import numpy as np
@@ -35,7 +34,7 @@ class Coarse:
 
     scores: F32  # (n, m, m)
     fine: F32  # (n, w, w)
-    margin: NDArray[Any]  # (n,)
+    margin: F32  # (n,)
 
 
 def search(ref: Texture, mov: Texture, corners: I64, size: int, radius: int) -> tuple[I64, F32, F32]:
@@ -94,7 +93,8 @@ def _coarse(ref: Texture, mov: Texture, corners: I64, size: int, radius: int) ->
     kept = (size * kept) ** 2 / energy(ref, corners[:, 0], corners[:, 1], size)
     margin = np.clip(MARGIN[1] * (1 - kept), MARGIN[0], MARGIN[2])
     between = _between(radius)
-    return Coarse(scores, between @ scores @ between.T, margin)
+    fine = np.asarray(between @ scores @ between.T, np.float32)
+    return Coarse(scores, fine, np.asarray(margin, np.float32))
 
 
 @lru_cache(maxsize=16)
