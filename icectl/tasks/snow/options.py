@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from icectl.contract import Options
+from icectl.sources.options import SceneQuery
 
 HeadKind = Literal["plain", "gated", "mixed"]
 Target = Literal["mask", "departure"]
@@ -17,6 +18,17 @@ Guide = Literal["season", "linear", "calendar"]
 
 THRESHOLD = 0.3
 """NDSI from which a pixel counts as snow (Müller 2023, section 2.1)."""
+
+
+class FetchOptions(SceneQuery):
+    """Where scenes come from."""
+
+    pattern: str | None = Field(
+        default=None,
+        description="Regular expression with named groups that reads dates and bands from file names (--scenes).",
+    )
+    years: int = Field(default=8, ge=1, le=100, description="Years of the synthetic series.")
+    size: int = Field(default=224, ge=64, le=4096, description="Side of the synthetic scene in pixels.")
 
 
 class PrepareOptions(Options):
@@ -93,6 +105,11 @@ class TrainOptions(Options):
         default=0.0, ge=0, le=1, description="Share of samples fed with true frames while training."
     )
     validate_every: int = Field(default=100, ge=1, description="Updates between validations.")
+    validation_windows: int = Field(
+        default=256,
+        ge=1,
+        description="Windows scored at a validation, evenly drawn from the validation part.",
+    )
     patience: int = Field(default=10, ge=1, description="Validations without gain before training stops.")
     count_filled: bool = Field(
         default=False, description="Let filled and interpolated pixels count in the loss and the metric."

@@ -1,0 +1,194 @@
+"""The cube: one Zarr store of snow masks, ``time × y × x``, with CF names and the CRS.
+
+``snow`` is stored uncompressed, in chunks of ten rows over all times, since training reads strips of rows over all
+times again and again; ``flags`` (where a value comes from) are compressed. Windows are views of the
+cube; nothing is copied into patch files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from icectl.errors import DataError
+from icectl.imagery.composite import Flag
+from icectl.raster import Grid
+
+STORE = "dataset.zarr"
+CHUNK_ROWS = 10
+_EPOCH = date(1970, 1, 1)
+
+Floats = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Cube:
+    """A stored series of snow masks, read lazily.
+
+    Attributes
+    ----------
+    path
+        The Zarr store.
+    times
+        First day of each frame.
+    grid
+        CRS, transform and shape.
+    """
+
+    path: Path
+    times: tuple[date, ...]
+    grid: Grid
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Frames, rows, columns."""
+        return (len(self.times), int(self.grid.shape[0]), int(self.grid.shape[1]))
+
+    @cached_property
+    def _group(self) -> Any:
+        import zarr
+
+        return zarr.open_group(self.path, mode="r")
+
+    def read(self, rows: slice, frames: slice = slice(None), cols: slice = slice(None)) -> Floats:
+        """Return masks (frames, rows, columns); NaN where there is no value."""
+        return np.asarray(self._group["snow"][frames, rows, cols], dtype=np.float32)
+
+    def flags(self, rows: slice, frames: slice = slice(None), cols: slice = slice(None)) -> Bytes:
+        """Return `icectl.imagery.composite.Flag` values (frames, rows, columns)."""
+        return np.asarray(self._group["flags"][frames, rows, cols])
+
+    @cached_property
+    def complete(self) -> bool:
+        """Whether every pixel of every frame was observed."""
+        return bool(self._group.attrs["complete"])
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What `prepare` found out: cadence, gaps, alignment."""
+        return dict(self._group.attrs["facts"])
+
+
+def countable(flags: Bytes, count_filled: bool) -> npt.NDArray[np.bool_]:
+    """Return which pixels count in a loss or a score: observed ones, or all that have a value."""
+    return flags > 0 if count_filled else flags == Flag.OBSERVED
+
+
+class CubeWriter:
+    """Writes a cube strip by strip.
+
+    Parameters
+    ----------
+    path
+        The store to make; it must not exist.
+    times
+        First day of each frame, in order.
+    grid
+        CRS, transform and shape.
+    facts
+        Plain JSON to keep with the cube.
+    """
+
+    def __init__(self, path: Path, times: Sequence[date], grid: Grid, facts: dict[str, Any]) -> None:
+        import zarr
+
+        self.path, self.facts, self.complete = path, facts, True
+        shape = (len(times), int(grid.shape[0]), int(grid.shape[1]))
+        chunks = (shape[0], min(CHUNK_ROWS, shape[1]), shape[2])
+        self._group = zarr.create_group(path)
+        self._group.attrs.update(
+            {"Conventions": "CF-1.8", "title": "Snow masks (NDSI at or above a threshold)"}
+        )
+        common: dict[str, Any] = {"shape": shape, "chunks": chunks, "dimension_names": ("time", "y", "x")}
+        self._snow = self._group.create_array(
+            "snow", dtype="float32", compressors=None, fill_value=float("nan"), **common
+        )
+        self._snow.attrs.update(
+            {
+                "long_name": "NDSI of snow, 0 where below the threshold",
+                "units": "1",
+                "grid_mapping": "spatial_ref",
+            }
+        )
+        self._flags = self._group.create_array("flags", dtype="uint8", fill_value=0, **common)
+        self._flags.attrs.update(
+            {
+                "long_name": "where the value comes from",
+                "flag_values": [0, 1, 2, 4],
+                "flag_meanings": "missing observed filled interpolated",
+                "grid_mapping": "spatial_ref",
+            }
+        )
+        add_axes(self._group, grid, times)
+
+    def write(self, rows: slice, snow: Floats, flags: Bytes) -> None:
+        """Write a strip: `snow` (frames, rows, columns) with NaN where missing, and its `flags`.
+
+        Strips that begin at multiples of ten rows are written fastest.
+        """
+        self._snow[:, rows] = snow
+        self._flags[:, rows] = flags
+        self.complete &= bool((flags == Flag.OBSERVED).all())
+
+    def close(self) -> None:
+        """Record what was found out; without it the store is refused."""
+        self._group.attrs.update({"facts": self.facts, "complete": self.complete})
+
+
+def add_axes(group: Any, grid: Grid, times: Sequence[date]) -> None:
+    """Add ``time``, ``y``, ``x`` and ``spatial_ref`` to a Zarr group, named as CF and GDAL want them."""
+    from odc.geo.xr import xr_coords
+
+    days = np.array([(day - _EPOCH).days for day in times], dtype=np.int32)
+    calendar = {"standard_name": "time", "units": "days since 1970-01-01", "calendar": "proleptic_gregorian"}
+    axes: dict[str, tuple[Any, tuple[str, ...], dict[str, Any]]] = {"time": (days, ("time",), calendar)}
+    for name, values in xr_coords(grid).items():
+        known = {"standard_name": f"projection_{name}_coordinate"} if name in ("x", "y") else {}
+        dims = tuple(str(dim) for dim in values.dims)
+        axes[str(name)] = (np.asarray(values.values), dims, {**values.attrs, **known})
+    for name, (numbers, dims, attributes) in axes.items():
+        array = group.create_array(name, shape=numbers.shape, dtype=numbers.dtype, dimension_names=dims)
+        array[...] = numbers
+        array.attrs.update(_plain(attributes))
+
+
+def _plain(attributes: dict[str, Any]) -> dict[str, Any]:
+    return {k: v.tolist() if isinstance(v, np.generic | np.ndarray) else v for k, v in attributes.items()}
+
+
+def open_cube(folder: Path) -> Cube:
+    """Open the cube that `prepare` left in `folder`.
+
+    Raises
+    ------
+    DataError
+        If it is missing, unfinished, or damaged.
+    """
+    import zarr
+    from affine import Affine
+    from odc.geo.geobox import GeoBox
+
+    path = folder / STORE
+    try:
+        group = zarr.open_group(path, mode="r")
+        days = [int(day) for day in group["time"][...]]  # type: ignore[union-attr,index]
+        reference = dict(group["spatial_ref"].attrs)
+        step = [float(part) for part in str(reference["GeoTransform"]).split()]
+        shape = group["snow"].shape[1:]  # type: ignore[union-attr]
+        grid = GeoBox(shape, Affine.from_gdal(*step), reference["crs_wkt"])
+        if "complete" not in group.attrs:
+            raise KeyError("complete")
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise DataError(
+            f"{path} is no finished cube of snow masks: {error}", "run `icectl prepare --force`"
+        ) from error
+    times = tuple(date.fromordinal(_EPOCH.toordinal() + day) for day in days)
+    return Cube(path, times, grid)

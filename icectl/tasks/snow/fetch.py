@@ -1,0 +1,64 @@
+"""Where the scenes of the snow task come from: a folder, the synthetic glacier, or a STAC service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from icectl.errors import DataError, UsageError
+from icectl.run import Run
+from icectl.tasks.snow.options import FetchOptions
+
+ASSETS = ("green", "swir16", "qa_pixel")
+
+
+def source_of(run: Run, options: FetchOptions) -> str:
+    """Return the source that `options` mean: ``--scenes``, else the one named, else the glacier's own."""
+    if options.source == "folder" and run.scenes is None:
+        raise UsageError("the folder source needs a folder", "name it with --scenes DIR")
+    if run.scenes is not None:
+        return "folder"
+    return options.source if options.source != "auto" else run.glacier.source or "planetary-computer"
+
+
+def fetch_scenes(run: Run, options: FetchOptions) -> Path:
+    """Leave a catalogue of scenes in ``run.out`` (``items.json``) and return that folder."""
+    source = source_of(run, options)
+    if source == "folder":
+        return _from_folder(run, options)
+    if source == "synthetic":
+        return _from_synthetic(run, options)
+    from icectl.sources.stac import fetch_scenes as fetch_from_stac
+
+    return fetch_from_stac(run, options, ASSETS)
+
+
+def _from_folder(run: Run, options: FetchOptions) -> Path:
+    """Catalogue the user's own files where they are; nothing is copied."""
+    from icectl.sources.catalogue import write_catalogue
+    from icectl.sources.folder import scan_folder
+
+    assert run.scenes is not None
+    scenes = scan_folder(run.scenes, options.pattern, asset="ndsi", minimum=2)
+    days = [scene.time.date() for scene in scenes]
+    kept = [
+        scene
+        for scene, day in zip(scenes, days, strict=True)
+        if not ((options.start and day < options.start) or (options.end and day >= options.end))
+    ]
+    if not kept:
+        raise DataError(
+            f"none of the {len(scenes)} scenes in {run.scenes} lies between {options.start} and {options.end}",
+            f"they lie between {days[0]} and {days[-1]}",
+        )
+    write_catalogue(run.out, kept)
+    run.say(f"{len(kept)} scenes in {run.scenes}, {kept[0].time:%Y-%m-%d} to {kept[-1].time:%Y-%m-%d}")
+    return run.out
+
+
+def _from_synthetic(run: Run, options: FetchOptions) -> Path:
+    """Write the synthetic glacier's Landsat-like scenes."""
+    from icectl.sources.synthetic import World, write_landsat
+
+    world = World(seed=run.seed, size=(options.size, options.size))
+    write_landsat(world, run.out, years=options.years)
+    return run.out

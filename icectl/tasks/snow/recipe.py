@@ -1,0 +1,279 @@
+"""The recipe of `prepare`: scenes to one cube of snow masks.
+
+Order: reflectance, clouds and fill masked by quality bits, gaps of the *bands* filled, *scenes* aligned, NDSI,
+composites over periods, interpolation of empty periods, and the threshold last. Every layer of a scene
+waits on disk between the steps, so memory holds one scene and one strip of the series.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from icectl.errors import DataError
+from icectl.imagery import align, composite, gaps, indices
+from icectl.imagery.composite import Flag, Period
+from icectl.raster import Grid, read, read_on, same_grid
+from icectl.raster.grid import grid_of
+from icectl.run import Run
+from icectl.sources.scene import Scene
+from icectl.tasks.snow.bands import green_and_swir, is_index
+from icectl.tasks.snow.dataset import STORE, CubeWriter, Floats
+from icectl.tasks.snow.options import PrepareOptions
+
+Bools = npt.NDArray[np.bool_]
+_STRIP = 100  # a multiple of the cube's ten-row chunks
+
+
+@dataclass
+class Layers:
+    """What is kept of the scenes between the steps: memory-mapped files in a hidden folder.
+
+    Attributes
+    ----------
+    folder
+        Where the files lie.
+    grid
+        The common grid.
+    scenes
+        Scenes with at least one valid pixel.
+    facts
+        What to tell afterwards.
+    """
+
+    folder: Path
+    grid: Grid
+    scenes: list[Scene] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def put(self, number: int, name: str, values: npt.NDArray[Any]) -> None:
+        """Keep one layer of scene `number`."""
+        np.save(self.folder / f"{number}-{name}.npy", values)
+
+    def get(self, number: int, name: str) -> npt.NDArray[Any]:
+        """Return a layer as a memory map."""
+        return np.load(self.folder / f"{number}-{name}.npy", mmap_mode="r")
+
+    def has(self, number: int, name: str) -> bool:
+        """Tell whether a layer was kept."""
+        return (self.folder / f"{number}-{name}.npy").is_file()
+
+
+def prepare_cube(run: Run, scenes: Sequence[Scene], options: PrepareOptions) -> Path:
+    """Make the cube of `scenes` in ``run.out``.
+
+    Raises
+    ------
+    DataError
+        For scenes on different grids, without the bands needed, or without one valid pixel.
+    """
+    within = [s for s in scenes if _between(s.time.date(), options)]
+    if not within:
+        raise DataError(
+            f"none of {len(scenes)} scenes lies between {options.start or 'the beginning'} "
+            f"and {options.end or 'the end'}",
+            "widen --start and --end",
+        )
+    folder = run.out / ".layers"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        layers = Layers(folder, common_grid(within))
+        _index_scenes(run, layers, within, options)
+        return _compose(run, layers, options)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _between(day: date, options: PrepareOptions) -> bool:
+    return not ((options.start and day < options.start) or (options.end and day >= options.end))
+
+
+def common_grid(scenes: Sequence[Scene]) -> Grid:
+    """Return the grid that all scenes share: the same one, or where grids of one raster overlap.
+
+    Raises
+    ------
+    DataError
+        If two scenes lie on different rasters; both are named.
+    """
+    paths = [next(iter(scene.assets.values())) for scene in scenes]
+    first = grid_of(paths[0])
+    result = first
+    for path in paths[1:]:
+        grid = grid_of(path)
+        if grid == first:
+            continue
+        try:
+            result = result & grid
+        except ValueError:
+            same_grid(first, grid, paths[0].name, path.name)
+    if 0 in result.shape:
+        raise DataError(f"the {len(scenes)} scenes have no pixel in common", "look at what the folder holds")
+    return result
+
+
+def _index_scenes(run: Run, layers: Layers, scenes: Sequence[Scene], options: PrepareOptions) -> None:
+    """Turn every scene into an NDSI layer."""
+    ready = [is_index(scene) for scene in scenes]
+    if any(ready) and not all(ready):
+        raise DataError(
+            "some scenes are a ready index (ndsi) and others are bands", "keep them in two folders"
+        )
+    aligning = options.align != "none" and not ready[0] and len(scenes) > 1
+    with run.progress("reading scenes", total=len(scenes)) as advance:
+        for scene in scenes:
+            usable = _read_index(layers, scene, options) if ready[0] else _read_bands(layers, scene, options)
+            if usable:
+                layers.scenes.append(scene)
+            else:
+                run.warn(f"scene {scene.id} has no valid pixel: left out")
+            advance()
+    if not layers.scenes:
+        raise DataError(
+            f"none of the {len(scenes)} scenes has a valid pixel", "look at clouds and nodata values"
+        )
+    if not ready[0]:
+        _align(run, layers, options) if aligning else None
+        for number in range(len(layers.scenes)):
+            layers.put(
+                number, "index", indices.ndsi(layers.get(number, "green"), layers.get(number, "swir16"))
+            )
+
+
+def _read_index(layers: Layers, scene: Scene, options: PrepareOptions) -> bool:
+    """Keep a ready index."""
+    values = _on(scene.asset("ndsi"), layers.grid)
+    band = scene.band("ndsi")
+    index = np.asarray(np.ma.filled(values.astype(np.float32), np.nan))
+    if band.scale is not None:
+        index = index * np.float32(band.scale) + np.float32(band.offset or 0.0)
+    if np.isnan(index).all():
+        return False
+    if np.nanmax(index) > 1.001 or np.nanmin(index) < -1.001:
+        raise DataError(
+            f"{scene.asset('ndsi')} holds values from {np.nanmin(index):g} to {np.nanmax(index):g}: no index",
+            "an NDSI lies between −1 and 1; name band files green, swir16 and qa_pixel",
+        )
+    return _keep(layers, options, {"index": index.astype(np.float32)})
+
+
+def _read_bands(layers: Layers, scene: Scene, options: PrepareOptions) -> bool:
+    """Keep green and short-wave infrared reflectances without clouds."""
+    green, swir = green_and_swir(scene, lambda path: _on(path, layers.grid))
+    if np.isnan(green).all() or np.isnan(swir).all():
+        return False
+    return _keep(layers, options, {"green": green, "swir16": swir})
+
+
+def _keep(layers: Layers, options: PrepareOptions, bands: dict[str, Floats]) -> bool:
+    """Fill gaps of each band and keep it; remember which pixels were made up."""
+    number, made_up = len(layers.scenes), np.zeros(tuple(layers.grid.shape), dtype=bool)
+    for name, values in bands.items():
+        if options.fill:
+            values, filled = gaps.fill_gaps(values)
+            made_up |= filled
+        layers.put(number, name, values)
+    if made_up.any():
+        layers.put(number, "filled", made_up)
+    return True
+
+
+def _on(path: Path, grid: Grid) -> Any:
+    return read(path) if grid_of(path) == grid else read_on(path, grid)
+
+
+def _align(run: Run, layers: Layers, options: PrepareOptions) -> None:
+    """Lay every scene onto the temporal median or mean; keep what does not converge, with a warning."""
+    count, shape = len(layers.scenes), (int(layers.grid.shape[0]), int(layers.grid.shape[1]))
+
+    def grey(number: int, rows: slice) -> Floats:
+        return align.grey(layers.get(number, "green")[rows], layers.get(number, "swir16")[rows])
+
+    reference = align.reference_image(grey, count, shape, "mean" if options.align == "mean" else "median")
+    correlations: dict[str, Any] = {}
+    with run.progress("aligning scenes", total=count) as advance:
+        for number, scene in enumerate(layers.scenes):
+            found = align.estimate(reference, grey(number, slice(None)), options.motion)
+            correlations[scene.id] = [_rounded(found.before), _rounded(found.correlation)]
+            if found.aligned:
+                _warp(layers, number, found)
+            else:
+                run.warn(f"scene {scene.id} is kept unaligned: {found.reason}")
+            advance()
+    layers.facts["alignment"] = {"motion": options.motion, "correlation before and after": correlations}
+    reached = [pair[1] for pair in correlations.values() if pair[1] is not None]
+    if reached:
+        run.say(
+            f"aligned {len(reached)} of {count} scenes; correlation {min(reached):.3f} to {max(reached):.3f}"
+        )
+
+
+def _warp(layers: Layers, number: int, found: align.Alignment) -> None:
+    for name in ("green", "swir16"):
+        layers.put(number, name, align.warp(np.array(layers.get(number, name)), found))
+    if layers.has(number, "filled"):
+        layers.put(number, "filled", align.warp_mask(np.array(layers.get(number, "filled")), found))
+
+
+def _rounded(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 4)
+
+
+def _periods(layers: Layers, options: PrepareOptions) -> list[Period]:
+    """Return the frames of the series with the scenes that go into each."""
+    times = [scene.time for scene in layers.scenes]
+    if options.cadence == "months":
+        return composite.plan_periods(times, options.months, options.start, options.end)
+    days = sorted({time.date() for time in times})
+    return [Period(day, tuple(i for i, time in enumerate(times) if time.date() == day)) for day in days]
+
+
+def _compose(run: Run, layers: Layers, options: PrepareOptions) -> Path:
+    """Composite, interpolate, threshold, and write the cube strip by strip."""
+    periods = _periods(layers, options)
+    shape = (int(layers.grid.shape[0]), int(layers.grid.shape[1]))
+
+    def rows_of(number: int, rows: slice) -> composite.Scene:
+        values = np.array(layers.get(number, "index")[rows])
+        if options.threshold_before_mean:
+            values = indices.snow_mask(values, options.threshold)
+        return values, (
+            np.array(layers.get(number, "filled")[rows]) if layers.has(number, "filled") else None
+        )
+
+    empty = sum(not period.scenes for period in periods)
+    facts = {
+        "frames": len(periods),
+        "first": periods[0].start.isoformat(),
+        "last": periods[-1].start.isoformat(),
+        "cadence": f"{options.months} months" if options.cadence == "months" else "scenes",
+        "composite": options.composite,
+        "scenes": len(layers.scenes),
+        "interpolated frames": [p.start.isoformat() for p in periods if not p.scenes],
+        **layers.facts,
+    }
+    writer = CubeWriter(run.out / STORE, [period.start for period in periods], layers.grid, facts)
+    shares = np.zeros(3)
+    strips = composite.composite_strips(rows_of, periods, shape, options.composite, _STRIP)
+    with run.progress("compositing", total=shape[0]) as advance:
+        for rows, values, flags in strips:
+            writer.write(rows, indices.snow_mask(values, options.threshold), flags)
+            shares += [(flags == kind).sum() for kind in (0, Flag.FILLED, Flag.INTERPOLATED)]
+            advance(rows.stop - rows.start)
+    shares /= len(periods) * shape[0] * shape[1]
+    for name, share in zip(("missing", "filled", "interpolated"), shares, strict=True):
+        writer.facts[f"{name} pixels"] = round(float(share), 6)
+    writer.close()
+    run.notes["dataset"] = writer.facts
+    run.say(
+        f"{len(periods)} frames of {shape[0]} × {shape[1]} pixels, {empty} of them interpolated; "
+        f"{shares[1]:.1%} of the pixels filled, {shares[0]:.1%} missing"
+    )
+    return run.out

@@ -1,0 +1,76 @@
+"""Times of year: which past frame is of the same season as a future one, and when the next frames fall."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from itertools import pairwise
+
+YEAR = 365.2425
+SAME_SEASON = 20.0
+"""Days by which times of year may differ more than the nearest does and still be of one season."""
+
+
+def phases(times: Sequence[date]) -> list[float]:
+    """Return the time of year of each day in [0, 1)."""
+    return [((day - date(day.year, 1, 1)).days / YEAR) % 1.0 for day in times]
+
+
+def season_index(past: Sequence[date], future: Sequence[date]) -> list[int]:
+    """Return for each future frame the latest past frame of its season.
+
+    Of the same season are the past frames nearest in time of year, to within `SAME_SEASON` days.
+
+    Examples
+    --------
+    >>> past = [date(2019, m, 1) for m in (1, 4, 7, 10)]
+    >>> season_index(past, [date(2021, 7, 1), date(2021, 1, 5)])
+    [2, 0]
+    >>> half_years = [date(2018, 1, 1), date(2018, 7, 1), date(2019, 1, 1), date(2019, 7, 1)]
+    >>> season_index(half_years, [date(2020, 1, 1), date(2020, 7, 1)])
+    [2, 3]
+    """
+    chosen = []
+    for when in phases(future):
+        apart = [min(abs(when - p), 1 - abs(when - p)) * YEAR for p in phases(past)]
+        near = min(apart) + SAME_SEASON
+        chosen.append(max(k for k, days in enumerate(apart) if days <= near))
+    return chosen
+
+
+def coming(times: Sequence[date], past: int, future: int) -> list[date]:
+    """Return when the `future` frames after the series `times` fall.
+
+    A series that repeats (an equal step in months) goes on with that step. Otherwise the frames come as far
+    after the last `past` frames as the series' own frames do, one window apart.
+    """
+    steps = {_months_between(a, b) for a, b in pairwise(times)}
+    if len(steps) == 1 and (step := steps.pop()) > 0:
+        return [_months_later(times[-1], step * (k + 1)) for k in range(future)]
+    if len(times) >= past + future:
+        apart = _months_between(times[-future - past], times[-future])
+    else:
+        apart = 12 * max(1, round((times[-1] - times[0]).days / YEAR))
+    last = times[-past:]
+    days = [_months_later(last[k % len(last)], max(1, apart) * (1 + k // len(last))) for k in range(future)]
+    return _ordered(days, times[-1])
+
+
+def _months_between(a: date, b: date) -> int:
+    return (b.year - a.year) * 12 + b.month - a.month
+
+
+def _months_later(day: date, months: int) -> date:
+    month = day.month - 1 + months
+    return date(day.year + month // 12, month % 12 + 1, min(day.day, 28))
+
+
+def _ordered(days: Sequence[date], after: date) -> list[date]:
+    """Shift days by whole years until they lie after `after` and each after the one before."""
+    result: list[date] = []
+    for day in days:
+        last = result[-1] if result else after
+        while day <= last:
+            day = _months_later(day, 12)
+        result.append(day)
+    return result

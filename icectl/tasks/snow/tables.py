@@ -1,0 +1,130 @@
+"""Result tables of the snow task: all leads, each lead, interpolated frames, and the paper's Table 2."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from icectl.contract import Column, Metrics, Row, Table
+from icectl.report.panels import Panel, pack
+from icectl.tasks.snow.baselines import NAMES
+from icectl.tasks.snow.dataset import Cube
+from icectl.tasks.snow.evaluation import Scored
+from icectl.tasks.snow.metrics import Scores, skill
+from icectl.tasks.snow.options import EvaluateOptions
+from icectl.tasks.snow.published import published_rows
+from icectl.tasks.snow.scope import Scope
+
+TITLE = "Snow masks, all lead times"
+
+COLUMNS = (
+    Column(key="mse", label="MSE"),
+    Column(key="mae", label="MAE"),
+    Column(key="mse_thresholded", label="MSE ≥ 0.3"),
+    Column(key="mae_thresholded", label="MAE ≥ 0.3"),
+    *(Column(key=f"skill_{key}", label=f"skill vs {key}", better="higher") for key in NAMES),
+)
+
+
+def metrics_of(
+    name: str,
+    cube: Cube,
+    scope: Scope,
+    scored: Scored,
+    options: EvaluateOptions,
+    seed: int,
+    panels: Sequence[Panel],
+) -> Metrics:
+    """Build the tables, notes and report data of one evaluation."""
+    tables = [overall_table(name, scored.observed), *lead_tables(name, scored.observed)]
+    if not scored.interpolated.empty:
+        tables.append(_interpolated(name, scored.interpolated))
+    intervals = scored.observed.intervals(options.bootstrap, options.confidence, seed)
+    labelled = {label(key, name): values for key, values in intervals.items()}
+    details = {
+        "panels": pack(panels),
+        "audit": scope.facts,
+        "data": {**cube.facts, "moments scored": len(scored.moments)},
+        "intervals": {TITLE: labelled} if labelled else {},
+    }
+    return Metrics(tables=tuple(tables), notes=(verdict(tables[0], name), scope.sentence), details=details)
+
+
+def label(key: str, model: str) -> str:
+    """Return the name of a row: the model's own, or a baseline's in words."""
+    return model if key == model else NAMES[key]
+
+
+def overall_table(name: str, scores: Scores) -> Table:
+    """Return every measure over all leads, with the skill against each baseline."""
+    mse = {key: scores.overall(key)["mse"] for key in (name, *NAMES)}
+    rows = []
+    for key in (name, *NAMES):
+        values: dict[str, float | None] = {**scores.overall(key)}
+        if key == name:
+            values |= {f"skill_{other}": skill(mse[name], mse[other]) for other in NAMES}
+        rows.append(Row(name=label(key, name), kind="model" if key == name else "baseline", values=values))
+    return Table(
+        title=TITLE,
+        columns=COLUMNS,
+        rows=(*rows, *published_rows()),
+        primary="mse",
+        note="≥ 0.3: forecasts below the threshold set to 0. Skill is 1 − MSE / MSE of that baseline. Published "
+        "figures are of another split and are no rivals.",
+    )
+
+
+def lead_tables(name: str, scores: Scores) -> list[Table]:
+    """Return a table for each measure with a column for each lead."""
+    titles = {
+        "mse": "MSE by lead time",
+        "mae": "MAE by lead time",
+        "mse_thresholded": "MSE by lead time, thresholded at 0.3",
+        "mae_thresholded": "MAE by lead time, thresholded at 0.3",
+    }
+    columns = tuple(Column(key=f"lead_{k + 1}", label=f"lead {k + 1}") for k in range(scores.leads))
+    tables = []
+    for measure, title in titles.items():
+        rows = []
+        for key in (name, *NAMES):
+            values = dict(zip((c.key for c in columns), scores.per_lead(key, measure), strict=True))
+            rows.append(
+                Row(name=label(key, name), kind="model" if key == name else "baseline", values=values)
+            )
+        tables.append(Table(title=title, columns=columns, rows=tuple(rows), primary="lead_1"))
+    return tables
+
+
+def _interpolated(name: str, scores: Scores) -> Table:
+    rows = [
+        Row(
+            name=label(key, name),
+            kind="model" if key == name else "baseline",
+            values={k: v for k, v in scores.overall(key).items() if k in ("mse", "mae")},
+        )
+        for key in (name, *NAMES)
+    ]
+    return Table(
+        title="Interpolated pixels, apart",
+        columns=COLUMNS[:2],
+        rows=tuple(rows),
+        primary="mse",
+        note="No measurement lies behind these frames: they were interpolated between their neighbours in time.",
+    )
+
+
+def verdict(table: Table, name: str) -> str:
+    """Say in a sentence whether the model beats the strongest baseline."""
+    bar = table.bar()
+    own = next(float(row.values["mse"] or 0) for row in table.rows if row.name == name)
+    if bar is None or not bar.values["mse"]:
+        return f"{name}: MSE {own:.4f}"
+    share = own / float(bar.values["mse"])
+    word = "beats" if share < 1 else "does NOT beat"
+    return f"{name} {word} the strongest baseline ({bar.name}): {share:.2f} of its MSE"
+
+
+def interval_text(interval: Mapping[str, Any]) -> str:
+    """Return an interval for people, e.g. ``0.041 to 0.052``."""
+    low, high = interval["mse"]
+    return f"{low:.4f} to {high:.4f}"
