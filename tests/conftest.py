@@ -27,6 +27,7 @@ def shared_data() -> Path:
 def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep a person's own settings and workspace out of the tests."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+    monkeypatch.setenv("ICECTL_ENERGY", "estimate")  # importing codecarbon costs seconds a stage
     for name in ("ICECTL_WORKSPACE", "ICECTL_PLUGINS"):
         monkeypatch.delenv(name, raising=False)
 
