@@ -19,7 +19,9 @@ class SepConv(nn.Module):
     activation comes first (encoder).
     """
 
-    def __init__(self, inside: int, outside: int, stride: int = 1, rate: int = 1, inner: bool = False) -> None:
+    def __init__(
+        self, inside: int, outside: int, stride: int = 1, rate: int = 1, inner: bool = False
+    ) -> None:
         super().__init__()
         self.inner = inner
         self.depth = nn.Conv2d(inside, inside, 3, stride, rate, dilation=rate, groups=inside, bias=False)
@@ -43,14 +45,17 @@ class XceptionBlock(nn.Module):
     """Three separable convolutions beside a convolution, the input itself, or nothing."""
 
     def __init__(
-        self, inside: int, widths: tuple[int, int, int], shortcut: str, stride: int = 1, rates: tuple[int, ...] = (1, 1, 1)
+        self,
+        inside: int,
+        widths: tuple[int, int, int],
+        shortcut: str,
+        stride: int = 1,
+        rates: tuple[int, ...] = (1, 1, 1),
     ) -> None:
         super().__init__()
         sizes = (inside, *widths)
         strides = (1, 1, stride)
-        self.body = nn.ModuleList(
-            SepConv(sizes[i], sizes[i + 1], strides[i], rates[i]) for i in range(3)
-        )
+        self.body = nn.ModuleList(SepConv(sizes[i], sizes[i + 1], strides[i], rates[i]) for i in range(3))
         self.kind = shortcut
         self.shortcut: nn.Module = nn.Identity()
         if shortcut == "conv":
@@ -67,7 +72,9 @@ class XceptionBlock(nn.Module):
 class CalfinPyramid(nn.Module):
     """Max-pooled, 1×1 and five atrous branches, joined to 256 channels."""
 
-    def __init__(self, inside: int = 2048, width: int = 256, rates: tuple[int, ...] = (1, 2, 3, 4, 5)) -> None:
+    def __init__(
+        self, inside: int = 2048, width: int = 256, rates: tuple[int, ...] = (1, 2, 3, 4, 5)
+    ) -> None:
         super().__init__()
         self.pooled = pointwise(inside, width)
         self.plain = pointwise(inside, width)

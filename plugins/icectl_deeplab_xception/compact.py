@@ -27,7 +27,9 @@ class Block(nn.Module):
     def __init__(self, inside: int, outside: int, stride: int = 1) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            conv(inside, outside, stride=stride), nn.Conv2d(outside, outside, 3, 1, 1, bias=False), _norm(outside)
+            conv(inside, outside, stride=stride),
+            nn.Conv2d(outside, outside, 3, 1, 1, bias=False),
+            _norm(outside),
         )
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or inside != outside:

@@ -52,7 +52,12 @@ def fitting_rates(rates: Sequence[int], tile: int, stride: int = STRIDE) -> tupl
 
 
 def deeplab(
-    encoder: str, *, bands: int = 3, outputs: int = 2, rates: Sequence[int] = (1, 2, 3, 4, 5), dropout: float = 0.1
+    encoder: str,
+    *,
+    bands: int = 3,
+    outputs: int = 2,
+    rates: Sequence[int] = (1, 2, 3, 4, 5),
+    dropout: float = 0.1,
 ) -> nn.Module:
     """Build DeepLabV3+ at output stride 16, without pretrained weights.
 

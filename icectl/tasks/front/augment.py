@@ -26,7 +26,9 @@ class Recipe:
     `turns` allows quarter turns, transposes and flips of both axes; without it images are only
     mirrored left to right, for sets that are turned so that the ice flows upward. `angle` is the
     largest rotation in degrees, `scale` the largest zoom factor (and its inverse the smallest),
-    `shift` the largest displacement as a share of the crop. `tone` scales changes of brightness.
+    `shift` the largest displacement as a share of the crop. `tone` scales changes of brightness; `contrast`
+    is the share of crops in which glacier and ocean change brightness apart, so that neither is known by
+    its tone; `stretch` is the largest ratio of zooms along two random axes (an affine shear).
     """
 
     size: tuple[int, int] = (224, 224)
@@ -35,6 +37,8 @@ class Recipe:
     scale: float = 1.15
     shift: float = 0.1
     tone: float = 1.0
+    contrast: float = 0.0
+    stretch: float = 1.0
     sharpen: float = 0.2
     noise: float = 0.2
     width: int = 3
@@ -61,7 +65,6 @@ def generator(seed: int, epoch: int, sample: int) -> np.random.Generator:
 def affine(rng: np.random.Generator, shape: tuple[int, int], recipe: Recipe) -> NDArray[np.float64]:
     """Draw a 2×3 matrix that takes source (column, row) to crop (column, row)."""
     rows, columns = recipe.size
-    turn = _matrix(np.eye(2))
     flip = np.diag([-1.0 if rng.random() < 0.5 else 1.0, 1.0])
     if recipe.turns:
         quarter = np.linalg.matrix_power(np.array([[0.0, -1.0], [1.0, 0.0]]), int(rng.integers(4)))
@@ -69,7 +72,7 @@ def affine(rng: np.random.Generator, shape: tuple[int, int], recipe: Recipe) -> 
     angle = np.deg2rad(rng.uniform(-recipe.angle, recipe.angle))
     zoom = float(np.exp(rng.uniform(-1, 1) * np.log(recipe.scale)))
     spin = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    turn = _matrix(spin @ flip)
+    turn = _matrix(spin @ _stretched(rng, recipe.stretch) @ flip)
     source = np.array([(shape[1] - 1) / 2, (shape[0] - 1) / 2])
     spare = np.maximum(0, np.array([shape[1], shape[0]]) * zoom - [columns, rows]) / 2
     reach = spare + recipe.shift * np.array([columns, rows])
@@ -78,16 +81,25 @@ def affine(rng: np.random.Generator, shape: tuple[int, int], recipe: Recipe) -> 
     return turn
 
 
+def _stretched(rng: np.random.Generator, most: float) -> NDArray[np.float64]:
+    """Return a symmetric matrix of determinant 1 that stretches along a random axis."""
+    if most <= 1:
+        return np.eye(2)
+    ratio, axis = float(np.exp(rng.uniform(0, np.log(most)) / 2)), rng.uniform(0, np.pi)
+    turn = np.array([[np.cos(axis), -np.sin(axis)], [np.sin(axis), np.cos(axis)]])
+    return np.asarray(turn @ np.diag([ratio, 1 / ratio]) @ turn.T)
+
+
 def _matrix(linear: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return a 2×3 matrix with no shift."""
     return np.concatenate([linear, np.zeros((2, 1))], axis=1)
 
 
-def warp(layers: Floats, matrix: NDArray[np.float64], size: tuple[int, int], fill: float = -1.0) -> Floats:
-    """Move (bands, rows, columns) layers bilinearly; outside is `fill`."""
+def warp(layers: Floats, matrix: NDArray[np.float64], size: tuple[int, int]) -> Floats:
+    """Move (bands, rows, columns) layers bilinearly; outside they are reflected."""
     bands = np.ascontiguousarray(np.moveaxis(layers, 0, -1))
     moved = cv2.warpAffine(
-        bands, matrix, size[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101, borderValue=fill
+        bands, matrix, size[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
     )
     return np.moveaxis(moved.reshape(*size, -1), -1, 0)
 
@@ -108,16 +120,46 @@ def retone(rng: np.random.Generator, layers: Floats, recipe: Recipe) -> Floats:
     return np.asarray(unit * 2 - 1, np.float32)
 
 
+def part_tones(rng: np.random.Generator, layers: Floats, goal: Floats) -> Floats:
+    """Shift and scale brightness on the two sides of the front, each its own way.
+
+    Which side is brighter differs between glaciers and seasons (open water, melange, snow); a
+    network that relies on it fails on the next glacier. `goal` is `targets`' result.
+    """
+    known = goal[3] > 0
+    changed = layers.copy()
+    for side in (known & (goal[1] > 0), known & (goal[1] == 0)):
+        if not side.any():
+            continue
+        soft = cv2.GaussianBlur(side.astype(np.float32), (0, 0), rng.uniform(0.5, 2.0))
+        mean = layers[:, side].mean(axis=1)[:, None, None]
+        other = (layers - mean) * rng.uniform(0.5, 1.6) + mean + rng.uniform(-0.35, 0.35)
+        changed = changed + soft * (other - layers)
+    return np.asarray(changed, np.float32)
+
+
 def _shading(rng: np.random.Generator, shape: tuple[int, ...], strength: float) -> Floats:
     """Return a smooth random brightness field, like thin cloud or a slope in the shade."""
     coarse = rng.normal(0, strength, (4, 4)).astype(np.float32)
     return np.asarray(cv2.resize(coarse, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC))
 
 
-def targets(truth: Truth, matrix: NDArray[np.float64], size: tuple[int, int], width: int = 3) -> Floats:
-    """Return (4, rows, columns): edge, ice mask, and for each the weight of every pixel (0 or 1)."""
+def targets(
+    truth: Truth,
+    matrix: NDArray[np.float64],
+    size: tuple[int, int],
+    width: int = 3,
+    source: tuple[int, int] | None = None,
+) -> Floats:
+    """Return (4, rows, columns): edge, ice mask, and for each the weight of every pixel (0 or 1).
+
+    Pixels that come from outside an image of `source` rows and columns have weight 0.
+    """
     out = np.zeros((4, *size), np.float32)
     out[2] = 1.0
+    if source is not None:
+        whole = np.ones(source, np.uint8)
+        out[2] = cv2.warpAffine(whole, matrix, size[::-1], flags=cv2.INTER_NEAREST)
     if truth.mask is not None:
         mask = cv2.warpAffine(
             truth.mask.astype(np.uint8),
@@ -126,14 +168,14 @@ def targets(truth: Truth, matrix: NDArray[np.float64], size: tuple[int, int], wi
             flags=cv2.INTER_NEAREST,
             borderMode=cv2.BORDER_REPLICATE,
         )
-        out[1], out[3] = mask, 1.0
+        out[1], out[3] = mask, out[2]
         if not truth.lines:
             out[0] = mask_edge(mask.astype(bool), width)
     for line in truth.lines:
         out[0] = np.maximum(out[0], draw(transform(line, matrix), size, width))
     if truth.mask is None and truth.sides is not None:
         ice, sea = (_fill(transform(side, matrix), size) for side in truth.sides)
-        out[1], out[3] = ice, ice ^ sea
+        out[1], out[3] = ice, (ice ^ sea) * out[2]
     return out
 
 
@@ -168,4 +210,7 @@ def augment(layers: Floats, truth: Truth, rng: np.random.Generator, recipe: Reci
     """Return one augmented sample: layers (bands, *size) and `targets`."""
     matrix = affine(rng, layers.shape[1:], recipe)  # type: ignore[arg-type]
     moved = warp(layers, matrix, recipe.size)
-    return retone(rng, moved, recipe), targets(truth, matrix, recipe.size, recipe.width)
+    goal = targets(truth, matrix, recipe.size, recipe.width, (layers.shape[1], layers.shape[2]))
+    if rng.random() < recipe.contrast:
+        moved = part_tones(rng, moved, goal)
+    return retone(rng, moved, recipe), goal

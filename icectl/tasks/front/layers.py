@@ -70,7 +70,22 @@ def lift_shadows(image: Image, amount: float = 0.7, radius: float = 15.0) -> Ima
     return np.asarray(np.clip(image, 0, 1) ** gamma, np.float32)
 
 
+def filled(image: NDArray[Any]) -> NDArray[np.float32]:
+    """Give invalid pixels (NaN) the value of the nearest valid one: a gap is no brightness edge."""
+    from scipy.ndimage import distance_transform_edt
+
+    values = np.asarray(image, np.float32)
+    gaps = ~np.isfinite(values)
+    if not gaps.any() or gaps.all():
+        return np.where(gaps, 0, values)
+    nearest = distance_transform_edt(gaps, return_distances=False, return_indices=True)
+    return np.asarray(values[tuple(nearest)])
+
+
 def stack(image: NDArray[Any]) -> Image:
-    """Return the input layers of a single-band image as (3, rows, columns) in [-1, 1]."""
-    raw = stretch(image)
+    """Return the input layers of a single-band image as (3, rows, columns) in [-1, 1].
+
+    Percentiles are of the valid pixels; gaps are filled from beside them.
+    """
+    raw = stretch(filled(image))
     return np.stack([raw, local_contrast(raw), lift_shadows(raw)]) * np.float32(2) - np.float32(1)

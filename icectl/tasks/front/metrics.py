@@ -12,7 +12,7 @@ distance: it is counted, and the count is printed beside the mean.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -45,9 +45,17 @@ def nearest(line: Line, other: Line) -> Distances:
     return np.asarray(cKDTree(other).query(line)[0], dtype=float)
 
 
-def pixels_of(line: Line, shape: tuple[int, int]) -> Line:
-    """Return the pixels of a line, 1 px wide, as CALFIN measures it."""
-    return np.argwhere(draw(line, shape)).astype(float)
+def drawn(lines: Sequence[Line], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Rasterise lines 1 px wide."""
+    canvas = np.zeros(shape, bool)
+    for line in lines:
+        canvas |= draw(line, shape)
+    return canvas
+
+
+def pixels_of(lines: Sequence[Line], shape: tuple[int, int]) -> Line:
+    """Return the pixels of lines, 1 px wide, as CALFIN measures them."""
+    return np.argwhere(drawn(lines, shape)).astype(float)
 
 
 def pooled_distances(predicted: Line, truth: Line) -> Distances:
@@ -55,23 +63,24 @@ def pooled_distances(predicted: Line, truth: Line) -> Distances:
     return np.concatenate([nearest(predicted, truth), nearest(truth, predicted)])
 
 
-def two_way_distance(predicted: Line, truth: Line, step: float = 0.5) -> float:
-    """Return ½ (mean predicted→truth + mean truth→predicted), points every `step` to the line (COBRA)."""
+def two_way_distance(predicted: Sequence[Line], truth: Sequence[Line], step: float = 0.5) -> float:
+    """Return ½ (mean predicted→truth + mean truth→predicted), points every `step` to the lines (COBRA)."""
+    return 0.5 * (_one_way(predicted, truth, step) + _one_way(truth, predicted, step))
+
+
+def _one_way(lines: Sequence[Line], others: Sequence[Line], step: float) -> float:
+    """Return the mean distance from points along `lines` to the nearest place on `others`."""
     import shapely
 
-    def one_way(line: Line, other: Line) -> float:
-        if len(other) < 2:
-            return float(nearest(resample(line, step), other).mean())
-        points = shapely.points(resample(line, step))
-        return float(shapely.distance(points, shapely.LineString(other)).mean())
-
-    return 0.5 * (one_way(predicted, truth) + one_way(truth, predicted))
+    points = shapely.points(np.concatenate([resample(line, step) for line in lines]))
+    shapes = [shapely.LineString(o) if len(o) > 1 else shapely.Point(o[0]) for o in others if len(o)]
+    return float(shapely.distance(points, shapely.union_all(shapes)).mean())
 
 
-def edge_iou(predicted: Line, truth: Line, shape: tuple[int, int]) -> float:
-    """Return the overlap of two lines, each drawn 1 px wide and dilated 3×3."""
+def edge_iou(predicted: Sequence[Line], truth: Sequence[Line], shape: tuple[int, int]) -> float:
+    """Return the overlap of two fronts, each drawn 1 px wide and dilated 3×3."""
     kernel = np.ones((3, 3), np.uint8)
-    first, second = (cv2.dilate(draw(line, shape).astype(np.uint8), kernel) for line in (predicted, truth))
+    first, second = (cv2.dilate(drawn(lines, shape).astype(np.uint8), kernel) for lines in (predicted, truth))
     union = int((first | second).sum())
     return float((first & second).sum()) / union if union else float("nan")
 
@@ -84,19 +93,18 @@ def mask_iou(predicted: NDArray[np.floating], truth: NDArray[np.bool_]) -> float
 
 
 def compare_lines(
-    predicted: Line | None,
-    truth: Line | None,
+    predicted: Sequence[Line],
+    truth: Sequence[Line],
     shape: tuple[int, int],
     masks: tuple[NDArray[np.floating], NDArray[np.bool_]] | None = None,
 ) -> FrontError:
-    """Score one image; either line may be absent, which is a result and never skipped."""
+    """Score one image; an empty side means no front, which is a result and never skipped."""
     overlap = mask_iou(*masks) if masks else float("nan")
-    has_truth, has_line = truth is not None and len(truth) > 0, predicted is not None and len(predicted) > 0
+    has_truth, has_line = any(len(line) for line in truth), any(len(line) for line in predicted)
     if not (has_truth and has_line):
         status = "missed" if has_truth else "false" if has_line else "none"
         iou = 0.0 if has_truth != has_line else float("nan")
         return FrontError(status, np.empty(0), float("nan"), iou, overlap)
-    assert predicted is not None and truth is not None
     found, true = pixels_of(predicted, shape), pixels_of(truth, shape)
     if len(found) == 0 or len(true) == 0:
         return FrontError("missed", np.empty(0), float("nan"), 0.0, overlap)

@@ -17,20 +17,26 @@ class FetchOptions(Options):
     """Images, and the labels that belong to them."""
 
     source: Literal["auto", "folder", "synthetic", "planetary-computer", "earth-search", "calfin"] = Field(
-        default="auto", description="Where images come from; auto takes --scenes, or the glacier's own source."
+        default="auto",
+        description="Where images come from; auto takes --scenes, or the glacier's own source.",
     )
     labels: Path | None = Field(
         default=None, description="Folder of labels: lines or masks as PNG or GeoTIFF, or vector files."
     )
     table: Path | None = Field(
-        default=None, description="CSV with a column 'image' and columns of conditions (glacier, clouds, tongue …)."
+        default=None,
+        description="CSV with a column 'image' and columns of conditions (glacier, clouds, tongue …).",
     )
     dates: str | None = Field(default=None, description="First and last day, as 2013-06-01/2020-09-30.")
-    cloud_cover: float = Field(default=30.0, ge=0, le=100, description="Largest cloud cover of a scene in percent.")
+    cloud_cover: float = Field(
+        default=30.0, ge=0, le=100, description="Largest cloud cover of a scene in percent."
+    )
     sensor: Literal["landsat", "sentinel-1"] = Field(default="landsat", description="Satellites to search.")
     limit: int = Field(default=40, ge=1, le=10_000, description="Most scenes to fetch.")
     count: int = Field(default=24, ge=2, le=2_000, description="Images of the synthetic fjord.")
-    size: int = Field(default=160, ge=64, le=2_048, description="Side of the synthetic fjord's images in pixels.")
+    size: int = Field(
+        default=160, ge=64, le=2_048, description="Side of the synthetic fjord's images in pixels."
+    )
 
 
 class PrepareOptions(Options):
@@ -44,7 +50,9 @@ class PrepareOptions(Options):
         description="Where ice flows to in every image, for sets turned that way; then there are no quarter turns, "
         "and a front alone tells glacier from ocean.",
     )
-    band: int | None = Field(default=None, ge=1, description="Band to read of images with several; else their grey.")
+    band: int | None = Field(
+        default=None, ge=1, description="Band to read of images with several; else their grey."
+    )
     resolution: float | None = Field(
         default=None, gt=0, description="Metres per pixel of the source images where they have no CRS."
     )
@@ -54,9 +62,14 @@ class PrepareOptions(Options):
     held_out: tuple[str, ...] = Field(
         default=(), description="Glaciers to test on and never to train on. May be given several times."
     )
-    valid_share: float = Field(default=0.15, gt=0, lt=0.9, description="Share of the training images to validate on.")
+    valid_share: float = Field(
+        default=0.15, gt=0, lt=0.9, description="Share of the training images to validate on."
+    )
     test_share: float = Field(
-        default=0.25, ge=0, lt=0.9, description="Share of the latest dates to test on where no glacier is held out."
+        default=0.25,
+        ge=0,
+        lt=0.9,
+        description="Share of the latest dates to test on where no glacier is held out.",
     )
     guard: float = Field(
         default=10.0, ge=0, description="Days between training and validation or test images of one glacier."
@@ -78,15 +91,35 @@ class TrainOptions(Options):
     layers: tuple[Literal["raw", "contrast", "shadows"], ...] = Field(
         default=("raw", "contrast", "shadows"), description="Input layers. May be given several times."
     )
+    train_size: int | None = Field(
+        default=None,
+        ge=32,
+        description="Longer side that images are resampled to; none trains on source pixels.",
+    )
     crop: tuple[int, int] = Field(default=(224, 224), description="Rows and columns of a training crop.")
-    turn_angle: float = Field(default=12.0, ge=0, le=180, description="Largest rotation of a crop in degrees.")
-    zoom: float = Field(default=1.15, ge=1, le=4, description="Largest zoom of a crop, and its inverse the smallest.")
+    turn_angle: float = Field(
+        default=12.0, ge=0, le=180, description="Largest rotation of a crop in degrees."
+    )
+    zoom: float = Field(
+        default=1.15, ge=1, le=4, description="Largest zoom of a crop, and its inverse the smallest."
+    )
     shift: float = Field(default=0.1, ge=0, le=1, description="Largest displacement as a share of the crop.")
     tone: float = Field(default=1.0, ge=0, le=3, description="Strength of changes in brightness; 0 is none.")
-    sharpen: float = Field(default=0.3, ge=0, le=1, description="Share of crops that are sharpened or blurred.")
+    contrast: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Share of crops in which glacier and ocean change brightness apart.",
+    )
+    stretch: float = Field(default=1.3, ge=1, le=4, description="Largest ratio of zooms along two axes.")
+    sharpen: float = Field(
+        default=0.3, ge=0, le=1, description="Share of crops that are sharpened or blurred."
+    )
     noise: float = Field(default=0.3, ge=0, le=1, description="Share of crops with added noise.")
     edge_width: int = Field(default=3, ge=1, le=15, description="Width of the drawn front in pixels.")
-    edge_share: float = Field(default=25 / 26, gt=0, le=1, description="Share of the edge in the loss; rest: mask.")
+    edge_share: float = Field(
+        default=25 / 26, gt=0, le=1, description="Share of the edge in the loss; rest: mask."
+    )
     overlap: float = Field(default=1.0, ge=0, le=10, description="Weight of −ln IoU in the loss.")
     lr: float = Field(default=2e-3, gt=0, le=1, description="Learning rate.")
     optimizer: Literal["adamw", "adam"] = Field(default="adamw", description="Optimiser.")
@@ -115,41 +148,64 @@ class TrainOptions(Options):
 class PredictOptions(Options):
     """Two passes over each image, filters, and the line; CALFIN's values are the defaults."""
 
-    passes: Literal["whole", "one", "two"] = Field(
-        default="two",
-        description="The image at its own resolution; the domain at --full-size; and again each front's box.",
+    passes: Literal["auto", "whole", "one", "two"] = Field(
+        default="auto",
+        description="whole: the image at its own resolution; one: the domain at --full-size; two: and again each "
+        "front's box. auto: whole for networks trained on source pixels, else two.",
     )
     full_size: int = Field(default=256, ge=32, le=4_096, description="Longer side of the domain in pass one.")
     window: int = Field(default=224, ge=32, le=4_096, description="Side of the network's windows.")
     window_stride: int = Field(default=16, ge=1, le=4_096, description="Pixels between windows.")
     flip: bool = Field(default=False, description="Average with the mirrored image.")
     domain: int = Field(default=4_096, ge=64, description="Larger scenes are cut into domains of this side.")
-    box_padding: float = Field(default=2.5, ge=1, le=20, description="Side of a front's box over the front's extent.")
+    box_padding: float = Field(
+        default=2.5, ge=1, le=20, description="Side of a front's box over the front's extent."
+    )
     edge_threshold: float = Field(default=0.33, gt=0, lt=1, description="Probability of a skeleton's pixels.")
     box_threshold: float = Field(default=0.25, gt=0, lt=1, description="Probability of a front's box.")
     mask_threshold: float = Field(default=0.5, gt=0, lt=1, description="Probability of ice.")
-    minimum_length: float = Field(default=0.125, ge=0, le=1, description="Shortest front as a share of --full-size.")
-    minimum_area: float = Field(default=1e-4, ge=0, le=1, description="Smallest part as a share of pass one's area.")
+    minimum_length: float = Field(
+        default=0.125, ge=0, le=1, description="Shortest front as a share of --full-size."
+    )
+    minimum_area: float = Field(
+        default=1e-4, ge=0, le=1, description="Smallest part as a share of pass one's area."
+    )
     minimum_area_two: float = Field(default=5e-4, ge=0, le=1, description="The same in pass two.")
-    minimum_relative: float = Field(default=0.15, ge=0, le=1, description="Smallest part as a share of the largest.")
+    minimum_relative: float = Field(
+        default=0.15, ge=0, le=1, description="Smallest part as a share of the largest."
+    )
     minimum_points: int = Field(default=4, ge=2, description="Fewest points of a line.")
-    edge_confidence: float = Field(default=0.525, ge=0, le=1, description="Least confidence 2·mean|p − ½| of an edge.")
-    mask_confidence: float = Field(default=0.0, ge=0, le=1, description="The same of the mask (0.875 to validate).")
+    edge_confidence: float = Field(
+        default=0.525, ge=0, le=1, description="Least confidence 2·mean|p − ½| of an edge."
+    )
+    mask_confidence: float = Field(
+        default=0.0, ge=0, le=1, description="The same of the mask (0.875 to validate)."
+    )
     band_bias: float = Field(
         default=1.0, ge=0, le=1, description="Largest |mean(mask − ½)| beside the edge (0.13 in production)."
     )
-    mask_ratio: float = Field(default=32.0, gt=0, description="Largest ratio of ice to ocean, or ocean to ice.")
-    front_distance: float = Field(default=0.25, ge=0, le=1, description="Least distance of fronts over --full-size.")
+    mask_ratio: float = Field(
+        default=32.0, gt=0, description="Largest ratio of ice to ocean, or ocean to ice."
+    )
+    front_distance: float = Field(
+        default=0.25, ge=0, le=1, description="Least distance of fronts over --full-size."
+    )
     fronts: int = Field(default=1, ge=1, le=100, description="Most fronts to report in one image.")
-    neighbours: float = Field(default=0.25, gt=0, le=1, description="Share of nearest neighbours that bridge gaps.")
+    neighbours: float = Field(
+        default=0.25, gt=0, le=1, description="Share of nearest neighbours that bridge gaps."
+    )
     follow: Literal["tree", "path"] = Field(
-        default="path", description="Line by the skeleton's tree, or the cheapest path between that line's ends."
+        default="path",
+        description="Line by the skeleton's tree, or the cheapest path between that line's ends.",
     )
     fallback: bool = Field(
-        default=True, description="Where no front passes the filters, lower the thresholds and flag the result."
+        default=True,
+        description="Where no front passes the filters, lower the thresholds and flag the result.",
     )
     smoothing: float = Field(default=1.0, ge=0, le=50, description="Smoothing along the line in pixels.")
-    fjord: Path | None = Field(default=None, description="Fjord boundary (vector, or mask raster): gives polygons.")
+    fjord: Path | None = Field(
+        default=None, description="Fjord boundary (vector, or mask raster): gives polygons."
+    )
     product_crs: str | None = Field(
         default=None, description="CRS of the products; EPSG:3413 for Greenland, else the images' own."
     )
@@ -164,5 +220,6 @@ class EvaluateOptions(Options):
     )
     bootstrap: int = Field(default=1_000, ge=0, le=100_000, description="Resamples of images for intervals.")
     length_method: Literal["box", "centre-line"] = Field(
-        default="box", description="Relative length: area of a box along the flow over its width, or a centre line."
+        default="box",
+        description="Relative length: area of a box along the flow over its width, or a centre line.",
     )

@@ -1,0 +1,153 @@
+"""The prepared data set: a Zarr store with one array an image, and everything else as JSON.
+
+Images keep their own sizes, so there is no cube: ``images/<id>`` (rows, columns) float32 with NaN
+where invalid, ``masks/<id>`` where a label was a mask, and ``index.json`` with lines, dates,
+roles, facts and places. Lines are in pixels of the source image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from icectl.errors import DataError
+from icectl.tasks.front.images import Place
+from icectl.tasks.front.lines import Line
+from icectl.workspace import read_json, write_json
+
+STORE = "dataset.zarr"
+INDEX = "index.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One image of a data set. `lines` is None where there is no label, empty where no front."""
+
+    id: str
+    time: datetime
+    shape: tuple[int, int]
+    role: str = "test"
+    dated: bool = True
+    lines: tuple[Line, ...] | None = None
+    has_mask: bool = False
+    place: Place | None = None
+    resolution: float | None = None
+    file: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def glacier(self) -> str:
+        """The glacier's name; one for all where nobody said."""
+        return self.facts.get("glacier", "one")
+
+
+@dataclass(frozen=True, slots=True)
+class FrontData:
+    """A prepared data set, read lazily.
+
+    Parameters
+    ----------
+    folder
+        Where `write` left it.
+    entries
+        All images by date.
+    flow
+        Direction of the ice's flow in the images, or ``"unknown"``.
+    """
+
+    folder: Path
+    entries: tuple[Entry, ...]
+    flow: str = "unknown"
+
+    def of(self, *roles: str) -> tuple[Entry, ...]:
+        """Return the images with one of the roles."""
+        return tuple(entry for entry in self.entries if entry.role in roles)
+
+    def image(self, entry: Entry) -> NDArray[np.float32]:
+        """Return (rows, columns) float32, NaN where invalid."""
+        return np.asarray(self._group("images")[entry.id])
+
+    def mask(self, entry: Entry) -> NDArray[np.bool_] | None:
+        """Return the true ice mask (rows, columns), if the label was one."""
+        return np.asarray(self._group("masks")[entry.id], bool) if entry.has_mask else None
+
+    def _group(self, name: str) -> Any:
+        return zarr.open_group(self.folder / STORE, mode="r")[name]
+
+
+class DataWriter:
+    """Write images one by one; `finish` writes the index last."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._root = zarr.open_group(folder / STORE, mode="w", zarr_format=3)
+        self._images, self._masks = self._root.create_group("images"), self._root.create_group("masks")
+        self._entries: list[Entry] = []
+
+    def add(self, entry: Entry, image: NDArray[np.float32], mask: NDArray[np.bool_] | None = None) -> None:
+        """Store one image, and its mask if there is one."""
+        self._images.create_array(entry.id, data=np.ascontiguousarray(image, np.float32), chunks=image.shape)
+        if mask is not None:
+            self._masks.create_array(entry.id, data=np.ascontiguousarray(mask), chunks=mask.shape)
+        self._entries.append(replace(entry, has_mask=mask is not None))
+
+    def finish(self, roles: Iterable[str], flow: str, audit: Mapping[str, Any]) -> FrontData:
+        """Give each image its role, in the order of `add`, and write the index."""
+        entries = tuple(replace(e, role=role) for e, role in zip(self._entries, roles, strict=True))
+        index = {"flow": flow, "audit": dict(audit), "entries": [_to_json(entry) for entry in entries]}
+        write_json(self.folder / INDEX, index)
+        return FrontData(self.folder, entries, flow)
+
+
+def open_data(folder: Path) -> FrontData:
+    """Open a prepared data set. Raises DataError if it is none."""
+    if not (folder / INDEX).is_file():
+        raise DataError(f"{folder} holds no prepared fronts", "run `icectl prepare deeplab` first")
+    index = read_json(folder / INDEX)
+    return FrontData(folder, tuple(_from_json(value) for value in index["entries"]), index["flow"])
+
+
+def read_audit(folder: Path) -> dict[str, Any]:
+    """Return what `prepare` recorded of the split."""
+    return dict(read_json(folder / INDEX)["audit"])
+
+
+def _to_json(entry: Entry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "time": entry.time.isoformat(),
+        "shape": list(entry.shape),
+        "role": entry.role,
+        "dated": entry.dated,
+        "lines": None if entry.lines is None else [np.round(line, 3).tolist() for line in entry.lines],
+        "has_mask": entry.has_mask,
+        "place": None if entry.place is None else [entry.place.crs, list(entry.place.transform)],
+        "resolution": entry.resolution,
+        "file": entry.file,
+        "facts": dict(entry.facts),
+    }
+
+
+def _from_json(value: Mapping[str, Any]) -> Entry:
+    lines = value["lines"]
+    place = value["place"]
+    return Entry(
+        id=value["id"],
+        time=datetime.fromisoformat(value["time"]),
+        shape=(value["shape"][0], value["shape"][1]),
+        role=value["role"],
+        dated=value["dated"],
+        lines=None if lines is None else tuple(np.asarray(line, float).reshape(-1, 2) for line in lines),
+        has_mask=value["has_mask"],
+        place=None if place is None else Place(place[0], tuple(place[1])),
+        resolution=value["resolution"],
+        file=value["file"],
+        facts=value["facts"],
+    )

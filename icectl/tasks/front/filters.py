@@ -1,0 +1,112 @@
+"""CALFIN's filters: which connected parts of a predicted edge are fronts (Cheng et al. 2021)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from icectl.tasks.front.options import PredictOptions
+
+Floats = NDArray[np.float32]
+BAND = 15
+"""Side of the square by which a front is widened to look at the mask beside it (px)."""
+
+CERTAIN_ABOVE = 0.05
+"""Pixels below this probability say nothing of an edge's confidence."""
+
+WEIGHTS = (2.0, 2.5, 1.5)
+"""Of the ranks in confidence, length and nearness to the centre, when fronts compete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A candidate: box (first row, first column, after last row, after last column), and its scores."""
+
+    pixels: NDArray[np.bool_]
+    box: tuple[int, int, int, int]
+    area: int
+    span: float
+    confidence: float
+    band_bias: float
+
+    @property
+    def centre(self) -> NDArray[np.float64]:
+        """Centre of the box (row, column)."""
+        top, left, bottom, right = self.box
+        return np.array([(top + bottom - 1) / 2, (left + right - 1) / 2])
+
+
+def confidence(probability: Floats) -> float:
+    """Return 2·mean|p − ½| over pixels with p > 0.05; 0 where there are none."""
+    said = probability[probability > CERTAIN_ABOVE]
+    return float(2 * np.abs(said - 0.5).mean()) if said.size else 0.0
+
+
+def parts_of(edge: Floats, mask: Floats, threshold: float) -> list[Part]:
+    """Return the 8-connected parts of an edge raster above a threshold, with their scores."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        (edge > threshold).astype(np.uint8), connectivity=8
+    )
+    kernel = np.ones((BAND, BAND), np.uint8)
+    parts = []
+    for number in range(1, count):
+        left, top, width, height, area = (int(v) for v in stats[number])
+        pixels = labels == number
+        beside = cv2.dilate(pixels.astype(np.uint8), kernel).astype(bool)
+        near = np.where(beside, edge, 0)
+        bias = abs(float(mask[beside].mean()) - 0.5)
+        box = (top, left, top + height, left + width)
+        parts.append(Part(pixels, box, area, float(np.hypot(height, width)), confidence(near), bias))
+    return parts
+
+
+def accept(parts: list[Part], mask: Floats, options: PredictOptions, minimum_area: float) -> list[Part]:
+    """Return the parts that pass every filter, best first, at most ``options.fronts``."""
+    if not parts or not mask_is_plausible(mask, options):
+        return []
+    largest = max(part.area for part in parts)
+    least = max(minimum_area * mask.size, options.minimum_relative * largest)
+    kept = [
+        part
+        for part in parts
+        if part.area >= least
+        and part.span >= options.minimum_length * options.full_size
+        and part.confidence >= options.edge_confidence
+        and part.band_bias <= options.band_bias
+    ]
+    ordered = [kept[i] for i in np.argsort(_ranked(kept, mask.shape), kind="stable")] if kept else []
+    return _apart(ordered, options.front_distance * options.full_size)[: options.fronts]
+
+
+def mask_is_plausible(mask: Floats, options: PredictOptions) -> bool:
+    """Tell whether ice and ocean both take their share of the scene, and are told apart clearly."""
+    ice = float((mask > options.mask_threshold).mean())
+    ratio = max(ice, 1 - ice) / max(min(ice, 1 - ice), 1e-9)
+    sure = options.mask_confidence <= 0 or confidence(mask) >= options.mask_confidence
+    return ratio <= options.mask_ratio and sure
+
+
+def _ranked(parts: list[Part], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return CALFIN's weighted sum of ranks; the lowest is the best."""
+    middle = (np.array(shape) - 1) / 2
+    scores = (
+        [-part.confidence for part in parts],
+        [-part.span for part in parts],
+        [float(np.hypot(*(part.centre - middle))) for part in parts],
+    )
+    ranks = [np.argsort(np.argsort(score, kind="stable"), kind="stable") for score in scores]
+    return np.asarray(sum(weight * rank for weight, rank in zip(WEIGHTS, ranks, strict=True)), float)
+
+
+def _apart(parts: list[Part], distance: float) -> list[Part]:
+    """Drop parts whose centre is nearer than `distance` to a better one's."""
+    kept: list[Part] = []
+    for part in parts:
+        if all(np.hypot(*(part.centre - other.centre)) >= distance for other in kept):
+            kept.append(part)
+    return kept

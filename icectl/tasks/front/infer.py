@@ -1,0 +1,81 @@
+"""The network over one image: windows of its training size, averaged where they overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Network = Callable[[Floats], Floats]
+"""(windows, bands, side, side) layers to (windows, 2, side, side) probabilities."""
+
+
+def window_starts(length: int, window: int, stride: int) -> list[int]:
+    """Return first pixels of windows that cover a side, the last one flush with the end."""
+    last = max(0, length - window)
+    starts = list(range(0, last + 1, stride))
+    return starts if starts[-1] == last else [*starts, last]
+
+
+def predict_windows(
+    layers: Floats, network: Network, window: int = 224, stride: int = 16, batch: int = 16
+) -> Floats:
+    """Return averaged probabilities of one image.
+
+    Parameters
+    ----------
+    layers
+        (bands, rows, columns) in [-1, 1]; sides below `window` are padded by reflection.
+    network
+        Probabilities of a stack of windows.
+    window, stride, batch
+        Side of a window, pixels between windows, windows at a time.
+
+    Returns
+    -------
+    ndarray
+        (2, rows, columns) float32: edge and ice mask.
+    """
+    bands, rows, columns = layers.shape
+    padded = pad_to(layers, (window, window))
+    height, width = padded.shape[1:]
+    places = [
+        (r, c) for r in window_starts(height, window, stride) for c in window_starts(width, window, stride)
+    ]
+    total = np.zeros((2, height, width), np.float32)
+    weight = np.zeros((height, width), np.float32)
+    stack = np.empty((min(batch, len(places)), bands, window, window), np.float32)
+    for start in range(0, len(places), batch):
+        chosen = places[start : start + batch]
+        for slot, (r, c) in enumerate(chosen):
+            stack[slot] = padded[:, r : r + window, c : c + window]
+        for (r, c), value in zip(chosen, network(stack[: len(chosen)]), strict=True):
+            total[:, r : r + window, c : c + window] += value
+            weight[r : r + window, c : c + window] += 1
+    return (total / weight)[:, :rows, :columns]
+
+
+def pad_to(layers: Floats, shape: Sequence[int]) -> Floats:
+    """Pad (bands, rows, columns) below and to the right by reflection, up to at least `shape`."""
+    missing = [max(0, want - have) for want, have in zip(shape, layers.shape[1:], strict=True)]
+    if not any(missing):
+        return layers
+    return np.pad(layers, ((0, 0), (0, missing[0]), (0, missing[1])), mode="symmetric")
+
+
+def predict_whole(layers: Floats, network: Network, multiple: int = 32) -> Floats:
+    """Return probabilities of one image seen at once, sides padded to a multiple."""
+    rows, columns = layers.shape[1:]
+    shape = [-(-side // multiple) * multiple for side in (rows, columns)]
+    return network(pad_to(layers, shape)[None])[0][:, :rows, :columns]
+
+
+def mirrored(network: Network) -> Network:
+    """Return a network that averages each window with its mirror image (left and right)."""
+
+    def both(windows: Floats) -> Floats:
+        return (network(windows) + network(windows[..., ::-1].copy())[..., ::-1]) / 2
+
+    return both

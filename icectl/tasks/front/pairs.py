@@ -1,0 +1,168 @@
+"""Images and their labels in folders, paired by name, with what the names say of each."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from icectl.errors import DataError, UsageError
+
+RASTERS = frozenset({".png", ".tif", ".tiff", ".jpg", ".jpeg"})
+VECTORS = frozenset({".gpkg", ".shp", ".geojson", ".json"})
+SLC_FAILED = datetime(2003, 5, 31, tzinfo=UTC)
+"""After this day Landsat 7 images have gaps between scan lines."""
+
+_LANDSAT = re.compile(r"(L[COTEM]0?[1-9])_[A-Z0-9]{4}_(\d{3})(\d{3})_(\d{8})_")
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One image, its label if there is one, and what is known of it (plain text values)."""
+
+    id: str
+    image: Path
+    label: Path | None
+    time: datetime
+    dated: bool
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+def find_pairs(
+    images: Path,
+    labels: Path | None = None,
+    table: Path | None = None,
+    wrs_glaciers: Mapping[str, Iterable[str]] | None = None,
+) -> list[Pair]:
+    """Return the images of a folder by date, each with its label.
+
+    Names pair when they are equal, or equal without a last word that all files of a folder share
+    (``…_Subset.png`` and ``…_Front.png``).
+
+    Parameters
+    ----------
+    images, labels
+        Folders; labels are rasters or vector files.
+    table
+        CSV with a column ``image`` (a name, or the start of one) and columns of facts.
+    wrs_glaciers
+        Names of glaciers by WRS path and row in Landsat file names.
+
+    Raises
+    ------
+    UsageError
+        A folder or the table does not exist.
+    DataError
+        No images, or images and labels that do not pair (they are listed).
+    """
+    found = _by_key(images, RASTERS, "images")
+    paired: dict[str, Path] = {}
+    if labels is not None:
+        paired = _by_key(labels, RASTERS | VECTORS, "labels")
+        _refuse_unpaired(found, paired)
+    rows = read_table(table) if table is not None else {}
+    places = {code: name for name, codes in (wrs_glaciers or {}).items() for code in codes}
+    pairs = []
+    for number, (key, image) in enumerate(sorted(found.items())):
+        time, dated = _date_of(image, number)
+        facts = _name_facts(image, time, dated, places) | _row_of(rows, image.stem)
+        pairs.append(Pair(_safe(key), image, paired.get(key), time, dated, facts))
+    return sorted(pairs, key=lambda pair: (pair.time, pair.id))
+
+
+def _by_key(folder: Path, suffixes: frozenset[str], what: str) -> dict[str, Path]:
+    """Return the files of a folder by the part of the name that pairs."""
+    if not folder.is_dir():
+        raise UsageError(f"the folder {folder} does not exist", f"name a folder of {what}")
+    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith("."))
+    if not files:
+        raise DataError(f"{folder} holds no {what}", f"known: {', '.join(sorted(suffixes))}")
+    shared = _shared_word([p.stem for p in files])
+    keyed: dict[str, Path] = {}
+    for path in files:
+        key = path.stem.removesuffix(shared)
+        if key in keyed:
+            raise DataError(f"{keyed[key].name} and {path.name} are one name twice", "remove one of them")
+        keyed[key] = path
+    return keyed
+
+
+def _shared_word(stems: list[str]) -> str:
+    """Return the last ``_word`` that all names share; empty when a name would vanish, or a date would."""
+    words = {
+        re.search(r"[_-][A-Za-z]+$", stem).group(0) if re.search(r".[_-][A-Za-z]+$", stem) else ""
+        for stem in stems
+    }  # type: ignore[union-attr]
+    return words.pop() if len(words) == 1 else ""
+
+
+def _refuse_unpaired(images: Mapping[str, Path], labels: Mapping[str, Path]) -> None:
+    """List images without a label and labels without an image."""
+    bare = sorted(images[key].name for key in images.keys() - labels.keys())
+    orphans = sorted(labels[key].name for key in labels.keys() - images.keys())
+    if not bare and not orphans:
+        return
+    parts = [f"{len(names)} {what} ({_few(names)})" for names, what in (
+        (bare, "images have no label"), (orphans, "labels have no image")) if names]  # fmt: skip
+    raise DataError(
+        f"images and labels do not pair: {'; '.join(parts)}",
+        "give them equal names, or names that differ in a last word all files share, as …_Subset and …_Front",
+    )
+
+
+def _few(names: list[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
+
+
+def _date_of(path: Path, number: int) -> tuple[datetime, bool]:
+    """Return the date in a name; undated files count days from 1970 in the order of their names."""
+    from icectl.sources.names import parse_date
+
+    period = parse_date(path.stem)
+    if period is not None:
+        return period.start, True
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=number), False
+
+
+def _name_facts(path: Path, time: datetime, dated: bool, places: Mapping[str, str]) -> dict[str, str]:
+    """Return what a file's name says: sensor, path and row, glacier, year, scan-line gaps."""
+    facts = {"year": str(time.year)} if dated else {}
+    match = _LANDSAT.search(path.stem)
+    if match:
+        sensor, wrs = match[1], match[2] + match[3]
+        gaps = sensor == "LE07" and time > SLC_FAILED
+        facts |= {"sensor": sensor, "wrs": wrs, "slc_off": "yes" if gaps else "no"}
+        facts |= {"glacier": places[wrs]} if wrs in places else {}
+    return facts
+
+
+def read_table(path: Path) -> dict[str, dict[str, str]]:
+    """Return rows of a CSV by their column ``image``."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"the table {path} cannot be read: {error}", "give a CSV file") from error
+    if not rows or "image" not in rows[0]:
+        raise DataError(f"{path} has no column 'image'", "its first line names the columns: image,glacier,…")
+    return {
+        Path(row["image"]).stem: {k: v for k, v in row.items() if k and k != "image" and v} for row in rows
+    }
+
+
+def _row_of(rows: Mapping[str, dict[str, str]], stem: str) -> dict[str, str]:
+    """Return the row of an image: its own name, or the longest beginning of it."""
+    fitting = [name for name in rows if stem.startswith(name)]
+    return rows[max(fitting, key=len)] if fitting else {}
+
+
+def _safe(name: str) -> str:
+    """Return a name that may name a file and a Zarr array."""
+    clean = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:180]
+    return clean or f"image{os.fspath(name).__hash__():x}"

@@ -1,0 +1,237 @@
+"""Prediction of one image: the whole domain first, then each front's box from the full image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from icectl.tasks.front import filters
+from icectl.tasks.front.infer import Network, pad_to, predict_whole, predict_windows
+from icectl.tasks.front.layers import LAYERS, stack
+from icectl.tasks.front.lines import Line, length, smooth
+from icectl.tasks.front.route import least_cost_path, probability_cost
+from icectl.tasks.front.vectorise import front_line
+
+if TYPE_CHECKING:
+    from icectl.tasks.front.options import PredictOptions
+
+Floats = NDArray[np.float32]
+LOWERED = (0.2, 0.1, 0.05, 0.02)
+"""Thresholds that are tried when no front passes the filters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """One predicted front in pixels of its image, and how it came about."""
+
+    line: Line
+    confidence: float
+    passes: str
+    enlarged: float = 1.0
+    fallback: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All that prediction says of one image. `edge` and `mask` are on the image's own pixels."""
+
+    fronts: tuple[Front, ...]
+    edge: Floats
+    mask: Floats
+    notes: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Square:
+    """A part of an image resampled to a square: source pixel = origin + scale · target pixel (edges)."""
+
+    layers: Floats
+    origin: tuple[float, float]
+    scale: float
+    shape: tuple[int, int]
+
+    def to_source(self, line: Line) -> Line:
+        """Move a line from pixel centres of the square to pixel centres of the image."""
+        return np.asarray((line + 0.5) * self.scale + np.array(self.origin) - 0.5)
+
+
+class Predictor:
+    """Finds fronts with one network.
+
+    Parameters
+    ----------
+    network
+        Probabilities of windows (see `icectl.tasks.front.infer.Network`).
+    layers
+        Names of its input layers.
+    options
+        Windows, thresholds and filters.
+    passes
+        ``"whole"``, ``"one"`` or ``"two"``.
+    """
+
+    def __init__(self, network: Network, layers: Sequence[str], options: PredictOptions, passes: str) -> None:
+        self.network, self.options, self.passes = network, options, passes
+        self._pick = [LAYERS.index(name) for name in layers]
+
+    def __call__(self, image: Floats) -> Found:
+        """Return the fronts of an image (rows, columns), NaN where invalid."""
+        layers = stack(image)[self._pick]
+        allowed = away_from_gaps(image)
+        if self.passes == "whole":
+            return self._whole(layers, allowed)
+        found = self._first(layers, allowed)
+        return found if self.passes == "one" else self._second(layers, found, allowed)
+
+    def _whole(self, layers: Floats, allowed: Floats) -> Found:
+        """Predict the image at its own resolution, at once or, when large, in windows."""
+        side = max(layers.shape[1:])
+        if side <= self.options.domain:
+            edge, mask = predict_whole(layers, self.network)
+        else:
+            edge, mask = predict_windows(layers, self.network, self.options.window, self.options.window // 2)
+        edge = edge * allowed
+        fronts, notes = self._lines(edge, mask, self.options.minimum_area, "whole", identity)
+        return Found(tuple(fronts), edge, mask, tuple(notes))
+
+    def _first(self, layers: Floats, allowed: Floats) -> Found:
+        """Predict the domain resampled to ``full_size``, aspect kept, padded."""
+        box = (0, 0, layers.shape[1], layers.shape[2])
+        square = resampled(layers, box, self.options.full_size)
+        edge, mask = self._windows(square)
+        edge = edge * resampled(allowed[None], box, self.options.full_size).layers[0]
+        fronts, notes = self._lines(edge, mask, self.options.minimum_area, "one", square.to_source)
+        enlarged = max(1.0, 1 / square.scale)
+        notes += [f"enlarged {enlarged:.2f}× for pass one"] if enlarged > 1 else []
+        rows, columns = layers.shape[1:]
+        back = [cv2.resize(np.ascontiguousarray(v), (columns, rows)) for v in (edge, mask)]
+        return Found(tuple(replace(f, enlarged=enlarged) for f in fronts), back[0], back[1], tuple(notes))
+
+    def _second(self, layers: Floats, first: Found, allowed: Floats) -> Found:
+        """Predict each front's box again from the full image; without fronts, the whole image's box."""
+        edge, mask = first.edge.copy(), first.mask.copy()
+        fronts: list[Front] = []
+        notes = list(first.notes)
+        for front in first.fronts:
+            box = padded_box(front.line, layers.shape[1:], self.options.box_padding, self.options.full_size)
+            square = resampled(layers, box, self.options.full_size)
+            part_edge, part_mask = self._windows(square)
+            part_edge = part_edge * resampled(allowed[None], box, self.options.full_size).layers[0]
+            lines, more = self._lines(
+                part_edge, part_mask, self.options.minimum_area_two, "two", square.to_source, most=1
+            )
+            enlarged = max(1.0, 1 / square.scale)
+            fronts += [replace(line, enlarged=enlarged) for line in lines] or [front]
+            notes += more if lines else ["pass two found no front; pass one's is kept"]
+            if enlarged > 1:
+                notes.append(f"enlarged {enlarged:.2f}× for pass two: the source has fewer pixels")
+            top, left, bottom, right = box
+            size = (right - left, bottom - top)
+            edge[top:bottom, left:right] = cv2.resize(np.ascontiguousarray(part_edge), size)
+            mask[top:bottom, left:right] = cv2.resize(np.ascontiguousarray(part_mask), size)
+        return Found(tuple(fronts), edge, mask, tuple(dict.fromkeys(notes)))
+
+    def _windows(self, square: Square) -> tuple[Floats, Floats]:
+        """Predict a square in overlapping windows; the padding is cut off again."""
+        window = self.options.window
+        full = pad_to(square.layers, (self.options.full_size,) * 2)
+        edge, mask = predict_windows(full, self.network, window, self.options.window_stride)
+        rows, columns = square.shape
+        return edge[:rows, :columns], mask[:rows, :columns]
+
+    def _lines(
+        self,
+        edge: Floats,
+        mask: Floats,
+        minimum_area: float,
+        passes: str,
+        to_source: Callable[[Line], Line],
+        most: int | None = None,
+    ) -> tuple[list[Front], list[str]]:
+        """Filter the parts of an edge raster and vectorise those that pass."""
+        options = self.options
+        parts = filters.accept(
+            filters.parts_of(edge, mask, options.box_threshold), mask, options, minimum_area
+        )
+        fronts = []
+        for part in parts[:most]:
+            alone = edge if len(parts) == 1 else _beside(edge, parts, part)
+            line = self._line(alone, options.edge_threshold)
+            if len(line) >= options.minimum_points:
+                fronts.append(Front(to_source(line), part.confidence, passes))
+        if fronts or not options.fallback:
+            return fronts, []
+        return self._lowered(edge, passes, to_source)
+
+    def _lowered(
+        self, edge: Floats, passes: str, to_source: Callable[[Line], Line]
+    ) -> tuple[list[Front], list[str]]:
+        """Look again with lower thresholds; such fronts are flagged."""
+        least = self.options.minimum_length * min(edge.shape) / 2
+        for threshold in (self.options.edge_threshold, *LOWERED):
+            line = (
+                self._line(edge, threshold) if threshold <= self.options.edge_threshold else np.empty((0, 2))
+            )
+            if len(line) >= self.options.minimum_points and length(line) >= least:
+                front = Front(to_source(line), filters.confidence(edge), passes, fallback=True)
+                return [front], [f"no front passed the filters: taken above {threshold:g}"]
+        return [], ["no front found"]
+
+    def _line(self, edge: Floats, threshold: float) -> Line:
+        """Vectorise; with ``follow=path``, walk along the ridge between the ends found."""
+        options = self.options
+        tree = front_line(edge, threshold, neighbours=options.neighbours, sigma=0)
+        if options.follow == "path" and len(tree) >= 2:
+            tree = least_cost_path(probability_cost(edge), tree[0], tree[-1])
+        return smooth(tree, options.smoothing)
+
+
+def away_from_gaps(image: Floats, distance: int = 4) -> Floats:
+    """Return 0 within `distance` pixels of invalid pixels, else 1: no front is read there."""
+    gaps = (~np.isfinite(image)).astype(np.uint8)
+    size = 2 * distance + 1
+    return np.asarray(1 - cv2.dilate(gaps, np.ones((size, size), np.uint8)), np.float32)
+
+
+def identity(line: Line) -> Line:
+    """Return the line as it is."""
+    return line
+
+
+def _beside(edge: Floats, parts: Sequence[filters.Part], own: filters.Part) -> Floats:
+    """Return the edge raster without the other parts."""
+    others = np.zeros(edge.shape, bool)
+    for part in parts:
+        if part is not own:
+            others |= part.pixels
+    return np.where(others, 0, edge).astype(np.float32)
+
+
+def padded_box(line: Line, shape: Sequence[int], padding: float, least: int) -> tuple[int, int, int, int]:
+    """Return a square around a front: side = padding × its larger extent, within the image.
+
+    The square is at least `least` pixels and at most the image's shorter side, and shifted inside.
+    """
+    low, high = line.min(axis=0), line.max(axis=0)
+    side = int(np.ceil(min(max(float((high - low).max()) * padding, least), *shape)))
+    corner = np.round((low + high + 1) / 2 - side / 2).astype(int)
+    top, left = (int(np.clip(c, 0, limit - side)) for c, limit in zip(corner, shape, strict=True))
+    return top, left, top + side, left + side
+
+
+def resampled(layers: Floats, box: tuple[int, int, int, int], size: int) -> Square:
+    """Cut a box and resample it so that its longer side has `size` pixels, aspect kept."""
+    top, left, bottom, right = box
+    part = layers[:, top:bottom, left:right]
+    scale = max(part.shape[1:]) / size
+    rows, columns = (max(1, round(side / scale)) for side in part.shape[1:])
+    how = cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR
+    bands = np.stack(
+        [cv2.resize(np.ascontiguousarray(band), (columns, rows), interpolation=how) for band in part]
+    )
+    return Square(bands, (float(top), float(left)), scale, (rows, columns))

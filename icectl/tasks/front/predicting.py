@@ -1,0 +1,103 @@
+"""Stage four: fronts of every image as GIS lines and polygons, and a record of how each came about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import zarr
+
+from icectl.tasks.front.dataset import Entry, open_data
+from icectl.tasks.front.infer import Network, mirrored
+from icectl.tasks.front.passes import Found, Front, Predictor
+from icectl.workspace import read_json, write_json
+
+if TYPE_CHECKING:
+    from icectl.run import Run
+    from icectl.tasks.front.options import PredictOptions
+
+RECORDS = "fronts.json"
+PROBABILITY = "probability.zarr"
+Record = dict[str, Any]
+
+
+def predict(run: Run, options: PredictOptions, network: Network, facts: Mapping[str, Any]) -> Path:
+    """Predict all images of ``run.inputs["prepare"]`` and write records, rasters and products."""
+    from icectl.tasks.front.products import write_products
+
+    data = open_data(run.inputs["prepare"])
+    passes = options.passes
+    if passes == "auto":
+        passes = "two" if facts.get("train_size") else "whole"
+    predictor = Predictor(mirrored(network) if options.flip else network, facts["layers"], options, passes)
+    store = zarr.open_group(run.out / PROBABILITY, mode="w", zarr_format=3)
+    records = []
+    with run.progress("predicting", total=len(data.entries)) as advance:
+        for entry in data.entries:
+            found = predictor(data.image(entry))
+            _keep(store, entry, found)
+            records.append(record_of(entry, found))
+            advance()
+    write_json(run.out / RECORDS, {"passes": passes, "images": records})
+    _say_misses(run, records)
+    write_products(run, options, data, records)
+    return run.out
+
+
+def _keep(store: Any, entry: Entry, found: Found) -> None:
+    """Store both probabilities as bytes (255 is 1)."""
+    both = np.round(np.clip(np.stack([found.edge, found.mask]), 0, 1) * 255).astype(np.uint8)
+    store.create_array(entry.id, data=both, chunks=both.shape)
+
+
+def probabilities(folder: Path, image: str) -> Any:
+    """Return (2, rows, columns) probabilities of edge and mask of one image, 0…1."""
+    return np.asarray(zarr.open_group(folder / PROBABILITY, mode="r")[image], np.float32) / 255
+
+
+def record_of(entry: Entry, found: Found) -> Record:
+    """Return what is kept of one image: plain JSON."""
+    return {
+        "image": entry.id,
+        "time": entry.time.isoformat(),
+        "status": "found" if found.fronts else "no front",
+        "notes": list(found.notes),
+        "fronts": [_front(front) for front in found.fronts],
+    }
+
+
+def _front(front: Front) -> Record:
+    return {
+        "line": np.round(front.line, 3).tolist(),
+        "confidence": round(front.confidence, 4),
+        "pass": front.passes,
+        "enlarged": round(front.enlarged, 3),
+        "fallback": front.fallback,
+    }
+
+
+def read_records(folder: Path) -> list[Record]:
+    """Return the records that `predict` left."""
+    return list(read_json(folder / RECORDS)["images"])
+
+
+def lines_in(record: Record) -> list[Any]:
+    """Return a record's lines as (N, 2) arrays, best front first."""
+    return [np.asarray(front["line"], float) for front in record["fronts"]]
+
+
+def _say_misses(run: Run, records: list[Record]) -> None:
+    """Tell how many images have no front, and how many only below the thresholds."""
+    missed = [r["image"] for r in records if not r["fronts"]]
+    weak = [r["image"] for r in records if any(f["fallback"] for f in r["fronts"])]
+    if missed:
+        run.warn(f"no front was found in {len(missed)} of {len(records)} images ({', '.join(missed[:5])})")
+    if weak:
+        run.warn(f"{len(weak)} of {len(records)} fronts did not pass the filters and are flagged")
+    run.notes["images"], run.notes["without a front"], run.notes["flagged"] = (
+        len(records),
+        len(missed),
+        len(weak),
+    )

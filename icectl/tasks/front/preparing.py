@@ -1,0 +1,91 @@
+"""Stage two: images and labels become one data set with roles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from icectl.sources.catalogue import Scene, read_catalogue
+from icectl.tasks.front.dataset import DataWriter, Entry
+from icectl.tasks.front.images import Label, Place, read_image, read_label
+from icectl.tasks.front.split import Moment, audit, split_images
+
+if TYPE_CHECKING:
+    from icectl.run import Run
+    from icectl.tasks.front.options import PrepareOptions
+
+SHOWN = 5
+
+
+def prepare(run: Run, options: PrepareOptions) -> Path:
+    """Read every image and label of the fetched catalogue and write the data set."""
+    writer = DataWriter(run.out)
+    entries: list[Entry] = []
+    scenes = read_catalogue(run.inputs["fetch"])
+    with run.progress("preparing", total=len(scenes)) as advance:
+        for entry, image, mask in _entries(scenes, options):
+            writer.add(entry, image, mask)
+            entries.append(entry)
+            advance()
+    _say_oddities(run, entries)
+    labelled = [i for i, entry in enumerate(entries) if entry.lines is not None]
+    moments = [Moment(entries[i].glacier, entries[i].time) for i in labelled]
+    roles = ["unlabelled"] * len(entries)
+    shares = (options.valid_share, options.test_share, options.guard)
+    for i, role in zip(labelled, split_images(moments, options.held_out, *shares), strict=True):
+        roles[i] = role
+    writer.finish(roles, options.flow, audit(moments, [roles[i] for i in labelled]))
+    return run.out
+
+
+def _entries(
+    scenes: list[Scene], options: PrepareOptions
+) -> Iterator[tuple[Entry, NDArray[np.float32], NDArray[np.bool_] | None]]:
+    """Yield what is stored of each scene."""
+    for scene in scenes:
+        image, place = read_image(scene.asset("image"), options.band)
+        label: Label | None = None
+        if "label" in scene.assets:
+            label = read_label(scene.asset("label"), image.shape, place, options.label_kind)  # type: ignore[arg-type]
+        entry = Entry(
+            id=scene.id,
+            time=scene.time,
+            dated=bool(scene.properties.get("icectl:dated", True)),
+            shape=(image.shape[0], image.shape[1]),
+            lines=None if label is None else label.lines,
+            place=place,
+            resolution=metres_per_pixel(place, options.resolution),
+            file=str(scene.asset("image")),
+            facts={k: str(v) for k, v in scene.properties.get("icectl:facts", {}).items()},
+        )
+        yield entry, image, None if label is None else label.mask
+
+
+def metres_per_pixel(place: Place | None, given: float | None) -> float | None:
+    """Return the pixel size: of a projected image, else what the user said."""
+    if place is None:
+        return given
+    from pyproj import CRS
+
+    a, b, _, d, e, _ = place.transform
+    crs = CRS.from_user_input(place.crs)
+    return float(np.sqrt(abs(a * e - b * d))) if crs.is_projected else given
+
+
+def _say_oddities(run: Run, entries: list[Entry]) -> None:
+    """Tell of labels without a front, with several, and of images without a date."""
+    odd = {
+        "labels hold no front; they count as images without one": [e for e in entries if e.lines == ()],
+        "labels hold several fronts; all are used": [e for e in entries if e.lines and len(e.lines) > 1],
+        "images have no date in their name; their order is that of the names": [
+            e for e in entries if not e.dated
+        ],
+    }
+    for text, found in odd.items():
+        if found:
+            names = ", ".join(entry.id for entry in found[:SHOWN])
+            run.warn(f"{len(found)} {text} ({names}{' …' if len(found) > SHOWN else ''})")

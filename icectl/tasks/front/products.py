@@ -1,0 +1,197 @@
+"""Fronts as GIS files: lines and polygons with CALFIN's fields, as GeoPackage and Shapefile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import shapely
+from affine import Affine
+
+from icectl.raster import write_vectors
+from icectl.tasks.front.dataset import Entry, FrontData
+from icectl.tasks.front.images import Place
+from icectl.tasks.front.lines import Line
+from icectl.tasks.front.pairs import SLC_FAILED
+
+if TYPE_CHECKING:
+    from icectl.run import Run
+    from icectl.tasks.front.options import PredictOptions
+
+GREENLAND = "EPSG:3413"
+GREENLAND_BOX = (-75.0, 59.0, -10.0, 84.0)
+"""West, south, east, north in degrees: scenes centred in it get EPSG:3413."""
+
+PIXELS = 'ENGCRS["pixels of the image",EDATUM["upper left corner"],CS[Cartesian,2],AXIS["column (x)",east],AXIS["row, negated (y)",north],LENGTHUNIT["pixel",1]]'  # noqa: E501
+"""A local CRS for images without one: x is the column and y the row, negated, so that north is up."""
+
+AUTO, AUTO_GAPS, WEAK = 10, 13, 20
+"""QualFlag: automatic; automatic on Landsat 7 with scan-line gaps (both CALFIN's); below the thresholds (ours)."""
+
+METHOD = "icectl"
+
+
+def write_products(
+    run: Run, options: PredictOptions, data: FrontData, records: Sequence[dict[str, Any]]
+) -> list[Path]:
+    """Write ``fronts.gpkg`` (layers fronts, polygons, images) and the Shapefiles.
+
+    All images of a data set share one CRS in the product: the one asked for, EPSG:3413 in
+    Greenland, else the first image's own. Images without CRS give pixel coordinates.
+    """
+    by_id = {entry.id: entry for entry in data.entries}
+    crs = product_crs(data.entries, options.product_crs)
+    if crs is None:
+        run.warn(
+            "the images have no CRS: products are in pixels (x = column, y = −row from the upper left corner)"
+        )
+    rows, shapes = [], []
+    for record in records:
+        entry = by_id[record["image"]]
+        for number, front in enumerate(record["fronts"]):
+            line = np.asarray(front["line"], float)
+            rows.append(fields_of(entry, line, front, run.glacier.title or run.glacier.name, number))
+            shapes.append(shapely.LineString(to_map(line, entry.place, crs)))
+    stem = f"termini_{_years(data.entries)}_{run.glacier.name}"
+    written = [_write(run.out / "fronts.gpkg", rows, shapes, crs, "fronts", "LineString")]
+    written.append(_write(run.out / f"{stem}.shp", rows, shapes, crs, stem, "LineString"))
+    _write_images(run.out / "fronts.gpkg", data.entries, records, crs)
+    if options.fjord is not None:
+        from icectl.tasks.front.polygons import write_polygons
+
+        written += write_polygons(run, options, data, records, crs, stem)
+    else:
+        run.notes["polygons"] = "no fjord boundary (--fjord), no polygons"
+        run.say("no fjord boundary (--fjord): lines only, no polygons")
+    run.notes["crs"] = crs or "pixels"
+    return written
+
+
+def product_crs(entries: Sequence[Entry], chosen: str | None) -> str | None:
+    """Return the CRS of the products, or None for pixel coordinates."""
+    placed = [entry for entry in entries if entry.place is not None]
+    if len(placed) < len(entries) or not placed:
+        return None
+    if chosen is not None:
+        return chosen
+    west, south, east, north = GREENLAND_BOX
+    longitude, latitude = lon_lat(placed[0], np.array([np.array(placed[0].shape) / 2]))
+    inside = west <= longitude <= east and south <= latitude <= north
+    place = placed[0].place
+    return GREENLAND if inside else place.crs if place else None
+
+
+def to_map(line: Line, place: Place | None, crs: str | None) -> Any:
+    """Return (N, 2) x and y of a line given in (row, column) pixel centres."""
+    columns, rows = line[:, 1] + 0.5, line[:, 0] + 0.5
+    if place is None or crs is None:
+        return np.stack([columns, -rows], axis=1)
+    x, y = Affine(*place.transform) * np.stack([columns, rows])
+    if place.crs != crs:
+        from pyproj import Transformer
+
+        x, y = Transformer.from_crs(place.crs, crs, always_xy=True).transform(x, y)
+    return np.stack([x, y], axis=1)
+
+
+def lon_lat(entry: Entry, points: Line) -> tuple[float, float]:
+    """Return longitude and latitude of the mean of some points; NaN without a CRS."""
+    if entry.place is None:
+        return float("nan"), float("nan")
+    x, y = to_map(points, entry.place, "EPSG:4326").mean(axis=0)
+    return float(x), float(y)
+
+
+def fields_of(entry: Entry, line: Line, front: dict[str, Any], name: str, number: int) -> dict[str, Any]:
+    """Return CALFIN's fields of one front; GlacierID counts fronts within the image."""
+    longitude, latitude = lon_lat(entry, line)
+    centre = to_map(line, entry.place, entry.place.crs if entry.place else None).mean(axis=0)
+    glacier = entry.facts.get("glacier", name)
+    return {
+        "GlacierID": number,
+        "Center_X": float(centre[0]),
+        "Center_Y": float(centre[1]),
+        "Latitude": latitude,
+        "Longitude": longitude,
+        "QualFlag": quality(entry, bool(front["fallback"])),
+        "Satellite": entry.facts.get("sensor", ""),
+        "Date": entry.time.strftime("%Y-%m-%d") if entry.dated else "",
+        "ImageID": entry.id,
+        "GrnlndcN": "",
+        "OfficialN": glacier,
+        "AltName": "",
+        "RefName": glacier,
+        "Author": METHOD,
+        "Confidence": float(front["confidence"]),
+        "Enlarged": float(front["enlarged"]),
+    }
+
+
+def quality(entry: Entry, weak: bool) -> int:
+    """Return CALFIN's flag (10; 13 with scan-line gaps), or 20 where the thresholds were lowered."""
+    gaps = entry.facts.get("sensor") == "LE07" and entry.time > SLC_FAILED
+    return WEAK if weak else AUTO_GAPS if gaps else AUTO
+
+
+def _years(entries: Sequence[Entry]) -> str:
+    years = sorted(entry.time.year for entry in entries if entry.dated)
+    return f"{years[0]}-{years[-1]}" if years else "undated"
+
+
+FIELDS = {
+    "GlacierID": "int32", "Center_X": "float64", "Center_Y": "float64", "Latitude": "float64",
+    "Longitude": "float64", "QualFlag": "int32", "Satellite": "str", "Date": "str", "ImageID": "str",
+    "GrnlndcN": "str", "OfficialN": "str", "AltName": "str", "RefName": "str", "Author": "str",
+    "Confidence": "float64", "Enlarged": "float64",
+}  # fmt: skip
+
+
+def _write(
+    path: Path, rows: list[dict[str, Any]], shapes: list[Any], crs: str | None, layer: str, kind: str
+) -> Path:
+    """Write one layer; a layer without features keeps its fields and geometry type."""
+    import geopandas
+
+    if rows:
+        return write_vectors(path, geopandas.GeoDataFrame(rows, geometry=shapes, crs=crs or PIXELS), layer)
+    return write_empty(path, FIELDS, crs, layer, kind)
+
+
+def write_empty(path: Path, fields: dict[str, str], crs: str | None, layer: str, kind: str) -> Path:
+    """Write a layer that holds no feature."""
+    import pyogrio
+
+    empty = {"str": np.array([], object), "int32": np.array([], np.int32), "float64": np.array([], float)}
+    pyogrio.raw.write(
+        path,
+        geometry=np.array([], object),
+        field_data=[empty[kind_] for kind_ in fields.values()],
+        fields=list(fields),
+        geometry_type=kind,
+        crs=crs or PIXELS,
+        layer=layer,
+    )
+    return path
+
+
+def _write_images(
+    path: Path, entries: Sequence[Entry], records: Sequence[dict[str, Any]], crs: str | None
+) -> None:
+    """Add the layer ``images``: one row an image, those without a front too."""
+    import geopandas
+    import pyogrio
+
+    by_id = {entry.id: entry for entry in entries}
+    rows, shapes = [], []
+    for record in records:
+        entry = by_id[record["image"]]
+        height, width = entry.shape
+        corners = np.array([[0, 0], [0, width], [height, width], [height, 0]], float) - 0.5
+        shapes.append(shapely.Polygon(to_map(corners, entry.place, crs)))
+        date = entry.time.strftime("%Y-%m-%d") if entry.dated else ""
+        notes = "; ".join(record["notes"])
+        rows.append({"ImageID": entry.id, "Date": date, "Status": record["status"], "Notes": notes})
+    frame = geopandas.GeoDataFrame(rows, geometry=shapes, crs=crs or PIXELS)
+    pyogrio.write_dataframe(frame, path, layer="images", append=True)
