@@ -7,7 +7,10 @@ Each also leaves a folder ``truth``, which models never read; only tests and eva
 
 from __future__ import annotations
 
+from icectl.sources.synthetic.dem import write_dem
+from icectl.sources.synthetic.flow import write_flow_scenes
+from icectl.sources.synthetic.front import write_front_scenes
 from icectl.sources.synthetic.snow import write_snow_scenes
 from icectl.sources.synthetic.world import World
 
-__all__ = ["World", "write_snow_scenes"]
+__all__ = ["World", "write_dem", "write_flow_scenes", "write_front_scenes", "write_snow_scenes"]

@@ -18,9 +18,10 @@ import numpy.typing as npt
 from icectl.raster import Grid, write_cog
 from icectl.sources.names import QA_PIXEL, SURFACE_REFLECTANCE
 from icectl.sources.scene import Scene
-from icectl.sources.synthetic.noise import Field, Mask
-from icectl.sources.synthetic.optics import BANDS, SPECTRA
-from icectl.sources.synthetic.sky import Sky
+from icectl.sources.synthetic.noise import Field, Mask, generator
+from icectl.sources.synthetic.optics import BANDS, SPECTRA, sun
+from icectl.sources.synthetic.sky import Sky, look, missing_wedge, scan_line_gaps
+from icectl.sources.synthetic.world import World
 
 SCALE, OFFSET = 2.75e-05, -0.2
 _TM_NUMBERS = {"blue": 1, "green": 2, "red": 3, "nir08": 4, "swir16": 5, "swir22": 7}
@@ -37,6 +38,7 @@ class Look:
     snow: Mask
     water: Mask
     properties: Mapping[str, Any]
+    haze: int = 0  # aerosol level of SR_QA_AEROSOL: 1 low, 2 medium, 3 high; 0 writes no such layer
 
 
 def numbers(reflectance: Field, seen: Mask) -> npt.NDArray[np.uint16]:
@@ -45,20 +47,20 @@ def numbers(reflectance: Field, seen: Mask) -> npt.NDArray[np.uint16]:
     return np.where(seen, scaled, 0).astype(np.uint16)
 
 
-def quality(look: Look) -> npt.NDArray[np.uint16]:
+def quality(acquired: Look) -> npt.NDArray[np.uint16]:
     """Return QA_PIXEL: 1 fill, 2 dilated cloud, 8 cloud, 16 shadow, 32 snow, 64 clear, 128 water.
 
     Confidences take two bits each (01 low, 11 high): cloud 8-9, shadow 10-11, snow 12-13, cirrus 14-15; the
     cirrus pair stays 00 on Landsats 4 to 7, which have no such band.
     """
-    sky = look.sky
-    snow = look.snow & ~sky.cloud
-    bits = np.full(sky.cloud.shape, 0b01_01_01 << 8 | (0b01 << 14 if look.sensor >= 8 else 0), np.uint16)
+    sky = acquired.sky
+    snow = acquired.snow & ~sky.cloud
+    bits = np.full(sky.cloud.shape, 0b01_01_01 << 8 | (0b01 << 14 if acquired.sensor >= 8 else 0), np.uint16)
     for flag, high, where in ((3, 8, sky.cloud), (4, 10, sky.dark), (5, 12, snow)):
         bits |= np.where(where, 1 << flag | 0b11 << high, 0).astype(np.uint16)
     bits |= np.where(sky.dilated, 1 << 1, 0).astype(np.uint16)
     bits |= np.where(~sky.cloud & ~sky.dilated, 1 << 6, 0).astype(np.uint16)
-    bits |= np.where(look.water & ~sky.cloud, 1 << 7, 0).astype(np.uint16)
+    bits |= np.where(acquired.water & ~sky.cloud, 1 << 7, 0).astype(np.uint16)
     return np.where(sky.seen, bits, 1).astype(np.uint16)
 
 
@@ -76,41 +78,92 @@ def through_sky(
     return seen
 
 
-def scene_id(look: Look, seed: int) -> str:
+def acquire(
+    world: World,
+    day: date,
+    sensor: int,
+    ground: Mapping[str, Field],
+    snow: Mask,
+    water: Mask | None = None,
+    *,
+    cloud: float = 0.2,
+    wedges: float = 0.1,
+    properties: Mapping[str, Any] | None = None,
+) -> Look:
+    """Return what a satellite sees of `ground` on `day` through a sky of its own.
+
+    `cloud` is the mean cover; a quarter of all days are clear. Landsat 7 misses its gaps, and a share
+    `wedges` of the scenes is cut by the edge of the swath.
+    """
+    rng = generator(world.seed, "look", day.toordinal())
+    cover = 0.0 if cloud <= 0 or rng.random() < 0.25 else min(0.95, rng.gamma(1.2, cloud / 0.9))
+    elevation, azimuth = sun(day, world.latitude)
+    sky = look(world.seed, day.toordinal(), world.shape, world.resolution, cover, azimuth, elevation)
+    seen = sky.seen.copy()
+    if sensor == 7:
+        seen &= ~scan_line_gaps(world.seed, day.toordinal(), world.shape)
+    if rng.random() < wedges:
+        seen &= ~missing_wedge(world.seed, day.toordinal(), world.shape)
+    sky = Sky(sky.opacity, sky.shadow, seen)
+    angles = {"view:sun_elevation": round(elevation, 3), "view:sun_azimuth": round(azimuth, 3)}
+    return Look(
+        day=day,
+        sensor=sensor,
+        reflectance=through_sky(ground, sky, rng),
+        sky=sky,
+        snow=snow,
+        water=np.zeros(world.shape, bool) if water is None else water,
+        properties={**angles, "icectl:scan_line_gaps": sensor == 7, **(properties or {})},
+    )
+
+
+def scene_id(acquired: Look, seed: int) -> str:
     """Return a Collection-2 product name. Path 999 is none of the satellites': these scenes are synthetic."""
-    letters = {4: "LT", 5: "LT", 7: "LE", 8: "LC", 9: "LC"}[look.sensor]
-    done = look.day + timedelta(days=12)
-    return f"{letters}{look.sensor:02}_L2SP_999{seed % 1000:03}_{look.day:%Y%m%d}_{done:%Y%m%d}_02_T1"
+    letters = {4: "LT", 5: "LT", 7: "LE", 8: "LC", 9: "LC"}[acquired.sensor]
+    done = acquired.day + timedelta(days=12)
+    return f"{letters}{acquired.sensor:02}_L2SP_999{seed % 1000:03}_{acquired.day:%Y%m%d}_{done:%Y%m%d}_02_T1"
 
 
-def write_look(look: Look, folder: Path, grid: Grid, seed: int) -> Scene:
+def write_look(acquired: Look, folder: Path, grid: Grid, seed: int) -> Scene:
     """Write one acquisition into ``folder/<id>/`` as COGs and return it as a scene."""
-    name = scene_id(look, seed)
-    tags = {"ACQUISITION_DATE": look.day.isoformat(), "SPACECRAFT_ID": f"LANDSAT_{look.sensor}"}
+    name = scene_id(acquired, seed)
+    tags = {"ACQUISITION_DATE": acquired.day.isoformat(), "SPACECRAFT_ID": f"LANDSAT_{acquired.sensor}"}
     paths, bands = {}, {}
-    for band, values in look.reflectance.items():
-        number = BANDS.index(band) + 1 if look.sensor >= 8 else _TM_NUMBERS.get(band)
+    for band, values in acquired.reflectance.items():
+        number = BANDS.index(band) + 1 if acquired.sensor >= 8 else _TM_NUMBERS.get(band)
         if number is None:  # Landsats 4 to 7 have no coastal band
             continue
         path = folder / name / f"{name}_SR_B{number}.TIF"
         paths[band] = write_cog(
-            path, numbers(values, look.sky.seen), grid, nodata=0, tags=tags, descriptions=[band]
+            path, numbers(values, acquired.sky.seen), grid, nodata=0, tags=tags, descriptions=[band]
         )
         bands[band] = SURFACE_REFLECTANCE
     path = folder / name / f"{name}_QA_PIXEL.TIF"
-    paths["qa_pixel"] = write_cog(path, quality(look), grid, nodata=1, tags=tags, descriptions=["qa_pixel"])
-    seen = look.sky.seen
-    cover = 100.0 * float((look.sky.cloud & seen).sum()) / max(int(seen.sum()), 1)
+    paths["qa_pixel"] = write_cog(
+        path, quality(acquired), grid, nodata=1, tags=tags, descriptions=["qa_pixel"]
+    )
+    if acquired.haze:
+        path = folder / name / f"{name}_SR_QA_AEROSOL.TIF"
+        levels = np.where(acquired.sky.seen, 2 | acquired.haze << 6, 1).astype(
+            np.uint8
+        )  # valid, level; or fill
+        paths["qa_aerosol"] = write_cog(path, levels, grid, nodata=1, tags=tags, descriptions=["qa_aerosol"])
+    seen = acquired.sky.seen
+    cover = 100.0 * float((acquired.sky.cloud & seen).sum()) / max(int(seen.sum()), 1)
     properties = {
-        "platform": f"landsat-{look.sensor}",
-        "instruments": ["oli", "tirs"] if look.sensor >= 8 else ["tm"] if look.sensor < 7 else ["etm+"],
+        "platform": f"landsat-{acquired.sensor}",
+        "instruments": ["oli", "tirs"]
+        if acquired.sensor >= 8
+        else ["tm"]
+        if acquired.sensor < 7
+        else ["etm+"],
         "gsd": float(grid.resolution.x),
         "eo:cloud_cover": round(cover, 2),
         "landsat:collection_category": "T1",
         "landsat:correction": "L2SP",
         "icectl:missing": round(1.0 - float(seen.mean()), 4),
         "icectl:synthetic": True,
-        **look.properties,
+        **acquired.properties,
     }
-    moment = datetime.combine(look.day, time(10, 30), UTC)
+    moment = datetime.combine(acquired.day, time(10, 30), UTC)
     return Scene(name, moment, paths, properties, {**bands, "qa_pixel": QA_PIXEL})

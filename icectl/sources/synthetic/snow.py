@@ -8,26 +8,17 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from scipy.special import expit
 
 from icectl.errors import UsageError
 from icectl.raster import write_cog
 from icectl.sources.catalogue import write_catalogue
 from icectl.sources.scene import Scene
-from icectl.sources.synthetic.landsat import Look, through_sky, write_look
-from icectl.sources.synthetic.noise import Field, fractal, generator
-from icectl.sources.synthetic.optics import mix, shade, sun
-from icectl.sources.synthetic.sky import look, missing_wedge, scan_line_gaps
-from icectl.sources.synthetic.weather import Weather, season
+from icectl.sources.synthetic.landsat import acquire, write_look
+from icectl.sources.synthetic.noise import Field, generator
+from icectl.sources.synthetic.scenery import ndsi, reflectance
 from icectl.sources.synthetic.world import World
 
 Sensor = Literal["landsat-8", "landsat-7", "mixed"]
-
-TREND = 6.0
-"""Rise of the snow line (m a⁻¹)."""
-
-WIDTH = 45.0
-"""Height over which snow cover goes from bare to full (m, scale of the logistic curve)."""
 
 
 def write_snow_scenes(
@@ -63,17 +54,11 @@ def write_snow_scenes(
     scenes: list[Scene] = []
     clear: list[Field] = []
     for number, day in enumerate(days):
-        which = 7 if sensor == "landsat-7" or (sensor == "mixed" and number % 4 == 3) else 8
+        which = satellite(sensor, number)
         ground = reflectance(world, day, tuple(dict.fromkeys((*bands, "green", "swir16"))))
         clear.append(ndsi(ground))
-        scenes.append(
-            write_look(
-                _look(world, day, which, {b: ground[b] for b in bands}, clear[-1], cloud),
-                folder,
-                world.grid,
-                world.seed,
-            )
-        )
+        seen = acquire(world, day, which, {b: ground[b] for b in bands}, clear[-1] > 0.4, cloud=cloud)
+        scenes.append(write_look(seen, folder, world.grid, world.seed))
     if truth:
         names = [scene.id for scene in scenes]
         write_cog(
@@ -81,6 +66,11 @@ def write_snow_scenes(
         )
     write_catalogue(folder, scenes)
     return folder
+
+
+def satellite(sensor: Sensor, number: int) -> int:
+    """Return the number of the Landsat that takes the scene of that `number`."""
+    return 7 if sensor == "landsat-7" or (sensor == "mixed" and number % 4 == 3) else 8
 
 
 def acquisition_days(seed: int, start: date, end: date, per_month: int) -> Iterator[date]:
@@ -95,71 +85,3 @@ def acquisition_days(seed: int, start: date, end: date, per_month: int) -> Itera
             if start <= day < end:
                 yield day
         year, month = following.year, following.month
-
-
-def snow_line(world: World, day: date) -> Field:
-    """Return the altitude (m) of the snow line at every pixel: season, trend, weather, aspect."""
-    low, high = np.quantile(world.surface, (0.06, 0.72))
-    weather = Weather(world.seed, world.shape, world.resolution)
-    years = (day - date(2017, 1, 1)).days / 365.25
-    north, _ = world.slope
-    aspect = 130.0 * np.clip(north, -0.8, 0.8)  # positive: rises to the north, faces south, bares early
-    return season(day, float(low), float(high)) + TREND * years + weather.departure(day) + aspect
-
-
-def snow_cover(world: World, day: date) -> Field:
-    """Return the share of each pixel that is under snow (0 to 1)."""
-    drift = 30.0 * fractal(generator(world.seed, "drift"), world.shape, 2.6, 600 / world.resolution)
-    north, east = world.slope
-    holds = 1.0 - 0.75 * expit((np.hypot(north, east) - 1.25) / 0.08)  # steep rock stays bare
-    return np.asarray(holds * expit((world.surface + drift - snow_line(world, day)) / WIDTH))
-
-
-def surfaces(world: World, day: date) -> dict[str, Field]:
-    """Return the shares of snow, ice, debris, rock and grass in each pixel."""
-    snow = snow_cover(world, day)
-    bare = 1.0 - snow
-    rubble = fractal(generator(world.seed, "debris"), world.shape, 3, 900 / world.resolution)
-    low = float(np.quantile(world.surface[world.glacier], 0.15)) if world.glacier.any() else 0.0
-    debris = np.where(world.glacier, expit((low - world.surface + 60 * rubble) / 40), 0.0)
-    ice = np.where(world.glacier, 1.0 - debris, 0.0)
-    meadow = expit((np.quantile(world.surface, 0.3) - world.surface + 80 * rubble) / 70)
-    grass = np.where(world.glacier, 0.0, meadow)
-    rock = np.where(world.glacier, 0.0, 1.0 - meadow)
-    shares = {"ice": ice, "debris": debris, "grass": grass, "rock": rock}
-    return {"snow": snow, **{name: bare * share for name, share in shares.items()}}
-
-
-def reflectance(world: World, day: date, bands: tuple[str, ...]) -> dict[str, Field]:
-    """Return the reflectance of the ground by band on a clear `day`, lit by the sun on the relief."""
-    texture = fractal(generator(world.seed, "albedo"), world.shape, 2.2, 900 / world.resolution)
-    light = shade(*world.slope, *sun(day, world.latitude)) * (1 + 0.05 * np.clip(texture, -3, 3))
-    return {band: np.clip(v * light, 0.001, 1.2) for band, v in mix(surfaces(world, day), bands).items()}
-
-
-def ndsi(ground: dict[str, Field]) -> Field:
-    """Return (green − swir16) / (green + swir16) (Hall et al. 1995)."""
-    return np.asarray((ground["green"] - ground["swir16"]) / (ground["green"] + ground["swir16"]))
-
-
-def _look(world: World, day: date, sensor: int, ground: dict[str, Field], index: Field, cloud: float) -> Look:
-    """Put the sky before the ground."""
-    rng = generator(world.seed, "look", day.toordinal())
-    cover = 0.0 if cloud <= 0 or rng.random() < 0.25 else min(0.95, rng.gamma(1.2, cloud / 0.9))
-    elevation, azimuth = sun(day, world.latitude)
-    sky = look(world.seed, day.toordinal(), world.shape, world.resolution, cover, azimuth, elevation)
-    seen = sky.seen.copy()
-    if sensor == 7:
-        seen &= ~scan_line_gaps(world.seed, day.toordinal(), world.shape)
-    if rng.random() < 0.1:
-        seen &= ~missing_wedge(world.seed, day.toordinal(), world.shape)
-    sky = type(sky)(sky.opacity, sky.shadow, seen)
-    return Look(
-        day=day,
-        sensor=sensor,
-        reflectance=through_sky(ground, sky, rng),
-        sky=sky,
-        snow=index > 0.4,
-        water=np.zeros(world.shape, bool),
-        properties={"view:sun_elevation": round(elevation, 3), "view:sun_azimuth": round(azimuth, 3)},
-    )

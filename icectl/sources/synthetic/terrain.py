@@ -44,6 +44,12 @@ class Relief:
         Half width of the trunk's rounded floor; walls are hyperbolas, U-shaped below and straight above.
     walls
         Slope of the trunk's upper walls (m per m).
+    flat
+        Share of the trunk's length, from its mouth, over which the floor does not climb.
+    hang
+        Height of the tributaries' mouths above the trunk's floor.
+    bend
+        Strength of the trunk's windings.
     roughness
         Standard deviation of the fractal relief on the walls.
     """
@@ -53,6 +59,9 @@ class Relief:
     spacing: float = 7000.0
     width: float = 700.0
     walls: float = 0.52
+    flat: float = 0.0
+    hang: float = 40.0
+    bend: float = 1.0
     roughness: float = 70.0
 
 
@@ -64,6 +73,7 @@ class Valley:
     floor: Field
     width: float
     walls: float
+    trunk: bool = False
 
 
 def valleys(seed: int, extent: tuple[float, float], relief: Relief) -> list[Valley]:
@@ -89,10 +99,10 @@ def _trunk(rng: np.random.Generator, x: float, height: float, relief: Relief, *,
         for k in (1, 2, 3)
     )
     y = s if flipped else height - s
-    part = np.clip(s / (0.88 * height), 0, 1)
+    part = np.clip((s / (0.88 * height) - relief.flat) / (1 - relief.flat), 0, 1)
     steps = ndimage.gaussian_filter1d(rng.standard_normal(s.size), 8) * 70.0 * np.minimum(1, part * 6)
     floor = relief.base + relief.rise * (0.75 * part + 0.25 * part**3) + steps
-    return Valley(np.stack([x + bends, y], axis=1), floor, relief.width, relief.walls)
+    return Valley(np.stack([x + bends, y], axis=1), floor, relief.width, relief.walls, trunk=True)
 
 
 def _tributaries(rng: np.random.Generator, trunk: Valley, room: float, relief: Relief) -> list[Valley]:
@@ -109,12 +119,19 @@ def _tributaries(rng: np.random.Generator, trunk: Valley, room: float, relief: R
         points = (
             trunk.points[start] + np.cumsum(np.stack([np.cos(turn), np.sin(turn)], axis=1), axis=0) * STEP
         )
-        hang = 40.0 * np.clip(s / relief.width, 0, 1)
+        hang = relief.hang * np.clip(s / relief.width, 0, 1)
         climb = rng.uniform(0.03, 0.09) * s + 120.0 * (s / length) ** 2
         made.append(Valley(points, trunk.floor[start] + hang + climb, 0.5 * relief.width, 1.1 * relief.walls))
         position += rng.uniform(0.7, 1.2) * 0.19 * relief.spacing / STEP
         side = -side
     return made
+
+
+def ground_lines(seed: int, shape: tuple[int, int], resolution: float, relief: Relief) -> list[Valley]:
+    """Return the valleys below a grid of `shape` pixels, its westernmost inner trunk first."""
+    lines = valleys(seed, (shape[0] * resolution, shape[1] * resolution), relief)
+    inside = [v for v in lines if v.trunk and 0 < v.points[:, 0].mean() < shape[1] * resolution]
+    return [*inside, *(v for v in lines if not v.trunk)]
 
 
 def ground(seed: int, shape: tuple[int, int], resolution: float, relief: Relief) -> Field:

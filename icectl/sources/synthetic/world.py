@@ -18,13 +18,15 @@ from icectl.sources.synthetic.terrain import Relief, ground
 
 Setting = Literal["alpine", "fjord"]
 
-FRONT_LINE = 0.62
+FRONT_LINE = 0.7
 """Share of the fjord world's height, from the north, that the ice reaches at its greatest advance."""
 
 _PLACES = {"alpine": ("EPSG:32643", 3_550_005.0, 32.0), "fjord": ("EPSG:32622", 7_800_015.0, 70.0)}
 _RELIEF = {
     "alpine": Relief(),
-    "fjord": Relief(base=-260.0, rise=1400.0, width=650.0, walls=0.45),
+    "fjord": Relief(
+        base=-230.0, rise=1100.0, width=700.0, walls=0.5, flat=0.45, hang=330.0, bend=0.35, roughness=60.0
+    ),
 }
 
 
@@ -71,17 +73,22 @@ class World:
         """Degrees north, for the height of the sun."""
         return _PLACES[self.setting][2]
 
+    @property
+    def relief(self) -> Relief:
+        """The shape of the landscape."""
+        return _RELIEF[self.setting]
+
     @cached_property
     def bed(self) -> Field:
         """Height of the ground below ice and sea (m)."""
-        return ground(self.seed, self.shape, self.resolution, _RELIEF[self.setting])
+        return ground(self.seed, self.shape, self.resolution, self.relief)
 
     @cached_property
     def climate(self) -> Climate:
         """The climate that the ice is in balance with."""
         if self.setting == "alpine":
             return Climate(equilibrium=float(np.quantile(self.bed, 0.58)), accumulation=1.6)
-        tilt = 770.0 / (self.shape[0] * self.resolution)
+        tilt = 400.0 / (self.shape[0] * self.resolution)
         line = float(np.quantile(self.bed, 0.42))
         return Climate(
             equilibrium=line, gradient=0.01, accumulation=3.0, sliding=1.5e-3, tilt=tilt, fastest=700.0

@@ -1,0 +1,156 @@
+"""The area of a fetch, and the grid its scenes are written on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from affine import Affine
+
+from icectl.errors import DataError, UsageError
+from icectl.raster import Grid, grid_from_bbox, rasterize, read_vectors
+from icectl.settings import Glacier
+
+Box: TypeAlias = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Area:
+    """Where to fetch: a box in degrees, an outline or none, and the products' CRS and pixel, if given."""
+
+    name: str
+    bbox: Box
+    outline: Any = None
+    crs: str | None = None
+    resolution: float | None = None
+
+    def inside(self, grid: Grid) -> npt.NDArray[np.bool_]:
+        """Return which pixels of `grid` lie in the area: in the outline, or all of them."""
+        if self.outline is None:
+            return np.ones(grid.shape, bool)
+        return rasterize(self.outline, grid, all_touched=True, what=f"the outline of {self.name}")
+
+    def meets(self, geometry: dict[str, Any] | None) -> bool:
+        """Tell whether a GeoJSON footprint meets the area's box (True where there is no footprint)."""
+        import shapely
+        from shapely.geometry import shape
+
+        if geometry is None:
+            return True
+        try:
+            return bool(shape(geometry).intersects(shapely.box(*self.bbox)))
+        except (shapely.errors.ShapelyError, KeyError, TypeError, ValueError, IndexError, AttributeError):
+            return False
+
+
+def area_of(glacier: Glacier) -> Area:
+    """Return the area of a glacier: its box, or that of its outline.
+
+    Raises
+    ------
+    UsageError
+        It has neither.
+    """
+    outline = None if glacier.outline is None else read_vectors(glacier.outline, crs="EPSG:4326")
+    bbox = glacier.bbox
+    if bbox is None and outline is not None:
+        west, south, east, north = (float(edge) for edge in outline.total_bounds)
+        bbox = (west, south, east, north)
+    if bbox is None:
+        raise UsageError(
+            f"glacier '{glacier.name}' has neither a box nor an outline, so nothing can be searched for it",
+            "add one with `icectl glaciers add`, or name a folder of scenes with --scenes",
+        )
+    return Area(name=glacier.name, bbox=bbox, outline=outline, crs=glacier.crs, resolution=glacier.resolution)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """CRS and transform of an asset as its item says; None where it does not."""
+
+    crs: str | None
+    transform: Affine | None
+
+    @property
+    def pixel(self) -> float | None:
+        """Side of a pixel in units of the CRS."""
+        return None if self.transform is None else abs(self.transform.a)
+
+
+def placed(item: Any, key: str) -> Placed:
+    """Read ``proj:code`` or ``proj:epsg``, and ``proj:transform``, of an asset or else of its item."""
+    fields = {**item.properties, **item.assets[key].extra_fields}
+    code = fields.get("proj:code") or (f"EPSG:{fields['proj:epsg']}" if fields.get("proj:epsg") else None)
+    values = fields.get("proj:transform")
+    usable = isinstance(values, list) and len(values) >= 6 and all(isinstance(v, int | float) for v in values)
+    transform = Affine(*values[:6]) if usable and values else None
+    return Placed(str(code) if code else None, transform if transform is None or transform.a else None)
+
+
+def grid_for(area: Area, places: Sequence[Placed]) -> Grid:
+    """Return the grid that all scenes are written on.
+
+    It has the glacier's CRS, or the one that all items share; the glacier's pixel, or the largest of
+    the items' bands; and pixel edges where those of the items lie (Landsat's lie at 15 mod 30).
+
+    Parameters
+    ----------
+    places
+        Where every asset that is to be fetched lies, item by item.
+
+    Raises
+    ------
+    DataError
+        The items lie in several zones and the glacier has no CRS, or no item says its CRS.
+    """
+    codes = Counter(place.crs for place in places if place.crs)
+    crs = area.crs or _only_zone(area, codes)
+    anchor = next((p.transform for p in places if p.crs == crs and _square(p.transform)), None)
+    sizes = [p.pixel for p in places if p.crs == crs and p.pixel]
+    resolution = area.resolution or (max(sizes) if sizes else None)
+    if resolution is None:
+        raise DataError(
+            f"the pixel size of {area.name} is not known: no item in {crs} says its own",
+            "set 'resolution' in the glacier's file",
+        )
+    return grid_from_bbox(area.bbox, crs, resolution, anchor)
+
+
+def _only_zone(area: Area, codes: Counter[str]) -> str:
+    if len(codes) == 1:
+        return next(iter(codes))
+    if not codes:
+        raise DataError(
+            f"no item of {area.name} says its CRS", "set 'crs' and 'resolution' in the glacier's file"
+        )
+    listed = ", ".join(f"{code} ({count})" for code, count in codes.most_common())
+    raise DataError(
+        f"the scenes of {area.name} lie in several zones: {listed}",
+        f'choose one: set crs = "{codes.most_common(1)[0][0]}" in the glacier\'s file; the others are then '
+        "resampled onto it",
+    )
+
+
+def _square(transform: Affine | None) -> bool:
+    return transform is not None and transform.b == transform.d == 0 and transform.a == -transform.e
+
+
+def resampling_for(place: Placed, grid: Grid, flags: bool) -> str:
+    """Return how an asset comes onto `grid`: as it is, by nearest, mean or bilinear.
+
+    Flags are never mixed. Quantities are taken as they are where pixels coincide, averaged where they
+    grow, and interpolated otherwise.
+    """
+    if flags:
+        return "nearest"
+    size = abs(grid.affine.a)
+    if place.transform is None or place.pixel is None or place.crs != str(grid.crs):
+        return "bilinear"
+    shifts = ((grid.affine.c - place.transform.c) / size, (grid.affine.f - place.transform.f) / size)
+    if abs(place.pixel - size) < 1e-6 * size and all(abs(s - round(s)) < 1e-3 for s in shifts):
+        return "nearest"
+    return "average" if size > 1.5 * place.pixel else "bilinear"

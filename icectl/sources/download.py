@@ -1,0 +1,176 @@
+"""One scene: its windows are read by odc-stac and written as COGs, each whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from rasterio.errors import RasterioError
+
+from icectl.errors import DataError, WorkError
+from icectl.raster import Grid, Info, read, write_cog
+from icectl.sources.area import placed, resampling_for
+from icectl.sources.picks import Pick
+from icectl.sources.products import FLAGS, Product, type_of
+from icectl.sources.quality import Shares, shares
+from icectl.sources.remote import Patience, gdal_settings, patiently
+from icectl.sources.scene import Scene
+from icectl.sources.search import fresh
+from icectl.sources.signing import Signer
+from icectl.workspace import read_json, write_json
+
+CHECKED = ".checked"
+"""Folder of what is known of scenes already looked at, so that a fetch that goes on asks nothing twice."""
+
+RETRIED = (RasterioError, OSError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetcher:
+    """All that the scenes of one fetch share."""
+
+    out: Path
+    grid: Grid
+    inside: npt.NDArray[np.bool_]
+    product: Product
+    collection: str
+    max_cloud: float
+    max_missing: float
+    signer: Signer
+    patience: Patience
+    client: Any
+    service: Any
+
+    def bring(self, pick: Pick) -> Scene | str:
+        """Fetch what is missing of one scene; return it, or why it is left out.
+
+        Raises
+        ------
+        WorkError
+            It could not be fetched after all attempts.
+        DataError
+            A file is not what its item says.
+        """
+        for left in (self.out / pick.id).glob(".*"):  # of a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        judge = self.product.quality or next(iter(pick.keys))
+        found = self._known(pick)
+        if found is None:
+            self._fetch(pick, [judge])
+            layer = read(self._file(pick, judge)).data
+            found = shares(layer, judge, pick.bands[judge].nodata, self.inside)
+            write_json(self._note(pick), asdict(found))
+        why = found.verdict(self.max_cloud, self.max_missing)
+        if why:
+            shutil.rmtree(self.out / pick.id, ignore_errors=True)
+            return why
+        self._fetch(pick, list(pick.keys))
+        extra = {"icectl:missing": round(found.missing, 3)}
+        if found.cloud is not None:
+            extra["icectl:cloud"] = round(found.cloud, 3)
+        return Scene(
+            pick.id,
+            pick.time,
+            {band: self._file(pick, band) for band in pick.keys},
+            pick.properties() | extra,
+            pick.bands,
+        )
+
+    def _file(self, pick: Pick, band: str) -> Path:
+        return self.out / pick.id / f"{pick.id}_{band}.tif"
+
+    def _note(self, pick: Pick) -> Path:
+        return self.out / CHECKED / f"{pick.id}.json"
+
+    def _known(self, pick: Pick) -> Shares | None:
+        """Return the shares that an earlier attempt measured."""
+        try:
+            return Shares(**read_json(self._note(pick)))
+        except (DataError, TypeError):
+            return None
+
+    def _complete(self, file: Path) -> bool:
+        """Tell whether a file is there, on this fetch's grid, and readable to its end."""
+        if not file.is_file():
+            return False
+        try:
+            whole = bool(Info(file).grid == self.grid) and read(file).shape == tuple(self.grid.shape)
+        except DataError:
+            whole = False
+        if not whole:
+            file.unlink()
+        return whole
+
+    def _fetch(self, pick: Pick, bands: list[str]) -> None:
+        """Read and write those of `bands` that are not there yet, one after the other."""
+        for band in bands:
+            if not self._complete(self._file(pick, band)):
+                self._write(pick, band, self._insist(pick, band))
+
+    def _insist(self, pick: Pick, band: str) -> npt.NDArray[Any]:
+        """Read one band, with new attempts and new links as needed."""
+        current, generation = [pick], [self.signer.generation]
+
+        def renew() -> None:
+            self.signer.renew(generation[0])
+            generation[0] = self.signer.generation
+            if not self.signer.active:
+                items = fresh(self.client, self.service, self.collection, [i.id for i in pick.items])
+                current[0] = pick.renewed(items, self.service.url.startswith("https"))
+
+        try:
+            return patiently(lambda: self._read(current[0], band), self.patience, RETRIED, renew)
+        except WorkError as error:
+            raise WorkError(f"{pick.id}, {band}: {error.message}", error.hint) from None
+
+    def _read(self, pick: Pick, band: str) -> npt.NDArray[Any]:
+        """Read the area's window of one band; items of one pass fill each other's gaps."""
+        import odc.stac
+
+        key, nodata = pick.keys[band], pick.bands[band].nodata
+        about: dict[str, Any] = {"data_type": type_of(self.product, band)}
+        about |= {} if nodata is None else {"nodata": nodata}
+        with rasterio.Env(**gdal_settings(self.patience)):
+            data = odc.stac.load(
+                pick.items,
+                bands=[key],
+                geobox=self.grid,
+                groupby=_together,
+                resampling=resampling_for(placed(pick.items[0], key), self.grid, band in FLAGS),
+                fail_on_error=True,  # otherwise a fault becomes nodata in silence
+                patch_url=self._address,
+                stac_cfg={"*": {"assets": {key: about}, "warnings": "ignore"}},
+                preserve_original_order=True,
+            )
+        return np.asarray(data[key].values[0])
+
+    def _address(self, href: str) -> str:
+        # GTIFF_RAW: lets GDAL open GeoTIFF only. Other formats may hold links to this machine's files.
+        return f"GTIFF_RAW:/vsicurl/{self.signer.sign(href)}"
+
+    def _write(self, pick: Pick, band: str, array: npt.NDArray[Any]) -> None:
+        known = pick.bands[band]
+        scaled = known.scale is not None
+        write_cog(
+            self._file(pick, band),
+            array,
+            self.grid,
+            nodata=known.nodata,
+            descriptions=[band],
+            scales=[known.scale or 1.0] if scaled else None,
+            offsets=[known.offset or 0.0] if scaled else None,
+            tags={
+                "TIFFTAG_DATETIME": pick.time.strftime("%Y:%m:%d %H:%M:%S"),
+                "ACQUISITION_DATE": pick.time.strftime("%Y-%m-%d"),
+            },
+        )
+
+
+def _together(item: Any, parsed: Any, index: int) -> int:
+    """Put all items of a scene onto one plane."""
+    return 0

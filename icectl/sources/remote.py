@@ -1,0 +1,174 @@
+"""Reading over the network: timeouts, retries with back-off, and secrets that stay out of sight.
+
+A signed link carries its secret in the query string. Text that may hold one (GDAL's and requests'
+errors) goes through `scrub` before anybody sees it, and the loggers of the libraries that would
+print links are silent while scenes are read.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from icectl.errors import WorkError
+
+T = TypeVar("T")
+
+_QUERY = re.compile(r"\?[^\s'\"<>)]*")
+_SIGNATURE = re.compile(r"\b(sig|se|st|sp|sv|token|key)=[^\s&'\"<>)]+", re.IGNORECASE)
+_LOUD = ("rasterio", "odc", "urllib3", "pystac_client", "requests")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long to wait, how often to try again, and how much to do at a time.
+
+    Parameters
+    ----------
+    timeout
+        Seconds without an answer (or with a trickle of bytes) until a request counts as failed.
+    attempts
+        Times that one scene is tried.
+    backoff
+        Seconds before the second try; doubled each time, with a random share, at most 60.
+    parallel
+        Scenes that are read at a time.
+    """
+
+    timeout: float = 30.0
+    attempts: int = 5
+    backoff: float = 1.0
+    parallel: int = 6
+
+
+def scrub(text: str) -> str:
+    """Return `text` without the query strings of its links.
+
+    >>> scrub("403 for https://a.example/b.tif?se=2030&sig=abc")
+    '403 for https://a.example/b.tif'
+    """
+    return _SIGNATURE.sub(r"\1=…", _QUERY.sub("", text))
+
+
+def gdal_settings(patience: Patience) -> dict[str, Any]:
+    """Return GDAL's settings for reading windows of remote COGs.
+
+    429 and 5xx are tried again by GDAL itself. Nothing is remembered between openings: a link that
+    was refused once would stay refused after it has been renewed.
+    """
+    seconds = max(1, round(patience.timeout))
+    return {
+        "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+        "GDAL_HTTP_CONNECTTIMEOUT": seconds,
+        "GDAL_HTTP_LOW_SPEED_TIME": seconds,
+        "GDAL_HTTP_LOW_SPEED_LIMIT": 100,
+        "GDAL_HTTP_MAX_RETRY": 2,
+        "GDAL_HTTP_RETRY_DELAY": min(patience.backoff, 5.0),
+        "GDAL_HTTP_MULTIPLEX": "NO",
+        "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/",
+        "GDAL_CACHEMAX": 128,
+    }
+
+
+@contextmanager
+def silent_libraries() -> Iterator[None]:
+    """Keep the libraries that log links from doing so; what goes wrong is said by icectl, scrubbed."""
+    names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in _LOUD]
+    loggers = [logging.getLogger(name) for name in {*names, *_LOUD}]
+    before = [logger.disabled for logger in loggers]
+    for logger in loggers:
+        logger.disabled = True
+    try:
+        yield
+    finally:
+        for logger, state in zip(loggers, before, strict=True):
+            logger.disabled = state
+
+
+def is_refused(text: str) -> bool:
+    """Tell whether an error says that a link is not (any more) allowed."""
+    return re.search(r"\b(401|403)\b", text) is not None
+
+
+def reason(error: BaseException) -> str:
+    """Return the first line of an error and of what caused it, scrubbed."""
+    parts: list[str] = []
+    seen: BaseException | None = error
+    while seen is not None and len(parts) < 3:
+        lines = str(seen).strip().splitlines()
+        if lines and lines[0] not in parts:
+            parts.append(lines[0])
+        seen = seen.__cause__ or seen.__context__
+    return scrub("; ".join(parts) or type(error).__name__)
+
+
+def patiently(
+    work: Callable[[], T],
+    patience: Patience,
+    failures: tuple[type[BaseException], ...],
+    renew: Callable[[], None] | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> T:
+    """Call `work` until it succeeds, with growing pauses between the attempts.
+
+    Parameters
+    ----------
+    failures
+        The errors after which trying again makes sense.
+    renew
+        Called after a refusal (401, 403): asks for new links. The first one is not paused after.
+
+    Raises
+    ------
+    WorkError
+        The last failure, in words, after the last attempt.
+    """
+    renewed = 0
+    for attempt in range(1, patience.attempts + 1):
+        try:
+            return work()
+        except failures as error:
+            last = reason(error)
+        if attempt == patience.attempts:
+            break
+        if renew is not None and is_refused(last):
+            renew()
+            renewed += 1
+            if renewed == 1:
+                continue
+        sleep(min(60.0, patience.backoff * 2 ** (attempt - 1) * (0.5 + random.random())))
+    raise WorkError(last)
+
+
+def session(patience: Patience) -> Any:
+    """Return a `requests.Session` that tries again after 429 and 5xx, for POST too."""
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    http = requests.Session()
+    for scheme in ("http://", "https://"):
+        http.mount(scheme, HTTPAdapter(max_retries=retries(patience)))
+    return http
+
+
+def retries(patience: Patience) -> Any:
+    """Return urllib3's rule for trying again; a server's own ``Retry-After`` is followed up to a minute."""
+    from urllib3.util.retry import Retry
+
+    class Bounded(Retry):
+        def parse_retry_after(self, retry_after: str) -> float:
+            return min(60.0, super().parse_retry_after(retry_after))
+
+    return Bounded(
+        total=patience.attempts - 1,
+        backoff_factor=patience.backoff,
+        backoff_max=60,
+        status_forcelist=(429, 500, 502, 503, 504),
+        allowed_methods=None,
+    )
