@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ T = TypeVar("T")
 
 STATE = "state.safetensors"
 """The file in a run's folder from which its training resumes."""
+
+START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
+"""With a fork server torch is imported once for all processes, and not at all by a second launch."""
 
 RESUME = "run the same command again: it goes on from where it stopped"
 
@@ -75,6 +79,7 @@ def _spawn(function: Callable[..., T], run: Run, decision: devices.Decision, arg
     from icectl.training import worker
 
     run.say(decision.reason)
+    multiprocessing.set_forkserver_preload(["icectl.training.trainer", "icectl.training.worker"])
     with tempfile.TemporaryDirectory(prefix="icectl-") as folder, _quiet_torch(), _own_signals():
         with _log_bridge() as queue:
             call = worker.Call(
@@ -110,7 +115,7 @@ def _config(decision: devices.Decision, run: Run) -> Any:
         rdzv_configs={"timeout": 300},
         local_addr="127.0.0.1",
         max_restarts=0,
-        start_method="spawn",
+        start_method=START_METHOD,
         signals_to_handle="SIGTERM,SIGINT",
         shutdown_timeout=60,
     )
@@ -148,7 +153,9 @@ def _stopped(run: Run, number: int) -> Interrupted:
 @contextmanager
 def _quiet_torch() -> Iterator[None]:
     """Keep the agent's own account out of the terminal; ours is enough."""
-    loggers = [logging.getLogger(name) for name in ("torch.distributed.elastic", "torchelastic-events-null")]
+    noisy = ("torch.distributed.elastic", "torchelastic-events-null")
+    names = [*noisy, *(name for name in logging.root.manager.loggerDict if name.startswith(noisy))]
+    loggers = [logging.getLogger(name) for name in names]
     before = [logger.level for logger in loggers]
     try:
         for logger in loggers:
@@ -176,7 +183,7 @@ def _own_signals() -> Iterator[None]:
 @contextmanager
 def _log_bridge() -> Iterator[Any]:
     """Yield a queue whose log records appear in this process's log."""
-    queue = multiprocessing.get_context("spawn").Queue()
+    queue = multiprocessing.get_context(START_METHOD).Queue()
     listener = QueueListener(queue, *_handlers())
     listener.start()
     try:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import multiprocessing
 import os
+import signal
+import threading
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from logging.handlers import QueueHandler
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +28,9 @@ from icectl.training.devices import Decision
 from icectl.training.processes import Interrupted
 
 T = TypeVar("T")
+
+_GRACE = 30.0
+"""Seconds that a process whose parent died has for its last update and its state."""
 
 _WAIT_FOR_BLAME = 3.0
 """Seconds that a process with a broken connection waits, so that the broken one is named first."""
@@ -59,6 +66,7 @@ def outer(function: Callable[..., T], run: Run, decision: Decision, args: tuple[
 def inner(call: Call) -> tuple[Any, dict[str, Any]]:
     """Work as one of the processes that `launch` started; errors are left in a file."""
     _log_into(call)
+    threading.Thread(target=_follow_parent, daemon=True).start()
     try:
         result = _joined(call.function, call.run, call.decision, call.args)
     except BaseException as error:
@@ -80,6 +88,16 @@ def _joined(function: Callable[..., T], run: Run, decision: Decision, args: tupl
     if dist.is_initialized():
         dist.destroy_process_group()
     return result
+
+
+def _follow_parent() -> None:
+    """Stop as for SIGTERM when the command itself is gone (a fork server would let us live on)."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_GRACE)
+        os._exit(1)
 
 
 def _log_into(call: Call) -> None:
