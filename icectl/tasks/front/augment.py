@@ -184,7 +184,7 @@ def mask_edge(mask: NDArray[np.bool_], width: int = 3) -> NDArray[np.bool_]:
     kernel = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
     raster = mask.astype(np.uint8)
     inner = raster - cv2.erode(raster, kernel, borderType=cv2.BORDER_REPLICATE)
-    return cv2.dilate(inner, np.ones((width, width), np.uint8)).astype(bool)
+    return np.asarray(cv2.dilate(inner, np.ones((width, width), np.uint8)), bool)
 
 
 def _fill(polygon: Line, size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -208,7 +208,7 @@ def sides_of(line: Line, towards: str = "up", reach: float = 4000.0) -> tuple[Li
 
 def augment(layers: Floats, truth: Truth, rng: np.random.Generator, recipe: Recipe) -> tuple[Floats, Floats]:
     """Return one augmented sample: layers (bands, *size) and `targets`."""
-    matrix = affine(rng, layers.shape[1:], recipe)  # type: ignore[arg-type]
+    matrix = affine(rng, layers.shape[1:], recipe)
     moved = warp(layers, matrix, recipe.size)
     goal = targets(truth, matrix, recipe.size, recipe.width, (layers.shape[1], layers.shape[2]))
     if rng.random() < recipe.contrast:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from icectl.errors import UsageError
-from icectl.sources.catalogue import Scene, write_catalogue
-from icectl.tasks.front.pairs import Pair, find_pairs
+from icectl.sources.catalogue import Scene, read_catalogue, write_catalogue
+from icectl.tasks.front.pairs import SLC_FAILED, Pair, find_pairs
 
 if TYPE_CHECKING:
     from icectl.run import Run
@@ -15,32 +17,72 @@ if TYPE_CHECKING:
 
 
 def fetch(run: Run, options: FetchOptions) -> Path:
-    """Fetch, or take a user's folder, and write the catalogue into ``run.out``."""
-    source = options.source
-    if source == "auto":
-        source = "folder" if run.scenes is not None else run.glacier.source or "synthetic"  # type: ignore[assignment]
+    """Fetch, or take a user's folder, and leave a catalogue in ``run.out``."""
+    source = source_of(run, options)
     if source == "folder":
         scenes = _from_folder(run, options)
     elif source == "synthetic":
-        from icectl.tasks.front.fjord import write_fjord
-
-        scenes = write_fjord(run, options)
+        scenes = _from_synthetic(run, options)
     elif source == "calfin":
         from icectl.tasks.front.archive import fetch_calfin
 
         scenes = fetch_calfin(run)
     else:
-        from icectl.tasks.front.stac import fetch_scenes
-
-        scenes = fetch_scenes(run, options, source)
+        scenes = _from_stac(run, options)
     write_catalogue(run.out, scenes)
     run.notes["images"] = len(scenes)
     return run.out
 
 
+def source_of(run: Run, options: FetchOptions) -> str:
+    """Return the source that `options` mean: ``--scenes``, else the one named, else the glacier's own."""
+    if run.scenes is not None:
+        return "folder"
+    return options.source if options.source != "auto" else run.glacier.source or "planetary-computer"
+
+
+def _from_synthetic(run: Run, options: FetchOptions) -> list[Scene]:
+    """Write the synthetic fjords, each in a folder of its own."""
+    from icectl.sources.synthetic import World, write_front_scenes
+
+    start = options.start or date(2014, 1, 1)
+    end = options.end or date(start.year + options.years, start.month, start.day)
+    scenes = []
+    for seed in range(options.world, options.world + options.worlds):
+        run.say(
+            f"writing the synthetic fjord {seed} from {start} to {end}, {options.size} × {options.size} pixels"
+        )
+        world = World(seed=seed, shape=(options.size, options.size), resolution=60.0, setting="fjord")
+        folder = write_front_scenes(world, run.out / f"fjord-{seed}", start, end)
+        scenes += [_with_facts(scene, f"fjord-{seed}") for scene in read_catalogue(folder)]
+    return scenes
+
+
+def _from_stac(run: Run, options: FetchOptions) -> list[Scene]:
+    """Fetch one band through the shared STAC path, cut to the glacier's box."""
+    from icectl.sources.stac import fetch_scenes
+
+    bands = (options.asset,) if options.asset in ("hh", "hv", "vv", "vh") else (options.asset, "qa_pixel")
+    fetch_scenes(run, options, bands)
+    return [_with_facts(scene, run.glacier.name) for scene in read_catalogue(run.out)]
+
+
+def _with_facts(scene: Scene, glacier: str) -> Scene:
+    """Return a scene with what evaluation asks for: glacier, sensor, year, scan-line gaps."""
+    sensor = str(scene.properties.get("platform", ""))
+    gaps = sensor == "landsat-7" and scene.time > SLC_FAILED
+    facts = {
+        "glacier": glacier,
+        "sensor": sensor,
+        "year": str(scene.time.year),
+        "slc_off": "yes" if gaps else "no",
+    }
+    return replace(scene, properties={**scene.properties, "icectl:facts": facts, "icectl:dated": True})
+
+
 def _from_folder(run: Run, options: FetchOptions) -> list[Scene]:
     if run.scenes is None:
-        raise UsageError("a folder of images is needed", "name it with --scenes")
+        raise UsageError("the folder source needs a folder", "name it with --scenes DIR")
     prepare: PrepareOptions | Any = run.options.get("prepare")
     places = getattr(prepare, "wrs_glaciers", {})
     pairs = find_pairs(run.scenes, options.labels, options.table, places)

@@ -50,15 +50,22 @@ def read_image(path: Path, band: int | None = None) -> tuple[NDArray[np.float32]
     if min(info.shape) < 16:
         raise DataError(f"{path} has {info.shape[0]} × {info.shape[1]} pixels, 16 a side are needed")
     if band is not None:
-        values = read(path, band=band).astype(np.float32).filled(np.nan)
+        values = read_values(path, band)
     else:
-        values = _grey(read(path, band=None).astype(np.float32).filled(np.nan), path)
+        values = _grey(read_values(path, None), path)
     place = None
     if info.grid is not None:
         place = Place(str(info.crs), tuple(float(v) for v in info.grid.affine)[:6])  # type: ignore[arg-type]
     if not np.isfinite(values).any():
         raise DataError(f"{path} holds no valid pixel", "check its nodata value")
     return without_margins(values), place
+
+
+def read_values(path: Path, band: int | None) -> NDArray[np.float32]:
+    """Return a band, or all of them, as float32 with NaN where invalid."""
+    from icectl.raster.read import filled
+
+    return filled(read(path, band=band))
 
 
 MARGIN_SHARE = 0.003
@@ -115,7 +122,7 @@ def read_label(path: Path, shape: tuple[int, int], place: Place | None, kind: st
     """
     if path.suffix.lower() in VECTORS:
         return _from_vectors(path, shape, place)
-    values = _grey(read(path, band=None).astype(np.float32).filled(np.nan), path)
+    values = _grey(read_values(path, None), path)
     if values.shape != shape:
         (rows, columns), (r, c) = shape, values.shape
         raise DataError(f"{path.name} has {r} × {c} pixels, its image {rows} × {columns}", "make them equal")
@@ -193,8 +200,13 @@ def vectors_in_pixels(path: Path, place: Place | None) -> Any:
     else:
         from icectl.raster import read_vectors
 
-        inverse = ~Affine(*place.transform)
+        a, b, c, d, e, f = tuple(~Affine(*place.transform))[:6]
         moved = read_vectors(path, place.crs).geometry.array
-        shapes = shapely.transform(np.asarray(moved), lambda xy: np.stack(inverse * xy.T, axis=1))
+
+        def to_pixels(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+            x, y = xy.T
+            return np.stack([a * x + b * y + c, d * x + e * y + f], axis=1)
+
+        shapes = shapely.transform(np.asarray(moved), to_pixels)
     parts = shapely.get_parts(np.asarray(shapes))
     return np.asarray(parts)

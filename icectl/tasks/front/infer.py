@@ -54,7 +54,7 @@ def predict_windows(
         for (r, c), value in zip(chosen, network(stack[: len(chosen)]), strict=True):
             total[:, r : r + window, c : c + window] += value
             weight[r : r + window, c : c + window] += 1
-    return (total / weight)[:, :rows, :columns]
+    return np.asarray((total / weight)[:, :rows, :columns], np.float32)
 
 
 def pad_to(layers: Floats, shape: Sequence[int]) -> Floats:
@@ -62,20 +62,21 @@ def pad_to(layers: Floats, shape: Sequence[int]) -> Floats:
     missing = [max(0, want - have) for want, have in zip(shape, layers.shape[1:], strict=True)]
     if not any(missing):
         return layers
-    return np.pad(layers, ((0, 0), (0, missing[0]), (0, missing[1])), mode="symmetric")
+    return np.asarray(np.pad(layers, ((0, 0), (0, missing[0]), (0, missing[1])), mode="symmetric"))
 
 
 def predict_whole(layers: Floats, network: Network, multiple: int = 32) -> Floats:
     """Return probabilities of one image seen at once, sides padded to a multiple."""
     rows, columns = layers.shape[1:]
     shape = [-(-side // multiple) * multiple for side in (rows, columns)]
-    return network(pad_to(layers, shape)[None])[0][:, :rows, :columns]
+    return np.asarray(network(pad_to(layers, shape)[None])[0][:, :rows, :columns])
 
 
 def mirrored(network: Network) -> Network:
     """Return a network that averages each window with its mirror image (left and right)."""
 
     def both(windows: Floats) -> Floats:
-        return (network(windows) + network(windows[..., ::-1].copy())[..., ::-1]) / 2
+        pair = network(windows) + network(windows[..., ::-1].copy())[..., ::-1]
+        return np.asarray(pair / 2, np.float32)
 
     return both

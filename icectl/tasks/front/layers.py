@@ -50,7 +50,7 @@ def local_contrast(image: Image, clip: float = 3.0, tiles: int = 8) -> Image:
     """
     method = cv2.createCLAHE(clipLimit=clip, tileGridSize=(tiles, tiles))
     levels = np.round(np.clip(image, 0, 1) * 65535).astype(np.uint16)
-    return np.asarray(method.apply(levels), np.float32) / 65535
+    return np.asarray(method.apply(levels) / 65535, np.float32)
 
 
 def lift_shadows(image: Image, amount: float = 0.7, radius: float = 15.0) -> Image:

@@ -9,16 +9,45 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from icectl.contract import Options
+from icectl.sources.options import SceneQuery
 
+Source = Literal["auto", "folder", "synthetic", "planetary-computer", "earth-search", "calfin"]
 Flow = Literal["unknown", "up", "down", "left", "right"]
 
 
-class FetchOptions(Options):
+_CALFIN: Mapping[str, Any] = {
+    # Domains resampled to 256 px and cropped to 224; Adam, 1e-4; 2 × 8 images an update; affine
+    # augmentation; edge 25/26. Their weights are not averaged over time.
+    "train_size": 256,
+    "crop": (224, 224),
+    "rates": (1, 2, 3, 4, 5),
+    "turn_angle": 12.0,
+    "zoom": 1.0,
+    "shift": 0.07,
+    "tone": 0.0,
+    "contrast": 0.0,
+    "stretch": 1.0,
+    "sharpen": 0.2,
+    "noise": 0.2,
+    "edge_share": 25 / 26,
+    "optimizer": "adam",
+    "lr": 1e-4,
+    "schedule": "constant",
+    "average": 0.0,
+    "batch_size": 16,
+    "balance": False,
+    "updates": 260_000,  # 65 epochs of 4,000 steps
+    "validate_every": 2_000,
+}
+
+
+class FetchOptions(SceneQuery):
     """Images, and the labels that belong to them."""
 
-    source: Literal["auto", "folder", "synthetic", "planetary-computer", "earth-search", "calfin"] = Field(
+    source: Source = Field(  # type: ignore[assignment]
         default="auto",
-        description="Where images come from; auto takes --scenes, or the glacier's own source.",
+        description="Where images come from; auto takes --scenes, else the glacier's own source, else "
+        "planetary-computer. calfin is the archive of Cheng et al. (doi:10.7280/D1FH5D).",
     )
     labels: Path | None = Field(
         default=None, description="Folder of labels: lines or masks as PNG or GeoTIFF, or vector files."
@@ -27,16 +56,13 @@ class FetchOptions(Options):
         default=None,
         description="CSV with a column 'image' and columns of conditions (glacier, clouds, tongue …).",
     )
-    dates: str | None = Field(default=None, description="First and last day, as 2013-06-01/2020-09-30.")
-    cloud_cover: float = Field(
-        default=30.0, ge=0, le=100, description="Largest cloud cover of a scene in percent."
+    asset: str = Field(
+        default="nir08", description="Band to fetch, e.g. nir08, red or pan of Landsat, hh of sentinel-1-rtc."
     )
-    sensor: Literal["landsat", "sentinel-1"] = Field(default="landsat", description="Satellites to search.")
-    limit: int = Field(default=40, ge=1, le=10_000, description="Most scenes to fetch.")
-    count: int = Field(default=24, ge=2, le=2_000, description="Images of the synthetic fjord.")
-    size: int = Field(
-        default=160, ge=64, le=2_048, description="Side of the synthetic fjord's images in pixels."
-    )
+    world: int = Field(default=0, ge=0, description="Seed of the synthetic fjord; others are other places.")
+    worlds: int = Field(default=3, ge=1, le=50, description="Synthetic fjords, from --world on.")
+    size: int = Field(default=128, ge=64, le=2_048, description="Side of the synthetic fjord in pixels.")
+    years: int = Field(default=4, ge=1, le=60, description="Years of the synthetic fjord's series.")
 
 
 class PrepareOptions(Options):
@@ -96,7 +122,7 @@ class TrainOptions(Options):
         ge=32,
         description="Longer side that images are resampled to; none trains on source pixels.",
     )
-    crop: tuple[int, int] = Field(default=(224, 224), description="Rows and columns of a training crop.")
+    crop: tuple[int, int] = Field(default=(128, 128), description="Rows and columns of a training crop.")
     turn_angle: float = Field(
         default=12.0, ge=0, le=180, description="Largest rotation of a crop in degrees."
     )
@@ -132,16 +158,27 @@ class TrainOptions(Options):
     )
     batch_size: int = Field(default=8, ge=1, le=4_096, description="Images in a batch, over all processes.")
     balance: bool = Field(default=True, description="Draw each glacier equally often.")
-    updates: int = Field(default=300, ge=1, le=10_000_000, description="Updates to train for.")
+    updates: int = Field(default=250, ge=1, le=10_000_000, description="Updates to train for.")
     validate_every: int = Field(default=50, ge=1, description="Updates between validations.")
     patience: int = Field(default=1_000, ge=1, description="Validations without gain before training stops.")
     clip: float = Field(default=5.0, gt=0, description="Bound of the gradient's norm.")
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "small": {},
-        "best": {},
-        "paper": {},
-        "calfin": {},
+        "best": {
+            "crop": (256, 192),
+            "turn_angle": 15.0,
+            "zoom": 1.4,
+            "tone": 1.2,
+            "contrast": 0.3,
+            "sharpen": 0.4,
+            "noise": 0.4,
+            "edge_share": 0.7,
+            "updates": 1_000,
+            "validate_every": 100,
+        },
+        "paper": {"network": "tu-xception65", **_CALFIN},
+        "calfin": {"network": "calfin", **_CALFIN},
     }
 
 

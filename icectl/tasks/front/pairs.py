@@ -75,6 +75,12 @@ def find_pairs(
     return sorted(pairs, key=lambda pair: (pair.time, pair.id))
 
 
+def describe_name(path: Path, number: int) -> tuple[datetime, bool, dict[str, str]]:
+    """Return date, whether it was in the name, and facts of one image's name."""
+    time, dated = _date_of(path, number)
+    return time, dated, _name_facts(path, time, dated, {})
+
+
 def _by_key(folder: Path, suffixes: frozenset[str], what: str) -> dict[str, Path]:
     """Return the files of a folder by the part of the name that pairs."""
     if not folder.is_dir():
@@ -94,10 +100,8 @@ def _by_key(folder: Path, suffixes: frozenset[str], what: str) -> dict[str, Path
 
 def _shared_word(stems: list[str]) -> str:
     """Return the last ``_word`` that all names share; empty when a name would vanish, or a date would."""
-    words = {
-        re.search(r"[_-][A-Za-z]+$", stem).group(0) if re.search(r".[_-][A-Za-z]+$", stem) else ""
-        for stem in stems
-    }  # type: ignore[union-attr]
+    endings = [re.search(r".([_-][A-Za-z]+)$", stem) for stem in stems]
+    words = {found.group(1) if found else "" for found in endings}
     return words.pop() if len(words) == 1 else ""
 
 

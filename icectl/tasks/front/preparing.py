@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from icectl.errors import DataError
 from icectl.sources.catalogue import Scene, read_catalogue
 from icectl.tasks.front.dataset import DataWriter, Entry
 from icectl.tasks.front.images import Label, Place, read_image, read_label
@@ -47,10 +48,9 @@ def _entries(
 ) -> Iterator[tuple[Entry, NDArray[np.float32], NDArray[np.bool_] | None]]:
     """Yield what is stored of each scene."""
     for scene in scenes:
-        image, place = read_image(scene.asset("image"), options.band)
-        label: Label | None = None
-        if "label" in scene.assets:
-            label = read_label(scene.asset("label"), image.shape, place, options.label_kind)  # type: ignore[arg-type]
+        source = image_of(scene)
+        image, place = read_image(source, options.band)
+        label = _label_of(scene, (image.shape[0], image.shape[1]), place, options.label_kind)
         entry = Entry(
             id=scene.id,
             time=scene.time,
@@ -59,10 +59,36 @@ def _entries(
             lines=None if label is None else label.lines,
             place=place,
             resolution=metres_per_pixel(place, options.resolution),
-            file=str(scene.asset("image")),
+            file=str(source),
             facts={k: str(v) for k, v in scene.properties.get("icectl:facts", {}).items()},
         )
         yield entry, image, None if label is None else label.mask
+
+
+IMAGES = ("image", "nir08", "red", "green", "pan", "hh", "vv", "hv", "vh")
+"""Assets that are taken as the image, the first that is there."""
+
+
+def image_of(scene: Scene) -> Path:
+    """Return a scene's image: the asset ``image``, or its best band."""
+    for name in IMAGES:
+        if name in scene.assets:
+            return scene.assets[name]
+    raise DataError(
+        f"scene '{scene.id}' has no image among its assets ({', '.join(scene.assets)})",
+        f"known: {', '.join(IMAGES)}",
+    )
+
+
+def _label_of(scene: Scene, shape: tuple[int, int], place: Place | None, kind: str) -> Label | None:
+    """Return what is known of a scene's front: a label, or the lines and the mask of a source's own."""
+    if "label" in scene.assets:
+        return read_label(scene.assets["label"], shape, place, kind)
+    if "front" not in scene.assets:
+        return None
+    line = read_label(scene.assets["front"], shape, place, "line")
+    mask = read_label(scene.assets["mask"], shape, place, "mask").mask if "mask" in scene.assets else None
+    return Label(line.lines, mask)
 
 
 def metres_per_pixel(place: Place | None, given: float | None) -> float | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
-from affine import Affine
 
 from icectl.raster import write_vectors
 from icectl.tasks.front.dataset import Entry, FrontData
@@ -55,8 +56,8 @@ def write_products(
             rows.append(fields_of(entry, line, front, run.glacier.title or run.glacier.name, number))
             shapes.append(shapely.LineString(to_map(line, entry.place, crs)))
     stem = f"termini_{_years(data.entries)}_{run.glacier.name}"
-    written = [_write(run.out / "fronts.gpkg", rows, shapes, crs, "fronts", "LineString")]
-    written.append(_write(run.out / f"{stem}.shp", rows, shapes, crs, stem, "LineString"))
+    written = [write_layer(run.out / "fronts.gpkg", rows, shapes, crs, "fronts", FIELDS, "LineString")]
+    written.append(write_layer(run.out / f"{stem}.shp", rows, shapes, crs, stem, FIELDS, "LineString"))
     _write_images(run.out / "fronts.gpkg", data.entries, records, crs)
     if options.fjord is not None:
         from icectl.tasks.front.polygons import write_polygons
@@ -88,7 +89,8 @@ def to_map(line: Line, place: Place | None, crs: str | None) -> Any:
     columns, rows = line[:, 1] + 0.5, line[:, 0] + 0.5
     if place is None or crs is None:
         return np.stack([columns, -rows], axis=1)
-    x, y = Affine(*place.transform) * np.stack([columns, rows])
+    a, b, c, d, e, f = place.transform
+    x, y = a * columns + b * rows + c, d * columns + e * rows + f
     if place.crs != crs:
         from pyproj import Transformer
 
@@ -148,41 +150,54 @@ FIELDS = {
 }  # fmt: skip
 
 
-def _write(
-    path: Path, rows: list[dict[str, Any]], shapes: list[Any], crs: str | None, layer: str, kind: str
+def write_layer(
+    path: Path,
+    rows: Sequence[dict[str, Any]],
+    shapes: Sequence[Any],
+    crs: str | None,
+    layer: str,
+    fields: Mapping[str, str],
+    kind: str,
+    append: bool = False,
 ) -> Path:
-    """Write one layer; a layer without features keeps its fields and geometry type."""
+    """Write one layer; one without features keeps its fields and geometry type."""
     import geopandas
-
-    if rows:
-        return write_vectors(path, geopandas.GeoDataFrame(rows, geometry=shapes, crs=crs or PIXELS), layer)
-    return write_empty(path, FIELDS, crs, layer, kind)
-
-
-def write_empty(path: Path, fields: dict[str, str], crs: str | None, layer: str, kind: str) -> Path:
-    """Write a layer that holds no feature."""
     import pyogrio
 
-    empty = {"str": np.array([], object), "int32": np.array([], np.int32), "float64": np.array([], float)}
-    pyogrio.raw.write(
-        path,
-        geometry=np.array([], object),
-        field_data=[empty[kind_] for kind_ in fields.values()],
-        fields=list(fields),
-        geometry_type=kind,
-        crs=crs or PIXELS,
-        layer=layer,
-    )
+    if not rows:
+        empty = {"str": np.array([], object), "int32": np.array([], np.int32), "float64": np.array([], float)}
+        columns = [empty[dtype] for dtype in fields.values()]
+        with quiet_pyogrio():
+            pyogrio.raw.write(
+                path, np.array([], object), columns, list(fields), geometry_type=kind, crs=crs or PIXELS,
+                layer=layer, append=append,
+            )  # fmt: skip
+        return path
+    frame = geopandas.GeoDataFrame(list(rows), geometry=list(shapes), crs=crs or PIXELS)
+    if not append:
+        with quiet_pyogrio():
+            return write_vectors(path, frame, layer)
+    with quiet_pyogrio():
+        pyogrio.write_dataframe(frame, path, layer=layer, append=True)
     return path
+
+
+@contextmanager
+def quiet_pyogrio() -> Iterator[None]:
+    """Keep pyogrio's count of records out of the terminal."""
+    logger = logging.getLogger("pyogrio")
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _write_images(
     path: Path, entries: Sequence[Entry], records: Sequence[dict[str, Any]], crs: str | None
 ) -> None:
     """Add the layer ``images``: one row an image, those without a front too."""
-    import geopandas
-    import pyogrio
-
     by_id = {entry.id: entry for entry in entries}
     rows, shapes = [], []
     for record in records:
@@ -193,5 +208,5 @@ def _write_images(
         date = entry.time.strftime("%Y-%m-%d") if entry.dated else ""
         notes = "; ".join(record["notes"])
         rows.append({"ImageID": entry.id, "Date": date, "Status": record["status"], "Notes": notes})
-    frame = geopandas.GeoDataFrame(rows, geometry=shapes, crs=crs or PIXELS)
-    pyogrio.write_dataframe(frame, path, layer="images", append=True)
+    fields = {"ImageID": "str", "Date": "str", "Status": "str", "Notes": "str"}
+    write_layer(path, rows, shapes, crs, "images", fields, "Polygon", append=True)

@@ -98,7 +98,7 @@ def length_curves(
         for label, role, values in (("labelled", "truth", truth), ("predicted", "prediction", predicted)):
             x = tuple(f"{time:%Y-%m-%d}" for time, _ in values)
             y = tuple(value for _, value in values)
-            series.append(Series(label=label, x=x, y=y, role=role, points=True))  # type: ignore[arg-type]
+            series.append(Series(label=label, x=x, y=y, role=role, points=True))
         note = f"positive is advance; method: {method}; predicted is every date, those trained on too"
         curves.append(
             Curve(

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from icectl.tasks.front.augment import Recipe, Truth, augment, sides_of, targets
 from icectl.tasks.front.dataset import Entry, FrontData
-from icectl.tasks.front.layers import LAYERS, stack
 from icectl.tasks.front.infer import pad_to
+from icectl.tasks.front.layers import LAYERS, stack
 from icectl.tasks.front.lines import Line, transform
-
 
 MULTIPLE = 32
 """Networks here halve an image up to five times."""

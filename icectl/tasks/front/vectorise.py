@@ -10,6 +10,8 @@ the indices of their end points, so the tree, and the path, are the published on
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
@@ -56,7 +58,7 @@ def front_line(
     return smooth(path, sigma)
 
 
-def order_points(points: NDArray[np.integer], neighbours: float = 0.25) -> Index:
+def order_points(points: NDArray[Any], neighbours: float = 0.25) -> Index:
     """Return indices of unordered pixels along the longest path of their spanning tree.
 
     Parameters
