@@ -91,7 +91,7 @@ class Split:
     windows
         (rows, columns, starts) of `grid`: part of each window, 0 where it crosses a border.
     scored
-        (rows, columns) of pixels: where test predictions count, guards left out. For ``"paper"``: everywhere.
+        (rows, columns) of pixels: where test predictions count, guards left out; everywhere for ``"paper"``.
     cut
         First frame after the cut in time, or None.
     """
@@ -121,9 +121,9 @@ def make_split(kind: Literal["blocks", "time", "paper"], grid: WindowGrid, seed:
     Parameters
     ----------
     kind
-        ``"blocks"``: test blocks in space and, where two disjoint windows fit, later frames; windows across a
-        border or the cut are dropped, and pixels within one patch of a border are not scored. ``"time"``: later
-        frames only. ``"paper"``: 80 % of all windows at random for training, a tenth of them for
+        ``"blocks"``: test blocks in space and, where two disjoint windows fit, later frames; windows across
+        a border or the cut are dropped, and pixels within one patch of a border are not scored.
+        ``"time"``: later frames only. ``"paper"``: 80 % of all windows at random for training, a tenth of them for
         validation (Müller 2023, section 3.1).
     seed
         Seed of the random choices.
@@ -159,7 +159,7 @@ def make_split(kind: Literal["blocks", "time", "paper"], grid: WindowGrid, seed:
 def _check(grid: WindowGrid) -> None:
     if grid.frames < grid.length:
         raise DataError(
-            f"{grid.frames} frames are too few: {grid.past} past and {grid.future} future frames are needed to train",
+            f"{grid.frames} frames are too few: {grid.past} past, {grid.future} future are needed",
             "give more scenes, or fewer frames (--past, --future)",
         )
     if min(grid.rows, grid.cols) < grid.patch:
@@ -196,7 +196,7 @@ def block_parts(shape: tuple[int, int], patch: int, seed: int = 0) -> Bytes:
             if guarded(parts == TEST, patch).any():
                 return parts
     raise DataError(
-        f"a scene of {shape[0]} × {shape[1]} pixels is too small for test blocks with windows of {patch} pixels",
+        f"a scene of {shape[0]} × {shape[1]} pixels is too small for blocks with windows of {patch} pixels",
         "use a smaller --patch, or --split time",
     )
 
@@ -284,7 +284,8 @@ class Audit:
             "paper": "windows at random, as in the paper",
         }[self.kind]
         return (
-            f"split by {where}: {self.train_windows:,} training, {self.validation_windows:,} validation windows; "
+            f"split by {where}: {self.train_windows:,} training and {self.validation_windows:,} validation "
+            "windows; "
             f"{self.scored_pixels:,} pixels scored; shared pixels: {self.shared:,} of {self.moments:,} test "
             f"pixel-moments ({self.share:.1%}) were seen in training"
         )

@@ -1,6 +1,9 @@
-"""ConvLSTM for snow masks (Müller 2023, section 2.2.2). Light: the network is imported on use."""
+"""ConvLSTM for snow masks (Müller 2023, section 2.2.2)."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -16,17 +19,21 @@ _PUBLISHED = published(
 class ConvLSTMTrain(TrainOptions):
     """Options of `train` with the sizes of the network."""
 
-    encoder: tuple[int, ...] = Field(default=(24, 24), description="Hidden channels of the encoder's cells.")
-    decoder: tuple[int, ...] = Field(default=(24, 24), description="Hidden channels of the decoder's cells.")
+    encoder: tuple[int, ...] = Field(default=(16,), description="Hidden channels of the encoder's cells.")
+    decoder: tuple[int, ...] = Field(default=(16,), description="Hidden channels of the decoder's cells.")
     kernel: int = Field(default=3, ge=1, le=15, description="Kernel width in pixels (odd).")
     fold: int = Field(default=2, ge=1, le=16, description="Blocks of so many pixels become one position.")
 
-    presets = {"paper": _PUBLISHED, "reference": _PUBLISHED, "small": {}}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "paper": _PUBLISHED,
+        "reference": _PUBLISHED,
+        "small": {},
+    }
 
 
 plugin = Plugin(
     name="convlstm",
-    summary="Convolutional LSTM encoder and decoder: the next four snow masks of a glacier from the last four.",
+    summary="Convolutional LSTM encoder and decoder: four snow masks from the four before.",
     task="snow",
     model="icectl_convlstm.network:ConvLSTMModel",
     stages=stages(ConvLSTMTrain),

@@ -8,15 +8,16 @@ frames. No prediction is fed back.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
-from icectl.tasks.snow.model import SnowModel
 from torch import Tensor, nn
 from torch.nn import functional
 
 from icectl.tasks.snow.codec import Teacher
 from icectl.tasks.snow.forecaster import Ports
 from icectl.tasks.snow.heads import Head
+from icectl.tasks.snow.model import SnowModel
 from icectl_convlstm import ConvLSTMTrain
 
 
@@ -50,9 +51,7 @@ class Stack(nn.Module):
     def __init__(self, inputs: int, hidden: Sequence[int], kernel: int) -> None:
         super().__init__()
         widths = [inputs, *hidden]
-        self.cells = nn.ModuleList(
-            ConvLSTMCell(a, b, kernel) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.cells = nn.ModuleList(ConvLSTMCell(a, b, kernel) for a, b in pairwise(widths))
 
     def forward(self, sequence: Sequence[Tensor], dropout: nn.Module) -> list[Tensor]:
         """Return the hidden states of the last cell, one for each item of `sequence`."""

@@ -1,6 +1,9 @@
-"""LSTM encoder and decoder for snow masks (Müller 2023, section 2.2.1). Light: the network is imported on use."""
+"""LSTM encoder and decoder for snow masks (Müller 2023, section 2.2.1)."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -22,15 +25,19 @@ class LSTMTrain(TrainOptions):
         le=64,
         description="Side of a sub-patch that becomes a vector; 0: the whole patch flattened.",
     )
-    size: int = Field(default=64, ge=1, description="Length of a sub-patch's vector.")
-    width: int = Field(default=12, ge=1, description="Channels of the convolutions at full resolution.")
+    size: int = Field(default=48, ge=1, description="Length of a sub-patch's vector.")
+    width: int = Field(default=8, ge=1, description="Channels of the convolutions at full resolution.")
 
-    presets = {"paper": _PUBLISHED, "reference": {**_PUBLISHED, "peepholes": False}, "small": {}}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "paper": _PUBLISHED,
+        "reference": {**_PUBLISHED, "peepholes": False},
+        "small": {},
+    }
 
 
 plugin = Plugin(
     name="lstm",
-    summary="LSTM encoder and decoder: the next four snow masks of a glacier from the last four.",
+    summary="LSTM encoder and decoder: four snow masks from the four before.",
     task="snow",
     model="icectl_lstm.network:LSTMModel",
     stages=stages(LSTMTrain),

@@ -7,12 +7,12 @@ which write the future frames one by one from what they wrote before.
 from __future__ import annotations
 
 import torch
-from icectl.tasks.snow.model import SnowModel
 from torch import Tensor, nn
 
 from icectl.tasks.snow.codec import Codec, Teacher, feed
 from icectl.tasks.snow.forecaster import Ports, codec
 from icectl.tasks.snow.heads import Head
+from icectl.tasks.snow.model import SnowModel
 from icectl.tasks.snow.recurrent import lstm
 from icectl_lstm import LSTMTrain
 
@@ -45,7 +45,7 @@ class LSTM(nn.Module):
         self.decoder = lstm(codec.size, codec.size, layers, peepholes, dropout)
 
     def forward(self, past: Tensor, guide: Tensor, base: Tensor, teacher: Teacher | None = None) -> Tensor:
-        """Predict (B, F, H, W) from `past` (B, P, C, H, W), `guide` (B, F, G, H, W) and `base` (B, F, H, W)."""
+        """Predict (B, F, H, W) from `past` (B, P, C, H, W), `guide` (B, F, G, H, W), `base` (B, F, H, W)."""
         vectors, kept = self.codec.encode(past)
         _, state = self.encoder(vectors)
         x, frames = vectors[:, -1], []

@@ -1,8 +1,9 @@
-"""Self-attention LSTM hybrid for snow masks (Müller 2023, section 2.2.4). Light: the network is imported on use."""
+"""Self-attention LSTM hybrid for snow masks (Müller 2023, section 2.2.4)."""
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -25,10 +26,14 @@ class SALSTMTrain(TrainOptions):
         le=64,
         description="Side of a sub-patch that becomes a vector; 0: the whole patch flattened.",
     )
-    size: int = Field(default=64, ge=1, description="Length of a sub-patch's vector.")
-    width: int = Field(default=12, ge=1, description="Channels of the convolutions at full resolution.")
+    size: int = Field(default=48, ge=1, description="Length of a sub-patch's vector.")
+    width: int = Field(default=8, ge=1, description="Channels of the convolutions at full resolution.")
 
-    presets = {"paper": _PUBLISHED, "reference": {**_PUBLISHED, "peepholes": False}, "small": {}}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "paper": _PUBLISHED,
+        "reference": {**_PUBLISHED, "peepholes": False},
+        "small": {},
+    }
 
     @model_validator(mode="after")
     def _check_heads(self) -> Self:
@@ -40,7 +45,7 @@ class SALSTMTrain(TrainOptions):
 
 plugin = Plugin(
     name="salstm",
-    summary="Self-attention LSTM hybrid (SA-LSTM-H): the next four snow masks of a glacier from the last four.",
+    summary="Self-attention LSTM hybrid (SA-LSTM-H): four snow masks from the four before.",
     task="snow",
     model="icectl_salstm.network:SALSTMModel",
     stages=stages(SALSTMTrain),

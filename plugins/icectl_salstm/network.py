@@ -7,12 +7,12 @@ the attended states into the next frame, which joins the sequence that the cells
 from __future__ import annotations
 
 import torch
-from icectl.tasks.snow.model import SnowModel
 from torch import Tensor, nn
 
 from icectl.tasks.snow.codec import Codec, Teacher, feed
 from icectl.tasks.snow.forecaster import Ports, codec
 from icectl.tasks.snow.heads import Head
+from icectl.tasks.snow.model import SnowModel
 from icectl.tasks.snow.recurrent import lstm
 from icectl_salstm import SALSTMTrain
 
@@ -80,7 +80,7 @@ class SALSTM(nn.Module):
         self.next = nn.Linear(past * codec.size, codec.size)
 
     def forward(self, past: Tensor, guide: Tensor, base: Tensor, teacher: Teacher | None = None) -> Tensor:
-        """Predict (B, F, H, W) from `past` (B, P, C, H, W), `guide` (B, F, G, H, W) and `base` (B, F, H, W)."""
+        """Predict (B, F, H, W) from `past` (B, P, C, H, W), `guide` (B, F, G, H, W), `base` (B, F, H, W)."""
         window, kept = self.codec.encode(past)
         frames = []
         for k in range(base.shape[1]):

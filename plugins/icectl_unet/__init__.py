@@ -1,8 +1,9 @@
-"""U-Net for snow masks (Müller 2023, section 2.2.3). Light: the network is imported on use."""
+"""U-Net for snow masks (Müller 2023, section 2.2.3)."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -18,9 +19,7 @@ _PUBLISHED = published(
 class UNetTrain(TrainOptions):
     """Options of `train` with the sizes of the network."""
 
-    widths: tuple[int, ...] = Field(
-        default=(12, 24, 48), description="Channels of the levels, top to bottom."
-    )
+    widths: tuple[int, ...] = Field(default=(8, 16, 32), description="Channels of the levels, top to bottom.")
     norm: Literal["group", "batch"] = Field(
         default="group", description="Normalisation: within a sample, or over the batch (the authors' code)."
     )
@@ -28,12 +27,16 @@ class UNetTrain(TrainOptions):
         default=False, description="One frame in, one out, fed back (the paper), or all frames at once."
     )
 
-    presets = {"paper": _PUBLISHED, "reference": {**_PUBLISHED, "norm": "batch"}, "small": {}}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "paper": _PUBLISHED,
+        "reference": {**_PUBLISHED, "norm": "batch"},
+        "small": {},
+    }
 
 
 plugin = Plugin(
     name="unet",
-    summary="U-Net: the next four snow masks of a glacier from the last ones.",
+    summary="U-Net: four snow masks from the four before.",
     task="snow",
     model="icectl_unet.network:UNetModel",
     stages=stages(UNetTrain),

@@ -7,15 +7,16 @@ there. With several frames of input it predicts all future frames at once instea
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
-from icectl.tasks.snow.model import SnowModel
 from torch import Tensor, nn
 from torch.nn import functional
 
 from icectl.tasks.snow.codec import Teacher, feed
 from icectl.tasks.snow.forecaster import Ports
 from icectl.tasks.snow.heads import Head
+from icectl.tasks.snow.model import SnowModel
 from icectl_unet import UNetTrain
 
 Norm = Callable[[int], nn.Module]
@@ -25,7 +26,7 @@ def normalisation(name: str) -> Norm:
     """Return a maker of normalisation layers: ``"batch"``, or ``"group"``, which no other sample touches."""
     if name == "batch":
         return nn.BatchNorm2d
-    return lambda channels: nn.GroupNorm(min(8, channels // 2), channels)
+    return lambda channels: nn.GroupNorm(min(4, channels), channels)
 
 
 class Convolutions(nn.Sequential):
@@ -96,7 +97,7 @@ class UNet(nn.Module):
         self.dropout = dropout if dropout is not None else nn.Identity()
         steps = 1 if fed_back else future
         self.first = Convolutions(inputs * past + guides * steps, widths[0], norm)
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(pairwise(widths))
         self.down = nn.ModuleList(Convolutions(a, b, norm) for a, b in pairs)
         self.up = nn.ModuleList(Up(b, a, norm) for a, b in reversed(pairs))
         self.output = nn.Conv2d(widths[0], head.channels * steps, 1)
@@ -108,7 +109,7 @@ class UNet(nn.Module):
         """
         if not self.fed_back:
             raw = self._once(torch.cat([past.flatten(1, 2), guide.flatten(1, 2)], dim=1))
-            raw = raw.unflatten(1, (base.shape[1], self.head.channels))
+            raw = raw.view(raw.shape[0], base.shape[1], self.head.channels, *raw.shape[-2:])
             return torch.stack(
                 [self.head(raw[:, k], guide[:, k], base[:, k]) for k in range(base.shape[1])], dim=1
             )

@@ -6,7 +6,6 @@ Light: options only. The rest is imported when a stage runs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
 from icectl.contract import Options
 from icectl.tasks.snow.options import (
@@ -17,16 +16,12 @@ from icectl.tasks.snow.options import (
     TrainOptions,
 )
 
-if TYPE_CHECKING:
-    from icectl.contract import Metrics
-
 __all__ = [
     "EvaluateOptions",
     "FetchOptions",
     "PredictOptions",
     "PrepareOptions",
     "TrainOptions",
-    "compare",
     "stages",
 ]
 
@@ -40,10 +35,3 @@ def stages(train: type[TrainOptions]) -> Mapping[str, type[Options]]:
         "predict": PredictOptions,
         "evaluate": EvaluateOptions,
     }
-
-
-def compare(metrics: Mapping[str, Any]) -> Metrics:
-    """Put the evaluations of several snow models (``metrics.json`` contents by model) into one table."""
-    from icectl.tasks.snow.comparison import combine
-
-    return combine(metrics)

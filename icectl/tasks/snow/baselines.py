@@ -1,7 +1,7 @@
 """What a forecast has to beat: last frame, same season last year, climatology, and a linear model a pixel.
 
-The linear model is the real bar: for each lead time a least-squares fit of the pixel's future value on its own
-past values, their snow flags and the product of the flags, over the training part only.
+The linear model is the real bar: for each lead time a least-squares fit of the pixel's future value on its
+own past values, their snow flags and the product of the flags, over the training part only.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _RIDGE = 1e-6
 
 
 def features(past: Floats) -> Floats:
-    """Return the linear model's features (2P + 2, …) of past masks (P, …): values, flags, their product, one."""
+    """Return the linear model's features (2P + 2, …) of masks (P, …): values, flags, their product, one."""
     flags = (past >= THRESHOLD).astype(np.float32)
     return np.concatenate([past, flags, flags.prod(axis=0, keepdims=True), np.ones_like(past[:1])])
 
@@ -95,7 +95,7 @@ def fit_linear(cube: Cube, split: Split, count_filled: bool = False) -> npt.NDAr
             "no training pixel has a value", "look at the gaps of the series, or use --count-filled"
         )
     ridge = _RIDGE * np.eye(size) * normal[:, -1:, -1:]
-    return np.linalg.solve(normal + ridge, right[..., np.newaxis])[..., 0]
+    return np.asarray(np.linalg.solve(normal + ridge, right[..., np.newaxis])[..., 0], dtype=np.float64)
 
 
 def _accumulate(

@@ -17,7 +17,7 @@ Teacher = tuple[Tensor, Tensor]
 
 
 def feed(own: Tensor, teacher: Teacher | None, lead: int) -> Tensor:
-    """Return the frame (B, H, W) that is fed back after lead `lead`: the true one where the teacher says so."""
+    """Return the frame (B, H, W) fed back after lead `lead`: the true one where the teacher says so."""
     if teacher is None:
         return own
     frames, chosen = teacher
@@ -55,10 +55,10 @@ class FlatCodec(nn.Module):
 
     def decode(self, vector: Tensor, kept: Tensor, guide: Tensor) -> Tensor:
         """Unflatten to one channel."""
-        return vector.unflatten(1, (1, self.patch, self.patch))
+        return vector.view(-1, 1, self.patch, self.patch)
 
     def again(self, vector: Tensor, frame: Tensor) -> Tensor:
-        """The frame itself, flattened."""
+        """Return the frame itself, flattened."""
         return frame.flatten(1)
 
 
@@ -92,15 +92,13 @@ class TokenCodec(nn.Module):
             nn.SiLU(),
             _conv(size, size),
         )
-        self.keep = nn.Conv2d(width * past, 2 * width, 1)
+        self.keep = nn.Conv2d(width * past, width, 1)
         self.spread = nn.Sequential(_conv(size, size), nn.SiLU(), nn.Conv2d(size, width * side**2, 1))
-        self.read = nn.Sequential(
-            _conv(3 * width + guides, 2 * width), nn.SiLU(), _conv(2 * width, 2 * width), nn.SiLU()
-        )
+        self.read = nn.Sequential(_conv(2 * width + guides, 2 * width), nn.SiLU())
         self.write = _conv(2 * width, outputs)
 
     def encode(self, past: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Codec.encode`; the features kept are (B, 2·width, H, W)."""
+        """See `Codec.encode`; the features kept are (B, width, H, W)."""
         batch, count = past.shape[:2]
         stem = self.stem(past.flatten(0, 1))
         rows, cols = stem.shape[-2:]
@@ -113,13 +111,13 @@ class TokenCodec(nn.Module):
         """See `Codec.decode`."""
         batch, _, rows, cols = kept.shape
         high, wide = -(-rows // self.side), -(-cols // self.side)
-        tokens = vector.unflatten(0, (batch, high, wide)).permute(0, 3, 1, 2)
+        tokens = vector.view(batch, high, wide, -1).permute(0, 3, 1, 2)
         near = functional.pixel_shuffle(self.spread(tokens), self.side)[..., :rows, :cols]
         raw: Tensor = self.write(self.read(torch.cat([near, kept, guide], dim=1)))
         return raw
 
     def again(self, vector: Tensor, frame: Tensor) -> Tensor:
-        """The vector itself: what follows goes on in the space of vectors."""
+        """Return the vector itself: what follows goes on in the space of vectors."""
         return vector
 
 

@@ -1,8 +1,8 @@
 """The cube: one Zarr store of snow masks, ``time × y × x``, with CF names and the CRS.
 
-``snow`` is stored uncompressed, in chunks of ten rows over all times, since training reads strips of rows over all
-times again and again; ``flags`` (where a value comes from) are compressed. Windows are views of the
-cube; nothing is copied into patch files.
+``snow`` is stored uncompressed, in chunks of ten rows over all times, since training reads strips of rows
+over all times again and again; ``flags`` (where a value comes from) are compressed. Windows are views of
+the cube; nothing is copied into patch files.
 """
 
 from __future__ import annotations
@@ -179,10 +179,10 @@ def open_cube(folder: Path) -> Cube:
     path = folder / STORE
     try:
         group = zarr.open_group(path, mode="r")
-        days = [int(day) for day in group["time"][...]]  # type: ignore[union-attr,index]
+        days = [int(day) for day in group["time"][...]]
         reference = dict(group["spatial_ref"].attrs)
         step = [float(part) for part in str(reference["GeoTransform"]).split()]
-        shape = group["snow"].shape[1:]  # type: ignore[union-attr]
+        shape = group["snow"].shape[1:]
         grid = GeoBox(shape, Affine.from_gdal(*step), reference["crs_wkt"])
         if "complete" not in group.attrs:
             raise KeyError("complete")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 from icectl.errors import DataError, UsageError
@@ -47,7 +48,7 @@ def _from_folder(run: Run, options: FetchOptions) -> Path:
     ]
     if not kept:
         raise DataError(
-            f"none of the {len(scenes)} scenes in {run.scenes} lies between {options.start} and {options.end}",
+            f"none of {len(scenes)} scenes in {run.scenes} lies between {options.start} and {options.end}",
             f"they lie between {days[0]} and {days[-1]}",
         )
     write_catalogue(run.out, kept)
@@ -57,8 +58,10 @@ def _from_folder(run: Run, options: FetchOptions) -> Path:
 
 def _from_synthetic(run: Run, options: FetchOptions) -> Path:
     """Write the synthetic glacier's Landsat-like scenes."""
-    from icectl.sources.synthetic import World, write_landsat
+    from icectl.sources.synthetic import World, write_snow_scenes
 
-    world = World(seed=run.seed, size=(options.size, options.size))
-    write_landsat(world, run.out, years=options.years)
-    return run.out
+    start = options.start or date(2014, 1, 1)
+    end = options.end or date(start.year + options.years, start.month, start.day)
+    world = World(seed=options.world, shape=(options.size, options.size))
+    run.say(f"writing the synthetic glacier from {start} to {end}, {options.size} × {options.size} pixels")
+    return write_snow_scenes(world, run.out, start, end)

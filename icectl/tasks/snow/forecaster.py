@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from icectl.tasks.snow.codec import Codec, FlatCodec, Teacher, TokenCodec
 from icectl.tasks.snow.heads import Head
-from icectl.tasks.snow.options import THRESHOLD, TrainOptions
+from icectl.tasks.snow.options import THRESHOLD, HeadKind, TrainOptions
 
 GUIDE_CHANNELS = {"season": 1, "linear": 1, "calendar": 2}
 """Channels of each guide, and their order: references first, so that a mixed head finds them."""
@@ -36,14 +36,15 @@ class Ports:
 def ports(options: TrainOptions) -> Ports:
     """Return what a network for `options` has to fit."""
     references = sum(name in options.guides for name in ("season", "linear"))
-    mixed = "mixed" if options.target == "departure" else "gated"
+    kind: HeadKind = "mixed" if options.target == "departure" else "gated"
+    kind = "plain" if options.head == "plain" else kind
     return Ports(
         past=options.past,
         future=options.future,
         patch=options.patch,
         inputs=2 if options.flags else 1,
         guides=sum(GUIDE_CHANNELS[name] for name in set(options.guides)),
-        head=Head("plain" if options.head == "plain" else mixed, references),
+        head=Head(kind, references),
         dropout=nn.Dropout(options.dropout),
     )
 
@@ -98,23 +99,24 @@ class Forecaster(nn.Module):
             (B, F, H, W)
         """
         reference = past.gather(1, season[:, :, None, None].expand(-1, -1, *past.shape[-2:]))
-        known = {
-            "season": lambda: reference[:, :, None],
-            "linear": lambda: linear_frames(past, self.linear)[:, :, None],
-        }
-        known["calendar"] = lambda: _calendar(phase, reference)
-        parts = [make() for name, make in known.items() if name in self.guides]
-        guide = (
-            torch.cat(parts, dim=2)
-            if parts
-            else reference.new_zeros(*reference.shape[:2], 0, *past.shape[-2:])
-        )
+        guide = self._guide(past, reference, phase)
         base = reference if self.departure else torch.zeros_like(reference)
         frames = past[:, :, None]
         if self.flags:
             frames = torch.cat([frames, (frames >= THRESHOLD).to(frames.dtype)], dim=2)
         result: Tensor = self.network(frames, guide, base, teacher)
         return result
+
+    def _guide(self, past: Tensor, reference: Tensor, phase: Tensor) -> Tensor:
+        """Return what is known of each future frame, (B, F, G, H, W): references first."""
+        parts = []
+        if "season" in self.guides:
+            parts.append(reference[:, :, None])
+        if "linear" in self.guides:
+            parts.append(linear_frames(past, self.linear)[:, :, None])
+        if "calendar" in self.guides:
+            parts.append(_calendar(phase, reference))
+        return torch.cat(parts, dim=2) if parts else reference[:, :, None][:, :, :0]
 
     def set_linear(self, coefficients: Any) -> None:
         """Take over the coefficients (F, 2P + 2) of the linear baseline."""

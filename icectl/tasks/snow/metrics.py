@@ -56,7 +56,7 @@ class Scores:
         self.weight = np.zeros((self.leads, self.tiles))
 
     def add(self, top: int, truth: Floats, weight: Floats, forecasts: Mapping[str, Floats]) -> None:
-        """Add a strip of rows from row `top`: all arrays (leads, rows, columns); weight 0 where nothing counts."""
+        """Add a strip from row `top`: all arrays (leads, rows, columns); weight 0 where nothing counts."""
         _, rows, cols = truth.shape
         index = (top + np.arange(rows))[:, None] // self.tile * self._wide + np.arange(cols)[
             None, :
@@ -90,7 +90,7 @@ class Scores:
         return [float(s / w) if w else None for s, w in zip(sums, weight, strict=True)]
 
     def intervals(self, draws: int, confidence: float, seed: int = 0) -> dict[str, dict[str, list[float]]]:
-        """Return bootstrap intervals ``[low, high]`` of each measure by forecaster (Efron 1979, percentiles)."""
+        """Return intervals ``[low, high]`` of each measure by forecaster (percentile bootstrap, Efron)."""
         weight = self.weight.sum(axis=0)
         used = np.flatnonzero(weight)
         if draws == 0 or len(used) < 2:

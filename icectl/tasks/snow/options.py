@@ -25,8 +25,9 @@ class FetchOptions(SceneQuery):
 
     pattern: str | None = Field(
         default=None,
-        description="Regular expression with named groups that reads dates and bands from file names (--scenes).",
+        description="Regular expression with named groups that reads dates and bands from file names.",
     )
+    world: int = Field(default=0, ge=0, le=799, description="Which of the synthetic glaciers.")
     years: int = Field(default=8, ge=1, le=100, description="Years of the synthetic series.")
     size: int = Field(default=224, ge=64, le=4096, description="Side of the synthetic scene in pixels.")
 
@@ -45,7 +46,7 @@ class PrepareOptions(Options):
     end: date | None = Field(default=None, description="The day after the last of the series (YYYY-MM-DD).")
     align: Literal["median", "mean", "none"] = Field(
         default="median",
-        description="What scenes are aligned to by ECC: the temporal median, the paper's smoothed mean, nothing.",
+        description="What ECC aligns scenes to: the temporal median, the paper's smoothed mean, or nothing.",
     )
     motion: Literal["homography", "affine", "translation"] = Field(
         default="homography", description="Family of warps of the alignment."
@@ -87,7 +88,7 @@ class TrainOptions(Options):
     )
     split: Split = Field(
         default="blocks",
-        description="Test on blocks in space and on later years, on later years only, or as the paper: at random.",
+        description="Test on blocks in space and later years, on later years, or at random as the paper.",
     )
     epochs: int = Field(default=100, ge=1, le=100_000, description="Passes over the training windows.")
     updates: int | None = Field(default=None, ge=1, description="Stop after so many updates.")

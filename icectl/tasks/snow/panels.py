@@ -63,7 +63,7 @@ def _frames(run: Run, cube: Cube, moment: Moment, options: EvaluateOptions) -> I
 
 
 def _frame(cube: Cube, number: int) -> Floats:
-    return cube.read(slice(None), slice(number, number + 1))[0]
+    return np.asarray(cube.read(slice(None), slice(number, number + 1))[0])
 
 
 def _arrows(before: Floats, after: Floats, step: int) -> tuple[Arrow, ...]:

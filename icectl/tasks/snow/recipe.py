@@ -1,8 +1,8 @@
 """The recipe of `prepare`: scenes to one cube of snow masks.
 
-Order: reflectance, clouds and fill masked by quality bits, gaps of the *bands* filled, *scenes* aligned, NDSI,
-composites over periods, interpolation of empty periods, and the threshold last. Every layer of a scene
-waits on disk between the steps, so memory holds one scene and one strip of the series.
+Order: reflectance, clouds and fill masked by quality bits, gaps of the *bands* filled, *scenes* aligned,
+NDSI, composites over periods, interpolation of empty periods, and the threshold last. Every layer of a
+scene waits on disk between the steps, so memory holds one scene and one strip of the series.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class Layers:
 
     def get(self, number: int, name: str) -> npt.NDArray[Any]:
         """Return a layer as a memory map."""
-        return np.load(self.folder / f"{number}-{name}.npy", mmap_mode="r")
+        values: npt.NDArray[Any] = np.load(self.folder / f"{number}-{name}.npy", mmap_mode="r")
+        return values
 
     def has(self, number: int, name: str) -> bool:
         """Tell whether a layer was kept."""

@@ -39,13 +39,13 @@ class PeepholeLSTM(nn.Module):
     def __init__(self, inputs: int, hidden: int, layers: int, dropout: nn.Module) -> None:
         super().__init__()
         self.dropout = dropout
+        self.hidden = hidden
         self.cells = nn.ModuleList(PeepholeCell(inputs if k == 0 else hidden, hidden) for k in range(layers))
 
     def forward(self, sequence: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Run `sequence` (N, T, inputs); returns the last layer's (N, T, hidden) and the final states."""
         layers = len(self.cells)
-        hidden = self.cells[0].peep.shape[1]  # type: ignore[index,union-attr]
-        zero = sequence.new_zeros(layers, sequence.shape[0], int(hidden))
+        zero = sequence.new_zeros(layers, sequence.shape[0], self.hidden)
         h, c = ([*part.unbind(0)] for part in (state or (zero, zero)))
         outputs = []
         for x in sequence.unbind(1):

@@ -69,8 +69,8 @@ def overall_table(name: str, scores: Scores) -> Table:
         columns=COLUMNS,
         rows=(*rows, *published_rows()),
         primary="mse",
-        note="≥ 0.3: forecasts below the threshold set to 0. Skill is 1 − MSE / MSE of that baseline. Published "
-        "figures are of another split and are no rivals.",
+        note="≥ 0.3: forecasts below the threshold set to 0. Skill is 1 − MSE / MSE of that baseline. "
+        "Published figures are of another split and are no rivals.",
     )
 
 
@@ -109,7 +109,7 @@ def _interpolated(name: str, scores: Scores) -> Table:
         columns=COLUMNS[:2],
         rows=tuple(rows),
         primary="mse",
-        note="No measurement lies behind these frames: they were interpolated between their neighbours in time.",
+        note="No measurement lies behind these: they were interpolated between their neighbours in time.",
     )
 
 

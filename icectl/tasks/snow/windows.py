@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -197,7 +198,7 @@ def cut_strip(cube: Cube, grid: WindowGrid, top: int, count_filled: bool) -> tup
     return _patches(values, grid), _patches(valid, grid)
 
 
-def _patches(strip: npt.NDArray[np.generic], grid: WindowGrid) -> npt.NDArray[np.generic]:  # type: ignore[type-var]
+def _patches(strip: npt.NDArray[Any], grid: WindowGrid) -> npt.NDArray[Any]:
     views = np.lib.stride_tricks.sliding_window_view(strip, grid.patch, axis=2)[:, :, :: grid.stride]
     return np.ascontiguousarray(views.transpose(2, 0, 1, 3))
 

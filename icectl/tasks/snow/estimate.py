@@ -1,0 +1,89 @@
+"""What a stage of the snow task would cost, for ``--dry-run``. Light: reads no pixel and imports no numpy."""
+
+from __future__ import annotations
+
+from icectl.contract import Estimate
+from icectl.run import Run
+from icectl.settings import Glacier
+from icectl.tasks.snow.options import FetchOptions, PrepareOptions, TrainOptions
+
+_BYTES = 4
+_DEFAULT_PIXELS = 800 * 800
+_METRES = 111_320.0
+
+
+def estimate(run: Run) -> Estimate:
+    """Return the bytes that ``run.verb`` would read, write, download and hold, as far as can be known."""
+    pixels, frames = _pixels(run), _frames(run)
+    cube = pixels * frames * _BYTES
+    if run.verb == "fetch":
+        return _fetch(run, pixels)
+    if run.verb == "prepare":
+        return Estimate(writes=round(1.05 * cube), memory=12 * pixels * _BYTES + 128 * 2**20)
+    if run.verb == "train":
+        return Estimate(reads=cube, memory=_training_memory(run), note=_training_note(run, pixels, frames))
+    if run.verb == "predict":
+        return Estimate(reads=cube, writes=2 * 4 * pixels * _BYTES, memory=2**30)
+    return Estimate(reads=2 * cube, memory=2**29)
+
+
+def _fetch(run: Run, pixels: int) -> Estimate:
+    options = run.options["fetch"]
+    assert isinstance(options, FetchOptions)
+    if run.scenes is not None or options.source == "folder":
+        return Estimate(writes=50_000, note="the files stay where they are; only a catalogue is written")
+    if "synthetic" in (options.source, run.glacier.source if options.source == "auto" else None):
+        scenes = 12 * options.years
+        return Estimate(writes=scenes * options.size**2 * 4, note=f"{scenes} synthetic scenes")
+    from icectl.sources.stac import estimate_fetch
+
+    return estimate_fetch(run, options, ("green", "swir16", "qa_pixel"))
+
+
+def _pixels(run: Run) -> int:
+    """Return the pixels of a scene, by the options or the glacier's box."""
+    options = run.options["fetch"]
+    assert isinstance(options, FetchOptions)
+    if run.scenes is None and "synthetic" in (options.source, run.glacier.source):
+        return options.size**2
+    return _of_box(run.glacier)
+
+
+def _of_box(glacier: Glacier) -> int:
+    if glacier.bbox is None:
+        return _DEFAULT_PIXELS
+    from math import cos, radians
+
+    west, south, east, north = glacier.bbox
+    metres = glacier.resolution or 30.0
+    width = (east - west) * cos(radians((south + north) / 2)) * _METRES / metres
+    return max(1, round(width * (north - south) * _METRES / metres))
+
+
+def _frames(run: Run) -> int:
+    fetch, prepare = run.options["fetch"], run.options["prepare"]
+    assert isinstance(fetch, FetchOptions)
+    assert isinstance(prepare, PrepareOptions)
+    start, end = prepare.start or fetch.start, prepare.end or fetch.end
+    if start is not None and end is not None:
+        months = (end.year - start.year) * 12 + end.month - start.month
+    else:
+        months = 12 * fetch.years
+    return max(1, months // prepare.months)
+
+
+def _training_memory(run: Run) -> int:
+    """Return a rough bound: torch itself, the pool of strips, and a batch with its gradients."""
+    options = run.options["train"]
+    assert isinstance(options, TrainOptions)
+    batch = options.batch_size * (options.past + options.future) * options.patch**2 * _BYTES
+    return 700 * 2**20 + 256 * 2**20 + 200 * batch
+
+
+def _training_note(run: Run, pixels: int, frames: int) -> str:
+    options = run.options["train"]
+    assert isinstance(options, TrainOptions)
+    side = int(pixels**0.5)
+    along = max(0, (side - options.patch) // options.stride + 1)
+    windows = along**2 * max(0, frames - options.past - options.future + 1)
+    return f"about {windows:,} windows before the split"

@@ -1,0 +1,93 @@
+"""Baselines against plain numpy and lstsq, scores against plain means."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pytest
+
+from icectl.splits import TRAIN, WindowGrid, make_split
+from icectl.tasks.snow import baselines
+from icectl.tasks.snow.metrics import MEASURES, Scores, skill, thresholded
+
+DAYS = [date(2013 + k // 4, 3 * (k % 4) + 1, 1) for k in range(40)]
+
+
+def test_simple_baselines():
+    past = np.random.default_rng(0).random((4, 3, 5), dtype="f4")
+    found = baselines.predict(past, DAYS[:4], DAYS[4:8], np.zeros((4, 10)))
+    for lead in range(4):
+        np.testing.assert_array_equal(found["last"][lead], past[3])
+        np.testing.assert_array_equal(found["season"][lead], past[lead])
+        np.testing.assert_allclose(found["climatology"][lead], past.mean(0), rtol=1e-6)
+    assert list(found) == list(baselines.NAMES)
+
+
+def test_features_are_values_flags_product_one():
+    past = np.array([0.2, 0.5, 0.3, 0.9], "f4")[:, None]
+    assert baselines.features(past)[:, 0] == pytest.approx([0.2, 0.5, 0.3, 0.9, 0, 1, 1, 1, 0, 1])
+
+
+def test_linear_model_equals_lstsq_on_the_training_part_only(make_cube, tmp_path):
+    rng = np.random.default_rng(1)
+    values = np.where(rng.random((8, 96, 64)) < 0.5, 0, rng.random((8, 96, 64))).astype("f4")
+    flags = rng.choice([1, 1, 1, 2], values.shape).astype("u1")
+    split = make_split("blocks", WindowGrid(8, 96, 64, patch=12, stride=4), 0)
+    found = baselines.fit_linear(make_cube(values, flags), split)
+    pixels = split.grid.coverage(split.windows[:, :, 0] == TRAIN) > 0
+    past = values[:4][:, pixels]
+    x = np.vstack([past, past >= 0.3, (past >= 0.3).all(axis=0), np.ones(past.shape[1])]).T
+    for lead in range(4):
+        known = flags[4 + lead][pixels] == 1
+        expected, *_ = np.linalg.lstsq(x[known], values[4 + lead][pixels][known], rcond=None)
+        np.testing.assert_allclose(found[lead], expected, atol=2e-3)
+    values[:, ~pixels] = 0.9  # whatever lies outside the training part changes nothing
+    again = baselines.fit_linear(make_cube(values, flags, folder=tmp_path / "again"), split)
+    np.testing.assert_allclose(again, found, rtol=1e-9)
+
+
+def test_scores_are_plain_weighted_means():
+    rng = np.random.default_rng(2)
+    truth, forecast = rng.random((2, 30, 20), dtype="f4"), rng.random((2, 30, 20), dtype="f4")
+    weight = rng.choice([0, 1, 3], truth.shape).astype("f4")
+    scores = Scores(7, (30, 20), 2)
+    for top in range(0, 30, 11):
+        rows = slice(top, top + 11)
+        scores.add(top, truth[:, rows], weight[:, rows], {"m": forecast[:, rows]})
+    error, cut = forecast - truth, np.where(forecast < 0.3, 0, forecast) - truth
+    expected = [np.average(e, weights=weight) for e in (error**2, abs(error), cut**2, abs(cut))]
+    assert [scores.overall("m")[m] for m in MEASURES] == pytest.approx(expected, rel=1e-5)
+    leads = [np.average(error[k] ** 2, weights=weight[k]) for k in range(2)]
+    assert scores.per_lead("m", "mse") == pytest.approx(leads, rel=1e-5)
+
+
+def test_bootstrap_interval_holds_the_score_and_narrows_with_more_tiles():
+    rng = np.random.default_rng(3)
+    widths = []
+    for side in (40, 160):
+        scores = Scores(8, (side, side), 1)
+        truth = rng.random((1, side, side), dtype="f4")
+        scores.add(0, truth, np.ones_like(truth), {"m": truth + rng.normal(0, 0.1, truth.shape).astype("f4")})
+        low, high = scores.intervals(500, 0.95)["m"]["mse"]
+        assert low < scores.overall("m")["mse"] < high
+        widths.append(high - low)
+    assert widths[1] < 0.5 * widths[0]
+    assert scores.intervals(0, 0.95) == {}
+
+
+def test_what_is_not_counted_gives_no_number():
+    scores = Scores(8, (8, 8), 2)
+    truth = np.zeros((2, 8, 8), "f4")
+    weight = np.zeros_like(truth)
+    weight[0] = 1
+    scores.add(0, truth, weight, {"m": truth + 1})
+    assert scores.per_lead("m", "mae") == [1.0, None]
+    assert not scores.empty
+    assert Scores(8, (8, 8), 2).empty
+
+
+def test_threshold_and_skill():
+    assert thresholded(np.array([0.29, 0.3], "f4")).tolist() == [0, pytest.approx(0.3)]
+    assert skill(0.01, 0.04) == 0.75
+    assert skill(0.01, 0.0) is None

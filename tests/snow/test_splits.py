@@ -1,0 +1,128 @@
+"""Splits: the paper's count, no shared pixel-moment, guards, and an audit that counts right."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from icectl.errors import DataError
+from icectl.splits import (
+    TEST,
+    TRAIN,
+    VALIDATE,
+    Split,
+    WindowGrid,
+    audit,
+    block_parts,
+    guarded,
+    make_split,
+)
+
+
+def cover(split, part):
+    """Pixel-moments of all windows of a part, the slow way."""
+    grid = split.grid
+    seen = np.zeros((grid.frames, grid.rows, grid.cols), bool)
+    for r, c, t in zip(*np.nonzero(split.windows == part), strict=True):
+        y, x = r * grid.stride, c * grid.stride
+        seen[t : t + grid.length, y : y + grid.patch, x : x + grid.patch] = True
+    return seen
+
+
+def test_the_papers_number_of_windows():
+    assert WindowGrid(frames=35, rows=800, cols=800).count == 161_728
+
+
+def test_coverage_counts_windows_over_each_pixel():
+    grid = WindowGrid(8, 30, 40, patch=10, stride=5)
+    chosen = np.random.default_rng(0).random(grid.shape[:2]) < 0.4
+    slow = np.zeros((30, 40), int)
+    for r, c in np.argwhere(chosen):
+        slow[r * 5 : r * 5 + 10, c * 5 : c * 5 + 10] += 1
+    np.testing.assert_array_equal(grid.coverage(chosen), slow)
+
+
+@pytest.mark.parametrize("frames", [8, 15, 16, 32])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_blocks_share_nothing(frames, seed):
+    split = make_split("blocks", WindowGrid(frames, 120, 96, patch=16, stride=8), seed)
+    train, validate, test = (cover(split, part) for part in (TRAIN, VALIDATE, TEST))
+    assert train.any()
+    assert validate.any()
+    assert test.any()
+    assert not (train & test).any()
+    assert not (validate & test).any()
+    assert not (train.any(axis=0) & validate.any(axis=0)).any()
+    assert audit(split).shared == 0
+    if frames >= 16:  # two disjoint windows: no frame of the test is in the training either
+        assert not (train.any(axis=(1, 2)) & test.any(axis=(1, 2))).any()
+        assert split.cut is not None
+    else:
+        assert audit(split).space_only
+
+
+def test_no_window_over_a_scored_pixel_touches_another_part():
+    """Whatever window of the network's size lies over a scored pixel, it holds test pixels only."""
+    patch = 16
+    parts = block_parts((128, 96), patch, seed=3)
+    scored = guarded(parts == TEST, patch)
+    assert scored.any()
+    for y, x in np.argwhere(scored)[::17]:
+        near = parts[max(0, y - patch) : y + patch + 1, max(0, x - patch) : x + patch + 1]
+        assert (near == TEST).all()
+
+
+def test_validation_predicts_frames_that_training_never_predicts():
+    split = make_split("blocks", WindowGrid(32, 120, 120, patch=16, stride=8), 0)
+    starts = {part: np.flatnonzero((split.windows == part).any(axis=(0, 1))) for part in (TRAIN, VALIDATE)}
+    predicted = {part: {t + k for t in starts[part] for k in range(4, 8)} for part in starts}
+    assert not predicted[TRAIN] & predicted[VALIDATE]
+
+
+def test_time_split_shares_no_frame():
+    split = make_split("time", WindowGrid(20, 48, 48, patch=16, stride=8))
+    train, test = cover(split, TRAIN), cover(split, TEST)
+    assert not (train.any(axis=(1, 2)) & test.any(axis=(1, 2))).any()
+    assert split.scored.all()
+
+
+def test_paper_split_is_80_20_and_its_audit_counts():
+    split = make_split("paper", WindowGrid(12, 40, 40, patch=12, stride=4), 1)
+    count = split.grid.count
+    assert (split.windows == TEST).sum() == count - round(0.8 * count)
+    assert (split.windows == VALIDATE).sum() == round(0.1 * round(0.8 * count))
+    found, train, test = audit(split), cover(split, TRAIN), cover(split, TEST)
+    assert (found.moments, found.shared) == (test.sum(), (train & test).sum())
+    assert found.share > 0.9  # the reason why it is not the default
+    assert "seen in training" in found.sentence()
+
+
+def test_a_leak_would_be_counted():
+    """The audit is no constant: a training window put into the test block shows up."""
+    split = make_split("blocks", WindowGrid(8, 120, 96, patch=16, stride=8), 0)
+    windows = split.windows.copy()
+    y, x = np.argwhere(split.scored)[0]
+    windows[max(0, y // 8 - 1), max(0, x // 8 - 1), 0] = TRAIN
+    assert audit(Split(kind="blocks", grid=split.grid, windows=windows, scored=split.scored)).shared > 0
+
+
+def test_weights_of_the_paper_split_count_test_windows():
+    split = make_split("paper", WindowGrid(9, 24, 24, patch=12, stride=4), 0)
+    start = split.test_starts[0]
+    expected = split.grid.coverage(split.windows[:, :, start] == TEST)
+    np.testing.assert_array_equal(split.weights(start), expected)
+
+
+@pytest.mark.parametrize(
+    ("kind", "grid", "words"),
+    [
+        ("blocks", WindowGrid(7, 100, 100), "7 frames are too few"),
+        ("time", WindowGrid(15, 100, 100), "16 are needed"),
+        ("blocks", WindowGrid(8, 40, 200), "smaller than one window"),
+        ("blocks", WindowGrid(8, 60, 60), "too small for test blocks"),
+    ],
+)
+def test_what_cannot_be_split_is_said(kind, grid, words):
+    with pytest.raises(DataError, match=words) as error:
+        make_split(kind, grid)
+    assert error.value.hint
