@@ -1,0 +1,30 @@
+"""Task ``bed``: what lies below the ice, and how much ice is there (Maffezzoli 2023)?
+
+Light: options only. The rest is imported when a stage runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from icectl.contract import Options
+from icectl.tasks.bed.options import (
+    EvaluateOptions,
+    FetchOptions,
+    PredictOptions,
+    PrepareOptions,
+    TrainOptions,
+)
+
+__all__ = ["EvaluateOptions", "FetchOptions", "PredictOptions", "PrepareOptions", "TrainOptions", "stages"]
+
+
+def stages(train: type[TrainOptions]) -> Mapping[str, type[Options]]:
+    """Return the options of all five stages of a bed model whose training options are `train`."""
+    return {
+        "fetch": FetchOptions,
+        "prepare": PrepareOptions,
+        "train": train,
+        "predict": PredictOptions,
+        "evaluate": EvaluateOptions,
+    }

@@ -1,0 +1,165 @@
+"""An elevation model of any size: one file, or a folder of tiles, read where it is needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from odc.geo.geobox import GeoBox
+from rasterio.windows import Window
+
+from icectl.errors import DataError, UsageError
+from icectl.raster import Grid
+from icectl.tasks.bed.terrain import (
+    Heights,
+    Terrain,
+    checked,
+    metric_grid,
+    on_metric_grid,
+    warp,
+    without_hidden_voids,
+)
+
+SUFFIXES = (".tif", ".tiff", ".vrt", ".asc", ".img", ".hgt", ".dem")
+
+
+@dataclass(frozen=True, slots=True)
+class Dem:
+    """The tiles of one elevation model, all of one CRS and pixel size, and the grid they make together."""
+
+    name: str
+    files: tuple[Path, ...]
+    grids: tuple[Grid, ...]
+    grid: Grid
+
+    def read(self, rows: slice, cols: slice) -> tuple[Heights, Grid, tuple[str, ...]]:
+        """Read a window of the common grid (cut to it): heights, its grid, and what was mended."""
+        height, width = self.grid.shape
+        top, bottom = max(0, rows.start), min(height, rows.stop)
+        left, right = max(0, cols.start), min(width, cols.stop)
+        part = self.grid[top:bottom, left:right]
+        out = np.full(part.shape, np.nan, dtype=np.float32)
+        for file, grid in zip(self.files, self.grids, strict=True):
+            _paste(out, part, file, grid)
+        mended, notes = without_hidden_voids(out, self.name)
+        return mended, part, notes
+
+    def whole(self, resolution: float | None = None) -> Terrain:
+        """Read all of it onto a metric grid; see `icectl.tasks.bed.terrain.Terrain`."""
+        heights, native, notes = self.read(slice(0, self.grid.shape[0]), slice(0, self.grid.shape[1]))
+        return _terrain(self.name, heights, native, notes, resolution)
+
+    def around(self, bounds: tuple[float, float, float, float], crs: object, margin: float) -> Terrain:
+        """Read the ground within `margin` metres of a box (left, bottom, right, top in `crs`)."""
+        from odc.geo.geom import box
+
+        shape = box(*bounds, crs=crs).to_crs(self.grid.crs).boundingbox
+        metres = 1.0
+        if self.grid.crs.geographic:
+            metres = 111_320.0
+        a = self.grid.affine
+        x_metres = metres * (np.cos(np.radians((shape.bottom + shape.top) / 2)) if metres > 1 else 1.0)
+        pad_x, pad_y = margin / x_metres / abs(a.a), margin / metres / abs(a.e)
+        cols = slice(int(np.floor((shape.left - a.c) / a.a - pad_x)), int(np.ceil((shape.right - a.c) / a.a + pad_x)))
+        rows = slice(int(np.floor((shape.top - a.f) / a.e - pad_y)), int(np.ceil((shape.bottom - a.f) / a.e + pad_y)))
+        if rows.stop <= 0 or cols.stop <= 0 or rows.start >= self.grid.shape[0] or cols.start >= self.grid.shape[1]:
+            raise DataError(f"the outline lies outside {self.name}", "give an elevation model that holds it")
+        heights, native, notes = self.read(rows, cols)
+        return _terrain(self.name, heights, native, notes, None)
+
+
+def _terrain(
+    name: str, heights: Heights, native: Grid, notes: tuple[str, ...], resolution: float | None
+) -> Terrain:
+    checked(heights, name)
+    metric, grid = on_metric_grid(heights, native, resolution)
+    return Terrain(name, metric, grid, native, notes)
+
+
+def open_dem(path: Path, crs: str | None = None) -> Dem:
+    """Open an elevation model: a raster, or a folder of tiles of one grid.
+
+    Parameters
+    ----------
+    path
+        A raster file, or a folder whose rasters are the tiles (``*_num.tif`` of ASTER GDEM are left out).
+    crs
+        The CRS of files that carry none.
+
+    Raises
+    ------
+    DataError
+        Nothing there, no CRS, or tiles of different grids.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataError(f"{path} does not exist", "check the path of the elevation model")
+    files = [path] if path.is_file() else _tiles(path)
+    grids = [_grid(file, crs) for file in files]
+    first = grids[0]
+    for file, grid in zip(files, grids, strict=True):
+        same = grid.crs == first.crs and np.allclose(
+            [grid.affine.a, grid.affine.e], [first.affine.a, first.affine.e], rtol=1e-6
+        )
+        if not same:
+            raise DataError(
+                f"{file.name} and {files[0].name} in {path} differ in CRS or pixel size",
+                "give tiles of one elevation model, or merge them first (gdalwarp)",
+            )
+    return Dem(path.stem if path.is_file() else path.name, tuple(files), tuple(grids), _union(grids))
+
+
+def _tiles(folder: Path) -> list[Path]:
+    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and not f.stem.endswith("_num"))
+    if not files:
+        raise DataError(f"{folder} holds no raster ({', '.join(SUFFIXES)})", "name the folder of the tiles")
+    return files
+
+
+def _grid(file: Path, crs: str | None) -> Grid:
+    try:
+        with rasterio.open(file) as source:
+            found = source.crs or crs
+            if found is None:
+                raise DataError(f"{file} has no CRS", "say which it is: --dem-crs EPSG:32632, for instance")
+            if source.transform.b or source.transform.d:
+                raise DataError(f"{file} is rotated", "warp it north up first (gdalwarp)")
+            return GeoBox(source.shape, source.transform, found)
+    except rasterio.errors.RasterioIOError as error:
+        raise DataError(f"{file} cannot be read as a raster: {str(error).splitlines()[0]}") from error
+    except (ValueError, rasterio.errors.CRSError) as error:
+        raise UsageError(f"--dem-crs {crs} is no CRS that PROJ knows", "for instance EPSG:32632") from error
+
+
+def _union(grids: list[Grid]) -> Grid:
+    """Return the grid of the first tile, grown to hold all; tiles off it by part of a pixel go to the nearest."""
+    a = grids[0].affine
+    left = min(g.affine.c for g in grids)
+    top = max(g.affine.f for g in grids) if a.e < 0 else min(g.affine.f for g in grids)
+    right = max(g.affine.c + g.shape[1] * a.a for g in grids)
+    bottom = (min if a.e < 0 else max)(g.affine.f + g.shape[0] * a.e for g in grids)
+    from affine import Affine
+
+    shape = (max(1, round((bottom - top) / a.e)), max(1, round((right - left) / a.a)))
+    return GeoBox(shape, Affine(a.a, 0, left, 0, a.e, top), grids[0].crs)
+
+
+def _paste(out: Heights, part: Grid, file: Path, grid: Grid) -> None:
+    """Fill what is still missing in `out` from one tile."""
+    a, b = part.affine, grid.affine
+    row, col = round((b.f - a.f) / a.e), round((b.c - a.c) / a.a)  # where the tile starts in the window
+    top, left = max(0, row), max(0, col)
+    bottom, right = min(out.shape[0], row + grid.shape[0]), min(out.shape[1], col + grid.shape[1])
+    if bottom <= top or right <= left:
+        return
+    with rasterio.open(file) as source:
+        window = Window(left - col, top - row, right - left, bottom - top)
+        band = source.read(1, window=window, masked=True)
+    values = np.where(np.ma.getmaskarray(band), np.nan, band.data.astype("float32"))
+    view = out[top:bottom, left:right]
+    view[np.isnan(view)] = values[np.isnan(view)]
+
+
+__all__ = ["Dem", "metric_grid", "open_dem", "warp"]

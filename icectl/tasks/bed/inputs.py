@@ -1,0 +1,156 @@
+"""What the networks see. Everything is computed from what is known: nothing below a mask has a part in it.
+
+Step (a), inpainting, sees heights with holes; step (b), thickness, sees the ice surface and the outline.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from icectl.tasks.bed import physics
+from icectl.tasks.bed.fill import biharmonic, bounded
+
+Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+
+Start = Literal["flat", "fill"]
+"""What stands in a hole before the network: the mean height (the paper's), or the biharmonic fill."""
+
+SLOPE_GAIN = 8.0
+"""Brings slopes of normalised heights, per pixel, to about one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """One masked patch: channels ``(c, y, x)``, and what turns normalised heights back into metres."""
+
+    channels: Floats
+    level: float
+    scale: float
+
+    def metres(self, normal: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return heights in metres."""
+        return np.asarray(normal, dtype=np.float64) * self.scale + self.level
+
+
+def masked_patch(heights: NDArray[np.floating], hidden: Bools, start: Start) -> Masked:
+    """Return the channels of step (a): heights, slopes along x and y, (distance into the hole,) mask.
+
+    Heights are normalised by mean and spread of the *known* pixels; slopes are those of the heights with
+    the hole already filled by `start`, so that they say nothing of what is hidden.
+
+    Parameters
+    ----------
+    heights
+        ``(y, x)`` metres; values under `hidden` are not read.
+    hidden
+        ``(y, x)`` True where the ground is hidden; at least one pixel must be known.
+    """
+    known = heights[~hidden]
+    level, scale = float(known.mean()), float(known.std()) + 1.0
+    scale = scale if start == "fill" else 4.0 * scale  # the paper's answer is held to (−1, 1)
+    visible = np.where(hidden, level, heights)
+    filled = bounded(biharmonic, visible, hidden) if start == "fill" else visible
+    normal = (filled - level) / scale
+    down, right = np.gradient(normal)
+    planes = [normal, right * SLOPE_GAIN, down * SLOPE_GAIN]
+    if start == "fill":
+        planes.append(ndimage.distance_transform_edt(hidden) / SLOPE_GAIN)
+    return Masked(np.stack([*planes, hidden]).astype(np.float32), level, scale)
+
+
+def channel_count(start: Start) -> int:
+    """Return the number of channels of `masked_patch`."""
+    return 5 if start == "fill" else 4
+
+
+def thin(heights: NDArray[np.floating], hidden: Bools, size: int) -> tuple[NDArray[np.float64], Bools]:
+    """Average a square patch to `size` pixels; a block with any hidden pixel is hidden.
+
+    Hidden blocks hold the mean of all their pixels: use them as targets, never as inputs.
+    """
+    side = heights.shape[0]
+    if side == size:
+        return np.asarray(heights, dtype=np.float64), hidden
+    if side % size:
+        raise ValueError(f"a patch of {side} pixels cannot be averaged to {size}")
+    factor = side // size
+    blocks = (size, factor, size, factor)
+    mean = np.asarray(heights, dtype=np.float64).reshape(blocks).mean((1, 3))
+    return mean, hidden.reshape(blocks).any((1, 3))
+
+
+THICKNESS_CHANNELS = (
+    "log flux thickness",
+    "log distance to the edge",
+    "log half width",
+    "place across",
+    "log slope",
+    "log velocity thickness",
+    "has velocity",
+)
+"""Channels of `thickness_inputs`, in order."""
+
+PRIOR_SCALE = 0.55
+"""Measured over computed thickness of `physics.mass_conservation`, on 22 measured glaciers (not the test's)."""
+
+
+def thickness_inputs(
+    surface: NDArray[np.floating],
+    ice: Bools,
+    resolution: float,
+    *,
+    speed: NDArray[np.floating] | None = None,
+    balance: NDArray[np.floating] | None = None,
+) -> tuple[Floats, Floats]:
+    """Return the channels of step (b) ``(c, y, x)`` and the prior thickness (m) ``(y, x)``; 0 off the ice.
+
+    Parameters
+    ----------
+    surface
+        Height of the ice surface (m); off the ice it is used for slopes at the rim alone.
+    ice
+        Where the glacier is.
+    resolution
+        Pixel size in metres.
+    speed
+        Surface speed (m/a), NaN where unknown.
+    balance
+        Mass balance (m of ice a year), NaN where unknown; without, one linear in height.
+    """
+    size = float(np.sqrt(ice.sum()) * resolution)
+    source = None if balance is None else np.where(np.isfinite(balance), balance, np.nanmean(balance[ice]))
+    flux = physics.mass_conservation(surface, ice, resolution, source)
+    distance = physics.edge_distance(ice, resolution)
+    width = physics.local_half_width(distance, resolution)
+    slope = np.maximum(physics.ice_slope(surface, ice, resolution, 0.05 * size), physics.GENTLEST)
+    planes = [
+        np.log(flux + 1.0),
+        np.log(np.maximum(distance, 1.0)),
+        np.log(np.maximum(width, 1.0)),
+        distance / np.maximum(width, 1.0),
+        np.log(slope),
+        *_velocity_planes(speed, slope, ice),
+    ]
+    channels = np.where(ice, np.stack(planes), 0.0).astype(np.float32)
+    return channels, (PRIOR_SCALE * flux).astype(np.float32)
+
+
+def _velocity_planes(
+    speed: NDArray[np.floating] | None, slope: NDArray[np.float64], ice: Bools
+) -> list[NDArray[np.float64]]:
+    """Return log thickness by shallow ice from half the surface speed, and where speed is known."""
+    if speed is None:
+        return [np.zeros(ice.shape), np.zeros(ice.shape)]
+    known = np.isfinite(speed) & ice
+    creep = 0.5 * np.where(known, speed, 0.0) / physics.YEAR
+    stress = physics.SHAPE_FACTOR * physics.DENSITY * physics.GRAVITY
+    stress = stress * np.sin(np.arctan(np.maximum(slope, physics.GENTLEST)))
+    n = physics.GLEN
+    depth = ((n + 1) * creep / (2 * physics.RATE * stress**n)) ** (1 / (n + 1))
+    return [np.where(known, np.log(depth + 1.0), 0.0), known.astype(np.float64)]

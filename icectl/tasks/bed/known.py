@@ -1,0 +1,209 @@
+"""Glaciers whose thickness is known: measured, modelled by others, or grown on ice-free ground."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from icectl.errors import DataError
+from icectl.tasks.bed.outlines import short_id
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Kind = Literal["measured", "modelled", "synthetic"]
+
+KINDS: tuple[Kind, ...] = ("measured", "modelled", "synthetic")
+LEAST_PIXELS = 40
+"""Glaciers with fewer pixels on their working grid say too little."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One glacier on its working grid.
+
+    `surface` (m), `thickness` (m, NaN where unknown) and `speed` (m/a, or None) are ``(y, x)``; `ice` is the
+    glacier; `resolution` is metres.
+    """
+
+    name: str
+    kind: Kind
+    surface: Floats
+    ice: Bools
+    resolution: float
+    thickness: Floats
+    speed: Floats | None = None
+
+    @property
+    def area(self) -> float:
+        """Area in km²."""
+        return float(self.ice.sum() * self.resolution**2 / 1e6)
+
+
+def working_resolution(area: float) -> float:
+    """Return the pixel size (m) for a glacier of `area` km²: about 70 pixels across, 10 m to 200 m.
+
+    The rule of OGGM (Maussion et al. 2019, *Geosci. Model Dev.* 12, 909–931), so that lengths in pixels mean
+    the same on small and on large glaciers.
+    """
+    return float(np.clip(14.0 * np.sqrt(max(area, 0.0)) + 10.0, 10.0, 200.0))
+
+
+def read_known(folder: Path) -> Iterator[Known]:
+    """Yield the glaciers of a folder: ``dem_*`` and ``thickness_*`` rasters, or gridded CSV files.
+
+    Raises
+    ------
+    DataError
+        The folder is missing or holds neither.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder", "name a folder of glaciers of known thickness")
+    tables = sorted(folder.rglob("*.csv"))
+    depths = sorted(f for f in folder.rglob("*thickness*.tif"))
+    if not tables and not depths:
+        raise DataError(
+            f"{folder} holds neither CSV grids nor *thickness*.tif", "see docs/tasks/bed.md for the two layouts"
+        )
+    for table in tables:
+        yield from _from_table(table)
+    elevations = {_digits(f): f for f in folder.rglob("*.tif") if "thickness" not in f.name}
+    for depth in depths:
+        if _digits(depth) in elevations:
+            yield from _from_rasters(elevations[_digits(depth)], depth)
+
+
+def _digits(path: Path) -> str:
+    """Return the last group of four or more digits in a file's name: what pairs rasters of one glacier."""
+    groups = re.findall(r"\d{4,}", path.name)
+    return groups[-1] if groups else path.stem
+
+
+def _from_table(path: Path) -> Iterator[Known]:
+    """Read a grid from a table with a row a cell (columns j, i, topo, glacier_mask, thickness …).
+
+    The tables state no pixel size. It is the least distance to the border inside the glacier
+    (``dis_from_border``), where neighbours of border cells lie one pixel off.
+    """
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    needed = {"j", "i", "topo", "glacier_mask", "dis_from_border", "thickness"}
+    if not rows or not needed <= set(rows[0]):
+        return
+    column = {n: np.array([float(r[n] or "nan") for r in rows]) for n in needed}
+    y, x = column["j"].astype(int), column["i"].astype(int)
+    grid = {n: np.full((y.max() + 1, x.max() + 1), np.nan) for n in needed}
+    for name, values in column.items():
+        grid[name][y, x] = values
+    ice = grid["glacier_mask"] > 0
+    inside = grid["dis_from_border"][ice & (grid["dis_from_border"] > 0)]
+    if len(inside) and ice.sum() >= LEAST_PIXELS:
+        thickness = np.where(ice & (grid["thickness"] >= 0), grid["thickness"], np.nan)
+        yield Known(path.stem, "measured", _whole(grid["topo"]), ice, float(inside.min()), thickness)
+
+
+def _from_rasters(elevation: Path, depth: Path) -> Iterator[Known]:
+    """Read a modelled glacier: the elevation on the thickness raster's grid, then both on the working grid."""
+    with rasterio.open(depth) as source:
+        thickness = source.read(1, masked=True).filled(0).astype(np.float64)
+        target, resolution = source.transform, float(source.res[0])
+    with rasterio.open(elevation) as source:
+        heights = source.read(1, masked=True).astype(np.float64).filled(np.nan)
+        inverse = ~source.transform
+    rows, cols = np.indices(thickness.shape)
+    # Positions, not indices: some elevation files are shifted by part of a pixel, some have another extent.
+    at_x, at_y = inverse * (target * (cols + 0.5, rows + 0.5))
+    heights = ndimage.map_coordinates(_whole(heights), [at_y - 0.5, at_x - 0.5], order=1, mode="nearest")
+    thickness = np.where(np.isfinite(thickness) & (thickness > 0), thickness, 0.0)
+    known = Known(_name(depth), "modelled", heights, thickness > 0, resolution, thickness)
+    if known.ice.sum() >= LEAST_PIXELS:
+        made = on_working_grid(known)
+        if made.ice.sum() >= LEAST_PIXELS:
+            yield made
+
+
+def _name(path: Path) -> str:
+    match = re.match(r"(RGI\d{2}-\d{2}\.\d{5}|RGI2000-v[\d.]+-[GC]-\d{2}-\d{5})", path.name)
+    return match[1] if match else path.stem
+
+
+def _whole(heights: Floats) -> Floats:
+    """Give unknown heights those of the nearest known pixel."""
+    missing = ~np.isfinite(heights)
+    if not missing.any() or missing.all():
+        return heights
+    nearest = ndimage.distance_transform_edt(missing, return_distances=False, return_indices=True)
+    return np.asarray(heights[tuple(nearest)])
+
+
+def on_working_grid(known: Known) -> Known:
+    """Bring a glacier onto its working resolution, by means over the new pixels."""
+    zoom = known.resolution / working_resolution(known.area)
+    if abs(zoom - 1) < 0.05:
+        return known
+    surface = rescale(known.surface, zoom)
+    ice = rescale(known.ice.astype(np.float64), zoom) > 0.5
+    weight = np.isfinite(known.thickness).astype(np.float64)
+    some = rescale(weight, zoom)
+    depth = rescale(np.nan_to_num(known.thickness), zoom) / np.maximum(some, 1e-9)
+    speed = None if known.speed is None else rescale(known.speed, zoom)
+    thickness = np.where(ice & (some > 0.25), depth, np.nan)
+    return Known(known.name, known.kind, surface, ice, known.resolution / zoom, thickness, speed)
+
+
+def rescale(values: NDArray[np.floating], zoom: float) -> Floats:
+    """Resample by `zoom` (new pixels per old), corner to corner; shrinking averages first."""
+    source = np.asarray(values, dtype=np.float64)
+    if zoom < 1:
+        source = ndimage.gaussian_filter(source, 0.5 * (1 / zoom - 1) + 1e-6, mode="nearest")
+    shape = tuple(max(1, round(n * zoom)) for n in source.shape)
+    axes = [(np.arange(n) + 0.5) / zoom - 0.5 for n in shape]
+    return np.asarray(
+        ndimage.map_coordinates(source, np.meshgrid(*axes, indexing="ij"), order=1, mode="nearest")
+    )
+
+
+def without(glaciers: Iterator[Known], hold_out: tuple[str, ...]) -> Iterator[Known]:
+    """Leave out the glaciers of those ids, whatever the version of their inventory."""
+    banned = {short_id(name) for name in hold_out}
+    return (g for g in glaciers if short_id(g.name) not in banned)
+
+
+def grow(
+    ground: NDArray[np.floating], resolution: float, rng: np.random.Generator, name: str
+) -> Known | None:
+    """Grow a shallow-ice glacier on ice-free ground and return its largest piece, or None if it is too small.
+
+    The flow law is that of `icectl.sources.synthetic`; equilibrium line, balance and sliding are drawn.
+    """
+    from icectl.sources.synthetic.ice import Climate
+    from icectl.sources.synthetic.ice import grow as flow
+
+    bed = np.asarray(ground, dtype=np.float64)
+    climate = Climate(
+        equilibrium=float(np.quantile(bed, rng.uniform(0.5, 0.75))),
+        gradient=float(rng.uniform(0.004, 0.01)),
+        accumulation=float(rng.uniform(0.8, 2.5)),
+        years=150.0,
+    )
+    ice = flow(bed, resolution, climate)
+    labels, count = ndimage.label(ice.thickness > 1.0)
+    if not count:
+        return None
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    glacier = labels == sizes.argmax()
+    speed = np.hypot(ice.vx, ice.vy)
+    made = Known(name, "synthetic", ice.surface, glacier, resolution, np.where(glacier, ice.thickness, np.nan), speed)
+    made = on_working_grid(made)
+    return made if made.ice.sum() >= LEAST_PIXELS else None
+

@@ -1,0 +1,190 @@
+"""Training patches: where they may lie, which rule takes how many, and a split by place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from icectl.errors import DataError
+from icectl.tasks.bed.ice import Cover
+from icectl.tasks.bed.options import PrepareOptions
+
+Ints = NDArray[np.int64]
+
+DRAWS = 40
+"""Places tried for each patch that is wanted."""
+
+SCALES = (1, 2, 4)
+"""Patches have the full size, and these parts of it: small ones fit where large ones do not."""
+
+RULES = ("drawn", "unknown ground", "ice in the centre", "too low", "too flat", "on the split", "kept")
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A square window of one terrain: its corner, side and hole in pixels, and its part of the split."""
+
+    row: int
+    col: int
+    size: int
+    hole: int
+    part: str  # "train" | "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The patches of one terrain, the rules' toll, and the area (row, col, rows, cols) kept for the test."""
+
+    patches: tuple[Patch, ...]
+    toll: Mapping[str, int]
+    test_area: tuple[int, int, int, int]
+
+
+class Sums:
+    """Sums over any window of a map in constant time."""
+
+    def __init__(self, values: NDArray[np.generic]) -> None:
+        self.table = np.pad(np.cumsum(np.cumsum(values.astype(np.float64), 0), 1), ((1, 0), (1, 0)))
+
+    def over(self, row: Ints, col: Ints, size: int) -> NDArray[np.float64]:
+        """Return the sums of the windows of `size` whose corners are given."""
+        t = self.table
+        return np.asarray(
+            t[row + size, col + size] - t[row, col + size] - t[row + size, col] + t[row, col]
+        )
+
+
+def draw_patches(
+    heights: NDArray[np.float32],
+    cover: NDArray[np.uint8],
+    resolution: float,
+    options: PrepareOptions,
+    rng: np.random.Generator,
+) -> Drawn:
+    """Draw patches of all sizes from one terrain and split them by place.
+
+    Raises
+    ------
+    DataError
+        No patch is left; the message says which rule took how many.
+    """
+    toll = dict.fromkeys(RULES, 0)
+    known = np.isfinite(heights)
+    sums = (Sums(~known), Sums(cover != Cover.GROUND), Sums(np.where(known, heights, 0.0)))
+    found: list[tuple[int, int, int, int]] = []
+    for scale in SCALES:
+        size, hole = options.patch_size // scale, options.hole_size // scale
+        if size <= min(heights.shape) and size >= 32:
+            places = _tried(heights.shape, size, options.patches * DRAWS // len(SCALES), rng)
+            found += _lawful(heights, sums, places, (size, hole), options, toll)
+    if not found:
+        raise DataError(f"no ice-free patch is left: {sentence(toll)}", _hint(toll, heights.shape, options))
+    patches, area = split(np.array(found), heights.shape, options, toll)
+    toll["kept"] = len(patches)
+    return Drawn(patches, toll, area)
+
+
+def _tried(shape: tuple[int, ...], size: int, count: int, rng: np.random.Generator) -> Ints:
+    """Return distinct random corners, ``(n, 2)``."""
+    rows, cols = shape[0] - size + 1, shape[1] - size + 1
+    flat = rng.choice(rows * cols, min(count, rows * cols), replace=False)
+    return np.stack(np.divmod(flat, cols), axis=1)
+
+
+def _lawful(
+    heights: NDArray[np.float32],
+    sums: tuple[Sums, Sums, Sums],
+    places: Ints,
+    sizes: tuple[int, int],
+    options: PrepareOptions,
+    toll: dict[str, int],
+) -> list[tuple[int, int, int, int]]:
+    """Apply the rules in order and count what each takes; stop at the number of patches wanted."""
+    size, hole = sizes
+    unknown, ice, total = sums
+    toll["drawn"] += len(places)
+    off = (size - hole) // 2
+
+    def take(name: str, bad: NDArray[np.bool_]) -> None:
+        nonlocal places
+        toll[name] += int(bad.sum())
+        places = places[~bad]
+
+    take("unknown ground", unknown.over(*places.T, size) > 0)
+    take("ice in the centre", ice.over(*(places + off).T, hole) > 0)
+    if options.height_rule == "mean":
+        take("too low", total.over(*places.T, size) / size**2 < options.minimum_height)
+    kept = []
+    relief = options.minimum_relief * size / options.patch_size
+    for row, col in places.tolist():
+        window = heights[row : row + size, col : col + size]
+        top = float(window.max())
+        if options.height_rule == "maximum" and top < options.minimum_height:
+            toll["too low"] += 1
+        elif top - float(window.min()) < relief:
+            toll["too flat"] += 1
+        else:
+            kept.append((row, col, size, hole))
+    most = max(1, options.patches // len(SCALES))
+    return kept[:most]
+
+
+def split(
+    found: Ints, shape: tuple[int, ...], options: PrepareOptions, toll: dict[str, int]
+) -> tuple[tuple[Patch, ...], tuple[int, int, int, int]]:
+    """Keep a strip at one side of the map for the test; patches that straddle its border are let go.
+
+    Of the four sides, the one is taken that costs the fewest patches.
+    """
+    best: tuple[int, Ints, Ints, tuple[int, int, int, int]] | None = None
+    for axis in (0, 1):
+        low, high = found[:, axis], found[:, axis] + found[:, 2]
+        for far in (False, True):
+            edges = np.sort(low)[::-1] if far else np.sort(high)
+            edge = int(edges[min(len(edges) - 1, max(0, round(options.test_share * len(edges)) - 1))])
+            test = low >= edge if far else high <= edge
+            train = high <= edge if far else low >= edge
+            kept = int(train.sum()) if test.any() else 0
+            area = _strip(shape, axis, edge, far)
+            if best is None or kept > best[0]:
+                best = (kept, test, train, area)
+    assert best is not None
+    kept, test, train, area = best
+    if not kept:
+        raise DataError(
+            f"{len(found)} patches lie too close together to be split into training and test by place",
+            "use a smaller --patch-size, or a larger elevation model",
+        )
+    toll["on the split"] += int((~test & ~train).sum())
+    parts = [("test", found[test]), ("train", found[train])]
+    made = [Patch(*map(int, place), part=name) for name, places in parts for place in places]
+    return tuple(made), area
+
+
+def _strip(shape: tuple[int, ...], axis: int, edge: int, far: bool) -> tuple[int, int, int, int]:
+    start, stop = (edge, shape[axis]) if far else (0, edge)
+    if axis == 0:
+        return (start, 0, stop - start, shape[1])
+    return (0, start, shape[0], stop - start)
+
+
+def sentence(toll: Mapping[str, int]) -> str:
+    """Return the toll in words: ``of 4,000 drawn, unknown ground took 120, …``."""
+    parts = [f"{rule} took {toll[rule]:,}" for rule in RULES[1:-1] if toll[rule]]
+    return f"of {toll['drawn']:,} drawn, " + (", ".join(parts) if parts else "none was lost")
+
+
+def _hint(toll: Mapping[str, int], shape: tuple[int, ...], options: PrepareOptions) -> str:
+    if not toll["drawn"]:
+        return f"the map has {shape[0]} × {shape[1]} pixels: lower --patch-size (now {options.patch_size})"
+    worst = max(RULES[1:-1], key=lambda rule: toll[rule])
+    return {
+        "unknown ground": "the elevation model has many voids: use a smaller --patch-size",
+        "ice in the centre": "use a smaller --hole-size, or check --unlisted-ice",
+        "too low": f"lower --minimum-height (now {options.minimum_height:g} m)",
+        "too flat": f"lower --minimum-relief (now {options.minimum_relief:g} m)",
+        "on the split": "use a smaller --patch-size",
+    }[worst]

@@ -1,0 +1,196 @@
+"""Ice physics without a network: perfect plasticity, and thickness from the conservation of mass.
+
+Both take the ice surface and the outline, nothing below. Heights and lengths are metres, stresses pascal,
+mass balance metres of ice a year.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, sparse
+from scipy.sparse.linalg import spsolve_triangular
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+DENSITY = 917.0
+"""Density of ice, kg/m³."""
+
+GRAVITY = 9.81
+"""m/s²."""
+
+GLEN = 3
+"""Exponent of Glen's flow law."""
+
+RATE = 2.4e-24
+"""Rate factor of temperate ice, 1/(s Pa³) (Cuffey & Paterson 2010, table 3.4)."""
+
+YEAR = 365.25 * 86_400.0
+SHAPE_FACTOR = 0.8
+"""Share of the driving stress that the bed carries in a valley (Nye 1965)."""
+
+GENTLEST = 0.03
+"""Least slope (m/m) used: on flatter ice neither law holds."""
+
+_NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
+
+
+def ice_slope(surface: NDArray[np.floating], ice: Bools, resolution: float, length: float) -> Floats:
+    """Return the slope (m/m) of the ice surface, averaged over ice within `length` metres (one sigma).
+
+    The ground beside the glacier has no part in it.
+    """
+    down, right = np.gradient(np.asarray(surface, dtype=np.float64), resolution)
+    parts = (over_ice(part, ice, length / resolution) for part in (down, right))
+    return np.asarray(np.hypot(*parts))
+
+
+def over_ice(values: NDArray[np.floating], ice: Bools, sigma: float) -> Floats:
+    """Smooth `values` over `ice` alone with a Gaussian of `sigma` pixels; others keep their value."""
+    if sigma < 0.3:
+        return np.asarray(values, dtype=np.float64)
+    total = ndimage.gaussian_filter(np.where(ice, values, 0.0), sigma, mode="constant")
+    weight = ndimage.gaussian_filter(ice.astype(np.float64), sigma, mode="constant")
+    return np.where(ice, total / np.maximum(weight, 1e-9), values)
+
+
+def perfect_plasticity(
+    surface: NDArray[np.floating],
+    ice: Bools,
+    resolution: float,
+    yield_stress: float = 100_000.0,
+    smoothing: float = 100.0,
+) -> Floats:
+    """Return the thickness (m) of a perfectly plastic glacier, ``τ / (ρ g sin α)``; 0 off the ice.
+
+    Nye (1951, *Proc. R. Soc. A* 207, 554–572); α is the surface slope averaged over `smoothing` metres.
+    """
+    slope = np.maximum(ice_slope(surface, ice, resolution, smoothing), GENTLEST)
+    sine = np.sin(np.arctan(slope))
+    return np.where(ice, yield_stress / (DENSITY * GRAVITY * sine), 0.0)
+
+
+def steady_balance(surface: NDArray[np.floating], ice: Bools, gradient: float = 0.007) -> Floats:
+    """Return a mass balance (m of ice a year) linear in height that sums to nothing over the glacier.
+
+    Above the equilibrium line the gradient is half that below it, as observed on many glaciers; the
+    height of the line follows by bisection.
+    """
+    heights = surface[ice]
+    low, high = float(heights.min()), float(heights.max())
+    for _ in range(50):
+        middle = (low + high) / 2
+        above = heights - middle
+        if np.where(above < 0, above, 0.5 * above).sum() > 0:
+            low = middle
+        else:
+            high = middle
+    above = np.where(ice, surface - (low + high) / 2, 0.0)
+    return gradient * np.where(above < 0, above, 0.5 * above)
+
+
+def balance_flux(surface: Floats, ice: Bools, resolution: float, balance: Floats) -> Floats:
+    """Return the ice flux (m²/a, per metre of width) that carries `balance` down the surface.
+
+    Each cell hands its flux on to all lower neighbours in proportion to the slope towards them (Quinn
+    et al. 1991, *Hydrol. Process.* 5, 59–79); one sparse solve. A pit keeps what it gets.
+    """
+    count = int(ice.sum())
+    number = np.full(ice.shape, -1)
+    number[ice] = np.arange(count)
+    shares = _shares(np.asarray(surface, dtype=np.float64), ice, number)
+    matrix = sparse.eye_array(count, format="csc") - shares
+    # Rows of higher cells do not depend on lower ones: in the order of height the system is triangular.
+    order = np.argsort(-surface[ice], kind="stable")
+    ordered = sparse.csr_array(matrix.tocsr()[order][:, order])
+    flux = np.empty(count)
+    flux[order] = spsolve_triangular(ordered, (balance[ice] * resolution**2)[order], lower=True)
+    out = np.zeros(ice.shape)
+    out[ice] = flux / resolution
+    return out
+
+
+def _shares(surface: Floats, ice: Bools, number: NDArray[np.int64]) -> sparse.csc_array:
+    """Return the matrix of the share of each cell's outflow (column) that each neighbour gets (row)."""
+    padded, numbers = np.pad(surface, 1, mode="edge"), np.pad(number, 1, constant_values=-1)
+    rows, cols = ice.shape
+    parts, total = [], np.zeros(int(ice.sum()))
+    for dy, dx in _NEIGHBOURS:
+        window = np.s_[1 + dy : 1 + dy + rows, 1 + dx : 1 + dx + cols]
+        other, drop = numbers[window][ice], surface[ice] - padded[window][ice]
+        # Diagonal neighbours lie farther off and share less of the cell's edge (Quinn's contour lengths).
+        length, edge = (1.0, 0.5) if dy == 0 or dx == 0 else (2**0.5, 0.354)
+        weight = np.where((other >= 0) & (drop > 0), np.maximum(drop, 0.0) / length * edge, 0.0)
+        total += weight
+        parts.append((other, weight))
+    source = number[ice]
+    entries = [
+        (other[weight > 0], source[weight > 0], (weight / np.maximum(total, 1e-300))[weight > 0])
+        for other, weight in parts
+    ]
+    target, origin, share = (np.concatenate(column) for column in zip(*entries, strict=True))
+    return sparse.csc_array((share, (target, origin)), shape=(len(source), len(source)))
+
+
+def mass_conservation(
+    surface: NDArray[np.floating],
+    ice: Bools,
+    resolution: float,
+    balance: Floats | None = None,
+) -> Floats:
+    """Return the thickness (m) that shallow ice needs to carry the balance flux; 0 off the ice.
+
+    ``h = ((n + 2) q / (2 A (f ρ g sin α)ⁿ))^(1/(n+2))``, the idea of Farinotti et al. (2009, *J. Glaciol.*
+    55, 422–430) on a map instead of a flow line. Lengths of averaging follow the glacier's size √area:
+    surface 5 %, slope 3 %, flux 10 %, chosen on measured glaciers other than the test's.
+
+    Parameters
+    ----------
+    balance
+        Mass balance (m of ice a year); by default `steady_balance`. Its mean over the glacier is taken
+        off, since only a balance that sums to nothing keeps the surface as it is.
+    """
+    size = np.sqrt(ice.sum()) * resolution
+    heights = np.asarray(surface, dtype=np.float64)
+    smooth = over_ice(heights, ice, 0.05 * size / resolution)
+    source = steady_balance(heights, ice) if balance is None else balance - balance[ice].mean()
+    flux = np.maximum(balance_flux(smooth, ice, resolution, np.where(ice, source, 0.0)), 0.0)
+    flux = over_ice(flux, ice, 0.10 * size / resolution)
+    flux = np.maximum(flux, 0.02 * np.percentile(flux[ice], 95))
+    slope = np.maximum(ice_slope(heights, ice, resolution, 0.03 * size), GENTLEST)
+    stress = SHAPE_FACTOR * DENSITY * GRAVITY * np.sin(np.arctan(slope))
+    power = 1.0 / (GLEN + 2)
+    depth = ((GLEN + 2) * flux / YEAR / (2 * RATE * stress**GLEN)) ** power
+    return np.where(ice, depth, 0.0)
+
+
+def edge_distance(ice: Bools, resolution: float) -> Floats:
+    """Return the distance (m) of each ice pixel to the edge of the ice, half a pixel off the rim; 0 off it.
+
+    The map's border counts as ice going on, unless nothing but ice is on the map.
+    """
+    padded = np.pad(ice, 1, mode="edge") if not ice.all() else np.pad(ice, 1)
+    distance = ndimage.distance_transform_edt(padded)[1:-1, 1:-1] * resolution
+    return np.where(ice, np.maximum(distance - resolution / 2, resolution / 2), 0.0)
+
+
+def local_half_width(distance: Floats, resolution: float) -> Floats:
+    """Return the radius (m) of the largest disc inside the ice that covers each pixel (local thickness).
+
+    Hildebrand & Rüegsegger (1997, *J. Microsc.* 185, 67–75). `distance` comes from `edge_distance`.
+    """
+    ridge = (distance > 0) & (distance >= ndimage.maximum_filter(distance, 3) - 1e-9)
+    out = distance.copy()
+    rows, cols = np.nonzero(ridge)
+    for at in np.argsort(distance[rows, cols]):
+        y, x = int(rows[at]), int(cols[at])
+        radius = float(distance[y, x])
+        reach = int(radius / resolution) + 1
+        part = np.s_[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1]
+        dy = np.arange(part[0].start, min(part[0].stop, out.shape[0])) - y
+        dx = np.arange(part[1].start, min(part[1].stop, out.shape[1])) - x
+        inside = (dy[:, None] ** 2 + dx[None, :] ** 2) * resolution**2 < radius**2
+        block = out[part]
+        block[inside & (block > 0)] = np.maximum(block[inside & (block > 0)], radius)
+    return out
