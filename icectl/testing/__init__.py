@@ -1,0 +1,35 @@
+"""The conformance suite: what every plugin must do, as tests that its author runs.
+
+A test file of three lines checks an installed plugin (or one named in ``ICECTL_PLUGINS``)::
+
+    from icectl.testing import PluginTests
+
+    class TestMine(PluginTests):
+        name = "my-model"
+
+The checks themselves are plain functions of `icectl.testing.checks`; ``icectl plugins
+validate NAME`` runs the light ones.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from icectl.testing.subject import Subject
+    from icectl.testing.suite import PluginTests
+
+__all__ = ["PluginTests", "Subject"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the suite (and pytest with it) when it is asked for."""
+    if name == "PluginTests":
+        from icectl.testing.suite import PluginTests
+
+        return PluginTests
+    if name == "Subject":
+        from icectl.testing.subject import Subject
+
+        return Subject
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,128 @@
+"""A plugin under test: its model, smallest options, and stages run where the tests want them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from icectl import registry
+from icectl.contract import VERBS, Metrics, Model, Options, Plugin
+from icectl.run import Compute, Run
+from icectl.settings import Glacier, load_glacier
+from icectl.testing.smallest import SMALLEST, UPDATES
+
+_PREPARED: dict[str, dict[str, Path]] = {}
+"""Folders of fetch and prepare, by task and options: models of one task share them, as users do."""
+
+WEIGHTS = "weights.safetensors"
+
+
+class Subject:
+    """A plugin, a folder to work in, and the smallest options it can work with.
+
+    Parameters
+    ----------
+    plugin
+        The loaded descriptor.
+    folder
+        Where stages are run.
+    small
+        Option values that keep the work small, by name; they go to every stage that has the
+        option. For our own tasks they start from `icectl.testing.smallest.SMALLEST`.
+    glacier
+        Whose work it is; the synthetic glacier by default.
+    """
+
+    def __init__(
+        self, plugin: Plugin, folder: Path, small: Mapping[str, Any] | None = None, glacier: str = "demo"
+    ) -> None:
+        self.plugin, self.folder = plugin, folder
+        self.small = {**SMALLEST.get(plugin.task, {}), **(small or {})}
+        self.glacier: Glacier = load_glacier(glacier)
+
+    @cached_property
+    def model(self) -> Model:
+        """The model, imported and built."""
+        return registry.load_model(self.plugin)
+
+    def options(self, **changes: Any) -> dict[str, Options]:
+        """Return the options of every stage: the smallest, with `changes`."""
+        values = {**self.small, **changes}
+        return {
+            verb: kind(**{name: value for name, value in values.items() if name in kind.model_fields})
+            for verb, kind in self.plugin.stages.items()
+        }
+
+    def run(
+        self,
+        verb: str,
+        where: str,
+        inputs: Mapping[str, Path],
+        compute: Compute | None = None,
+        **changes: Any,
+    ) -> Run:
+        """Return the Run of one stage that works in ``folder/where``, with the smallest options."""
+        out = self.folder / where
+        out.mkdir(parents=True, exist_ok=True)
+        return Run(
+            verb=verb,
+            plugin=self.plugin,
+            glacier=self.glacier,
+            out=out,
+            inputs=dict(inputs),
+            options=self.options(**changes),
+            seed=11,
+            compute=compute or Compute(device="cpu"),
+            quiet=True,
+        )
+
+    def perform(self, run: Run) -> Path | Metrics:
+        """Do the stage of `run` with a fresh model, so that nothing is remembered between stages."""
+        model = registry.load_model(self.plugin)
+        result: Path | Metrics = getattr(model, run.verb)(run, run.options[run.verb])
+        return result
+
+    @cached_property
+    def prepared(self) -> dict[str, Path]:
+        """The folders of a fetch and a prepare, done once."""
+        options = self.options()
+        shared = repr([self.plugin.task, self.glacier, *(options[verb] for verb in VERBS[:2])])
+        if shared not in _PREPARED:
+            inputs: dict[str, Path] = {}
+            for verb in VERBS[:2]:
+                self.perform(self.run(verb, verb, inputs))
+                inputs[verb] = self.folder / verb
+            _PREPARED[shared] = inputs
+        return _PREPARED[shared]
+
+    def train(self, where: str, updates: int, compute: Compute | None = None) -> Path:
+        """Train for `updates` updates in ``folder/where``, going on from a state that is there."""
+        run = self.run("train", where, self.prepared, compute, **{UPDATES: updates})
+        self.perform(run)
+        return run.out
+
+    @cached_property
+    def trained(self) -> Path:
+        """A training of two updates, done once."""
+        return self.train("train", updates=2)
+
+    def predict(self, where: str, **changes: Any) -> Path:
+        """Predict with the trained weights in ``folder/where``."""
+        inputs = {**self.prepared, "train": self.trained}
+        run = self.run("predict", where, inputs, None, **{UPDATES: 2, **changes})
+        self.perform(run)
+        return run.out
+
+    @cached_property
+    def predicted(self) -> Path:
+        """A prediction, done once."""
+        return self.predict("predict")
+
+    def evaluate(self, where: str, predicted: Path) -> Metrics:
+        """Evaluate the predictions in a folder."""
+        inputs = {**self.prepared, "train": self.trained, "predict": predicted}
+        result = self.perform(self.run("evaluate", where, inputs, None, **{UPDATES: 2}))
+        assert isinstance(result, Metrics), f"evaluate returned a {type(result).__name__}, not Metrics"
+        return result
