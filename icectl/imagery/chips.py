@@ -95,7 +95,12 @@ def grid_starts(valid: Mask, size: int, count: int, border: int = 0) -> I64:
             f"{count} chips of {size} pixels asked for, but the valid ground has room for {room} starts",
             "ask for fewer or smaller chips",
         )
-    low, high = 1, max(valid.shape)
+    return starts_on(free, count)
+
+
+def starts_on(free: Mask, count: int) -> I64:
+    """Return `count` of the starts that are True in `free`, on the widest regular grid that holds them."""
+    low, high = 1, max(free.shape)
     while low < high:  # widest spacing that still holds enough
         middle = (low + high + 1) // 2
         low, high = (middle, high) if len(_lattice(free, middle)) >= count else (low, middle - 1)

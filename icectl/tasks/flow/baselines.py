@@ -1,0 +1,86 @@
+"""Baselines that see what the model sees, and marks that see more.
+
+All are compared with the chip of t2, which was found by tracking t0 → t1 → t2. A baseline uses frames up
+to t0. A mark uses t1 or t2 itself; who beats only the baselines with such knowledge has shown nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from icectl.imagery.filters import high_pass
+from icectl.tasks.flow.dataset import Sequences
+from icectl.tasks.flow.metrics import correlation
+from icectl.tasks.flow.options import AHEAD
+
+F32 = NDArray[np.float32]
+
+BASELINES = {
+    "persistence": "Persistence (t0)",
+    "high-pass": "High-pass filter (t0)",
+    "mean": "Mean of the past chips",
+    "median": "Median of the past chips",
+    "carried": "Last displacement carried on",
+}
+MARKS = {"t1": "Copy of t1", "best": "Best past chip, chosen by t2"}
+NOTES = {
+    "high-pass": "both chips filtered",
+    "carried": "t0's chip against the frame of t2 where the last tracked velocity puts it",
+    "t1": "sees t1",
+    "best": "sees t2",
+}
+
+
+def score_window(
+    sequences: Sequences, chosen: NDArray[np.int64], start: int, past: int, width: int
+) -> dict[str, NDArray[np.float64]]:
+    """Score every baseline and mark on one window of the chosen sequences.
+
+    Parameters
+    ----------
+    start, past
+        First frame of the window and number of past frames; t0 is ``start + past - 1``.
+    width
+        Width of the high-pass kernel in pixels.
+
+    Returns
+    -------
+    ``(n,)`` correlations with t2 by name.
+    """
+    t0 = start + past - 1
+    chips = sequences.chips(chosen, slice(start, t0 + AHEAD + 1))
+    seen, truth = chips[:, :past], chips[:, -1]
+    each = correlation(seen, truth[:, None])
+    sharp = [np.stack([high_pass(c, width) for c in frames]) for frames in (seen[:, -1], truth)]
+    return {
+        "persistence": each[:, -1],
+        "high-pass": correlation(*sharp),
+        "mean": correlation(seen.mean(axis=1), truth),
+        "median": correlation(np.median(seen, axis=1), truth),
+        "carried": _carried(sequences, chosen, start, past, seen[:, -1]),
+        "t1": correlation(chips[:, -2], truth),
+        "best": each.max(axis=1),
+    }
+
+
+def _carried(
+    sequences: Sequences, chosen: NDArray[np.int64], start: int, past: int, last: F32
+) -> NDArray[np.float64]:
+    """Correlate t0's chip with the frame of t2 at the place the last trusted velocity leads to.
+
+    Velocity: from the last trusted step among the frames seen, 0 without one. The place is kept
+    inside the frame.
+    """
+    t0, days, size = start + past - 1, sequences.days, sequences.size
+    position, trusted = sequences.array("position")[chosen], sequences.array("trusted")[chosen]
+    band = sequences.array("sequence_band")[chosen]
+    velocity = np.zeros((len(chosen), 2))
+    for t in range(start + 1, t0 + 1):
+        step = (position[:, t] - position[:, t - 1]) / max(float(days[t] - days[t - 1]), 1e-9)
+        velocity = np.where(trusted[:, t, None], step, velocity)
+    target = np.rint(position[:, t0] + velocity * float(days[t0 + AHEAD] - days[t0])).astype(np.int64)
+    target = np.clip(target, 0, np.array(sequences.grid.shape) - size)
+    frame = np.asarray(sequences.data["frame"][t0 + AHEAD].values, np.float32)
+    found = [frame[b, y : y + size, x : x + size] for b, (y, x) in zip(band, target, strict=True)]
+    return correlation(last, np.stack(found))

@@ -1,0 +1,135 @@
+"""What the report shows of a flow run: correlation maps, velocity, figure 3, sampled futures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+
+from icectl.imagery.filters import high_pass
+from icectl.raster import Grid, write_cog
+from icectl.report.panels import Layer, Map, SampleRow, Samples, pack
+from icectl.run import Run
+from icectl.tasks.flow.dataset import Sequences
+from icectl.tasks.flow.metrics import correlation
+from icectl.tasks.flow.options import AHEAD, TrainOptions
+
+CELLS = 8
+"""Cells of a correlation map along a chip's side."""
+
+MAPS = {
+    "persistence": "Persistence: t0 against t2",
+    "high-pass": "High-pass filter: t0 against t2",
+    "model": "Model against t2",
+}
+
+
+def correlation_maps(
+    folder: Path, sequences: Sequences, chosen: NDArray[np.int64], by: Mapping[str, NDArray[np.float64]]
+) -> dict[str, Path]:
+    """Write the three maps of the paper's figure 4 as COGs: mean correlation of the chips over each cell."""
+    grid, step = sequences.grid, max(sequences.size // CELLS, 1)
+    rows, cols = (-(-n // step) for n in grid.shape)
+    coarse = Grid((rows, cols), grid.transform * Affine.scale(step), grid.crs)
+    position = sequences.array("position")[chosen].mean(axis=1)
+    paths = {}
+    for name in MAPS:
+        total, count = np.zeros((2, rows, cols))
+        for (y, x), value in zip(position / step, np.nanmean(by[name], axis=0), strict=True):
+            cell = slice(round(y), round(y) + CELLS), slice(round(x), round(x) + CELLS)
+            total[cell] += value
+            count[cell] += 1
+        paths[name] = folder / f"correlation_{name.replace('-', '_')}.tif"
+        layer = np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+        write_cog(paths[name], layer, coarse, descriptions=[MAPS[name]])
+    return paths
+
+
+def panels(
+    run: Run, sequences: Sequences, predictions: Any, trained: TrainOptions, maps: Mapping[str, Path]
+) -> list[dict[str, Any]]:
+    """Return packed panels."""
+    drawn: list[Any] = [
+        Map(
+            title=f"Correlation map. {MAPS[name]}",
+            layer=Layer(file=str(path)),
+            colours="quality",
+            low=0,
+            high=1,
+        )
+        for name, path in maps.items()
+    ]
+    velocity = run.inputs["predict"] / "v.tif"
+    if velocity.is_file():
+        with rasterio.open(velocity) as file:
+            unit = file.tags().get("units", "")
+        drawn.append(
+            Map(title="Velocity of the ice", layer=Layer(file=str(velocity)), colours="speed", unit=unit)
+        )
+    drawn += [_figure3(run, sequences, predictions, trained), _futures(run, sequences, predictions, trained)]
+    return pack(drawn, run.out)
+
+
+def _figure3(run: Run, sequences: Sequences, predictions: Any, trained: TrainOptions) -> Samples:
+    """Return the paper's figure 3: past chips, the forecast, high-passed t0, t1, t2, high-passed t2."""
+    past = trained.past
+    window = predictions.sizes["window"] - 1
+    shown = predictions["shown_sequence"].values
+    places = {int(s): i for i, s in enumerate(predictions["sequence"].values)}
+    rows = []
+    for sequence in shown:
+        chips = sequences.chips([int(sequence)], slice(window, window + past + AHEAD))[0]
+        made = predictions["chip"][window, places[int(sequence)], AHEAD - 1].values
+        seen = list(chips[max(past - 3, 0) : past])
+        pictures = [
+            *seen,
+            made,
+            _stretched(high_pass(chips[past - 1]), made),
+            *chips[past:],
+            _stretched(high_pass(chips[-1]), made),
+        ]
+        ours, persistence = (float(correlation(c, chips[-1])) for c in (made, chips[past - 1]))
+        score = f"r = {ours:.2f}, persistence {persistence:.2f}"
+        rows.append(_row(run, f"figure3_{sequence}", pictures, score))
+    before = [f"t−{k}" if k else "t0" for k in range(min(past, 3) - 1, -1, -1)]
+    columns = (*before, "forecast of t2", "high-pass t0", "t1 (unseen)", "t2", "high-pass t2")
+    return Samples(title="Chips: past, forecast, truth", columns=columns, rows=tuple(rows))
+
+
+def _futures(run: Run, sequences: Sequences, predictions: Any, trained: TrainOptions) -> Samples:
+    """Return several futures of one chip each, beside the truth."""
+    window = predictions.sizes["window"] - 1
+    futures = predictions["future"].values
+    count = min(futures.shape[1], 5)
+    rows = []
+    for sequence, drawn in zip(predictions["shown_sequence"].values, futures, strict=True):
+        at = window + trained.past + AHEAD - 1
+        truth = sequences.chips([int(sequence)], slice(at, at + 1))[0, 0]
+        best = float(correlation(drawn[:, -1], truth[None]).max())
+        rows.append(_row(run, f"futures_{sequence}", [truth, *drawn[:count, -1]], f"best r = {best:.2f}"))
+    columns = ("t2", *(f"future {i + 1}" for i in range(count)))
+    note = (
+        "one future: the prior's mean; ask for more with --samples" if count == 1 else "drawn from the prior"
+    )
+    return Samples(title="Sampled futures of t2", columns=columns, rows=tuple(rows), note=note)
+
+
+def _stretched(texture: NDArray[np.float32], like: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Bring a texture of mean 0 to the level and contrast of a picture, to be seen beside it."""
+    spread = float(texture.std()) or 1.0
+    return np.asarray(texture / spread * like.std() + like.mean(), np.float32)
+
+
+def _row(run: Run, name: str, pictures: list[NDArray[Any]], score: str) -> SampleRow:
+    """Write pictures as the bands of one GeoTIFF and name them."""
+    stack = np.stack([np.asarray(p, np.float32) for p in pictures])
+    path = run.out / "pictures" / f"{name}.tif"
+    path.parent.mkdir(exist_ok=True)
+    write_cog(path, stack, Grid(stack.shape[1:], Affine.translation(0, 0), None))
+    images = tuple(Layer(file=str(path), band=i + 1) for i in range(len(stack)))
+    return SampleRow(label=name.rsplit("_", 1)[-1], images=images, score=score)

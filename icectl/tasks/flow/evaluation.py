@@ -1,0 +1,181 @@
+"""Table 1 of Min et al. (2019), on test chips: the model beside baselines, marks, and the paper's figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from icectl.contract import Column, Metrics, Row, Table
+from icectl.errors import DataError
+from icectl.run import Run
+from icectl.settings import find, read_toml
+from icectl.tasks.flow.baselines import BASELINES, MARKS, NOTES, score_window
+from icectl.tasks.flow.dataset import Sequences
+from icectl.tasks.flow.drawing import correlation_maps, panels
+from icectl.tasks.flow.metrics import correlation, likeness, summary
+from icectl.tasks.flow.options import AHEAD, EvaluateOptions, TrainOptions
+from icectl.tasks.flow.parts import TEST, split_ground
+from icectl.tasks.flow.predicting import open_predictions
+
+COLUMNS = (
+    Column(key="mean", label="Mean correlation", better="higher"),
+    Column(key="low", label="< 0.3", better="lower"),
+    Column(key="medium", label="0.3–0.7", better=""),
+    Column(key="high", label="> 0.7", better="higher"),
+)
+LIKENESS = (
+    Column(key="ssim", label="SSIM", better="higher"),
+    Column(key="psnr", label="PSNR", unit="dB", better="higher"),
+)
+PUBLISHED = "min2019"
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Correlations with t2 by method, ``(window, sequence)``, and what they belong to."""
+
+    by: Mapping[str, NDArray[np.float64]]
+    cloudy: NDArray[np.bool_]
+    likeness: Mapping[str, Mapping[str, float]]
+
+
+def evaluate_predictions(
+    run: Run, sequences: Sequences, trained: TrainOptions, options: EvaluateOptions
+) -> Metrics:
+    """Score all windows of the test chips; write the correlation maps and return tables and panels."""
+    predictions = open_predictions(run)
+    part = split_ground(sequences, trained)
+    chosen, mine = _test_chips(predictions, part.of)
+    scores = score_all(run, sequences, predictions, chosen, mine, trained, options)
+    keep = str(predictions.attrs["keep"])
+    samples = int(predictions.attrs["samples"])
+    label = f"{run.plugin.name} ({'prior mean' if samples == 1 else f'{keep} of {samples} futures'})"
+    kind = "mark" if keep == "best" and samples > 1 else "model"
+    tables = _tables(scores, label, kind, trained.past)
+    maps = correlation_maps(run.out, sequences, chosen, scores.by)
+    notes = [
+        f"{scores.cloudy.size} windows of {len(chosen)} test chips and bands; "
+        f"t0 is cloudy in {scores.cloudy.mean():.0%}",
+        "the model saw frames up to t0 and is scored on t2; it never saw t1",
+        part.sentence(),
+    ]
+    details: dict[str, Any] = {
+        "data": _facts(sequences, trained),
+        "audit": part.facts(),
+        "panels": panels(run, sequences, predictions, trained, maps),
+        "by_window": {name: np.nanmean(value, axis=1).round(4).tolist() for name, value in scores.by.items()},
+    }
+    return Metrics(tables=tables, notes=tuple(notes), details=details)
+
+
+def _test_chips(predictions: Any, of: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the test sequences that were predicted, and their places among the predictions."""
+    listed = predictions["sequence"].values.astype(np.int64)
+    if len(listed) and listed.max() >= len(of):
+        raise DataError("the predictions belong to another dataset", "predict again (--force)")
+    mine = np.flatnonzero(of[listed] == TEST)
+    if not len(mine):
+        raise DataError("no test chip was predicted", "predict again (--force)")
+    return listed[mine], mine
+
+
+def score_all(
+    run: Run,
+    sequences: Sequences,
+    predictions: Any,
+    chosen: NDArray[np.int64],
+    mine: NDArray[np.int64],
+    trained: TrainOptions,
+    options: EvaluateOptions,
+) -> Scores:
+    """Correlate the model's t2, and that of every baseline and mark, with the true one."""
+    windows = predictions.sizes["window"]
+    found: dict[str, list[NDArray[np.float64]]] = {}
+    hidden, pictures = [], []
+    share, band = sequences.array("cloud_share"), sequences.array("sequence_band")[chosen]
+    span = (sequences.array("high") - sequences.array("low"))[band]
+    with run.progress("scoring windows", total=windows) as advance:
+        for start in range(windows):
+            t0 = start + trained.past - 1
+            last, truth = sequences.chips(chosen, slice(t0, t0 + AHEAD + 1))[:, [0, -1]].swapaxes(0, 1)
+            made = predictions["chip"][start, mine, AHEAD - 1].values
+            by = {"model": correlation(made, truth)}
+            by |= score_window(sequences, chosen, start, trained.past, options.high_pass)
+            for name, values in by.items():
+                found.setdefault(name, []).append(values)
+            hidden.append(share[chosen, t0] > trained.cloudy_share)
+            pictures.append([likeness(truth, made, span), likeness(truth, last, span)])
+            advance()
+    means = {
+        name: {key: float(np.mean([p[i][key] for p in pictures])) for key in ("ssim", "psnr")}
+        for i, name in enumerate(("model", "persistence"))
+    }
+    return Scores({name: np.array(values) for name, values in found.items()}, np.array(hidden), means)
+
+
+def _tables(scores: Scores, label: str, kind: str, past: int) -> tuple[Table, ...]:
+    """Return Table 1 for all windows, and once more by whether t0 is cloudy."""
+    everything = np.ones_like(scores.cloudy)
+    tables = [
+        _table(scores, everything, f"Correlation with t2, {past} past frames", label, kind, published=True)
+    ]
+    for which, name in ((scores.cloudy, "cloudy"), (~scores.cloudy, "clear")):
+        if which.any():
+            title = f"Only where t0 is {name} ({which.mean():.0%} of the windows)"
+            tables.append(_table(scores, which, title, label, kind, published=False))
+    rows = [
+        Row(name=label, kind=kind, values=scores.likeness["model"]),
+        Row(name=BASELINES["persistence"], kind="baseline", values=scores.likeness["persistence"]),
+    ]
+    note = "likeness in level and contrast as well as pattern, as in the reference's evaluation"
+    tables.append(
+        Table(title="SSIM and PSNR at t2", columns=LIKENESS, rows=tuple(rows), primary="ssim", note=note)
+    )
+    return tuple(tables)
+
+
+def _table(
+    scores: Scores, which: NDArray[np.bool_], title: str, label: str, kind: str, *, published: bool
+) -> Table:
+    rows = [Row(name=label, kind=kind, values=summary(scores.by["model"][which]))]
+    for names, of in ((BASELINES, "baseline"), (MARKS, "mark")):
+        for key, name in names.items():
+            values = summary(scores.by[key][which])
+            rows.append(Row(name=name, kind=of, values=values, note=NOTES.get(key, "")))
+    note = "mean over non-zero correlations; a mark uses what no forecast knows"
+    if published:
+        rows += published_rows()
+    return Table(title=title, columns=COLUMNS, rows=tuple(rows), primary="mean", note=note)
+
+
+def published_rows() -> Sequence[Row]:
+    """Return Table 1 as the paper prints it."""
+    table = read_toml(find("published", PUBLISHED))["table1"]
+    keys = ("mean", "low", "medium", "high")
+    return [
+        Row(
+            name=f"{entry['paper_name']} (published)",
+            kind="published",
+            values={key: float(entry[key]) for key in keys},
+            note="Byrd Glacier, other data",
+        )
+        for entry in table
+    ]
+
+
+def _facts(sequences: Sequences, trained: TrainOptions) -> dict[str, Any]:
+    time = sequences.data["time"].values
+    share = sequences.array("cloud_share").mean(axis=0)
+    return {
+        "frames": f"{sequences.times}, {str(time[0])[:10]} to {str(time[-1])[:10]}",
+        "days between frames": ", ".join(f"{d:g}" for d in np.diff(sequences.days)),
+        "sequences": int(sequences.data.sizes["sequence"]),
+        "bands": ", ".join(sequences.bands),
+        "chip": f"{sequences.size} pixels",
+        "past frames": trained.past,
+        "cloud over the chips, frame by frame": ", ".join(f"{s:.0%}" for s in share),
+    }

@@ -1,0 +1,80 @@
+"""Where the frames of the flow task come from: a folder, the synthetic glacier, or a STAC service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from icectl.errors import DataError, UsageError
+from icectl.run import Run
+from icectl.tasks.flow.options import FetchOptions, PrepareOptions
+
+MASK = "mask"
+"""Stem of a picture, beside the frames, whose bright pixels are the glacier."""
+
+
+def source_of(run: Run, options: FetchOptions) -> str:
+    """Return the source that `options` mean: ``--scenes``, else the one named, else the glacier's own."""
+    if options.source == "folder" and run.scenes is None:
+        raise UsageError("the folder source needs a folder", "name it with --scenes DIR")
+    if run.scenes is not None:
+        return "folder"
+    return options.source if options.source != "auto" else run.glacier.source or "planetary-computer"
+
+
+def fetch_frames(run: Run, options: FetchOptions) -> Path:
+    """Leave a catalogue of frames in ``run.out`` (``items.json``) and return that folder."""
+    source = source_of(run, options)
+    if source == "folder":
+        return _from_folder(run, options)
+    if source == "synthetic":
+        return _from_synthetic(run, options)
+    from icectl.sources.stac import fetch_scenes
+
+    prepare = run.options.get("prepare")
+    aerosol = isinstance(prepare, PrepareOptions) and prepare.aerosol_limit is not None
+    return fetch_scenes(run, options, (*options.bands, *(("qa_aerosol",) if aerosol else ())))
+
+
+def ground_mask(folder: Path) -> Path | None:
+    """Return the picture of the glacier's ground that was found beside the frames, if any."""
+    link = folder / "ground.txt"
+    path = Path(link.read_text(encoding="utf-8").strip()) if link.is_file() else None
+    return path if path is not None and path.is_file() else None
+
+
+def _from_folder(run: Run, options: FetchOptions) -> Path:
+    """Catalogue the user's own files where they are; nothing is copied."""
+    from icectl.sources.catalogue import write_catalogue
+    from icectl.sources.folder import scan_folder, static_layers
+
+    assert run.scenes is not None
+    scenes = scan_folder(run.scenes, options.pattern, georeferenced=False, minimum=3)
+    kept = [
+        scene
+        for scene in scenes
+        if not (
+            (options.start and scene.time.date() < options.start)
+            or (options.end and scene.time.date() >= options.end)
+        )
+    ]
+    if len(kept) < 3:
+        raise DataError(
+            f"{len(kept)} of {len(scenes)} frames are from {options.start} to {options.end}, 3 are needed",
+            f"those in {run.scenes} lie between {scenes[0].time:%Y-%m-%d} and {scenes[-1].time:%Y-%m-%d}",
+        )
+    write_catalogue(run.out, kept)
+    mask = static_layers(run.scenes).get(MASK)
+    if mask is not None:
+        (run.out / "ground.txt").write_text(f"{mask.absolute()}\n", encoding="utf-8")
+    run.say(f"{len(kept)} frames in {run.scenes}, {kept[0].time:%Y-%m-%d} to {kept[-1].time:%Y-%m-%d}")
+    return run.out
+
+
+def _from_synthetic(run: Run, options: FetchOptions) -> Path:
+    """Write the synthetic glacier's frames; its true velocity is beside them in ``truth``."""
+    from icectl.sources.synthetic import World, write_flow_scenes
+
+    world = World(seed=run.seed, shape=(options.size, options.size), setting=options.setting)
+    write_flow_scenes(world, run.out, frames=options.frames, interval=options.interval, bands=options.bands)
+    (run.out / "ground.txt").write_text(f"{(run.out / 'ice.tif').absolute()}\n", encoding="utf-8")
+    return run.out

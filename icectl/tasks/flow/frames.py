@@ -1,0 +1,177 @@
+"""Frames: scenes read onto one grid, band by band, with masks of what can be used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+
+from icectl import raster
+from icectl.errors import DataError
+from icectl.imagery import qa
+from icectl.raster import Grid
+from icectl.run import Run
+from icectl.sources.scene import Scene
+from icectl.tasks.flow.options import PrepareOptions
+
+BLACK = 8
+"""Grey levels up to this mean "no data" in 8-bit pictures without a nodata value (JPEG blurs the border)."""
+
+Frame = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Frames of one place by time.
+
+    Attributes
+    ----------
+    values
+        ``(time, band, rows, cols)`` float32 in the sensor's units; 0 where invalid.
+    valid
+        ``(time, rows, cols)``: pixels that every band has.
+    cloud
+        ``(time, rows, cols)``: known or guessed cloud, or None where neither was asked for.
+    aerosol
+        ``(time,)`` share of valid pixels with high aerosol; NaN where not told.
+    grid
+        Where the pixels are; a grid in pixels (no CRS) for plain pictures.
+    """
+
+    times: tuple[datetime, ...]
+    names: tuple[str, ...]
+    bands: tuple[str, ...]
+    values: NDArray[np.float32]
+    valid: Mask
+    cloud: Mask | None
+    aerosol: NDArray[np.float64]
+    grid: Grid
+
+    def take(self, keep: Sequence[int]) -> Series:
+        """Return the frames numbered `keep`."""
+        chosen = list(keep)
+        return Series(
+            tuple(self.times[i] for i in chosen),
+            tuple(self.names[i] for i in chosen),
+            self.bands,
+            self.values[chosen],
+            self.valid[chosen],
+            None if self.cloud is None else self.cloud[chosen],
+            self.aerosol[chosen],
+            self.grid,
+        )
+
+
+def read_series(run: Run, scenes: Sequence[Scene], options: PrepareOptions) -> Series:
+    """Read all scenes onto the grid of the first.
+
+    Raises
+    ------
+    DataError
+        If the scenes differ in bands (RGB against one band) or, as plain pictures, in size.
+    """
+    if not scenes:
+        raise DataError("there are no scenes to prepare", "fetch some first")
+    grid = grid_of(scenes[0], options)
+    bands = bands_of(scenes[0])
+    values = np.zeros((len(scenes), len(bands), *grid.shape), np.float32)
+    valid, cloud = np.zeros((2, len(scenes), *grid.shape), dtype=bool)
+    aerosol = np.full(len(scenes), np.nan)
+    told = 0
+    with run.progress("reading scenes", total=len(scenes)) as advance:
+        for i, scene in enumerate(scenes):
+            if bands_of(scene) != bands:
+                raise DataError(
+                    f"{scene.id} has {', '.join(bands_of(scene))}; {scenes[0].id} has {', '.join(bands)}",
+                    "give scenes with the same bands (not RGB and single-band images together)",
+                )
+            values[i], valid[i] = _bands(scene, grid)
+            known = _cloud(scene, grid)
+            if known is not None:
+                cloud[i], told = known, told + 1
+            aerosol[i] = _aerosol(scene, grid, valid[i])
+            advance()
+    known_cloud = cloud if told == len(scenes) else None
+    times, names = tuple(s.time for s in scenes), tuple(s.id for s in scenes)
+    return Series(times, names, bands, values, valid, known_cloud, aerosol, grid)
+
+
+def grid_of(scene: Scene, options: PrepareOptions) -> Grid:
+    """Return the scene's grid; for plain pictures one in metres (``--resolution``) or in pixels."""
+    path = _images(scene)[0][1]
+    info = raster.Info(path)
+    if info.crs is not None:
+        return raster.grid_of(path)
+    step = options.resolution or 1.0
+    transform = Affine(step, 0, 0, 0, -step, step * info.shape[0])
+    return Grid(info.shape, transform, options.crs)
+
+
+def _images(scene: Scene) -> list[tuple[str, Path]]:
+    """Return the assets that are bands, in their order."""
+    quality = {"qa_pixel", "qa_aerosol", "qa_radsat", "scl", "mask", "truth"}
+    found = [(name, path) for name, path in scene.assets.items() if name not in quality]
+    if not found:
+        raise DataError(f"scene '{scene.id}' holds no image band")
+    return found
+
+
+def bands_of(scene: Scene) -> tuple[str, ...]:
+    """Return band names: those of the assets, or ``red, green, blue`` of a picture."""
+    names: list[str] = []
+    for name, path in _images(scene):
+        count = raster.Info(path).count
+        names += [name] if count == 1 else _colours(name, count)
+    return tuple(names)
+
+
+def _colours(name: str, count: int) -> list[str]:
+    return ["red", "green", "blue"] if count in (3, 4) else [f"{name}_{i + 1}" for i in range(count)]
+
+
+def _bands(scene: Scene, grid: Grid) -> tuple[NDArray[np.float32], Mask]:
+    """Read every band of a scene, and the pixels that all of them have."""
+    layers, valid = [], np.ones(grid.shape, dtype=bool)
+    for _, path in _images(scene):
+        info = raster.Info(path)
+        for band in range(1, min(info.count, 3 if info.count == 4 else info.count) + 1):
+            layer = _read(path, grid, band, info)
+            valid &= ~np.ma.getmaskarray(layer)
+            layers.append(np.ma.filled(layer, 0).astype(np.float32))
+    values = np.stack(layers)
+    if info.nodata is None and info.dtype == "uint8":
+        valid &= values.max(axis=0) > BLACK
+    return values * valid, valid
+
+
+def _read(path: Path, grid: Grid, band: int, info: raster.Info) -> raster.Masked:
+    if info.crs is None:
+        if tuple(info.shape) != tuple(grid.shape):
+            raise DataError(
+                f"{path.name} is of {tuple(info.shape)} pixels, the first frame of {tuple(grid.shape)}",
+                "pictures without georeference must be of one size",
+            )
+        return raster.read(path, band=band)
+    return raster.read_on(path, grid, "bilinear", band)
+
+
+def _cloud(scene: Scene, grid: Grid) -> Mask | None:
+    """Return cloud, cirrus and shadow from ``qa_pixel`` or ``scl``, if the scene has one of them."""
+    for name, usable in (("qa_pixel", qa.landsat), ("scl", qa.scl)):
+        if name in scene.assets:
+            return ~usable(raster.read_on(scene.asset(name), grid, "nearest"))
+    return None
+
+
+def _aerosol(scene: Scene, grid: Grid, valid: Mask) -> float:
+    """Return the share of valid pixels whose aerosol level is high."""
+    if "qa_aerosol" not in scene.assets or not valid.any():
+        return float("nan")
+    low = qa.low_aerosol(raster.read_on(scene.asset("qa_aerosol"), grid, "nearest"))
+    return float((~low)[valid].mean())

@@ -1,0 +1,158 @@
+"""Options of the five stages of the flow task. Light: read at every ``--help``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from icectl.contract import Options
+from icectl.sources.options import SceneQuery
+
+BANDS = ("coastal", "blue", "green", "red", "nir08", "swir16", "swir22")
+"""The seven bands of Min et al. (2019): 0.43 to 2.29 µm, Landsat-8 OLI."""
+
+AHEAD = 2
+"""Steps from the last frame seen (t0) to the one scored (t2)."""
+
+Side = Literal["north", "south", "east", "west"]
+
+
+class FetchOptions(SceneQuery):
+    """Scenes of one track, or a folder of dated images."""
+
+    bands: tuple[str, ...] = Field(default=BANDS, description="Bands to fetch. May be given several times.")
+    max_cloud: float = Field(
+        default=100.0, ge=0, le=100, description="Largest share of cloud inside the area in percent."
+    )
+    same_track: bool = Field(
+        default=True, description="Take only scenes of the glacier's own WRS-2 path and row."
+    )
+    pattern: str | None = Field(
+        default=None, description="Regular expression with named groups (year, month, day) for file names."
+    )
+    setting: Literal["alpine", "fjord"] = Field(
+        default="fjord", description="Synthetic glacier: slow valley glaciers, or a fast outlet into the sea."
+    )
+    interval: int = Field(default=24, ge=8, le=400, description="Mean days between synthetic frames.")
+    frames: int = Field(default=12, ge=3, le=200, description="Dates of the synthetic glacier.")
+    size: int = Field(default=384, ge=128, le=4096, description="Side of the synthetic glacier in pixels.")
+
+
+class PrepareOptions(Options):
+    """From scenes to chip sequences that follow the ice."""
+
+    chip: int = Field(default=64, ge=16, le=512, description="Side of a chip in pixels.")
+    chips: int = Field(
+        default=120, ge=1, le=1_000_000, description="Chips, on a regular grid of valid ground."
+    )
+    scale: float = Field(
+        default=1.5, gt=1, le=8, description="Width of the search window over that of a chip."
+    )
+    track: Literal["together", "each"] = Field(
+        default="together",
+        description="Follow the mean of all bands, or each band by itself as the paper does.",
+    )
+    track_filter: Literal["none", "high-pass", "wallis", "gaussian"] = Field(
+        default="none", description="Filter applied before chips are matched."
+    )
+    least_score: float = Field(
+        default=0.5, ge=-1, le=1, description="Correlation below which a match is not trusted; -1 trusts all."
+    )
+    least_ratio: float = Field(
+        default=1.05, ge=1, le=100, description="Peak ratio below which a match is not trusted; 1 trusts all."
+    )
+    cloud_limit: float = Field(
+        default=100.0, ge=0, le=100, description="Leave out frames with more cloud than this percentage."
+    )
+    cloud_guess: bool = Field(
+        default=True, description="Guess clouds from brightness and texture where no quality band tells them."
+    )
+    aerosol_limit: float | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        description="Leave out frames with more high aerosol (qa_aerosol) than this percentage.",
+    )
+    histogram: bool = Field(
+        default=False, description="Match the histogram of every frame to the clearest one."
+    )
+    resolution: float | None = Field(
+        default=None,
+        gt=0,
+        description="Metres per pixel of images without georeference; pixel units without.",
+    )
+    crs: str | None = Field(default=None, description="CRS of images without georeference, e.g. EPSG:32718.")
+
+
+class TrainOptions(Options):
+    """Windows, split and optimisation. A plugin adds its network's sizes and its presets."""
+
+    preset: Literal["paper", "reference", "small"] = Field(
+        default="small",
+        description="The paper's sizes, those of the code it builds on, or a network for two cores.",
+    )
+    past: int = Field(default=8, ge=1, le=64, description="Frames that the network sees.")
+    test_side: Side = Field(default="east", description="Side of the ground that is tested on.")
+    test_share: float = Field(default=0.35, gt=0, lt=1, description="Share of the chips' ground to test on.")
+    valid_share: float = Field(default=0.1, ge=0, lt=0.5, description="Share of the ground to validate on.")
+    cloudy: Literal["keep", "leave-out"] = Field(
+        default="keep",
+        description="Train on windows whose last frame or target is cloudy, or leave them out.",
+    )
+    cloudy_share: float = Field(
+        default=0.3, gt=0, le=1, description="Share of cloud from which a chip counts as cloudy."
+    )
+    normalise: Literal["chip", "scene"] = Field(
+        default="chip", description="Bring each chip to mean 0 and deviation 1, or each band to [0, 1]."
+    )
+    augment: bool = Field(default=True, description="Flip chips and turn them by quarters while training.")
+    epochs: int = Field(default=40, ge=1, le=100_000, description="Passes over the training windows.")
+    updates: int | None = Field(default=1500, ge=1, description="Stop after so many updates.")
+    batch_size: int = Field(default=8, ge=1, le=65_536, description="Windows in a batch, over all processes.")
+    lr: float = Field(default=2e-3, gt=0, le=1, description="Learning rate.")
+    validate_every: int = Field(default=250, ge=1, description="Updates between validations.")
+    patience: int | None = Field(default=None, ge=1, description="Validations without gain before stopping.")
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+
+class PredictOptions(Options):
+    """Chips of held-out ground, a forecast of the frames to come, and the velocity of the ice."""
+
+    samples: int = Field(default=1, ge=1, le=1000, description="Futures to draw; one takes the prior's mean.")
+    keep: Literal["mean", "best"] = Field(
+        default="mean",
+        description="Score the mean of all futures, or the one nearest to the truth (then it is a mark).",
+    )
+    parts: Literal["test", "all"] = Field(default="test", description="Predict test chips only, or all.")
+    forecast: bool = Field(default=True, description="Also forecast the two frames after the last one.")
+    velocity_chip: int = Field(default=32, ge=16, le=512, description="Side of a velocity chip in pixels.")
+    velocity_scale: float = Field(
+        default=1.75, gt=1, le=8, description="Width of the velocity search window over that of a chip."
+    )
+    spacing: int = Field(default=12, ge=1, le=512, description="Pixels between velocities.")
+    longest: float = Field(default=400.0, gt=0, description="Longest time between paired frames in days.")
+    shortest: float = Field(default=1.0, gt=0, description="Shortest time between paired frames in days.")
+    pairs: int = Field(
+        default=12, ge=1, le=1000, description="Most pairs of frames to match for the velocity."
+    )
+    stable: bool = Field(
+        default=True, description="Remove the motion of stable ground where an outline or mask tells it."
+    )
+
+
+class EvaluateOptions(Options):
+    """Table 1 beside its baselines."""
+
+    high_pass: int = Field(
+        default=5, ge=3, le=99, description="Width of the high-pass kernel in pixels (odd)."
+    )
+
+    @field_validator("high_pass")
+    @classmethod
+    def _odd(cls, value: int) -> int:
+        if value % 2 == 0:
+            raise ValueError("give an odd number of pixels")
+        return value

@@ -1,0 +1,74 @@
+"""Outlier filter for displacement fields, after autoRIFT's normalised displacement coherence.
+
+Two tests in square neighbourhoods, repeated because each rejection changes the neighbours (Gardner
+et al. 2018; nasa-jpl/autoRIFT, class autoRIFT, filtDisp):
+
+1. coherence: at least a share `FRACTION_VALID` of the neighbourhood must lie within
+   `FRACTION_SEARCH` of the search range, in both components;
+2. deviation: what lies farther from the neighbourhood's median than `MAD_SCALAR` median absolute
+   deviations is rejected.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+WIDTH = 5
+FRACTION_VALID = 8 / 25
+FRACTION_SEARCH = 0.20
+MAD_SCALAR = 4.0
+REPEATS = 3
+LEAST_MAD = 0.1
+"""Pixels; a field that is smooth to less than this is not torn apart by the second test."""
+
+Field = NDArray[np.float64]
+
+
+def coherent(dy: Field, dx: Field, reach: float) -> NDArray[np.bool_]:
+    """Return which displacements are kept.
+
+    Parameters
+    ----------
+    dy, dx
+        ``(rows, cols)`` displacements in pixels; NaN where there is none.
+    reach
+        Search range in pixels, by which displacements are normalised.
+
+    Returns
+    -------
+    ``(rows, cols)`` bool; False where either is NaN.
+    """
+    keep = np.isfinite(dy) & np.isfinite(dx)
+    for _ in range(REPEATS):
+        fields = [np.where(keep, f, np.nan) for f in (dy, dx)]
+        near = [_neighbours(f) for f in fields]
+        close = np.ones(near[0].shape, dtype=bool)
+        for field, around in zip(fields, near, strict=True):
+            close &= np.abs(around - field[..., None]) <= FRACTION_SEARCH * max(reach, 1.0)
+        keep = keep & (close.sum(axis=-1) >= FRACTION_VALID * WIDTH**2)
+        for field, around in zip(fields, near, strict=True):
+            around = np.where(_neighbours(np.where(keep, 1.0, np.nan)) == 1, around, np.nan)
+            middle = _median(around)
+            spread = _median(np.abs(around - middle[..., None]))
+            keep = keep & (np.abs(field - middle) <= MAD_SCALAR * np.maximum(spread, LEAST_MAD))
+    return np.asarray(keep)
+
+
+def _neighbours(field: Field) -> Field:
+    """Return the `WIDTH`² values around each cell on a last axis; NaN beyond the border."""
+    half = WIDTH // 2
+    padded = np.pad(field, half, constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (WIDTH, WIDTH))
+    return np.asarray(windows.reshape(*field.shape, -1))
+
+
+def _median(values: Field) -> Field:
+    """Median over the last axis without NaN; NaN where all are."""
+    order = np.sort(values, axis=-1)  # NaN last
+    count = np.isfinite(values).sum(axis=-1)
+    low = np.take_along_axis(order, np.maximum((count - 1) // 2, 0)[..., None], -1)[..., 0]
+    high = np.take_along_axis(order, np.maximum(count // 2, 0).clip(max=values.shape[-1] - 1)[..., None], -1)[
+        ..., 0
+    ]
+    return np.where(count > 0, (low + high) / 2, np.nan)

@@ -1,0 +1,143 @@
+"""Screening: guessed clouds, frames left out with the reason, histograms brought together."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from icectl.errors import DataError
+from icectl.imagery.filters import high_pass, local_mean
+from icectl.tasks.flow.frames import Mask, Series
+from icectl.tasks.flow.options import PrepareOptions
+
+AGREEMENT = 0.2
+"""Local correlation of texture with the series' median below which ice is taken to be hidden."""
+
+NEAR = 31
+"""Width in pixels of the neighbourhood that is compared."""
+
+
+def guess_clouds(values: NDArray[np.float32], valid: Mask) -> Mask:
+    """Guess where clouds or their shadows hide the ground, from brightness and texture alone.
+
+    The texture (high-pass, 9 px) of each frame is compared with the median texture of the
+    series in a neighbourhood of `NEAR` pixels: ground keeps its texture while ice moves by little,
+    cloud has one of its own or none. What correlates by less than `AGREEMENT`, or is brighter
+    than the series' median by four of its median absolute deviations, counts as cloud. Meant for
+    pictures without a quality band; thin cloud that lets texture through is not found.
+
+    Parameters
+    ----------
+    values
+        ``(time, rows, cols)``, one band or the mean of all.
+    valid
+        ``(time, rows, cols)``.
+
+    Returns
+    -------
+    ``(time, rows, cols)``; never True outside `valid`. All False for fewer than three frames.
+    """
+    if len(values) < 3:
+        return np.zeros(values.shape, dtype=bool)
+    textures = np.stack([high_pass(v, 9, m) for v, m in zip(values, valid, strict=True)])
+    typical, level = np.median(textures, axis=0), np.median(values, axis=0)
+    spread = np.median(np.abs(values - level), axis=0)
+    floor = np.median(spread[valid.any(axis=0)]) if valid.any() else 1.0
+    out = np.zeros(values.shape, dtype=bool)
+    for i, texture in enumerate(textures):
+        agreement = _correlation(texture, typical, valid[i])
+        bright = values[i] > level + 4 * np.maximum(spread, floor)
+        hidden = (agreement < AGREEMENT) | bright
+        smooth = cv2.medianBlur(hidden.astype(np.uint8), 15) > 0
+        out[i] = smooth & valid[i]
+    return out
+
+
+def _correlation(a: NDArray[np.float32], b: NDArray[np.float32], valid: Mask) -> NDArray[np.float32]:
+    """Correlation of two textures of local mean 0 in neighbourhoods of `NEAR` pixels."""
+    both, aa, bb = (local_mean(x * y, NEAR, valid) for x, y in ((a, b), (a, a), (b, b)))
+    return np.asarray(both / np.sqrt(np.maximum(aa * bb, 1e-12)), np.float32)
+
+
+def screen(series: Series, options: PrepareOptions) -> tuple[Series, Mask, list[str]]:
+    """Leave out frames that cannot serve.
+
+    Returns
+    -------
+    The series that is left, its clouds ``(time, rows, cols)``, and a sentence for every frame
+    left out.
+
+    Raises
+    ------
+    DataError
+        If fewer than three frames are left.
+    """
+    cloud = series.cloud
+    if cloud is None:
+        guess = options.cloud_guess
+        cloud = (
+            guess_clouds(series.values.mean(axis=1), series.valid) if guess else np.zeros_like(series.valid)
+        )
+    keep: list[int] = []
+    reasons: list[str] = []
+    for i, name in enumerate(series.names):
+        reason = _reason(series, cloud, i, keep, options)
+        if reason:
+            reasons.append(f"{name} left out: {reason}")
+        else:
+            keep.append(i)
+    if len(keep) < 3:
+        raise DataError(
+            f"{len(keep)} of {len(series.names)} frames are usable, 3 are needed; {'; '.join(reasons)}",
+            "raise --cloud-limit or --aerosol-limit, or give more frames",
+        )
+    return series.take(keep), cloud[keep], reasons
+
+
+def _reason(series: Series, cloud: Mask, i: int, kept: list[int], options: PrepareOptions) -> str:
+    """Say why frame `i` cannot serve, or return an empty string."""
+    valid = series.valid[i]
+    if not valid.any():
+        return "it has no valid pixel"
+    if float(np.ptp(series.values[i][:, valid])) == 0:
+        return "it is constant"
+    if any(series.times[j].date() == series.times[i].date() for j in kept):
+        return f"another frame is of the same day, {series.times[i]:%Y-%m-%d}"
+    cover = 100 * float(cloud[i][valid].mean())
+    if cover > options.cloud_limit:
+        return f"{cover:.0f} % of it is cloud (limit {options.cloud_limit:g} %)"
+    aerosol = 100 * series.aerosol[i]
+    if options.aerosol_limit is not None and aerosol > options.aerosol_limit:
+        return f"{aerosol:.0f} % of it has high aerosol (limit {options.aerosol_limit:g} %)"
+    return ""
+
+
+def match_histograms(series: Series, cloud: Mask) -> Series:
+    """Bring the histogram of every band of every frame to that of the least cloudy frame.
+
+    Clear pixels define both histograms; all pixels are mapped (monotonously, so order is kept).
+    """
+    shares = [c[v].mean() if v.any() else 1.0 for c, v in zip(cloud, series.valid, strict=True)]
+    best = int(np.argmin(shares))
+    values = series.values.copy()
+    levels = np.linspace(0, 1, 257)
+    for band in range(values.shape[1]):
+        model = series.values[best, band][series.valid[best] & ~cloud[best]]
+        for i in range(len(values)):
+            clear = series.valid[i] & ~cloud[i]
+            if i == best or clear.sum() < 100:
+                continue
+            source = np.maximum.accumulate(np.quantile(series.values[i, band][clear], levels))
+            mapped = np.interp(values[i, band], source, np.quantile(model, levels))
+            values[i, band] = np.where(series.valid[i], mapped, 0)
+    return Series(
+        series.times,
+        series.names,
+        series.bands,
+        values,
+        series.valid,
+        series.cloud,
+        series.aerosol,
+        series.grid,
+    )

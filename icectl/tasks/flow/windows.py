@@ -1,0 +1,109 @@
+"""Windows: past frames of a sequence and the two that follow, as a network is fed with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from icectl.tasks.flow.dataset import Sequences
+from icectl.tasks.flow.options import AHEAD, TrainOptions
+from icectl.tasks.flow.parts import check_past
+
+F32 = NDArray[np.float32]
+
+
+class Scaling:
+    """Brings chips to the numbers a network sees, and back.
+
+    ``chip``: each chip of each frame loses its mean and is divided by its deviation plus a
+    fiftieth of the band's range, so that a flat cloud stays flat. ``scene``: each band's 1st and
+    99th percentiles become 0 and 1, and values beyond are clipped.
+    """
+
+    def __init__(self, kind: str, low: F32, high: F32) -> None:
+        self.kind = kind
+        self.low = np.asarray(low, np.float32)
+        self.range = np.maximum(np.asarray(high, np.float32) - self.low, np.float32(1e-6))
+
+    def __call__(self, chips: F32, band: NDArray[np.int64] | int) -> F32:
+        """Scale chips ``(…, time, rows, cols)`` of a band (or ``(n, time, rows, cols)`` of n bands)."""
+        low, wide = self._of(band, chips)
+        if self.kind == "scene":
+            return np.asarray(np.clip((chips - low) / wide, 0, 1), np.float32)
+        mean, deviation = self._moments(chips)
+        return np.asarray((chips - mean) / (deviation + wide / 50), np.float32)
+
+    def undo(self, made: F32, last: F32, band: NDArray[np.int64] | int) -> F32:
+        """Bring generated chips back to the sensor's units, with the mean and deviation of `last`.
+
+        `last` is the last frame seen, ``(n, rows, cols)``; `made` is ``(n, steps, rows, cols)``.
+        """
+        low, wide = self._of(band, made)
+        if self.kind == "scene":
+            return np.asarray(made * wide + low, np.float32)
+        mean, deviation = self._moments(last[:, None])
+        return np.asarray(made * (deviation + wide / 50) + mean, np.float32)
+
+    def _of(self, band: NDArray[np.int64] | int, like: F32) -> tuple[F32, F32]:
+        shape = (-1,) + (1,) * (like.ndim - 1) if np.ndim(band) else ()
+        return self.low[band].reshape(shape), self.range[band].reshape(shape)
+
+    @staticmethod
+    def _moments(chips: F32) -> tuple[F32, F32]:
+        return chips.mean(axis=(-1, -2), keepdims=True), chips.std(axis=(-1, -2), keepdims=True)
+
+
+def scaling(sequences: Sequences, kind: str) -> Scaling:
+    """Return the scaling of a dataset's bands."""
+    return Scaling(kind, sequences.array("low"), sequences.array("high"))
+
+
+class Windows:
+    """Windows of some sequences, for training: ``{"frames", "days"}`` of numpy arrays.
+
+    Parameters
+    ----------
+    sequences, chosen
+        The dataset, and the numbers of the sequences to use.
+    options
+        Options of the training: `past`, `normalise`, `cloudy`.
+    memory
+        Keep chips in memory if they fit into so many bytes.
+    """
+
+    def __init__(
+        self, sequences: Sequences, chosen: NDArray[np.int64], options: TrainOptions, memory: int = 2 * 2**30
+    ) -> None:
+        self.sequences, self.options = sequences, options
+        self.scale = scaling(sequences, options.normalise)
+        self.band, self.days = sequences.array("sequence_band"), sequences.days
+        starts = np.arange(check_past(sequences, options.past))
+        pairs = np.stack(np.meshgrid(chosen, starts, indexing="ij"), -1).reshape(-1, 2)
+        if options.cloudy == "leave-out":
+            hidden = sequences.array("cloud_share") > options.cloudy_share
+            last = pairs[:, 1] + options.past - 1
+            pairs = pairs[~(hidden[pairs[:, 0], last] | hidden[pairs[:, 0], last + AHEAD])]
+        self.pairs = pairs
+        self._where = {int(s): i for i, s in enumerate(chosen)}
+        size = sequences.chip.dtype.itemsize * len(chosen) * sequences.times * sequences.size**2
+        self._held = sequences.chip.oindex[chosen] if size <= memory and len(chosen) else None
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        sequence, start = (int(v) for v in self.pairs[index])
+        span = slice(start, start + self.options.past + AHEAD)
+        chips = self._held[self._where[sequence]] if self._held is not None else self.sequences.chip[sequence]
+        frames = self.scale(np.asarray(chips[span], np.float32), int(self.band[sequence]))
+        return {"frames": frames[:, None], "days": self.days[span] - self.days[start]}
+
+
+def turn(sample: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+    """Flip a window and turn it by quarters, all frames alike."""
+    frames = np.rot90(sample["frames"], int(rng.integers(4)), (-2, -1))
+    if rng.random() < 0.5:
+        frames = frames[..., ::-1]
+    return {**sample, "frames": np.ascontiguousarray(frames)}

@@ -1,0 +1,114 @@
+"""SVG for ice flow (Min, Mukkavilli, Bengio 2019). Light: the network is imported on use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from icectl.contract import Plugin
+from icectl.tasks.flow import stages
+from icectl.tasks.flow.options import BANDS, TrainOptions
+
+_CODE = {  # defaults of the code that the paper builds on (train_svg_lp.py)
+    "past": 5,
+    "normalise": "scene",
+    "augment": False,
+    "updates": None,
+    "epochs": 300,
+    "batch_size": 100,
+    "lr": 2e-3,
+    "width": 64,
+    "norm": "batch",
+    "skip": "last",
+    "vector": 128,
+    "latent": 10,
+    "hidden": 256,
+    "predictor_layers": 2,
+    "gaussian_layers": 1,
+    "beta": 1e-4,
+    "peak_weight": 0.0,
+    "correlation_weight": 0.0,
+    "l2_weight": 1.0,
+    "teach": True,
+    "every": True,
+    "future_latent": "posterior",
+}
+
+_PAPER = {
+    **_CODE,
+    "past": 8,
+    "latent": 128,
+    "hidden": 128,
+    "gaussian_layers": 2,
+    "peak_weight": 1.0,
+}  # section 4: z of 128, two LSTM layers of 128 units, eight past frames
+
+
+class SVGTrain(TrainOptions):
+    """Options of ``train`` with the sizes of the network and the parts of its loss."""
+
+    width: int = Field(default=8, ge=4, le=256, description="Channels after the first halving of a chip.")
+    norm: Literal["batch", "group"] = Field(
+        default="group",
+        description="Normalisation of the convolutions; batch statistics are shared by all processes.",
+    )
+    skip: Literal["last", "attention"] = Field(
+        default="attention",
+        description="Decode with feature maps of the last frame seen, or of a mixture of all past frames.",
+    )
+    recurrence: Literal["lstm", "convlstm"] = Field(
+        default="lstm",
+        description="Recurrent parts as LSTM (the reference code) or convolutional LSTM (the paper's text).",
+    )
+    vector: int = Field(default=32, ge=4, le=1024, description="Length of the encoder's vector.")
+    latent: int = Field(default=8, ge=1, le=1024, description="Length of the latent z.")
+    hidden: int = Field(default=32, ge=4, le=2048, description="Units of each recurrent layer.")
+    predictor_layers: int = Field(default=1, ge=1, le=8, description="Recurrent layers of the predictor.")
+    gaussian_layers: int = Field(
+        default=1, ge=1, le=8, description="Recurrent layers of prior and posterior."
+    )
+    beta: float = Field(default=1e-3, ge=0, le=100, description="Weight of the KL divergence.")
+    l2_weight: float = Field(default=0.2, ge=0, le=100, description="Weight of the squared error.")
+    peak_weight: float = Field(
+        default=0.0, ge=0, le=100, description="Weight of the squared error around each chip's peak."
+    )
+    peak_radius: int = Field(
+        default=12, ge=1, le=256, description="Radius of the area around a peak in pixels."
+    )
+    correlation_weight: float = Field(
+        default=1.0, ge=0, le=100, description="Weight of 1 − correlation, which is what is scored."
+    )
+    adversarial: float = Field(
+        default=0.0, ge=0, le=100, description="Weight of an adversarial term (hinge); 0: none."
+    )
+    teach: bool = Field(
+        default=False, description="Feed true frames after t0 while training, as the reference does."
+    )
+    every: bool = Field(
+        default=False, description="Generate every frame while training, not only those after t0."
+    )
+    future_latent: Literal["posterior", "prior"] = Field(
+        default="prior", description="Where the latent comes from after t0 while training."
+    )
+    schedule: Literal["constant", "cosine"] = Field(
+        default="cosine", description="Learning rate over the training: constant, or a warm-up and a cosine."
+    )
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "paper": {**_PAPER, "schedule": "constant"},
+        "reference": {**_CODE, "schedule": "constant"},
+        "small": {},
+    }
+
+
+plugin = Plugin(
+    name="svg",
+    summary="Stochastic video generation: a chip of moving ice two frames ahead, and the ice's velocity.",
+    task="flow",
+    model="icectl_svg.network:SVGModel",
+    stages=stages(SVGTrain),
+    inputs=BANDS,
+    paper="Min, Mukkavilli, Bengio 2019, Predicting ice flow using machine learning",
+)

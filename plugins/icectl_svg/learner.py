@@ -1,0 +1,138 @@
+"""How SVG learns: ℓ2 + β·KL + ℓ2 around the peak, and optional terms (Min et al. 2019, section 3)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+
+from icectl.training import Context, Learner
+from icectl_svg import SVGTrain
+from icectl_svg.losses import Critic, around_peak, decorrelation, squared
+from icectl_svg.svg import SVG, Passed
+
+WARM_UP = 0.1
+"""Share of the updates over which the learning rate rises."""
+
+
+class SVGLearner(Learner):
+    """One Adam over all parts is the reference's five: Adam treats each weight by itself."""
+
+    modules: nn.ModuleDict
+
+    def __init__(self, network: SVG, options: SVGTrain, updates: int, facts: Mapping[str, Any]) -> None:
+        self.modules = nn.ModuleDict({"svg": network})
+        if options.adversarial > 0:
+            self.modules["critic"] = Critic(network.sizes.bands)
+        self.network = network
+        self.options, self.updates, self.facts = options, updates, dict(facts)
+
+    def configure(self) -> Mapping[str, Optimizer]:
+        """Return Adam (Kingma and Ba 2015) for the network, and one for the critic if there is one."""
+        found: dict[str, Optimizer] = {
+            "main": torch.optim.Adam(self.modules["svg"].parameters(), lr=self.options.lr)
+        }
+        if "critic" in self.modules:
+            critic = self.modules["critic"].parameters()
+            found["critic"] = torch.optim.Adam(critic, lr=self.options.lr / 4, betas=(0.5, 0.999))
+        return found
+
+    def schedule(self, optimizers: Mapping[str, Optimizer]) -> Mapping[str, LRScheduler]:
+        """Return a warm-up followed by half a cosine, or nothing for a constant rate."""
+        if self.options.schedule == "constant":
+            return {}
+        total = self.updates
+        return {"main": LambdaLR(optimizers["main"], lambda step: rate(step, total))}
+
+    def run(self, batch: Mapping[str, Tensor], context: Context) -> tuple[Passed, Tensor]:
+        """Pass over a batch; return what was made and the frames it stands for."""
+        o, frames = self.options, batch["frames"]
+        passed: Passed = self.modules["svg"](
+            frames, batch["days"], o.past, context.noise, teach=o.teach, every=o.every, latent=o.future_latent
+        )
+        return passed, frames[:, list(passed.steps)]
+
+    def losses(self, passed: Passed, truth: Tensor, context: Context) -> dict[str, Tensor]:
+        """Return every part of the loss and their weighted sum, averaged over the global batch."""
+        o, made = self.options, passed.frames
+        parts = {
+            "l2": context.mean(squared(made, truth)),
+            "kl": context.mean(passed.divergence),
+            "correlation": context.mean(decorrelation(made, truth)),
+        }
+        total = o.l2_weight * parts["l2"] + o.beta * parts["kl"] + o.correlation_weight * parts["correlation"]
+        if o.peak_weight > 0:
+            parts["peak"] = context.mean(around_peak(made, truth, o.peak_radius))
+            total = total + o.peak_weight * parts["peak"]
+        return {"loss": total, **parts}
+
+    def update(self, batch: Mapping[str, Tensor], context: Context) -> Mapping[str, Tensor]:
+        """Take one step of the network, and one of the critic if there is one."""
+        passed, truth = self.run(batch, context)
+        losses = self.losses(passed, truth, context)
+        total = losses["loss"]
+        if "critic" in self.modules:
+            for weight in self.modules["critic"].parameters():
+                weight.requires_grad_(False)
+            total = total - self.options.adversarial * context.mean(self.modules["critic"](passed.frames))
+            for weight in self.modules["critic"].parameters():
+                weight.requires_grad_(True)
+        context.backward(total)
+        context.step("main")
+        if "critic" in self.modules:
+            losses["critic"] = self._judge(passed.frames.detach(), truth, context)
+        return losses
+
+    def _judge(self, made: Tensor, truth: Tensor, context: Context) -> Tensor:
+        """Take one step of the critic by the hinge loss."""
+        critic = self.modules["critic"]
+        real, false = context.mean((1 - critic(truth)).relu()), context.mean((1 + critic(made)).relu())
+        context.backward(real + false)
+        context.step("critic")
+        return real + false
+
+    def validate(self, batches: Iterable[Mapping[str, Tensor]], context: Context) -> Mapping[str, float]:
+        """Generate from past frames alone, with the prior's mean, and correlate with t2.
+
+        ``score`` is the mean correlation at t2; ``loss`` is 1 − score.
+        """
+        network = self.network
+
+        def parts() -> Iterable[tuple[Mapping[str, Tensor], float]]:
+            for batch in batches:
+                frames, past = batch["frames"], self.options.past
+                made = network.generate(frames[:, :past], batch["days"], silent(frames))
+                loss = decorrelation(made[:, -1:], frames[:, -1:]).mean()
+                yield {"loss": loss, "score": 1 - loss}, float(len(frames))
+
+        return context.average(parts())
+
+    def describe(self) -> dict[str, Any]:
+        """Return what predicting needs to know."""
+        return self.facts
+
+    def images(self, batches: Iterable[Mapping[str, Tensor]], context: Context) -> Mapping[str, Tensor]:
+        """Return, for one validation window: t0, the forecast of t2, and t2."""
+        batch = next(iter(batches))
+        frames = batch["frames"][:1]
+        made = self.network.generate(frames[:, : self.options.past], batch["days"][:1], silent(frames))
+        row = torch.cat([frames[0, self.options.past - 1, 0], made[0, -1, 0], frames[0, -1, 0]], dim=1)
+        return {"t0, forecast of t2, t2": ((row - row.min()) / (row.max() - row.min() + 1e-6))[None]}
+
+
+def silent(like: Tensor) -> Any:
+    """Return noise that is zero: the latent is then the prior's mean."""
+    return lambda latent: like.new_zeros(like.shape[0], latent)
+
+
+def rate(step: int, total: int) -> float:
+    """Return the share of the full learning rate at `step` of `total`."""
+    warm = max(1, round(WARM_UP * total))
+    if step < warm:
+        return (step + 1) / warm
+    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, total - warm))))
