@@ -124,18 +124,27 @@ class Fetcher:
                 current[0] = pick.renewed(items, self.service.url.startswith("https"))
 
         try:
-            return patiently(lambda: self._read(current[0], band), self.patience, RETRIED, renew)
+            return patiently(
+                lambda attempt: self._read(current[0], band, attempt), self.patience, RETRIED, renew
+            )
         except WorkError as error:
             raise WorkError(f"{pick.id}, {band}: {error.message}", error.hint) from None
 
-    def _read(self, pick: Pick, band: str) -> npt.NDArray[Any]:
+    def _read(self, pick: Pick, band: str, attempt: int) -> npt.NDArray[Any]:
         """Read the area's window of one band; items of one pass fill each other's gaps."""
         import odc.stac
 
         key, nodata = pick.keys[band], pick.bands[band].nodata
         about: dict[str, Any] = {"data_type": type_of(self.product, band)}
         about |= {} if nodata is None else {"nodata": nodata}
+
+        def address(href: str) -> str:
+            # GDAL remembers in this process what failed; a fragment, which is never sent, makes it ask anew.
+            return self.signer.sign(href) + (f"#{attempt}" if attempt > 1 else "")
+
         with rasterio.Env(**gdal_settings(self.patience)):
+            for item in pick.items:
+                _check_remote(address(item.assets[key].href), f"asset '{key}' of item {item.id}")
             data = odc.stac.load(
                 pick.items,
                 bands=[key],
@@ -143,15 +152,11 @@ class Fetcher:
                 groupby=_together,
                 resampling=resampling_for(placed(pick.items[0], key), self.grid, band in FLAGS),
                 fail_on_error=True,  # otherwise a fault becomes nodata in silence
-                patch_url=self._address,
+                patch_url=address,
                 stac_cfg={"*": {"assets": {key: about}, "warnings": "ignore"}},
                 preserve_original_order=True,
             )
         return np.asarray(data[key].values[0])
-
-    def _address(self, href: str) -> str:
-        # GTIFF_RAW: lets GDAL open GeoTIFF only. Other formats may hold links to this machine's files.
-        return f"GTIFF_RAW:/vsicurl/{self.signer.sign(href)}"
 
     def _write(self, pick: Pick, band: str, array: npt.NDArray[Any]) -> None:
         known = pick.bands[band]
@@ -169,6 +174,17 @@ class Fetcher:
                 "ACQUISITION_DATE": pick.time.strftime("%Y-%m-%d"),
             },
         )
+
+
+def _check_remote(address: str, what: str) -> None:
+    """Refuse what is no GeoTIFF, or lies nowhere.
+
+    GDAL opens many formats, and some hold links to this machine's files. The header that is looked at
+    here stays in GDAL's cache, and is what odc-stac then sees.
+    """
+    with rasterio.open(address, driver="GTiff", sharing=False) as source:
+        if source.crs is None:
+            raise DataError(f"{what} has no CRS", "take another collection, e.g. a terrain-corrected one")
 
 
 def _together(item: Any, parsed: Any, index: int) -> int:

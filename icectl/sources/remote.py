@@ -11,10 +11,13 @@ import logging
 import random
 import re
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from rasterio.errors import NotGeoreferencedWarning
 
 from icectl.errors import WorkError
 
@@ -59,8 +62,7 @@ def scrub(text: str) -> str:
 def gdal_settings(patience: Patience) -> dict[str, Any]:
     """Return GDAL's settings for reading windows of remote COGs.
 
-    429 and 5xx are tried again by GDAL itself. Nothing is remembered between openings: a link that
-    was refused once would stay refused after it has been renewed.
+    429 and 5xx are tried again by GDAL itself. Files beside the COG (masks, metadata) are not asked for.
     """
     seconds = max(1, round(patience.timeout))
     return {
@@ -71,7 +73,6 @@ def gdal_settings(patience: Patience) -> dict[str, Any]:
         "GDAL_HTTP_MAX_RETRY": 2,
         "GDAL_HTTP_RETRY_DELAY": min(patience.backoff, 5.0),
         "GDAL_HTTP_MULTIPLEX": "NO",
-        "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/",
         "GDAL_CACHEMAX": 128,
     }
 
@@ -85,7 +86,10 @@ def silent_libraries() -> Iterator[None]:
     for logger in loggers:
         logger.disabled = True
     try:
-        yield
+        with warnings.catch_warnings():
+            # Said in words by the fetch; the filter is set once here, since it is shared by all threads.
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            yield
     finally:
         for logger, state in zip(loggers, before, strict=True):
             logger.disabled = state
@@ -109,13 +113,13 @@ def reason(error: BaseException) -> str:
 
 
 def patiently(
-    work: Callable[[], T],
+    work: Callable[[int], T],
     patience: Patience,
     failures: tuple[type[BaseException], ...],
     renew: Callable[[], None] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
-    """Call `work` until it succeeds, with growing pauses between the attempts.
+    """Call ``work(attempt)``, from 1, until it succeeds, with growing pauses between the attempts.
 
     Parameters
     ----------
@@ -132,7 +136,7 @@ def patiently(
     renewed = 0
     for attempt in range(1, patience.attempts + 1):
         try:
-            return work()
+            return work(attempt)
         except failures as error:
             last = reason(error)
         if attempt == patience.attempts:
