@@ -31,6 +31,7 @@ FLOORS = {
     "stages": 9,
     "scaffold": 9,
     "export": 9,
+    "onnx": 9,
     "scale": 9,
     "testing": 10,
     "cli": 11,

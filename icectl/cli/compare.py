@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -13,9 +13,9 @@ CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 def compare(
     context: typer.Context,
-    task: Annotated[Optional[str], typer.Option("--task", help="snow, flow, front or bed.")] = None,  # noqa: UP045
+    task: Annotated[str | None, typer.Option("--task", help="snow, flow, front or bed.")] = None,
     models: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option("--model", help="Only this model; give it again for several."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,

@@ -7,7 +7,7 @@ import types
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
@@ -35,7 +35,7 @@ def parameters(plugin: Plugin, verbs: Sequence[str]) -> list[inspect.Parameter]:
                 metavar=metavar,
                 autocompletion=(lambda some: lambda: some)(choices) if choices else None,
             )
-            annotation = Annotated[Optional[kind], option]  # type: ignore[valid-type]  # noqa: UP045
+            annotation = Annotated[kind | None, option]  # type: ignore[valid-type]
             found[name] = inspect.Parameter(
                 name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -59,16 +59,16 @@ def add(
         str, typer.Argument(help="The name you will type: small letters, digits, '-', '_', '.'.")
     ],
     bbox: Annotated[
-        Optional[tuple[float, float, float, float]],  # noqa: UP045
+        tuple[float, float, float, float] | None,
         typer.Option("--bbox", help="West, south, east, north in degrees.", metavar="W S E N"),
     ] = None,
     outline: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option("--outline", help="Vector file of the outline; gives the bounding box too."),
     ] = None,
-    dem: Annotated[Optional[Path], typer.Option("--dem", help="Elevation model (GeoTIFF).")] = None,  # noqa: UP045
+    dem: Annotated[Path | None, typer.Option("--dem", help="Elevation model (GeoTIFF).")] = None,
     title: Annotated[str, typer.Option("--title", help="The name on maps.")] = "",
-    crs: Annotated[Optional[str], typer.Option("--crs", help="CRS of products [UTM zone].")] = None,  # noqa: UP045
+    crs: Annotated[str | None, typer.Option("--crs", help="CRS of products [UTM zone].")] = None,
     model: Annotated[str, typer.Option("--model", help="Model used when none is named.")] = "convlstm",
     here: Annotated[
         bool, typer.Option("--here", help="Keep it in ./configs instead of your user folder.")

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -41,7 +41,7 @@ def _option(*names: str, help: str, panel: str, **more: Any) -> Any:
 
 SHARED: dict[str, Any] = {
     "glacier": Annotated[
-        Optional[list[str]],  # noqa: UP045, typer reads Optional at run time
+        list[str] | None,
         _option(
             "--glacier",
             help="Glacier by name; give it again for several.",
@@ -50,17 +50,17 @@ SHARED: dict[str, Any] = {
         ),
     ],
     "glaciers": Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         _option(
             "--glaciers", help="Many glaciers: rgi:REGION (with --outlines), or a file of names.", panel=WHERE
         ),
     ],
     "scenes": Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         _option("--scenes", help="A folder of your own rasters instead of a download.", panel=WHERE),
     ],
     "experiment": Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         _option(
             "--experiment",
             help="An experiment by name or TOML file; flags win over it.",
@@ -69,7 +69,7 @@ SHARED: dict[str, Any] = {
         ),
     ],
     "workspace": Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         _option(
             "--workspace",
             help="Where everything is kept [$ICECTL_WORKSPACE or ./icectl-workspace].",
@@ -77,15 +77,15 @@ SHARED: dict[str, Any] = {
         ),
     ],
     "run": Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         _option("--run", help="A finished run (folder or id) to use instead of the newest.", panel=WHERE),
     ],
     "from_export": Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         _option("--from", help="Use the weights of an exported model (see `icectl export`).", panel=WHERE),
     ],
     "seed": Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         _option("--seed", help="Seed of every random draw [0].", panel=HOW, min=0),
     ],
     "force": Annotated[
@@ -103,7 +103,7 @@ SHARED: dict[str, Any] = {
     "json_output": Annotated[bool, _option("--json", help="Print the result as JSON on stdout.", panel=HOW)],
     "quiet": Annotated[bool, _option("--quiet", "-q", help="No progress bars, only warnings.", panel=HOW)],
     "device": Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         _option(
             "--device",
             help="auto, cpu, cuda or mps [auto].",
@@ -112,11 +112,11 @@ SHARED: dict[str, Any] = {
         ),
     ],
     "gpus": Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         _option("--gpus", help="Train on this many GPUs, one process each.", panel=COMPUTE, min=1),
     ],
     "processes": Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         _option(
             "--processes",
             help="Training processes [1]; on a CPU they talk through gloo.",
@@ -125,7 +125,7 @@ SHARED: dict[str, Any] = {
         ),
     ],
     "precision": Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         _option(
             "--precision",
             help="32-true, bf16-mixed, 16-mixed, bf16-true or 64-true [32-true].",
@@ -134,7 +134,7 @@ SHARED: dict[str, Any] = {
         ),
     ],
     "cluster": Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         _option("--cluster", help="A Dask cluster: tcp://HOST:PORT, or local:N.", panel=COMPUTE),
     ],
 }
@@ -151,7 +151,7 @@ OF_VERB: dict[str, tuple[str, ...]] = {
     "prepare": (*_EVERYWHERE, *_ALWAYS, "cluster"),
     "train": (*_EVERYWHERE, *_ALWAYS, *_DEVICES),
     "predict": (*_EVERYWHERE, "run", "from_export", *_ALWAYS, *_DEVICES, "cluster"),
-    "evaluate": (*_EVERYWHERE, "run", *_ALWAYS, *_DEVICES),
+    "evaluate": (*_EVERYWHERE, "run", "from_export", *_ALWAYS, *_DEVICES),
     "run": (*_EVERYWHERE, *_ALWAYS, *_DEVICES, "cluster"),
     "demo": ("workspace", *_ALWAYS, *_DEVICES),
 }

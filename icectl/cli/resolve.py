@@ -173,6 +173,10 @@ def chosen_run(
     """Return the weights that predict or evaluate use; None trains (or finds) what the options say."""
     if verb not in ("predict", "evaluate"):
         return None
+    if shared.get("from_export"):
+        from icectl.export import import_run
+
+        return import_run(Path(shared["from_export"]), workspace)
     if shared.get("run"):
         return stages.find_run(workspace, shared["run"])
     says_training = bool(flags.given(typed, plugin.stages["train"])) or experiment is not None

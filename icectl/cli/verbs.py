@@ -150,11 +150,14 @@ def default_model(args: list[str]) -> str:
     """Return the model that the experiment, the run or the glacier named in `args` stands for."""
     from icectl import settings
 
-    named = {
-        flag: value for flag in ("--experiment", "--run", "--glacier") if (value := _value_of(flag, args))
-    }
+    flags = ("--experiment", "--from", "--run", "--glacier")
+    named = {flag: value for flag in flags if (value := _value_of(flag, args))}
     if "--experiment" in named:
         return settings.load_experiment(named["--experiment"]).model
+    if "--from" in named:
+        from icectl.export import model_of
+
+        return model_of(Path(named["--from"]))
     if "--run" in named:
         from icectl.stages import find_run
         from icectl.workspace import RUN, Workspace, read_json
