@@ -119,7 +119,7 @@ class Fetcher:
         def renew() -> None:
             self.signer.renew(generation[0])
             generation[0] = self.signer.generation
-            if not self.signer.active:
+            if not all(self.signer.covers(item.assets[pick.keys[band]].href) for item in pick.items):
                 items = fresh(self.client, self.service, self.collection, [i.id for i in pick.items])
                 current[0] = pick.renewed(items, self.service.url.startswith("https"))
 
@@ -136,7 +136,8 @@ class Fetcher:
 
         key, nodata = pick.keys[band], pick.bands[band].nodata
         about: dict[str, Any] = {"data_type": type_of(self.product, band)}
-        about |= {} if nodata is None else {"nodata": nodata}
+        if nodata is not None or self.product.dtype == "float32":
+            about["nodata"] = "nan" if nodata is None else nodata  # what tiles are joined by
 
         def address(href: str) -> str:
             # GDAL remembers in this process what failed; a fragment, which is never sent, makes it ask anew.
@@ -155,6 +156,7 @@ class Fetcher:
                 patch_url=address,
                 stac_cfg={"*": {"assets": {key: about}, "warnings": "ignore"}},
                 preserve_original_order=True,
+                use_overviews=False,  # made by whoever made the file, in whatever way
             )
         return np.asarray(data[key].values[0])
 

@@ -48,6 +48,10 @@ class Signer:
                     self._ask(href)
         return str(_sas().sign_url(href))
 
+    def covers(self, href: str) -> bool:
+        """Tell whether `href` gets its signature here, so that a renewal here helps it."""
+        return self.active and self._address(href) is not None
+
     def renew(self, generation: int) -> None:
         """Forget the tokens of `generation`; what another thread has renewed meanwhile is kept."""
         if not self.active:

@@ -12,6 +12,8 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import from_origin
 
+from icectl.sources.synthetic import World
+
 
 def write_raster(
     path: Path, array: Any = None, *, crs: str | None = "EPSG:32643", size: float = 30.0, **options: Any
@@ -43,3 +45,15 @@ def write_raster(
 def raster():
     """The function that writes a raster."""
     return write_raster
+
+
+@pytest.fixture(scope="session")
+def alpine() -> World:
+    """A small world of valley glaciers."""
+    return World(seed=0, shape=(144, 144))
+
+
+@pytest.fixture(scope="session")
+def tidewater() -> World:
+    """A small world with a calving front."""
+    return World(seed=0, shape=(192, 192), setting="fjord")

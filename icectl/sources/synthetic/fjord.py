@@ -88,7 +88,7 @@ class Fjord:
         return np.asarray(labels == labels[row, column])
 
     def front(self, day: date) -> shapely.LineString:
-        """Return the front in map coordinates, wall to wall: the zero of `level` where the tongue meets water."""
+        """Return the front in map coordinates, wall to wall: the zero of `level` in the fjord."""
         level = self.level(day)
         channel = ndimage.binary_dilation(self.basin & self.world.glacier & self.tongue, iterations=1)
         pieces = find_contours(level, 0.0, mask=channel)

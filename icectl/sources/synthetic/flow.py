@@ -32,8 +32,8 @@ def write_flow_scenes(
     """Write a series of `frames` scenes from `start` on into `folder`, with its catalogue.
 
     Each scene has the assets of `bands`, ``qa_pixel`` and ``qa_aerosol``. ``truth/vx.tif`` (east) and
-    ``truth/vy.tif`` (north) hold the surface velocity in m a⁻¹ (years of 365 days); ``ice.tif`` is where there
-    is ice. Models never read the truth.
+    ``truth/vy.tif`` (north) hold the surface velocity in m a⁻¹ (years of 365 days); ``ice.tif`` is where
+    there is ice. Models never read the truth.
 
     Parameters
     ----------
@@ -45,15 +45,20 @@ def write_flow_scenes(
     if frames < 2:
         raise UsageError(f"{frames} frame(s) show no motion", "ask for two or more")
     folder.mkdir(parents=True, exist_ok=True)
-    water = _sea(world)
+    ice, water = _shores(world, start)
     scenes = []
     for day in flow_days(world.seed, start, frames, interval):
-        scenes.append(write_look(_frame(world, day, water, bands, cloud), folder, world.grid, world.seed))
+        scenes.append(
+            write_look(_frame(world, day, ice, water, bands, cloud), folder, world.grid, world.seed)
+        )
     for name, field in (("vx", world.ice.vx), ("vy", world.ice.vy)):
         write_cog(
-            folder / "truth" / f"{name}.tif", field.astype("float32"), world.grid, tags={"units": "m a-1"}
+            folder / "truth" / f"{name}.tif",
+            np.where(ice, field, 0).astype("float32"),
+            world.grid,
+            tags={"units": "m a-1"},
         )
-    write_cog(folder / "ice.tif", world.glacier.astype("uint8"), world.grid)
+    write_cog(folder / "ice.tif", ice.astype("uint8"), world.grid)
     write_catalogue(folder, scenes)
     return folder
 
@@ -66,17 +71,18 @@ def flow_days(seed: int, start: date, frames: int, interval: int) -> list[date]:
     return [start + timedelta(days=8 * int(step)) for step in steps]
 
 
-def _sea(world: World) -> Mask:
-    """Return where open water is, with the front at its farthest advance."""
+def _shores(world: World, start: date) -> tuple[Mask, Mask]:
+    """Return where ice and open water are; a calving front stays where it stands on the first day."""
     if world.setting == "alpine":
-        return np.zeros(world.shape, bool)
-    return np.asarray(fjord(world).basin & ~world.glacier)
+        return world.glacier, np.zeros(world.shape, bool)
+    place = fjord(world)
+    return place.ice(start), place.water(start)
 
 
-def _frame(world: World, day: date, water: Mask, bands: tuple[str, ...], cloud: float) -> Look:
+def _frame(world: World, day: date, ice: Mask, water: Mask, bands: tuple[str, ...], cloud: float) -> Look:
     """Return one frame: carried pattern, fresh snow and wind of its own, haze on some days."""
     rng = generator(world.seed, "frame", day.toordinal())
-    cover = Cover(world.glacier, water, None, pattern(world, day.toordinal()))
+    cover = Cover(ice, water, None, pattern(world, day.toordinal()))
     ground = reflectance(world, day, tuple(dict.fromkeys((*bands, "green", "swir16"))), cover)
     snow = (ndsi(ground) > 0.4) & ~water
     fresh = 0.03 * fractal(rng, world.shape, 1.5, 30, 2)

@@ -109,14 +109,16 @@ def grow(bed: Field, resolution: float, climate: Climate, allowed: Mask | None =
     return Ice(fine, bed + fine, vx, vy)
 
 
-def relax(bed: Field, resolution: float, climate: Climate, allowed: Mask) -> Field:
-    """Return the thickness (m) after ``climate.years`` of flow, starting from no ice."""
+def relax(
+    bed: Field, resolution: float, climate: Climate, allowed: Mask, start: Field | None = None
+) -> Field:
+    """Return the thickness (m) after ``climate.years`` of flow, from the thickness `start` or no ice."""
     bed = smooth(bed, 1.0)
     north = np.gradient(bed, resolution)
     holds = np.clip((0.85 - np.hypot(*north)) / 0.4, 0.0, 1.0)
     shaded = 80.0 * np.clip(north[0], -1, 1)  # a slope that falls to the north is in the shade
     line = climate.equilibrium + climate.tilt * resolution * np.arange(bed.shape[0])[:, None] - shaded
-    thickness = np.zeros_like(bed)
+    thickness = np.zeros_like(bed) if start is None else start
     before: list[Field] = []
     step, elapsed = 0.5, 0.0
     while elapsed < climate.years:

@@ -12,7 +12,8 @@ from icectl.sources.synthetic.noise import Field
 BANDS = ("coastal", "blue", "green", "red", "nir08", "swir16", "swir22")
 
 SPECTRA: Mapping[str, tuple[float, ...]] = {
-    "snow": (0.90, 0.90, 0.88, 0.86, 0.78, 0.09, 0.06),
+    "snow": (0.90, 0.90, 0.88, 0.86, 0.80, 0.20, 0.15),
+    "coarse snow": (0.84, 0.84, 0.82, 0.79, 0.64, 0.04, 0.03),
     "ice": (0.56, 0.58, 0.55, 0.48, 0.34, 0.04, 0.03),
     "debris": (0.09, 0.11, 0.14, 0.17, 0.21, 0.25, 0.23),
     "rock": (0.09, 0.11, 0.14, 0.17, 0.22, 0.26, 0.24),

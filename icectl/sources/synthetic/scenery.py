@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 import numpy as np
 from scipy import ndimage
@@ -17,7 +18,7 @@ from icectl.sources.synthetic.world import World
 TREND = 6.0
 """Rise of the snow line (m a⁻¹)."""
 
-WIDTH = 45.0
+WIDTH = 65.0
 """Height over which snow cover goes from bare to full (m, scale of the logistic curve)."""
 
 RELIEF_OF_ICE = 0.20
@@ -34,41 +35,55 @@ class Cover:
     pattern: Field | None = None
 
 
+@lru_cache(maxsize=16)
+def _static(world: World, name: str, exponent: float, longest: float) -> Field:
+    """Return a fractal pattern that never changes; `longest` wavelength in metres."""
+    field = fractal(generator(world.seed, name), world.shape, exponent, longest / world.resolution)
+    field.setflags(write=False)
+    return field
+
+
 def snow_line(world: World, day: date) -> Field:
     """Return the altitude (m) of the snow line at every pixel: season, trend, weather, aspect."""
-    low, high = np.quantile(world.surface, (0.06, 0.72))
+    low, high = world.snow_lines
     weather = Weather(world.seed, world.shape, world.resolution)
     years = (day - date(2017, 1, 1)).days / 365.25
     north, _ = world.slope
     aspect = 130.0 * np.clip(north, -0.8, 0.8)  # positive: rises to the north, faces south, bares early
-    return season(day, float(low), float(high)) + TREND * years + weather.departure(day) + aspect
+    return season(day, low, high) + TREND * years + weather.departure(day) + aspect
 
 
 def snow_cover(world: World, day: date) -> Field:
     """Return the share of each pixel that is under snow (0 to 1)."""
-    drift = 30.0 * fractal(generator(world.seed, "drift"), world.shape, 2.6, 600 / world.resolution)
+    drift = 30.0 * _static(world, "drift", 2.6, 600.0) * ~world.glacier  # nothing on the ice stands still
     north, east = world.slope
     holds = 1.0 - 0.75 * expit((np.hypot(north, east) - 1.25) / 0.08)  # steep rock stays bare
     return np.asarray(holds * expit((world.surface + drift - snow_line(world, day)) / WIDTH))
 
 
 def surfaces(world: World, day: date, cover: Cover) -> dict[str, Field]:
-    """Return the shares of snow, ice, debris, rock, grass, water and mélange in each pixel."""
+    """Return each pixel's shares of fine and coarse snow, ice, debris, rock, grass, water and mélange."""
     land = np.where(cover.water, 0.0, 1.0)
     snow = snow_cover(world, day) * land
     bare = land - snow
     glacier = cover.ice
-    rubble = fractal(generator(world.seed, "debris"), world.shape, 3, 900 / world.resolution)
-    low = float(np.quantile(world.surface[glacier], 0.15)) if glacier.any() else 0.0
-    debris = np.where(glacier, expit((low - world.surface + 60 * rubble) / 40), 0.0)
+    rubble = _static(world, "debris", 3.0, 900.0)
+    carried = np.zeros(world.shape) if cover.pattern is None else cover.pattern
+    low = world.snow_lines[0]
+    debris = np.where(
+        glacier & (world.setting == "alpine"), expit((low - world.surface + 60 * carried) / 40), 0.0
+    )
     ice = np.where(glacier, 1.0 - debris, 0.0)
-    meadow = expit((np.quantile(world.surface, 0.3) - world.surface + 80 * rubble) / 70)
+    meadow = expit((world.tree_line - world.surface + 80 * rubble) / 70)
     grass = np.where(glacier, 0.0, meadow)
     rock = np.where(glacier, 0.0, 1.0 - meadow)
     shares = {"ice": ice, "debris": debris, "grass": grass, "rock": rock}
     floating = np.zeros(world.shape) if cover.floating is None else cover.floating * (1.0 - land)
+    low, high = world.snow_lines
+    coarse = expit((0.5 * (low + high) - world.surface) / (0.35 * (high - low)))  # wet and old lower down
+    white = {"snow": snow * (1.0 - coarse), "coarse snow": snow * coarse}
     sea = {"water": 1.0 - land - floating, "melange": floating}
-    return {"snow": snow, **{name: bare * share for name, share in shares.items()}, **sea}
+    return {**white, **{name: bare * share for name, share in shares.items()}, **sea}
 
 
 def reflectance(
@@ -76,12 +91,13 @@ def reflectance(
 ) -> dict[str, Field]:
     """Return the reflectance of the ground by band on a clear `day`, lit by the sun on the relief."""
     cover = cover or Cover(world.glacier, np.zeros(world.shape, bool))
-    texture = fractal(generator(world.seed, "albedo"), world.shape, 2.2, 900 / world.resolution)
+    texture = _static(world, "albedo", 2.2, 900.0) * ~cover.ice
     elevation, azimuth = sun(day, world.latitude)
     light = shade(*slopes(world, cover), elevation, azimuth) * (1 + 0.05 * np.clip(texture, -3, 3))
     shares = surfaces(world, day, cover)
     if cover.pattern is not None:
-        light *= 1 + RELIEF_OF_ICE * cover.ice * (1 - 0.55 * shares["snow"]) * np.clip(cover.pattern, -3, 3)
+        snow = shares["snow"] + shares["coarse snow"]
+        light *= 1 + RELIEF_OF_ICE * cover.ice * (1 - 0.55 * snow) * np.clip(cover.pattern, -3, 3)
     light = np.where(cover.water, 1.0, light)
     return {band: np.clip(v * light, 0.001, 1.2) for band, v in mix(shares, bands).items()}
 

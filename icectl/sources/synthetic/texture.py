@@ -23,20 +23,20 @@ def origin(world: World, days: float) -> tuple[Field, Field]:
 
     Trajectories through the steady surface velocity, by the midpoint rule. Off the ice nothing moves.
     """
-    speed = (
-        world.ice.vx / YEAR / world.resolution,
-        -world.ice.vy / YEAR / world.resolution,
-    )  # columns, rows a day
-    rows, columns = (axis.astype("float64") for axis in np.mgrid[: world.shape[0], : world.shape[1]])
+    per_day = 1.0 / YEAR / world.resolution
+    right, down = world.ice.vx * per_day, -world.ice.vy * per_day  # pixels a day
+    grid = [axis.astype("float64") for axis in np.mgrid[: world.shape[0], : world.shape[1]]]
+    rows, columns = (axis[world.glacier] for axis in grid)
     steps = max(1, int(np.ceil(abs(days) / STEP)))
     step = days / steps
     for _ in range(steps):
-        middle = [
-            rows - 0.5 * step * _at(speed[1], rows, columns),
-            columns - 0.5 * step * _at(speed[0], rows, columns),
-        ]
-        rows, columns = rows - step * _at(speed[1], *middle), columns - step * _at(speed[0], *middle)
-    return rows, columns
+        middle = (
+            rows - 0.5 * step * _at(down, rows, columns),
+            columns - 0.5 * step * _at(right, rows, columns),
+        )
+        rows, columns = rows - step * _at(down, *middle), columns - step * _at(right, *middle)
+    grid[0][world.glacier], grid[1][world.glacier] = rows, columns
+    return grid[0], grid[1]
 
 
 def _at(field: Field, rows: Field, columns: Field) -> Field:

@@ -5,7 +5,7 @@ The snow line's altitude is
     SLA(x, y, t) = mean + season(t) + trend · (t − 2017) + Σₖ aₖ(t) cos(kₖ·r + φₖ) + noise(x, y, t).
 
 Each amplitude aₖ is a stochastic oscillator (an autoregressive process of order two; Yule 1927) with a
-period of about three years that remembers its phase for several years. So a year is not the year before,
+period of two to three years that remembers its phase for several years. So a year is not the year before,
 its departure swings, and it differs from valley to valley: whoever sees where the line lay in the past
 four seasons, relative to the relief, can tell much of the next four. A single pixel cannot: most of the
 time it is plainly above the line or plainly below.
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 import numpy as np
 
@@ -22,8 +23,8 @@ from icectl.sources.synthetic.noise import Field, fractal, generator
 
 MONTH = 365.25 / 12
 FIRST_YEAR, SPIN_UP, MONTHS = 1980, 360, 12 * 80
-MODES = 9
-MEMORY = 120.0
+MODES = 16
+MEMORY = 180.0
 """Months in which an oscillation loses all but 1/e of itself."""
 
 
@@ -39,7 +40,7 @@ class Weather:
 
     def departure(self, day: date) -> Field:
         """Return the departure (m) at every pixel on `day`; positive when the line stands high."""
-        series, waves = self._modes()
+        series, waves = _modes(self.seed)
         moment = (day - date(FIRST_YEAR, 1, 1)).days / MONTH
         amplitudes = np.array([np.interp(moment, np.arange(MONTHS), s) for s in series])
         field = np.zeros(self.shape)
@@ -53,23 +54,25 @@ class Weather:
         scale = self.strength / np.sqrt(0.5 * MODES + 0.5)
         return np.asarray(scale * field + self.noise * rough)
 
-    def _modes(self) -> tuple[Field, Field]:
-        """Return the monthly amplitudes ``(modes, months)`` and the waves (kx, ky in rad/m, phase)."""
-        rng = generator(self.seed, "weather")
-        periods = rng.uniform(32, 38, MODES)
-        decay, turn = np.exp(-1 / MEMORY), 2 * np.pi / periods
-        series = np.zeros((MODES, SPIN_UP + MONTHS))
-        shocks = rng.standard_normal(series.shape)
-        for t in range(2, series.shape[1]):
-            series[:, t] = (
-                2 * decay * np.cos(turn) * series[:, t - 1] - decay**2 * series[:, t - 2] + shocks[:, t]
-            )
-        series /= series.std(axis=1, keepdims=True)
-        length, angle = rng.uniform(3500, 10_000, MODES), rng.uniform(0, 2 * np.pi, MODES)
-        length[0] = np.inf  # one mode is the whole region's
-        k = 2 * np.pi / length
-        phases = np.where(np.isinf(length), 0.0, rng.uniform(0, 2 * np.pi, MODES))
-        return series[:, SPIN_UP:], np.stack([k * np.cos(angle), k * np.sin(angle), phases], axis=1)
+
+@lru_cache(maxsize=16)
+def _modes(seed: int) -> tuple[Field, Field]:
+    """Return the monthly amplitudes ``(modes, months)`` and the waves (kx, ky in rad/m, phase)."""
+    rng = generator(seed, "weather")
+    periods = rng.uniform(27, 31, MODES)
+    decay, turn = np.exp(-1 / MEMORY), 2 * np.pi / periods
+    series = np.zeros((MODES, SPIN_UP + MONTHS))
+    shocks = rng.standard_normal(series.shape)
+    for t in range(2, series.shape[1]):
+        series[:, t] = (
+            2 * decay * np.cos(turn) * series[:, t - 1] - decay**2 * series[:, t - 2] + shocks[:, t]
+        )
+    series /= series.std(axis=1, keepdims=True)
+    length, angle = rng.uniform(3000, 8000, MODES), rng.uniform(0, 2 * np.pi, MODES)
+    length[0] = np.inf  # one mode is the whole region's
+    k = 2 * np.pi / length
+    phases = np.where(np.isinf(length), 0.0, rng.uniform(0, 2 * np.pi, MODES))
+    return series[:, SPIN_UP:], np.stack([k * np.cos(angle), k * np.sin(angle), phases], axis=1)
 
 
 def season(day: date, low: float, high: float) -> float:

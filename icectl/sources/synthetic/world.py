@@ -65,7 +65,7 @@ class World:
         """CRS, transform and shape; pixel edges at 15 mod 30 m for 30 m pixels, as Landsat's are."""
         crs, north, _ = _PLACES[self.setting]
         east = 330_015.0 + 15_000.0 * (self.seed % 20)
-        top = north + 10.0 + 15_000.0 * (self.seed // 20 % 40) if self.setting == "alpine" else north
+        top = north + 15_000.0 * (self.seed // 20 % 40)
         return Grid(self.shape, Affine(self.resolution, 0, east, 0, -self.resolution, top), crs)
 
     @property
@@ -117,6 +117,17 @@ class World:
     def glacier(self) -> Mask:
         """Where there is ice."""
         return self.thickness > 0
+
+    @cached_property
+    def snow_lines(self) -> tuple[float, float]:
+        """Mean altitudes (m) of the snow line in late winter and late summer."""
+        low, high = np.quantile(self.surface, (0.06, 0.72))
+        return float(low), float(high)
+
+    @cached_property
+    def tree_line(self) -> float:
+        """Altitude (m) below which grass grows."""
+        return float(np.quantile(self.surface, 0.3))
 
     @cached_property
     def slope(self) -> tuple[Field, Field]:
