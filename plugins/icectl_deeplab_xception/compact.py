@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -84,7 +85,7 @@ class Compact(nn.Module):
     ) -> None:
         super().__init__()
         self.stem = conv(bands, widths[0], 5, 2)
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(pairwise(widths))
         self.down = nn.ModuleList(nn.Sequential(Block(a, b, 2), Block(b, b)) for a, b in pairs)
         self.pyramid = Pyramid(widths[-1], rates, dropout)
         self.up = nn.ModuleList(conv(a + b, a) for a, b in reversed(pairs))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -30,10 +32,8 @@ class UNet(nn.Module):
         super().__init__()
         sizes = [width * 2**level for level in range(depth + 1)]
         self.first = double(bands, width)
-        self.down = nn.ModuleList(double(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
-        self.up = nn.ModuleList(
-            nn.ConvTranspose2d(b, a, 2, 2) for a, b in reversed(list(zip(sizes[:-1], sizes[1:], strict=True)))
-        )
+        self.down = nn.ModuleList(double(a, b) for a, b in pairwise(sizes))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, 2) for a, b in reversed(list(pairwise(sizes))))
         self.join = nn.ModuleList(double(2 * a, a) for a in reversed(sizes[:-1]))
         self.head = nn.Conv2d(width, outputs, 1)
 

@@ -80,14 +80,10 @@ def compare_fronts(
     rows = [_row("all", everything, "model")]
     if len(groups) > 1:
         rows += [_row(name, own, "model") for name, own in sorted(groups.items())]
-    note = f"{len(sets[0])} and {len(sets[1])} lines, {len(pairs)} pairs within {within_days:g} days, in {metric}"
-    return Table(
-        title=f"{first.name} against {second.name}",
-        columns=COLUMNS,
-        rows=tuple(rows),
-        primary="mean_m",
-        note=note,
-    )
+    sizes = f"{len(sets[0])} and {len(sets[1])} lines, {len(pairs)} pairs"
+    note = f"{sizes} within {within_days:g} days, in {metric}"
+    title = f"{first.name} against {second.name}"
+    return Table(title=title, columns=COLUMNS, rows=tuple(rows), primary="mean_m", note=note)
 
 
 COLUMNS = (

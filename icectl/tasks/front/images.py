@@ -49,10 +49,7 @@ def read_image(path: Path, band: int | None = None) -> tuple[NDArray[np.float32]
     info = Info(path)
     if min(info.shape) < 16:
         raise DataError(f"{path} has {info.shape[0]} × {info.shape[1]} pixels, 16 a side are needed")
-    if band is not None:
-        values = read_values(path, band)
-    else:
-        values = _grey(read_values(path, None), path)
+    values = _grey(read_values(path, None), path) if band is None else read_values(path, band)
     place = None
     if info.grid is not None:
         place = Place(str(info.crs), tuple(float(v) for v in info.grid.affine)[:6])  # type: ignore[arg-type]

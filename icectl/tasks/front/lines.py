@@ -26,7 +26,7 @@ def draw(line: Line, shape: tuple[int, int], width: int = 1) -> NDArray[np.bool_
     shape
         Rows and columns of the raster.
     width
-        Width in pixels; 3 is CALFIN's.
+        Side of the square that the line is dilated by; 3 is CALFIN's.
 
     Returns
     -------
@@ -35,7 +35,9 @@ def draw(line: Line, shape: tuple[int, int], width: int = 1) -> NDArray[np.bool_
     canvas = np.zeros(shape, np.uint8)
     if len(line):
         points = np.round(np.asarray(line)[:, ::-1] * 2**SHIFT).astype(np.int32).reshape(-1, 1, 2)
-        cv2.polylines(canvas, [points], False, 1, width, cv2.LINE_8, SHIFT)
+        cv2.polylines(canvas, [points], False, 1, 1, cv2.LINE_8, SHIFT)
+    if width > 1:  # OpenCV's own thickness 3 covers five pixels when coordinates are fractions
+        canvas = cv2.dilate(canvas, np.ones((width, width), np.uint8))
     return canvas.astype(bool)
 
 
@@ -97,5 +99,5 @@ def clip(line: Line, shape: tuple[int, int]) -> list[Line]:
     frame = shapely.box(-0.5, -0.5, rows - 0.5, columns - 0.5)
     inside = shapely.intersection(shapely.LineString(line), frame)
     merged = shapely.line_merge(inside) if inside.geom_type == "MultiLineString" else inside
-    parts = [p for p in shapely.get_parts(merged) if p.geom_type == "LineString"]
+    parts = [p for p in shapely.get_parts(merged) if p.geom_type == "LineString" and not p.is_empty]
     return [shapely.get_coordinates(p) for p in sorted(parts, key=lambda p: -p.length)]

@@ -73,8 +73,8 @@ class PrepareOptions(Options):
     )
     flow: Flow = Field(
         default="unknown",
-        description="Where ice flows to in every image, for sets turned that way; then there are no quarter turns, "
-        "and a front alone tells glacier from ocean.",
+        description="Where ice flows to in every image, for sets turned that way; then there are no quarter "
+        "turns, and a front alone tells glacier from ocean.",
     )
     band: int | None = Field(
         default=None, ge=1, description="Band to read of images with several; else their grey."
@@ -173,6 +173,7 @@ class TrainOptions(Options):
             "contrast": 0.3,
             "sharpen": 0.4,
             "noise": 0.4,
+            "edge_width": 5,
             "edge_share": 0.7,
             "updates": 1_000,
             "validate_every": 100,
@@ -187,8 +188,8 @@ class PredictOptions(Options):
 
     passes: Literal["auto", "whole", "one", "two"] = Field(
         default="auto",
-        description="whole: the image at its own resolution; one: the domain at --full-size; two: and again each "
-        "front's box. auto: whole for networks trained on source pixels, else two.",
+        description="whole: the image at its own resolution; one: the domain at --full-size; two: and again "
+        "each front's box. auto: whole for networks trained on source pixels, else two.",
     )
     full_size: int = Field(default=256, ge=32, le=4_096, description="Longer side of the domain in pass one.")
     window: int = Field(default=224, ge=32, le=4_096, description="Side of the network's windows.")

@@ -25,11 +25,14 @@ GREENLAND = "EPSG:3413"
 GREENLAND_BOX = (-75.0, 59.0, -10.0, 84.0)
 """West, south, east, north in degrees: scenes centred in it get EPSG:3413."""
 
-PIXELS = 'ENGCRS["pixels of the image",EDATUM["upper left corner"],CS[Cartesian,2],AXIS["column (x)",east],AXIS["row, negated (y)",north],LENGTHUNIT["pixel",1]]'  # noqa: E501
+PIXELS = (
+    'ENGCRS["pixels of the image",EDATUM["upper left corner"],CS[Cartesian,2],'
+    'AXIS["column (x)",east],AXIS["row, negated (y)",north],LENGTHUNIT["pixel",1]]'
+)
 """A local CRS for images without one: x is the column and y the row, negated, so that north is up."""
 
 AUTO, AUTO_GAPS, WEAK = 10, 13, 20
-"""QualFlag: automatic; automatic on Landsat 7 with scan-line gaps (both CALFIN's); below the thresholds (ours)."""
+"""QualFlag: automatic; automatic with Landsat 7's scan-line gaps (both CALFIN's); weak (ours)."""
 
 METHOD = "icectl"
 

@@ -1,0 +1,186 @@
+"""Images and labels of every kind, pairs and their refusals."""
+
+from __future__ import annotations
+
+import cv2
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from rasterio.transform import from_origin
+
+from icectl.errors import DataError, UsageError
+from icectl.tasks.front.images import label_from_raster, read_image, read_label, without_margins
+from icectl.tasks.front.lines import draw, length
+from icectl.tasks.front.metrics import compare_lines
+from icectl.tasks.front.pairs import find_pairs
+
+SHAPE = (60, 80)
+LINE = np.stack([30 + 4 * np.sin(np.arange(50) / 8), np.arange(50) + 15.0], axis=1)
+TRANSFORM = from_origin(500_000, 7_400_000, 30, 30)
+
+
+def grey():
+    return (np.random.default_rng(0).random(SHAPE) * 200 + 20).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("one.png", lambda g: g),
+        ("three.png", lambda g: np.dstack([g] * 3)),
+        ("four.png", lambda g: np.dstack([g, g, g, np.full_like(g, 255)])),
+        ("sixteen.png", lambda g: g.astype(np.uint16) * 200),
+        ("one.tif", lambda g: g),
+        ("float.tif", lambda g: g.astype(np.float32)),
+    ],
+)
+def test_images_of_1_3_4_bands_and_16_bits(tmp_path, name, make):
+    path = tmp_path / name
+    cv2.imwrite(str(path), make(grey()))
+    values, place = read_image(path)
+    scale = 200.0 if name.startswith("sixteen") else 1.0
+    assert place is None
+    np.testing.assert_allclose(values, grey() * scale)
+
+
+def test_transparent_pixels_are_invalid(tmp_path):
+    alpha = np.full(SHAPE, 255, np.uint8)
+    alpha[:10] = 0
+    cv2.imwrite(str(tmp_path / "a.png"), np.dstack([grey()] * 3 + [alpha]))
+    values, _ = read_image(tmp_path / "a.png")
+    assert np.isnan(values[:10]).all()
+    assert np.isfinite(values[10:]).all()
+
+
+def test_five_bands_need_a_choice(tmp_path):
+    write_tif(tmp_path / "five.tif", np.stack([grey() + i for i in range(5)]))
+    with pytest.raises(DataError, match="has 5 bands"):
+        read_image(tmp_path / "five.tif")
+    values, place = read_image(tmp_path / "five.tif", band=3)
+    np.testing.assert_allclose(values, grey() + 2)
+    assert place.crs == "EPSG:32622"
+
+
+def write_tif(path, bands):
+    profile = {"driver": "GTiff", "count": len(bands), "dtype": bands.dtype, "crs": "EPSG:32622"}
+    with rasterio.open(path, "w", **profile, height=SHAPE[0], width=SHAPE[1], transform=TRANSFORM) as target:
+        target.write(bands)
+
+
+def test_dark_wedges_at_the_border_are_gaps():
+    image = grey().astype(np.float32)
+    image[50:] = 3
+    image[20:30, 30:45] = 3  # dark water inside is none
+    found = without_margins(image)
+    assert np.isnan(found[52:]).all()
+    assert np.isfinite(found[20:30, 30:45]).all()
+    assert np.isfinite(without_margins(grey().astype(np.float32))).all()
+
+
+@pytest.mark.parametrize("bright", [True, False])
+@pytest.mark.parametrize("width", [1, 3])
+def test_drawn_lines_dark_or_bright(bright, width):
+    raster = np.where(draw(LINE, SHAPE, width) == bright, 255, 0)
+    label = label_from_raster(raster)
+    assert label.mask is None
+    assert len(label.lines) == 1
+    assert compare_lines(label.lines, [LINE], SHAPE).pooled.mean() < 0.5
+
+
+def test_masks_give_mask_and_line():
+    mask = np.zeros(SHAPE)
+    mask[30:] = 7
+    label = label_from_raster(mask)
+    assert label.mask.sum() == 30 * 80
+    assert length(label.lines[0]) == pytest.approx(79, abs=1)
+    assert abs(np.median(label.lines[0][:, 0]) - 30) <= 1
+
+
+def test_empty_label_has_no_front_and_several_lines_are_all_kept():
+    assert label_from_raster(np.zeros(SHAPE)).lines == ()
+    raster = draw(LINE, SHAPE) | draw(LINE[:20] + np.array([20, 0]), SHAPE)
+    lines = label_from_raster(raster).lines
+    assert len(lines) == 2
+    assert length(lines[0]) > length(lines[1])
+
+
+def test_label_of_another_size_is_refused(tmp_path):
+    cv2.imwrite(str(tmp_path / "l.png"), np.zeros((20, 30), np.uint8))
+    with pytest.raises(DataError, match="20 × 30 pixels, its image 60 × 80"):
+        read_label(tmp_path / "l.png", SHAPE, None)
+
+
+def test_vector_labels_meet_the_image(tmp_path):
+    write_tif(tmp_path / "i.tif", grey()[None])
+    _, place = read_image(tmp_path / "i.tif")
+    x, y = 500_000 + (LINE[:, 1] + 0.5) * 30, 7_400_000 - (LINE[:, 0] + 0.5) * 30
+    frame = geopandas.GeoDataFrame(geometry=[shapely.LineString(np.stack([x, y], 1))], crs="EPSG:32622")
+    frame.to_crs("EPSG:3413").to_file(tmp_path / "l.gpkg")
+    label = read_label(tmp_path / "l.gpkg", SHAPE, place)
+    np.testing.assert_allclose(label.lines[0], LINE, atol=0.01)
+
+
+def test_vector_polygons_are_masks(tmp_path):
+    write_tif(tmp_path / "i.tif", grey()[None])
+    _, place = read_image(tmp_path / "i.tif")
+    box = shapely.box(500_000, 7_400_000 - 60 * 30, 500_000 + 80 * 30, 7_400_000 - 30 * 30)
+    geopandas.GeoDataFrame(geometry=[box], crs="EPSG:32622").to_file(tmp_path / "l.gpkg")
+    label = read_label(tmp_path / "l.gpkg", SHAPE, place)
+    assert label.mask[30:].all()
+    assert not label.mask[:30].any()
+
+
+def folder(tmp_path, images, labels):
+    for kind, names in (("i", images), ("l", labels)):
+        (tmp_path / kind).mkdir()
+        for name in names:
+            cv2.imwrite(str(tmp_path / kind / name), grey())
+    return tmp_path / "i", tmp_path / "l"
+
+
+def test_pairs_by_name_date_and_sensor(tmp_path):
+    stem = "LE07_L1TP_233013_20050808_20170420_01_T1_B8"
+    i, l_ = folder(
+        tmp_path,
+        [f"{stem}_Subset.png", "x_20010203_Subset.png"],
+        [f"{stem}_Front.png", "x_20010203_Front.png"],
+    )
+    pairs = find_pairs(i, l_, wrs_glaciers={"helheim": ["233013"]})
+    assert [p.time.year for p in pairs] == [2001, 2005]
+    assert pairs[1].facts == {
+        "year": "2005", "sensor": "LE07", "wrs": "233013", "slc_off": "yes", "glacier": "helheim",
+    }  # fmt: skip
+    assert pairs[0].label.name == "x_20010203_Front.png"
+
+
+def test_a_table_adds_conditions(tmp_path):
+    i, _ = folder(tmp_path, ["a_2001.png", "b_2002.png"], [])
+    (tmp_path / "t.csv").write_text("image,glacier,clouds\na_2001.png,helheim,yes\nb,store,no\n")
+    facts = [p.facts for p in find_pairs(i, None, tmp_path / "t.csv")]
+    assert [(f["glacier"], f["clouds"]) for f in facts] == [("helheim", "yes"), ("store", "no")]
+    (tmp_path / "t.csv").write_text("name\na\n")
+    with pytest.raises(DataError, match="no column 'image'"):
+        find_pairs(i, None, tmp_path / "t.csv")
+
+
+def test_unpaired_files_are_listed(tmp_path):
+    i, l_ = folder(tmp_path, ["a.png", "b.png"], ["b.png", "c.png"])
+    with pytest.raises(
+        DataError, match=r"1 images have no label \(a.png\); 1 labels have no image \(c.png\)"
+    ):
+        find_pairs(i, l_)
+
+
+def test_missing_and_empty_folders(tmp_path):
+    with pytest.raises(UsageError, match="does not exist"):
+        find_pairs(tmp_path / "no")
+    with pytest.raises(DataError, match="holds no images"):
+        find_pairs(tmp_path)
+
+
+def test_names_that_are_only_a_word_still_pair(tmp_path):
+    i, _ = folder(tmp_path, ["a_image.png", "b_image.png"], [])
+    assert [p.id for p in find_pairs(i)] == ["a", "b"]
+    assert not any(p.dated for p in find_pairs(i))
