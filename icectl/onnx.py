@@ -42,7 +42,13 @@ def export_onnx(plugin: Plugin, run: Run, target: Path) -> float:
     with torch.no_grad():
         expected = module(*example)
         torch.onnx.export(
-            module, example, str(target), input_names=names, output_names=["output"], dynamo=False
+            module,
+            example,
+            str(target),
+            input_names=names,
+            output_names=["output"],
+            dynamo=True,
+            verbose=False,
         )
     session = onnxruntime.InferenceSession(str(target), providers=["CPUExecutionProvider"])
     wanted = {entry.name for entry in session.get_inputs()}

@@ -13,7 +13,8 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from icectl.contract import Metrics
 from icectl.errors import DataError
@@ -124,6 +125,15 @@ class SnowModel(ABC):
             ) from error
         return forecaster, facts
 
+    def onnx(self, run: Run) -> tuple[nn.Module, tuple[Tensor, ...]]:
+        """Return the trained network and example inputs (past, season, phase), for `icectl export --onnx`."""
+        forecaster, facts = self.load(run)
+        trained = self.trained_options(run, facts)
+        drawn = torch.Generator().manual_seed(0)
+        past = torch.rand(1, trained.past, trained.patch, trained.patch, generator=drawn)
+        season = torch.arange(trained.future)[None] % trained.past
+        return forecaster, (past, season, torch.rand(1, trained.future, generator=drawn))
+
     def trained_options(self, run: Run, facts: dict[str, Any]) -> TrainOptions:
         """Return the options that a model was trained with."""
         options = run.plugin.stages["train"].model_validate(facts["options"])
@@ -133,8 +143,6 @@ class SnowModel(ABC):
 
 def learn(run: Run, model: SnowModel, options: TrainOptions, linear: Any) -> None:
     """Train `model` in one process of a training; see `icectl.training.launch`."""
-    import torch
-
     from icectl.splits import TRAIN, VALIDATE
     from icectl.tasks.snow.learner import SnowLearner
     from icectl.tasks.snow.windows import WindowBatches
@@ -145,7 +153,7 @@ def learn(run: Run, model: SnowModel, options: TrainOptions, linear: Any) -> Non
     torch.manual_seed(run.seed)
     forecaster = model.forecaster(options)
     forecaster.set_linear(linear)
-    common: dict[str, Any] = {"seed": run.seed, "count_filled": options.count_filled}
+    common: dict[str, Any] = {"seed": run.seed, "count_filled": options.count_filled, "reuse": True}
     train = WindowBatches(cube, split.grid, split.windows == TRAIN, options.batch_size, **common)
     valid = WindowBatches(
         cube, split.grid, split.windows == VALIDATE, options.batch_size, shuffle=False,
