@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ CHECKED = ".checked"
 """Folder of what is known of scenes already looked at, so that a fetch that goes on asks nothing twice."""
 
 RETRIED = (RasterioError, OSError)
+
+_marks = count()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,13 +127,11 @@ class Fetcher:
                 current[0] = pick.renewed(items, self.service.url.startswith("https"))
 
         try:
-            return patiently(
-                lambda attempt: self._read(current[0], band, attempt), self.patience, RETRIED, renew
-            )
+            return patiently(lambda: self._read(current[0], band), self.patience, RETRIED, renew)
         except WorkError as error:
             raise WorkError(f"{pick.id}, {band}: {error.message}", error.hint) from None
 
-    def _read(self, pick: Pick, band: str, attempt: int) -> npt.NDArray[Any]:
+    def _read(self, pick: Pick, band: str) -> npt.NDArray[Any]:
         """Read the area's window of one band; items of one pass fill each other's gaps."""
         import odc.stac
 
@@ -138,10 +139,11 @@ class Fetcher:
         about: dict[str, Any] = {"data_type": type_of(self.product, band)}
         if nodata is not None or self.product.dtype == "float32":
             about["nodata"] = "nan" if nodata is None else nodata  # what tiles are joined by
+        # GDAL remembers in this process what failed; a fragment, which is never sent, makes it ask anew.
+        mark = next(_marks)
 
         def address(href: str) -> str:
-            # GDAL remembers in this process what failed; a fragment, which is never sent, makes it ask anew.
-            return self.signer.sign(href) + (f"#{attempt}" if attempt > 1 else "")
+            return f"/vsicurl/{self.signer.sign(href)}#{mark}"
 
         with rasterio.Env(**gdal_settings(self.patience)):
             for item in pick.items:

@@ -82,9 +82,10 @@ def picks(
         An asset links to something else than a web address.
     """
     best: dict[Hashable, Item] = {}
-    for item in sorted(items, key=_rank):
-        best.setdefault(_place(item), item)
-    chosen = tally.keep(items, "duplicates of one day", lambda item: best[_place(item)] is item)
+    if not product.timeless:
+        for item in sorted(items, key=_rank):
+            best.setdefault(_place(item), item)
+    chosen = tally.keep(items, "duplicates of one day", lambda item: best.get(_place(item), item) is item)
     groups: dict[Hashable, list[Item]] = {}
     for item in sorted(chosen, key=_rank):
         group = collection if product.timeless else (_pass(item), _sizes(item, product, collection, bands))

@@ -113,13 +113,13 @@ def reason(error: BaseException) -> str:
 
 
 def patiently(
-    work: Callable[[int], T],
+    work: Callable[[], T],
     patience: Patience,
     failures: tuple[type[BaseException], ...],
     renew: Callable[[], None] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
-    """Call ``work(attempt)``, from 1, until it succeeds, with growing pauses between the attempts.
+    """Call `work` until it succeeds, with growing pauses between the attempts.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def patiently(
     renewed = 0
     for attempt in range(1, patience.attempts + 1):
         try:
-            return work(attempt)
+            return work()
         except failures as error:
             last = reason(error)
         if attempt == patience.attempts:
