@@ -74,7 +74,7 @@ class BlockWriter:
             self._blocks = rasterio.open(
                 self._made.with_name("blocks.tif"), "w",
                 driver="GTiff", height=rows, width=columns, count=self.bands, dtype=self.dtype.name,
-                crs=str(self.grid.crs), transform=self.grid.affine, nodata=self.nodata,
+                crs=self.grid.crs and str(self.grid.crs), transform=self.grid.affine, nodata=self.nodata,
                 tiled=True, blockxsize=BLOCK, blockysize=BLOCK, bigtiff="IF_SAFER", interleave="band",
             )  # fmt: skip
             stack.callback(self._blocks.close)
