@@ -13,6 +13,7 @@ SMALLEST: Mapping[str, Mapping[str, Any]] = {
         "source": "synthetic",
         "size": 64,
         "years": 5,
+        "align": "none",
         "patch": 16,
         "stride": 8,
         "batch_size": 4,

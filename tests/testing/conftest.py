@@ -1,0 +1,8 @@
+"""The plugins under test, importable by name in spawned processes too."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "helpers"))
