@@ -40,6 +40,13 @@ class Options(BaseModel):
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
+    def needs(self) -> tuple[str, ...] | None:
+        """Return the earlier stages that a stage with these options reads; None: all of them.
+
+        A `predict` that is given its own input file may need nothing but ``("train",)``.
+        """
+        return None
+
     @model_validator(mode="before")
     @classmethod
     def _fill_from_preset(cls, values: Any) -> Any:

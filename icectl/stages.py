@@ -86,8 +86,9 @@ def plan(request: Request, verb: str) -> list[Step]:
     if request.run is not None:
         inputs["train"] = request.run
         prints["train"] = str(read_json(request.run / RECORD)["fingerprint"])
-    for stage in VERBS[: VERBS.index(verb) + 1]:
-        if stage in inputs:
+    wanted = _needed(request, verb)
+    for stage in VERBS:
+        if stage in inputs or stage not in wanted:
             continue
         prints[stage] = fingerprint(_identity(request, stage, prints))
         out = _folder(request, stage, prints[stage], inputs)
@@ -104,6 +105,15 @@ def plan(request: Request, verb: str) -> list[Step]:
     return steps
 
 
+def _needed(request: Request, verb: str) -> set[str]:
+    """Return `verb` and the stages it needs, directly or through others; given weights need nothing."""
+    if verb == "train" and request.run is not None:
+        return set()
+    needs = request.options[verb].needs()
+    before = VERBS[: VERBS.index(verb)] if needs is None else needs
+    return {verb}.union(*(_needed(request, stage) for stage in before))
+
+
 def _identity(request: Request, stage: str, prints: Mapping[str, str]) -> dict[str, Any]:
     """Return all that decides what `stage` makes. Devices and processes do not."""
     options = request.options[stage]
@@ -117,10 +127,10 @@ def _identity(request: Request, stage: str, prints: Mapping[str, str]) -> dict[s
         place = request.glacier.model_dump(mode="json", exclude=_NOT_IDENTITY)
         return {**identity, "glacier": place, "scenes": _scenes_identity(request.scenes)}
     if stage == "prepare":
-        return {**identity, "fetch": prints["fetch"], "seed": request.seed}
+        return {**identity, "fetch": prints.get("fetch"), "seed": request.seed}
     identity |= {"model": request.plugin.name, "schema": request.plugin.schema, "seed": request.seed}
     if stage == "train":
-        return {**identity, "prepare": prints["prepare"], "precision": request.compute.precision}
+        return {**identity, "prepare": prints.get("prepare"), "precision": request.compute.precision}
     return {**identity, "from": [prints[s] for s in ("prepare", "train", "predict") if s in prints]}
 
 

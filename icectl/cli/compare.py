@@ -99,6 +99,7 @@ def merged(records: list[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _fronts(arguments: list[str], as_json: bool) -> None:
     from icectl.cli import show
+    from icectl.contract import Metrics
     from icectl.errors import UsageError
     from icectl.stages import metrics_record
     from icectl.tasks.front.compare import compare_fronts
@@ -109,7 +110,7 @@ def _fronts(arguments: list[str], as_json: bool) -> None:
     for path in paths:
         if not path.exists():
             raise UsageError(f"{path} does not exist", "check the path")
-    record = metrics_record(compare_fronts(paths[0], paths[1]))
+    record = metrics_record(Metrics(tables=(compare_fronts(paths[0], paths[1]),)))
     if as_json:
         show.as_json(record)
     else:

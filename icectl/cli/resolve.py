@@ -40,6 +40,7 @@ def requests(
     """Yield a function that builds the `Request` of each glacier asked for, with its name."""
     experiment = settings.load_experiment(shared["experiment"]) if shared.get("experiment") else None
     plugin = registry.get(model or (experiment.model if experiment else "convlstm"))
+    shared, typed = _region(plugin, shared, typed)
     workspace = Workspace.locate(shared.get("workspace"))
     run = chosen_run(verb, plugin, workspace, shared, typed, experiment)
     for name in glacier_names(shared, experiment, plugin, run):
@@ -48,6 +49,16 @@ def requests(
             return request(plugin, name, workspace, run, experiment, shared, typed)
 
         yield name, build
+
+
+def _region(
+    plugin: Plugin, shared: Mapping[str, Any], typed: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Hand ``--glaciers rgi:11`` to a model that works through regions itself (option `region`)."""
+    chosen = str(shared.get("glaciers") or "")
+    if not chosen.startswith("rgi:") or "region" not in plugin.stages["predict"].model_fields:
+        return shared, typed
+    return {**shared, "glaciers": None}, {**typed, "region": chosen.removeprefix("rgi:")}
 
 
 def request(
@@ -204,7 +215,7 @@ def many(chosen: str) -> list[str]:
         region = chosen.removeprefix("rgi:").zfill(2)
         known = (settings.load_glacier(name) for name in settings.available("glaciers"))
         found = [g.name for g in known if g.rgi and f"-{region}" in g.rgi]
-        hint = "add them: icectl glaciers add --outlines FILE --region"
+        hint = "add them: icectl glaciers add NAME --outline FILE, with rgi = '…' in the file"
     else:
         path = Path(chosen)
         if not path.is_file():

@@ -159,3 +159,12 @@ def test_several_glaciers_go_on_after_a_failure(cli):
     )
     assert shown.code == 2
     assert [("failed" in r) for r in shown.json] == [False, True, False]
+
+
+def test_a_stage_may_need_less_than_all_before_it(cli, tmp_path):
+    (tmp_path / "mine.txt").write_text("one two three four five")
+    run = cli("train", "toy", "--json").json["run"]
+    cli("export", Path(run).name, "--out", "toy")
+    shown = cli("predict", "--from", "toy", "--text", "mine.txt", "--workspace", "other", "--json").json
+    assert (Path(shown["folder"]) / "prediction.txt").read_text() == "5 1"
+    assert not (tmp_path / "other" / "glaciers").exists()

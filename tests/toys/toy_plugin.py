@@ -33,6 +33,10 @@ class Train(Options):
 
 class Predict(Options):
     tile: int = Field(512, ge=16, description="Block of reading and writing in pixels.")
+    text: Path | None = Field(None, description="A text to predict, instead of the prepared one.")
+
+    def needs(self) -> tuple[str, ...] | None:
+        return None if self.text is None else ("train",)
 
 
 class Evaluate(Options):
@@ -64,7 +68,7 @@ class Toy:
         return run.out
 
     def predict(self, run: Run, options: Predict) -> Path:
-        words = (run.inputs["prepare"] / "dataset.txt").read_text().split()
+        words = (options.text or run.inputs["prepare"] / "dataset.txt").read_text().split()
         weights = (run.inputs["train"] / "weights.txt").read_text()
         (run.out / "prediction.txt").write_text(f"{len(words)} {weights}")
         return run.out
