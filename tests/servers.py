@@ -37,9 +37,10 @@ SECRET = "thisissecret"
 class Fault:
     """What a request that matches does instead of answering well.
 
-    `kind` is a status (403, 404, 429, 500 …), ``"hang"`` (no answer), ``"cut"`` (half of the bytes that were
-    promised) or ``"reset"`` (connection closed). `match` is a regular expression on the path; `times` counts
-    down, None is for ever; `least` is the smallest first byte of the range that it hits.
+    `kind` is a status (403, 404, 429, 500 …), ``"hang"`` (no answer), ``"slow"`` (an answer after 0.3 s),
+    ``"cut"`` (half of the bytes that were promised) or ``"reset"`` (connection closed). `match` is a regular
+    expression on the path; `times` counts down, None is for ever; `least` is the smallest first byte of the
+    range that it hits.
     """
 
     kind: int | str
@@ -144,6 +145,9 @@ class _Handler(BaseHTTPRequestHandler):
         path = urllib.parse.unquote(url.path)
         first, last = self._range()
         fault = self.owner.fault(path, first)
+        if fault is not None and fault.kind == "slow":
+            time.sleep(0.3)
+            fault = None
         if fault is not None and fault.kind == "hang":
             self.owner._closing.wait()
             self.close_connection = True

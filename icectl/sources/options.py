@@ -57,8 +57,8 @@ class SceneQuery(Options):
     @field_validator("api")
     @classmethod
     def _check_api(cls, value: str | None) -> str | None:
-        if value is not None and not re.match(r"https?://[^\s/]", value):
-            raise ValueError("give an http:// or https:// address")
+        if value is not None and not re.fullmatch(r"https?://[^\s/?#@][^\s?#@]*", value):
+            raise ValueError("give an http:// or https:// address, without key or password")
         return value
 
     @model_validator(mode="after")
