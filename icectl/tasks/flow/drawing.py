@@ -130,6 +130,6 @@ def _row(run: Run, name: str, pictures: list[NDArray[Any]], score: str) -> Sampl
     stack = np.stack([np.asarray(p, np.float32) for p in pictures])
     path = run.out / "pictures" / f"{name}.tif"
     path.parent.mkdir(exist_ok=True)
-    write_cog(path, stack, Grid(stack.shape[1:], Affine.translation(0, 0), None))
+    write_cog(path, stack, Grid(stack.shape[1:], Affine(1, 0, 0, 0, -1, stack.shape[1]), None))
     images = tuple(Layer(file=str(path), band=i + 1) for i in range(len(stack)))
     return SampleRow(label=name.rsplit("_", 1)[-1], images=images, score=score)

@@ -11,21 +11,22 @@ from icectl.imagery.filters import high_pass, local_mean
 from icectl.tasks.flow.frames import Mask, Series
 from icectl.tasks.flow.options import PrepareOptions
 
-AGREEMENT = 0.2
-"""Local correlation of texture with the series' median below which ice is taken to be hidden."""
+AGREEMENT = 0.35
+"""Local correlation of texture with the frame most like it, below which ice is taken to be hidden."""
 
 NEAR = 31
-"""Width in pixels of the neighbourhood that is compared."""
+"""Width of the neighbourhood that is compared, in pixels of half the resolution."""
 
 
 def guess_clouds(values: NDArray[np.float32], valid: Mask) -> Mask:
-    """Guess where clouds or their shadows hide the ground, from brightness and texture alone.
+    """Guess where clouds or their shadows hide the ground, from texture alone.
 
-    The texture (high-pass, 9 px) of each frame is compared with the median texture of the
-    series in a neighbourhood of `NEAR` pixels: ground keeps its texture while ice moves by little,
-    cloud has one of its own or none. What correlates by less than `AGREEMENT`, or is brighter
-    than the series' median by four of its median absolute deviations, counts as cloud. Meant for
-    pictures without a quality band; thin cloud that lets texture through is not found.
+    At half the resolution, the texture of each frame (less its mean over 15 pixels, smoothed over 3,
+    so that ice may move by a few pixels) is compared with that of every other frame in neighbourhoods
+    of `NEAR` pixels. Ground looks like itself in at least one other frame; cloud has a texture of its
+    own in each, or none. What correlates with no other frame by `AGREEMENT` counts as cloud. Meant for
+    pictures without a quality band; thin cloud that lets texture through is not found, and neither is
+    anything in a series with a single clear frame.
 
     Parameters
     ----------
@@ -38,26 +39,25 @@ def guess_clouds(values: NDArray[np.float32], valid: Mask) -> Mask:
     -------
     ``(time, rows, cols)``; never True outside `valid`. All False for fewer than three frames.
     """
-    if len(values) < 3:
-        return np.zeros(values.shape, dtype=bool)
-    textures = np.stack([high_pass(v, 9, m) for v, m in zip(values, valid, strict=True)])
-    typical, level = np.median(textures, axis=0), np.median(values, axis=0)
-    spread = np.median(np.abs(values - level), axis=0)
-    floor = np.median(spread[valid.any(axis=0)]) if valid.any() else 1.0
     out = np.zeros(values.shape, dtype=bool)
-    for i, texture in enumerate(textures):
-        agreement = _correlation(texture, typical, valid[i])
-        bright = values[i] > level + 4 * np.maximum(spread, floor)
-        hidden = (agreement < AGREEMENT) | bright
-        smooth = cv2.medianBlur(hidden.astype(np.uint8), 15) > 0
-        out[i] = smooth & valid[i]
+    if len(values) < 3:
+        return out
+    half = (values.shape[2] // 2, values.shape[1] // 2)
+    masks = [cv2.resize(m.astype(np.uint8), half, interpolation=cv2.INTER_NEAREST) > 0 for m in valid]
+    small = [cv2.resize(v, half, interpolation=cv2.INTER_AREA) for v in values]
+    textures = [local_mean(high_pass(v, 15, m), 3, m) for v, m in zip(small, masks, strict=True)]
+    power = [local_mean(t * t, NEAR, m) for t, m in zip(textures, masks, strict=True)]
+    best = np.full((len(values), half[1], half[0]), -1, np.float32)
+    for i in range(len(values)):
+        for j in range(i):
+            shared = local_mean(textures[i] * textures[j], NEAR, masks[i] & masks[j])
+            score = shared / np.sqrt(np.maximum(power[i] * power[j], 1e-12))
+            best[i], best[j] = np.maximum(best[i], score), np.maximum(best[j], score)
+    size = (values.shape[2], values.shape[1])
+    for i, score in enumerate(best):
+        hidden = cv2.medianBlur((score < AGREEMENT).astype(np.uint8), 31)
+        out[i] = (cv2.resize(hidden, size, interpolation=cv2.INTER_NEAREST) > 0) & valid[i]
     return out
-
-
-def _correlation(a: NDArray[np.float32], b: NDArray[np.float32], valid: Mask) -> NDArray[np.float32]:
-    """Correlation of two textures of local mean 0 in neighbourhoods of `NEAR` pixels."""
-    both, aa, bb = (local_mean(x * y, NEAR, valid) for x, y in ((a, b), (a, a), (b, b)))
-    return np.asarray(both / np.sqrt(np.maximum(aa * bb, 1e-12)), np.float32)
 
 
 def screen(series: Series, options: PrepareOptions) -> tuple[Series, Mask, list[str]]:
