@@ -123,8 +123,8 @@ def make_split(kind: Literal["blocks", "time", "paper"], grid: WindowGrid, seed:
     kind
         ``"blocks"``: test blocks in space and, where two disjoint windows fit, later frames; windows across
         a border or the cut are dropped, and pixels within one patch of a border are not scored.
-        ``"time"``: later frames only. ``"paper"``: 80 % of all windows at random for training, a tenth of them for
-        validation (Müller 2023, section 3.1).
+        ``"time"``: later frames only. ``"paper"``: 80 % of all windows at random for training, a tenth of
+        them for validation (Müller 2023, section 3.1).
     seed
         Seed of the random choices.
 

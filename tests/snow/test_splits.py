@@ -119,7 +119,7 @@ def test_weights_of_the_paper_split_count_test_windows():
         ("blocks", WindowGrid(7, 100, 100), "7 frames are too few"),
         ("time", WindowGrid(15, 100, 100), "16 are needed"),
         ("blocks", WindowGrid(8, 40, 200), "smaller than one window"),
-        ("blocks", WindowGrid(8, 60, 60), "too small for test blocks"),
+        ("blocks", WindowGrid(8, 60, 60), "too small for blocks"),
     ],
 )
 def test_what_cannot_be_split_is_said(kind, grid, words):

@@ -49,7 +49,8 @@ class PrepareOptions(Options):
         description="What ECC aligns scenes to: the temporal median, the paper's smoothed mean, or nothing.",
     )
     motion: Literal["homography", "affine", "translation"] = Field(
-        default="homography", description="Family of warps of the alignment."
+        default="translation",
+        description="Family of warps of the alignment. Snow that comes and goes pulls free warps astray.",
     )
     fill: bool = Field(default=True, description="Fill gaps of the bands from valid neighbours.")
     threshold: float = Field(default=THRESHOLD, gt=-1, lt=1, description="NDSI below this becomes 0.")

@@ -199,21 +199,21 @@ def _align(run: Run, layers: Layers, options: PrepareOptions) -> None:
 
     reference = align.reference_image(grey, count, shape, "mean" if options.align == "mean" else "median")
     correlations: dict[str, Any] = {}
+    done = 0
     with run.progress("aligning scenes", total=count) as advance:
         for number, scene in enumerate(layers.scenes):
             found = align.estimate(reference, grey(number, slice(None)), options.motion)
             correlations[scene.id] = [_rounded(found.before), _rounded(found.correlation)]
             if found.aligned:
                 _warp(layers, number, found)
+                done += 1
             else:
                 run.warn(f"scene {scene.id} is kept unaligned: {found.reason}")
             advance()
     layers.facts["alignment"] = {"motion": options.motion, "correlation before and after": correlations}
     reached = [pair[1] for pair in correlations.values() if pair[1] is not None]
     if reached:
-        run.say(
-            f"aligned {len(reached)} of {count} scenes; correlation {min(reached):.3f} to {max(reached):.3f}"
-        )
+        run.say(f"aligned {done} of {count} scenes; correlation {min(reached):.3f} to {max(reached):.3f}")
 
 
 def _warp(layers: Layers, number: int, found: align.Alignment) -> None:

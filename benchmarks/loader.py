@@ -1,0 +1,100 @@
+"""Samples a second of the pooled loader against one ``torch.load`` a patch file, on the same windows.
+
+Run: ``python benchmarks/loader.py [--frames 35 --side 800 --samples 20000]``. A cube of the paper's size is written
+to a temporary folder; patch files are written for some of its windows, as the paper's code does, and read
+warm, in random order. Prints both rates and their ratio, and the size of the cube on disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import torch
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from icectl.splits import WindowGrid
+from icectl.tasks.snow.dataset import CubeWriter, open_cube
+from icectl.tasks.snow.windows import WindowBatches
+
+
+def make_cube(folder: Path, frames: int, side: int):
+    """Write a complete random cube and open it."""
+    grid = GeoBox((side, side), Affine(30, 0, 700_005, 0, -30, 3_500_025), "EPSG:32643")
+    times = [date(2013 + k // 4, 3 * (k % 4) + 1, 1) for k in range(frames)]
+    writer = CubeWriter(folder / "dataset.zarr", times, grid, {})
+    rng = np.random.default_rng(0)
+    for top in range(0, side, 100):
+        strip = rng.random((frames, min(100, side - top), side), dtype=np.float32)
+        writer.write(slice(top, top + strip.shape[1]), strip, np.ones(strip.shape, np.uint8))
+    writer.close()
+    return open_cube(folder)
+
+
+def write_files(folder: Path, batches: WindowBatches, count: int) -> list[Path]:
+    """Write `count` windows as one file each: a pair of past and future tensors."""
+    folder.mkdir()
+    files: list[Path] = []
+    for batch in batches.epoch(0):
+        for past, future in zip(batch["past"], batch["future"], strict=True):
+            files.append(folder / f"{len(files)}.pt")
+            torch.save((past.clone(), future.clone()), files[-1])
+            if len(files) == count:
+                return files
+    return files
+
+
+def rate_of_files(files: list[Path], batch_size: int, samples: int) -> float:
+    """Return samples a second of reading files in random order into batches."""
+    order = np.random.default_rng(1).integers(0, len(files), samples)
+    started = time.perf_counter()
+    for first in range(0, samples, batch_size):
+        pairs = [torch.load(files[k]) for k in order[first : first + batch_size]]
+        torch.stack([p for p, _ in pairs])
+        torch.stack([f for _, f in pairs])
+    return samples / (time.perf_counter() - started)
+
+
+def rate_of_loader(batches: WindowBatches, samples: int) -> float:
+    """Return samples a second of the pooled loader, reading of the cube included."""
+    seen, epoch, started = 0, 1, time.perf_counter()
+    while seen < samples:
+        for batch in batches.epoch(epoch):
+            seen += len(batch["index"])
+            if seen >= samples:
+                break
+        epoch += 1
+    return seen / (time.perf_counter() - started)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--frames", type=int, default=35)
+    parser.add_argument("--side", type=int, default=800)
+    parser.add_argument("--samples", type=int, default=100_000)
+    parser.add_argument("--files", type=int, default=4_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as name:
+        cube = make_cube(Path(name), args.frames, args.side)
+        size = sum(f.stat().st_size for f in cube.path.rglob("*") if f.is_file())
+        grid = WindowGrid(*cube.shape)
+        batches = WindowBatches(cube, grid, np.ones(grid.shape, bool), 100, seed=0, reuse=True)
+        print(f"{grid.count:,} windows; the cube takes {size / 1e6:.1f} MB")
+        files = write_files(Path(name) / "files", batches, args.files)
+        rate_of_files(files, 100, len(files))  # warm
+        for _ in range(args.rounds):  # in turns, so that other work on the machine meets both
+            slow = rate_of_files(files, 100, args.files)
+            fast = rate_of_loader(batches, args.samples)
+            print(f"files {slow:,.0f}/s, loader {fast:,.0f}/s, ratio {fast / slow:.1f}")
+
+
+if __name__ == "__main__":
+    main()
