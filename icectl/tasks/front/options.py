@@ -233,12 +233,26 @@ class PredictOptions(Options):
         default=0.25, gt=0, le=1, description="Share of nearest neighbours that bridge gaps."
     )
     follow: Literal["tree", "path"] = Field(
-        default="path",
+        default="tree",
         description="Line by the skeleton's tree, or the cheapest path between that line's ends.",
     )
     fallback: bool = Field(
         default=True,
         description="Where no front passes the filters, lower the thresholds and flag the result.",
+    )
+    series: bool = Field(
+        default=True,
+        description="Read an image again whose front lies far from those of its glacier at near dates "
+        "(five dated images of one grid or more).",
+    )
+    series_days: float = Field(
+        default=500.0, gt=0, description="Days in which such neighbours' votes fade by 1/e."
+    )
+    series_agreement: float = Field(
+        default=0.25,
+        ge=0,
+        lt=1,
+        description="Share of the series' median support below which a front disagrees.",
     )
     smoothing: float = Field(default=1.0, ge=0, le=50, description="Smoothing along the line in pixels.")
     fjord: Path | None = Field(

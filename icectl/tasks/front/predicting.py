@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
 
+from icectl.tasks.front import filters
 from icectl.tasks.front.dataset import Entry, open_data
 from icectl.tasks.front.infer import Network, mirrored
 from icectl.tasks.front.passes import Found, Front, Predictor
+from icectl.tasks.front.series import Member, read_again
 from icectl.workspace import read_json, write_json
 
 if TYPE_CHECKING:
@@ -40,10 +42,42 @@ def predict(run: Run, options: PredictOptions, network: Network, facts: Mapping[
             _keep(store, entry, found)
             records.append(record_of(entry, found))
             advance()
+    if options.series:
+        again = read_series(run.out, data.entries, records, options)
+        run.notes["read again beside near dates"] = again
+        if again:
+            run.say(f"{again} fronts lay far from those of near dates and were read again; they are flagged")
     write_json(run.out / RECORDS, {"passes": passes, "images": records})
     _say_misses(run, records)
     write_products(run, options, data, records)
     return run.out
+
+
+def read_series(
+    folder: Path, entries: Sequence[Entry], records: list[Record], options: PredictOptions
+) -> int:
+    """Replace the fronts that disagree with their glacier's other dates; return how many."""
+    groups: dict[Any, list[int]] = {}
+    for number, entry in enumerate(entries):
+        if entry.dated and len(records[number]["fronts"]) <= 1:
+            groups.setdefault((entry.glacier, entry.shape, entry.place), []).append(number)
+    count = 0
+    for own in groups.values():
+        members = []
+        for number in own:
+            lines = lines_in(records[number])
+            edge = probabilities(folder, entries[number].id)[0]
+            members.append(Member(entries[number].time, edge, lines[0] if lines else None))
+        new = read_again(
+            members, days=options.series_days, agreement=options.series_agreement, smoothing=options.smoothing
+        )
+        for position, line in new.items():
+            record = records[own[position]]
+            front = Front(line, filters.confidence(members[position].edge), "series", fallback=True)
+            record["fronts"], record["status"] = [_front(front)], "found"
+            record["notes"].append("far from the fronts of near dates: read again between them")
+            count += 1
+    return count
 
 
 def _keep(store: Any, entry: Entry, found: Found) -> None:

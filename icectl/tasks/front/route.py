@@ -60,3 +60,20 @@ def least_cost_path(cost: NDArray[np.floating], start: Line, end: Line) -> Line:
     search = MCP_Geometric(np.asarray(cost, float))
     search.find_costs([ends[0]], [ends[1]])
     return np.asarray(search.traceback(ends[1]), float)
+
+
+def least_cost_between(cost: NDArray[np.floating], start: Line, end: Line, radius: float) -> Line:
+    """Return the cheapest path from anywhere within `radius` px of `start` to anywhere near `end`."""
+    starts, ends = (_disc(point, radius, cost.shape) for point in (start, end))
+    search = MCP_Geometric(np.asarray(cost, float))
+    total, _ = search.find_costs(starts)
+    best = min(ends, key=lambda pixel: float(total[pixel]))
+    return np.asarray(search.traceback(best), float)
+
+
+def _disc(centre: Line, radius: float, shape: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Return the pixels of an image within a distance of a point, the nearest one at least."""
+    rows, columns = np.indices(shape)
+    distance = np.hypot(rows - centre[0], columns - centre[1])
+    chosen = np.argwhere(distance <= max(radius, float(distance.min())))
+    return [(int(row), int(column)) for row, column in chosen]

@@ -1,0 +1,127 @@
+"""Networks by parameter count and one pass; the loss against its formula; the learner's parts."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from icectl.tasks.front.options import TrainOptions
+from icectl_deeplab_xception.learner import Cosine, FrontLearner, Trained
+from icectl_deeplab_xception.loss import front_loss, soft_iou
+from icectl_deeplab_xception.network import build
+from icectl_deeplab_xception.xception import fitting_rates
+
+
+def parameters(network):
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
+def test_calfins_layout_has_its_parameters():
+    network = build("calfin").eval()
+    assert parameters(network) == 29_316_387  # Cheng et al.'s training script
+    with torch.inference_mode():
+        assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 2, 64, 64)
+
+
+def test_the_paper_preset_is_xception65_with_five_small_rates():
+    options = TrainOptions(preset="paper")
+    assert (options.network, options.rates, options.crop) == ("tu-xception65", (1, 2, 3, 4, 5), (224, 224))
+    assert (options.optimizer, options.lr, options.batch_size) == ("adam", 1e-4, 16)
+    network = build(options.network, rates=options.rates).eval()
+    assert sum(p.numel() for p in network.encoder.parameters()) == 37_867_312
+    with torch.inference_mode():
+        assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 2, 64, 64)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["tu-xception41", "tu-xception71"])
+def test_other_encoders_run_at_224(name):
+    with torch.inference_mode():
+        assert build(name).eval()(torch.zeros(1, 3, 224, 224)).shape == (1, 2, 224, 224)
+
+
+@pytest.mark.parametrize(("name", "width"), [("compact", 8), ("unet", 8)])
+def test_small_networks_keep_the_size(name, width):
+    network = build(name, bands=2, width=width).eval()
+    assert network(torch.zeros(2, 2, 96, 64)).shape == (2, 2, 96, 64)
+
+
+def test_rates_that_fit_a_tile():
+    assert fitting_rates((12, 24, 36), 224) == (12,)  # the deepest map is 14 × 14
+    assert fitting_rates((1, 2, 3, 4, 5), 224) == (1, 2, 3, 4, 5)
+    assert fitting_rates((24, 36), 224) == (1,)
+
+
+def goal(edge, mask=None):
+    y = torch.zeros(1, 4, 4, 4)
+    y[0, 0], y[0, 2] = edge, 1
+    if mask is not None:
+        y[0, 1], y[0, 3] = mask, 1
+    return y
+
+
+def test_loss_is_the_papers_formula():
+    torch.manual_seed(0)
+    logits, edge, mask = torch.randn(1, 2, 4, 4), torch.zeros(4, 4), torch.zeros(4, 4)
+    edge[1], mask[2:] = 1, 1
+    expected = 0.0
+    for share, truth, z in ((25 / 26, edge, logits[0, 0]), (1 / 26, mask, logits[0, 1])):
+        p = 1 / (1 + torch.exp(-z))
+        bce = -(truth * p.log() + (1 - truth) * (1 - p).log()).mean()
+        iou = (p * truth).sum() / (p + truth - p * truth).sum()
+        expected += share * float(bce - iou.log())
+    assert float(front_loss(logits, goal(edge, mask))["loss"]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_front_without_mask_trains_the_edge_alone():
+    logits = torch.zeros(1, 2, 4, 4, requires_grad=True)
+    edge = torch.zeros(4, 4)
+    edge[1] = 1
+    front_loss(logits, goal(edge))["loss"].sum().backward()
+    assert logits.grad[0, 1].abs().sum() == 0
+    assert logits.grad[0, 0].abs().sum() > 0
+
+
+def test_pixels_without_weight_do_not_count():
+    y = goal(torch.eye(4))
+    y[0, 2, :, 2:] = 0
+    z = torch.zeros(1, 2, 4, 4)
+    other = z.clone()
+    other[0, 0, :, 2:] = 9
+    assert torch.equal(front_loss(z, y)["loss"], front_loss(other, y)["loss"])
+
+
+def test_soft_overlap_of_equal_sets_is_one():
+    x = torch.eye(5)[None, None]
+    assert float(soft_iou(x, x, torch.ones_like(x))) == pytest.approx(1.0)
+
+
+def test_running_mean_follows_and_is_what_is_used():
+    options = TrainOptions(width=8, average=0.9)
+    learner = FrontLearner(options, {"seen": ["a"]})
+    with torch.no_grad():
+        for p in learner.network.parameters():
+            p.add_(1.0)
+    before = next(learner.best.parameters()).clone()
+    learner._follow(100)
+    after = next(learner.best.parameters())
+    torch.testing.assert_close(after - before, torch.full_like(after, 0.1), rtol=1e-3, atol=1e-4)
+    facts = learner.describe()
+    assert facts["seen"] == ["a"]
+    trained = Trained(learner.modules.state_dict(), facts)
+    x = np.random.default_rng(0).random((2, 3, 32, 32)).astype(np.float32)
+    learner.best.eval()
+    with torch.inference_mode():
+        expected = learner.best(torch.from_numpy(x)).sigmoid().numpy()
+    np.testing.assert_allclose(trained(x), expected, atol=1e-6)
+
+
+def test_schedule_warms_up_and_ends_at_zero():
+    rate = Cosine(1000)
+    assert rate(0) == pytest.approx(1 / 50, rel=0.01)
+    assert rate(500) == pytest.approx(0.5, abs=0.01)
+    assert rate(1000) == pytest.approx(0.0, abs=1e-9)
+    assert math.isclose(max(rate(s) for s in range(1000)), rate(49), rel_tol=0.01)

@@ -1,0 +1,169 @@
+"""Windows, two passes, filters and the series, with a network that is known: the image itself."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from icectl.tasks.front import filters
+from icectl.tasks.front.infer import mirrored, pad_to, predict_whole, predict_windows, window_starts
+from icectl.tasks.front.lines import draw
+from icectl.tasks.front.metrics import compare_lines
+from icectl.tasks.front.options import PredictOptions
+from icectl.tasks.front.passes import Predictor, away_from_gaps, padded_box, resampled
+from icectl.tasks.front.series import Member, read_again
+
+SHAPE = (180, 240)
+LINE = np.stack([90 + 12 * np.sin(np.arange(140) / 20), np.arange(140) + 50.0], axis=1)
+
+
+def scene(line=LINE, shape=SHAPE):
+    """Bright front on grey; ice below is brighter than the sea above."""
+    rows = np.arange(shape[0])[:, None] * np.ones(shape)
+    level = np.interp(np.arange(shape[1]), line[:, 1], line[:, 0])
+    image = np.where(rows > level, 0.55, 0.25).astype(np.float32)
+    image[draw(line, shape, 3 if shape == SHAPE else 9)] = (
+        1.0  # above 0.5 % of the pixels: not stretched away
+    )
+    image[0, 0], image[0, 1] = 0.0, 1.0
+    return image
+
+
+def network(windows):
+    """Edge where the raw layer is bright, ice where it is middling or more."""
+    raw = (windows[:, 0] + 1) / 2
+    return np.stack([np.clip(raw * 4 - 3, 0, 1), (raw > 0.4).astype(np.float32)], axis=1).astype(np.float32)
+
+
+def nothing(windows):
+    return np.full((len(windows), 2, *windows.shape[2:]), 0.01, np.float32)
+
+
+def test_windows_cover_and_average():
+    assert window_starts(256, 224, 16) == [0, 16, 32]  # CALFIN's three a side
+    assert window_starts(250, 224, 16) == [0, 16, 26]
+    assert window_starts(100, 224, 16) == [0]
+    layers = np.random.default_rng(0).random((3, 70, 90)).astype(np.float32)
+    seen = []
+
+    def counting(windows):
+        seen.append(len(windows))
+        return windows[:, :2]
+
+    result = predict_windows(layers, counting, window=32, stride=8, batch=5)
+    np.testing.assert_allclose(result, layers[:2], atol=1e-6)
+    assert sum(seen) == len(window_starts(70, 32, 8)) * len(window_starts(90, 32, 8))
+    np.testing.assert_allclose(predict_windows(layers[:, :20, :20], counting, 32, 8), layers[:2, :20, :20])
+
+
+def test_whole_images_are_padded_and_mirrored():
+    layers = np.random.default_rng(0).random((3, 50, 70)).astype(np.float32)
+    shapes = []
+
+    def echo(windows):
+        shapes.append(windows.shape)
+        return windows[:, :2]
+
+    np.testing.assert_allclose(predict_whole(layers, mirrored(echo)), layers[:2], atol=1e-6)
+    assert shapes == [(1, 3, 64, 96)] * 2
+    assert pad_to(layers, (50, 70)) is layers
+
+
+@pytest.mark.parametrize("passes", ["whole", "one", "two"])
+@pytest.mark.parametrize("shape", [SHAPE, (600, 700)])
+def test_every_pass_finds_the_front_in_source_pixels(passes, shape):
+    line = LINE * (np.array(shape) / SHAPE).min()
+    options = PredictOptions(window=224, mask_ratio=1e9)
+    found = Predictor(network, ("raw", "contrast", "shadows"), options, passes)(scene(line, shape))
+    assert len(found.fronts) == 1
+    assert not found.fronts[0].fallback
+    error = compare_lines([found.fronts[0].line], [line], shape)
+    assert error.pooled.mean() < 1.6 * max(1.0, max(shape) / 256)
+    assert found.edge.shape == shape
+    if passes == "two" and shape == SHAPE:
+        assert found.fronts[0].enlarged > 1
+        assert any("source has fewer pixels" in note for note in found.notes)
+
+
+def test_no_front_is_an_empty_result_with_a_reason():
+    found = Predictor(nothing, ("raw",), PredictOptions(), "whole")(np.random.default_rng(0).random((64, 64)))
+    assert found.fronts == ()
+    assert found.notes == ("no front found",)
+
+
+def test_weak_fronts_are_flagged_or_refused():
+    def weak(windows):
+        return network(windows) * np.array([0.2, 1.0], np.float32)[None, :, None, None]
+
+    flagged = Predictor(weak, ("raw",), PredictOptions(mask_ratio=1e9), "whole")(scene())
+    assert flagged.fronts[0].fallback
+    assert "no front passed the filters" in flagged.notes[0]
+    assert Predictor(weak, ("raw",), PredictOptions(fallback=False), "whole")(scene()).fronts == ()
+
+
+def test_boxes_are_square_padded_and_inside():
+    box = padded_box(np.array([[10.0, 10.0], [50.0, 70.0]]), (400, 500), 2.5, 100)
+    top, left, bottom, right = box
+    assert (bottom - top, right - left) == (150, 150)
+    assert top >= 0
+    assert left >= 0
+    assert padded_box(LINE, (400, 500), 2.5, 256)[2] <= 400
+    square = resampled(np.zeros((3, 400, 500), np.float32), box, 256)
+    assert square.layers.shape == (3, 256, 256)
+    np.testing.assert_allclose(square.to_source(np.array([[-0.5, -0.5]])), [[top - 0.5, left - 0.5]])
+
+
+def test_filters_one_by_one():
+    edge, mask = np.zeros((100, 100), np.float32), np.zeros((100, 100), np.float32)
+    mask[50:] = 1
+    edge[50, 10:90], edge[20, 10:14] = 0.95, 0.95
+    parts = filters.parts_of(edge, mask, 0.25)
+    assert sorted(part.area for part in parts) == [4, 80]
+    options = PredictOptions(full_size=100, minimum_relative=0.0, edge_confidence=0.0, fronts=5)
+    assert [p.area for p in filters.accept(parts, mask, options, 0.0)] == [80]  # the other is too short
+    loose = options.model_copy(update={"minimum_length": 0.0})
+    assert [p.area for p in filters.accept(parts, mask, loose, 0.0)] == [80, 4]
+    assert len(filters.accept(parts, mask, loose.model_copy(update={"minimum_relative": 0.15}), 0.0)) == 1
+    assert len(filters.accept(parts, mask, loose.model_copy(update={"front_distance": 0.5}), 0.0)) == 1
+    assert len(filters.accept(parts, mask, loose.model_copy(update={"edge_confidence": 0.99}), 0.0)) == 0
+    assert len(filters.accept(parts, mask, loose.model_copy(update={"band_bias": 0.2}), 0.0)) == 1
+    assert len(filters.accept(parts, np.ones_like(mask), loose, 0.0)) == 0  # all ice: ratio above 32
+    assert filters.confidence(np.array([0.0, 0.75, 1.0])) == pytest.approx(0.75)
+
+
+def test_gaps_are_no_fronts():
+    image = np.ones((40, 40), np.float32)
+    image[:, 30:] = np.nan
+    allowed = away_from_gaps(image, 4)
+    assert allowed[:, :26].all()
+    assert not allowed[:, 26:].any()
+
+
+def series(places, sure=0.9):
+    start = datetime(2000, 1, 1, tzinfo=UTC)
+    members = []
+    for number, place in enumerate(places):
+        line = None if place is None else LINE + np.array([place, 0])
+        edge = np.full(SHAPE, 0.001, np.float32)
+        edge[draw(LINE, SHAPE, 3)] = 0.1  # a faint true front everywhere
+        if line is not None:
+            edge[draw(line, SHAPE, 3)] = sure
+        members.append(Member(start + timedelta(days=30 * number), edge, line))
+    return members
+
+
+def test_a_stray_front_is_read_again_and_a_missing_one_found():
+    new = read_again(series([0, 1, 0, 70, 1, None, 0, 1]))
+    assert sorted(new) == [3, 5]
+    for line in new.values():
+        assert compare_lines([line], [LINE], SHAPE).pooled.mean() < 3
+
+
+def test_a_retreat_that_lasts_stays():
+    assert read_again(series([0, 0, 0, 0, 0, 60, 60, 60, 60, 60]), days=60.0) == {}
+
+
+def test_few_images_are_left_alone():
+    assert read_again(series([0, 0, 70, 0])) == {}
