@@ -77,7 +77,8 @@ def test_numbers_round_to_half_a_step():
     [  # values found in real Landsat 8 scenes; on Landsat 7 the same bits without a cirrus confidence
         (8, "clear", 21_824), (8, "water", 21_952), (8, "cloud", 22_280), (8, "shadow", 23_888),
         (8, "snow", 30_048), (8, "dilated", 21_762), (8, "fill", 1),
-        (7, "clear", 5_440), (7, "water", 5_568), (7, "cloud", 5_896), (7, "shadow", 7_504), (7, "snow", 13_664),
+        (7, "clear", 5_440), (7, "water", 5_568), (7, "cloud", 5_896), (7, "shadow", 7_504),
+        (7, "snow", 13_664),
         (7, "fill", 1),
     ],
 )  # fmt: skip

@@ -67,7 +67,7 @@ class Climate:
     sliding: float = 0.0
     tilt: float = 0.0
     fastest: float = 200.0
-    years: float = 240.0
+    years: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ def _implicit_step(
     bed: Field, thickness: Field, balance: Field, diffusivity: list[Field], resolution: float, step: float
 ) -> Field:
     """Solve one backward step for the surface on the cells that hold, or may get, ice."""
-    active = ndimage.binary_dilation((thickness > 0) | (balance > 0), iterations=2)
+    active = ndimage.binary_dilation((thickness > 0) | (balance > 0), iterations=6)
     number = np.full(bed.shape, -1)
     number[active] = np.arange(active.sum())
     right = (bed + thickness + step * balance)[active]

@@ -7,7 +7,7 @@ tributaries hang above their trunk as glaciers carve them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
@@ -50,6 +50,9 @@ class Relief:
         Height of the tributaries' mouths above the trunk's floor.
     bend
         Strength of the trunk's windings.
+    single
+        Whether one trunk alone is low, and the others hang 700 m above it. If not, every other one runs
+        the other way.
     roughness
         Standard deviation of the fractal relief on the walls.
     """
@@ -62,6 +65,7 @@ class Relief:
     flat: float = 0.0
     hang: float = 40.0
     bend: float = 1.0
+    single: bool = False
     roughness: float = 70.0
 
 
@@ -83,7 +87,11 @@ def valleys(seed: int, extent: tuple[float, float], relief: Relief) -> list[Vall
     made: list[Valley] = []
     for number in range(-1, count + 1):  # one beyond either edge, so that ridges stand at the edges
         rng = generator(seed, "valley", number)
-        trunk = _trunk(rng, (number + 0.5) * width / count, height, relief, flipped=number % 2 == 1)
+        trunk = _trunk(
+            rng, (number + 0.5) * width / count, height, relief, flipped=not relief.single and number % 2 == 1
+        )
+        if relief.single and number != count // 2:
+            trunk = replace(trunk, floor=trunk.floor + 700.0, trunk=False)
         made += [trunk, *_tributaries(rng, trunk, width / count, relief)]
     return made
 
@@ -128,7 +136,7 @@ def _tributaries(rng: np.random.Generator, trunk: Valley, room: float, relief: R
 
 
 def ground_lines(seed: int, shape: tuple[int, int], resolution: float, relief: Relief) -> list[Valley]:
-    """Return the valleys below a grid of `shape` pixels, its westernmost inner trunk first."""
+    """Return the valleys below a grid of `shape` pixels, the main trunk first."""
     lines = valleys(seed, (shape[0] * resolution, shape[1] * resolution), relief)
     inside = [v for v in lines if v.trunk and 0 < v.points[:, 0].mean() < shape[1] * resolution]
     return [*inside, *(v for v in lines if not v.trunk)]

@@ -25,7 +25,15 @@ _PLACES = {"alpine": ("EPSG:32643", 3_550_005.0, 32.0), "fjord": ("EPSG:32622", 
 _RELIEF = {
     "alpine": Relief(),
     "fjord": Relief(
-        base=-230.0, rise=1100.0, width=700.0, walls=0.5, flat=0.45, hang=330.0, bend=0.35, roughness=60.0
+        base=-230.0,
+        rise=1100.0,
+        width=700.0,
+        walls=0.5,
+        flat=0.45,
+        hang=330.0,
+        bend=0.35,
+        single=True,
+        roughness=60.0,
     ),
 }
 
@@ -87,11 +95,15 @@ class World:
     def climate(self) -> Climate:
         """The climate that the ice is in balance with."""
         if self.setting == "alpine":
-            return Climate(equilibrium=float(np.quantile(self.bed, 0.58)), accumulation=1.6)
-        tilt = 400.0 / (self.shape[0] * self.resolution)
-        line = float(np.quantile(self.bed, 0.42))
+            return Climate(equilibrium=float(np.quantile(self.bed, 0.68)), gradient=0.012)
+        length = self.shape[0] * self.resolution
         return Climate(
-            equilibrium=line, gradient=0.01, accumulation=3.0, sliding=1.5e-3, tilt=tilt, fastest=700.0
+            equilibrium=float(np.quantile(self.bed, 0.42 if length < 10_000 else 0.55)),
+            gradient=0.01,
+            accumulation=3.0 * min(1.0, 8000.0 / length),  # a longer catchment gathers more as it is
+            sliding=1.5e-3,
+            tilt=400.0 / length,
+            fastest=700.0,
         )
 
     @cached_property
