@@ -89,7 +89,7 @@ def bounded(
     """
     if int(hidden.sum()) <= LARGEST_SOLVE:
         return fill(heights, hidden)
-    coarse, unknown = _halve(heights, hidden)
+    coarse, unknown = halve(heights, hidden)
     small = bounded(fill, coarse, unknown)
     rows = (np.arange(heights.shape[0]) - 0.5) / 2
     cols = (np.arange(heights.shape[1]) - 0.5) / 2
@@ -98,7 +98,7 @@ def bounded(
     return np.where(hidden, wide, _start(heights, hidden))
 
 
-def _halve(heights: NDArray[np.floating], hidden: Bools) -> tuple[Floats, Bools]:
+def halve(heights: NDArray[np.floating], hidden: Bools) -> tuple[Floats, Bools]:
     """Average the known heights of each 2×2 block; a block with none is hidden."""
     pad = [(0, n % 2) for n in heights.shape]
     values = np.pad(_start(heights, hidden), pad, mode="edge")

@@ -108,7 +108,7 @@ def _from_table(path: Path) -> Iterator[Known]:
     inside = grid["dis_from_border"][ice & (grid["dis_from_border"] > 0)]
     if len(inside) and ice.sum() >= LEAST_PIXELS:
         thickness = np.where(ice & (grid["thickness"] >= 0), grid["thickness"], np.nan)
-        yield Known(path.stem, "measured", _whole(grid["topo"]), ice, float(inside.min()), thickness)
+        yield Known(path.stem, "measured", whole(grid["topo"]), ice, float(inside.min()), thickness)
 
 
 def _from_rasters(elevation: Path, depth: Path) -> Iterator[Known]:
@@ -122,7 +122,7 @@ def _from_rasters(elevation: Path, depth: Path) -> Iterator[Known]:
     rows, cols = np.indices(thickness.shape)
     # Positions, not indices: some elevation files are shifted by part of a pixel, some have another extent.
     at_x, at_y = inverse * (target * (cols + 0.5, rows + 0.5))
-    heights = ndimage.map_coordinates(_whole(heights), [at_y - 0.5, at_x - 0.5], order=1, mode="nearest")
+    heights = ndimage.map_coordinates(whole(heights), [at_y - 0.5, at_x - 0.5], order=1, mode="nearest")
     thickness = np.where(np.isfinite(thickness) & (thickness > 0), thickness, 0.0)
     known = Known(_name(depth), "modelled", heights, thickness > 0, resolution, thickness)
     if known.ice.sum() >= LEAST_PIXELS:
@@ -136,7 +136,7 @@ def _name(path: Path) -> str:
     return match[1] if match else path.stem
 
 
-def _whole(heights: Floats) -> Floats:
+def whole(heights: Floats) -> Floats:
     """Give unknown heights those of the nearest known pixel."""
     missing = ~np.isfinite(heights)
     if not missing.any() or missing.all():

@@ -1,0 +1,112 @@
+"""Panels for the report: maps of bed and thickness, a section, measured against predicted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from pyproj import Transformer
+
+from icectl.report.panels import CrossSection, Layer, Lines, Map, Panel, Scatter
+from icectl.run import Run
+from icectl.tasks.bed.glathida import Points
+from icectl.tasks.bed.metrics import sample
+from icectl.tasks.bed.predict import read_table
+
+Floats = NDArray[np.float64]
+MOST_MAPS = 3
+STEPS = 200
+
+
+def maps(folder: Path, run: Run) -> list[Panel]:
+    """Return thickness, spread and bed of the largest glaciers."""
+    rows = [r for r in read_table(folder) if not r["note"]]
+    made: list[Panel] = []
+    for row in sorted(rows, key=lambda r: -float(r["area_km2"]))[:MOST_MAPS]:
+        place = folder / place_of(row["id"])
+        outline = (Lines(label="outlines", file=str((folder / "glaciers.gpkg").absolute())),)
+        volume = f"{float(row['volume_km3']):.3g} km³ ({row['volume_low_km3']} to {row['volume_high_km3']})"
+        for name, colours in (("thickness", "thickness"), ("spread", "sequential"), ("bed", "terrain")):
+            made.append(
+                Map(
+                    title=f"{row['id']}: {name}",
+                    layer=Layer(file=str((place / f"{name}.tif").absolute())),
+                    unit="m",
+                    colours=colours,  # type: ignore[arg-type]
+                    lines=outline,
+                    note=volume if name == "thickness" else "",
+                )
+            )
+    return made
+
+
+def place_of(name: str) -> str:
+    """Return the folder's name of a glacier."""
+    return "".join(c if c.isalnum() or c in "-._" else "_" for c in name)[:80]
+
+
+def scatter(measured: Floats, predicted: Floats) -> list[Panel]:
+    """Return measured against predicted thickness, thinned to what a page can hold."""
+    step = max(1, len(measured) // 4000)
+    return [
+        Scatter(
+            title="Thickness at measured points",
+            x=tuple(measured[::step].tolist()),
+            y=tuple(predicted[::step].tolist()),
+            x_label="measured (m)",
+            y_label="predicted (m)",
+        )
+    ]
+
+
+def section(folder: Path, points: Points, glacier: NDArray[np.str_], hit: NDArray[np.bool_]) -> list[Any]:
+    """Return surface and bed along the long axis of the points on the most measured glacier."""
+    names, counts = np.unique(glacier[hit], return_counts=True)
+    name = str(names[counts.argmax()])
+    mine = hit & (glacier == name)
+    with rasterio.open(folder / place_of(name) / "bed.tif") as source:
+        bed = source.read(1).astype(np.float64)
+        transform, crs = source.transform, source.crs
+    with rasterio.open(folder / place_of(name) / "thickness.tif") as source:
+        depth = source.read(1).astype(np.float64)
+    move = Transformer.from_crs(points.crs, crs.to_wkt(), always_xy=True)
+    x, y = (np.asarray(v) for v in move.transform(points.x[mine], points.y[mine]))
+    centre, direction = _axis(np.stack([x, y]))
+    along = direction @ (np.stack([x, y]) - centre[:, None])
+    across = np.abs(direction[::-1] * [1, -1] @ (np.stack([x, y]) - centre[:, None]))
+    steps = np.linspace(along.min(), along.max(), STEPS)
+    line = centre[:, None] + direction[:, None] * steps
+    pixel = abs(transform.a)
+    metres = 111_320.0 if crs.is_geographic else 1.0
+    ground = _along(bed, transform, line)
+    surface = ground + np.nan_to_num(_along(depth, transform, line))
+    near = across < 2 * pixel
+    cols, rows = ~transform * (x[near], y[near])
+    top = sample(bed + np.nan_to_num(depth), rows - 0.5, cols - 0.5)
+    return [
+        CrossSection(
+            title=f"{name}: surface and bed along the survey's long axis",
+            distance=tuple(((steps - steps[0]) * metres).tolist()),
+            surface=tuple(surface.tolist()),
+            bed=tuple(ground.tolist()),
+            measured_distance=tuple(((along[near] - steps[0]) * metres)[np.isfinite(top)].tolist()),
+            measured_bed=tuple((top - points.thickness[mine][near])[np.isfinite(top)].tolist()),
+            measured_error=tuple(points.uncertainty[mine][near][np.isfinite(top)].tolist()),
+            note="points within two pixels of the line",
+        )
+    ]
+
+
+def _axis(xy: Floats) -> tuple[Floats, Floats]:
+    """Return centre and unit direction of the longest spread of points ``(2, n)``."""
+    centre = xy.mean(1)
+    _, vectors = np.linalg.eigh(np.cov(xy - centre[:, None])) if xy.shape[1] > 2 else (None, np.eye(2))
+    return centre, np.asarray(vectors[:, -1])
+
+
+def _along(values: Floats, transform: Any, line: Floats) -> Floats:
+    cols, rows = ~transform * (line[0], line[1])
+    return sample(values, np.asarray(rows) - 0.5, np.asarray(cols) - 0.5)

@@ -1,0 +1,241 @@
+"""What is minimised in either step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from icectl.tasks.bed.dataset import Pixels
+from icectl.tasks.bed.inputs import channel_count
+from icectl.training import Context, Learner
+from icectl_inpaint_gan.networks import Discriminator, Generator
+from icectl_inpaint_gan.thickness import ThicknessEnsemble
+
+Batch = Mapping[str, Tensor]
+
+
+def build_generator(options: Any) -> Generator:
+    """Return the generator that training options describe."""
+    return Generator(
+        channel_count(options.start), options.width, fine=options.fine, residual=options.start == "fill"
+    )
+
+
+def build_ensemble(options: Any, channels: int) -> ThicknessEnsemble:
+    """Return the thickness networks that training options describe."""
+    return ThicknessEnsemble(channels, options.thickness_width, options.members)
+
+
+class InpaintLearner(Learner):
+    """Step (a): heights by reconstruction and, unless its weight is 0, an adversary.
+
+    The reconstruction error is over hidden ground of both stages; the paper's code takes it over the whole
+    image, where known pixels are copied and add nothing but a constant.
+    """
+
+    keyed_dropout = False
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+        parts: dict[str, nn.Module] = {"generator": build_generator(options)}
+        if options.gan_weight > 0:
+            parts["discriminator"] = Discriminator(2, options.critic_width, _layers(options.net_size))
+        self.modules = nn.ModuleDict(parts)
+
+    def configure(self) -> Mapping[str, torch.optim.Optimizer]:
+        """Return Adam (β 0.5, 0.999; the paper's code), or AdamW for a fill's residual."""
+        rate = self.options.lr
+        if self.options.start == "flat":
+            kind, settings = torch.optim.Adam, {"betas": (0.5, 0.999)}
+        else:
+            kind, settings = torch.optim.AdamW, {"betas": (0.9, 0.99), "weight_decay": 1e-2}
+        return {name: kind(part.parameters(), lr=rate, **settings) for name, part in self.modules.items()}
+
+    def schedule(self, optimizers: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Warm up and fall as a cosine for residuals; constant for the paper's networks."""
+        if self.options.start == "flat":
+            return {}
+        total = self.options.updates
+
+        def factor(step: int) -> float:
+            warm = min(1.0, (step + 1) / max(1, total // 20))
+            return warm * (0.02 + 0.98 * 0.5 * (1 + float(np.cos(np.pi * min(1.0, step / total)))))
+
+        return {"generator": torch.optim.lr_scheduler.LambdaLR(optimizers["generator"], factor)}
+
+    def update(self, batch: Batch, context: Context) -> Mapping[str, Tensor]:
+        """Let the discriminator learn, then the generator."""
+        x, y, valid = batch["x"], batch["y"], batch["valid"]
+        first, second = self.modules["generator"](x)
+        logs: dict[str, Tensor] = {}
+        if "discriminator" in self.modules:
+            loss = self._judge(y, second.detach(), x, context)
+            context.backward(loss)
+            context.step("discriminator")
+            logs["discriminator"] = loss.detach()
+        loss = context.mean(self._error(second, y), valid)
+        if self.modules["generator"].fine is not None:
+            loss = loss + context.mean(self._error(first, y), valid)
+        logs["reconstruction"] = loss.detach()
+        if "discriminator" in self.modules:
+            critic = self.modules["discriminator"]
+            critic.requires_grad_(False)  # only the generator learns from its own mistakes
+            fake = critic(torch.cat([second, x[:, -1:]], 1))
+            critic.requires_grad_(True)
+            adversary = -fake if self.options.gan_loss == "hinge" else F.softplus(-fake)
+            loss = loss + self.options.gan_weight * context.mean(adversary)
+        context.backward(loss)
+        context.step("generator")
+        return {**logs, "loss": loss.detach()}
+
+    def _error(self, made: Tensor, y: Tensor) -> Tensor:
+        return (made - y) ** 2 if self.options.reconstruction == "l2" else (made - y).abs()
+
+    def _judge(self, real: Tensor, fake: Tensor, x: Tensor, context: Context) -> Tensor:
+        """Return the discriminator's loss: hinge, or the minimax of the slides as cross-entropy."""
+        critic, mask = self.modules["discriminator"], x[:, -1:]
+        both = critic(torch.cat([torch.cat([real, mask], 1), torch.cat([fake, mask], 1)]))
+        yes, no = both.chunk(2)
+        if self.options.gan_loss == "hinge":
+            return context.mean(F.relu(1 - yes)) + context.mean(F.relu(1 + no))
+        return context.mean(F.softplus(-yes)) + context.mean(F.softplus(no))
+
+    def validate(self, batches: Iterable[Batch], context: Context) -> Mapping[str, float]:
+        """Return the RMSE (m) in the hole, the start's own, and their ratio, which is minimised."""
+        sums = torch.zeros(3, dtype=torch.float64)
+        for batch in batches:
+            made = self.modules["generator"](batch["x"])[1]
+            metres2 = (batch["scale"] ** 2)[:, :, None, None] * batch["valid"]
+            for i, answer in enumerate((made, batch["x"][:, :1])):
+                sums[i] += ((answer - batch["y"]) ** 2 * metres2).sum().cpu().double()
+            sums[2] += batch["valid"].sum().cpu().double()
+        values = {"made": sums[0] / sums[2], "start": sums[1] / sums[2]}
+        mean = context.average([(values, float(sums[2]))] if sums[2] > 0 else [])
+        made, start = mean.get("made", float("nan")) ** 0.5, mean.get("start", float("nan")) ** 0.5
+        return {"rmse": made, "start_rmse": start, "loss": made / max(start, 1e-9)}
+
+    def images(self, batches: Iterable[Batch], context: Context) -> Mapping[str, Tensor]:
+        """Return the truth, the masked patch and the fill of the first test patches, side by side."""
+        batch = next(iter(batches), None)
+        if batch is None:
+            return {}
+        made = self.modules["generator"](batch["x"])[1]
+        rows = []
+        for i in range(min(3, made.shape[0])):
+            truth, hidden = batch["y"][i, 0], batch["x"][i, -1] > 0.5
+            low, high = truth.min(), truth.max()
+            planes = [truth, torch.where(hidden, low, truth), made[i, 0]]
+            rows.append(torch.cat([((p - low) / (high - low).clamp(min=1e-6)).clamp(0, 1) for p in planes], 1))
+        return {"truth, masked, filled": torch.cat(rows, 0)[None].float().cpu()}
+
+    def describe(self) -> dict[str, Any]:
+        """Return what is needed to build the generator again."""
+        return {"inpaint": {k: getattr(self.options, k) for k in ("width", "fine", "net_size", "start")}}
+
+
+def _layers(size: int) -> int:
+    """Return how many halvings a discriminator of patches of that size makes (6 for 256)."""
+    return max(3, min(6, int(np.log2(size)) - 2))
+
+
+class ThicknessLearner(Learner):
+    """Step (b): each member learns from some 70 % of the glaciers; the others tell how far off it is."""
+
+    keyed_dropout = False
+
+    def __init__(self, options: Any, pixels: Pixels, seed: int) -> None:
+        self.options, self.pixels = options, pixels
+        features = [pixels.features(i)[0] for i in range(len(pixels))]
+        self.modules = build_ensemble(options, features[0].shape[0])
+        rng = np.random.default_rng([seed, 60])
+        self.seen = rng.random((len(pixels), options.members)) < 0.7
+        self.weights = glacier_weights(pixels.kinds, options.modelled_weight)
+        part = [f[:, rng.integers(0, f.shape[1], 100)] for f in features]
+        self.modules.standardise(torch.from_numpy(np.concatenate(part, axis=1).T))
+
+    def configure(self) -> Mapping[str, torch.optim.Optimizer]:
+        """Return AdamW over all members."""
+        rate = self.options.thickness_lr
+        return {"main": torch.optim.AdamW(self.modules.parameters(), lr=rate, weight_decay=1e-2)}
+
+    def schedule(self, optimizers: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Let the learning rate fall as a cosine."""
+        total = self.options.thickness_updates
+        return {"main": torch.optim.lr_scheduler.CosineAnnealingLR(optimizers["main"], total)}
+
+    def update(self, batch: Batch, context: Context) -> Mapping[str, Tensor]:
+        """Take one gradient step of all members at once."""
+        noise = 0.2 * context.noise(*batch["x"].shape[1:])
+        made = self.modules(batch["x"], batch["prior"], noise)
+        scale = batch["prior"].mean(-1, keepdim=True) + 10.0
+        error = F.smooth_l1_loss(made / scale, batch["y"].expand_as(made) / scale, reduction="none", beta=0.5)
+        seen = torch.from_numpy(self.seen[batch["glacier"][:, 0].long().cpu().numpy()])
+        loss = context.mean(error, (seen.to(error)[:, :, None]).expand_as(error))
+        context.backward(loss)
+        context.step("main")
+        return {"loss": loss.detach()}
+
+    def validate(self, batches: Iterable[Batch], context: Context) -> Mapping[str, float]:
+        """Return no score: the networks are small, and the last weights are kept."""
+        return {}
+
+    def describe(self) -> dict[str, Any]:
+        """Return what is needed to build the networks again and to state their error."""
+        return {
+            "thickness": {
+                "width": self.options.thickness_width,
+                "members": self.options.members,
+                "channels": self.modules.channels,
+                "kind": answer_kind(self.pixels.kinds),
+                **self.unseen(),
+            }
+        }
+
+    def unseen(self) -> dict[str, float]:
+        """Return the errors on glaciers by the members that have not seen them.
+
+        `volume_error` is the spread of ln(predicted / known mean thickness), `pixel_error` that of a pixel's
+        thickness over its prediction, once the glacier's mean is right.
+        """
+        means, locals_ = [], []
+        kind = answer_kind(self.pixels.kinds)
+        device = next(self.modules.parameters()).device
+        for i in range(len(self.pixels)):
+            if self.pixels.kinds[i] != kind or self.seen[i].all():
+                continue
+            x, y, prior = self.pixels.features(i)
+            with torch.no_grad():
+                made = self.modules(
+                    torch.from_numpy(x[None]).to(device), torch.from_numpy(prior[None, None]).to(device)
+                )
+            answer = made[0].float().cpu().numpy()[~self.seen[i]].mean(0)
+            means.append(float(np.log((answer.mean() + 1.0) / (y.mean() + 1.0))))
+            scaled = answer * y.mean() / max(answer.mean(), 1e-6)
+            locals_.append(float(np.sqrt(np.mean((scaled - y) ** 2)) / max(y.mean(), 1e-6)))
+        if len(means) < 3:
+            return {"volume_error": 0.3, "pixel_error": 0.4, "unseen": float(len(means))}
+        return {
+            "volume_error": float(np.sqrt(np.mean(np.square(means)))),
+            "pixel_error": float(np.median(locals_)),
+            "unseen": float(len(means)),
+        }
+
+
+def answer_kind(kinds: list[str]) -> str:
+    """Return the kind of truth whose flag is set in predictions: the best there is to learn from."""
+    return next((k for k in ("measured", "synthetic", "modelled") if k in kinds), "measured")
+
+
+def glacier_weights(kinds: list[str], modelled: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the chance of drawing each glacier: measured ones alike, all others together `modelled` of those."""
+    measured = np.array([k == "measured" for k in kinds])
+    if not measured.any() or measured.all():
+        return np.full(len(kinds), 1.0 / len(kinds))
+    other = modelled * measured.sum() / (~measured).sum()
+    weight = np.where(measured, 1.0, other)
+    return np.asarray(weight / weight.sum())
