@@ -98,9 +98,9 @@ class World:
             return Climate(equilibrium=float(np.quantile(self.bed, 0.68)), gradient=0.012)
         length = self.shape[0] * self.resolution
         return Climate(
-            equilibrium=float(np.quantile(self.bed, 0.42 if length < 10_000 else 0.55)),
+            equilibrium=float(np.quantile(self.bed, 0.52 if length < 10_000 else 0.58)),
             gradient=0.01,
-            accumulation=3.0 * min(1.0, 8000.0 / length),  # a longer catchment gathers more as it is
+            accumulation=2.5 * min(1.0, 8000.0 / length),  # a longer catchment gathers more as it is
             sliding=1.5e-3,
             tilt=400.0 / length,
             fastest=700.0,
