@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -91,3 +92,46 @@ def show_plugin(
             rows.append([f"--{option.replace('_', '-')}", "|".join(choices), flags.describe(field)])
         print()
         show.listing(f"options of {verb}", ["flag", "choices", "meaning"], rows)
+
+
+@app.command("new")
+def new_plugin(
+    name: Annotated[str, typer.Argument(help="Name of the new model, e.g. my-net.")],
+    task: Annotated[
+        str,
+        typer.Option(
+            "--task", help="Start from the snow task, or from a task of its own.", metavar="[snow|own]"
+        ),
+    ] = "snow",
+    folder: Annotated[
+        Path, typer.Option("--folder", help="Folder to write the package into [here].")
+    ] = Path(),
+) -> None:
+    """Write a complete small package: installs, trains on the demo glacier, passes the suite."""
+    from icectl import scaffold
+
+    made = scaffold.create(name, task, folder)
+    print(made)
+    typer.echo(
+        f"next: pip install -e {made} && icectl plugins validate {name} && icectl run {name}", err=True
+    )
+
+
+@app.command("validate")
+def validate_plugin(
+    name: Annotated[str, typer.Argument(help="Name of an installed model.", autocompletion=complete)],
+    full: Annotated[bool, typer.Option("--full", help="Train and predict too (minutes).")] = False,
+    as_json: Json = False,
+) -> None:
+    """Tell a plugin's author what would keep it from working; exit code 1 if anything would."""
+    from icectl.cli import show
+    from icectl.testing.report import validate
+
+    results = validate(name, full)
+    if as_json:
+        show.as_json([{"check": r.sentence, "passed": r.passed, "reason": r.reason} for r in results])
+    else:
+        rows = [[r.sentence, "yes" if r.passed else "NO", r.reason] for r in results]
+        show.listing(f"plugin {name}", ["check", "", "why not"], rows)
+    if not all(r.passed for r in results):
+        raise SystemExit(1)

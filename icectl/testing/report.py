@@ -1,0 +1,85 @@
+"""The suite without pytest: for ``icectl plugins validate``."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from icectl import registry
+from icectl.contract import Plugin
+from icectl.errors import IcectlError, UsageError, did_you_mean
+from icectl.testing.light import light_checks
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One check: a sentence, whether it holds, and why not."""
+
+    sentence: str
+    passed: bool
+    reason: str = ""
+
+
+def validate(name: str, full: bool = False) -> list[Result]:
+    """Check the plugin announced as `name`; with `full` also train and predict in a temporary folder.
+
+    Raises
+    ------
+    UsageError
+        No distribution announces the name.
+    """
+    announced = [found for found in registry.plugins() if found.name == name]
+    if not announced:
+        raise UsageError(f"no plugin is announced as '{name}'", did_you_mean(name, registry.names()))
+    results = []
+    for found in announced:
+        origin = f"{found.distribution} {found.version}"
+        results.append(Result(f"{origin} loads", not found.problem, found.problem))
+        if found.plugin is not None and not found.problem:
+            checks = light_checks(found.plugin, name, found.value)
+            results += [_tried(sentence, check) for sentence, check in checks.items()]
+            if full:
+                results += _heavy(found.plugin)
+    return results
+
+
+def _heavy(plugin: Plugin) -> Iterator[Result]:
+    """Yield the checks that do the work, on the smallest options."""
+    from icectl.testing import products, training
+    from icectl.testing.subject import Subject
+
+    several: dict[str, Callable[[Subject], None]] = {}
+    if plugin.multi_device and not plugin.per_process_batch_statistics:
+        several = {
+            "one process equals two (float64)": training.one_process_equals_two,
+            "losses agree (float32)": training.losses_agree_in_float32,
+        }
+    checks: dict[str, Callable[[Subject], None]] = {
+        "a dry run touches nothing": products.dry_run_touches_nothing,
+        "training learns": training.training_learns,
+        "nothing is pickled": training.nothing_is_pickled,
+        "training is deterministic": training.training_is_deterministic,
+        "training resumes bit-equal": training.training_resumes_bit_equal,
+        **several,
+        "predictions are georeferenced": products.prediction_is_georeferenced,
+        "predictions do not depend on --tile": products.prediction_does_not_depend_on_tile,
+        "evaluation is recomputable": products.evaluation_is_recomputable,
+        "evaluation has a baseline": products.evaluation_is_honest,
+    }
+    with tempfile.TemporaryDirectory(prefix="icectl-validate-") as folder:
+        subject = Subject(plugin, Path(folder))
+        for sentence, check in checks.items():
+            yield _tried(sentence, lambda check=check: check(subject))  # type: ignore[misc]
+
+
+def _tried(sentence: str, check: Callable[[], None]) -> Result:
+    try:
+        check()
+    except IcectlError as error:
+        return Result(sentence, False, error.message)
+    except Exception as error:  # a third party's code may raise anything
+        first = (str(error) or type(error).__name__).strip().splitlines()[0]
+        return Result(sentence, False, first)
+    return Result(sentence, True)
