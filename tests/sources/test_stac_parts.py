@@ -20,7 +20,7 @@ from icectl.sources.picks import picks
 from icectl.sources.products import PRODUCTS, meaning, product_for, service_for, wanted
 from icectl.sources.quality import shares
 from icectl.sources.remote import Patience, is_refused, patiently, scrub, silent_libraries
-from icectl.sources.search import Tally
+from icectl.sources.search import Tally, filtered
 
 
 def item(name="LC08_a", time=datetime(2019, 6, 1, tzinfo=UTC), **changes):
@@ -230,3 +230,26 @@ def test_real_items_are_understood(shared_data):
         assert pick.bands["green"].scale == 2.75e-05
         assert pick.bands["qa_pixel"].nodata == 1
         assert pick.time.year in range(1983, 2023)
+
+
+def test_what_a_lax_server_returns_is_filtered_here():
+    day = datetime(2019, 6, 1, tzinfo=UTC)
+    items = [
+        item("in_time", day),
+        item("early", datetime(2018, 12, 31, 23, 59, tzinfo=UTC)),
+        item("on_the_day_after", datetime(2020, 1, 1, tzinfo=UTC)),
+        item("elsewhere", day, transform=Affine(30, 0, 300_015, 0, -30, 3_570_015)),
+        item("other", day, platform="landsat-7"),
+    ]
+    items[0].properties["platform"] = "LANDSAT-8"
+    broken = item("no_footprint_to_speak_of", day)
+    broken.geometry = {"type": "Polygon", "coordinates": "here"}
+    query = SceneQuery(start=date(2019, 1, 1), end=date(2020, 1, 1), platform=("landsat-8",))
+    tally = Tally()
+    kept = filtered(
+        [*items, broken], tally, Area(name="x", bbox=BOX), query, PRODUCTS["landsat-c2-l2"], ("green",), None
+    )
+    assert [one.id for one in kept] == ["in_time"]
+    assert (
+        tally.sentence() == "6 found, of which 2 outside the dates, 2 outside the area, 1 of other platforms"
+    )
