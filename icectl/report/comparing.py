@@ -1,0 +1,149 @@
+"""What the comparison page says: one table for each result, and what tells the runs apart."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from icectl.errors import UsageError
+from icectl.report import contents
+from icectl.report.figures import arrange, draw_all
+from icectl.report.record import Evaluation, RunFacts
+from icectl.report.tables import table_view
+
+View = dict[str, Any]
+
+_FIGURES = ("time-maps", "map", "image-lines", "samples", "cross-section")
+
+
+def context(runs: Sequence[RunFacts], folder: Path) -> View:
+    """Return all that the template of a comparison needs, besides ``palettes``.
+
+    Raises
+    ------
+    UsageError
+        The runs belong to different tasks.
+    """
+    tasks = sorted({str(run.record.get("task")) for run in runs})
+    if len(tasks) > 1:
+        raise UsageError(
+            f"runs of different tasks cannot be compared: {', '.join(tasks)}", "compare runs of one task"
+        )
+    names = names_of(runs)
+    costs = [_total(name, run) for name, run in zip(names, runs, strict=True)]
+    return {
+        "title": f"{len(runs)} runs compared · icectl",
+        "heading": f"{len(runs)} runs compared",
+        "lead": " · ".join(names),
+        "tables": merged_tables(runs, names),
+        "warnings": caveats(runs, names),
+        "curves": contents.loss_charts({n: r.log for n, r in zip(names, runs, strict=True)}),
+        "differences": {"names": names, "rows": differences(runs)},
+        "cost": {**contents.cost_table({}), "note": "", "rows": costs},
+        "figures": [_figures(n, r, folder) for n, r in zip(names, runs, strict=True)],
+    }
+
+
+def names_of(runs: Sequence[RunFacts]) -> list[str]:
+    """Return short names: the model, with glacier and id where models repeat."""
+    models = [str(run.record.get("model", "?")) for run in runs]
+    if len(set(models)) == len(models):
+        return models
+    return [
+        f"{m} · {r.glacier.get('name', '?')} · {r.folder.name}" for m, r in zip(models, runs, strict=True)
+    ]
+
+
+def _newest(run: RunFacts) -> Evaluation | None:
+    return run.evaluations[0] if run.evaluations else None
+
+
+def merged_tables(runs: Sequence[RunFacts], names: Sequence[str]) -> list[View]:
+    """Merge tables of one title: a row for each model, and every other row once.
+
+    A baseline that came out differently in two runs was measured on different data; both rows are kept.
+    """
+    titles: dict[str, dict[str, Any]] = {}
+    intervals: dict[str, dict[str, Any]] = {}
+    for run, name in zip(runs, names, strict=True):
+        evaluation = _newest(run)
+        bounds = contents.details(evaluation).get("intervals", {}) if evaluation else {}
+        for table in evaluation.metrics.get("tables", []) if evaluation else []:
+            title = table.get("title", "")
+            merged = titles.setdefault(title, {**table, "rows": []})
+            for row in table.get("rows", []):
+                shown = _add(merged["rows"], row, name)
+                found = bounds.get(title, {}).get(row["name"])
+                if found and shown:
+                    intervals.setdefault(title, {})[shown] = found
+    order = {"model": 0, "baseline": 1, "mark": 2, "published": 3}
+    for table in titles.values():
+        table["rows"].sort(key=lambda row: order.get(row["kind"], 4))
+    return [table_view(table, intervals.get(title)) for title, table in titles.items()]
+
+
+def _add(rows: list[dict[str, Any]], row: Mapping[str, Any], run: str) -> str:
+    """Add a row unless the same one is there; return the name it is shown by, or nothing."""
+    if row["kind"] == "model":
+        name = run if row["name"] in run else f"{row['name']} ({run})"
+        rows.append({**row, "name": name})
+        return name
+    same = [r for r in rows if r["name"] == row["name"] or r["name"].startswith(f"{row['name']} (as in ")]
+    if any(r["values"] == row["values"] for r in same):
+        return ""
+    name = f"{row['name']} (as in {run})" if same else str(row["name"])
+    rows.append({**row, "name": name})
+    return name
+
+
+def caveats(runs: Sequence[RunFacts], names: Sequence[str]) -> list[str]:
+    """Say what keeps the figures from being comparable."""
+    found = [f"{n} has not been evaluated." for n, r in zip(names, runs, strict=True) if not r.evaluations]
+    places = sorted({e.glacier for run in runs if (e := _newest(run))})
+    if len(places) > 1:
+        found.append(f"The runs were evaluated on different glaciers: {', '.join(places)}.")
+    data = {str(_input(e)) for run in runs if (e := _newest(run))}
+    if len(places) == 1 and len(data) > 1:
+        found.append("The runs were evaluated on differently prepared data; baselines may differ too.")
+    return found
+
+
+def _input(evaluation: Evaluation) -> Any:
+    inputs = evaluation.record.get("inputs", {})
+    return inputs.get("prepare") if isinstance(inputs, Mapping) else None
+
+
+def differences(runs: Sequence[RunFacts]) -> list[tuple[str, list[str]]]:
+    """Return the options, and the seed, in which the runs differ."""
+    tables = [
+        {f"{verb} › {key}": text for verb, lines in contents.options(run) for key, text in lines}
+        for run in runs
+    ]
+    for table, run in zip(tables, runs, strict=True):
+        table["seed"] = str(run.record.get("seed", ""))
+        table["model"] = str(run.record.get("model", ""))
+    keys = list(dict.fromkeys(key for table in tables for key in table))
+    rows = [(key, [table.get(key, "–") for table in tables]) for key in keys]
+    return [(key, values) for key, values in rows if len(set(values)) > 1]
+
+
+def _total(name: str, run: RunFacts) -> View:
+    """Return the cost of a run as a row."""
+    row: View = (
+        contents.cost_table(run.stages())["rows"][-1]
+        if run.stages()
+        else {"cells": [], "kind": "", "class": ""}
+    )
+    return {**row, "name": name, "note": ""}
+
+
+def _figures(name: str, run: RunFacts, folder: Path) -> View:
+    """Return the first figure of a run, and the way to its report."""
+    evaluation = _newest(run)
+    panels = contents.details(evaluation).get("panels", []) if evaluation else []
+    first = [p for p in panels if isinstance(p, Mapping) and p.get("kind") in _FIGURES][:1]
+    views = draw_all(first, [evaluation.folder, run.folder]) if evaluation else []
+    link = os.path.relpath(run.folder / "report.html", folder)
+    return {"name": name, "groups": arrange(views), "link": link.replace(os.sep, "/")}

@@ -1,0 +1,113 @@
+"""Writes the report of a run, and the page that compares runs: one self-contained file each."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
+
+from icectl import __version__
+from icectl.errors import UsageError
+from icectl.report import comparing, contents
+from icectl.report.figures import arrange, draw_all, palettes
+from icectl.report.record import read_run
+from icectl.workspace import writing
+
+REPORT = "report.html"
+COMPARISON = "comparison.html"
+
+
+def write_report(run_folder: Path, out: Path | None = None) -> Path:
+    """Write the report of one run and return its path.
+
+    It is made from the run folder's files alone, so it can be rebuilt at any time; a figure whose
+    files are gone becomes a sentence.
+
+    Parameters
+    ----------
+    run_folder
+        A folder under ``runs/MODEL/GLACIER/``.
+    out
+        Where to write it; ``report.html`` in the run folder by default.
+
+    Raises
+    ------
+    UsageError
+        `run_folder` is no run.
+    DataError
+        One of its records is damaged.
+    """
+    run = read_run(Path(run_folder))
+    views: list[dict[str, Any]] = []
+    if run.evaluations:
+        newest = run.evaluations[0]
+        panels = contents.details(newest).get("panels", [])
+        views = draw_all(panels if isinstance(panels, list) else [], [newest.folder, run.folder])
+    context = contents.run_context(run)
+    page = _render("run.html.j2", {**context, "groups": arrange(views), "palettes": palettes(views)})
+    return _save(page, out or run.folder / REPORT)
+
+
+def compare(run_folders: Sequence[Path], out: Path | None = None) -> Path:
+    """Write a page that sets runs of one task side by side and return its path.
+
+    Parameters
+    ----------
+    run_folders
+        Two runs or more.
+    out
+        Where to write it; ``comparison.html`` in the nearest folder that holds all of them by default.
+
+    Raises
+    ------
+    UsageError
+        There are less than two runs, or their tasks differ.
+    """
+    if len({Path(f).absolute() for f in run_folders}) < 2:
+        raise UsageError("a comparison needs two runs or more", "name their folders or ids")
+    runs = [read_run(Path(folder)) for folder in run_folders]
+    target = out or Path(os.path.commonpath([run.folder for run in runs])) / COMPARISON
+    context = comparing.context(runs, target.absolute().parent)
+    views = [view for item in context["figures"] for group in item["groups"] for view in group]
+    return _save(_render("compare.html.j2", {**context, "palettes": palettes(views)}), target)
+
+
+def _save(page: str, path: Path) -> Path:
+    with writing(path) as file:
+        file.write(page)
+    return path
+
+
+def _render(template: str, context: Mapping[str, Any]) -> str:
+    """Fill a template; its script is allowed by its digest, so that no other script can run."""
+    script, style = _asset("page.js"), _asset("style.css")
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            version=__version__,
+            script=Markup(script),
+            style=Markup(style),
+            script_hash=Markup(f"'sha256-{digest}'"),
+            **context,
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    """Return the templates; everything that is put in is escaped."""
+    return Environment(loader=PackageLoader("icectl", "report"), autoescape=True, trim_blocks=True)
+
+
+@cache
+def _asset(name: str) -> str:
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")

@@ -1,0 +1,130 @@
+"""What a run folder says about itself: records, evaluations, training log. Plain data, nothing heavy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from icectl.errors import DataError, UsageError
+from icectl.workspace import RECORD, RUN, read_json
+
+METRICS = "metrics.json"
+LOG = "log.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One evaluation of a run: its folder, its record, its metrics, and the records it builds on."""
+
+    folder: Path
+    record: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    stages: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def glacier(self) -> str:
+        """Name of the glacier that was evaluated."""
+        return str(self.record.get("glacier", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """All that the report reads of one run folder. `evaluations` are newest first."""
+
+    folder: Path
+    record: Mapping[str, Any]
+    training: Mapping[str, Any]
+    evaluations: tuple[Evaluation, ...] = ()
+    log: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+
+    @property
+    def name(self) -> str:
+        """``model · glacier · id``, for titles."""
+        return f"{self.record.get('model', '?')} · {self.glacier.get('name', '?')} · {self.folder.name}"
+
+    @property
+    def glacier(self) -> Mapping[str, Any]:
+        """Settings of the glacier that the run was trained on."""
+        return _mapping(self.record.get("glacier"))
+
+    def stages(self) -> dict[str, Mapping[str, Any]]:
+        """Return the records of the stages behind the newest evaluation, or behind the training."""
+        if self.evaluations:
+            return dict(self.evaluations[0].stages)
+        return _stages(_mapping(self.record.get("inputs")), {"train": self.training})
+
+
+def read_run(folder: Path) -> RunFacts:
+    """Read a run folder.
+
+    Raises
+    ------
+    UsageError
+        `folder` is no run.
+    DataError
+        A record in it is damaged.
+    """
+    folder = folder.absolute()
+    if not (folder / RUN).is_file():
+        raise UsageError(f"{folder} is no run: it holds no {RUN}", "name a folder under runs/MODEL/GLACIER/")
+    record = _object(folder / RUN)
+    training = _object(folder / RECORD) if (folder / RECORD).is_file() else {}
+    found = [
+        p.parent for p in (folder / "evaluations").glob(f"*/{METRICS}") if not p.parent.name.startswith(".")
+    ]
+    if (folder / METRICS).is_file():
+        found.append(folder)
+    found.sort(key=lambda f: (f / METRICS).stat().st_mtime, reverse=True)
+    evaluations = tuple(_evaluation(f, training) for f in found)
+    return RunFacts(folder, record, training, evaluations, tuple(read_log(folder / LOG)))
+
+
+def _evaluation(folder: Path, training: Mapping[str, Any]) -> Evaluation:
+    record = _object(folder / RECORD) if (folder / RECORD).is_file() else {}
+    metrics = _object(folder / METRICS)
+    stages = _stages(_mapping(record.get("inputs")), {"train": training, "evaluate": record})
+    return Evaluation(folder, record, metrics, stages)
+
+
+def _stages(
+    inputs: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Mapping[str, Any]]:
+    """Return the record of every stage that still has one, in the order of the verbs."""
+    stages: dict[str, Mapping[str, Any]] = {}
+    for verb in ("fetch", "prepare", "train", "predict", "evaluate"):
+        path = Path(str(inputs.get(verb, ""))) / RECORD
+        if known.get(verb):
+            stages[verb] = known[verb]
+        elif verb in inputs and path.is_file():
+            stages[verb] = _object(path)
+    return stages
+
+
+def read_log(path: Path) -> list[Mapping[str, Any]]:
+    """Return the lines of a training log; damaged lines (a killed writer) are left out."""
+    lines: list[Mapping[str, Any]] = []
+    if not path.is_file():
+        return lines
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(line, dict):
+            lines.append(line)
+    return lines
+
+
+def _object(path: Path) -> Mapping[str, Any]:
+    """Read a JSON file that must hold an object."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise DataError(f"{path} holds no record", "run the stage that writes it again with --force")
+    return value
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,75 @@
+"""Scale bar, north arrow and names of a map, from its grid."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from odc.geo.geobox import GeoBox
+from pyproj import CRS, Geod, Transformer
+
+_ROUND = (1, 2, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What stands around a map.
+
+    Attributes
+    ----------
+    bar_pixels, bar_label
+        Length of the scale bar in pixels of the raster, and what it says.
+    north
+        Direction of true north in degrees clockwise from up, or None without a CRS.
+    crs
+        Name of the CRS, or ``"no CRS: pixels"``.
+    pixel
+        Size of a pixel as text: on the projection's plane, or on the ground for degrees.
+    affine
+        (a, b, c, d, e, f): ``x = a·column + b·row + c``; ``y = d·column + e·row + f``; None without a CRS.
+    metres
+        Ground length of one pixel in metres, or None.
+    """
+
+    bar_pixels: float
+    bar_label: str
+    north: float | None
+    crs: str
+    pixel: str
+    affine: tuple[float, ...] | None = None
+    metres: float | None = None
+
+
+def frame_of(grid: GeoBox | None, shape: tuple[int, int]) -> Frame:
+    """Return the frame of a map of `shape` (rows, columns); without a grid it counts pixels."""
+    if grid is None or grid.crs is None:
+        length = _nice(shape[1] / 4)
+        return Frame(length, f"{length:g} px", None, "no CRS: pixels", "")
+    crs = CRS(str(grid.crs))
+    metres, north = _local(grid, crs, shape)
+    ground = _nice(metres * shape[1] / 4)
+    label = f"{ground / 1000:g} km" if ground >= 1000 else f"{ground:g} m"
+    affine = tuple(float(v) for v in tuple(grid.affine)[:6])
+    authority = crs.to_authority()
+    name = ":".join(authority) if authority else crs.name
+    side = abs(float(grid.affine.a)) * crs.axis_info[0].unit_conversion_factor if crs.is_projected else metres
+    return Frame(ground / metres, label, north, name, f"{side:.4g} m", affine, metres)
+
+
+def _local(grid: GeoBox, crs: CRS, shape: tuple[int, int]) -> tuple[float, float]:
+    """Return metres per column at the map's centre, and the bearing of true north on the page."""
+    to_degrees = Transformer.from_crs(crs, crs.geodetic_crs or "EPSG:4326", always_xy=True)
+    column, row = shape[1] / 2, shape[0] / 2
+    here = to_degrees.transform(*(grid.affine @ (column, row)))
+    right = to_degrees.transform(*(grid.affine @ (column + 1, row)))
+    bearing, _, metres = Geod(ellps="WGS84").inv(*here, *right)
+    if not (math.isfinite(metres) and metres > 0):
+        return abs(float(grid.affine.a)), 0.0
+    # One column to the right lies `bearing` degrees from north, so north is that much to its left.
+    return float(metres), (90.0 - bearing + 180) % 360 - 180
+
+
+def _nice(length: float) -> float:
+    """Return the largest of 1, 2, 5 times a power of ten that is at most `length`."""
+    power = 10.0 ** math.floor(math.log10(max(length, 1e-9)))
+    return power * max(step for step in _ROUND if step * power <= length * (1 + 1e-9))
