@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from icectl import __version__
-from icectl.cli import compare, completions, devices, doctor, export, glaciers, plugins, verbs
+from icectl.cli import compare, completions, devices, doctor, export, glaciers, plugins, report, verbs
 from icectl.errors import UsageError
 
 app = typer.Typer(
@@ -40,6 +40,7 @@ for _verb in ("fetch", "prepare", "train", "predict", "evaluate", "run", "demo")
 app.add_typer(plugins.app, name="plugins", rich_help_panel="Look and manage")
 app.add_typer(glaciers.app, name="glaciers", rich_help_panel="Look and manage")
 app.command("compare", rich_help_panel="Look and manage", context_settings=compare.CONTEXT)(compare.compare)
+app.command("report", rich_help_panel="Look and manage")(report.report)
 app.command("export", rich_help_panel="Look and manage")(export.export)
 app.command("devices", rich_help_panel="Look and manage")(devices.devices)
 app.command("doctor", rich_help_panel="Look and manage")(doctor.doctor)

@@ -9,6 +9,8 @@ from typing import Any
 
 from icectl.errors import UsageError
 from icectl.report import contents
+from icectl.report.costs import cost_table
+from icectl.report.curves import loss_charts
 from icectl.report.figures import arrange, draw_all
 from icectl.report.record import Evaluation, RunFacts
 from icectl.report.tables import table_view
@@ -39,10 +41,12 @@ def context(runs: Sequence[RunFacts], folder: Path) -> View:
         "lead": " · ".join(names),
         "tables": merged_tables(runs, names),
         "warnings": caveats(runs, names),
-        "curves": contents.loss_charts({n: r.log for n, r in zip(names, runs, strict=True)}),
+        "curves": loss_charts({n: r.log for n, r in zip(names, runs, strict=True)}),
         "differences": {"names": names, "rows": differences(runs)},
-        "cost": {**contents.cost_table({}), "note": "", "rows": costs},
-        "figures": [_figures(n, r, folder) for n, r in zip(names, runs, strict=True)],
+        "cost": {**cost_table({}), "note": "", "rows": costs},
+        "figures": [
+            _figures(n, r, folder, 100 * k) for k, (n, r) in enumerate(zip(names, runs, strict=True))
+        ],
     }
 
 
@@ -132,18 +136,16 @@ def differences(runs: Sequence[RunFacts]) -> list[tuple[str, list[str]]]:
 def _total(name: str, run: RunFacts) -> View:
     """Return the cost of a run as a row."""
     row: View = (
-        contents.cost_table(run.stages())["rows"][-1]
-        if run.stages()
-        else {"cells": [], "kind": "", "class": ""}
+        cost_table(run.stages())["rows"][-1] if run.stages() else {"cells": [], "kind": "", "class": ""}
     )
     return {**row, "name": name, "note": ""}
 
 
-def _figures(name: str, run: RunFacts, folder: Path) -> View:
+def _figures(name: str, run: RunFacts, folder: Path, first_number: int) -> View:
     """Return the first figure of a run, and the way to its report."""
     evaluation = _newest(run)
     panels = contents.details(evaluation).get("panels", []) if evaluation else []
     first = [p for p in panels if isinstance(p, Mapping) and p.get("kind") in _FIGURES][:1]
     views = draw_all(first, [evaluation.folder, run.folder]) if evaluation else []
     link = os.path.relpath(run.folder / "report.html", folder)
-    return {"name": name, "groups": arrange(views), "link": link.replace(os.sep, "/")}
+    return {"name": name, "groups": arrange(views, first_number), "link": link.replace(os.sep, "/")}

@@ -1,0 +1,41 @@
+"""``icectl report``: rebuilds the page of a run, or sets several runs side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN…", help="Folders of runs, or the start of their ids.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Where to write the page [report.html in the run's folder]."),
+    ] = None,
+    workspace: Annotated[
+        Path | None,
+        typer.Option("--workspace", help="Where runs are kept [$ICECTL_WORKSPACE or ./icectl-workspace]."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Write the page of a run again; several runs make one page that compares them.
+
+    icectl report 3f9a01c2 · icectl report runs/convlstm/demo/3f9a01c2 · icectl report 3f9a 77b0 --out both.html
+    """
+    from icectl import stages
+    from icectl.cli import show
+    from icectl.report.page import compare, write_report
+    from icectl.workspace import Workspace, worded_os_errors
+
+    place = Workspace.locate(workspace)
+    folders = [stages.find_run(place, name) for name in runs]
+    with worded_os_errors(out.absolute().parent if out else place.root):
+        page = write_report(folders[0], out) if len(folders) == 1 else compare(folders, out)
+    if as_json:
+        show.as_json({"report": str(page), "runs": [str(folder) for folder in folders]})
+    else:
+        print(page)
