@@ -1,0 +1,85 @@
+"""``icectl plugins new``: names, folders, and how little a plugin is."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from icectl import scaffold
+from icectl.errors import UsageError, WorkError
+
+
+def code_lines(text: str) -> int:
+    """Lines of Python that are neither blank, nor comment, nor docstring."""
+    tree = ast.parse(text)
+    documented = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            first = node.body[0]
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                documented.update(range(first.lineno, first.end_lineno + 1))
+    lines = enumerate(text.splitlines(), start=1)
+    return sum(
+        1 for n, line in lines if line.strip() and not line.strip().startswith("#") and n not in documented
+    )
+
+
+def test_a_snow_plugin_is_small(tmp_path: Path) -> None:
+    """At most 15 lines of Python besides the network, 12 of TOML."""
+    folder = scaffold.create("my-net", "snow", tmp_path)
+    descriptor = (folder / "icectl_my_net" / "__init__.py").read_text()
+    network = (folder / "icectl_my_net" / "network.py").read_text()
+    model = network[network.index("class Model") :]
+    beside = code_lines(descriptor) + code_lines(model) + 1  # the import of SnowModel
+    assert beside <= 15, beside
+    toml = [line for line in (folder / "pyproject.toml").read_text().splitlines() if line.strip()]
+    assert len(toml) <= 12
+
+
+@pytest.mark.parametrize("kind", scaffold.KINDS)
+def test_what_is_written_is_whole_and_tidy(tmp_path: Path, kind: str) -> None:
+    folder = scaffold.create("two-words", kind, tmp_path)
+    assert folder.name == "icectl-two-words"
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    assert {"README.md", "pyproject.toml", "icectl_two_words/__init__.py", "tests/test_plugin.py"} <= set(
+        files
+    )
+    for path in folder.rglob("*.*"):
+        if path.is_file():
+            text = path.read_text()
+            assert "{{" not in text, path
+            assert max(map(len, text.splitlines())) <= 120, path
+            if path.suffix == ".py":
+                compile(text, str(path), "exec")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("../evil", "is no name for a plugin"),
+        ("My_Net", "is no name for a plugin"),
+        ("a" * 41, "is no name for a plugin"),
+        ("-x", "is no name for a plugin"),
+        ("class", "is a reserved word"),
+        ("glacier", "is a reserved word"),
+        ("convlstm", r"the name 'convlstm' is taken by icectl"),
+    ],
+)
+def test_bad_names_are_refused(tmp_path: Path, name: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        scaffold.create(name, "snow", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_faults_are_said(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--task ice is not known"):
+        scaffold.create("my-net", "ice", tmp_path)
+    scaffold.create("my-net", "own", tmp_path)
+    with pytest.raises(UsageError, match="icectl-my-net exists"):
+        scaffold.create("my-net", "own", tmp_path)
+    blocked = tmp_path / "file"
+    blocked.touch()
+    with pytest.raises(WorkError, match="could not be written"):
+        scaffold.create("my-net", "own", blocked)
