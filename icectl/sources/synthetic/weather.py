@@ -68,7 +68,7 @@ def _modes(seed: int) -> tuple[Field, Field]:
             2 * decay * np.cos(turn) * series[:, t - 1] - decay**2 * series[:, t - 2] + shocks[:, t]
         )
     series /= series.std(axis=1, keepdims=True)
-    length, angle = rng.uniform(3000, 8000, MODES), rng.uniform(0, 2 * np.pi, MODES)
+    length, angle = rng.uniform(1800, 5000, MODES), rng.uniform(0, 2 * np.pi, MODES)
     length[0] = np.inf  # one mode is the whole region's
     k = 2 * np.pi / length
     phases = np.where(np.isinf(length), 0.0, rng.uniform(0, 2 * np.pi, MODES))
