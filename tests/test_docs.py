@@ -87,7 +87,7 @@ def _dry_run(words: list[str]) -> None:
 
     named = words[1:2] if words[1:2] and not words[1].startswith("-") else []
     if "--from" in words and not named:  # the export itself would say the model; the stand-in is empty
-        named, words = ["convlstm"], [words[0], "convlstm", *words[1:]]
+        words = [words[0], "convlstm", *words[1:]]
     arranged = verbs.arrange(words[0], words[1:])
     if arranged == ["--help"] or "--help" in arranged:
         return
