@@ -1,0 +1,157 @@
+"""Lines and polygons in a GIS library: CRS, fields, places; lengths over time; sets compared."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import geopandas
+import numpy as np
+import pytest
+import shapely
+
+from icectl.errors import DataError
+from icectl.tasks.front.compare import compare_fronts
+from icectl.tasks.front.dataset import Entry
+from icectl.tasks.front.images import Place
+from icectl.tasks.front.length import length_series, position, reference_of
+from icectl.tasks.front.polygons import cut, fjord_mask, join_ends, outline
+from icectl.tasks.front.products import product_crs, quality, to_map
+
+SHAPE = (100, 120)
+GREENLAND = Place("EPSG:32624", (30.0, 0.0, 500_000.0, 0.0, -30.0, 7_400_000.0))
+ALASKA = Place("EPSG:32606", (30.0, 0.0, 500_000.0, 0.0, -30.0, 6_700_000.0))
+LINE = np.stack([np.full(61, 50.0), np.arange(30.0, 91.0)], axis=1)
+
+
+def entry(place=GREENLAND, **facts):
+    return Entry("a", datetime(2005, 8, 8, tzinfo=UTC), SHAPE, place=place, facts=facts)
+
+
+def test_greenland_gets_3413_others_their_own_and_pixels_none():
+    assert product_crs([entry()], None) == "EPSG:3413"
+    assert product_crs([entry(ALASKA)], None) == "EPSG:32606"
+    assert product_crs([entry()], "EPSG:4326") == "EPSG:4326"
+    assert product_crs([entry(None)], "EPSG:4326") is None
+
+
+def test_map_coordinates_are_those_of_pixel_centres():
+    np.testing.assert_allclose(to_map(LINE[:1], GREENLAND, "EPSG:32624"), [[500_915.0, 7_398_485.0]])
+    np.testing.assert_allclose(to_map(LINE[:1], None, None), [[30.5, -50.5]])
+    frame = geopandas.GeoSeries([shapely.Point(500_915, 7_398_485)], crs="EPSG:32624").to_crs("EPSG:3413")
+    np.testing.assert_allclose(to_map(LINE[:1], GREENLAND, "EPSG:3413"), shapely.get_coordinates(frame[0]))
+
+
+def test_quality_flags():
+    assert quality(entry(), weak=False) == 10
+    assert quality(entry(sensor="LE07"), weak=False) == 13
+    assert quality(entry(sensor="LE07"), weak=True) == 20
+
+
+def fjord():
+    mask = np.zeros(SHAPE, bool)
+    mask[:, 25:96] = True
+    return mask
+
+
+def test_a_front_parts_the_fjord_by_the_mask():
+    ice = np.zeros(SHAPE, np.float32)
+    ice[50:] = 0.99
+    glacier, ocean = cut(fjord(), LINE, ice)
+    assert glacier[60:, 30:90].all()
+    assert ocean[:40, 30:90].all()
+    assert not (glacier & ocean).any()
+    assert (glacier | ocean).sum() > 0.9 * fjord().sum()
+    area = outline(ocean).area
+    assert area == pytest.approx(ocean.sum(), rel=0.02)
+
+
+def test_ends_are_joined_to_the_nearest_side_or_not_at_all():
+    joined = join_ends(fjord(), LINE)
+    np.testing.assert_allclose(joined[[0, -1]], [[50, 24], [50, 96]])
+    assert join_ends(fjord(), LINE[20:40]) is None  # 20 px from a side, 15 % of the mean side is 16.5
+    whole = join_ends(np.ones(SHAPE, bool), np.stack([np.full(110, 50.0), np.arange(5.0, 115.0)], 1))
+    np.testing.assert_allclose(whole[[0, -1]], [[50, -1], [50, 120]])
+
+
+def test_a_front_that_parts_nothing_gives_no_polygon():
+    assert cut(fjord(), LINE, np.zeros(SHAPE)) is None or cut(fjord(), LINE, np.ones(SHAPE)) is None
+
+
+def test_a_fjord_elsewhere_is_refused(tmp_path):
+    box = shapely.box(0, 0, 1000, 1000)
+    geopandas.GeoDataFrame(geometry=[box], crs="EPSG:32624").to_file(tmp_path / "f.gpkg")
+    with pytest.raises(DataError, match="misses image a"):
+        fjord_mask(tmp_path / "f.gpkg", entry())
+    inside = shapely.box(500_750, 7_397_000, 502_880, 7_400_000)
+    geopandas.GeoDataFrame(geometry=[inside], crs="EPSG:32624").to_file(tmp_path / "g.gpkg")
+    np.testing.assert_array_equal(fjord_mask(tmp_path / "g.gpkg", entry()), fjord())
+
+
+def moving(steps, tilt=0.0):
+    start = datetime(2000, 1, 1, tzinfo=UTC)
+    ramp = tilt * (LINE[:, 1] - 60)
+    return [
+        (start + timedelta(days=365 * n), LINE + np.stack([ramp + s, np.zeros(61)], 1))
+        for n, s in enumerate(steps)
+    ]
+
+
+@pytest.mark.parametrize("method", ["box", "centre-line"])
+@pytest.mark.parametrize("flow", ["up", "unknown"])
+def test_advance_is_positive_and_exact(method, flow):
+    fronts = moving([0, -4, 3, 8])  # rows grow against a flow that goes up
+    reference = reference_of([line for _, line in fronts], flow)
+    values = [value for _, value in length_series(fronts, reference, method)]
+    np.testing.assert_allclose(values, [0, 4, -3, -8], atol=0.05)
+
+
+def test_box_averages_where_a_centre_line_does_not():
+    plain, bulged = LINE, LINE.copy()
+    bulged[25:36, 0] -= 10
+    reference = reference_of([plain, plain, bulged], "up")
+    assert position(bulged, reference, "centre-line") - position(plain, reference, "centre-line") == 10
+    box = position(bulged, reference, "box") - position(plain, reference, "box")
+    assert 2 < box < 6
+
+
+def test_fronts_that_do_not_cross_have_no_length():
+    reference = reference_of([LINE], "up")
+    assert position(LINE[:5], reference, "box") is None
+    assert position(LINE[:5], reference, "centre-line") is None
+    assert reference_of([]) is None
+
+
+def write_set(path, rows):
+    frame = geopandas.GeoDataFrame(
+        [{"Date": d, "RefName": g} for d, g, _ in rows], geometry=[x for _, _, x in rows], crs="EPSG:3413"
+    )
+    frame.to_file(path)
+
+
+def test_two_sets_compared_in_metres(tmp_path):
+    flat = shapely.LineString([(0, 0), (1000, 0)])
+    moved = shapely.LineString([(0, 40), (1000, 40)])
+    write_set(tmp_path / "a.gpkg", [("2005-08-08", "Helheim", flat), ("2006-08-08", "Store", flat)])
+    write_set(
+        tmp_path / "b.shp",
+        [("20050809", "Helheim", moved), ("2005-08-20", "Helheim", flat), ("2006-08-08", "Store", flat)],
+    )
+    table = compare_fronts(tmp_path / "a.gpkg", tmp_path / "b.shp", within_days=2)
+    values = {row.name: row.values for row in table.rows}
+    assert values["Helheim"]["mean_m"] == pytest.approx(40.0)
+    assert values["Store"]["two_way_m"] == 0.0
+    assert values["all"]["pairs"] == 2
+    assert values["all"]["mean_m"] == pytest.approx(20.0)
+    with pytest.raises(DataError, match="within 0 days"):
+        compare_fronts(tmp_path / "a.gpkg", tmp_path / "c.gpkg", within_days=0) if write_set(
+            tmp_path / "c.gpkg", [("1999-01-01", "Helheim", flat)]
+        ) is None else None
+
+
+def test_sets_without_dates_are_refused(tmp_path):
+    frame = geopandas.GeoDataFrame(
+        {"x": [1]}, geometry=[shapely.LineString([(0, 0), (9, 9)])], crs="EPSG:3413"
+    )
+    frame.to_file(tmp_path / "a.gpkg")
+    with pytest.raises(DataError, match="no column of dates"):
+        compare_fronts(tmp_path / "a.gpkg", tmp_path / "a.gpkg")
