@@ -9,12 +9,10 @@ import typer
 
 
 def report(
-    runs: Annotated[
-        list[str], typer.Argument(metavar="RUN…", help="Folders of runs, or the start of their ids.")
-    ],
+    runs: Annotated[list[str], typer.Argument(help="Folders of runs, or the start of their ids.")],
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Where to write the page [report.html in the run's folder]."),
+        typer.Option("--out", help="Where to write the page; by default report.html in the run's folder."),
     ] = None,
     workspace: Annotated[
         Path | None,
@@ -24,7 +22,7 @@ def report(
 ) -> None:
     """Write the page of a run again; several runs make one page that compares them.
 
-    icectl report 3f9a01c2 · icectl report runs/convlstm/demo/3f9a01c2 · icectl report 3f9a 77b0 --out both.html
+    Examples: icectl report 3f9a01c2 · icectl report 3f9a 77b0 --out both.html
     """
     from icectl import stages
     from icectl.cli import show

@@ -1,0 +1,197 @@
+"""Draws panels: reads rasters at display size, chooses scales, keeps to a budget of bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from icectl.errors import IcectlError
+from icectl.report import charts
+from icectl.report.colours import Scale, data_uri, encode, encode_grey, hill_shade, scale_for
+from icectl.report.layers import FloatImage, Raster, Reader, thin
+from icectl.report.overlay import ARROW_CLASS, Stroke, arrow_gain, arrow_path, line_strokes, point_strokes
+from icectl.report.panels import (
+    Bars,
+    CrossSection,
+    Curve,
+    Frame,
+    ImageLines,
+    Map,
+    Panel,
+    Samples,
+    Scatter,
+    TimeMaps,
+)
+from icectl.report.pictures import View, arrow_key, legend, picture
+from icectl.report.scale import frame_of
+
+_SIDES = {"time-maps": 600, "map": 900, "image-lines": 600, "samples": 200}
+_TITLES = {"truth": "Truth", "prediction": "Prediction", "difference": "Difference"}
+
+
+class Painter:
+    """Draws panels; each picture may take so many bytes.
+
+    Parameters
+    ----------
+    reader
+        Finds and reads layers.
+    allowance
+        Bytes of one picture.
+    """
+
+    def __init__(self, reader: Reader, allowance: int = 400_000) -> None:
+        self.reader, self.allowance = reader, min(allowance, 400_000)
+
+    def draw(self, panel: Panel | IcectlError) -> View:
+        """Return the view of one panel."""
+        if isinstance(panel, IcectlError):
+            return {"kind": "problem", "title": "A figure", "reason": panel.message}
+        drawers: dict[str, Callable[[Any], View]] = {
+            "time-maps": self._time_maps,
+            "map": self._map,
+            "image-lines": self._image_lines,
+            "samples": self._samples,
+        }
+        try:
+            if isinstance(panel, Curve | CrossSection | Scatter | Bars):
+                view = _chart(panel)
+            else:
+                view = drawers[panel.kind](panel)
+        except IcectlError as problem:
+            return {"kind": "problem", "title": panel.title, "reason": problem.message}
+        return {"kind": panel.kind, "title": panel.title, "note": panel.note, **view}
+
+    def _time_maps(self, panel: TimeMaps) -> View:
+        """Read every frame once at display size, choose the scales, then encode."""
+        side = _SIDES["time-maps"]
+        stacks = [self._three(frame, side) for frame in panel.frames]
+        values = [r.values for s in stacks for k, r in s.items() if k != "difference"]
+        scale = scale_for(values, panel.colours, panel.low, panel.high)
+        changes = [s["difference"].values for s in stacks if "difference" in s]
+        change = scale_for(changes, "diverging", None, panel.difference_limit) if changes else None
+        side = self._side(values + changes, side, scale)
+        arrows = [group for f in panel.frames for group in (f.truth_arrows, f.prediction_arrows) if group]
+        gain = arrow_gain(arrows)
+        moments = [
+            self._moment(frame, stack, scale, change, side, gain)
+            for frame, stack in zip(panel.frames, stacks, strict=True)
+        ]
+        legends = [legend(scale, panel.unit, "value")]
+        if change:
+            legends.append(legend(change, panel.unit, "prediction − truth"))
+        return {"moments": moments, "legends": legends, "arrow_key": arrow_key(arrows, gain, stacks)}
+
+    def _three(self, frame: Frame, side: int) -> dict[str, Raster]:
+        """Return truth, prediction and difference, as far as they are there."""
+        found = {
+            name: self.reader.read(layer, side)
+            for name in ("truth", "prediction", "difference")
+            if (layer := getattr(frame, name)) is not None
+        }
+        if "difference" not in found and len(found) == 2:
+            truth, prediction = found["truth"], found["prediction"]
+            if truth.values.shape == prediction.values.shape:
+                change = prediction.values - truth.values
+                found["difference"] = Raster(change, truth.shape, truth.grid or prediction.grid)
+        grid = next((r.grid for r in found.values() if r.grid is not None), None)
+        return {name: Raster(r.values, r.shape, r.grid or grid) for name, r in found.items()}
+
+    def _moment(
+        self,
+        frame: Frame,
+        stack: dict[str, Raster],
+        scale: Scale,
+        change: Scale | None,
+        side: int,
+        gain: float,
+    ) -> View:
+        maps = []
+        for name, raster in stack.items():
+            used = change if name == "difference" and change else scale
+            arrows = getattr(frame, f"{name}_arrows", ())
+            strokes = []
+            if arrows:
+                strokes.append(Stroke(arrow_path(arrows, gain, max(raster.shape)), ARROW_CLASS))
+            maps.append(picture(_TITLES[name], raster, used, side, strokes))
+        return {"label": frame.label, "note": frame.note, "maps": maps}
+
+    def _map(self, panel: Map) -> View:
+        side = _SIDES["map"]
+        raster = self.reader.read(panel.layer, side)
+        scale = scale_for([raster.values], panel.colours, panel.low, panel.high)
+        side = self._side([raster.values], side, scale)
+        strokes = line_strokes(panel.lines, self.reader, raster.grid) + point_strokes(panel.points, scale)
+        gain = arrow_gain([panel.arrows])
+        if panel.arrows:
+            strokes.append(Stroke(arrow_path(panel.arrows, gain, max(raster.shape)), ARROW_CLASS))
+        drawn = picture(panel.label or panel.title, raster, scale, side, strokes)
+        drawn["under"] = self._underlay(panel, raster, side)
+        return {"map": drawn, "legends": [legend(scale, panel.unit, panel.label)]}
+
+    def _underlay(self, panel: Map, raster: Raster, side: int) -> str:
+        """Return a hill shade: of the underlay, or of the layer itself where it is terrain."""
+        if panel.underlay is None and panel.colours != "terrain":
+            return ""
+        ground = raster if panel.underlay is None else self.reader.read(panel.underlay, side)
+        values = thin(ground.values, side)
+        metres = frame_of(ground.grid, ground.shape).metres or 30.0
+        return data_uri(encode_grey(hill_shade(values, metres * max(ground.shape) / max(values.shape))))
+
+    def _image_lines(self, panel: ImageLines) -> View:
+        side = _SIDES["image-lines"]
+        moments, labels = [], dict[str, str]()
+        for frame in panel.frames:
+            raster = self.reader.read(frame.image, side)
+            scale = scale_for([raster.values], "grey")
+            strokes = line_strokes(frame.lines, self.reader, raster.grid)
+            labels |= {stroke.label: stroke.kind for stroke in strokes}
+            fitting = self._side([raster.values], side, scale)
+            drawn = picture(frame.label, raster, scale, fitting, strokes)
+            moments.append({"label": frame.label, "note": frame.note, "maps": [drawn]})
+        return {"moments": moments, "legends": [], "line_keys": labels}
+
+    def _samples(self, panel: Samples) -> View:
+        side = _SIDES["samples"]
+        read = [
+            [None if layer is None else self.reader.read(layer, side) for layer in row.images]
+            for row in panel.rows
+        ]
+        values = [r.values for row in read for r in row if r]
+        scale = scale_for(values, panel.colours, panel.low, panel.high)
+        side = self._side(values, side, scale)
+        rows = [
+            {
+                "label": row.label,
+                "score": row.score,
+                "images": [
+                    None if r is None else data_uri(encode(thin(r.values, side), scale)) for r in rasters
+                ],
+            }
+            for row, rasters in zip(panel.rows, read, strict=True)
+        ]
+        return {"columns": panel.columns, "rows": rows, "legends": [legend(scale, panel.unit, "value")]}
+
+    def _side(self, images: Sequence[FloatImage], side: int, scale: Scale) -> int:
+        """Return the side at which a typical picture stays within the allowance."""
+        if not images:
+            return side
+        picks = [images[i] for i in {0, len(images) // 2, len(images) - 1}]
+        while side > 64:
+            size = max(len(encode(thin(image, side), scale)) for image in picks)
+            if size <= self.allowance:
+                break
+            side = max(64, int(side * min(0.95, (self.allowance / size) ** 0.5)))
+        return side
+
+
+def _chart(panel: Curve | CrossSection | Scatter | Bars) -> View:
+    """Return a chart's SVG and the same numbers in words for screen readers."""
+    if isinstance(panel, Curve):
+        names = ", ".join(s.label for s in panel.series)
+        return {"svg": charts.curve(panel), "words": f"{panel.y_label} over {panel.x_label}: {names}"}
+    if isinstance(panel, CrossSection):
+        return {"svg": charts.cross_section(panel), "words": "surface and bed along a line", "wide": True}
+    if isinstance(panel, Scatter):
+        return {"svg": charts.scatter(panel), "words": f"{panel.y_label} against {panel.x_label}"}
+    return {"svg": charts.bars(panel), "words": f"{panel.y_label}: {', '.join(panel.labels)}"}
