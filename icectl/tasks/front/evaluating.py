@@ -131,15 +131,16 @@ def _by_condition(
 
 
 def published_rows() -> tuple[Row, ...]:
-    """Return the papers' figures, measured on other images."""
+    """Return the error tables of Cheng et al. 2021, measured on other images."""
     known = available("published")
     if PUBLISHED not in known:
         return ()
-    rows = read_toml(known[PUBLISHED]).get("rows", [])
-    return tuple(
-        Row(name=row["name"], kind="published", values=dict(row["values"]), note=row.get("note", ""))
-        for row in rows
-    )
+    rows = []
+    for entry in read_toml(known[PUBLISHED])["errors"]:
+        values = {column.key: entry.get(column.key) for column in COLUMNS}
+        name = f"{entry['network']} on {entry['validation']}"
+        rows.append(Row(name=name, kind="published", values=values, note=entry.get("note", "")))
+    return tuple(rows)
 
 
 def intervals(errors: Errors, resamples: int, seed: int) -> dict[str, dict[str, list[float]]]:
