@@ -25,7 +25,7 @@ class LSTMTrain(TrainOptions):
         le=64,
         description="Side of a sub-patch that becomes a vector; 0: the whole patch flattened.",
     )
-    size: int = Field(default=48, ge=1, description="Length of a sub-patch's vector.")
+    hidden: int = Field(default=48, ge=1, description="Length of a sub-patch's vector.")
     width: int = Field(default=8, ge=1, description="Channels of the convolutions at full resolution.")
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {

@@ -26,7 +26,7 @@ class SALSTMTrain(TrainOptions):
         le=64,
         description="Side of a sub-patch that becomes a vector; 0: the whole patch flattened.",
     )
-    size: int = Field(default=48, ge=1, description="Length of a sub-patch's vector.")
+    hidden: int = Field(default=48, ge=1, description="Length of a sub-patch's vector.")
     width: int = Field(default=8, ge=1, description="Channels of the convolutions at full resolution.")
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -37,7 +37,7 @@ class SALSTMTrain(TrainOptions):
 
     @model_validator(mode="after")
     def _check_heads(self) -> Self:
-        size = self.size if self.side else self.patch**2
+        size = self.hidden if self.side else self.patch**2
         if size % self.heads:
             raise ValueError(f"{self.heads} heads do not divide vectors of {size}")
         return self

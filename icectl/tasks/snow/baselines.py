@@ -63,7 +63,8 @@ def fit_linear(cube: Cube, split: Split, count_filled: bool = False) -> npt.NDAr
     """Fit the linear model on the training part.
 
     Every pixel-moment that lies in a training window counts once for each window start. A tiny ridge keeps
-    constant features from making the equations singular.
+    constant features from making the equations singular. A lead without one observed frame is fitted on filled
+    ones.
 
     Returns
     -------
@@ -90,12 +91,15 @@ def fit_linear(cube: Cube, split: Split, count_filled: bool = False) -> npt.NDAr
         valid = None if cube.complete else countable(cube.flags(rows), count_filled)
         for start, pixels in covered.items():
             _accumulate(normal, right, values, valid, pixels[rows], start, grid.past)
-    if not normal[:, -1, -1].all():
-        raise DataError(
-            "no training pixel has a value", "look at the gaps of the series, or use --count-filled"
-        )
+    empty = normal[:, -1, -1] == 0
+    if empty.all() and count_filled:
+        raise DataError("no training pixel has a value", "look at the gaps of the series")
+    found = np.zeros_like(right)
     ridge = _RIDGE * np.eye(size) * normal[:, -1:, -1:]
-    return np.asarray(np.linalg.solve(normal + ridge, right[..., np.newaxis])[..., 0], dtype=np.float64)
+    found[~empty] = np.linalg.solve((normal + ridge)[~empty], right[~empty, :, np.newaxis])[..., 0]
+    if empty.any() and not count_filled:  # leads that were never observed: fit on what was filled in
+        found[empty] = fit_linear(cube, split, count_filled=True)[empty]
+    return found
 
 
 def _accumulate(
