@@ -23,5 +23,6 @@ plugin = Plugin(
         "evaluate": EvaluateOptions,
     },
     inputs=("image",),
+    estimate="icectl.tasks.front.estimate:estimate",
     paper="Cheng et al. 2021, Calving Front Machine (CALFIN), The Cryosphere 15(3), 1663–1675",
 )

@@ -20,11 +20,19 @@ class InpaintTrain(TrainOptions):
     preset: Literal["paper", "small"] = Field(
         default="small", description="The paper's networks, or ones for two cores; sets other defaults."
     )
-    width: int = Field(default=48, ge=8, le=256, multiple_of=4, description="Channels of the generator's first level.")
-    critic_width: int = Field(default=64, ge=4, le=256, description="Channels of the discriminator's first layer.")
+    width: int = Field(
+        default=48, ge=8, le=256, multiple_of=4, description="Channels of the generator's first level."
+    )
+    critic_width: int = Field(
+        default=64, ge=4, le=256, description="Channels of the discriminator's first layer."
+    )
     fine: bool = Field(default=True, description="Refine with contextual attention after the coarse stage.")
     net_size: int = Field(
-        default=256, ge=16, le=1024, multiple_of=8, description="Side in pixels to which patches are averaged."
+        default=256,
+        ge=16,
+        le=1024,
+        multiple_of=8,
+        description="Side in pixels to which patches are averaged.",
     )
     start: Literal["flat", "fill"] = Field(
         default="flat", description="Answer the heights themselves, or what to add to a biharmonic fill."
@@ -56,5 +64,6 @@ plugin = Plugin(
     model="icectl_inpaint_gan.model:InpaintGAN",
     stages=stages(InpaintTrain),
     inputs=("dem",),
+    estimate="icectl.tasks.bed.estimate:estimate",
     paper="Maffezzoli 2023, Estimate the ice volume of Earth's glaciers with deep learning and remote sensing",
 )

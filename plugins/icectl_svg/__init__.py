@@ -110,5 +110,6 @@ plugin = Plugin(
     model="icectl_svg.network:SVGModel",
     stages=stages(SVGTrain),
     inputs=BANDS,
+    estimate="icectl.tasks.flow.estimate:estimate",
     paper="Min, Mukkavilli, Bengio 2019, Predicting ice flow using machine learning",
 )

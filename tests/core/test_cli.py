@@ -81,6 +81,9 @@ def test_light_commands_import_neither_torch_nor_numpy(process):
         ["train", "--help"],
         ["train", "convlstm", "--help"],
         ["train", "convlstm", "--dry-run"],
+        ["run", "deeplab", "--dry-run"],
+        ["run", "svg", "--dry-run"],
+        ["run", "inpaint-gan", "--dry-run"],
         ["train", "toy", "--dry-run"],
     ):
         done = process(*arguments, code=PROBE)

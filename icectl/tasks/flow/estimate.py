@@ -1,0 +1,52 @@
+"""What a stage of the flow task would cost, for ``--dry-run``. Light: reads no pixel, imports no numpy."""
+
+from __future__ import annotations
+
+from icectl.contract import Estimate
+from icectl.run import Run
+from icectl.tasks.flow.options import FetchOptions, PrepareOptions, TrainOptions
+
+_TORCH = 700 * 2**20
+"""A rough bound on the bytes that torch and its libraries take once imported."""
+
+
+def estimate(run: Run) -> Estimate:
+    """Return the bytes that ``run.verb`` would read, write, download and hold, as far as can be known."""
+    if run.verb == "fetch":
+        return _fetch(run)
+    chips = _chips(run)
+    if run.verb == "prepare":
+        return Estimate(writes=chips, memory=_TORCH + 2 * chips, note="chips of every sequence")
+    if run.verb == "train":
+        return Estimate(reads=chips, memory=_training_memory(run))
+    return Estimate(reads=chips, memory=_TORCH + 2**29)
+
+
+def _fetch(run: Run) -> Estimate:
+    options = run.options["fetch"]
+    assert isinstance(options, FetchOptions)
+    if run.scenes is not None:
+        return Estimate(writes=50_000, note="the files stay where they are; only a catalogue is written")
+    if "synthetic" in (options.source, run.glacier.source if options.source == "auto" else None):
+        size = options.frames * len(options.bands) * options.size**2 * 2
+        return Estimate(writes=size, note=f"{options.frames} synthetic dates in {len(options.bands)} bands")
+    from icectl.sources.stac import estimate_fetch
+
+    return estimate_fetch(run, options, (*options.bands, "qa_pixel"))
+
+
+def _chips(run: Run) -> int:
+    """Return the bytes of all chips: sequences × bands × frames × pixels, in float32."""
+    fetch, prepare = run.options["fetch"], run.options["prepare"]
+    assert isinstance(fetch, FetchOptions)
+    assert isinstance(prepare, PrepareOptions)
+    return prepare.chips * len(fetch.bands) * fetch.frames * prepare.chip**2 * 4
+
+
+def _training_memory(run: Run) -> int:
+    """Return a rough bound: torch itself, and a batch of windows with its activations."""
+    prepare, options = run.options["prepare"], run.options["train"]
+    assert isinstance(prepare, PrepareOptions)
+    assert isinstance(options, TrainOptions)
+    width = int(getattr(options, "width", 16))
+    return round(_TORCH + options.batch_size * (options.past + 2) * prepare.chip**2 * width * 4 * 12)

@@ -1,0 +1,61 @@
+"""What a stage of the front task would cost, for ``--dry-run``. Light: reads no pixel, imports no numpy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from icectl.contract import Estimate
+from icectl.run import Run
+from icectl.tasks.front.options import FetchOptions, TrainOptions
+
+_TORCH = 700 * 2**20
+"""A rough bound on the bytes that torch and its libraries take once imported."""
+
+_PARAMETERS = {
+    "compact": 1.0e6,
+    "unet": 1.0e6,
+    "calfin": 29.3e6,
+    "tu-xception41": 28.1e6,
+    "tu-xception65": 41.0e6,
+}
+
+
+def estimate(run: Run) -> Estimate:
+    """Return the bytes that ``run.verb`` would read, write, download and hold, as far as can be known."""
+    options = run.options["fetch"]
+    assert isinstance(options, FetchOptions)
+    images = _bytes_of(run.scenes)
+    if run.verb == "fetch":
+        return _fetch(run, options)
+    if run.verb == "prepare":
+        return Estimate(reads=images, writes=images, memory=_TORCH)
+    if run.verb == "train":
+        return Estimate(reads=images, memory=_training_memory(run))
+    return Estimate(reads=images, memory=_TORCH + 512 * 2**20)
+
+
+def _fetch(run: Run, options: FetchOptions) -> Estimate:
+    if run.scenes is not None:
+        return Estimate(writes=50_000, note="the files stay where they are; only a catalogue is written")
+    if "synthetic" in (options.source, run.glacier.source if options.source == "auto" else None):
+        scenes = 24 * options.years // 2 * options.worlds
+        return Estimate(writes=scenes * options.size**2 * 8, note=f"about {scenes} synthetic scenes")
+    from icectl.sources.stac import estimate_fetch
+
+    return estimate_fetch(run, options, (options.asset,))
+
+
+def _training_memory(run: Run) -> int:
+    """Return a rough bound: weights with Adam's moments and gradients, and activations of a batch."""
+    options = run.options["train"]
+    assert isinstance(options, TrainOptions)
+    rows, columns = options.crop
+    weights = 16 * _PARAMETERS.get(options.network, 43.5e6)
+    activations = options.batch_size * rows * columns * options.width * 4 * 40
+    return round(_TORCH + weights + activations)
+
+
+def _bytes_of(folder: Path | None) -> int | None:
+    if folder is None:
+        return None
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
