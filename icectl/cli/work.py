@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,12 @@ from icectl import stages
 from icectl.cli import resolve, show
 from icectl.errors import IcectlError
 from icectl.workspace import RECORD, read_json
+
+Wanted = list[tuple[str, Callable[[], stages.Request]]]
+"""Glaciers by name, each with what builds its request."""
+
+Named = tuple[str, dict[str, Any] | IcectlError]
+"""A glacier, and what is to be shown of it or why it failed."""
 
 
 def perform(verb: str, model: str, shared: dict[str, Any], typed: dict[str, Any]) -> None:
@@ -19,18 +26,51 @@ def perform(verb: str, model: str, shared: dict[str, Any], typed: dict[str, Any]
     wanted = list(resolve.requests(verb, model, shared, typed))
     results: list[dict[str, Any]] = []
     failures: list[IcectlError] = []
-    for name, build in wanted:
-        try:
-            results.append(_one(last, build(), shared))
-        except IcectlError as problem:
-            if len(wanted) == 1:
-                raise
-            show.error(problem)
-            failures.append(problem)
-            results.append({"glacier": name, "failed": problem.message})
+    spread = bool(shared.get("cluster")) and len(wanted) > 1 and not shared.get("dry_run")
+    for name, result in (_spread if spread else _in_turn)(wanted, last, shared):
+        if not isinstance(result, IcectlError):
+            results.append(result)
+            continue
+        if len(wanted) == 1:
+            raise result
+        show.error(result)
+        failures.append(result)
+        results.append({"glacier": name, "failed": result.message})
     _report(results, last, shared, many=len(wanted) > 1)
     if failures:
         raise SystemExit(max(problem.exit_code for problem in failures))
+
+
+def _in_turn(wanted: Wanted, verb: str, shared: Mapping[str, Any]) -> Iterator[Named]:
+    """Work on one glacier after the other."""
+    for name, build in wanted:
+        try:
+            yield name, _one(verb, build(), shared)
+        except IcectlError as problem:
+            yield name, problem
+
+
+def _spread(wanted: Wanted, verb: str, shared: Mapping[str, Any]) -> Iterator[Named]:
+    """Work on all glaciers over the cluster; yield them in the order they were named."""
+    from icectl.scale import perform_all
+
+    requests: dict[int, stages.Request] = {}
+    found: dict[int, dict[str, Any] | IcectlError] = {}
+    for number, (_, build) in enumerate(wanted):
+        try:
+            requests[number] = build()
+        except IcectlError as problem:
+            found[number] = problem
+    numbers = list(requests)
+    for place, result in perform_all(list(requests.values()), verb, str(shared["cluster"])):
+        number = numbers[place]
+        if isinstance(result, IcectlError):
+            found[number] = result
+        else:
+            found[number] = _described(verb, requests[number], result)
+            logging.getLogger("icectl").info(f"{wanted[number][0]}: done")
+    for number, (name, _) in enumerate(wanted):
+        yield name, found[number]
 
 
 def _one(verb: str, request: stages.Request, shared: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,6 +82,11 @@ def _one(verb: str, request: stages.Request, shared: Mapping[str, Any]) -> dict[
     outcome = stages.perform(request, verb)
     if outcome.follower:
         raise SystemExit(0)
+    return _described(verb, request, outcome)
+
+
+def _described(verb: str, request: stages.Request, outcome: stages.Outcome) -> dict[str, Any]:
+    """Return what is to be shown of a finished stage."""
     result: dict[str, Any] = {
         "glacier": request.glacier.name,
         "model": request.plugin.name,

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PAGE = Path(__file__).parent.parent.parent / "docs" / "plugins.md"
 
 
@@ -15,6 +17,7 @@ def blocks() -> list[tuple[str, str]]:
     return re.findall(r"^```(\w+)\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.S | re.M)
 
 
+@pytest.mark.timeout(900)
 def test_every_block_runs(environment, tmp_path: Path) -> None:
     examples = []
     for language, text in blocks():

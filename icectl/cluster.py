@@ -1,0 +1,124 @@
+"""One function over many jobs on a Dask cluster: an existing one, or processes of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from icectl.errors import UsageError, WorkError
+
+J = TypeVar("J")
+R = TypeVar("R")
+
+AHEAD = 3
+"""Jobs that wait at a cluster for each of its workers; more would only fill the scheduler's memory."""
+
+_HINT = "write local:N for N processes here, or tcp://HOST:PORT of a running `dask scheduler`"
+
+
+def each(function: Callable[[J], R], jobs: Iterable[J], cluster: str | None) -> Iterator[tuple[J, R]]:
+    """Yield ``(job, function(job))``: in order without a cluster, as they finish with one.
+
+    A job whose worker dies is done again by another. Jobs, results and the function must pickle;
+    workers need the same packages and the same folders.
+
+    Parameters
+    ----------
+    cluster
+        None, ``"local:N"`` (N processes of one thread here) or a scheduler's address.
+
+    Raises
+    ------
+    UsageError
+        The cluster is not written as one of these.
+    WorkError
+        No scheduler answers, it has no workers, or a job killed several of them.
+    """
+    if cluster is None:
+        for job in jobs:
+            yield job, function(job)
+        return
+    with connected(cluster) as client:
+        yield from _pooled(client, function, jobs)
+
+
+def _pooled(client: Any, function: Callable[[J], R], jobs: Iterable[J]) -> Iterator[tuple[J, R]]:
+    """Keep a few jobs waiting for each worker, and yield results as they come."""
+    from distributed import KilledWorker, as_completed
+
+    workers = len(client.scheduler_info(n_workers=-1)["workers"])
+    queue, waiting = iter(jobs), {}
+
+    def submit() -> list[Any]:
+        for job in queue:
+            future = client.submit(function, job, pure=False)
+            waiting[future.key] = job
+            return [future]
+        return []
+
+    pool = as_completed([future for _ in range(AHEAD * workers) for future in submit()])
+    for future in pool:
+        job = waiting.pop(future.key)
+        try:
+            result = future.result()
+        except KilledWorker as error:
+            raise WorkError(
+                f"work on {job} ended several workers", "give workers more memory, or look at their logs"
+            ) from error
+        pool.update(submit())
+        yield job, result
+
+
+@contextmanager
+def connected(cluster: str) -> Iterator[Any]:
+    """Yield a client of `cluster` that has at least one worker; local processes end with the block."""
+    if cluster.startswith("local:"):
+        with _local(cluster) as client:
+            yield client
+        return
+    if "://" not in cluster:
+        raise UsageError(f"--cluster {cluster} is not understood", _HINT)
+    from distributed import Client
+
+    try:
+        client = Client(cluster, timeout="20s")
+    except (OSError, ValueError) as error:
+        raise WorkError(
+            f"no Dask scheduler answers at {cluster}", "start one with `dask scheduler`"
+        ) from error
+    with client:
+        _expect_workers(client, 1, cluster)
+        yield client
+
+
+@contextmanager
+def _local(cluster: str) -> Iterator[Any]:
+    """Start processes of one thread; a nanny beside each would cost more than it guards."""
+    from distributed import Client
+    from distributed.deploy.subprocess import SubprocessCluster
+
+    count = cluster.removeprefix("local:")
+    if not count.isdigit() or int(count) < 1:
+        raise UsageError(f"--cluster {cluster} is not understood", _HINT)
+    local = SubprocessCluster(
+        host="127.0.0.1",
+        n_workers=int(count),
+        threads_per_worker=1,
+        worker_class="distributed.Worker",
+        worker_kwargs={"memory_limit": 0},
+        scheduler_kwargs={"dashboard": False, "dashboard_address": None},
+        silence_logs=40,
+    )
+    with local, Client(local) as client:
+        _expect_workers(client, int(count), cluster)
+        yield client
+
+
+def _expect_workers(client: Any, count: int, cluster: str) -> None:
+    try:
+        client.wait_for_workers(count, timeout=60)
+    except TimeoutError as error:
+        raise WorkError(
+            f"the cluster {cluster} has no worker", "start one with `dask worker ADDRESS`"
+        ) from error
