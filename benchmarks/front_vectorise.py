@@ -113,7 +113,8 @@ def main() -> None:
         seconds, _ = clock(lambda: order_points(many), 1)  # noqa: B023 (called at once)
         memory = peak(lambda: order_points(many))  # noqa: B023
         print(
-            f"{len(many)} pixels: {seconds:.3f} s, {memory:.1f} MB (a dense matrix: {len(many) ** 2 * 8e-6:.0f} MB)"
+            f"{len(many)} pixels: {seconds:.3f} s, {memory:.1f} MB "
+            f"(a dense matrix: {len(many) ** 2 * 8e-6:.0f} MB)"
         )
 
 
