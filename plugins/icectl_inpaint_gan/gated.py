@@ -77,7 +77,11 @@ def contextual_attention(features: Tensor, hidden: Tensor, scale: float = 10.0, 
     mixed = F.fold(raw @ weights, (rows, columns), size, stride=rate, padding=rate // 2)
     ones = features.new_ones(1, channels, rows, columns)
     count = F.fold(
-        F.unfold(ones, size, stride=rate, padding=rate // 2), (rows, columns), size, stride=rate, padding=rate // 2
+        F.unfold(ones, size, stride=rate, padding=rate // 2),
+        (rows, columns),
+        size,
+        stride=rate,
+        padding=rate // 2,
     )
     return torch.where(some[:, None, None, None], mixed / count, features)
 

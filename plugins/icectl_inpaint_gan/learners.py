@@ -130,7 +130,9 @@ class InpaintLearner(Learner):
             truth, hidden = batch["y"][i, 0], batch["x"][i, -1] > 0.5
             low, high = truth.min(), truth.max()
             planes = [truth, torch.where(hidden, low, truth), made[i, 0]]
-            rows.append(torch.cat([((p - low) / (high - low).clamp(min=1e-6)).clamp(0, 1) for p in planes], 1))
+            rows.append(
+                torch.cat([((p - low) / (high - low).clamp(min=1e-6)).clamp(0, 1) for p in planes], 1)
+            )
         return {"truth, masked, filled": torch.cat(rows, 0)[None].float().cpu()}
 
     def describe(self) -> dict[str, Any]:

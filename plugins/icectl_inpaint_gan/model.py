@@ -152,14 +152,20 @@ def _parts(state: Mapping[str, torch.Tensor]) -> dict[str, dict[str, torch.Tenso
 class Trained:
     """Networks of a finished training; see `icectl.tasks.bed.networks.Networks`."""
 
-    def __init__(self, parts: Mapping[str, Mapping[str, torch.Tensor]], facts: Mapping[str, Any], device: torch.device) -> None:
+    def __init__(
+        self, parts: Mapping[str, Mapping[str, torch.Tensor]], facts: Mapping[str, Any], device: torch.device
+    ) -> None:
         self.device = device
         self.has_inpaint, self.has_thickness = "inpaint" in facts, "thickness" in facts
         self.volume_error = self.pixel_error = 0.4
         if self.has_inpaint:
             self.sizes = SimpleNamespace(**facts["inpaint"])
             self.generator = build_generator(self.sizes).to(device).eval()
-            weights = {k.removeprefix("generator."): v for k, v in parts["inpaint"].items() if k.startswith("generator.")}
+            weights = {
+                k.removeprefix("generator."): v
+                for k, v in parts["inpaint"].items()
+                if k.startswith("generator.")
+            }
             self.generator.load_state_dict(weights)
         if self.has_thickness:
             known = facts["thickness"]
@@ -177,11 +183,16 @@ class Trained:
         with torch.inference_mode():
             for start in range(0, flat.shape[1], 65_536):
                 part = slice(start, start + 65_536)
-                tensors = [torch.from_numpy(a).to(self.device) for a in (x[None, :, part], prior.reshape(1, 1, -1)[..., part])]
+                tensors = [
+                    torch.from_numpy(a).to(self.device)
+                    for a in (x[None, :, part], prior.reshape(1, 1, -1)[..., part])
+                ]
                 out[:, part] = self.ensemble(*tensors)[0].double().cpu().numpy()
         return out.reshape(self.members, *prior.shape)
 
-    def inpaint(self, heights: Floats, hidden: NDArray[np.bool_], rounds: int, seed: int) -> tuple[Floats, Floats]:
+    def inpaint(
+        self, heights: Floats, hidden: NDArray[np.bool_], rounds: int, seed: int
+    ) -> tuple[Floats, Floats]:
         """Return mean and spread of fills over masks that are shifted, turned and grown a little.
 
         The window is padded to a square and averaged to the network's size; its answer, or what it adds to the

@@ -104,7 +104,9 @@ class Generator(nn.Module):
         held to (−1, 1) by a hyperbolic tangent.
     """
 
-    def __init__(self, inputs: int = 4, width: int = 48, *, fine: bool = True, residual: bool = False) -> None:
+    def __init__(
+        self, inputs: int = 4, width: int = 48, *, fine: bool = True, residual: bool = False
+    ) -> None:
         super().__init__()
         self.coarse = Coarse(inputs, width)
         self.fine = Fine(width) if fine else None
@@ -141,7 +143,8 @@ class Discriminator(nn.Module):
         super().__init__()
         widths = [inputs, *(min(width * 2**i, 4 * width) for i in range(layers))]
         self.layers = nn.ModuleList(
-            spectral_norm(nn.Conv2d(a, b, 5, stride=2, padding=2)) for a, b in zip(widths, widths[1:], strict=False)
+            spectral_norm(nn.Conv2d(a, b, 5, stride=2, padding=2))
+            for a, b in zip(widths, widths[1:], strict=False)
         )
 
     def forward(self, x: Tensor) -> Tensor:

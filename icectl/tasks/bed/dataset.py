@@ -22,6 +22,9 @@ from icectl.tasks.bed.terrain import Terrain
 
 STORE, FACTS, PIXELS, SHAPES = "dataset.zarr", "dataset.json", "thickness.npz", "silhouettes.npz"
 CHUNK = 256
+IN_MEMORY = 8_000_000
+"""Pixels up to which a terrain is held in memory while it is trained on."""
+
 MOST_PIXELS = 1500
 """Pixels kept of each glacier of known thickness."""
 
@@ -98,9 +101,13 @@ class Holes:
     """Patches with holes, for step (a). An item is a raw patch; `Hide` makes the network's sample of it."""
 
     def __init__(self, folder: Path, part: str, most: int | None = None) -> None:
-        self.group = zarr.open_group(str(folder / STORE), mode="r")
+        group = zarr.open_group(str(folder / STORE), mode="r")
+        self.group: dict[str, Any] = {}
         self.items: list[tuple[str, Patch]] = []
         for terrain in read_facts(folder)["terrains"]:
+            one = group[terrain["name"]]
+            small = one["height"].size < IN_MEMORY  # else windows are read from disk as they are needed
+            self.group[terrain["name"]] = {k: one[k][:] if small else one[k] for k in ("height", "cover")}
             found = [Patch(**p) for p in terrain["patches"] if p["part"] == part]
             self.items += [(terrain["name"], patch) for patch in found]
         if most is not None and len(self.items) > most:
@@ -124,27 +131,35 @@ class Hide:
     Ice inside the patch is hidden too, as it is at a prediction, and never a target.
     """
 
-    def __init__(self, kinds: Sequence[str], size: int, start: Start, shapes: masks.Shapes, train: bool) -> None:
+    def __init__(
+        self, kinds: Sequence[str], size: int, start: Start, shapes: masks.Shapes, train: bool
+    ) -> None:
         self.kinds, self.size, self.start, self.shapes, self.train = tuple(kinds), size, start, shapes, train
 
     def __call__(self, sample: Mapping[str, Any], rng: np.random.Generator) -> dict[str, NDArray[np.float32]]:
         """Return ``x`` (c, y, x), ``y`` (1, y, x) normalised heights, ``valid`` (1, y, x) target pixels, ``scale``."""
-        heights, ground = np.asarray(sample["heights"], np.float64), np.asarray(sample["cover"]) == Cover.GROUND
+        heights, ground = (
+            np.asarray(sample["heights"], np.float64),
+            np.asarray(sample["cover"]) == Cover.GROUND,
+        )
         side = heights.shape[0]
         if self.train:
             turns, mirror = int(rng.integers(4)), bool(rng.integers(2))
             heights, ground = (_turned(a, turns, mirror) for a in (heights, ground))
-            hole = masks.draw(rng, self.kinds, side, int(sample["hole"] * rng.uniform(0.6, 1.3)), self.shapes)
+        # Averaged first: a hole drawn in the network's pixels costs a fraction of one in the patch's.
+        target, off_limits = thin(heights, ~ground, self.size)
+        width = float(sample["hole"]) * target.shape[0] / side
+        if self.train:
+            wanted = max(2, round(width * rng.uniform(0.6, 1.3)))
+            hole = masks.draw(rng, self.kinds, target.shape[0], wanted, self.shapes)
         else:
-            hole = masks.centred_box(side, int(sample["hole"]))
-        target, hidden = thin(heights, hole | ~ground, self.size)
-        _, not_target = thin(heights, hole & ~ground, self.size)
-        _, inside = thin(heights, hole, self.size)
+            hole = masks.centred_box(target.shape[0], max(2, round(width)))
+        hidden = hole | off_limits
         if hidden.all():
             hidden[0, :] = False
         made = masked_patch(target, hidden, self.start)
         normal = (target - made.level) / made.scale
-        valid = inside & hidden & ~not_target
+        valid = hole & hidden & ~off_limits
         return {
             "x": made.channels,
             "y": normal[None].astype(np.float32),

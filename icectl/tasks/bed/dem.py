@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from odc.geo.geobox import GeoBox
+from pyproj.exceptions import CRSError
 from rasterio.windows import Window
 
 from icectl.errors import DataError, UsageError
@@ -62,9 +63,18 @@ class Dem:
         a = self.grid.affine
         x_metres = metres * (np.cos(np.radians((shape.bottom + shape.top) / 2)) if metres > 1 else 1.0)
         pad_x, pad_y = margin / x_metres / abs(a.a), margin / metres / abs(a.e)
-        cols = slice(int(np.floor((shape.left - a.c) / a.a - pad_x)), int(np.ceil((shape.right - a.c) / a.a + pad_x)))
-        rows = slice(int(np.floor((shape.top - a.f) / a.e - pad_y)), int(np.ceil((shape.bottom - a.f) / a.e + pad_y)))
-        if rows.stop <= 0 or cols.stop <= 0 or rows.start >= self.grid.shape[0] or cols.start >= self.grid.shape[1]:
+        cols = slice(
+            int(np.floor((shape.left - a.c) / a.a - pad_x)), int(np.ceil((shape.right - a.c) / a.a + pad_x))
+        )
+        rows = slice(
+            int(np.floor((shape.top - a.f) / a.e - pad_y)), int(np.ceil((shape.bottom - a.f) / a.e + pad_y))
+        )
+        if (
+            rows.stop <= 0
+            or cols.stop <= 0
+            or rows.start >= self.grid.shape[0]
+            or cols.start >= self.grid.shape[1]
+        ):
             raise DataError(f"the outline lies outside {self.name}", "give an elevation model that holds it")
         heights, native, notes = self.read(rows, cols)
         return _terrain(self.name, heights, native, notes, None)
@@ -112,7 +122,9 @@ def open_dem(path: Path, crs: str | None = None) -> Dem:
 
 
 def _tiles(folder: Path) -> list[Path]:
-    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and not f.stem.endswith("_num"))
+    files = sorted(
+        f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and not f.stem.endswith("_num")
+    )
     if not files:
         raise DataError(f"{folder} holds no raster ({', '.join(SUFFIXES)})", "name the folder of the tiles")
     return files
@@ -129,7 +141,7 @@ def _grid(file: Path, crs: str | None) -> Grid:
             return GeoBox(source.shape, source.transform, found)
     except rasterio.errors.RasterioIOError as error:
         raise DataError(f"{file} cannot be read as a raster: {str(error).splitlines()[0]}") from error
-    except (ValueError, rasterio.errors.CRSError) as error:
+    except (ValueError, CRSError, rasterio.errors.CRSError) as error:
         raise UsageError(f"--dem-crs {crs} is no CRS that PROJ knows", "for instance EPSG:32632") from error
 
 

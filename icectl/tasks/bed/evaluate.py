@@ -110,7 +110,9 @@ def _at_points(
     names = sorted(set(glacier[hit]))
     for name in names if len(names) > 1 else []:
         mine = hit & (glacier == name)
-        tables.append(_point_table(f"Thickness at the points of {name}", found, points, mine, _sums(folder, name)))
+        tables.append(
+            _point_table(f"Thickness at the points of {name}", found, points, mine, _sums(folder, name))
+        )
     panels += show.scatter(points.thickness[hit], found["thickness"][hit])
     panels += show.section(folder, points, glacier, hit)
     return tables
@@ -125,7 +127,9 @@ def at_points(folder: Path, points: Points) -> tuple[dict[str, Floats], NDArray[
         if row["note"] or not (place / "thickness.tif").is_file():
             continue
         grid = grid_of(place / "thickness.tif")
-        x, y = Transformer.from_crs(points.crs, grid.crs.to_wkt(), always_xy=True).transform(points.x, points.y)
+        x, y = Transformer.from_crs(points.crs, grid.crs.to_wkt(), always_xy=True).transform(
+            points.x, points.y
+        )
         cols, rows = ~grid.affine * (np.asarray(x), np.asarray(y))
         near = (rows > 0) & (cols > 0) & (rows < grid.shape[0]) & (cols < grid.shape[1])
         if not near.any():
@@ -164,7 +168,9 @@ def _point_table(
         values = {c.key: values.get(c.key) for c in ERRORS} | {"volume": volumes.get(name)}
         rows.append(Row(name=label, kind=kind, values=values))
     mean = errors(np.full(len(measured), measured.mean()), measured, uncertainty)
-    shown = {c.key: mean.get(c.key) for c in ERRORS} | {"volume": volumes.get("area", np.nan) * measured.mean() / 1e3}
+    shown = {c.key: mean.get(c.key) for c in ERRORS} | {
+        "volume": volumes.get("area", np.nan) * measured.mean() / 1e3
+    }
     rows.append(Row(name=MEAN, kind="mark", values=shown, note="knows the measurements"))
     note = f"{len(measured)} points, measured mean {measured.mean():.1f} m"
     return Table(title=title, columns=ERRORS, rows=tuple(rows), primary="rmse", note=note)
@@ -181,7 +187,11 @@ def _line_up(answers: dict[str, Floats]) -> list[tuple[str, str, str]]:
         "harmonic": "harmonic fill",
         "inverse distance": "inverse distance fill",
     }
-    order = [("thickness", "model"), ("inpaint", "model"), *((n, "baseline") for n in (*BASELINES, "mass conservation"))]
+    order = [
+        ("thickness", "model"),
+        ("inpaint", "model"),
+        *((n, "baseline") for n in (*BASELINES, "mass conservation")),
+    ]
     return [(n, kind, labels.get(n, n)) for n, kind in order if n in answers]
 
 
@@ -190,7 +200,11 @@ def _sums(folder: Path, name: str | None) -> dict[str, float]:
     rows = [r for r in read_table(folder) if not r["note"] and name in (None, r["id"])]
     columns = {"thickness": "volume_km3", "area": "area_km2"}
     columns |= {n: f"{n.replace(' ', '_')}_km3" for n in OTHERS}
-    return {n: sum(float(r[c]) for r in rows) for n, c in columns.items() if rows and all(r[c] != "" for r in rows)}
+    return {
+        n: sum(float(r[c]) for r in rows)
+        for n, c in columns.items()
+        if rows and all(r[c] != "" for r in rows)
+    }
 
 
 def _pixelwise(folder: Path, other: Path, title: str, kind: str) -> Table:
@@ -217,7 +231,11 @@ def _pixelwise(folder: Path, other: Path, title: str, kind: str) -> Table:
     for name, row_kind, label in _line_up(answers):
         values_ = {**errors(answers[name], against), "volume": float(answers[name].sum()) * pixel / 1e9}
         rows.append(Row(name=label, kind=row_kind, values={c.key: values_.get(c.key) for c in ERRORS}))
-    note = f"{len(against)} pixels of {kind} thickness, {against.sum() * pixel / 1e9:.4g} km³" if len(against) else "none"
+    note = (
+        f"{len(against)} pixels of {kind} thickness, {against.sum() * pixel / 1e9:.4g} km³"
+        if len(against)
+        else "none"
+    )
     return Table(title=title, columns=ERRORS, rows=tuple(rows), primary="rmse", note=note)
 
 
@@ -225,10 +243,14 @@ def _holes(run: Run, options: EvaluateOptions, networks: Networks, notes: list[s
     """Return the tables of ice-free holes: by size, and by elevation model."""
     rounds = run.options["predict"].rounds  # type: ignore[attr-defined]
     scores = list(
-        hole_scores.score_holes(run.inputs["prepare"], networks, options.holes, options.holes_each, rounds, run.seed)
+        hole_scores.score_holes(
+            run.inputs["prepare"], networks, options.holes, options.holes_each, rounds, run.seed
+        )
     )
     if not scores:
-        notes.append("No ice-free hole of the sizes asked for fits the ground kept for the test: see --holes.")
+        notes.append(
+            "No ice-free hole of the sizes asked for fits the ground kept for the test: see --holes."
+        )
         return []
     columns = (
         Column(key="rmse", label="RMSE", unit="m"),
@@ -250,9 +272,7 @@ def _holes(run: Run, options: EvaluateOptions, networks: Networks, notes: list[s
     return tables
 
 
-def _hole_table(
-    title: str, scores: list[hole_scores.Score], columns: tuple[Column, ...], note: str
-) -> Table:
+def _hole_table(title: str, scores: list[hole_scores.Score], columns: tuple[Column, ...], note: str) -> Table:
     rows = []
     for name in hole_scores.FILLS:
         values = hole_scores.pooled(scores, name)
@@ -268,7 +288,9 @@ def _volumes(folder: Path) -> list[Table]:
     keys = ("area_km2", "volume_km3", "volume_low_km3", "volume_high_km3", "mean_m", "max_m", "sle_mm")
     labels = ("area", "volume", "low", "high", "mean", "greatest", "sea level")
     units = ("km²", "km³", "km³", "km³", "m", "m", "mm")
-    columns = tuple(Column(key=k, label=n, unit=u, better="") for k, n, u in zip(keys, labels, units, strict=True))
+    columns = tuple(
+        Column(key=k, label=n, unit=u, better="") for k, n, u in zip(keys, labels, units, strict=True)
+    )
     largest = sorted(rows, key=lambda r: -float(r["area_km2"]))[:20]
     made = [Row(name=r["id"], kind="model", values={k: float(r[k]) for k in keys}) for r in largest]
     if len(rows) > 1:
@@ -277,7 +299,15 @@ def _volumes(folder: Path) -> list[Table]:
         total["max_m"] = max(float(r["max_m"]) for r in rows)
         made.append(Row(name=f"all {len(rows)}", kind="model", values=total))
     note = "bounds of the sum add up those of the glaciers: their errors are taken as one"
-    return [Table(title="Area, volume and thickness", columns=columns, rows=tuple(made), primary="volume_km3", note=note)]
+    return [
+        Table(
+            title="Area, volume and thickness",
+            columns=columns,
+            rows=tuple(made),
+            primary="volume_km3",
+            note=note,
+        )
+    ]
 
 
 def _facts(run: Run) -> dict[str, Any]:
@@ -295,5 +325,7 @@ def _audit(run: Run) -> dict[str, Any]:
     from icectl.tasks.bed.patches import sentence
 
     facts = read_facts(run.inputs["prepare"])
-    said = {t["name"]: f"{sentence(t['toll'])}, {t['toll']['kept']} kept; {t['rule']}" for t in facts["terrains"]}
+    said = {
+        t["name"]: f"{sentence(t['toll'])}, {t['toll']['kept']} kept; {t['rule']}" for t in facts["terrains"]
+    }
     return {**said, "held out": ", ".join(facts["held_out"])}

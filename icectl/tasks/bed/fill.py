@@ -137,7 +137,9 @@ def _solve(heights: NDArray[np.floating], hidden: Bools, radius: int) -> Floats:
         rows[~inner], weights=weights[~inner] * out.ravel()[flat[~inner]], minlength=len(points)
     )
     # Inner rows are symmetric and diagonally strong: ordering by AᵀA, the usual choice, costs 5x the fill.
-    factors = splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.01, options={"SymmetricMode": True})
+    factors = splu(
+        matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.01, options={"SymmetricMode": True}
+    )
     out[hidden] = factors.solve(-known)
     return out
 

@@ -83,7 +83,9 @@ def read_points(path: Path, field: str | None = None, share: float = 0.1, since:
         keep &= ~bad
     if not keep.any():
         words = ", ".join(f"{n} {reason}" for reason, n in dropped.items() if n)
-        raise DataError(f"{path} holds no usable point of {len(x)} ({words})", "check --points-field and --since")
+        raise DataError(
+            f"{path} holds no usable point of {len(x)} ({words})", "check --points-field and --since"
+        )
     stated = numbers["THICKNESS_UNCERTAINTY"]
     guess = np.maximum(share * thickness, LEAST_UNCERTAINTY)
     uncertainty = np.where(np.isfinite(stated) & (stated > 0), stated, guess)
@@ -107,7 +109,9 @@ def _csv(path: Path) -> tuple[Any, Floats, Floats, str]:
     wrong = (np.abs(x) > 360) | (np.abs(y) > 90)
     if wrong.any():
         i = int(np.flatnonzero(wrong)[0])
-        raise DataError(f"{path}: row {i + 2} lies at ({x[i]:g}, {y[i]:g}), no longitude and latitude in degrees")
+        raise DataError(
+            f"{path}: row {i + 2} lies at ({x[i]:g}, {y[i]:g}), no longitude and latitude in degrees"
+        )
     return table, x, y, "EPSG:4326"
 
 
@@ -127,7 +131,9 @@ def _field(table: Any, field: str | None, path: Path) -> str:
         raise DataError(f"{path} has no column '{field}'", did_you_mean(field, list(table.columns)))
     found = field or next((c for c in FIELDS if c in table), None)
     if found is None:
-        raise DataError(f"{path} has no column of thickness", f"name it: --points-field; it has {list(table.columns)}")
+        raise DataError(
+            f"{path} has no column of thickness", f"name it: --points-field; it has {list(table.columns)}"
+        )
     return found
 
 

@@ -72,7 +72,8 @@ def read_known(folder: Path) -> Iterator[Known]:
     depths = sorted(f for f in folder.rglob("*thickness*.tif"))
     if not tables and not depths:
         raise DataError(
-            f"{folder} holds neither CSV grids nor *thickness*.tif", "see docs/tasks/bed.md for the two layouts"
+            f"{folder} holds neither CSV grids nor *thickness*.tif",
+            "see docs/tasks/bed.md for the two layouts",
         )
     for table in tables:
         yield from _from_table(table)
@@ -203,7 +204,8 @@ def grow(
     sizes[0] = 0
     glacier = labels == sizes.argmax()
     speed = np.hypot(ice.vx, ice.vy)
-    made = Known(name, "synthetic", ice.surface, glacier, resolution, np.where(glacier, ice.thickness, np.nan), speed)
+    made = Known(
+        name, "synthetic", ice.surface, glacier, resolution, np.where(glacier, ice.thickness, np.nan), speed
+    )
     made = on_working_grid(made)
     return made if made.ice.sum() >= LEAST_PIXELS else None
-

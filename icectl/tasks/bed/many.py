@@ -35,7 +35,10 @@ def _pooled(client: Any, function: Callable[[J], R], jobs: Iterable[J]) -> Itera
 
     workers = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
     queue = iter(jobs)
-    first = [client.submit(function, job, pure=False) for _, job in zip(range(AHEAD * workers), queue, strict=False)]
+    first = [
+        client.submit(function, job, pure=False)
+        for _, job in zip(range(AHEAD * workers), queue, strict=False)
+    ]
     pool = as_completed(first)
     for future in pool:
         result = future.result()
@@ -54,7 +57,11 @@ def _client(cluster: str) -> Iterator[Any]:
         if not count.isdigit() or int(count) < 1:
             raise UsageError(f"--cluster {cluster} is not understood", "local:2, or tcp://HOST:PORT")
         local = LocalCluster(
-            n_workers=int(count), threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs=40
+            n_workers=int(count),
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address=None,
+            silence_logs=40,
         )
         with local, Client(local) as client:
             yield client

@@ -114,9 +114,7 @@ def silhouettes(ice: Bools, least: int = 60, most: int = 300) -> list[Bools]:
     return found
 
 
-def draw(
-    rng: np.random.Generator, kinds: Sequence[str], size: int, side: int, shapes: Shapes
-) -> Bools:
+def draw(rng: np.random.Generator, kinds: Sequence[str], size: int, side: int, shapes: Shapes) -> Bools:
     """Return one mask of a kind drawn from `kinds`; without silhouettes a glacier becomes a stroke."""
     kind = kinds[int(rng.integers(len(kinds)))]
     if kind == "glacier" and shapes.silhouettes:

@@ -29,7 +29,9 @@ def errors(predicted: Floats, measured: Floats, uncertainty: Floats | None = Non
         "median": middle,
         "mad": float(np.median(np.abs(off - middle))),
     }
-    found["within"] = float("nan") if uncertainty is None else float(100 * (np.abs(off) <= uncertainty).mean())
+    found["within"] = (
+        float("nan") if uncertainty is None else float(100 * (np.abs(off) <= uncertainty).mean())
+    )
     return found
 
 

@@ -70,7 +70,12 @@ def _step_b(scene: Scene, surface: Floats, networks: Networks) -> tuple[Floats, 
     """Return thickness, its spread and the physical prior, computed on the glacier's working grid."""
     part = _frame(scene.ice, 6)
     one = known.Known(
-        "", "measured", surface[part], scene.ice[part], scene.resolution, np.where(scene.ice[part], 0.0, np.nan)
+        "",
+        "measured",
+        surface[part],
+        scene.ice[part],
+        scene.resolution,
+        np.where(scene.ice[part], 0.0, np.nan),
     )
     zoom = min(1.0, scene.resolution / known.working_resolution(one.area))
     small = known.rescale(one.surface, zoom)
@@ -83,7 +88,11 @@ def _step_b(scene: Scene, surface: Floats, networks: Networks) -> tuple[Floats, 
     }
     channels, prior = thickness_inputs(small, ice, scene.resolution / zoom, **extras)
     members = networks.thickness(channels, prior)
-    back = [_back(members.mean(0), ice, one.ice), _back(members.std(0), ice, one.ice), _back(prior, ice, one.ice)]
+    back = [
+        _back(members.mean(0), ice, one.ice),
+        _back(members.std(0), ice, one.ice),
+        _back(prior, ice, one.ice),
+    ]
     local = np.sqrt(back[1] ** 2 + (networks.pixel_error * back[0]) ** 2)
     return tuple(_placed(a, part, scene.ice) for a in (back[0], local, back[2]))  # type: ignore[return-value]
 

@@ -18,48 +18,71 @@ TEST_GLACIERS = ("RGI60-01.16195",)
 class FetchOptions(SceneQuery):
     """An elevation model from a service, or the synthetic glacier; files of one's own need no fetch."""
 
-    collection: str | None = Field(default="cop-dem-glo-30", description="STAC collection of the elevation model.")
-    world_size: int = Field(default=192, ge=96, le=2048, description="Side of the synthetic world in pixels of 30 m.")
-    worlds: int = Field(default=6, ge=2, le=200, description="Synthetic worlds: the first is the test, the rest train.")
+    collection: str | None = Field(
+        default="cop-dem-glo-30", description="STAC collection of the elevation model."
+    )
+    world_size: int = Field(
+        default=192, ge=96, le=2048, description="Side of the synthetic world in pixels of 30 m."
+    )
+    worlds: int = Field(
+        default=6, ge=2, le=200, description="Synthetic worlds: the first is the test, the rest train."
+    )
 
 
 class PrepareOptions(Options):
     """Ground to learn from, and glaciers of known thickness."""
 
     train_dem: tuple[Path, ...] = Field(
-        default=(), description="Elevation model to learn from, or a folder of tiles of one. May be given again."
+        default=(),
+        description="Elevation model to learn from, or a folder of tiles of one. May be given again.",
     )
     train_outlines: tuple[Path, ...] = Field(
         default=(), description="Outlines for each --train-dem, in their order (or one file for all)."
     )
     dem_crs: str | None = Field(default=None, description="CRS of elevation models that carry none.")
-    exclude: Path | None = Field(default=None, description="Vector file of more ice that the outlines do not list.")
+    exclude: Path | None = Field(
+        default=None, description="Vector file of more ice that the outlines do not list."
+    )
     unlisted_ice: Literal["auto", "mask", "none"] = Field(
         default="auto",
         description="Mask ice that no outline lists by rule; auto: where more than half of what the rule suspects "
         "is unlisted.",
     )
     train_resolution: float | None = Field(
-        default=30.0, gt=0, description="Pixel size of patches in metres; coarser elevation models keep their own."
+        default=30.0,
+        gt=0,
+        description="Pixel size of patches in metres; coarser elevation models keep their own.",
     )
-    patch_size: int = Field(default=256, ge=32, le=2048, description="Side of a patch in pixels (7,680 m at 30 m).")
+    patch_size: int = Field(
+        default=256, ge=32, le=2048, description="Side of a patch in pixels (7,680 m at 30 m)."
+    )
     hole_size: int = Field(
-        default=96, ge=8, le=1024, description="Side of the ice-free centre of a patch in pixels (2,880 m at 30 m)."
+        default=96,
+        ge=8,
+        le=1024,
+        description="Side of the ice-free centre of a patch in pixels (2,880 m at 30 m).",
     )
     height_rule: Literal["mean", "maximum"] = Field(
         default="mean", description="Which height of a patch must exceed --minimum-height."
     )
     minimum_height: float = Field(default=2000.0, description="Metres above sea level.")
-    minimum_relief: float = Field(default=300.0, ge=0, description="Highest less lowest height of a patch in metres.")
+    minimum_relief: float = Field(
+        default=300.0, ge=0, description="Highest less lowest height of a patch in metres."
+    )
     patches: int = Field(default=1500, ge=4, description="Most patches to draw from each elevation model.")
-    test_share: float = Field(default=0.1, gt=0, lt=0.9, description="Share of the ground kept to test on, by place.")
+    test_share: float = Field(
+        default=0.1, gt=0, lt=0.9, description="Share of the ground kept to test on, by place."
+    )
     thickness_data: tuple[Path, ...] = Field(
         default=(),
         description="Folder of glaciers of known thickness: dem_*/thickness_* rasters, or gridded CSV files. May be "
         "given again.",
     )
     synthetic_glaciers: int = Field(
-        default=12, ge=0, le=10_000, description="Glaciers to grow on ice-free ground, for the thickness network."
+        default=12,
+        ge=0,
+        le=10_000,
+        description="Glaciers to grow on ice-free ground, for the thickness network.",
     )
     hold_out: tuple[str, ...] = Field(
         default=TEST_GLACIERS, description="Glacier ids that train nothing. May be given several times."
@@ -69,22 +92,35 @@ class PrepareOptions(Options):
 class TrainOptions(Options):
     """Both steps; a plugin adds the sizes of its networks and its presets."""
 
-    step: Literal["both", "inpaint", "thickness"] = Field(default="both", description="Which of the two steps to train.")
-    gan_loss: Literal["hinge", "minimax"] = Field(default="hinge", description="Adversarial loss of step (a).")
-    gan_weight: float = Field(default=1.0, ge=0, description="Weight of the adversarial loss; 0 trains no discriminator.")
-    reconstruction: Literal["l1", "l2"] = Field(default="l1", description="Error of heights in the loss of step (a).")
+    step: Literal["both", "inpaint", "thickness"] = Field(
+        default="both", description="Which of the two steps to train."
+    )
+    gan_loss: Literal["hinge", "minimax"] = Field(
+        default="hinge", description="Adversarial loss of step (a)."
+    )
+    gan_weight: float = Field(
+        default=1.0, ge=0, description="Weight of the adversarial loss; 0 trains no discriminator."
+    )
+    reconstruction: Literal["l1", "l2"] = Field(
+        default="l1", description="Error of heights in the loss of step (a)."
+    )
     masks: tuple[Literal["box", "brush", "glacier"], ...] = Field(
-        default=("box", "brush", "glacier"), description="Shapes of training holes. May be given several times."
+        default=("box", "brush", "glacier"),
+        description="Shapes of training holes. May be given several times.",
     )
     updates: int = Field(default=100_000, ge=1, description="Updates of step (a).")
     batch_size: int = Field(default=12, ge=1, description="Patches in a batch, over all processes.")
     lr: float = Field(default=1e-4, gt=0, le=1, description="Learning rate of step (a).")
     validate_every: int = Field(default=500, ge=1, description="Updates between validations of step (a).")
-    members: int = Field(default=8, ge=2, le=64, description="Thickness networks in the ensemble of step (b).")
+    members: int = Field(
+        default=8, ge=2, le=64, description="Thickness networks in the ensemble of step (b)."
+    )
     thickness_updates: int = Field(default=400, ge=1, description="Updates of step (b).")
     thickness_lr: float = Field(default=3e-3, gt=0, le=1, description="Learning rate of step (b).")
     modelled_weight: float = Field(
-        default=0.5, ge=0, description="Weight of modelled and synthetic glaciers against measured ones (1 = equal)."
+        default=0.5,
+        ge=0,
+        description="Weight of modelled and synthetic glaciers against measured ones (1 = equal).",
     )
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
@@ -93,21 +129,35 @@ class TrainOptions(Options):
 class PredictOptions(Options):
     """Bed, thickness and volume of one glacier, of a list, or of a region."""
 
-    dem: Path | None = Field(default=None, description="Elevation model of the glaciers (GeoTIFF or a folder of tiles).")
-    outlines: Path | None = Field(default=None, description="Outlines (RGI 6 or 7, GLIMS, or any vector file).")
-    ids: tuple[str, ...] = Field(default=(), description="Glacier id, e.g. RGI60-11.01421. May be given several times.")
+    dem: Path | None = Field(
+        default=None, description="Elevation model of the glaciers (GeoTIFF or a folder of tiles)."
+    )
+    outlines: Path | None = Field(
+        default=None, description="Outlines (RGI 6 or 7, GLIMS, or any vector file)."
+    )
+    ids: tuple[str, ...] = Field(
+        default=(), description="Glacier id, e.g. RGI60-11.01421. May be given several times."
+    )
     region: str | None = Field(default=None, pattern=r"^\d{1,2}$", description="RGI region, e.g. 11.")
     dem_crs: str | None = Field(default=None, description="CRS of elevation models that carry none.")
     smallest: float = Field(default=0.01, ge=0, description="Least area of a glacier in km².")
     velocity: tuple[Path, ...] = Field(
         default=(), description="Surface velocity (m/a): speed, or the two components. May be given twice."
     )
-    mass_balance: Path | None = Field(default=None, description="Mass balance (m of ice a year) on the glacier.")
+    mass_balance: Path | None = Field(
+        default=None, description="Mass balance (m of ice a year) on the glacier."
+    )
     rounds: int = Field(default=5, ge=1, le=50, description="Sampled masks of step (a), for its spread.")
     confidence: float = Field(default=0.9, gt=0, lt=1, description="Share of the interval of volumes.")
-    ocean_area: float = Field(default=3.625e8, gt=0, description="km² of ocean, for the sea-level equivalent.")
-    yield_stress: float = Field(default=100_000.0, gt=0, description="τ of the plasticity baseline in pascal.")
-    slope_length: float = Field(default=100.0, gt=0, description="Metres over which that baseline's slope is averaged.")
+    ocean_area: float = Field(
+        default=3.625e8, gt=0, description="km² of ocean, for the sea-level equivalent."
+    )
+    yield_stress: float = Field(
+        default=100_000.0, gt=0, description="τ of the plasticity baseline in pascal."
+    )
+    slope_length: float = Field(
+        default=100.0, gt=0, description="Metres over which that baseline's slope is averaged."
+    )
 
 
 class EvaluateOptions(Options):
@@ -120,12 +170,21 @@ class EvaluateOptions(Options):
         default=None, description="Column of the thickness; by default THICKNESS, thickness or thick."
     )
     points_uncertainty: float = Field(
-        default=0.1, ge=0, description="Uncertainty of a thickness that states none, as a share of it (at least 5 m)."
+        default=0.1,
+        ge=0,
+        description="Uncertainty of a thickness that states none, as a share of it (at least 5 m).",
     )
-    since: int | None = Field(default=None, ge=1900, le=2100, description="Leave out surveys before this year.")
+    since: int | None = Field(
+        default=None, ge=1900, le=2100, description="Leave out surveys before this year."
+    )
     holes: tuple[int, ...] = Field(
-        default=(32, 64, 96), description="Sides of ice-free test holes in pixels. May be given several times."
+        default=(32, 64, 96),
+        description="Sides of ice-free test holes in pixels. May be given several times.",
     )
     holes_each: int = Field(default=25, ge=1, description="Test holes of each size and elevation model.")
-    farinotti: Path | None = Field(default=None, description="Raster of Farinotti et al. 2019 to compare pixel by pixel.")
-    millan: Path | None = Field(default=None, description="Raster of Millan et al. 2022 to compare pixel by pixel.")
+    farinotti: Path | None = Field(
+        default=None, description="Raster of Farinotti et al. 2019 to compare pixel by pixel."
+    )
+    millan: Path | None = Field(
+        default=None, description="Raster of Millan et al. 2022 to compare pixel by pixel."
+    )

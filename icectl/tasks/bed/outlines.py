@@ -84,7 +84,9 @@ def read_outlines(path: Path) -> Outlines:
     names = [f"{Path(path).stem}-{i + 1:05d}" for i in range(len(frame))]
     if column is not None:
         given = [str(v).strip() for v in frame[column]]
-        names = [g if g and g.lower() not in ("none", "nan") else n for g, n in zip(given, names, strict=True)]
+        names = [
+            g if g and g.lower() not in ("none", "nan") else n for g, n in zip(given, names, strict=True)
+        ]
     merged: dict[str, list[Any]] = {}
     for name, shape in zip(names, frame.geometry.to_numpy(), strict=True):
         merged.setdefault(name, []).append(shape)

@@ -52,9 +52,7 @@ class Sums:
     def over(self, row: Ints, col: Ints, size: int) -> NDArray[np.float64]:
         """Return the sums of the windows of `size` whose corners are given."""
         t = self.table
-        return np.asarray(
-            t[row + size, col + size] - t[row, col + size] - t[row + size, col] + t[row, col]
-        )
+        return np.asarray(t[row + size, col + size] - t[row, col + size] - t[row + size, col] + t[row, col])
 
 
 def draw_patches(

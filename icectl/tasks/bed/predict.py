@@ -25,7 +25,15 @@ from icectl.tasks.bed.outlines import Outlines, read_outlines
 from icectl.tasks.bed.terrain import Terrain, check_slopes, warp
 from icectl.tasks.bed.volume import Volume, integrate, sea_level
 
-OTHERS = ("inpaint", "biharmonic", "harmonic", "inverse distance", "plasticity", "mass conservation", "no ice")
+OTHERS = (
+    "inpaint",
+    "biharmonic",
+    "harmonic",
+    "inverse distance",
+    "plasticity",
+    "mass conservation",
+    "no ice",
+)
 COLUMNS = (
     "id", "area_km2", "volume_km3", "volume_low_km3", "volume_high_km3", "mean_m", "max_m", "sle_mm",
     *(f"{name.replace(' ', '_')}_km3" for name in OTHERS), "note",
@@ -99,7 +107,10 @@ def predict(run: Run, options: PredictOptions, loader: Loader, device: str) -> P
     jobs = _jobs(run, options, chosen, outlines, dem, loader, device)
     first: str = ""
     done = 0
-    with (run.out / "table.csv").open("w", newline="") as file, run.progress("glaciers", len(chosen)) as advance:
+    with (
+        (run.out / "table.csv").open("w", newline="") as file,
+        run.progress("glaciers", len(chosen)) as advance,
+    ):
         table = csv.DictWriter(file, COLUMNS)
         table.writeheader()
         for row in each(work, jobs, run.compute.cluster):
@@ -108,7 +119,9 @@ def predict(run: Run, options: PredictOptions, loader: Loader, device: str) -> P
             done += not row["note"]
             advance()
     if not done:
-        raise DataError(f"no glacier could be computed: {first}", "check the elevation model and the outlines")
+        raise DataError(
+            f"no glacier could be computed: {first}", "check the elevation model and the outlines"
+        )
     if done < len(chosen):
         run.warn(f"{len(chosen) - done} of {len(chosen)} glaciers could not be computed: see table.csv")
     _summarise(run, options, chosen)
@@ -116,12 +129,20 @@ def predict(run: Run, options: PredictOptions, loader: Loader, device: str) -> P
 
 
 def _jobs(
-    run: Run, options: PredictOptions, chosen: Outlines, every: Outlines, dem: Dem, loader: Loader, device: str
+    run: Run,
+    options: PredictOptions,
+    chosen: Outlines,
+    every: Outlines,
+    dem: Dem,
+    loader: Loader,
+    device: str,
 ) -> Iterator[Job]:
     tree = STRtree(list(every.geometries))
     for number, (name, shape) in enumerate(zip(chosen.ids, chosen.geometries, strict=True)):
         left, bottom, right, top = shape.bounds
-        reach = 1.5 * max(right - left, top - bottom) + (0.05 if abs(left) <= 180 and abs(top) <= 90 else 3000.0)
+        reach = 1.5 * max(right - left, top - bottom) + (
+            0.05 if abs(left) <= 180 and abs(top) <= 90 else 3000.0
+        )
         near = tree.query(shapely.box(left - reach, bottom - reach, right + reach, top + reach))
         yield Job(
             name=name,
@@ -151,7 +172,12 @@ def work(job: Job) -> dict[str, Any]:
         networks = job.loader(job.weights, job.device)
         o = job.options
         answer = solve(
-            scene, networks, rounds=o.rounds, seed=job.seed, yield_stress=o.yield_stress, slope_length=o.slope_length
+            scene,
+            networks,
+            rounds=o.rounds,
+            seed=job.seed,
+            yield_stress=o.yield_stress,
+            slope_length=o.slope_length,
         )
         _write(job, scene, terrain, answer)
         whole = integrate(answer.thickness, scene.ice, scene.resolution, networks.volume_error, o.confidence)
@@ -185,14 +211,20 @@ def scene_of(job: Job) -> tuple[Scene, Terrain]:
     ice = _burn([own], terrain)
     area = ice.sum() * terrain.resolution**2 / 1e6
     if area < job.options.smallest or ice.sum() < 4:
-        raise DataError(f"{job.name} covers {area:.3f} km² on the elevation model, too little", "lower --smallest")
+        raise DataError(
+            f"{job.name} covers {area:.3f} km² on the elevation model, too little", "lower --smallest"
+        )
     missing = float((~np.isfinite(terrain.heights[ice])).mean())
     if missing > 0.2:
-        raise DataError(f"{100 * missing:.0f} % of {job.name} is a void of {job.dem.name}", "give another elevation model")
+        raise DataError(
+            f"{100 * missing:.0f} % of {job.name} is a void of {job.dem.name}", "give another elevation model"
+        )
     around = gpd.GeoSeries(shapely.from_wkb(list(job.neighbours)), crs=job.crs).to_crs(crs)
     everything = ice | _burn([s for s in shapely.make_valid(around.to_numpy()) if not s.is_empty], terrain)
     speed, balance = _fields(job.options, terrain)
-    return Scene(terrain.heights.astype(np.float64), ice, everything, terrain.resolution, speed, balance), terrain
+    return Scene(
+        terrain.heights.astype(np.float64), ice, everything, terrain.resolution, speed, balance
+    ), terrain
 
 
 def _metres(shape: Any) -> float:
@@ -235,7 +267,9 @@ def _write(job: Job, scene: Scene, terrain: Terrain, answer: Answer) -> None:
     spread = np.where(scene.ice, answer.spread, np.nan)
     depth = np.where(scene.ice, answer.thickness, np.nan)
     for name, values in (("bed", bed), ("thickness", depth), ("spread", spread)):
-        write_cog(job.out / f"{name}.tif", _native(values, terrain), terrain.native, tags=tags, descriptions=[name])
+        write_cog(
+            job.out / f"{name}.tif", _native(values, terrain), terrain.native, tags=tags, descriptions=[name]
+        )
     names = [n for n in OTHERS if n in answer.others and n != "no ice"]
     if names:
         stack = np.stack([_native(np.where(scene.ice, answer.others[n], np.nan), terrain) for n in names])
@@ -294,7 +328,14 @@ def _summarise(run: Run, options: PredictOptions, chosen: Outlines) -> None:
         f"{len(kept)} glaciers, {area:.4g} km²: {total:.4g} km³ of ice ({low:.4g} to {high:.4g}), "
         f"{sea:.3g} mm of sea level (ice of 900 kg/m³ on {options.ocean_area:.4g} km² of ocean)"
     )
-    run.notes["volume"] = {"km3": total, "low": low, "high": high, "area_km2": area, "sle_mm": sea, "glaciers": len(kept)}
+    run.notes["volume"] = {
+        "km3": total,
+        "low": low,
+        "high": high,
+        "area_km2": area,
+        "sle_mm": sea,
+        "glaciers": len(kept),
+    }
 
 
 def _number(text: str) -> float | str:

@@ -27,7 +27,9 @@ def _inventory(region: str | None) -> Table:
         Column(key="count", label="glaciers", better=""),
         Column(key="area", label="area", unit="km²", better=""),
     )
-    return Table(title="Randolph Glacier Inventory 6.0 (published)", columns=columns, rows=tuple(rows), primary="area")
+    return Table(
+        title="Randolph Glacier Inventory 6.0 (published)", columns=columns, rows=tuple(rows), primary="area"
+    )
 
 
 def _volumes(region: str | None) -> Table:
@@ -45,9 +47,15 @@ def _volumes(region: str | None) -> Table:
     columns = tuple(
         Column(key=k, label=n, unit=u, better="")
         for k, n, u in zip(
-            keys, ("volume", "± volume", "sea level", "± sea level"), ("10³ km³", "10³ km³", "mm", "mm"), strict=True
+            keys,
+            ("volume", "± volume", "sea level", "± sea level"),
+            ("10³ km³", "10³ km³", "mm", "mm"),
+            strict=True,
         )
     )
     return Table(
-        title="Volumes of Millan et al. 2022 (published)", columns=columns, rows=tuple(rows), primary="volume_1000km3"
+        title="Volumes of Millan et al. 2022 (published)",
+        columns=columns,
+        rows=tuple(rows),
+        primary="volume_1000km3",
     )

@@ -79,7 +79,9 @@ def _check_heights(values: Heights, path: str) -> None:
         raise DataError(f"{path} holds no valid height: all is nodata", "give another elevation model")
     top = float(np.nanmax(values))
     if top > HIGHEST:
-        unit = next((u for u, f in (("feet", 3.2808), ("decimetres", 10.0)) if top / f < HIGHEST), "another unit")
+        unit = next(
+            (u for u, f in (("feet", 3.2808), ("decimetres", 10.0)) if top / f < HIGHEST), "another unit"
+        )
         raise DataError(
             f"{path}: heights reach {top:.0f}, which cannot be metres (perhaps {unit})",
             "convert the elevation model to metres",

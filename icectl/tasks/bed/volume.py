@@ -29,7 +29,11 @@ class Volume:
 
 
 def integrate(
-    thickness: NDArray[np.floating], ice: NDArray[np.bool_], resolution: float, error: float, confidence: float
+    thickness: NDArray[np.floating],
+    ice: NDArray[np.bool_],
+    resolution: float,
+    error: float,
+    confidence: float,
 ) -> Volume:
     """Return ``∬ (DEM − BED) dx dy`` over the ice, and its interval.
 

@@ -1,0 +1,112 @@
+"""Nothing below a mask reaches a network."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from icectl.tasks.bed import masks
+from icectl.tasks.bed.dataset import Hide, Writer
+from icectl.tasks.bed.inputs import channel_count, masked_patch, thin
+from icectl.tasks.bed.known import Known
+
+
+def relief(size: int = 64, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return 2500 + 4000 * ndimage.gaussian_filter(rng.normal(size=(size, size)), 6)
+
+
+@pytest.mark.parametrize("start", ["flat", "fill"])
+def test_hidden_ground_changes_no_input_of_step_a(start) -> None:
+    heights = relief()
+    hidden = masks.brush(np.random.default_rng(3), 64)
+    seen = masked_patch(heights, hidden, start)
+    other = np.where(hidden, np.random.default_rng(1).uniform(0, 9000, heights.shape), heights)
+    again = masked_patch(other, hidden, start)
+    assert np.array_equal(seen.channels, again.channels)
+    assert (seen.level, seen.scale) == (again.level, again.scale)
+    assert seen.channels.shape == (channel_count(start), 64, 64)
+    assert np.array_equal(seen.channels[-1] > 0, hidden)
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize("start", ["flat", "fill"])
+def test_ground_in_the_hole_of_a_sample_is_target_only(train: bool, start) -> None:
+    heights, cover = relief(), np.zeros((64, 64), dtype=np.uint8)
+    cover[:6, :9] = 1
+    hide = Hide(("box", "brush"), 32, start, masks.Shapes([]), train)
+    first = hide({"heights": heights, "cover": cover, "hole": 24}, np.random.default_rng(5))
+    hole = first["valid"][0] > 0
+    # Where the sample's target lies, lift the ground by 500 m (turned back to the patch's own pixels).
+    lifted = hide({"heights": _lift(heights, hide, hole, cover), "cover": cover, "hole": 24}, np.random.default_rng(5))
+    assert np.array_equal(first["x"], lifted["x"])
+    assert hole.any()
+    assert np.abs(first["y"] - lifted["y"])[0][hole].min() > 0
+
+
+def _lift(heights: np.ndarray, hide: Hide, hole: np.ndarray, cover: np.ndarray) -> np.ndarray:
+    rng = np.random.default_rng(5)
+    turns, mirror = (int(rng.integers(4)), bool(rng.integers(2))) if hide.train else (0, False)
+    wide = np.kron(hole, np.ones((2, 2), dtype=bool))
+    back = wide[:, ::-1] if mirror else wide
+    return heights + 500.0 * np.rot90(back, -turns)
+
+
+def test_ice_in_a_patch_is_hidden_and_no_target() -> None:
+    cover = np.zeros((64, 64), dtype=np.uint8)
+    cover[20:40, 20:40] = 1
+    hide = Hide(("box",), 64, "fill", masks.Shapes([]), False)
+    made = hide({"heights": relief(), "cover": cover, "hole": 32}, np.random.default_rng(0))
+    assert (made["x"][-1][cover > 0] == 1).all()
+    assert (made["valid"][0][cover > 0] == 0).all()
+    assert made["valid"].sum() == 32 * 32 - 20 * 20
+
+
+def test_the_bed_changes_no_input_of_step_b(tmp_path) -> None:
+    surface, ice = relief(), np.zeros((64, 64), dtype=bool)
+    ice[16:48, 16:48] = True
+    tables = []
+    for name, depth in (("a", 50.0), ("b", 200.0)):
+        folder = tmp_path / name
+        folder.mkdir()
+        writer = Writer(folder)
+        writer.add_known(
+            Known(name, "measured", surface, ice, 30.0, np.where(ice, depth, np.nan)), np.random.default_rng(0)
+        )
+        tables.append(writer.columns[0])
+    assert np.array_equal(tables[0][:, 2:], tables[1][:, 2:])  # prior and all channels
+    assert not np.array_equal(tables[0][:, 1], tables[1][:, 1])
+
+
+def test_thinning_averages_known_blocks_and_hides_mixed_ones() -> None:
+    heights = np.arange(16.0).reshape(4, 4)
+    hidden = np.zeros((4, 4), dtype=bool)
+    hidden[0, 0] = True
+    mean, blocks = thin(heights, hidden, 2)
+    assert blocks.tolist() == [[True, False], [False, False]]
+    assert mean[1, 1] == heights[2:, 2:].mean()
+    with pytest.raises(ValueError, match="cannot be averaged"):
+        thin(np.zeros((10, 10)), np.zeros((10, 10), dtype=bool), 4)
+
+
+def test_masks_have_their_shapes() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        box = masks.box(rng, 64, 32)
+        rows, cols = np.flatnonzero(box.any(1)), np.flatnonzero(box.any(0))
+        assert 28 <= len(rows) <= 32
+        assert box.sum() == len(rows) * len(cols)
+        assert 0 < masks.brush(rng, 64).mean() < 0.9
+    shape = np.zeros((20, 12), dtype=bool)
+    shape[4:16, 3:9] = True
+    drawn = masks.Shapes([shape]).draw(rng, 64, 24)
+    assert 0.7 * 24**2 < drawn.sum() < 1.3 * 24**2
+    assert len(masks.silhouettes(shape, least=10)) == 1
+
+
+def test_silhouettes_survive_a_file(tmp_path) -> None:
+    shapes = masks.Shapes([np.eye(9, dtype=bool)])
+    shapes.save(tmp_path / "s.npz")
+    assert np.array_equal(masks.Shapes.load(tmp_path / "s.npz").silhouettes[0], np.eye(9, dtype=bool))
+    assert masks.Shapes.load(tmp_path / "none.npz").silhouettes == []

@@ -1,0 +1,214 @@
+"""Points, outlines, known glaciers, errors and volumes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+from rasterio.transform import from_origin
+from shapely.geometry import Point, Polygon, box
+
+from icectl.errors import DataError, UsageError
+from icectl.tasks.bed import known
+from icectl.tasks.bed.glathida import read_points, years
+from icectl.tasks.bed.metrics import errors, sample
+from icectl.tasks.bed.outlines import inside, read_outlines, region_of, short_id
+from icectl.tasks.bed.volume import integrate, sea_level
+
+TTT = """GlaThiDa_ID,POLITICAL_UNIT,GLACIER_NAME,SURVEY_DATE,PROFILE_ID,POINT_ID,POINT_LAT,POINT_LON,ELEVATION,THICKNESS,THICKNESS_UNCERTAINTY,DATA_FLAG,REMARKS
+1,CH,A,19959999,1,1,46.5,8.0,2500,100,7,,
+1,CH,A,19959999,1,2,46.5,8.001,2510,120,,,
+2,CH,A,20070415,1,1,46.5,8.002,,30,,3,remark
+2,CH,A,20070415,1,2,46.5,8.003,2500,400,,1,wrong
+2,CH,A,,1,3,46.5,8.004,2500,,,,
+3,CH,A,99999999,1,1,46.5,8.005,2500,-5,,,
+"""
+
+
+@pytest.fixture
+def ttt(tmp_path: Path) -> Path:
+    path = tmp_path / "TTT.csv"
+    path.write_text(TTT)
+    return path
+
+
+def test_ttt_is_read_with_dates_flags_and_uncertainties(ttt: Path) -> None:
+    points = read_points(ttt)
+    assert points.thickness.tolist() == [100, 120, 30]
+    assert points.uncertainty.tolist() == [7, 12, 5]
+    assert points.year.tolist() == [1995, 1995, 2007]
+    assert np.isnan(points.elevation[2])
+    assert points.surveys == 2
+    assert points.dropped == {
+        "no thickness or position": 1, "negative": 1, "flagged erroneous": 1, "before None": 0,
+    }  # fmt: skip
+    assert read_points(ttt, since=2000).thickness.tolist() == [30]
+
+
+@pytest.mark.parametrize(("text", "year"), [("19959999", 1995), ("20070499", 2007), ("", None), ("99999999", None)])
+def test_unknown_days_leave_the_year(text: str, year: int | None) -> None:
+    found = years([text])[0]
+    assert np.isnan(found) if year is None else found == year
+
+
+def test_points_that_cannot_be_used_are_refused(tmp_path: Path, ttt: Path) -> None:
+    with pytest.raises(DataError, match="no usable point"):
+        read_points(ttt, since=2100)
+    with pytest.raises(DataError, match="no column 'thik'"):
+        read_points(ttt, "thik")
+    with pytest.raises(DataError, match="does not exist"):
+        read_points(tmp_path / "none.csv")
+    bad = tmp_path / "metres.csv"
+    bad.write_text("lon,lat,thickness\n600000,5100000,30\n")
+    with pytest.raises(DataError, match="no longitude and latitude"):
+        read_points(bad)
+    bad.write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match="POINT_LON"):
+        read_points(bad)
+
+
+def test_vector_points_are_read_in_their_crs(tmp_path: Path) -> None:
+    frame = gpd.GeoDataFrame({"thick": [10.0, 20.0]}, geometry=[Point(5e5, 5e6), Point(5e5, 5.1e6)], crs=32632)
+    frame.to_file(tmp_path / "p.gpkg")
+    points = read_points(tmp_path / "p.gpkg")
+    assert points.thickness.tolist() == [10, 20]
+    assert points.x[0] == 5e5
+
+
+@pytest.mark.parametrize(
+    ("column", "ids", "region"),
+    [
+        ("RGIId", ["RGI60-11.01421", "RGI60-11.01422"], "11"),
+        ("rgi_id", ["RGI2000-v7.0-G-11-00005", "RGI2000-v7.0-G-12-00005"], "11"),
+        ("glac_id", ["G007026E45991N", "G007027E45992N"], ""),
+        ("something", ["x", "y"], ""),
+    ],
+)
+def test_inventories_of_several_kinds(tmp_path: Path, column: str, ids: list[str], region: str) -> None:
+    shapes = [box(0, 0, 1, 1), box(2, 0, 3, 1)]
+    gpd.GeoDataFrame({column: ids}, geometry=shapes, crs=4326).to_file(tmp_path / "o.gpkg")
+    found = read_outlines(tmp_path / "o.gpkg")
+    if column == "something":
+        assert found.ids == ("o-00001", "o-00002")
+    else:
+        assert found.ids == tuple(ids)
+        assert region_of(found.ids[0]) == region
+    assert len(found.choose()) == 2
+
+
+def test_unknown_ids_and_regions_are_refused_with_a_hint(tmp_path: Path) -> None:
+    gpd.GeoDataFrame({"RGIId": ["RGI60-11.01421"]}, geometry=[box(0, 0, 1, 1)], crs=4326).to_file(tmp_path / "o.gpkg")
+    found = read_outlines(tmp_path / "o.gpkg")
+    assert found.choose(("11.01421",)).ids == ("RGI60-11.01421",)
+    assert found.choose(region="11").ids == ("RGI60-11.01421",)
+    with pytest.raises(UsageError, match="no glacier 'RGI60-11.01422'") as caught:
+        found.choose(("RGI60-11.01422",))
+    assert "RGI60-11.01421" in caught.value.hint
+    with pytest.raises(UsageError, match="no glacier of RGI region 12"):
+        found.choose(region="12")
+
+
+def test_parts_of_one_glacier_are_one_and_crossing_rings_are_mended(tmp_path: Path) -> None:
+    bow = Polygon([(0, 0), (2, 2), (2, 0), (0, 2)])
+    three_d = Polygon([(5, 0, 100), (6, 0, 110), (6, 1, 120)])
+    frame = gpd.GeoDataFrame({"RGIId": ["a", "a", "b"]}, geometry=[bow, box(3, 0, 4, 1), three_d], crs=32632)
+    frame.to_file(tmp_path / "o.gpkg")
+    found = read_outlines(tmp_path / "o.gpkg")
+    assert found.ids == ("a", "b")
+    assert found.geometries[0].is_valid
+    assert found.geometries[0].area == pytest.approx(2 + 1)
+    assert not found.geometries[1].has_z
+
+
+def test_outlines_are_sorted_by_where_they_lie() -> None:
+    from odc.geo.geobox import GeoBox
+
+    from icectl.tasks.bed.outlines import Outlines
+
+    grid = GeoBox((10, 10), from_origin(0, 100, 10, 10), "EPSG:32632")
+    shapes = (box(10, 10, 20, 20), box(90, 10, 120, 20), box(500, 0, 510, 5))
+    kept, crossing, off = inside(Outlines("o", ("in", "cross", "off"), shapes, "EPSG:32632"), grid)
+    assert (kept.ids, crossing, off) == (("in",), ["cross"], ["off"])
+
+
+def test_held_out_ids_count_whatever_their_version() -> None:
+    assert short_id("RGI60-01.16195") == short_id("rgi50-01.16195")
+    grid = np.zeros((3, 3))
+    one = known.Known("RGI60-01.16195", "measured", grid, grid > 0, 10.0, grid)
+    assert list(known.without(iter([one]), ("01.16195",))) == []
+
+
+def test_rasters_of_one_glacier_meet_by_position(tmp_path: Path) -> None:
+    y, x = np.indices((40, 40)).astype("float32")
+    heights, depth = 2000 + 10 * x, np.zeros((40, 40), dtype="float32")
+    depth[8:32, 8:32] = 50.0
+    for name, values, at in (("dem_01421.tif", heights, -12.5), ("RGI60-11.01421_thickness.tif", depth, 0.0)):
+        with rasterio.open(
+            tmp_path / name, "w", driver="GTiff", height=40, width=40, count=1, dtype="float32",
+            transform=from_origin(at, 1000, 25, 25), crs="EPSG:32632" if "thick" in name else None,
+        ) as made:  # fmt: skip
+            made.write(values, 1)
+    (found,) = known.read_known(tmp_path)
+    assert found.name == "RGI60-11.01421"
+    assert found.kind == "modelled"
+    assert np.nanmax(found.thickness) == pytest.approx(50.0, abs=0.5)
+    assert found.area == pytest.approx(0.36, rel=0.1)
+    assert found.resolution == known.working_resolution(0.36)
+    # Half a pixel of 25 m at a slope of 0.4 m/m is 5 m: read by index, heights would be that far off.
+    centre = found.surface.shape[1] // 2
+    metres = (centre + 0.5) * found.resolution
+    assert found.surface[found.surface.shape[0] // 2, centre] == pytest.approx(2000 + 0.4 * (metres + 12.5) - 5, abs=1.0)
+
+
+def test_folders_that_hold_nothing_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="neither CSV grids"):
+        list(known.read_known(tmp_path))
+    with pytest.raises(DataError, match="not a folder"):
+        list(known.read_known(tmp_path / "none"))
+
+
+def test_errors_are_those_of_the_books() -> None:
+    found = errors(np.array([1.0, 5.0, 3.0]), np.array([2.0, 2.0, 2.0]), np.array([1.0, 1.0, 1.0]))
+    assert found["bias"] == pytest.approx(1.0)
+    assert found["rmse"] == pytest.approx(np.sqrt(11 / 3))
+    assert found["mae"] == pytest.approx(5 / 3)
+    assert found["median"] == 1.0
+    assert found["mad"] == 2.0
+    assert found["within"] == pytest.approx(200 / 3)
+
+
+def test_sampling_is_linear_and_ignores_gaps() -> None:
+    y, x = np.indices((6, 6)).astype(float)
+    plane = 2 * y + 3 * x
+    got = sample(plane, np.array([1.25, 4.0]), np.array([2.5, 1.0]))
+    np.testing.assert_allclose(got, [10.0, 11.0])
+    holed = plane.copy()
+    holed[1, 2] = np.nan
+    assert np.isfinite(sample(holed, np.array([1.5]), np.array([2.5]))).all()
+    assert np.isnan(sample(plane, np.array([50.0]), np.array([0.0]))).all()
+
+
+def test_volume_and_sea_level_are_sums() -> None:
+    ice = np.zeros((10, 10), dtype=bool)
+    ice[2:8, 2:8] = True
+    whole = integrate(np.full((10, 10), 100.0), ice, 100.0, 0.2, 0.9)
+    assert whole.volume == pytest.approx(36 * 100 * 1e4 / 1e9)
+    assert whole.area == pytest.approx(0.36)
+    assert whole.high / whole.volume == pytest.approx(np.exp(1.645 * 0.2), rel=1e-3)
+    assert whole.volume / whole.low == pytest.approx(whole.high / whole.volume)
+    assert sea_level(402.8) == pytest.approx(1.0, rel=1e-3)
+
+
+@pytest.mark.realdata
+def test_pixel_sizes_of_gridded_measurements(shared_data: Path) -> None:
+    found = {g.name: g for g in known.read_known(shared_data / "dem" / "glathida_grids")}
+    assert len(found) == 24
+    south = found["RGI60-01.16195"]
+    # RGI states 5.35 km²; border cells that the mask counts make a little more.
+    assert 5.3 < south.area < 6.5
+    assert south.resolution == pytest.approx(known.working_resolution(5.35), abs=1.0)
+    held = list(known.without(iter(found.values()), ("RGI60-01.16195",)))
+    assert len(held) == 23

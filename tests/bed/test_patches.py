@@ -1,0 +1,83 @@
+"""Patches: every rule takes what it says, and no ground is in both parts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from icectl.errors import DataError
+from icectl.tasks.bed.options import PrepareOptions
+from icectl.tasks.bed.patches import RULES, draw_patches
+
+
+def scene(size: int = 300) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    heights = (2500 + 12000 * ndimage.gaussian_filter(rng.normal(size=(size, size)), 10)).astype("float32")
+    cover = np.zeros((size, size), dtype=np.uint8)
+    cover[100:160, 100:160] = 1
+    heights[250:, 250:] = np.nan
+    cover[250:, 250:] = 255
+    return heights, cover
+
+
+OPTIONS = PrepareOptions(patch_size=64, hole_size=24, patches=120, minimum_relief=100.0, train_resolution=None)
+
+
+def test_patches_obey_their_rules_and_the_toll_adds_up() -> None:
+    heights, cover = scene()
+    drawn = draw_patches(heights, cover, 30.0, OPTIONS, np.random.default_rng(1))
+    assert set(drawn.toll) == set(RULES)
+    for patch in drawn.patches:
+        window = heights[patch.row : patch.row + patch.size, patch.col : patch.col + patch.size]
+        off = (patch.size - patch.hole) // 2
+        centre = np.s_[patch.row + off : patch.row + off + patch.hole, patch.col + off : patch.col + off + patch.hole]
+        assert np.isfinite(window).all()
+        assert (cover[centre] == 0).all()
+        assert window.mean() >= 2000
+        assert np.ptp(window) >= 100 * patch.size / 64
+    assert drawn.toll["kept"] == len(drawn.patches)
+    assert drawn.toll["unknown ground"] > 0
+    assert drawn.toll["ice in the centre"] > 0
+
+
+def test_training_and_test_share_no_pixel() -> None:
+    heights, cover = scene()
+    drawn = draw_patches(heights, cover, 30.0, OPTIONS, np.random.default_rng(1))
+    marks = {part: np.zeros(heights.shape, dtype=bool) for part in ("train", "test")}
+    for patch in drawn.patches:
+        marks[patch.part][patch.row : patch.row + patch.size, patch.col : patch.col + patch.size] = True
+    assert marks["train"].any()
+    assert marks["test"].any()
+    assert not (marks["train"] & marks["test"]).any()
+    top, left, rows, cols = drawn.test_area
+    inside = np.zeros(heights.shape, dtype=bool)
+    inside[top : top + rows, left : left + cols] = True
+    assert not (marks["test"] & ~inside).any()
+    assert not (marks["train"] & inside).any()
+
+
+@pytest.mark.parametrize(
+    ("change", "rule", "option"),
+    [
+        ({"minimum_height": 8000.0}, "too low took", "--minimum-height"),
+        ({"minimum_relief": 8000.0}, "too flat took", "--minimum-relief"),
+        ({"minimum_height": 8000.0, "height_rule": "maximum"}, "too low took", "--minimum-height"),
+        ({"patch_size": 512, "hole_size": 400}, "of 0 drawn", ""),
+    ],
+)
+def test_no_patch_left_says_which_rule_took_how_many(change, rule: str, option: str) -> None:
+    heights, cover = scene()
+    options = OPTIONS.model_copy(update=change)
+    if "patch_size" in change:
+        heights, cover = heights[:90, :90], cover[:90, :90]
+    with pytest.raises(DataError, match="no ice-free patch is left") as caught:
+        draw_patches(heights, cover, 30.0, options, np.random.default_rng(0))
+    assert rule in caught.value.message
+    assert option in caught.value.hint
+
+
+def test_ice_everywhere_leaves_no_patch() -> None:
+    heights, cover = scene()
+    with pytest.raises(DataError, match="ice in the centre took"):
+        draw_patches(heights, np.maximum(cover, 3), 30.0, OPTIONS, np.random.default_rng(0))

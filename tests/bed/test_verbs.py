@@ -1,0 +1,228 @@
+"""The five verbs on the synthetic glacier, as a user's files meet them, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+from shapely.affinity import translate
+from shapely.geometry import Point
+
+from icectl import registry, stages
+from icectl.errors import DataError, UsageError
+from icectl.run import Compute
+from icectl.settings import load_glacier
+from icectl.tasks.bed.onglacier import Scene, solve
+from icectl.tasks.bed.predict import read_table
+from icectl.workspace import Workspace
+
+TINY = {
+    "fetch": {"world_size": 128, "worlds": 3},
+    "prepare": {"patch_size": 64, "hole_size": 24, "patches": 60, "synthetic_glaciers": 0, "minimum_relief": 50},
+    "train": {"updates": 3, "validate_every": 3, "batch_size": 4, "width": 8, "critic_width": 4, "gan_weight": 0.01,
+              "members": 3, "thickness_updates": 20},
+    "predict": {"rounds": 2},
+    "evaluate": {"holes": (24,), "holes_each": 3},
+}  # fmt: skip
+
+
+def request(root: Path, *, compute: Compute | None = None, run: Path | None = None, **changes) -> stages.Request:
+    plugin = registry.get("inpaint-gan")
+    options = {v: plugin.stages[v].model_validate({**TINY[v], **changes.get(v, {})}) for v in TINY}
+    return stages.Request(
+        plugin=plugin, glacier=load_glacier("demo"), options=options, workspace=Workspace(root),
+        compute=compute or Compute(device="cpu"), run=run, quiet=True,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("bed")
+
+
+@pytest.fixture(scope="module")
+def done(root: Path) -> stages.Outcome:
+    return stages.perform(request(root), "evaluate")
+
+
+@pytest.fixture(scope="module")
+def prediction(root: Path, done: stages.Outcome) -> Path:
+    return stages.perform(request(root), "predict").out
+
+
+@pytest.fixture(scope="module")
+def test_world(root: Path, done: stages.Outcome) -> Path:
+    return next((root / "glaciers" / "demo" / "scenes").glob("*/test"))
+
+
+def test_evaluation_lists_the_model_and_every_baseline(done: stages.Outcome) -> None:
+    from icectl.workspace import read_json
+
+    metrics = read_json(done.out / "metrics.json")
+    first = metrics["tables"][0]
+    kinds = {row["name"]: row["kind"] for row in first["rows"]}
+    assert first["title"] == "Thickness at measured points"
+    assert {"no ice", "biharmonic fill", "harmonic fill", "inverse distance fill", "perfect plasticity"} <= set(kinds)
+    assert kinds["measured mean"] == "mark"
+    values = {row["name"]: row["values"] for row in first["rows"]}
+    assert values["no ice"]["bias"] < 0
+    assert values["measured mean"]["bias"] == pytest.approx(0, abs=1e-6)
+    titles = [t["title"] for t in metrics["tables"]]
+    assert any("exact thickness" in t for t in titles)
+    assert any("Ice-free holes of 24 pixels" in t for t in titles)
+    world = next(t for t in metrics["tables"] if "Inventory" in t["title"])["rows"][0]
+    assert world["values"] == {"count": 215547, "area": 705738}
+    assert metrics["details"]["panels"]
+
+
+def test_bed_and_thickness_add_up_and_nothing_is_negative(prediction: Path, test_world: Path) -> None:
+    rows = [r for r in read_table(prediction) if not r["note"]]
+    assert rows
+    with rasterio.open(test_world / "dem.tif") as source:
+        surface, grid = source.read(1), source.transform
+    for row in rows:
+        layers = {}
+        for name in ("bed", "thickness", "spread", "others"):
+            with rasterio.open(prediction / row["id"] / f"{name}.tif") as source:
+                layers[name] = source.read()
+                assert source.transform.a == grid.a
+                corner = ~grid * (source.transform.c, source.transform.f)
+        col, line = round(corner[0]), round(corner[1])
+        height, width = layers["bed"].shape[1:]
+        part = surface[line : line + height, col : col + width]
+        depth = layers["thickness"][0]
+        ice = np.isfinite(depth)
+        assert (depth[ice] >= 0).all()
+        assert (layers["spread"][0][ice] >= 0).all()
+        assert np.nanmin(layers["others"]) >= 0
+        np.testing.assert_allclose((layers["bed"][0] + depth)[ice], part[ice], atol=1e-2)
+        np.testing.assert_allclose(layers["bed"][0][~ice], part[~ice], atol=1e-2)
+        volume = float(np.nansum(depth)) * 900 / 1e9
+        assert float(row["volume_km3"]) == pytest.approx(volume, rel=1e-4)
+        assert float(row["volume_low_km3"]) < float(row["volume_km3"]) < float(row["volume_high_km3"])
+
+
+def test_the_table_of_outlines_carries_the_numbers(prediction: Path) -> None:
+    frame = gpd.read_file(prediction / "glaciers.gpkg")
+    assert {"volume_km3", "mean_m", "sle_mm", "plasticity_km3"} <= set(frame.columns)
+    assert (frame["volume_km3"] > 0).all()
+
+
+def test_trained_weights_serve_any_other_dem(root: Path, done: stages.Outcome, test_world: Path) -> None:
+    outlines = gpd.read_file(test_world / "outlines.gpkg")
+    ids = tuple(outlines["rgi_id"][:1])
+    options = {"dem": test_world / "dem.tif", "outlines": test_world / "outlines.gpkg", "ids": ids}
+    made = stages.perform(request(root, run=done.run, predict=options), "predict")
+    rows = read_table(made.out)
+    assert [r["id"] for r in rows] == list(ids)
+
+
+@pytest.mark.slow
+def test_a_cluster_writes_the_same_table(root: Path, done: stages.Outcome, prediction: Path) -> None:
+    other = request(root, run=done.run, compute=Compute(device="cpu", cluster="local:2"), predict={"smallest": 0.011})
+    made = stages.perform(other, "predict").out
+    before = {r["id"]: r for r in read_table(prediction)}
+    assert {r["id"]: r for r in read_table(made)} == before
+
+
+def _predict(root: Path, done: stages.Outcome, folder: Path, frame: gpd.GeoDataFrame, dem: Path) -> list[dict[str, str]]:
+    frame.to_file(folder / "o.gpkg")
+    options = {"dem": dem, "outlines": folder / "o.gpkg"}
+    return read_table(stages.perform(request(root, run=done.run, predict=options), "predict").out)
+
+
+def test_outlines_off_and_across_the_border_are_noted_and_the_rest_goes_on(
+    root: Path, done: stages.Outcome, test_world: Path, tmp_path: Path
+) -> None:
+    frame = gpd.read_file(test_world / "outlines.gpkg").iloc[[0, 0, 0]].reset_index(drop=True)
+    frame["rgi_id"] = ["inside", "off", "across"]
+    west = frame.geometry[0].bounds[0] - rasterio.open(test_world / "dem.tif").bounds.left
+    frame.geometry = [frame.geometry[0], translate(frame.geometry[1], 1e5), translate(frame.geometry[2], -west - 200)]
+    rows = {r["id"]: r for r in _predict(root, done, tmp_path, frame, test_world / "dem.tif")}
+    assert rows["inside"]["note"] == ""
+    assert "lies outside" in rows["off"]["note"]
+    assert "crosses the border" in rows["across"]["note"]
+    with pytest.raises(DataError, match="no glacier could be computed"):
+        _predict(root, done, tmp_path, frame[frame["rgi_id"] == "off"], test_world / "dem.tif")
+
+
+def test_points_off_the_glacier_are_refused(
+    root: Path, done: stages.Outcome, test_world: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text("POINT_LAT,POINT_LON,THICKNESS\n10,10,50\n")
+    with pytest.raises(DataError, match="none of the 1 points"):
+        stages.perform(request(root, run=done.run, evaluate={"points": path}), "evaluate")
+
+
+def test_missing_halves_are_refused(root: Path, done: stages.Outcome, test_world: Path) -> None:
+    with pytest.raises(UsageError, match="--outlines FILE is missing"):
+        stages.perform(request(root, run=done.run, predict={"dem": test_world / "dem.tif"}), "predict")
+    twice = {"train_dem": (test_world / "dem.tif",) * 3, "train_outlines": (test_world / "outlines.gpkg",) * 2}
+    with pytest.raises(UsageError, match="do not match"):
+        stages.perform(request(root, prepare=twice), "prepare")
+
+
+def test_excluded_ice_teaches_nothing(root: Path, test_world: Path, tmp_path: Path) -> None:
+    from icectl.tasks.bed.dem import open_dem
+    from icectl.tasks.bed.ice import Cover
+    from icectl.tasks.bed.prepare import covered
+
+    terrain = open_dem(test_world / "dem.tif").whole(30.0)
+    left, bottom, right, top = terrain.grid.extent.boundingbox
+    blob = Point((left + right) / 2, (bottom + top) / 2).buffer(300)
+    gpd.GeoDataFrame(geometry=[blob], crs=terrain.grid.crs.to_wkt()).to_file(tmp_path / "more.gpkg")
+    options = request(root, prepare={"exclude": tmp_path / "more.gpkg", "unlisted_ice": "none"}).options["prepare"]
+    cover, words = covered(terrain, None, options)
+    assert (cover == Cover.EXCLUDED).sum() * 900 == pytest.approx(np.pi * 300**2, rel=0.15)
+    assert "complete" in words
+    masked, words = covered(terrain, test_world / "outlines.gpkg", options.model_copy(update={"unlisted_ice": "mask"}))
+    assert (masked == Cover.SUSPECTED).any()
+    assert "ice suspected above" in words
+
+
+def test_ground_below_the_ice_changes_no_answer_of_step_a(root: Path, done: stages.Outcome, test_world: Path) -> None:
+    from icectl.tasks.bed.dem import open_dem
+    from icectl_inpaint_gan.model import load
+
+    networks = load(done.run, "cpu")
+    heights = open_dem(test_world / "dem.tif").whole(None).heights.astype(float)
+    with rasterio.open(test_world / "truth" / "thickness.tif") as source:
+        ice = source.read(1) > 0
+    lowered = np.where(ice, heights - 300.0, heights)
+    first, second = (networks.inpaint(h, ice, 3, 0) for h in (heights, lowered))
+    assert np.array_equal(first[0], second[0])
+    assert np.array_equal(first[1], second[1])
+    assert (first[1][ice] > 0).any()
+
+
+def test_a_glacier_larger_than_the_window_is_filled_on_a_coarser_grid(
+    done: stages.Outcome, test_world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from icectl.tasks.bed import onglacier
+    from icectl.tasks.bed.dem import open_dem
+    from icectl_inpaint_gan.model import load
+
+    heights = open_dem(test_world / "dem.tif").whole(None).heights.astype(float)
+    with rasterio.open(test_world / "truth" / "thickness.tif") as source:
+        ice = source.read(1) > 0
+    scene = Scene(heights, ice, ice, 30.0)
+    settings = {"rounds": 1, "seed": 0, "yield_stress": 1e5, "slope_length": 100.0}
+    whole = solve(scene, load(done.run, "cpu"), **settings)
+    monkeypatch.setattr(onglacier, "LARGEST_WINDOW", 100)
+    coarse = solve(scene, load(done.run, "cpu"), **settings)
+    assert coarse.thickness.shape == whole.thickness.shape
+    np.testing.assert_allclose(coarse.thickness, whole.thickness)  # step (b) has its own working grid
+    assert np.abs(coarse.others["biharmonic"] - whole.others["biharmonic"]).mean() < 25
+    assert min(v.min() for v in coarse.others.values()) >= 0
+
+
+def test_a_region_is_chosen_by_its_number(root: Path, done: stages.Outcome, test_world: Path) -> None:
+    options = {"dem": test_world / "dem.tif", "outlines": test_world / "outlines.gpkg", "region": "99"}
+    made = stages.perform(request(root, run=done.run, predict=options), "predict")
+    with (made.out / "table.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == len(gpd.read_file(test_world / "outlines.gpkg"))
