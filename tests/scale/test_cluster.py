@@ -121,6 +121,7 @@ def test_a_cluster_that_loses_a_worker_makes_the_same_files(place: Path, cluster
     address, workers = cluster
     alone, spread = place / "alone", place / "spread"
     pids = {}
+    train = ["train", "plodding", "--glacier", "g0", "--json", "--seconds", "0.4"]
     for workspace, extra in ((alone, []), (spread, ["--cluster", address])):
         for note in (place / "notes").iterdir():
             note.unlink()
@@ -132,9 +133,7 @@ def test_a_cluster_that_loses_a_worker_makes_the_same_files(place: Path, cluster
         out, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
         assert all(name in out for name in GLACIERS)
-        run = json.loads(
-            icectl(place, "train", "plodding", "--glacier", "g0", "--json", "--workspace", str(workspace))
-        )["run"]
+        run = json.loads(icectl(place, *train, "--workspace", str(workspace)))["run"]
         icectl(place, "predict", "plodding", "--run", run, *glaciers(GLACIERS), "--seconds", "0.4", *where)
         pids[workspace] = {note.name.split("-")[2] for note in (place / "notes").iterdir()}
     assert digests(alone) == digests(spread)
