@@ -1,6 +1,6 @@
 """Samples a second of the pooled loader against one ``torch.load`` a patch file, on the same windows.
 
-Run: ``python benchmarks/loader.py [--frames 35 --side 800 --samples 20000]``. A cube of the paper's size is written
+Run: ``python benchmarks/loader.py [--frames 35 --side 800]``. A cube of the paper's size is written
 to a temporary folder; patch files are written for some of its windows, as the paper's code does, and read
 warm, in random order. Prints both rates and their ratio, and the size of the cube on disk.
 """

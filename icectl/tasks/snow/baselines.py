@@ -63,8 +63,8 @@ def fit_linear(cube: Cube, split: Split, count_filled: bool = False) -> npt.NDAr
     """Fit the linear model on the training part.
 
     Every pixel-moment that lies in a training window counts once for each window start. A tiny ridge keeps
-    constant features from making the equations singular. A lead without one observed frame is fitted on filled
-    ones.
+    constant features from making the equations singular. A lead without one observed frame is fitted on
+    filled ones.
 
     Returns
     -------

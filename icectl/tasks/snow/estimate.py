@@ -61,9 +61,12 @@ def _of_box(glacier: Glacier) -> int:
 
 
 def _frames(run: Run) -> int:
+    """Return the frames of the series: the files of a folder, or the months between its dates."""
     fetch, prepare = run.options["fetch"], run.options["prepare"]
     assert isinstance(fetch, FetchOptions)
     assert isinstance(prepare, PrepareOptions)
+    if run.scenes is not None and run.scenes.is_dir() and prepare.cadence == "scenes":
+        return max(1, sum(path.suffix.lower() in (".tif", ".tiff") for path in run.scenes.iterdir()))
     start, end = prepare.start or fetch.start, prepare.end or fetch.end
     if start is not None and end is not None:
         months = (end.year - start.year) * 12 + end.month - start.month

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from icectl.tasks.snow.options import HeadKind
 
+PRIOR = 2.0
+"""Logit by which an untrained mixed head prefers the last reference: it starts near that forecast."""
+
 TYPICAL_SNOW = 0.55
 """Where the learned index starts from: the middle of what snow shows in the NDSI."""
 
@@ -26,7 +29,8 @@ class Head(nn.Module):
         channels. ``"mixed"``: a weighted mean, with weights that sum to one, of no snow, a learned index and
         the references in the guide.
     references
-        How many channels at the front of the guide are whole frames that a mixed head may choose.
+        How many channels at the front of the guide are whole frames that a mixed head may choose; the last
+        of them is where it starts from.
     """
 
     def __init__(self, kind: HeadKind = "plain", references: int = 0) -> None:
@@ -41,7 +45,8 @@ class Head(nn.Module):
         snow = TYPICAL_SNOW + raw[:, 0]
         if self.kind == "gated":
             return torch.sigmoid(raw[:, 1]) * snow
-        weights = torch.softmax(raw[:, 1:], dim=1)
+        logits = torch.cat([raw[:, 1:-1], raw[:, -1:] + (PRIOR if self.references else 0.0)], dim=1)
+        weights = torch.softmax(logits, dim=1)
         candidates = torch.cat(
             [torch.zeros_like(snow)[:, None], snow[:, None], guide[:, : self.references]], 1
         )

@@ -156,7 +156,7 @@ class WindowBatches:
         }
 
     def _buffers(self, count: int) -> tuple[Tensor, Tensor]:
-        """Return room for a batch: the same every time if `reuse`, since fresh memory costs as much as a copy."""
+        """Return room for a batch; the same every time if `reuse`: fresh memory costs as much as a copy."""
         if not (self.reuse and self._kept and self._kept[0].shape[0] >= count):
             grid = self.grid
             frames = torch.empty(count, grid.length, grid.patch, grid.patch)

@@ -1,0 +1,113 @@
+"""Options, experiments and published figures: light to import, one name one meaning, true to the paper."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import torch
+
+from icectl.run import Run
+from icectl.settings import find, load_experiment, load_glacier, read_toml
+from icectl.tasks.snow.estimate import estimate
+from icectl.tasks.snow.heads import PRIOR, Head
+
+NAMES = ("lstm", "convlstm", "unet", "salstm")
+PAPER = Path(__file__).parents[2].parent / "shared" / "papers" / "001_ae9f046caf956159.txt"
+
+
+def plugin_of(name):
+    return import_module(f"icectl_{name}").plugin
+
+
+def test_descriptors_import_neither_numpy_nor_torch():
+    code = (
+        "import sys, icectl_lstm, icectl_convlstm, icectl_unet, icectl_salstm, icectl.tasks.snow.estimate\n"
+        "assert not {'numpy', 'torch'} & set(sys.modules), 'heavy'"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_means_one_thing_in_all_stages(name):
+    """A flag goes to every stage that has the field, so fields of one name must be of one type."""
+    seen = {}
+    for kind in plugin_of(name).stages.values():
+        for field, info in kind.model_fields.items():
+            facts = (info.annotation, info.default, info.description)
+            assert seen.setdefault(field, facts) == facts, field
+            assert info.description
+
+
+@pytest.mark.parametrize("name", ["mueller2023-parvati", "mueller2023-aletsch"])
+def test_experiments_fill_valid_options_of_all_snow_models(name):
+    experiment = load_experiment(name)
+    months = {"mueller2023-parvati": 3, "mueller2023-aletsch": 6}[name]
+    for model in NAMES:
+        stages = {
+            verb: kind.model_validate(experiment.stage(verb))
+            for verb, kind in plugin_of(model).stages.items()
+        }
+        assert stages["prepare"].months == months
+        assert (stages["train"].patch, stages["train"].stride, stages["train"].batch_size) == (50, 10, 100)
+        assert (str(stages["fetch"].start), str(stages["fetch"].end)) == ("2013-01-01", "2022-01-01")
+
+
+@pytest.mark.realdata
+def test_published_figures_are_those_of_the_paper(shared_data):
+    text = PAPER.read_text(encoding="utf-8")
+    published = read_toml(find("published", "mueller2023"))
+    for row in published["table2"]:
+        found = re.search(rf"^{re.escape(row['paper_name'])}\t([\d.]+)\t([\d.]+)$", text, re.MULTILINE)
+        assert found is not None, row["paper_name"]
+        assert (float(found[1]), float(found[2])) == (row["mse"], row["mae"])
+    for row in published["table1"]:
+        name = "U- net" if row["model"] == "unet" else row["paper_name"]
+        found = re.search(rf"^{re.escape(name)}\t(\.\d+)\t(\.\d+)\t(\d+)\t(\d+)\tadamW$", text, re.MULTILINE)
+        assert found is not None, name
+        assert [float(found[k]) for k in range(1, 5)] == [
+            row["learning_rate"],
+            row["weight_decay"],
+            row["epochs"],
+            row["batch_size"],
+        ]
+
+
+@pytest.mark.parametrize("verb", ["fetch", "prepare", "train", "predict", "evaluate"])
+def test_every_stage_has_an_estimate(verb, tmp_path):
+    plugin = plugin_of("convlstm")
+    options = {name: kind() for name, kind in plugin.stages.items()}
+    run = Run(verb=verb, plugin=plugin, glacier=load_glacier("demo"), out=tmp_path, options=options)
+    found = estimate(run)
+    assert any(size for size in (found.reads, found.writes, found.memory))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_heads_that_do_not_divide_are_refused():
+    with pytest.raises(ValueError, match="do not divide"):
+        plugin_of("salstm").stages["train"].model_validate({"hidden": 10, "heads": 4})
+
+
+def test_a_gated_head_is_chance_times_index():
+    raw = torch.randn(2, 2, 3, 3)
+    empty = torch.zeros(2, 0, 3, 3)
+    got = Head("gated")(raw, empty, torch.zeros(2, 3, 3))
+    torch.testing.assert_close(got, torch.sigmoid(raw[:, 1]) * (raw[:, 0] + 0.55))
+
+
+def test_a_mixed_head_is_a_mean_of_its_choices_and_starts_near_the_last():
+    guide = torch.rand(2, 4, 3, 3)
+    head = Head("mixed", references=2)
+    raw = torch.randn(2, head.channels, 3, 3)
+    choices = torch.stack([torch.zeros(2, 3, 3), 0.55 + raw[:, 0], guide[:, 0], guide[:, 1]], dim=1)
+    got = head(raw, guide, torch.zeros(2, 3, 3))
+    assert (got >= choices.amin(1) - 1e-6).all()
+    assert (got <= choices.amax(1) + 1e-6).all()
+    raw[:, 1:] = 0
+    weights = torch.tensor([1.0, 1.0, 1.0, torch.e**PRIOR])
+    expected = (choices * (weights / weights.sum())[:, None, None]).sum(1)
+    torch.testing.assert_close(head(raw, guide, torch.zeros(2, 3, 3)), expected)
