@@ -10,8 +10,8 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+import odc.geo.xr  # noqa: F401, gives xarray objects their accessor .odc
 from odc.geo.geobox import GeoBox
-from odc.geo.xr import ODCExtension
 
 from icectl.errors import DataError
 from icectl.raster import Info, Window, read, read_on
@@ -120,9 +120,11 @@ def _from_cube(path: Path, layer: Layer) -> Raster:
     """Read a slice of a NetCDF or Zarr variable."""
     import xarray as xr
 
-    engine = "zarr" if path.is_dir() else "h5netcdf"
+    how: dict[str, Any] = (
+        {"engine": "zarr", "consolidated": False} if path.is_dir() else {"engine": "h5netcdf"}
+    )
     try:
-        with xr.open_dataset(path, engine=engine, decode_times=False) as data:
+        with xr.open_dataset(path, decode_times=False, decode_coords="all", **how) as data:
             variable = data[layer.variable]
             picked = variable[layer.index] if layer.index else variable
             if picked.ndim != 2:
@@ -138,7 +140,7 @@ def _from_cube(path: Path, layer: Layer) -> Raster:
 def _grid_of(data: Any, variable: str) -> GeoBox | None:
     """Return the CF grid of a variable, or None where it has none."""
     try:
-        grid = ODCExtension(data[variable]).geobox or ODCExtension(data).geobox
+        grid = data[variable].odc.geobox or data.odc.geobox
     except (ValueError, KeyError, AttributeError):
         return None
     return grid if isinstance(grid, GeoBox) and grid.crs is not None else None

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 from odc.geo.geobox import GeoBox
 from scipy import ndimage
 
@@ -139,10 +138,16 @@ def make_run(root: Path, panels=None, model="convlstm", identity="a1b2c3d4e5", t
         },
     )
     lines = [
-        {"step": s, "epoch": s // 50, "train/loss": 0.2 * 0.99**s + 0.04, "valid/loss": 0.21 * 0.99**s + 0.045,
-         "learning_rate/main": 1e-4, "seconds": s * 0.1}
+        {
+            "step": s,
+            "epoch": s // 50,
+            "train/loss": 0.2 * 0.99**s + 0.04,
+            "valid/loss": 0.21 * 0.99**s + 0.045,
+            "learning_rate/main": 1e-4,
+            "seconds": s * 0.1,
+        }
         for s in range(0, 400, 20)
-    ]  # fmt: skip
+    ]
     (run / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"step": 400, "tr')
     packed = p.pack(panels(run) if panels else [], out)
     write_json(out / "metrics.json", metrics_record(metrics(packed, model)))
@@ -218,38 +223,126 @@ def every_panel(run, rows=160, columns=200):
     )
     return [
         maps,
-        p.Map(title="Bed below the ice", layer=layer("dem.tif"), colours="terrain", unit="m", label="elevation",
-              lines=[p.Lines(label="outline", pixels=outline)]),
-        p.Map(title="Ice thickness", layer=layer("thickness.tif"), underlay=layer("dem.tif"), colours="thickness",
-              unit="m", label="thickness", points=[points]),
-        p.Map(title="Velocity", layer=layer("speed.tif"), colours="speed", unit="m/yr", label="speed", low=0,
-              arrows=arrows(rows, columns), arrow_unit="m/yr"),
-        p.ImageLines(title="Fronts", frames=[
-            p.Picture(label=f"scene {k} · 1.2 px", image=layer(f"scene{k}.png"), note="flagged" if k else "",
-                      lines=[p.Lines(label="labelled", role="truth", pixels=front),
-                             p.Lines(label="predicted", role="prediction", pixels=guess)])
-            for k in range(3)]),
-        p.Samples(title="Sampled futures", columns=[f"t+{k}" for k in range(1, 5)], rows=[
-            p.SampleRow(label=name, score=score, images=[p.Layer(file=maps.frames[k].truth.file, band=k + 1) for k in range(4)])
-            for name, score in (("truth", ""), ("best of 100", "r = 0.91"), ("another", "r = 0.73"))]),
-        p.Curve(title="Error by lead time", x_label="lead time (frames)", y_label="MSE", series=[
-            p.Series(label="convlstm", x=[1, 2, 3, 4], y=[0.03, 0.035, 0.04, 0.05], low=[0.028, 0.033, 0.037, 0.046],
-                     high=[0.032, 0.037, 0.043, 0.055], role="prediction"),
-            *(p.Series(label=n, x=[1, 2, 3, 4], y=[v, v, v + 0.01, v + 0.015], role="baseline")
-              for n, v in (("last frame", 0.09), ("same season last year", 0.07), ("climatology", 0.06), ("linear", 0.045)))]),
-        p.Curve(title="Relative length", dates=True, y_label="m", series=[
-            p.Series(label="labelled", role="truth", points=True, x=[f"{y}-07-01" for y in range(2001, 2016)], y=[-90.0 * k for k in range(15)]),
-            p.Series(label="predicted", role="prediction", x=[f"{y}-07-15" for y in range(2001, 2016)], y=[-88.0 * k - 20 for k in range(15)])]),
-        p.CrossSection(title="Along the centre line", distance=x, surface=surface, bed=surface - depth, truth=surface - 1.07 * depth,
-                       measured_distance=x[::9], measured_bed=(surface - depth * 1.04)[::9], measured_error=np.full(len(x[::9]), 12.0)),
-        p.Scatter(title="Thickness, measured and predicted", x=measured, y=measured + rng.normal(0, 20, 300), x_label="measured (m)", y_label="predicted (m)"),
-        p.Bars(title="Mean distance by glacier", labels=["Jakobshavn", "Kangerlussuaq", "Sverdrup", "Helheim"],
-               series={"network": [1.9, 2.2, None, 1.4], "previous front": [3.0, 4.1, 3.3, 2.9]}, y_label="px"),
+        p.Map(
+            title="Bed below the ice",
+            layer=layer("dem.tif"),
+            colours="terrain",
+            unit="m",
+            label="elevation",
+            lines=[p.Lines(label="outline", pixels=outline)],
+        ),
+        p.Map(
+            title="Ice thickness",
+            layer=layer("thickness.tif"),
+            underlay=layer("dem.tif"),
+            colours="thickness",
+            unit="m",
+            label="thickness",
+            points=[points],
+        ),
+        p.Map(
+            title="Velocity",
+            layer=layer("speed.tif"),
+            colours="speed",
+            unit="m/yr",
+            label="speed",
+            low=0,
+            arrows=arrows(rows, columns),
+            arrow_unit="m/yr",
+        ),
+        p.ImageLines(
+            title="Fronts",
+            frames=[
+                p.Picture(
+                    label=f"scene {k} · 1.2 px",
+                    image=layer(f"scene{k}.png"),
+                    note="flagged" if k else "",
+                    lines=[
+                        p.Lines(label="labelled", role="truth", pixels=front),
+                        p.Lines(label="predicted", role="prediction", pixels=guess),
+                    ],
+                )
+                for k in range(3)
+            ],
+        ),
+        p.Samples(
+            title="Sampled futures",
+            columns=[f"t+{k}" for k in range(1, 5)],
+            rows=[
+                p.SampleRow(
+                    label=name,
+                    score=score,
+                    images=[p.Layer(file=maps.frames[k].truth.file, band=k + 1) for k in range(4)],
+                )
+                for name, score in (("truth", ""), ("best of 100", "r = 0.91"), ("another", "r = 0.73"))
+            ],
+        ),
+        p.Curve(
+            title="Error by lead time",
+            x_label="lead time (frames)",
+            y_label="MSE",
+            series=[
+                p.Series(
+                    label="convlstm",
+                    x=[1, 2, 3, 4],
+                    y=[0.03, 0.035, 0.04, 0.05],
+                    low=[0.028, 0.033, 0.037, 0.046],
+                    high=[0.032, 0.037, 0.043, 0.055],
+                    role="prediction",
+                ),
+                *(
+                    p.Series(label=n, x=[1, 2, 3, 4], y=[v, v, v + 0.01, v + 0.015], role="baseline")
+                    for n, v in (
+                        ("last frame", 0.09),
+                        ("same season last year", 0.07),
+                        ("climatology", 0.06),
+                        ("linear", 0.045),
+                    )
+                ),
+            ],
+        ),
+        p.Curve(
+            title="Relative length",
+            dates=True,
+            y_label="m",
+            series=[
+                p.Series(
+                    label="labelled",
+                    role="truth",
+                    points=True,
+                    x=[f"{y}-07-01" for y in range(2001, 2016)],
+                    y=[-90.0 * k for k in range(15)],
+                ),
+                p.Series(
+                    label="predicted",
+                    role="prediction",
+                    x=[f"{y}-07-15" for y in range(2001, 2016)],
+                    y=[-88.0 * k - 20 for k in range(15)],
+                ),
+            ],
+        ),
+        p.CrossSection(
+            title="Along the centre line",
+            distance=x,
+            surface=surface,
+            bed=surface - depth,
+            truth=surface - 1.07 * depth,
+            measured_distance=x[::9],
+            measured_bed=(surface - depth * 1.04)[::9],
+            measured_error=np.full(len(x[::9]), 12.0),
+        ),
+        p.Scatter(
+            title="Thickness, measured and predicted",
+            x=measured,
+            y=measured + rng.normal(0, 20, 300),
+            x_label="measured (m)",
+            y_label="predicted (m)",
+        ),
+        p.Bars(
+            title="Mean distance by glacier",
+            labels=["Jakobshavn", "Kangerlussuaq", "Sverdrup", "Helheim"],
+            series={"network": [1.9, 2.2, None, 1.4], "previous front": [3.0, 4.1, 3.3, 2.9]},
+            y_label="px",
+        ),
         p.Map(title="A file that is gone", layer=p.Layer(file="predictions/gone.tif")),
-    ]  # fmt: skip
-
-
-@pytest.fixture
-def run(tmp_path):
-    """A run with every kind of panel."""
-    return make_run(tmp_path, every_panel)
+    ]

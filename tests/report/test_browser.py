@@ -1,0 +1,226 @@
+"""The page in a real browser: silent, alone, and it moves."""
+
+import shutil
+import time
+
+import pytest
+from report_runs import every_panel, make_run, time_maps
+
+from icectl.report.page import compare, write_report
+
+pytestmark = pytest.mark.browser
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--hide-scrollbars",
+)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A headless Chromium with an empty profile."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    from selenium.webdriver.chrome.service import Service
+
+    driver = shutil.which("chromedriver")
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if not driver or not program:
+        pytest.skip("no browser here: the packages chromium and chromium-driver bring one")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}", "--window-size=1280,900"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    session = webdriver.Chrome(options=options, service=Service(driver))
+    yield session
+    session.quit()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    run = make_run(tmp_path_factory.mktemp("ws"), every_panel)
+    write_report(run)
+    return run
+
+
+def press(browser, selector):
+    """Click a control, clear of the bar at the top."""
+    control = browser.find_element("css selector", selector)
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", control)
+    control.click()
+    return control
+
+
+def resize(browser, width, height, dark=False):
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+
+
+@pytest.fixture
+def page(browser, run):
+    """The report, freshly opened on a desktop."""
+    resize(browser, 1280, 900)
+    for kind in ("browser", "performance"):
+        browser.get_log(kind)
+    browser.get((run / "report.html").as_uri())
+    return browser
+
+
+def shown(browser, panel=0):
+    """Labels of the moments that are visible in a panel, and the source of its first picture."""
+    return browser.execute_script(
+        "const p=document.querySelectorAll('[data-slider]')[arguments[0]];"
+        "const m=[...p.querySelectorAll('.moment:not([hidden])')];"
+        "return m.map(e=>[e.dataset.label, e.querySelector('img').src])",
+        panel,
+    )
+
+
+def test_it_is_silent_and_alone(page):
+    import json
+
+    assert page.get_log("browser") == []
+    asked = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
+    urls = [m["params"]["request"]["url"] for m in asked if m["method"] == "Network.requestWillBeSent"]
+    outside = [url for url in urls if not url.startswith(("file:", "data:"))]
+    assert outside == []
+    assert len([url for url in urls if url.startswith("file:")]) == 1
+
+
+def test_the_slider_moves_the_maps_by_keyboard_and_by_buttons(page):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    (first,) = shown(page)
+    slider = page.find_element(By.CSS_SELECTOR, "input[type=range]")
+    slider.send_keys(Keys.ARROW_RIGHT)
+    (second,) = shown(page)
+    assert first[0] != second[0]
+    assert first[1] != second[1]
+    assert page.find_element(By.TAG_NAME, "output").text == second[0]
+    slider.send_keys(Keys.END)
+    assert shown(page)[0][0].startswith("2014-10-01")
+    press(page, "[data-next]")  # round the end to the first
+    assert shown(page) == [first]
+    press(page, "[data-back]")
+    assert shown(page)[0][0].startswith("2014-10-01")
+
+
+def test_it_plays_and_pauses(page):
+    before = shown(page)
+    play = press(page, "[data-play]")
+    deadline = time.monotonic() + 10
+    while shown(page) == before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert shown(page) != before
+    play.click()
+    assert play.get_attribute("aria-label") == "Play"
+
+
+def test_values_under_the_pointer_are_the_rasters_own(page, run):
+    import rasterio
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.by import By
+
+    truth = page.find_element(By.CSS_SELECTOR, ".moment:not([hidden]) .map")
+    page.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", truth)
+    width, height = truth.size["width"], truth.size["height"]
+    ActionChains(page).move_to_element_with_offset(truth, round(0.2 * width), round(0.1 * height)).perform()
+    text = page.find_element(By.CSS_SELECTOR, "[data-hover] .readout").text
+    values = {k: float(v.replace("−", "-")) for k, v in (part.split(": ") for part in text.split(" · ")[:3])}
+    assert values["Difference"] == pytest.approx(values["Prediction"] - values["Truth"], abs=0.03)
+    x, y = (float(part.split()[1]) for part in text.split(" · ")[3].split(", "))
+    with rasterio.open(run / "predictions" / "parvati-1" / "truth.tif") as source:
+        row, column = source.index(x, y)
+        near = source.read(1)[row - 2 : row + 3, column - 2 : column + 3]
+    assert near.min() - 0.02 <= values["Truth"] <= near.max() + 0.02
+    assert len(page.find_elements(By.CSS_SELECTOR, ".cross")) == 3
+
+
+def test_arrows_can_be_hidden(page):
+    from selenium.webdriver.common.by import By
+
+    arrow = page.find_element(By.CSS_SELECTOR, ".moment:not([hidden]) .arrow")
+    assert arrow.is_displayed()
+    press(page, "[data-arrows]")
+    assert not arrow.is_displayed()
+
+
+def test_light_and_dark(page):
+    from selenium.webdriver.common.by import By
+
+    def paper():
+        return page.execute_script("return getComputedStyle(document.body).backgroundColor")
+
+    light = paper()
+    page.find_element(By.ID, "theme").click()
+    dark = paper()
+    assert dark != light
+    page.find_element(By.ID, "theme").click()
+    assert paper() == light
+    resize(page, 1280, 900, dark=True)
+    assert paper() == light  # what was chosen stays
+    page.refresh()
+    assert paper() == dark  # and the system decides again
+
+
+def test_it_can_be_read_on_a_phone(page):
+    resize(page, 390, 844)
+    assert page.execute_script("return document.documentElement.scrollWidth") <= 390
+    maps = page.execute_script(
+        "return [...document.querySelectorAll('.moment:not([hidden]) .map')].slice(0,3)"
+        ".map(m=>m.getBoundingClientRect().width)"
+    )
+    assert min(maps) > 300
+    small = page.execute_script(
+        "return [...document.querySelectorAll('main p, main td, main th, main dd, main li, main button')]"
+        ".filter(e=>e.offsetParent && e.innerText.trim()).map(e=>parseFloat(getComputedStyle(e).fontSize))"
+    )
+    assert min(small) >= 11
+    buttons = page.execute_script(
+        "return [...document.querySelectorAll('.controls button')]"
+        ".map(b=>Math.min(b.offsetWidth, b.offsetHeight))"
+    )
+    assert min(buttons) >= 32
+
+
+def test_every_control_can_be_reached_and_has_a_name(page):
+    unnamed = page.execute_script(
+        "return [...document.querySelectorAll('button, input, a, img, [role=img]')].filter(e=>"
+        "!(e.getAttribute('aria-label') || e.innerText || e.closest('label') || e.hasAttribute('alt')))"
+        ".map(e=>e.outerHTML.slice(0,80))"
+    )
+    assert unnamed == []
+    reachable = page.execute_script(
+        "return [...document.querySelectorAll('.controls button, .controls input')].every(e=>e.tabIndex>=0)"
+    )
+    assert reachable
+
+
+def test_a_comparison_is_silent_too(browser, tmp_path):
+    one = make_run(tmp_path, lambda run: [time_maps(run, 3)])
+    two = make_run(tmp_path, lambda run: [time_maps(run, 3)], model="salstm", identity="ffeeddccbb")
+    resize(browser, 1280, 900)
+    browser.get_log("browser")
+    browser.get(compare([one, two]).as_uri())
+    assert browser.get_log("browser") == []
+    assert shown(browser, 1)[0][0].startswith("2013-01-01")
+
+
+@pytest.mark.slow
+def test_the_issues_own_size_opens_in_two_seconds(browser, tmp_path):
+    page = write_report(make_run(tmp_path, lambda run: [time_maps(run, 36, 800, 800)]))
+    assert page.stat().st_size < 15e6
+    browser.get(page.as_uri())
+    loaded = browser.execute_script("return performance.getEntriesByType('navigation')[0].loadEventEnd")
+    assert loaded < 2000

@@ -1,0 +1,92 @@
+"""Result tables: the bar is the contract's, and numbers are written as people read them."""
+
+import pytest
+from report_runs import metrics
+
+from icectl.contract import Column, Row, Table
+from icectl.report.tables import bar_of, facts_view, headline, number, table_view
+from icectl.stages import metrics_record
+
+
+def record():
+    return metrics_record(metrics([]))
+
+
+def test_the_bar_is_the_one_of_the_contract():
+    found = metrics([])
+    assert bar_of(record()["tables"][0])["name"] == found.tables[0].bar().name == "linear"
+
+
+@pytest.mark.parametrize(("better", "expected"), [("lower", "a"), ("higher", "b"), ("", None)])
+def test_the_bar_follows_the_direction(better, expected):
+    table = Table(
+        title="t",
+        primary="x",
+        columns=(Column(key="x", label="x", better=better),),
+        rows=tuple(
+            Row(name=n, kind="baseline", values={"x": v}) for n, v in (("a", 1.0), ("b", 2.0), ("c", None))
+        ),
+    )
+    plain = metrics_record(type(metrics([]))(tables=(table,)))["tables"][0]
+    assert (bar_of(plain) or {}).get("name") == expected
+
+
+def test_cells_carry_best_values_and_intervals():
+    view = table_view(record()["tables"][0], {"convlstm": {"mse": [0.0398, 0.0431]}})
+    model, last, linear, published = view["rows"]
+    assert model["cells"][0] == {"text": "0.0412", "best": True, "interval": "0.0398 – 0.0431"}
+    assert [row["cells"][0]["best"] for row in (last, linear, published)] == [False] * 3
+    assert linear["kind"] == "baseline: the bar"
+    assert published["kind"] == "published, other data"
+    assert last["cells"][2]["text"] == "–"
+    assert view["heads"][0]["arrow"] == "↓"
+    assert view["heads"][0]["primary"]
+
+
+def test_a_published_figure_is_never_the_best():
+    table = record()["tables"][0]
+    table["rows"][3]["values"]["mse"] = 0.001
+    assert not table_view(table)["rows"][3]["cells"][0]["best"]
+    assert table_view(table)["rows"][0]["cells"][0]["best"]
+
+
+def test_the_headline_says_how_much_better():
+    assert headline(record()["tables"][0]) == {
+        "label": "MSE",
+        "unit": "",
+        "name": "convlstm",
+        "value": "0.0412",
+        "bar": "linear",
+        "bar_value": "0.049",
+        "gain": 16,
+    }
+    table = record()["tables"][0]
+    table["rows"][0]["values"]["mse"] = 0.098
+    assert headline(table)["gain"] == -100
+    assert headline({"columns": [], "rows": [], "primary": "x"}) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (0.0, "0"),
+        (1234567, "1,234,567"),
+        (0.000123456, "0.0001235"),
+        (12345.6, "12,346"),
+        (True, "yes"),
+        ("a", "a"),
+    ],
+)
+def test_numbers(value, text):
+    assert number(value) == text
+
+
+def test_facts_are_flattened():
+    lines = facts_view(
+        {"period": "2013 to 2021", "guard": {"frames": 8}, "sizes": list(range(20)), "none": []}
+    )
+    assert lines[0] == ("period", "2013 to 2021")
+    assert lines[1] == ("guard › frames", "8")
+    assert lines[2][1].endswith("… (20 in all)")
+    assert lines[3] == ("none", "–")
