@@ -5,7 +5,8 @@ Maffezzoli 2023. Light: the networks are imported on use.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -39,7 +40,7 @@ class InpaintTrain(TrainOptions):
     )
     thickness_width: int = Field(default=12, ge=2, le=512, description="Hidden units of a thickness network.")
 
-    presets = {
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": {},
         "small": {
             "width": 16,
@@ -65,5 +66,5 @@ plugin = Plugin(
     stages=stages(InpaintTrain),
     inputs=("dem",),
     estimate="icectl.tasks.bed.estimate:estimate",
-    paper="Maffezzoli 2023, Estimate the ice volume of Earth's glaciers with deep learning and remote sensing",
+    paper="Maffezzoli 2023, Estimate the ice volume of Earth's glaciers with deep learning",
 )

@@ -22,7 +22,11 @@ Batch = Mapping[str, Tensor]
 def build_generator(options: Any) -> Generator:
     """Return the generator that training options describe."""
     return Generator(
-        channel_count(options.start), options.width, fine=options.fine, residual=options.start == "fill"
+        channel_count(options.start),
+        options.width,
+        fine=options.fine,
+        residual=options.start == "fill",
+        size=options.net_size,
     )
 
 
@@ -234,7 +238,9 @@ def answer_kind(kinds: list[str]) -> str:
 
 
 def glacier_weights(kinds: list[str], modelled: float) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return the chance of drawing each glacier: measured ones alike, all others together `modelled` of those."""
+    """Return the chance of drawing each glacier: measured ones alike, all others together `modelled` of
+    those.
+    """
     measured = np.array([k == "measured" for k in kinds])
     if not measured.any() or measured.all():
         return np.full(len(kinds), 1.0 / len(kinds))

@@ -195,7 +195,8 @@ class Trained:
     ) -> tuple[Floats, Floats]:
         """Return mean and spread of fills over masks that are shifted, turned and grown a little.
 
-        The window is padded to a square and averaged to the network's size; its answer, or what it adds to the
+        The window is padded to a square and averaged to the network's size; its answer, or what it adds
+        to the
         biharmonic fill, is brought back by linear interpolation.
         """
         rng = np.random.default_rng([seed, 61])

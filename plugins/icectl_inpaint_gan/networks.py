@@ -5,6 +5,8 @@ The layout is DeepFillv2's (Yu et al. 2019, figure 3), with which Maffezzoli 202
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
@@ -14,8 +16,8 @@ from icectl_inpaint_gan.gated import GatedConv, Up, contextual_attention
 DILATIONS = (2, 4, 8, 16)
 
 
-def _middle(width: int) -> list[nn.Module]:
-    return [GatedConv(width, width, dilation=d) for d in DILATIONS]
+def _middle(width: int, widest: int) -> list[nn.Module]:
+    return [GatedConv(width, width, dilation=min(d, widest)) for d in DILATIONS]
 
 
 def _decoder(inputs: int, width: int) -> nn.Sequential:
@@ -35,7 +37,7 @@ def _decoder(inputs: int, width: int) -> nn.Sequential:
 class Coarse(nn.Module):
     """The first, blurred answer: a dilated encoder and decoder."""
 
-    def __init__(self, inputs: int, width: int) -> None:
+    def __init__(self, inputs: int, width: int, widest: int = 16) -> None:
         super().__init__()
         w = width
         self.encoder = nn.Sequential(
@@ -45,7 +47,7 @@ class Coarse(nn.Module):
             GatedConv(w, 2 * w, stride=2),
             GatedConv(2 * w, 2 * w),
             GatedConv(2 * w, 2 * w),
-            *_middle(2 * w),
+            *_middle(2 * w, widest),
         )
         self.decoder = _decoder(2 * w, w)
 
@@ -71,10 +73,10 @@ def _fine_encoder(width: int, widest_early: bool) -> list[nn.Module]:
 class Fine(nn.Module):
     """The second answer: a dilated branch and a branch with contextual attention, decoded together."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, widest: int = 16) -> None:
         super().__init__()
         w = width
-        self.dilated = nn.Sequential(*_fine_encoder(w, False), *_middle(2 * w))
+        self.dilated = nn.Sequential(*_fine_encoder(w, False), *_middle(2 * w, widest))
         self.before = nn.Sequential(*_fine_encoder(w, True))
         self.after = nn.Sequential(GatedConv(2 * w, 2 * w), GatedConv(2 * w, 2 * w))
         self.decoder = _decoder(4 * w, w)
@@ -102,14 +104,24 @@ class Generator(nn.Module):
     residual
         The answer is what is to be added to the first channel, a smooth fill; without, the answer itself,
         held to (−1, 1) by a hyperbolic tangent.
+    size
+        Side of the patches in pixels. Dilations end at a sixteenth of it (16 for the paper's 256): wider ones
+        would look past the edges of the features, at zeros.
     """
 
     def __init__(
-        self, inputs: int = 4, width: int = 48, *, fine: bool = True, residual: bool = False
+        self,
+        inputs: int = 4,
+        width: int = 48,
+        *,
+        fine: bool = True,
+        residual: bool = False,
+        size: int = 256,
     ) -> None:
         super().__init__()
-        self.coarse = Coarse(inputs, width)
-        self.fine = Fine(width) if fine else None
+        widest = max(1, size // 16)
+        self.coarse = Coarse(inputs, width, widest)
+        self.fine = Fine(width, widest) if fine else None
         self.residual = residual
         if residual:  # begin at the smooth fill itself
             for stage in (self.coarse, self.fine):
@@ -143,8 +155,7 @@ class Discriminator(nn.Module):
         super().__init__()
         widths = [inputs, *(min(width * 2**i, 4 * width) for i in range(layers))]
         self.layers = nn.ModuleList(
-            spectral_norm(nn.Conv2d(a, b, 5, stride=2, padding=2))
-            for a, b in zip(widths, widths[1:], strict=False)
+            spectral_norm(nn.Conv2d(a, b, 5, stride=2, padding=2)) for a, b in itertools.pairwise(widths)
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -39,7 +39,9 @@ def test_ground_in_the_hole_of_a_sample_is_target_only(train: bool, start) -> No
     first = hide({"heights": heights, "cover": cover, "hole": 24}, np.random.default_rng(5))
     hole = first["valid"][0] > 0
     # Where the sample's target lies, lift the ground by 500 m (turned back to the patch's own pixels).
-    lifted = hide({"heights": _lift(heights, hide, hole, cover), "cover": cover, "hole": 24}, np.random.default_rng(5))
+    lifted = hide(
+        {"heights": _lift(heights, hide, hole, cover), "cover": cover, "hole": 24}, np.random.default_rng(5)
+    )
     assert np.array_equal(first["x"], lifted["x"])
     assert hole.any()
     assert np.abs(first["y"] - lifted["y"])[0][hole].min() > 0
@@ -72,7 +74,8 @@ def test_the_bed_changes_no_input_of_step_b(tmp_path) -> None:
         folder.mkdir()
         writer = Writer(folder)
         writer.add_known(
-            Known(name, "measured", surface, ice, 30.0, np.where(ice, depth, np.nan)), np.random.default_rng(0)
+            Known(name, "measured", surface, ice, 30.0, np.where(ice, depth, np.nan)),
+            np.random.default_rng(0),
         )
         tables.append(writer.columns[0])
     assert np.array_equal(tables[0][:, 2:], tables[1][:, 2:])  # prior and all channels

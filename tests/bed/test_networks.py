@@ -1,4 +1,6 @@
-"""The networks of inpaint-gan: published sizes, attention, spectral norm, and thickness that cannot be negative."""
+"""The networks of inpaint-gan: published sizes, attention, spectral norm, and thickness that cannot be
+negative.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,7 @@ def test_gated_convolution_is_elu_times_sigmoid() -> None:
 
 def naive_attention(features: np.ndarray, hidden: np.ndarray, scale: float, rate: int) -> np.ndarray:
     """Contextual attention of one sample without fusing, pixel by pixel."""
-    channels, rows, cols = features.shape
+    _channels, rows, cols = features.shape
     small = features[:, ::rate, ::rate]
     h, w = small.shape[1:]
     mask = hidden.reshape(h, rate, w, rate).max((1, 3))

@@ -21,7 +21,9 @@ def scene(size: int = 300) -> tuple[np.ndarray, np.ndarray]:
     return heights, cover
 
 
-OPTIONS = PrepareOptions(patch_size=64, hole_size=24, patches=120, minimum_relief=100.0, train_resolution=None)
+OPTIONS = PrepareOptions(
+    patch_size=64, hole_size=24, patches=120, minimum_relief=100.0, train_resolution=None
+)
 
 
 def test_patches_obey_their_rules_and_the_toll_adds_up() -> None:
@@ -31,7 +33,9 @@ def test_patches_obey_their_rules_and_the_toll_adds_up() -> None:
     for patch in drawn.patches:
         window = heights[patch.row : patch.row + patch.size, patch.col : patch.col + patch.size]
         off = (patch.size - patch.hole) // 2
-        centre = np.s_[patch.row + off : patch.row + off + patch.hole, patch.col + off : patch.col + off + patch.hole]
+        centre = np.s_[
+            patch.row + off : patch.row + off + patch.hole, patch.col + off : patch.col + off + patch.hole
+        ]
         assert np.isfinite(window).all()
         assert (cover[centre] == 0).all()
         assert window.mean() >= 2000

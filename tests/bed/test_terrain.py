@@ -22,7 +22,13 @@ def relief(size: int = 80) -> np.ndarray:
 
 
 def write(
-    path: Path, values: np.ndarray, *, crs: str | None = "EPSG:32632", size: float = 30.0, nodata=None, at=(4e5, 5.1e6)
+    path: Path,
+    values: np.ndarray,
+    *,
+    crs: str | None = "EPSG:32632",
+    size: float = 30.0,
+    nodata=None,
+    at=(4e5, 5.1e6),
 ) -> Path:
     with rasterio.open(
         path, "w", driver="GTiff", height=values.shape[0], width=values.shape[1], count=1, dtype=values.dtype,
@@ -77,7 +83,7 @@ def test_heights_in_other_units_are_refused(tmp_path: Path, factor: float, unit:
 
 
 def test_low_mountains_in_feet_are_too_steep() -> None:
-    y, x = np.indices((60, 60))
+    _y, x = np.indices((60, 60))
     metres = 500 + 0.6 * 30.0 * np.abs((x % 20) - 10)
     check_slopes(metres.astype("float32"), 30.0, "hills")
     with pytest.raises(DataError, match="hardly metres"):
@@ -132,7 +138,7 @@ def test_ground_away_from_the_model_is_refused(tmp_path: Path) -> None:
 
 
 def test_flat_high_ground_is_suspected_and_steep_or_low_ground_is_not() -> None:
-    y, x = np.indices((120, 120)).astype(float)
+    _y, x = np.indices((120, 120)).astype(float)
     heights = 1000 + 25.0 * x  # 40° at 30 m: rock
     heights[:, 80:] = 3000.0 + 3 * (x[:, 80:] - 80)  # a high plateau
     heights[:, :20] = 1000.0  # a low plain

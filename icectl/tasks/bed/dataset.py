@@ -137,7 +137,9 @@ class Hide:
         self.kinds, self.size, self.start, self.shapes, self.train = tuple(kinds), size, start, shapes, train
 
     def __call__(self, sample: Mapping[str, Any], rng: np.random.Generator) -> dict[str, NDArray[np.float32]]:
-        """Return ``x`` (c, y, x), ``y`` (1, y, x) normalised heights, ``valid`` (1, y, x) target pixels, ``scale``."""
+        """Return ``x`` (c, y, x), ``y`` (1, y, x) normalised heights, ``valid`` (1, y, x) target pixels,
+        ``scale``.
+        """
         heights, ground = (
             np.asarray(sample["heights"], np.float64),
             np.asarray(sample["cover"]) == Cover.GROUND,

@@ -146,7 +146,9 @@ def _grid(file: Path, crs: str | None) -> Grid:
 
 
 def _union(grids: list[Grid]) -> Grid:
-    """Return the grid of the first tile, grown to hold all; tiles off it by part of a pixel go to the nearest."""
+    """Return the grid of the first tile, grown to hold all; tiles off it by part of a pixel go to the
+    nearest.
+    """
     a = grids[0].affine
     left = min(g.affine.c for g in grids)
     top = max(g.affine.f for g in grids) if a.e < 0 else min(g.affine.f for g in grids)

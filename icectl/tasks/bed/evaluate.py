@@ -100,7 +100,8 @@ def _at_points(
         )
     lost = ", ".join(f"{n} {reason}" for reason, n in points.dropped.items() if n)
     notes.append(
-        f"{int(hit.sum())} of {len(points)} usable points of {points.surveys} surveys lie on predicted glaciers, "
+        f"{int(hit.sum())} of {len(points)} usable points of {points.surveys} surveys lie on "
+        "predicted glaciers, "
         f"{int((~hit).sum())} outside them" + (f"; left out before: {lost}." if lost else ".")
     )
     spread = found.pop("spread")

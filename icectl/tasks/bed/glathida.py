@@ -46,7 +46,8 @@ class Points:
 def read_points(path: Path, field: str | None = None, share: float = 0.1, since: int | None = None) -> Points:
     """Read measured thickness from GlaThiDa's TTT (CSV with POINT_LAT, POINT_LON) or a vector file.
 
-    Points without thickness, negative ones, and GlaThiDa's erroneous ones (DATA_FLAG 1) are left out and counted.
+    Points without thickness, negative ones, and GlaThiDa's erroneous ones (DATA_FLAG 1) are left out and
+    counted.
 
     Parameters
     ----------

@@ -37,7 +37,8 @@ def score_holes(
 ) -> Iterator[Score]:
     """Yield scores of up to `each` random holes of each size on the test ground of each elevation model.
 
-    The window around a hole of n pixels has 8/3 n (the paper's 96 in 256) and lies wholly in the strip kept for
+    The window around a hole of n pixels has 8/3 n (the paper's 96 in 256) and lies wholly in the strip
+    kept for
     the test; the hole is ice-free; ice elsewhere in the window is hidden too, for all fills alike.
     """
     group = zarr.open_group(str(folder / STORE), mode="r")
@@ -56,7 +57,7 @@ def score_holes(
 def _places(
     heights: NDArray[np.float64], ground: NDArray[np.bool_], hole: int, each: int, rng: np.random.Generator
 ) -> list[tuple[int, int, int]]:
-    window = int(round(hole * 8 / 3 / 8)) * 8
+    window = round(hole * 8 / 3 / 8) * 8
     if window > min(heights.shape):
         return []
     corners = np.indices((heights.shape[0] - window + 1, heights.shape[1] - window + 1)).reshape(2, -1).T

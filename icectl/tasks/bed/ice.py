@@ -86,22 +86,22 @@ def suspected(heights: Floats, resolution: float, rule: Rule) -> Bools:
     smooth = (slope < rule.steep_low) & (rough < rule.rough * max(1.0, resolution / 30.0))
     found = ((heights > rule.high) & (slope < rule.steep_high)) | ((heights > rule.low) & smooth)
     pixel = resolution**2
-    found = ndimage.binary_opening(found & known, iterations=1 if resolution < 60 else 0 or 1)
+    found = ndimage.binary_opening(found & known, iterations=1)
     labels, _ = ndimage.label(found)
     large = np.bincount(labels.ravel()) * pixel >= rule.area
     large[0] = False
     steps = max(1, round(rule.margin / resolution))
-    return ndimage.binary_dilation(large[labels], iterations=steps) & known
+    return np.asarray(ndimage.binary_dilation(large[labels], iterations=steps) & known)
 
 
 def _roughness(heights: Floats, resolution: float) -> Floats:
     """Return the standard deviation (m) of heights about a plane, in squares of about 200 m."""
-    size = max(3, int(round(200.0 / resolution)) | 1)
+    size = max(3, round(200.0 / resolution) | 1)
     y, x = np.gradient(heights, 1.0)
     mean = ndimage.uniform_filter(heights, size)
     square = ndimage.uniform_filter((heights - mean) ** 2, size)
     slope2 = ndimage.uniform_filter(y, size) ** 2 + ndimage.uniform_filter(x, size) ** 2
-    return np.sqrt(np.maximum(square - slope2 * (size**2 - 1) / 12.0, 0.0))
+    return np.asarray(np.sqrt(np.maximum(square - slope2 * (size**2 - 1) / 12.0, 0.0)))
 
 
 def unlisted_share(heights: Floats, resolution: float, listed: Bools, rule: Rule) -> float:

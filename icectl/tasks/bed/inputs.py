@@ -97,7 +97,9 @@ THICKNESS_CHANNELS = (
 """Channels of `thickness_inputs`, in order."""
 
 PRIOR_SCALE = 0.55
-"""Measured over computed thickness of `physics.mass_conservation`, on 22 measured glaciers (not the test's)."""
+"""Measured over computed thickness of `physics.mass_conservation`, on 22 measured glaciers (not the
+test's).
+"""
 
 
 def thickness_inputs(

@@ -113,7 +113,9 @@ def _from_table(path: Path) -> Iterator[Known]:
 
 
 def _from_rasters(elevation: Path, depth: Path) -> Iterator[Known]:
-    """Read a modelled glacier: the elevation on the thickness raster's grid, then both on the working grid."""
+    """Read a modelled glacier: the elevation on the thickness raster's grid, then both on the working
+    grid.
+    """
     with rasterio.open(depth) as source:
         thickness = source.read(1, masked=True).filled(0).astype(np.float64)
         target, resolution = source.transform, float(source.res[0])

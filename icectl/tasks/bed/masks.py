@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +90,8 @@ class Shapes:
 
     def save(self, path: Path) -> None:
         """Write the silhouettes as one compressed NumPy archive."""
-        np.savez_compressed(path, **{f"s{i}": s for i, s in enumerate(self.silhouettes)})
+        named: dict[str, Any] = {f"s{i}": s for i, s in enumerate(self.silhouettes)}
+        np.savez_compressed(path, **named)
 
     @classmethod
     def load(cls, path: Path) -> Shapes:
@@ -102,7 +104,7 @@ class Shapes:
 
 def silhouettes(ice: Bools, least: int = 60, most: int = 300) -> list[Bools]:
     """Return the connected pieces of `ice` with at least `least` pixels and at most `most` of them."""
-    labels, count = ndimage.label(ice)
+    labels, _ = ndimage.label(ice)
     found = []
     for number, part in enumerate(ndimage.find_objects(labels), start=1):
         piece = labels[part] == number
@@ -110,7 +112,6 @@ def silhouettes(ice: Bools, least: int = 60, most: int = 300) -> list[Bools]:
             found.append(piece)
         if len(found) >= most:
             break
-    del count
     return found
 
 

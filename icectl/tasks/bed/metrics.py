@@ -9,7 +9,7 @@ Floats = NDArray[np.floating]
 
 
 def errors(predicted: Floats, measured: Floats, uncertainty: Floats | None = None) -> dict[str, float]:
-    """Return bias (predicted − measured), RMSE, MAE, median error, MAD about it, and the share within uncertainty.
+    """Return bias (predicted − measured), RMSE, MAE, median error and MAD about it, and the share within.
 
     Parameters
     ----------
@@ -36,7 +36,9 @@ def errors(predicted: Floats, measured: Floats, uncertainty: Floats | None = Non
 
 
 def sample(values: Floats, rows: Floats, cols: Floats) -> NDArray[np.float64]:
-    """Return values at fractional pixel centres by linear interpolation over the finite neighbours; else NaN."""
+    """Return values at fractional pixel centres by linear interpolation over the finite neighbours; else
+    NaN.
+    """
     grid = np.asarray(values, dtype=np.float64)
     top, left = np.floor(rows).astype(int), np.floor(cols).astype(int)
     total, weight = np.zeros(len(rows)), np.zeros(len(rows))

@@ -21,11 +21,15 @@ class Networks(Protocol):
     pixel_error: float
 
     def inpaint(self, heights: Floats, hidden: Bools, rounds: int, seed: int) -> tuple[Floats, Floats]:
-        """Return ground ``(y, x)`` (m) with the hidden pixels filled, and its spread (m) over `rounds` masks."""
+        """Return ground ``(y, x)`` (m) with the hidden pixels filled, and its spread (m) over `rounds`
+        masks.
+        """
         ...
 
     def thickness(self, channels: NDArray[np.float32], prior: NDArray[np.float32]) -> Floats:
-        """Return the members' thickness (m) ``(members, y, x)`` for channels ``(c, y, x)`` and prior ``(y, x)``."""
+        """Return the members' thickness (m) ``(members, y, x)`` for channels ``(c, y, x)`` and prior
+        ``(y, x)``.
+        """
         ...
 
 

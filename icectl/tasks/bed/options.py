@@ -45,8 +45,8 @@ class PrepareOptions(Options):
     )
     unlisted_ice: Literal["auto", "mask", "none"] = Field(
         default="auto",
-        description="Mask ice that no outline lists by rule; auto: where more than half of what the rule suspects "
-        "is unlisted.",
+        description="Mask ice that no outline lists by rule; auto: where more than half of what the rule "
+        "suspects is unlisted.",
     )
     train_resolution: float | None = Field(
         default=30.0,
@@ -75,8 +75,8 @@ class PrepareOptions(Options):
     )
     thickness_data: tuple[Path, ...] = Field(
         default=(),
-        description="Folder of glaciers of known thickness: dem_*/thickness_* rasters, or gridded CSV files. May be "
-        "given again.",
+        description="Folder of glaciers of known thickness: dem_*/thickness_* rasters, or gridded CSV files. "
+        "May be given again.",
     )
     synthetic_glaciers: int = Field(
         default=12,

@@ -20,6 +20,9 @@ DRAWS = 40
 SCALES = (1, 2, 4)
 """Patches have the full size, and these parts of it: small ones fit where large ones do not."""
 
+MANY = 20
+"""Patches of a size that are enough for that size to decide where the test strip ends."""
+
 RULES = ("drawn", "unknown ground", "ice in the centre", "too low", "too flat", "on the split", "kept")
 
 
@@ -137,11 +140,14 @@ def split(
 
     Of the four sides, the one is taken that costs the fewest patches.
     """
+    # The strip is as wide as its share of the largest patches needs, so that large holes can be tested too.
+    sizes = [s for s in np.unique(found[:, 2]) if (found[:, 2] == s).sum() >= MANY]
+    lead = found[found[:, 2] == max(sizes, default=found[:, 2].max())]
     best: tuple[int, Ints, Ints, tuple[int, int, int, int]] | None = None
     for axis in (0, 1):
         low, high = found[:, axis], found[:, axis] + found[:, 2]
         for far in (False, True):
-            edges = np.sort(low)[::-1] if far else np.sort(high)
+            edges = np.sort(lead[:, axis])[::-1] if far else np.sort(lead[:, axis] + lead[:, 2])
             edge = int(edges[min(len(edges) - 1, max(0, round(options.test_share * len(edges)) - 1))])
             test = low >= edge if far else high <= edge
             train = high <= edge if far else low >= edge

@@ -42,7 +42,7 @@ def ice_slope(surface: NDArray[np.floating], ice: Bools, resolution: float, leng
     The ground beside the glacier has no part in it.
     """
     down, right = np.gradient(np.asarray(surface, dtype=np.float64), resolution)
-    parts = (over_ice(part, ice, length / resolution) for part in (down, right))
+    parts = [over_ice(np.asarray(part), ice, length / resolution) for part in (down, right)]
     return np.asarray(np.hypot(*parts))
 
 

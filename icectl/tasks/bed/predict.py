@@ -285,20 +285,25 @@ def _native(values: NDArray[np.floating], terrain: Terrain) -> NDArray[np.float3
 def _row(whole: Volume, answer: Answer, scene: Scene, options: PredictOptions) -> dict[str, Any]:
     pixel = scene.resolution**2 / 1e9
     others = {
-        f"{name.replace(' ', '_')}_km3": round(float(answer.others[name].sum()) * pixel, 6)
+        f"{name.replace(' ', '_')}_km3": _digits(float(answer.others[name].sum()) * pixel)
         for name in OTHERS
         if name in answer.others
     }
     return {
-        "area_km2": round(whole.area, 4),
-        "volume_km3": round(whole.volume, 6),
-        "volume_low_km3": round(whole.low, 6),
-        "volume_high_km3": round(whole.high, 6),
+        "area_km2": _digits(whole.area),
+        "volume_km3": _digits(whole.volume),
+        "volume_low_km3": _digits(whole.low),
+        "volume_high_km3": _digits(whole.high),
         "mean_m": round(whole.mean, 2),
         "max_m": round(whole.greatest, 2),
-        "sle_mm": float(f"{sea_level(whole.volume, options.ocean_area):.4g}"),
+        "sle_mm": _digits(sea_level(whole.volume, options.ocean_area)),
         **others,
     }
+
+
+def _digits(value: float) -> float:
+    """Return `value` to six digits, whatever its size."""
+    return float(f"{value:.6g}")
 
 
 def read_table(folder: Path) -> list[dict[str, str]]:

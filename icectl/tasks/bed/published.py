@@ -7,7 +7,9 @@ from icectl.settings import find, read_toml
 
 
 def tables(region: str | None) -> list[Table]:
-    """Return RGI 6's counts and areas and Millan's volumes: of one region and the world, or of all regions."""
+    """Return RGI 6's counts and areas and Millan's volumes: of one region and the world, or of all
+    regions.
+    """
     return [_inventory(region), _volumes(region)]
 
 
