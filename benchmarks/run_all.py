@@ -38,7 +38,7 @@ def page(results: list[dict[str, Any]], failed: list[str]) -> str:
     parts = [
         "# Benchmarks",
         "",
-        "Both sides are measured by turns in one run; the ratio is the median of pairs, greater is better for icectl.",
+        "Both sides are measured by turns in one run; the ratio is the median of pairs, greater is better.",
         f"Measured {first.get('date')} by `make bench` on {first.get('processor')}, {first.get('cores')} cores, "
         f"Python {first.get('python')}. The machine was shared: read ratios, not seconds.",
         "",

@@ -37,6 +37,8 @@ FLOORS = {
     "testing": 10,
     "scaffold": 11,
     "cli": 12,
+    "__main__": 13,
+    "cluster": 9,
 }
 """A room imports from rooms with a smaller number, and from itself."""
 
@@ -44,7 +46,9 @@ PUBLIC_DOOR = {"contract", "errors", "run", "tasks", "raster", "imagery", "sourc
 """What plugins may import: the documented surface."""
 
 LIGHT = ["errors", "contract", "settings", "workspace", "run", "registry", "stages", "cli"]
-HEAVY = set("torch numpy rasterio cv2 xarray zarr scipy geopandas shapely matplotlib odc".split())
+HEAVY = {
+    "torch", "numpy", "rasterio", "cv2", "xarray", "zarr", "scipy", "geopandas", "shapely", "matplotlib", "odc",
+}  # fmt: skip
 
 
 def sources() -> list[Path]:
