@@ -39,8 +39,8 @@ def page(results: list[dict[str, Any]], failed: list[str]) -> str:
         "# Benchmarks",
         "",
         "Both sides are measured by turns in one run; the ratio is the median of pairs, greater is better.",
-        f"Measured {first.get('date')} by `make bench` on {first.get('processor')}, {first.get('cores')} cores, "
-        f"Python {first.get('python')}. The machine was shared: read ratios, not seconds.",
+        f"Measured {first.get('date')} by `make bench` on {first.get('processor')}, "
+        f"{first.get('cores')} cores, Python {first.get('python')}. The machine was shared: read ratios, not seconds.",
         "",
         "Versions: " + ", ".join(f"{k} {v}" for k, v in sorted(versions.items())) + ".",
         "",

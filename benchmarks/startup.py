@@ -12,7 +12,12 @@ from pathlib import Path
 
 from common import Row, compare, finish
 
-BASE = "import typer; from pydantic import BaseModel; from importlib.metadata import entry_points; entry_points()"
+BASE = """
+import typer
+from importlib.metadata import entry_points
+from pydantic import BaseModel
+entry_points()
+"""
 OURS = {
     "icectl --help": ["--help"],
     "icectl plugins list": ["plugins", "list"],

@@ -47,7 +47,8 @@ PUBLIC_DOOR = {"contract", "errors", "run", "tasks", "raster", "imagery", "sourc
 
 LIGHT = ["errors", "contract", "settings", "workspace", "run", "registry", "stages", "cli"]
 HEAVY = {
-    "torch", "numpy", "rasterio", "cv2", "xarray", "zarr", "scipy", "geopandas", "shapely", "matplotlib", "odc",
+    "torch", "numpy", "rasterio", "cv2", "xarray", "zarr", "scipy", "geopandas", "shapely", "odc",
+    "matplotlib",
 }  # fmt: skip
 
 
