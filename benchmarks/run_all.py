@@ -40,7 +40,8 @@ def page(results: list[dict[str, Any]], failed: list[str]) -> str:
         "",
         "Both sides are measured by turns in one run; the ratio is the median of pairs, greater is better.",
         f"Measured {first.get('date')} by `make bench` on {first.get('processor')}, "
-        f"{first.get('cores')} cores, Python {first.get('python')}. The machine was shared: read ratios, not seconds.",
+        f"{first.get('cores')} cores, Python {first.get('python')}. "
+        "The machine was shared: read ratios, not seconds.",
         "",
         "Versions: " + ", ".join(f"{k} {v}" for k, v in sorted(versions.items())) + ".",
         "",

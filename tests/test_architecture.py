@@ -38,7 +38,6 @@ FLOORS = {
     "scaffold": 11,
     "cli": 12,
     "__main__": 13,
-    "cluster": 9,
 }
 """A room imports from rooms with a smaller number, and from itself."""
 
