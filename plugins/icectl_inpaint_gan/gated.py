@@ -27,6 +27,7 @@ class GatedConv(nn.Module):
         # ELU and gate together leave about a fifth of the variance: seventeen layers of torch's own start
         # would hand on nothing but their biases.
         nn.init.normal_(self.conv.weight, std=GAIN / (inputs * size**2) ** 0.5)
+        assert self.conv.bias is not None
         nn.init.zeros_(self.conv.bias)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -46,19 +46,24 @@ class InpaintLearner(Learner):
 
     def __init__(self, options: Any) -> None:
         self.options = options
-        parts: dict[str, nn.Module] = {"generator": build_generator(options)}
+        self.generator = build_generator(options)
+        self.critic: Discriminator | None = None
+        parts: dict[str, nn.Module] = {"generator": self.generator}
         if options.gan_weight > 0:
-            parts["discriminator"] = Discriminator(2, options.critic_width, _layers(options.net_size))
+            self.critic = Discriminator(2, options.critic_width, _layers(options.net_size))
+            parts["discriminator"] = self.critic
+        self.parts = parts
         self.modules = nn.ModuleDict(parts)
 
     def configure(self) -> Mapping[str, torch.optim.Optimizer]:
         """Return Adam (β 0.5, 0.999; the paper's code), or AdamW for a fill's residual."""
+        return {name: self._optimizer(part) for name, part in self.parts.items()}
+
+    def _optimizer(self, part: nn.Module) -> torch.optim.Optimizer:
         rate = self.options.lr
         if self.options.start == "flat":
-            kind, settings = torch.optim.Adam, {"betas": (0.5, 0.999)}
-        else:
-            kind, settings = torch.optim.AdamW, {"betas": (0.9, 0.99), "weight_decay": 1e-2}
-        return {name: kind(part.parameters(), lr=rate, **settings) for name, part in self.modules.items()}
+            return torch.optim.Adam(part.parameters(), lr=rate, betas=(0.5, 0.999))
+        return torch.optim.AdamW(part.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=1e-2)
 
     def schedule(self, optimizers: Mapping[str, Any]) -> Mapping[str, Any]:
         """Warm up and fall as a cosine for residuals; constant for the paper's networks."""
@@ -68,29 +73,28 @@ class InpaintLearner(Learner):
 
         def factor(step: int) -> float:
             warm = min(1.0, (step + 1) / max(1, total // 20))
-            return warm * (0.02 + 0.98 * 0.5 * (1 + float(np.cos(np.pi * min(1.0, step / total)))))
+            return float(warm) * (0.02 + 0.98 * 0.5 * (1 + float(np.cos(np.pi * min(1.0, step / total)))))
 
         return {"generator": torch.optim.lr_scheduler.LambdaLR(optimizers["generator"], factor)}
 
     def update(self, batch: Batch, context: Context) -> Mapping[str, Tensor]:
         """Let the discriminator learn, then the generator."""
         x, y, valid = batch["x"], batch["y"], batch["valid"]
-        first, second = self.modules["generator"](x)
+        first, second = self.generator(x)
         logs: dict[str, Tensor] = {}
-        if "discriminator" in self.modules:
-            loss = self._judge(y, second.detach(), x, context)
+        if self.critic is not None:
+            loss = self._judge(self.critic, y, second.detach(), x, context)
             context.backward(loss)
             context.step("discriminator")
             logs["discriminator"] = loss.detach()
         loss = context.mean(self._error(second, y), valid)
-        if self.modules["generator"].fine is not None:
+        if self.generator.fine is not None:
             loss = loss + context.mean(self._error(first, y), valid)
         logs["reconstruction"] = loss.detach()
-        if "discriminator" in self.modules:
-            critic = self.modules["discriminator"]
-            critic.requires_grad_(False)  # only the generator learns from its own mistakes
-            fake = critic(torch.cat([second, x[:, -1:]], 1))
-            critic.requires_grad_(True)
+        if self.critic is not None:
+            self.critic.requires_grad_(False)  # only the generator learns from its own mistakes
+            fake = self.critic(torch.cat([second, x[:, -1:]], 1))
+            self.critic.requires_grad_(True)
             adversary = -fake if self.options.gan_loss == "hinge" else F.softplus(-fake)
             loss = loss + self.options.gan_weight * context.mean(adversary)
         context.backward(loss)
@@ -100,9 +104,11 @@ class InpaintLearner(Learner):
     def _error(self, made: Tensor, y: Tensor) -> Tensor:
         return (made - y) ** 2 if self.options.reconstruction == "l2" else (made - y).abs()
 
-    def _judge(self, real: Tensor, fake: Tensor, x: Tensor, context: Context) -> Tensor:
+    def _judge(
+        self, critic: Discriminator, real: Tensor, fake: Tensor, x: Tensor, context: Context
+    ) -> Tensor:
         """Return the discriminator's loss: hinge, or the minimax of the slides as cross-entropy."""
-        critic, mask = self.modules["discriminator"], x[:, -1:]
+        mask = x[:, -1:]
         both = critic(torch.cat([torch.cat([real, mask], 1), torch.cat([fake, mask], 1)]))
         yes, no = both.chunk(2)
         if self.options.gan_loss == "hinge":
@@ -113,7 +119,7 @@ class InpaintLearner(Learner):
         """Return the RMSE (m) in the hole, the start's own, and their ratio, which is minimised."""
         sums = torch.zeros(3, dtype=torch.float64)
         for batch in batches:
-            made = self.modules["generator"](batch["x"])[1]
+            made = self.generator(batch["x"])[1]
             metres2 = (batch["scale"] ** 2)[:, :, None, None] * batch["valid"]
             for i, answer in enumerate((made, batch["x"][:, :1])):
                 sums[i] += ((answer - batch["y"]) ** 2 * metres2).sum().cpu().double()
@@ -128,7 +134,7 @@ class InpaintLearner(Learner):
         batch = next(iter(batches), None)
         if batch is None:
             return {}
-        made = self.modules["generator"](batch["x"])[1]
+        made = self.generator(batch["x"])[1]
         rows = []
         for i in range(min(3, made.shape[0])):
             truth, hidden = batch["y"][i, 0], batch["x"][i, -1] > 0.5
@@ -157,12 +163,13 @@ class ThicknessLearner(Learner):
     def __init__(self, options: Any, pixels: Pixels, seed: int) -> None:
         self.options, self.pixels = options, pixels
         features = [pixels.features(i)[0] for i in range(len(pixels))]
-        self.modules = build_ensemble(options, features[0].shape[0])
+        self.ensemble = build_ensemble(options, features[0].shape[0])
+        self.modules = self.ensemble
         rng = np.random.default_rng([seed, 60])
         self.seen = rng.random((len(pixels), options.members)) < 0.7
         self.weights = glacier_weights(pixels.kinds, options.modelled_weight)
         part = [f[:, rng.integers(0, f.shape[1], 100)] for f in features]
-        self.modules.standardise(torch.from_numpy(np.concatenate(part, axis=1).T))
+        self.ensemble.standardise(torch.from_numpy(np.concatenate(part, axis=1).T))
 
     def configure(self) -> Mapping[str, torch.optim.Optimizer]:
         """Return AdamW over all members."""
@@ -177,7 +184,7 @@ class ThicknessLearner(Learner):
     def update(self, batch: Batch, context: Context) -> Mapping[str, Tensor]:
         """Take one gradient step of all members at once."""
         noise = 0.2 * context.noise(*batch["x"].shape[1:])
-        made = self.modules(batch["x"], batch["prior"], noise)
+        made = self.ensemble(batch["x"], batch["prior"], noise)
         scale = batch["prior"].mean(-1, keepdim=True) + 10.0
         error = F.smooth_l1_loss(made / scale, batch["y"].expand_as(made) / scale, reduction="none", beta=0.5)
         seen = torch.from_numpy(self.seen[batch["glacier"][:, 0].long().cpu().numpy()])
@@ -196,7 +203,7 @@ class ThicknessLearner(Learner):
             "thickness": {
                 "width": self.options.thickness_width,
                 "members": self.options.members,
-                "channels": self.modules.channels,
+                "channels": self.ensemble.channels,
                 "kind": answer_kind(self.pixels.kinds),
                 **self.unseen(),
             }
@@ -216,7 +223,7 @@ class ThicknessLearner(Learner):
                 continue
             x, y, prior = self.pixels.features(i)
             with torch.no_grad():
-                made = self.modules(
+                made = self.ensemble(
                     torch.from_numpy(x[None]).to(device), torch.from_numpy(prior[None, None]).to(device)
                 )
             answer = made[0].float().cpu().numpy()[~self.seen[i]].mean(0)

@@ -126,8 +126,8 @@ class Generator(nn.Module):
         if residual:  # begin at the smooth fill itself
             for stage in (self.coarse, self.fine):
                 if stage is not None:
-                    nn.init.zeros_(stage.decoder[-1].weight)
-                    nn.init.zeros_(stage.decoder[-1].bias)
+                    for parameter in stage.decoder[-1].parameters():
+                        nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the coarse and the fine heights ``(n, 1, rows, columns)``, hidden pixels only replaced."""

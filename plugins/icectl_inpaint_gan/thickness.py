@@ -40,6 +40,7 @@ class ThicknessEnsemble(nn.Module):
         self.second = nn.Conv1d(members * width, members * width, 1, groups=members)
         self.last = nn.Conv1d(members * width, members, 1, groups=members)
         nn.init.zeros_(self.last.weight)
+        assert self.last.bias is not None
         nn.init.constant_(self.last.bias, START)
 
     def forward(self, features: Tensor, prior: Tensor, noise: Tensor | None = None) -> Tensor:

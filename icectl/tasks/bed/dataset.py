@@ -166,7 +166,7 @@ class Hide:
             "x": made.channels,
             "y": normal[None].astype(np.float32),
             "valid": valid[None].astype(np.float32),
-            "scale": np.float32(made.scale)[None],
+            "scale": np.array([made.scale], dtype=np.float32),
         }
 
 
@@ -199,5 +199,5 @@ class Pixels:
 def kind_flags(kind: str, count: int) -> NDArray[np.float32]:
     """Return the channels (3, count) that say where a thickness comes from."""
     flags = np.zeros((len(KINDS), count), dtype=np.float32)
-    flags[KINDS.index(kind)] = 1.0  # type: ignore[arg-type]
+    flags[KINDS.index(kind)] = 1.0
     return flags

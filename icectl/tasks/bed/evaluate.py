@@ -13,6 +13,7 @@ from pyproj import Transformer
 from icectl.contract import Column, Metrics, Row, Table
 from icectl.errors import DataError
 from icectl.raster import grid_of, read_on
+from icectl.raster.read import filled
 from icectl.run import Run
 from icectl.tasks.bed import holes as hole_scores
 from icectl.tasks.bed import published, show
@@ -166,8 +167,8 @@ def _point_table(
     rows = []
     for name, kind, label in _line_up(answers):
         values = errors(answers[name][mine], measured, uncertainty)
-        values = {c.key: values.get(c.key) for c in ERRORS} | {"volume": volumes.get(name)}
-        rows.append(Row(name=label, kind=kind, values=values))
+        shown = {c.key: values.get(c.key) for c in ERRORS} | {"volume": volumes.get(name)}
+        rows.append(Row(name=label, kind=kind, values=shown))
     mean = errors(np.full(len(measured), measured.mean()), measured, uncertainty)
     shown = {c.key: mean.get(c.key) for c in ERRORS} | {
         "volume": volumes.get("area", np.nan) * measured.mean() / 1e3
@@ -218,7 +219,7 @@ def _pixelwise(folder: Path, other: Path, title: str, kind: str) -> Table:
         if row["note"] or not (place / "thickness.tif").is_file():
             continue
         grid = grid_of(place / "thickness.tif")
-        values = read_on(other, grid, "bilinear").astype(np.float64).filled(np.nan)
+        values = filled(read_on(other, grid, "bilinear")).astype(np.float64)
         layers = dict(_layers(place))
         mine = np.isfinite(layers["thickness"]) & np.isfinite(values) & (values >= 0)
         truth.append(values[mine])

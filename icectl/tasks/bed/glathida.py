@@ -92,8 +92,17 @@ def read_points(path: Path, field: str | None = None, share: float = 0.1, since:
     uncertainty = np.where(np.isfinite(stated) & (stated > 0), stated, guess)
     found = [c for c in ("GlaThiDa_ID", "SURVEY_DATE") if c in table]
     surveys = int(table.loc[keep, found].drop_duplicates().shape[0]) if found else 1
-    columns = (x, y, thickness, uncertainty, year, numbers["ELEVATION"])
-    return Points(*(np.asarray(c[keep], dtype=np.float64) for c in columns), crs, surveys, dropped)
+    return Points(
+        x=x[keep],
+        y=y[keep],
+        thickness=thickness[keep],
+        uncertainty=uncertainty[keep],
+        year=year[keep],
+        elevation=numbers["ELEVATION"][keep],
+        crs=crs,
+        surveys=surveys,
+        dropped=dropped,
+    )
 
 
 def _csv(path: Path) -> tuple[Any, Floats, Floats, str]:

@@ -62,8 +62,8 @@ def _places(
         return []
     corners = np.indices((heights.shape[0] - window + 1, heights.shape[1] - window + 1)).reshape(2, -1).T
     off = (window - hole) // 2
-    bad = Sums(~np.isfinite(heights)).over(corners[:, 0], corners[:, 1], window) > 0
-    bad |= Sums(~ground).over(corners[:, 0] + off, corners[:, 1] + off, hole) > 0
+    bad = Sums(~np.isfinite(heights)).over(corners, window) > 0
+    bad |= Sums(~ground).over(corners + off, hole) > 0
     good = corners[~bad]
     good = good[rng.permutation(len(good))[:each]]
     return [(int(r), int(c), window) for r, c in good]

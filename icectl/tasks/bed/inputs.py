@@ -82,7 +82,7 @@ def thin(heights: NDArray[np.floating], hidden: Bools, size: int) -> tuple[NDArr
     factor = side // size
     blocks = (size, factor, size, factor)
     mean = np.asarray(heights, dtype=np.float64).reshape(blocks).mean((1, 3))
-    return mean, hidden.reshape(blocks).any((1, 3))
+    return np.asarray(mean), np.asarray(hidden.reshape(blocks).any((1, 3)))
 
 
 THICKNESS_CHANNELS = (
@@ -151,8 +151,8 @@ def _velocity_planes(
         return [np.zeros(ice.shape), np.zeros(ice.shape)]
     known = np.isfinite(speed) & ice
     creep = 0.5 * np.where(known, speed, 0.0) / physics.YEAR
-    stress = physics.SHAPE_FACTOR * physics.DENSITY * physics.GRAVITY
-    stress = stress * np.sin(np.arctan(np.maximum(slope, physics.GENTLEST)))
+    weight = physics.SHAPE_FACTOR * physics.DENSITY * physics.GRAVITY
+    stress = weight * np.sin(np.arctan(np.maximum(slope, physics.GENTLEST)))
     n = physics.GLEN
     depth = ((n + 1) * creep / (2 * physics.RATE * stress**n)) ** (1 / (n + 1))
     return [np.where(known, np.log(depth + 1.0), 0.0), known.astype(np.float64)]

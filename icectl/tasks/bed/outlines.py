@@ -46,7 +46,7 @@ class Outlines:
         UsageError
             An id or a region that the file does not hold; the hint names near ones.
         """
-        keep = range(len(self.ids))
+        keep = list(range(len(self.ids)))
         if region is not None:
             keep = [i for i in keep if region_of(self.ids[i]) == region.zfill(2)]
             if not keep:

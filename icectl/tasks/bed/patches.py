@@ -13,6 +13,7 @@ from icectl.tasks.bed.ice import Cover
 from icectl.tasks.bed.options import PrepareOptions
 
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 DRAWS = 40
 """Places tried for each patch that is wanted."""
@@ -52,9 +53,9 @@ class Sums:
     def __init__(self, values: NDArray[np.generic]) -> None:
         self.table = np.pad(np.cumsum(np.cumsum(values.astype(np.float64), 0), 1), ((1, 0), (1, 0)))
 
-    def over(self, row: Ints, col: Ints, size: int) -> NDArray[np.float64]:
-        """Return the sums of the windows of `size` whose corners are given."""
-        t = self.table
+    def over(self, corners: Ints, size: int) -> NDArray[np.float64]:
+        """Return the sums of the windows of `size` whose corners ``(n, 2)`` are given."""
+        t, row, col = self.table, corners[:, 0], corners[:, 1]
         return np.asarray(t[row + size, col + size] - t[row, col + size] - t[row + size, col] + t[row, col])
 
 
@@ -114,10 +115,10 @@ def _lawful(
         toll[name] += int(bad.sum())
         places = places[~bad]
 
-    take("unknown ground", unknown.over(*places.T, size) > 0)
-    take("ice in the centre", ice.over(*(places + off).T, hole) > 0)
+    take("unknown ground", unknown.over(places, size) > 0)
+    take("ice in the centre", ice.over(places + off, hole) > 0)
     if options.height_rule == "mean":
-        take("too low", total.over(*places.T, size) / size**2 < options.minimum_height)
+        take("too low", total.over(places, size) / size**2 < options.minimum_height)
     kept = []
     relief = options.minimum_relief * size / options.patch_size
     for row, col in places.tolist():
@@ -143,18 +144,17 @@ def split(
     # The strip is as wide as its share of the largest patches needs, so that large holes can be tested too.
     sizes = [s for s in np.unique(found[:, 2]) if (found[:, 2] == s).sum() >= MANY]
     lead = found[found[:, 2] == max(sizes, default=found[:, 2].max())]
-    best: tuple[int, Ints, Ints, tuple[int, int, int, int]] | None = None
+    best: tuple[int, Bools, Bools, tuple[int, int, int, int]] | None = None
     for axis in (0, 1):
         low, high = found[:, axis], found[:, axis] + found[:, 2]
         for far in (False, True):
             edges = np.sort(lead[:, axis])[::-1] if far else np.sort(lead[:, axis] + lead[:, 2])
             edge = int(edges[min(len(edges) - 1, max(0, round(options.test_share * len(edges)) - 1))])
-            test = low >= edge if far else high <= edge
-            train = high <= edge if far else low >= edge
-            kept = int(train.sum()) if test.any() else 0
-            area = _strip(shape, axis, edge, far)
-            if best is None or kept > best[0]:
-                best = (kept, test, train, area)
+            inside = low >= edge if far else high <= edge
+            outside = high <= edge if far else low >= edge
+            left = int(outside.sum()) if inside.any() else 0
+            if best is None or left > best[0]:
+                best = (left, inside, outside, _strip(shape, axis, edge, far))
     assert best is not None
     kept, test, train, area = best
     if not kept:
@@ -164,7 +164,11 @@ def split(
         )
     toll["on the split"] += int((~test & ~train).sum())
     parts = [("test", found[test]), ("train", found[train])]
-    made = [Patch(*map(int, place), part=name) for name, places in parts for place in places]
+    made = [
+        Patch(int(row), int(col), int(size), int(hole), name)
+        for name, places in parts
+        for row, col, size, hole in places
+    ]
     return tuple(made), area
 
 

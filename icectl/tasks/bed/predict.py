@@ -15,6 +15,7 @@ from shapely.strtree import STRtree
 
 from icectl.errors import DataError, IcectlError, UsageError
 from icectl.raster import rasterize, read_on, write_cog, write_vectors
+from icectl.raster.read import filled
 from icectl.run import Run
 from icectl.tasks.bed.dem import Dem, open_dem
 from icectl.tasks.bed.many import each
@@ -244,14 +245,14 @@ def _fields(
     options: PredictOptions, terrain: Terrain
 ) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
     """Read speed and mass balance on the terrain's grid; where a file has nothing they are NaN, or None."""
-    read = [read_on(p, terrain.grid, "bilinear").astype(np.float64).filled(np.nan) for p in options.velocity]
+    read = [filled(read_on(p, terrain.grid, "bilinear")).astype(np.float64) for p in options.velocity]
     speed = None
     if read:
         speed = np.abs(read[0]) if len(read) == 1 else np.hypot(read[0], read[1])
         speed = np.where(speed < 30_000, speed, np.nan)
     balance = None
     if options.mass_balance is not None:
-        balance = read_on(options.mass_balance, terrain.grid, "bilinear").astype(np.float64).filled(np.nan)
+        balance = filled(read_on(options.mass_balance, terrain.grid, "bilinear")).astype(np.float64)
         balance = np.where(np.abs(balance) < 100, balance, np.nan)
     return (
         None if speed is None or not np.isfinite(speed).any() else speed,

@@ -47,7 +47,9 @@ def sources(run: Run, options: PrepareOptions) -> list[Source]:
                 f"{len(dems)} --train-dem and {len(outlines)} --train-outlines do not match",
                 "give one file of outlines for each, or one for all",
             )
-        each = list(outlines) * (len(dems) if len(outlines) == 1 else 1) or [None] * len(dems)
+        each: list[Path | None] = [None] * len(dems)
+        if outlines:
+            each = [*outlines] * (len(dems) if len(outlines) == 1 else 1)
         return [Source(d, o) for d, o in zip(dems, each, strict=True)]
     fetched = run.inputs.get("fetch")
     if fetched is not None and any(fetched.glob("train/*/dem.tif")):

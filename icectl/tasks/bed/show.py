@@ -35,7 +35,7 @@ def maps(folder: Path, run: Run) -> list[Panel]:
                     title=f"{row['id']}: {name}",
                     layer=Layer(file=str((place / f"{name}.tif").absolute())),
                     unit="m",
-                    colours=colours,  # type: ignore[arg-type]
+                    colours=colours,
                     lines=outline,
                     note=volume if name == "thickness" else "",
                 )
