@@ -105,11 +105,11 @@ class CodeCarbon:
         import logging
         import warnings
 
-        logging.getLogger("codecarbon").setLevel(logging.CRITICAL)  # it greets before it reads log_level
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             from codecarbon import OfflineEmissionsTracker
 
+            logging.getLogger("codecarbon").setLevel(logging.CRITICAL)  # it greets before it reads log_level
             self._tracker = OfflineEmissionsTracker(
                 country_iso_code=os.environ.get("ICECTL_COUNTRY", "USA"),
                 save_to_file=False,

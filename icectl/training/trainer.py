@@ -246,10 +246,17 @@ class Trainer:
 
     def _resume(self) -> None:
         path = self.run.out / STATE
-        if path.exists():
-            self.position = Position(**resume.restore(self, checkpoint.load_state(path), path))
-            if not self.position.stopped:
-                self.run.say(f"training goes on from update {self.position.step}")
+        if not path.exists():
+            return
+        state = checkpoint.load_state(path)
+        if (state["best_step"] or state["stopped"]) and not (self.run.out / WEIGHTS).exists():
+            self.run.warn(
+                f"{self.run.out / WEIGHTS} is missing, which the saved state counts on: training anew"
+            )
+            return
+        self.position = Position(**resume.restore(self, state, path))
+        if not self.position.stopped:
+            self.run.say(f"training goes on from update {self.position.step}")
 
     def _result(self) -> FitResult:
         position = self.position

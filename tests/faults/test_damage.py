@@ -14,6 +14,11 @@ from fieldwork import OPTIONS, digests
 
 pytestmark = pytest.mark.faults
 
+
+def SLOW(value):  # noqa: N802, reads as a mark
+    return pytest.param(value, marks=pytest.mark.slow)
+
+
 FILES = [
     "glaciers/demo/scenes/*/surface.tif",
     "glaciers/demo/scenes/*/stage.json",
@@ -43,7 +48,7 @@ def explained(code: int, log: str) -> None:
 
 
 @pytest.mark.parametrize("pattern", FILES)
-@pytest.mark.parametrize("harm", ["truncated", "noise"])
+@pytest.mark.parametrize("harm", ["truncated", pytest.param("noise", marks=pytest.mark.slow)])
 def test_a_damaged_file_is_named_or_made_again(
     field, finished, workspace: Path, pattern: str, harm: str
 ) -> None:
@@ -117,7 +122,7 @@ def small_disk(tmp_path: Path):
     subprocess.run(["umount", str(folder)], check=True)
 
 
-@pytest.mark.parametrize("left", [0, 16, 40, 80, 120, 200])
+@pytest.mark.parametrize("left", [SLOW(0), 16, SLOW(40), SLOW(80), 120, SLOW(200)])
 def test_a_full_disk_is_said_and_gone_on_from(field, finished: Path, small_disk: Path, left: int) -> None:
     """The disk fills up somewhere on the way; with space again, the same command finishes."""
     workspace, ballast = small_disk / "workspace", small_disk / "ballast"

@@ -59,7 +59,7 @@ def test_html_in_a_title_stays_text(field, tmp_path: Path) -> None:
     assert "<img src=x" not in page
 
 
-@pytest.mark.parametrize("run", ["../../..", "/etc", "nowhere", "*", ""])
+@pytest.mark.parametrize("run", ["../../..", "/etc", "nowhere", "*"])
 def test_hostile_runs(field, tmp_path: Path, run: str) -> None:
     code, log = field.icectl(
         "predict", "field", f"--run={run}", "--glacier", "demo", workspace=tmp_path / "workspace"

@@ -89,6 +89,14 @@ def test_a_finished_training_is_not_trained_again(tmp_path: Path) -> None:
     assert again.best == first.best
 
 
+def test_lost_weights_are_trained_again(tmp_path: Path) -> None:
+    train(tmp_path)
+    first = (tmp_path / "weights.safetensors").read_bytes()
+    (tmp_path / "weights.safetensors").unlink()
+    train(tmp_path)
+    assert (tmp_path / "weights.safetensors").read_bytes() == first
+
+
 def test_other_circumstances_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(Interrupted):
         train(tmp_path, at=5)
