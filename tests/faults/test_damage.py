@@ -15,7 +15,7 @@ from fieldwork import OPTIONS, digests
 pytestmark = pytest.mark.faults
 
 
-def SLOW(value):  # noqa: N802, reads as a mark
+def SLOW(value):
     return pytest.param(value, marks=pytest.mark.slow)
 
 
