@@ -52,24 +52,34 @@ def search(ref: Texture, mov: Texture, corners: I64, size: int, radius: int) -> 
     """
     coarse = _coarse(ref, mov, corners, size, radius)
     width = 2 * radius + 1
-    wanted = coarse.fine >= (coarse.fine.max(axis=(1, 2)) - coarse.margin)[:, None, None]
-    counts = wanted.sum(axis=(1, 2))
+    flat = coarse.fine.reshape(len(corners), -1)
+    first = np.stack(np.divmod(flat.argmax(axis=1), width), axis=1)
+    wanted = flat >= (flat.max(axis=1) - coarse.margin)[:, None]
+    counts = np.count_nonzero(wanted, axis=1)
     sharp = _sharpest(coarse.scores) * 2 + radius - 2 * ((radius + 1) // 2)
-    top = coarse.fine.reshape(len(corners), -1).argmax(axis=1)
-    shifts, around = np.zeros((len(corners), 2), np.int64), np.full((len(corners), 3, 3), NONE, np.float32)
-    for i, (row, col) in enumerate(corners.tolist()):
+    at = first.clip(1, width - 2)
+    around = _score_squares(ref, mov, corners, at - radius, size)
+    near = wanted.reshape(-1, width, width)[
+        np.arange(len(at))[:, None, None],
+        at[:, 0, None, None] + _SQUARE[0],
+        at[:, 1, None, None] + _SQUARE[1],
+    ].sum(axis=(1, 2))
+    settled = (around.reshape(-1, 9).argmax(axis=1) == 4) & (near == counts)
+    settled &= (np.abs(sharp - at) <= 1).all(axis=1)
+    shifts = at - radius
+    for i in np.flatnonzero(~settled).tolist():
         if counts[i] > MOST_POSITIONS:
-            scores = surface(ref, mov, row, col, size, radius)
+            scores = surface(ref, mov, int(corners[i, 0]), int(corners[i, 1]), size, radius)
         else:
-            first = divmod(int(top[i]), width)
-            others = np.flatnonzero(wanted[i]) if counts[i] > 1 else np.zeros(0, np.int64)
-            scores = _climb(
-                ref, mov, (row, col), size, first, (int(sharp[i, 0]), int(sharp[i, 1])), others, width
-            )
+            todo = np.concatenate([np.flatnonzero(wanted[i]), _square(*sharp[i].tolist(), width)])
+            scores = _climb(ref, mov, corners[i].tolist(), size, at[i], around[i], todo, width)
         y, x = divmod(int(scores.argmax()), width)
         shifts[i] = y - radius, x - radius
         around[i] = neighbours(scores, y, x)
     return shifts, around, coarse.scores
+
+
+_SQUARE = np.mgrid[-1:2, -1:2]
 
 
 def neighbours(scores: F32, y: int, x: int) -> F32:
@@ -88,13 +98,13 @@ def _coarse(ref: Texture, mov: Texture, corners: I64, size: int, radius: int) ->
         phase, y, x = 2 * (row % 2) + col % 2, row // 2, col // 2
         template = ref.halves[phase][y : y + chip, x : x + chip]
         window = mov.halves[phase][y - reach : y + chip + reach, x - reach : x + chip + reach]
-        scores[i] = cv2.matchTemplate(window, template, cv2.TM_CCOEFF_NORMED)
-        kept[i] = cv2.meanStdDev(template)[1][0, 0]
-    kept = (size * kept) ** 2 / energy(ref, corners[:, 0], corners[:, 1], size)
-    margin = np.clip(MARGIN[1] * (1 - kept), MARGIN[0], MARGIN[2])
+        cv2.matchTemplate(window, template, cv2.TM_CCOEFF_NORMED, scores[i])
+        kept[i] = cv2.norm(template, cv2.NORM_L2SQR) - cv2.sumElems(template)[0] ** 2 / chip**2
+    kept = 4 * kept / energy(ref, corners[:, 0], corners[:, 1], size)
+    margin = np.clip(MARGIN[1] * (1 - kept), MARGIN[0], MARGIN[2]).astype(np.float32)
     between = _between(radius)
-    fine = np.asarray(between @ scores @ between.T, np.float32)
-    return Coarse(scores, fine, np.asarray(margin, np.float32))
+    wide = (scores.reshape(-1, scores.shape[2]) @ between.T).reshape(len(scores), scores.shape[1], -1)
+    return Coarse(scores, np.asarray(between @ wide, np.float32), margin)
 
 
 @lru_cache(maxsize=16)
@@ -109,41 +119,61 @@ def _between(radius: int) -> F32:
 
 
 def _sharpest(scores: F32) -> I64:
-    """Coarse position ``(n, 2)`` that stands out most from its eight neighbours."""
-    padded = np.pad(scores, ((0, 0), (1, 1), (1, 1)), mode="edge")
-    rows = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
-    mean = rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]
-    flat = (9 * scores - mean).reshape(len(scores), -1).argmax(axis=1)
-    return np.stack(np.divmod(flat, scores.shape[2]), axis=1)
+    """Coarse position ``(n, 2)`` that stands out most from its eight neighbours, borders left out."""
+    tall = np.ascontiguousarray(scores).reshape(-1, scores.shape[2])
+    out = (tall - cv2.blur(tall, (3, 3))).reshape(scores.shape)[:, 1:-1, 1:-1]
+    flat = out.reshape(len(scores), -1).argmax(axis=1)
+    return np.stack(np.divmod(flat, scores.shape[2] - 2), axis=1) + 1
+
+
+def _score_squares(ref: Texture, mov: Texture, corners: I64, shifts: I64, size: int) -> F32:
+    """Score the 3×3 positions around one shift of each chip: ``(n, 3, 3)``.
+
+    The chip is laid out with the row length of the larger block, its two last columns zero, so that
+    each score is one product of contiguous numbers.
+    """
+    mean = box(ref.sums, corners[:, 0], corners[:, 1], size) / size**2
+    own = np.sqrt(energy(ref, corners[:, 0], corners[:, 1], size))
+    places = corners + shifts
+    rows = places[:, 0, None, None] + _SQUARE[0]
+    norms = own[:, None, None] * np.sqrt(energy(mov, rows, places[:, 1, None, None] + _SQUARE[1], size))
+    wide, length = size + 2, size * (size + 2)
+    template, block = np.zeros((size, wide), np.float32), np.empty((wide + 1, wide), np.float32)
+    line, flat = template.ravel(), block.ravel()
+    products = np.empty((len(corners), 9), np.float32)
+    starts = [dy * wide + dx for dy in range(3) for dx in range(3)]
+    block[wide] = 0
+    for i, (row, col) in enumerate(corners.tolist()):
+        y, x = places[i].tolist()
+        np.subtract(
+            ref.image[row : row + size, col : col + size], np.float32(mean[i]), out=template[:, :size]
+        )
+        block[:wide] = mov.image[y - 1 : y + size + 1, x - 1 : x + size + 1]
+        products[i] = [line.dot(flat[s : s + length]) for s in starts]
+    squares = products.reshape(-1, 3, 3)
+    return np.asarray(np.where(norms > 0, squares / np.maximum(norms, mov.floor), NONE + 1), np.float32)
 
 
 def _climb(
-    ref: Texture,
-    mov: Texture,
-    at: tuple[int, int],
-    size: int,
-    first: tuple[int, int],
-    sharp: tuple[int, int],
-    others: I64,
-    width: int,
+    ref: Texture, mov: Texture, corner: list[int], size: int, at: I64, around: F32, todo: I64, width: int
 ) -> F32:
-    """Score the candidates at full resolution, then walk uphill until all neighbours are lower."""
-    chip = ref.image[at[0] : at[0] + size, at[1] : at[1] + size]
-    template = (chip - np.float32(box(ref.sums, at[0], at[1], size) / size**2)).ravel()
-    corner = at[0] - width // 2, at[1] - width // 2
+    """Score further candidates at full resolution, then walk uphill until all neighbours are lower."""
+    row, col = corner
+    chip = ref.image[row : row + size, col : col + size]
+    template = (chip - np.float32(box(ref.sums, row, col, size) / size**2)).ravel()
+    top_left = row - width // 2, col - width // 2
     scores = np.full((width, width), NONE, np.float32)
-    _score(mov, template, corner, scores, _square(*first, width))
-    if max(abs(sharp[0] - first[0]), abs(sharp[1] - first[1])) > 1:
-        _score(mov, template, corner, scores, _square(*sharp, width))
-    if len(others):
-        _score(mov, template, corner, scores, others[scores.ravel()[others] == NONE])
+    scores[at[0] - 1 : at[0] + 2, at[1] - 1 : at[1] + 2] = around
+    todo = np.unique(todo)
+    todo = todo[scores.ravel()[todo] == NONE]
     while True:
+        if len(todo):
+            _score(mov, template, top_left, scores, todo)
         y, x = divmod(int(scores.argmax()), width)
         near = _square(y, x, width)
         todo = near[scores.ravel()[near] == NONE]
         if not len(todo):
             return scores
-        _score(mov, template, corner, scores, todo)
 
 
 @lru_cache(maxsize=65536)
@@ -157,17 +187,15 @@ def _square(y: int, x: int, width: int) -> I64:
 def _score(mov: Texture, template: F32, corner: tuple[int, int], scores: F32, todo: I64) -> None:
     """Score the positions `todo` (flat indices) with one copy of pixels for each column of them."""
     size = round(len(template) ** 0.5)
+    rows_, cols_ = np.divmod(todo, scores.shape[1])
     columns: dict[int, list[int]] = {}
-    for flat in todo.tolist():
-        row, col = divmod(flat, scores.shape[1])
+    for row, col in zip(rows_.tolist(), cols_.tolist(), strict=True):
         columns.setdefault(col, []).append(row)
-    total = float(np.sqrt(template.dot(template)))
     for col, rows in columns.items():
         low, left = corner[0] + min(rows), corner[1] + col
         strip = mov.image[low : corner[0] + max(rows) + size, left : left + size].ravel()
         for row in rows:
             start = (corner[0] + row - low) * size
-            scores[row, col] = strip[start : start + size * size].dot(template) / total
-    rows_, cols_ = np.divmod(todo, scores.shape[1])
-    norms = np.sqrt(energy(mov, rows_ + corner[0], cols_ + corner[1], size))
+            scores[row, col] = strip[start : start + size * size].dot(template)
+    norms = np.sqrt(energy(mov, rows_ + corner[0], cols_ + corner[1], size) * float(template.dot(template)))
     scores[rows_, cols_] = np.where(norms > 0, scores[rows_, cols_] / np.maximum(norms, mov.floor), NONE + 1)

@@ -64,8 +64,12 @@ def prepare(image: ArrayLike, valid: NDArray[np.bool_] | None = None, margin: in
             "pick a band, or average the colours",
         )
     good = np.isfinite(array) if valid is None else np.isfinite(array) & valid
-    mean = float(array[good].mean(dtype=np.float64)) if good.any() else 0.0
-    filled = np.where(good, array - np.float32(mean), np.float32(0))
+    whole = bool(good.all())
+    known = array if whole else array[good]
+    mean = float(known.mean(dtype=np.float64)) if known.size else 0.0
+    filled = array - np.float32(mean)
+    if not whole:
+        filled[~good] = 0
     even = margin + margin % 2  # so that the half resolution keeps its phase
     filled = cv2.copyMakeBorder(filled, even, even, even, even, cv2.BORDER_CONSTANT, value=0)
     bad = cv2.copyMakeBorder((~good).astype(np.uint8), even, even, even, even, cv2.BORDER_CONSTANT, value=1)

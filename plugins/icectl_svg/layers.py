@@ -42,7 +42,7 @@ class Encoder(nn.Module):
     bands, size
         Channels and side of a chip; `size` is a power of two of at least 16.
     out
-        Length of the vector.
+        Length of the vector; 0 for none.
     width
         Channels after the first halving; 64 in the paper's network.
     norm
@@ -55,10 +55,10 @@ class Encoder(nn.Module):
         self.stages = nn.ModuleList(
             _down(before, after, norm) for before, after in zip((bands, *widths), widths, strict=False)
         )
-        head_norm = (
-            nn.BatchNorm2d(out) if norm == "batch" else nn.Identity()
-        )  # one value a channel: no groups
-        self.head = nn.Sequential(nn.Conv2d(widths[-1], out, 4), head_norm, nn.Tanh())
+        self.head: nn.Module | None = None
+        if out:  # one value a channel is left: nothing for a group norm to work on
+            last = nn.BatchNorm2d(out) if norm == "batch" else nn.Identity()
+            self.head = nn.Sequential(nn.Conv2d(widths[-1], out, 4), last, nn.Tanh())
 
     def forward(self, chip: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return ``(n, out)`` and the maps of all halvings, finest first, from ``(n, bands, size, size)``."""
@@ -66,7 +66,8 @@ class Encoder(nn.Module):
         for stage in self.stages:
             chip = stage(chip)
             maps.append(chip)
-        return self.head(chip).flatten(1), maps
+        vector = chip.new_empty(len(chip), 0) if self.head is None else self.head(chip).flatten(1)
+        return vector, maps
 
 
 class Decoder(nn.Module):

@@ -56,7 +56,7 @@ class SVG(nn.Module):
         self.conv, self.select = s.recurrence == "convlstm", s.skip == "attention"
         widths = channels_of(s.size, s.width)
         features = widths[-1] if self.conv else s.vector
-        self.encoder = Encoder(s.bands, s.size, s.vector, s.width, s.norm)
+        self.encoder = Encoder(s.bands, s.size, 0 if self.conv else s.vector, s.width, s.norm)
         self.decoder = Decoder(s.bands, s.size, s.vector, s.width, s.norm, squash=not self.select)
         self.predictor = Predictor(features, s.latent, s.vector, s.hidden, s.predictor_layers, self.conv)
         self.posterior = Gaussian(features, s.latent, s.hidden, s.gaussian_layers, self.conv)

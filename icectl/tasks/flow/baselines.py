@@ -69,16 +69,19 @@ def _carried(
 ) -> NDArray[np.float64]:
     """Correlate t0's chip with the frame of t2 at the place the last trusted velocity leads to.
 
-    Velocity: from the last trusted step among the frames seen, 0 without one. The place is kept
+    Velocity: between the last two frames seen where the chip was found for certain, 0 without such. The place is kept
     inside the frame.
     """
     t0, days, size = start + past - 1, sequences.days, sequences.size
     position, trusted = sequences.array("position")[chosen], sequences.array("trusted")[chosen]
     band = sequences.array("sequence_band")[chosen]
-    velocity = np.zeros((len(chosen), 2))
+    velocity, everyone = np.zeros((len(chosen), 2)), np.arange(len(chosen))
+    last_seen = np.full(len(chosen), start)
     for t in range(start + 1, t0 + 1):
-        step = (position[:, t] - position[:, t - 1]) / max(float(days[t] - days[t - 1]), 1e-9)
+        span = np.maximum(days[t] - days[last_seen], 1e-9)[:, None]
+        step = (position[:, t] - position[everyone, last_seen]) / span
         velocity = np.where(trusted[:, t, None], step, velocity)
+        last_seen = np.where(trusted[:, t], t, last_seen)
     target = np.rint(position[:, t0] + velocity * float(days[t0 + AHEAD] - days[t0])).astype(np.int64)
     target = np.clip(target, 0, np.array(sequences.grid.shape) - size)
     frame = np.asarray(sequences.data["frame"][t0 + AHEAD].values, np.float32)

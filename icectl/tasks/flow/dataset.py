@@ -31,6 +31,9 @@ from icectl.tasks.flow.options import PrepareOptions
 from icectl.tasks.flow.screening import match_histograms, screen
 
 DATASET = "dataset.zarr"
+CHUNK = 400_000
+"""Bytes read at a time; small chips are stored several to a chunk."""
+
 EDGE = 9
 """Pixels eroded from the border of valid ground: compression and resampling soil it."""
 
@@ -170,9 +173,11 @@ def _write(
     if ice is not None:
         data["ice"] = (("y", "x"), ice)
     size = options.chip
+    sequence = chips.shape[1] * size**2 * np.dtype(kind).itemsize
+    together = max(1, min(len(chips), CHUNK // sequence))
     encoding = {
         "frame": {"chunks": (1, 1, *series.grid.shape)},
-        "chip": {"chunks": (1, chips.shape[1], size, size), "compressors": None},
+        "chip": {"chunks": (together, chips.shape[1], size, size), "compressors": None},
     }
     data.to_zarr(run.out / DATASET, mode="w", zarr_format=3, consolidated=False, encoding=encoding)
     run.say(f"{chips.shape[0]} sequences of {chips.shape[1]} chips: {len(keep)} chips, {bands} bands")
