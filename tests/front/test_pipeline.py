@@ -141,7 +141,7 @@ def test_report_panels_and_tables_by_condition(trained):
     _, results, _, _ = trained
     metrics = results["evaluate"]
     titles = [t.title for t in metrics.tables]
-    assert titles[:4] == ["Calving fronts", "All measures", "By glacier", "By year"]
+    assert titles[:4] == ["Calving fronts", "More measures", "By glacier", "By year"]
     assert titles[4] == "Published figures, other images"
     kinds = [panel["kind"] for panel in metrics.details["panels"]]
     assert kinds[:2] == ["image-lines", "bars"]

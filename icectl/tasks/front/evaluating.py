@@ -30,21 +30,19 @@ MAIN = (
     Column(key="edge_iou", label="edge IoU", better="higher"),
     Column(key="missed", label="missed"),
 )
-"""What a terminal has room for; `COLUMNS` has all."""
+"""What a terminal has room for; the others follow in tables of their own."""
 
-COLUMNS = (
-    *MAIN[:2],
+_FRONTS = Column(key="fronts", label="fronts", better="")
+MORE = (
     Column(key="image_mean_px", label="mean of images", unit="px"),
     Column(key="image_median_px", label="median of images", unit="px"),
     Column(key="two_way_px", label="two-way", unit="px"),
-    MAIN[2],
     Column(key="median_m", label="median", unit="m"),
-    MAIN[3],
     Column(key="mask_iou", label="mask IoU", better="higher"),
-    Column(key="fronts", label="fronts", better=""),
-    MAIN[4],
     Column(key="false", label="false"),
 )
+CONDITION = (_FRONTS, MAIN[0], MAIN[1], MORE[2], MAIN[3], MAIN[4])
+PAPERS = (MAIN[0], MAIN[1], MAIN[2], MORE[3], MAIN[3], MORE[4])
 SHOWN = ("CALFIN-NN on CALFIN-VS", "M-NN on M-VS")
 """Published figures in the first table; all of them follow in one of their own."""
 
@@ -71,10 +69,8 @@ def evaluate(run: Run, options: EvaluateOptions, facts: Mapping[str, Any]) -> Me
     shown = [row for row in published if row.name in SHOWN]
     note = "distances both ways, concatenated (CALFIN), in pixels of the source image"
     first = Table(title=TITLE, columns=MAIN, rows=(*rows, *shown), primary="mean_px", note=note)
-    every = Table(title="All measures", columns=COLUMNS, rows=tuple(rows), primary="mean_px")
-    papers = Table(
-        title="Published figures, other images", columns=COLUMNS, rows=published, primary="mean_px"
-    )
+    every = Table(title="More measures", columns=MORE, rows=tuple(rows), primary="two_way_px")
+    papers = Table(title="Published figures, other images", columns=PAPERS, rows=published, primary="mean_px")
     found = errors[(MODEL, "model")]
     conditions = (_by_condition(entries, found, name, resolution) for name in options.by)
     tables = [first, every, *conditions, papers if published else None]
@@ -141,7 +137,7 @@ def _by_condition(
     if set(groups) <= {"not given"}:
         return None
     rows = tuple(_row(value, "model", own, resolution) for value, own in sorted(groups.items()))
-    return Table(title=f"By {name.replace('_', ' ')}", columns=COLUMNS, rows=rows, primary="mean_px")
+    return Table(title=f"By {name.replace('_', ' ')}", columns=CONDITION, rows=rows, primary="mean_px")
 
 
 def published_rows() -> tuple[Row, ...]:
@@ -151,7 +147,7 @@ def published_rows() -> tuple[Row, ...]:
         return ()
     rows = []
     for entry in read_toml(known[PUBLISHED])["errors"]:
-        values = {column.key: entry.get(column.key) for column in COLUMNS}
+        values = {column.key: entry.get(column.key) for column in PAPERS}
         name = f"{entry['network']} on {entry['validation']}"
         rows.append(Row(name=name, kind="published", values=values, note=entry.get("note", "")))
     return tuple(rows)

@@ -50,7 +50,7 @@ def _from_synthetic(run: Run, options: FetchOptions) -> list[Scene]:
     scenes = []
     for seed in range(options.world, options.world + options.worlds):
         run.say(f"writing the synthetic fjord {seed}, {start} to {end}, {options.size} px a side")
-        world = World(seed=seed, shape=(options.size, options.size), resolution=60.0, setting="fjord")
+        world = World(seed=seed, shape=(options.size, options.size), setting="fjord")
         folder = write_front_scenes(world, run.out / f"fjord-{seed}", start, end)
         scenes += [_with_facts(scene, f"fjord-{seed}") for scene in read_catalogue(folder)]
     return scenes

@@ -66,21 +66,25 @@ def parts_of(edge: Floats, mask: Floats, threshold: float) -> list[Part]:
 
 
 def accept(parts: list[Part], mask: Floats, options: PredictOptions, minimum_area: float) -> list[Part]:
-    """Return the parts that pass every filter, best first, at most ``options.fronts``."""
+    """Return the parts that pass every filter, best first, at most ``options.fronts``.
+
+    Lengths are shares of ``full_size``, or of the shorter side of an image that is smaller.
+    """
     if not parts or not mask_is_plausible(mask, options):
         return []
+    side = min(options.full_size, *mask.shape) if max(mask.shape) < options.full_size else options.full_size
     largest = max(part.area for part in parts)
     least = max(minimum_area * mask.size, options.minimum_relative * largest)
     kept = [
         part
         for part in parts
         if part.area >= least
-        and part.span >= options.minimum_length * options.full_size
+        and part.span >= options.minimum_length * side
         and part.confidence >= options.edge_confidence
         and part.band_bias <= options.band_bias
     ]
     ordered = [kept[i] for i in np.argsort(_ranked(kept, mask.shape), kind="stable")] if kept else []
-    return _apart(ordered, options.front_distance * options.full_size)[: options.fronts]
+    return _apart(ordered, options.front_distance * side)[: options.fronts]
 
 
 def mask_is_plausible(mask: Floats, options: PredictOptions) -> bool:
