@@ -28,6 +28,7 @@ from icectl.workspace import (
     identify,
     read_json,
     redoing,
+    remove,
     worded_os_errors,
     write_json,
 )
@@ -270,6 +271,8 @@ def _folder_of_work(step: Step, redo: bool) -> Iterator[Path]:
         return
     (step.out / RECORD).unlink(missing_ok=True)
     step.out.mkdir(parents=True, exist_ok=True)
+    for litter in step.out.glob(".*.partial"):  # what a killed process was writing
+        litter.unlink(missing_ok=True) if litter.is_file() else remove(litter)
     yield step.out
 
 

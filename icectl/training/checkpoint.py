@@ -105,7 +105,7 @@ def _write(path: Path, tensors: Mapping[str, Tensor], schema: str, content: Any)
     """Write aside, fsync, replace, fsync the folder."""
     from safetensors.torch import save
 
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside = path.with_name(f".{path.name}.partial")  # one name: what a killed process left is replaced
     # one key only: safetensors writes several in a random order, and equal states should be equal files
     metadata = {_KEY: json.dumps({"schema": schema, "content": content})}
     try:
