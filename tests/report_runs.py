@@ -254,7 +254,7 @@ def every_panel(run, rows=160, columns=200):
             title="Fronts",
             frames=[
                 p.Picture(
-                    label=f"scene {k} · 1.2 px",
+                    label=f"LE07_L1TP_009011_20020827_2017012{k}_01_T1_B2_and_more · 1.2 px",
                     image=layer(f"scene{k}.png"),
                     note="flagged" if k else "",
                     lines=[

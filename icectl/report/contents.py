@@ -145,7 +145,7 @@ def identity(run: RunFacts) -> list[tuple[str, str]]:
     record = run.record
     facts = {
         "model": record.get("model"),
-        "from": f"{record.get('distribution', '')} {record.get('version', '')}".strip(),
+        "from": f"{record.get('distribution', '')} {record.get('version', '')}".strip(" -"),
         "task": record.get("task"),
         "glacier": run.glacier.get("name"),
         "scenes": record.get("scenes"),

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from icectl.report.tables import number
-
 View = dict[str, Any]
 
 
@@ -18,7 +16,9 @@ def total(meters: Sequence[Mapping[str, Any]], key: str) -> float | None:
 
 def energy(value: float) -> str:
     """Return kWh in words: watt hours below 0.1 kWh."""
-    return f"{value * 1000:.3g} Wh" if value < 0.1 else f"{value:.3g} kWh"
+    if value < 1e-6:
+        return "< 0.001 Wh"
+    return f"{value * 1000:.2g} Wh" if value < 0.1 else f"{value:.3g} kWh"
 
 
 def duration(seconds: float | None) -> str:
@@ -62,7 +62,13 @@ def _cost_row(name: str, meters: Sequence[Mapping[str, Any]]) -> View:
         _megabytes(meters, "peak_memory"),
         _megabytes(meters, "peak_device_memory"),
         "–" if used is None else energy(used),
-        number(grams),
+        "–"
+        if grams is None
+        else "< 0.001"
+        if grams < 0.001
+        else f"{grams:.2g}"
+        if grams < 100
+        else f"{grams:,.0f}",
     )
     sources = sorted({str(m["energy_source"]) for m in meters if m.get("energy_source")})
     cells = [{"text": text, "best": False, "interval": ""} for text in texts]

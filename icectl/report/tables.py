@@ -9,7 +9,7 @@ KINDS = {
     "model": "model",
     "baseline": "baseline",
     "mark": "mark (no rival)",
-    "published": "published, other data",
+    "published": "published",
 }
 _ARROWS = {"lower": "↓", "higher": "↑"}
 
@@ -51,7 +51,13 @@ def table_view(table: Mapping[str, Any], intervals: Mapping[str, Any] | None = N
         }
         for c in columns
     ]
-    return {"title": table.get("title", ""), "note": table.get("note", ""), "heads": heads, "rows": shown}
+    return {
+        "title": table.get("title", ""),
+        "note": table.get("note", ""),
+        "heads": heads,
+        "rows": shown,
+        "published": any(row["kind"] == "published" for row in rows),
+    }
 
 
 def bar_of(table: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -118,9 +124,13 @@ def number(value: Any) -> str:
         return "yes" if value else "no"
     if not isinstance(value, int | float):
         return str(value)
+    if abs(value) < 1e-12:  # what rounding leaves of nothing
+        return "0"
     if float(value).is_integer() and abs(value) < 1e15:
-        return f"{int(value):,}"
-    return f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+        text = f"{int(value):,}"
+    else:
+        text = f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+    return text.replace("-", "−")
 
 
 def facts_view(facts: Any, prefix: str = "") -> list[tuple[str, str]]:

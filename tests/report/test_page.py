@@ -66,7 +66,7 @@ def test_it_says_what_was_run_and_how_to_run_it_again(page):
         "2013-04-01 to 2021-10-01",
         "shared pixel-moments",
         "0.0398 – 0.0431",
-        "published, other data",
+        "measured on other data",
         "baseline: the bar",
         "16 % better",
         "9.3 Wh",

@@ -37,7 +37,7 @@ def test_cells_carry_best_values_and_intervals():
     assert model["cells"][0] == {"text": "0.0412", "best": True, "interval": "0.0398 – 0.0431"}
     assert [row["cells"][0]["best"] for row in (last, linear, published)] == [False] * 3
     assert linear["kind"] == "baseline: the bar"
-    assert published["kind"] == "published, other data"
+    assert published["kind"] == "published"
     assert last["cells"][2]["text"] == "–"
     assert view["heads"][0]["arrow"] == "↓"
     assert view["heads"][0]["primary"]
@@ -76,6 +76,8 @@ def test_the_headline_says_how_much_better():
         (12345.6, "12,346"),
         (True, "yes"),
         ("a", "a"),
+        (-5.373, "−5.373"),
+        (-9e-15, "0"),
     ],
 )
 def test_numbers(value, text):
