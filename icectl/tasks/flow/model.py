@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 from torch import nn
 
 from icectl.contract import Metrics
@@ -127,7 +128,10 @@ class FlowModel(ABC):
 
     def trained_options(self, run: Run, facts: Mapping[str, Any]) -> TrainOptions:
         """Return the options that a model was trained with."""
-        options = run.plugin.stages["train"].model_validate(facts["options"])
+        try:
+            options = run.plugin.stages["train"].model_validate(facts["options"])
+        except ValidationError:  # saved under an older schema: the run's own have been carried over
+            options = run.options["train"]
         assert isinstance(options, TrainOptions)
         return options
 

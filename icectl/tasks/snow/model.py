@@ -136,7 +136,10 @@ class SnowModel(ABC):
 
     def trained_options(self, run: Run, facts: dict[str, Any]) -> TrainOptions:
         """Return the options that a model was trained with."""
-        options = run.plugin.stages["train"].model_validate(facts["options"])
+        try:
+            options = run.plugin.stages["train"].model_validate(facts["options"])
+        except ValidationError:  # saved under an older schema: the run's own have been carried over
+            options = run.options["train"]
         assert isinstance(options, TrainOptions)
         return options
 
