@@ -84,6 +84,29 @@ def test_shuffling_mixes_rows_and_times(series):
     assert len(set(t)) > 2
 
 
+def test_mixed_windows_keep_place_and_season_and_stay_among_the_chosen_frames(make_cube):
+    """Every frame of a mixed window is that place's frame of some training year, of the season asked for."""
+    values = np.random.default_rng(0).random((16, 24, 24), dtype="f4")
+    cube, grid = make_cube(values), WindowGrid(16, 24, 24, past=4, future=4, patch=8, stride=8)
+    chosen = np.zeros(grid.shape, bool)
+    chosen[:, :, :4] = True  # frames 0 to 10
+    found = WindowBatches(cube, grid, chosen, 9, seed=1, mix_years=1.0)
+    mixed = 0
+    for batch in found.epoch(0):
+        for k, index in enumerate(batch["index"].tolist()):
+            r, c, t = np.unravel_index(index, grid.shape)
+            window = np.concatenate([batch["past"][k], batch["future"][k]])
+            own = values[:, r * 8 : r * 8 + 8, c * 8 : c * 8 + 8]
+            used = [int(np.flatnonzero((own == frame).all(axis=(1, 2)))[0]) for frame in window]
+            assert all(f % 4 == (t + n) % 4 and f <= 10 for n, f in enumerate(used))
+            mixed += used != list(range(t, t + 8))
+    assert mixed > 20
+    again = next(WindowBatches(cube, grid, chosen, 9, seed=1, mix_years=1.0).epoch(0))
+    torch.testing.assert_close(again["past"], next(found.epoch(0))["past"])
+    half = [next(found.epoch(0, rank, 2))["past"] for rank in range(2)]
+    torch.testing.assert_close(torch.cat(half), again["past"])
+
+
 def test_only_chosen_windows(series):
     cube, grid, *_ = series
     chosen = np.zeros(grid.shape, bool)

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from icectl.contract import Metrics
 from icectl.errors import DataError
 from icectl.run import Run
+from icectl.splits import Split
 from icectl.tasks.snow.dataset import Cube, open_cube
 from icectl.tasks.snow.forecaster import Forecaster, Ports, ports
 from icectl.tasks.snow.options import (
@@ -144,6 +146,11 @@ class SnowModel(ABC):
         return options
 
 
+def mixing(split: Split, options: TrainOptions) -> float:
+    """Return the share of windows to mix: none where the series is too short for a cut in time."""
+    return options.mix_years if split.cut is not None else 0.0
+
+
 def learn(run: Run, model: SnowModel, options: TrainOptions, linear: Any) -> None:
     """Train `model` in one process of a training; see `icectl.training.launch`."""
     from icectl.splits import TRAIN, VALIDATE
@@ -157,7 +164,14 @@ def learn(run: Run, model: SnowModel, options: TrainOptions, linear: Any) -> Non
     forecaster = model.forecaster(options)
     forecaster.set_linear(linear)
     common: dict[str, Any] = {"seed": run.seed, "count_filled": options.count_filled, "reuse": True}
-    train = WindowBatches(cube, split.grid, split.windows == TRAIN, options.batch_size, **common)
+    train = WindowBatches(
+        cube,
+        split.grid,
+        split.windows == TRAIN,
+        options.batch_size,
+        mix_years=mixing(split, options),
+        **common,
+    )
     valid = WindowBatches(
         cube, split.grid, split.windows == VALIDATE, options.batch_size, shuffle=False,
         limit=options.validation_windows, **common,

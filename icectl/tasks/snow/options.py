@@ -113,6 +113,13 @@ class TrainOptions(Options):
         description="Windows scored at a validation, evenly drawn from the validation part.",
     )
     patience: int = Field(default=10, ge=1, description="Validations without gain before training stops.")
+    mix_years: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="Share of training windows whose frames come from random training years, each of its "
+        "own season, so that none is learnt by heart.",
+    )
     count_filled: bool = Field(
         default=False, description="Let filled and interpolated pixels count in the loss and the metric."
     )
@@ -138,6 +145,7 @@ def published(
         "guides": (),
         "flags": False,
         "teacher_forcing": teacher_forcing,
+        "mix_years": 0.0,
         **more,
     }
 

@@ -38,6 +38,18 @@ def season_index(past: Sequence[date], future: Sequence[date]) -> list[int]:
     return chosen
 
 
+def same_season(times: Sequence[date], frame: int, among: Sequence[int]) -> list[int]:
+    """Return which frames `among` lie in the season of `frame`, to within `SAME_SEASON` days.
+
+    >>> days = [date(2013 + k // 4, 3 * (k % 4) + 1, 1) for k in range(12)]
+    >>> same_season(days, 1, range(10))
+    [1, 5, 9]
+    """
+    when, *others = phases([times[frame], *(times[k] for k in among)])
+    apart = [min(abs(when - p), 1 - abs(when - p)) * YEAR for p in others]
+    return [k for k, days in zip(among, apart, strict=True) if days <= SAME_SEASON]
+
+
 def coming(times: Sequence[date], past: int, future: int) -> list[date]:
     """Return when the `future` frames after the series `times` fall.
 

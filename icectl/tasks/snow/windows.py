@@ -20,7 +20,7 @@ from torch import Tensor
 from icectl.errors import DataError
 from icectl.splits import WindowGrid
 from icectl.tasks.snow.dataset import Cube, Floats, countable
-from icectl.tasks.snow.seasons import phases, season_index
+from icectl.tasks.snow.seasons import phases, same_season, season_index
 from icectl.training.sampling import permutation, sample_rng, share
 
 POOL_BYTES = 256 * 2**20
@@ -52,6 +52,9 @@ class WindowBatches:
         At most so many windows, evenly drawn (for validation).
     reuse
         Write every batch into the same memory: twice as fast, for callers that keep no batch.
+    mix_years
+        Share of windows whose frames are replaced by frames of the same season of random years, drawn from
+        the frames that the chosen windows cover; keyed by (seed, epoch, window).
 
     Notes
     -----
@@ -72,10 +75,12 @@ class WindowBatches:
         count_filled: bool = False,
         limit: int | None = None,
         reuse: bool = False,
+        mix_years: float = 0.0,
     ) -> None:
         self.cube, self.grid, self.seed, self.shuffle = cube, grid, seed, shuffle
         self.chosen = _limited(chosen, limit) if limit is not None else chosen
         self.count_filled, self.reuse = count_filled, reuse
+        self.mixer = Mixer(cube.times, grid, self.chosen, mix_years, seed) if mix_years and shuffle else None
         self._kept: tuple[Tensor, Tensor] | None = None
         self.counts = self.chosen.sum(axis=(1, 2))
         total = int(self.counts.sum())
@@ -114,7 +119,7 @@ class WindowBatches:
             rows = rows[permutation(len(rows), self.seed, epoch)]
         strips = self._strips_a_pool()
         for first in range(0, len(rows), strips):
-            pool = _Pool(self, rows[first : first + strips])
+            pool = _Pool(self, rows[first : first + strips], epoch)
             count = int(self.counts[pool.rows].sum())
             order = np.arange(count)
             if self.shuffle:
@@ -179,11 +184,35 @@ def _shared(
     return chosen
 
 
+class Mixer:
+    """Draws windows of mixed years: each frame from a random year, of the season that its place asks for.
+
+    Weather differs from year to year more than networks may learn by heart from a few years. A mixed window
+    has a past and a future whose departures from the season are independent.
+    """
+
+    def __init__(
+        self, times: Sequence[date], grid: WindowGrid, chosen: Bools, share: float, seed: int
+    ) -> None:
+        self.share, self.seed, self.length = share, seed, grid.length
+        starts = np.flatnonzero(chosen.any(axis=(0, 1)))
+        covered = sorted({int(start) + k for start in starts for k in range(grid.length)})
+        self.same = {frame: same_season(times, frame, covered) for frame in covered}
+
+    def frames(self, start: int, epoch: int, number: int) -> npt.NDArray[np.int64] | None:
+        """Return the frames of window `number`, or None where it stays as it is."""
+        rng = sample_rng(self.seed, epoch, number)
+        if rng.random() >= self.share:
+            return None
+        choices = [self.same[frame] for frame in range(start, start + self.length)]
+        return np.array([options[int(rng.integers(len(options)))] for options in choices])
+
+
 class _Pool:
     """Some strips of rows cut into patches; read on first use."""
 
-    def __init__(self, batches: WindowBatches, rows: npt.NDArray[np.int64]) -> None:
-        self.batches, self.rows = batches, rows
+    def __init__(self, batches: WindowBatches, rows: npt.NDArray[np.int64], epoch: int) -> None:
+        self.batches, self.rows, self.epoch = batches, rows, epoch
         self._cut: dict[int, tuple[Floats, Bools | None]] = {}
 
     @cached_property
@@ -197,13 +226,15 @@ class _Pool:
         self, order: npt.NDArray[np.int64], frames: Floats, valid: Bools | None
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Copy the windows `order` of the pool; returns their starts and their numbers among all windows."""
-        where, grid = self._where[order], self.batches.grid
+        where, grid, mixer = self._where[order], self.batches.grid, self.batches.mixer
+        numbers = (self.rows[where[:, 0]] * grid.shape[1] + where[:, 1]) * grid.shape[2] + where[:, 2]
         for k, (strip, col, start) in enumerate(where.tolist()):
             values, counts = self._cut.get(strip) or self._read(strip)
-            frames[k] = values[col, start : start + grid.length]
+            drawn = mixer.frames(start, self.epoch, int(numbers[k])) if mixer else None
+            used = slice(start, start + grid.length) if drawn is None else drawn
+            frames[k] = values[col, used]
             if valid is not None and counts is not None:
-                valid[k] = counts[col, start + grid.past : start + grid.length]
-        numbers = (self.rows[where[:, 0]] * grid.shape[1] + where[:, 1]) * grid.shape[2] + where[:, 2]
+                valid[k] = counts[col, used][grid.past :]
         return where[:, 2], numbers
 
     def _read(self, strip: int) -> tuple[Floats, Bools | None]:
