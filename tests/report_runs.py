@@ -154,19 +154,16 @@ def make_run(root: Path, panels=None, model="convlstm", identity="a1b2c3d4e5", t
     return run
 
 
-def time_maps(run, frames=8, rows=160, columns=200, with_arrows=True):
-    """Write truth and prediction as GeoTIFFs; return their panel."""
+def time_maps(run, frames=8, rows=160, columns=200, with_arrows=True, cube=False):
+    """Write truth and prediction as GeoTIFFs (or as one NetCDF cube, far quicker); return their panel."""
     truth = snow_frames(frames, rows, columns)
     rng = np.random.default_rng(5)
     prediction = np.stack([ndimage.gaussian_filter(t, 2) + 0.04 * rng.normal() for t in truth])
     prediction = np.clip(prediction, 0, 1).astype(np.float32)
     truth[:, : rows // 8, : columns // 8] = np.nan
-    where = grid(rows, columns)
     folder = run / "predictions" / "parvati-1"
     folder.mkdir(parents=True, exist_ok=True)
-    files = folder / "truth.tif", folder / "prediction.tif"
-    write_cog(files[0], truth, where, nodata=float("nan"))
-    write_cog(files[1], prediction, where, nodata=float("nan"))
+    layer = (_as_cube if cube else _as_files)(folder, grid(rows, columns), truth, prediction)
     some = arrows(rows, columns) if with_arrows else []
     return p.TimeMaps(
         title="Snow masks",
@@ -178,8 +175,8 @@ def time_maps(run, frames=8, rows=160, columns=200, with_arrows=True):
         frames=[
             p.Frame(
                 label=f"{2013 + k // 4}-{1 + 3 * (k % 4):02d}-01 · lead {k % 4 + 1}",
-                truth=p.Layer(file=str(files[0]), band=k + 1),
-                prediction=p.Layer(file=str(files[1]), band=k + 1),
+                truth=layer("truth", k),
+                prediction=layer("prediction", k),
                 truth_arrows=some,
                 prediction_arrows=some,
             )
@@ -187,6 +184,24 @@ def time_maps(run, frames=8, rows=160, columns=200, with_arrows=True):
         ],
         note="Arrows show optical flow from the frame before.",
     )
+
+
+def _as_files(folder, where, truth, prediction):
+    for name, values in (("truth", truth), ("prediction", prediction)):
+        write_cog(folder / f"{name}.tif", values, where, nodata=float("nan"))
+    return lambda name, k: p.Layer(file=str(folder / f"{name}.tif"), band=k + 1)
+
+
+def _as_cube(folder, where, truth, prediction):
+    import xarray as xr
+    from odc.geo.xr import xr_coords
+
+    dims = ("time", "y", "x")
+    cube = xr.Dataset({"truth": (dims, truth), "prediction": (dims, prediction)}, coords=xr_coords(where))
+    for name in ("truth", "prediction"):
+        cube[name].encoding["grid_mapping"] = "spatial_ref"
+    cube.to_netcdf(folder / "cube.nc", engine="h5netcdf")
+    return lambda name, k: p.Layer(file=str(folder / "cube.nc"), variable=name, index=(k,))
 
 
 def every_panel(run, rows=160, columns=200):

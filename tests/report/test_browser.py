@@ -219,7 +219,7 @@ def test_a_comparison_is_silent_too(browser, tmp_path):
 
 @pytest.mark.slow
 def test_the_issues_own_size_opens_in_two_seconds(browser, tmp_path):
-    page = write_report(make_run(tmp_path, lambda run: [time_maps(run, 36, 800, 800)]))
+    page = write_report(make_run(tmp_path, lambda run: [time_maps(run, 36, 800, 800, cube=True)]))
     assert page.stat().st_size < 15e6
     browser.get(page.as_uri())
     loaded = browser.execute_script("return performance.getEntriesByType('navigation')[0].loadEventEnd")

@@ -197,7 +197,7 @@ def test_a_page_of_36_frames_keeps_to_its_budget(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_the_issues_own_size(tmp_path):
-    run = make_run(tmp_path, lambda run: [time_maps(run, 36, 800, 800)])
+    run = make_run(tmp_path, lambda run: [time_maps(run, 36, 800, 800, cube=True)])
     assert write_report(run).stat().st_size < 15e6
 
 
