@@ -28,7 +28,7 @@ from icectl.workspace import (
     identify,
     read_json,
     redoing,
-    remove,
+    sweep,
     worded_os_errors,
     write_json,
 )
@@ -271,8 +271,7 @@ def _folder_of_work(step: Step, redo: bool) -> Iterator[Path]:
         return
     (step.out / RECORD).unlink(missing_ok=True)
     step.out.mkdir(parents=True, exist_ok=True)
-    for litter in step.out.glob(".*.partial"):  # what a killed process was writing
-        litter.unlink(missing_ok=True) if litter.is_file() else remove(litter)
+    sweep(step.out)
     yield step.out
 
 

@@ -16,6 +16,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -251,6 +252,15 @@ def redoing(folder: Path) -> Iterator[None]:
             os.replace(old, folder)
         raise
     remove(old)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes were writing below `folder`, all of it hidden."""
+    for path in list(folder.rglob(".*")):
+        if path.name.endswith(".partial") and path.is_file():
+            path.unlink(missing_ok=True)
+        elif re.search(r"-[a-z0-9_]{8}$", path.name):
+            remove(path)
 
 
 def remove(folder: Path) -> None:
