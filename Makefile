@@ -44,7 +44,7 @@ bench: $(VENV)/.installed-test    ## ratios against other tools, into benchmarks
 	$(BIN)/python benchmarks/run_all.py
 
 docs: $(VENV)/.installed-docs     ## the documentation, warnings are errors
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 completions: $(VENV)/.installed   ## shell completion scripts
 	$(BIN)/icectl completions bash > completions/icectl.bash
