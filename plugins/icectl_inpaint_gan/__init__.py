@@ -35,7 +35,7 @@ class InpaintTrain(TrainOptions):
         multiple_of=8,
         description="Side in pixels to which patches are averaged.",
     )
-    start: Literal["flat", "fill"] = Field(
+    begin: Literal["flat", "fill"] = Field(
         default="flat", description="Answer the heights themselves, or what to add to a biharmonic fill."
     )
     thickness_width: int = Field(default=12, ge=2, le=512, description="Hidden units of a thickness network.")
@@ -47,7 +47,7 @@ class InpaintTrain(TrainOptions):
             "critic_width": 16,
             "fine": False,
             "net_size": 32,
-            "start": "fill",
+            "begin": "fill",
             "reconstruction": "l2",
             "gan_weight": 1e-4,
             "updates": 3000,

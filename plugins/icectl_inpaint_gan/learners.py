@@ -22,12 +22,18 @@ Batch = Mapping[str, Tensor]
 def build_generator(options: Any) -> Generator:
     """Return the generator that training options describe."""
     return Generator(
-        channel_count(options.start),
+        channel_count(options.begin),
         options.width,
         fine=options.fine,
-        residual=options.start == "fill",
+        residual=options.begin == "fill",
         size=options.net_size,
     )
+
+
+def depth_updates(options: Any) -> int:
+    """Return the updates of step (b): no more than step (a) has, if both are trained."""
+    own = int(options.thickness_updates)
+    return own if options.step == "thickness" else min(own, int(options.updates))
 
 
 def build_ensemble(options: Any, channels: int) -> ThicknessEnsemble:
@@ -35,14 +41,12 @@ def build_ensemble(options: Any, channels: int) -> ThicknessEnsemble:
     return ThicknessEnsemble(channels, options.thickness_width, options.members)
 
 
-class InpaintLearner(Learner):
+class InpaintPart:
     """Step (a): heights by reconstruction and, unless its weight is 0, an adversary.
 
     The reconstruction error is over hidden ground of both stages; the paper's code takes it over the whole
     image, where known pixels are copied and add nothing but a constant.
     """
-
-    keyed_dropout = False
 
     def __init__(self, options: Any) -> None:
         self.options = options
@@ -53,7 +57,6 @@ class InpaintLearner(Learner):
             self.critic = Discriminator(2, options.critic_width, _layers(options.net_size))
             parts["discriminator"] = self.critic
         self.parts = parts
-        self.modules = nn.ModuleDict(parts)
 
     def configure(self) -> Mapping[str, torch.optim.Optimizer]:
         """Return Adam (β 0.5, 0.999; the paper's code), or AdamW for a fill's residual."""
@@ -61,13 +64,13 @@ class InpaintLearner(Learner):
 
     def _optimizer(self, part: nn.Module) -> torch.optim.Optimizer:
         rate = self.options.lr
-        if self.options.start == "flat":
+        if self.options.begin == "flat":
             return torch.optim.Adam(part.parameters(), lr=rate, betas=(0.5, 0.999))
         return torch.optim.AdamW(part.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=1e-2)
 
     def schedule(self, optimizers: Mapping[str, Any]) -> Mapping[str, Any]:
         """Warm up and fall as a cosine for residuals; constant for the paper's networks."""
-        if self.options.start == "flat":
+        if self.options.begin == "flat":
             return {}
         total = self.options.updates
 
@@ -99,7 +102,7 @@ class InpaintLearner(Learner):
             loss = loss + self.options.gan_weight * context.mean(adversary)
         context.backward(loss)
         context.step("generator")
-        return {**logs, "loss": loss.detach()}
+        return {**logs, "inpaint": loss.detach()}
 
     def _error(self, made: Tensor, y: Tensor) -> Tensor:
         return (made - y) ** 2 if self.options.reconstruction == "l2" else (made - y).abs()
@@ -147,7 +150,59 @@ class InpaintLearner(Learner):
 
     def describe(self) -> dict[str, Any]:
         """Return what is needed to build the generator again."""
-        return {"inpaint": {k: getattr(self.options, k) for k in ("width", "fine", "net_size", "start")}}
+        return {"inpaint": {k: getattr(self.options, k) for k in ("width", "fine", "net_size", "begin")}}
+
+
+class BedLearner(Learner):
+    """Both steps in one training: they share no weight, and each ends after its own number of updates."""
+
+    keyed_dropout = False
+
+    def __init__(self, options: Any, pixels: Pixels | None, seed: int) -> None:
+        self.options = options
+        self.inpaint = InpaintPart(options) if options.step != "thickness" else None
+        self.depth = None if pixels is None else ThicknessPart(options, pixels, seed)
+        parts: dict[str, nn.Module] = dict(self.inpaint.parts) if self.inpaint else {}
+        if self.depth is not None:
+            parts["thickness"] = self.depth.ensemble
+        self.modules = nn.ModuleDict(parts)
+
+    def configure(self) -> Mapping[str, torch.optim.Optimizer]:
+        """Return the optimisers of both steps."""
+        found = [part.configure() for part in (self.inpaint, self.depth) if part is not None]
+        return {name: one for each in found for name, one in each.items()}
+
+    def schedule(self, optimizers: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the schedules of both steps."""
+        found = [part.schedule(optimizers) for part in (self.inpaint, self.depth) if part is not None]
+        return {name: one for each in found for name, one in each.items()}
+
+    def update(self, batch: Batch, context: Context) -> Mapping[str, Tensor]:
+        """Let each step learn that has updates left."""
+        logs: dict[str, Tensor] = {}
+        if self.inpaint is not None and context.step_number < self.options.updates:
+            logs.update(self.inpaint.update(batch, context))
+        if self.depth is not None and context.step_number < depth_updates(self.options):
+            logs.update(self.depth.update(batch, context))
+        return logs
+
+    def validate(self, batches: Iterable[Batch], context: Context) -> Mapping[str, float]:
+        """Return the scores of step (a); none is the best before step (b) has ended."""
+        if self.inpaint is None:
+            return {}
+        scores = dict(self.inpaint.validate(batches, context))
+        if self.depth is not None and context.step_number < depth_updates(self.options):
+            scores["loss"] = float("nan")
+        return scores
+
+    def images(self, batches: Iterable[Batch], context: Context) -> Mapping[str, Tensor]:
+        """Return fills of test patches."""
+        return {} if self.inpaint is None else self.inpaint.images(batches, context)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what is needed to build the networks again."""
+        found = [part.describe() for part in (self.inpaint, self.depth) if part is not None]
+        return {name: one for each in found for name, one in each.items()}
 
 
 def _layers(size: int) -> int:
@@ -155,16 +210,13 @@ def _layers(size: int) -> int:
     return max(3, min(6, int(np.log2(size)) - 2))
 
 
-class ThicknessLearner(Learner):
+class ThicknessPart:
     """Step (b): each member learns from some 70 % of the glaciers; the others tell how far off it is."""
-
-    keyed_dropout = False
 
     def __init__(self, options: Any, pixels: Pixels, seed: int) -> None:
         self.options, self.pixels = options, pixels
         features = [pixels.features(i)[0] for i in range(len(pixels))]
         self.ensemble = build_ensemble(options, features[0].shape[0])
-        self.modules = self.ensemble
         rng = np.random.default_rng([seed, 60])
         self.seen = rng.random((len(pixels), options.members)) < 0.7
         self.weights = glacier_weights(pixels.kinds, options.modelled_weight)
@@ -174,28 +226,30 @@ class ThicknessLearner(Learner):
     def configure(self) -> Mapping[str, torch.optim.Optimizer]:
         """Return AdamW over all members."""
         rate = self.options.thickness_lr
-        return {"main": torch.optim.AdamW(self.modules.parameters(), lr=rate, weight_decay=1e-2)}
+        return {"thickness": torch.optim.AdamW(self.ensemble.parameters(), lr=rate, weight_decay=1e-2)}
 
     def schedule(self, optimizers: Mapping[str, Any]) -> Mapping[str, Any]:
         """Let the learning rate fall as a cosine."""
-        total = self.options.thickness_updates
-        return {"main": torch.optim.lr_scheduler.CosineAnnealingLR(optimizers["main"], total)}
+        total = depth_updates(self.options)
+
+        def factor(step: int) -> float:
+            return 0.5 * (1 + float(np.cos(np.pi * min(1.0, step / total))))
+
+        return {"thickness": torch.optim.lr_scheduler.LambdaLR(optimizers["thickness"], factor)}
 
     def update(self, batch: Batch, context: Context) -> Mapping[str, Tensor]:
         """Take one gradient step of all members at once."""
-        noise = 0.2 * context.noise(*batch["x"].shape[1:])
-        made = self.ensemble(batch["x"], batch["prior"], noise)
+        noise = 0.2 * context.noise(*batch["features"].shape[1:])
+        made = self.ensemble(batch["features"], batch["prior"], noise)
         scale = batch["prior"].mean(-1, keepdim=True) + 10.0
-        error = F.smooth_l1_loss(made / scale, batch["y"].expand_as(made) / scale, reduction="none", beta=0.5)
+        error = F.smooth_l1_loss(
+            made / scale, batch["depth"].expand_as(made) / scale, reduction="none", beta=0.5
+        )
         seen = torch.from_numpy(self.seen[batch["glacier"][:, 0].long().cpu().numpy()])
         loss = context.mean(error, (seen.to(error)[:, :, None]).expand_as(error))
         context.backward(loss)
-        context.step("main")
-        return {"loss": loss.detach()}
-
-    def validate(self, batches: Iterable[Batch], context: Context) -> Mapping[str, float]:
-        """Return no score: the networks are small, and the last weights are kept."""
-        return {}
+        context.step("thickness")
+        return {"thickness": loss.detach()}
 
     def describe(self) -> dict[str, Any]:
         """Return what is needed to build the networks again and to state their error."""
@@ -217,7 +271,7 @@ class ThicknessLearner(Learner):
         """
         means, locals_ = [], []
         kind = answer_kind(self.pixels.kinds)
-        device = next(self.modules.parameters()).device
+        device = next(self.ensemble.parameters()).device
         for i in range(len(self.pixels)):
             if self.pixels.kinds[i] != kind or self.seen[i].all():
                 continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
-from torch import nn
 
 from icectl.errors import DataError
 from icectl.run import Run
@@ -23,11 +21,16 @@ from icectl.tasks.bed.fill import biharmonic, bounded
 from icectl.tasks.bed.inputs import masked_patch, thin
 from icectl.tasks.bed.model import BedModel
 from icectl.tasks.bed.networks import Networks
-from icectl.training import FitSettings, IndexedBatches, fit, launch, load_weights, resolve, save_weights
-from icectl_inpaint_gan.learners import InpaintLearner, ThicknessLearner, build_ensemble, build_generator
+from icectl.training import FitSettings, IndexedBatches, fit, launch, load_weights
+from icectl_inpaint_gan.learners import (
+    BedLearner,
+    ThicknessPart,
+    build_ensemble,
+    build_generator,
+    depth_updates,
+)
 
 Floats = NDArray[np.float64]
-STEPS = ("inpaint", "thickness")
 DRAWS = 64
 """Pixels drawn from each glacier for one update of step (b)."""
 
@@ -36,12 +39,8 @@ class InpaintGAN(BedModel):
     """Maffezzoli 2023: gated inpainting of the ground, and thickness corrected by physics."""
 
     def train(self, run: Run, options: Any) -> Path:
-        """Train the steps asked for, one after the other, and leave one file of weights."""
-        for step in STEPS:
-            if options.step in ("both", step):
-                (run.out / step).mkdir(exist_ok=True)
-                launch(_train_step, run.at(out=run.out / step), options, step)
-        _gather(run)
+        """Train both steps, or the one asked for, in one loop."""
+        launch(_train, run, options)
         return run.out
 
     def loader(self) -> Any:
@@ -49,89 +48,84 @@ class InpaintGAN(BedModel):
         return load
 
 
-def _train_step(run: Run, options: Any, step: str) -> None:
-    """Train one step; a function of a module, so that it can be started in several processes."""
-    return _train_inpaint(run, options) if step == "inpaint" else _train_thickness(run, options)
-
-
-def _train_inpaint(run: Run, options: Any) -> None:
+def _train(run: Run, options: Any) -> None:
+    """Train in this process; a function of a module, so that several can be started."""
     folder = run.inputs["prepare"]
-    shapes = masks.Shapes.load(folder / SHAPES)
-    made = {
-        part: IndexedBatches(
-            Holes(folder, part, most=None if part == "train" else 128),
-            options.batch_size,
-            run.seed,
-            shuffle=part == "train",
-            augment=Hide(options.masks, options.net_size, options.start, shapes, part == "train"),
-        )
-        for part in ("train", "test")
-    }
+    pixels = None if options.step == "inpaint" else _pixels(folder, options)
+    learner = BedLearner(options, pixels, run.seed)
+    length = depth_updates(options) if options.step == "thickness" else options.updates
+    train, test = (_batches(run, options, learner, part, length) for part in ("train", "test"))
+    assert train is not None
     settings = FitSettings(
-        max_updates=options.updates, every="update", validate_every=options.validate_every, clip_norm=1.0
+        max_updates=length, every="update", validate_every=options.validate_every, clip_norm=1.0
     )
-    result = fit(run, InpaintLearner(options), made["train"], made["test"], settings)
-    scores = result.scores
-    run.say(
-        f"step (a): {scores.get('rmse', float('nan')):.1f} m in test holes after {result.best_step} updates, "
-        f"{scores.get('start_rmse', float('nan')):.1f} m where it starts from"
+    result = fit(run, learner, train, test, settings)
+    run.notes["steps"] = learner.describe()
+    if result.scores:
+        run.say(
+            f"step (a): {result.scores['rmse']:.1f} m in test holes after {result.best_step} updates, "
+            f"{result.scores['start_rmse']:.1f} m where it starts from"
+        )
+
+
+def _pixels(folder: Path, options: Any) -> Pixels | None:
+    pixels = Pixels(folder)
+    if len(pixels):
+        return pixels
+    if options.step == "both":
+        return None
+    raise DataError(
+        "there is no glacier of known thickness to learn from",
+        "give --thickness-data FOLDER, --synthetic-glaciers N, or --step inpaint",
     )
+
+
+def _batches(run: Run, options: Any, learner: BedLearner, part: str, length: int) -> IndexedBatches | None:
+    """Return batches of samples that hold a patch, a glacier's pixels, or both."""
+    folder, train = run.inputs["prepare"], part == "train"
+    if options.step == "thickness":
+        if not train:
+            return None
+        patches, hide = range(options.batch_size * length), None
+    else:
+        patches = Holes(folder, part, most=None if train else 128)  # type: ignore[assignment]
+        shapes = masks.Shapes.load(folder / SHAPES)
+        hide = Hide(options.masks, options.net_size, options.begin, shapes, train)
+    draws = None if learner.depth is None or not train else _Draws(learner.depth)
+    augment = _Sample(hide, draws)
+    return IndexedBatches(patches, options.batch_size, run.seed, shuffle=train, augment=augment)
 
 
 class _Draws:
-    """``count`` virtual samples: each is a glacier drawn by weight, and some of its pixels."""
+    """Draws a glacier by weight, and some of its pixels."""
 
-    def __init__(self, pixels: Pixels, weights: NDArray[np.float64], count: int) -> None:
-        self.pixels, self.weights, self.count = pixels, weights, count
-        self.tables = [pixels.features(i) for i in range(len(pixels))]
+    def __init__(self, part: ThicknessPart) -> None:
+        self.weights = part.weights
+        self.tables = [part.pixels.features(i) for i in range(len(part.pixels))]
 
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> int:
-        return index
-
-    def draw(self, _: int, rng: np.random.Generator) -> Mapping[str, NDArray[np.float32]]:
+    def __call__(self, rng: np.random.Generator) -> dict[str, NDArray[np.float32]]:
         """Return features (c, n), thickness (1, n), prior (1, n) and the glacier's number."""
         glacier = int(rng.choice(len(self.weights), p=self.weights))
         x, y, prior = self.tables[glacier]
         at = rng.integers(0, x.shape[1], DRAWS)
         return {
-            "x": x[:, at],
-            "y": y[None, at],
+            "features": x[:, at],
+            "depth": y[None, at],
             "prior": prior[None, at],
             "glacier": np.array([glacier], dtype=np.float32),
         }
 
 
-def _train_thickness(run: Run, options: Any) -> None:
-    pixels = Pixels(run.inputs["prepare"])
-    if not len(pixels):
-        raise DataError(
-            "there is no glacier of known thickness to learn from",
-            "give --thickness-data FOLDER, --synthetic-glaciers N, or --step inpaint",
-        )
-    learner = ThicknessLearner(options, pixels, run.seed)
-    draws = _Draws(pixels, learner.weights, 16 * options.thickness_updates)
-    batches = IndexedBatches(draws, 16, run.seed, augment=draws.draw)
-    fit(run, learner, batches, None, FitSettings(max_updates=options.thickness_updates, tensorboard=False))
+class _Sample:
+    """Makes one training sample of both steps from a raw patch."""
 
+    def __init__(self, hide: Hide | None, draws: _Draws | None) -> None:
+        self.hide, self.draws = hide, draws
 
-def _gather(run: Run) -> None:
-    """Put the weights of both steps into one file, with what is needed to build the networks again."""
-    parts, facts = nn.ModuleDict(), {}
-    for step in STEPS:
-        file = run.out / step / "weights.safetensors"
-        if file.is_file():
-            state, described = load_weights(file)
-            facts.update({k: v for k, v in described.items() if k in STEPS})
-            facts[f"{step}_training"] = described.get("training", {})
-            holder = nn.Module()
-            for name, value in state.items():
-                holder.register_buffer(name.replace(".", "/"), value)
-            parts[step] = holder
-    save_weights(run.out / "weights.safetensors", parts, facts)
-    run.notes["steps"] = json.loads(json.dumps(facts))
+    def __call__(self, patch: Any, rng: np.random.Generator) -> dict[str, NDArray[np.float32]]:
+        """Return the arrays of whichever steps are trained."""
+        sample = {} if self.hide is None else self.hide(patch, rng)
+        return sample if self.draws is None else {**sample, **self.draws(rng)}
 
 
 @lru_cache(maxsize=2)
@@ -142,10 +136,10 @@ def load(folder: Path, device: str) -> Networks:
 
 
 def _parts(state: Mapping[str, torch.Tensor]) -> dict[str, dict[str, torch.Tensor]]:
-    found: dict[str, dict[str, torch.Tensor]] = {step: {} for step in STEPS}
+    found: dict[str, dict[str, torch.Tensor]] = {"generator": {}, "discriminator": {}, "thickness": {}}
     for name, value in state.items():
-        step, rest = name.split(".", 1)
-        found[step][rest.replace("/", ".")] = value
+        part, rest = name.split(".", 1)
+        found[part][rest] = value
     return found
 
 
@@ -161,12 +155,7 @@ class Trained:
         if self.has_inpaint:
             self.sizes = SimpleNamespace(**facts["inpaint"])
             self.generator = build_generator(self.sizes).to(device).eval()
-            weights = {
-                k.removeprefix("generator."): v
-                for k, v in parts["inpaint"].items()
-                if k.startswith("generator.")
-            }
-            self.generator.load_state_dict(weights)
+            self.generator.load_state_dict(parts["generator"])
         if self.has_thickness:
             known = facts["thickness"]
             self.kind, self.members = known["kind"], known["members"]
@@ -223,11 +212,11 @@ class Trained:
         average, blocks = thin(np.where(masked, 0.0, square), masked, size)
         if blocks.all():  # no whole block is known: nothing for the network to see
             return base
-        patch = masked_patch(np.where(blocks, 0.0, average), blocks, self.sizes.start)
+        patch = masked_patch(np.where(blocks, 0.0, average), blocks, self.sizes.begin)
         with torch.inference_mode():
             x = torch.from_numpy(patch.channels[None]).to(self.device)
             answer = self.generator(x)[1][0, 0].double().cpu().numpy()
-        if self.sizes.start == "fill":
+        if self.sizes.begin == "fill":
             change = (answer - patch.channels[0].astype(np.float64)) * patch.scale
             wide = _widen(change, side)
             result = square + np.where(masked, wide, 0.0)
@@ -244,8 +233,3 @@ def _widen(values: Floats, side: int) -> Floats:
     return np.asarray(
         ndimage.map_coordinates(values, np.meshgrid(axis, axis, indexing="ij"), order=1, mode="nearest")
     )
-
-
-def device_of(run: Run) -> str:
-    """Return torch's name of the device that a run decides for."""
-    return str(resolve(run.compute).torch_device())

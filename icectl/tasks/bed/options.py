@@ -115,7 +115,9 @@ class TrainOptions(Options):
     members: int = Field(
         default=8, ge=2, le=64, description="Thickness networks in the ensemble of step (b)."
     )
-    thickness_updates: int = Field(default=400, ge=1, description="Updates of step (b).")
+    thickness_updates: int = Field(
+        default=400, ge=1, description="Updates of step (b); at most those of step (a), if both are trained."
+    )
     thickness_lr: float = Field(default=3e-3, gt=0, le=1, description="Learning rate of step (b).")
     modelled_weight: float = Field(
         default=0.5,
