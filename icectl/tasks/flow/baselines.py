@@ -69,8 +69,8 @@ def _carried(
 ) -> NDArray[np.float64]:
     """Correlate t0's chip with the frame of t2 at the place the last trusted velocity leads to.
 
-    Velocity: between the last two frames seen where the chip was found for certain, 0 without such. The place is kept
-    inside the frame.
+    Velocity: between the last two frames seen where the chip was found for certain, 0 without such.
+    The place is kept inside the frame.
     """
     t0, days, size = start + past - 1, sequences.days, sequences.size
     position, trusted = sequences.array("position")[chosen], sequences.array("trusted")[chosen]
