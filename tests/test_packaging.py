@@ -53,7 +53,9 @@ def test_wheel_holds_configs_completions_plugins_and_types(wheel):
         "icectl/completions/icectl.bash",
         "icectl/py.typed",
         "icectl_convlstm/__init__.py",
-        "icectl_inpaint_gan/network.py",
+        "icectl_inpaint_gan/networks.py",
+        "icectl/report/style.css",
+        "icectl/scaffold/templates/common/pyproject.toml.j2",
     ):
         assert name in names, name
     assert not [n for n in names if n.startswith(("tests/", "benchmarks/"))]
