@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,6 +55,8 @@ def build(decision: devices.Decision, several: bool) -> Fabric:
     The processes already exist (``elastic_launch``, ``torchrun`` or SLURM started them), so
     ``launch()`` starts none.
     """
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its rank-by-rank account of joining
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     if not several:
         accelerator = {"cuda": "cuda", "mps": "mps"}.get(decision.device, "cpu")
         return Fabric(accelerator=accelerator, devices=1, precision=decision.precision)  # type: ignore[arg-type]

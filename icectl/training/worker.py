@@ -102,7 +102,6 @@ def _follow_parent() -> None:
 
 def _log_into(call: Call) -> None:
     """Send rank 0's log to the parent; the others only warn."""
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     logger = logging.getLogger("icectl")
     logger.handlers = [QueueHandler(call.queue)]
     logger.setLevel(call.level if int(os.environ["RANK"]) == 0 else logging.ERROR)
