@@ -169,4 +169,4 @@ def test_table_1(name):
         assert (options.lr, options.weight_decay) == (row["learning_rate"], row["weight_decay"])
         assert (options.epochs, options.batch_size) == (row["epochs"], row["batch_size"])
         assert (options.clip, options.dropout, options.validate_every) == (3.0, 0.1, 100)
-        assert options.target == "mask"
+        assert (options.target, options.updates, options.mix_years) == ("mask", None, 0.0)

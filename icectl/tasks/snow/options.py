@@ -92,7 +92,7 @@ class TrainOptions(Options):
         description="Test on blocks in space and later years, on later years, or at random as the paper.",
     )
     epochs: int = Field(default=100, ge=1, le=100_000, description="Passes over the training windows.")
-    updates: int | None = Field(default=None, ge=1, description="Stop after so many updates.")
+    updates: int | None = Field(default=1500, ge=1, description="Stop after so many updates.")
     lr: float = Field(default=2e-3, gt=0, le=1, description="Learning rate of AdamW.")
     schedule: Literal["constant", "cosine"] = Field(
         default="cosine", description="Learning rate over the training: constant, or a warm-up and a cosine."
@@ -146,6 +146,7 @@ def published(
         "flags": False,
         "teacher_forcing": teacher_forcing,
         "mix_years": 0.0,
+        "updates": None,
         **more,
     }
 
