@@ -18,7 +18,8 @@ import sys
 from pathlib import Path
 import tiny
 from icectl.training import FitSettings, launch
-launch(tiny.train_masked, tiny.run_in(Path(sys.argv[1])), FitSettings(max_updates=4, log_every=1, tensorboard=False))
+settings = FitSettings(max_updates=4, log_every=1, tensorboard=False)
+launch(tiny.train_masked, tiny.run_in(Path(sys.argv[1])), settings)
 """
 
 
