@@ -13,7 +13,7 @@ from icectl.report.painter import Painter
 from icectl.report.panels import ImageLines, Map, Panel, Samples, TimeMaps, unpack
 from icectl.report.pictures import View
 
-BUDGET = 9_000_000
+BUDGET = 6_000_000
 """Bytes of pictures on one page; they share it evenly and shrink to fit."""
 
 
