@@ -66,7 +66,8 @@ class InpaintPart:
         rate = self.options.lr
         if self.options.begin == "flat":
             return torch.optim.Adam(part.parameters(), lr=rate, betas=(0.5, 0.999))
-        return torch.optim.AdamW(part.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=1e-2)
+        # A gradient of rounding errors alone must not move a weight by a whole step: hence the large eps.
+        return torch.optim.AdamW(part.parameters(), lr=rate, betas=(0.9, 0.99), eps=1e-5, weight_decay=1e-2)
 
     def schedule(self, optimizers: Mapping[str, Any]) -> Mapping[str, Any]:
         """Warm up and fall as a cosine for residuals; constant for the paper's networks."""
