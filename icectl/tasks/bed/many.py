@@ -60,7 +60,7 @@ def _client(cluster: str) -> Iterator[Any]:
             n_workers=int(count),
             threads_per_worker=1,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             silence_logs=40,
         )
         with local, Client(local) as client:
