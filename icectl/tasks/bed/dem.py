@@ -77,6 +77,8 @@ class Dem:
         ):
             raise DataError(f"the outline lies outside {self.name}", "give an elevation model that holds it")
         heights, native, notes = self.read(rows, cols)
+        if min(heights.shape) < 3:
+            raise DataError(f"the outline crosses the border of {self.name}", "give a larger elevation model")
         return _terrain(self.name, heights, native, notes, None)
 
 
