@@ -23,7 +23,7 @@ from icectl.tasks.snow.dataset import Cube, Floats, countable
 from icectl.tasks.snow.seasons import phases, same_season, season_index
 from icectl.training.sampling import permutation, sample_rng, share
 
-POOL_BYTES = 256 * 2**20
+POOL_BYTES = 128 * 2**20
 """Memory for the pool; four strips at least."""
 
 Bools = npt.NDArray[np.bool_]
@@ -82,6 +82,7 @@ class WindowBatches:
         self.count_filled, self.reuse = count_filled, reuse
         self.mixer = Mixer(cube.times, grid, self.chosen, mix_years, seed) if mix_years and shuffle else None
         self._kept: tuple[Tensor, Tensor] | None = None
+        self._spare: list[Floats] = []
         self.counts = self.chosen.sum(axis=(1, 2))
         total = int(self.counts.sum())
         if total == 0:
@@ -117,14 +118,21 @@ class WindowBatches:
         rows = np.flatnonzero(self.counts)
         if self.shuffle:
             rows = rows[permutation(len(rows), self.seed, epoch)]
-        strips = self._strips_a_pool()
+        strips, done = self._strips_a_pool(), list[_Pool]()
         for first in range(0, len(rows), strips):
             pool = _Pool(self, rows[first : first + strips], epoch)
             count = int(self.counts[pool.rows].sum())
             order = np.arange(count)
             if self.shuffle:
                 order = sample_rng(self.seed, epoch, first).permutation(count)
+            done.append(pool)
+            if len(done) > 2:  # a batch may still hold windows of the pool before this one
+                self._spare.extend(done.pop(0).arrays())
             yield pool, order
+
+    def spare(self) -> Floats | None:
+        """Return memory of a used-up strip, if there is any: fresh memory costs as much as the copy."""
+        return self._spare.pop() if self._spare else None
 
     def _strips_a_pool(self) -> int:
         positions, frames = self.grid.shape[1], self.grid.frames
@@ -237,15 +245,22 @@ class _Pool:
                 valid[k] = counts[col, used][grid.past :]
         return where[:, 2], numbers
 
+    def arrays(self) -> list[Floats]:
+        """Give up the patches' memory, for another pool to use."""
+        return [values for values, _ in self._cut.values()]
+
     def _read(self, strip: int) -> tuple[Floats, Bools | None]:
         batches = self.batches
         top = int(self.rows[strip]) * batches.grid.stride
-        self._cut[strip] = cut_strip(batches.cube, batches.grid, top, batches.count_filled)
+        into = batches.spare()
+        self._cut[strip] = cut_strip(batches.cube, batches.grid, top, batches.count_filled, into)
         return self._cut[strip]
 
 
-def cut_strip(cube: Cube, grid: WindowGrid, top: int, count_filled: bool) -> tuple[Floats, Bools | None]:
-    """Read one strip and cut it into patches.
+def cut_strip(
+    cube: Cube, grid: WindowGrid, top: int, count_filled: bool, into: Floats | None = None
+) -> tuple[Floats, Bools | None]:
+    """Read one strip and cut it into patches, in the memory of `into` if given.
 
     Returns
     -------
@@ -257,15 +272,21 @@ def cut_strip(cube: Cube, grid: WindowGrid, top: int, count_filled: bool) -> tup
     rows = slice(top, top + grid.patch)
     values = cube.read(rows)
     if cube.complete:
-        return _patches(values, grid), None
+        return _patches(values, grid, into), None
     valid = countable(cube.flags(rows), count_filled)
     np.nan_to_num(values, copy=False, nan=0.0)
-    return _patches(values, grid), _patches(valid, grid)
+    return _patches(values, grid, into), _patches(valid, grid)
 
 
-def _patches(strip: npt.NDArray[Any], grid: WindowGrid) -> npt.NDArray[Any]:
+def _patches(
+    strip: npt.NDArray[Any], grid: WindowGrid, into: npt.NDArray[Any] | None = None
+) -> npt.NDArray[Any]:
     views = np.lib.stride_tricks.sliding_window_view(strip, grid.patch, axis=2)[:, :, :: grid.stride]
-    return np.ascontiguousarray(views.transpose(2, 0, 1, 3))
+    patches = views.transpose(2, 0, 1, 3)
+    if into is None:
+        return np.ascontiguousarray(patches)
+    np.copyto(into, patches)
+    return into
 
 
 def _limited(chosen: Bools, limit: int) -> Bools:
