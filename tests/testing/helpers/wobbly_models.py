@@ -20,9 +20,17 @@ CRS, TRANSFORM = "EPSG:32643", from_origin(500_000, 3_500_000, 30, 30)
 def write(path: Path, array: np.ndarray, crs=CRS, transform=TRANSFORM, nodata=float("nan")) -> None:
     rows, cols = array.shape
     with rasterio.open(
-        path, "w", driver="GTiff", count=1, height=rows, width=cols, dtype="float32", crs=crs, transform=transform,
+        path,
+        "w",
+        driver="GTiff",
+        count=1,
+        height=rows,
+        width=cols,
+        dtype="float32",
+        crs=crs,
+        transform=transform,
         nodata=nodata,
-    ) as file:  # fmt: skip
+    ) as file:
         file.write(array.astype("float32"), 1)
 
 
