@@ -54,7 +54,11 @@ def metrics(record: Mapping[str, Any]) -> None:
 
     console = Console(highlight=False, soft_wrap=True)
     for table in record["tables"]:
-        console.print(_metric_table(table))
+        columns = fitting(table, console.width)
+        console.print(_metric_table(table, columns))
+        left_out = len(table["columns"]) - len(columns)
+        if left_out:
+            console.print(f"({left_out} more columns with --json and in the report)", markup=False)
         if table["note"]:
             console.print(table["note"], markup=False)
         console.print()
@@ -62,21 +66,40 @@ def metrics(record: Mapping[str, Any]) -> None:
         console.print(f"· {note}", markup=False)
 
 
-def _metric_table(table: Mapping[str, Any]) -> Any:
+def fitting(table: Mapping[str, Any], width: int) -> list[Mapping[str, Any]]:
+    """Return the columns that fit into `width` characters beside names and kinds; at least the first."""
+    names = max((len(row["name"]) for row in table["rows"]), default=0)
+    left = width - names - len("baseline: the bar") - 4
+    columns: list[Mapping[str, Any]] = []
+    for column in table["columns"]:
+        left -= max(len(_heading(column)), 10) + 2
+        if columns and left < 0:
+            break
+        columns.append(column)
+    return columns
+
+
+def _heading(column: Mapping[str, Any]) -> str:
+    unit = f" [{column['unit']}]" if column["unit"] else ""
+    return f"{column['label']}{unit}{_ARROWS.get(column['better'], '')}"
+
+
+_ARROWS = {"lower": " ↓", "higher": " ↑"}
+
+
+def _metric_table(table: Mapping[str, Any], columns: Sequence[Mapping[str, Any]]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
     shown = Table(title=table["title"], title_justify="left", header_style="bold", box=None, pad_edge=False)
-    shown.add_column("")
-    shown.add_column("kind")
-    arrows = {"lower": " ↓", "higher": " ↑"}
-    for column in table["columns"]:
-        unit = f" [{column['unit']}]" if column["unit"] else ""
-        shown.add_column(Text(f"{column['label']}{unit}{arrows.get(column['better'], '')}"), justify="right")
+    shown.add_column("", no_wrap=True)
+    shown.add_column("kind", no_wrap=True)
+    for column in columns:
+        shown.add_column(Text(_heading(column)), justify="right")
     best = bar(table)
     for row in table["rows"]:
         kind = "baseline: the bar" if row["name"] == best else row["kind"]
-        cells = [number(row["values"].get(column["key"])) for column in table["columns"]]
+        cells = [number(row["values"].get(column["key"])) for column in columns]
         name = Text(row["name"], style="bold" if row["kind"] == "model" else "default")
         shown.add_row(name, kind, *cells)
     return shown

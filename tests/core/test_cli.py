@@ -129,3 +129,19 @@ def test_unexpected_errors_have_no_traceback_unless_asked(cli, monkeypatch):
 
 def test_version(process):
     assert process("--version").stdout.startswith("icectl 0.")
+
+
+def test_a_wide_table_keeps_names_whole_and_says_what_it_leaves_out(capsys, monkeypatch):
+    from icectl.cli import show
+
+    columns = [
+        {"key": f"k{i}", "label": f"a long label {i}", "unit": "m", "better": "lower"} for i in range(9)
+    ]
+    row = {"name": "same season last year", "kind": "baseline", "values": {f"k{i}": 1.5 for i in range(9)}}
+    table = {"title": "T", "columns": columns, "rows": [row], "primary": "k0", "note": ""}
+    monkeypatch.setenv("COLUMNS", "80")
+    show.metrics({"tables": [table], "notes": []})
+    shown = capsys.readouterr().out
+    assert "same season last year" in shown
+    assert "more columns with --json" in shown
+    assert max(map(len, shown.splitlines())) <= 80
