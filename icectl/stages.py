@@ -37,6 +37,9 @@ RESUMABLE = ("fetch", "train")
 """Stages that go on in their folder after a kill; the others are built aside and appear whole."""
 
 _RECORDED_VERSIONS = ("icectl", "torch", "numpy", "rasterio", "opencv-python-headless")
+_LATER = {RECORD, "predictions", "evaluations", "report.html"}
+"""What stands in a run's folder without being the training's own."""
+
 _NOT_IDENTITY = {"title", "note", "model", "options"}
 
 
@@ -324,7 +327,7 @@ def _record(request: Request, step: Step, out: Path, run: Run, meter: Mapping[st
         "versions": versions(),
         "meter": dict(meter),
         "notes": run.notes,
-        "outputs": sorted(p.name for p in out.iterdir() if not p.name.startswith(".") and p.name != RECORD),
+        "outputs": sorted(p.name for p in out.iterdir() if p.name not in _LATER and p.name[0] != "."),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,9 +69,14 @@ def evaluate(run: Run, options: EvaluateOptions, facts: Mapping[str, Any]) -> Me
     published = published_rows()
     shown = [row for row in published if row.name in SHOWN]
     note = "distances both ways, concatenated (CALFIN), in pixels of the source image"
-    first = Table(title=TITLE, columns=MAIN, rows=(*rows, *shown), primary="mean_px", note=note)
-    every = Table(title="More measures", columns=MORE, rows=tuple(rows), primary="two_way_px")
-    papers = Table(title="Published figures, other images", columns=PAPERS, rows=published, primary="mean_px")
+    first = Table(title=TITLE, columns=MAIN, rows=_only(MAIN, [*rows, *shown]), primary="mean_px", note=note)
+    every = Table(title="More measures", columns=MORE, rows=_only(MORE, rows), primary="two_way_px")
+    papers = Table(
+        title="Published figures, other images",
+        columns=PAPERS,
+        rows=_only(PAPERS, published),
+        primary="mean_px",
+    )
     found = errors[(MODEL, "model")]
     conditions = (_by_condition(entries, found, name, resolution) for name in options.by)
     tables = [first, every, *conditions, papers if published else None]
@@ -82,6 +88,12 @@ def evaluate(run: Run, options: EvaluateOptions, facts: Mapping[str, Any]) -> Me
         "panels": panels(run, data, entries, records, found, facts, options),
     }
     return Metrics(tables=tuple(t for t in tables if t is not None), notes=_notes(found), details=details)
+
+
+def _only(columns: Sequence[Column], rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Return the rows with the values that have a column here."""
+    keys = [column.key for column in columns]
+    return tuple(replace(row, values={k: row.values[k] for k in keys if k in row.values}) for row in rows)
 
 
 def all_errors(
@@ -137,7 +149,12 @@ def _by_condition(
     if set(groups) <= {"not given"}:
         return None
     rows = tuple(_row(value, "model", own, resolution) for value, own in sorted(groups.items()))
-    return Table(title=f"By {name.replace('_', ' ')}", columns=CONDITION, rows=rows, primary="mean_px")
+    return Table(
+        title=f"By {name.replace('_', ' ')}",
+        columns=CONDITION,
+        rows=_only(CONDITION, rows),
+        primary="mean_px",
+    )
 
 
 def published_rows() -> tuple[Row, ...]:
