@@ -119,7 +119,7 @@ def curve(panel: Curve) -> str:
         if panel.log_y:
             axes.set_yscale("log")
         if panel.dates:
-            locator = AutoDateLocator(maxticks=7)  # type: ignore[no-untyped-call]
+            locator = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
             axes.xaxis.set_major_locator(locator)
             axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
         elif all(float(v).is_integer() for s in panel.series for v in s.x if not isinstance(v, str)):
