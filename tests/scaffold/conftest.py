@@ -47,8 +47,8 @@ def make(folder: Path) -> Environment:
         "icectl": "from icectl.cli import main; main()",
         "pytest": "import pytest, sys; sys.exit(pytest.main())",
     }
-    for name, code in commands.items():
-        script(folder / "bin" / name, f"#!{python}\n{code}\n")
+    for name, code in commands.items():  # guarded, as pip writes them: training processes import the script
+        script(folder / "bin" / name, f"#!{python}\nif __name__ == '__main__':\n    {code}\n")
     flags = "PIP_NO_INDEX=1 PIP_NO_DEPS=1 PIP_NO_BUILD_ISOLATION=0 PIP_DISABLE_PIP_VERSION_CHECK=1"
     script(folder / "bin" / "pip", f"#!/bin/sh\nexport {flags}\n{pip}\n")
     return Environment(folder)
