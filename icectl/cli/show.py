@@ -35,17 +35,20 @@ def as_json(value: Any) -> None:
 
 
 def listing(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a plain listing on stdout; wide cells wrap."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    """Print a plain listing on stdout; the last column wraps. No rich here: it would double start-up."""
+    import shutil
+    import textwrap
 
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    Console(highlight=False).print(table)
+    cells = [list(columns), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
+    indent = sum(width + 2 for width in widths[:-1])
+    room = max(24, shutil.get_terminal_size().columns - indent)
+    if title:
+        print(title)
+    for row in cells:
+        head = "".join(f"{cell:<{width}}  " for cell, width in zip(row[:-1], widths[:-1], strict=True))
+        lines = textwrap.wrap(row[-1], room, break_on_hyphens=False) or [""]
+        print(f"\n{' ' * indent}".join([f"{head}{lines[0]}", *lines[1:]]).rstrip())
 
 
 def metrics(record: Mapping[str, Any]) -> None:
