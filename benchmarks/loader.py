@@ -12,9 +12,11 @@ import tempfile
 import time
 from datetime import date
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import torch
+from common import Row, finish
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
@@ -90,10 +92,22 @@ def main() -> None:
         print(f"{grid.count:,} windows; the cube takes {size / 1e6:.1f} MB")
         files = write_files(Path(name) / "files", batches, args.files)
         rate_of_files(files, 100, len(files))  # warm
+        pairs = []
         for _ in range(args.rounds):  # in turns, so that other work on the machine meets both
-            slow = rate_of_files(files, 100, args.files)
-            fast = rate_of_loader(batches, args.samples)
-            print(f"files {slow:,.0f}/s, loader {fast:,.0f}/s, ratio {fast / slow:.1f}")
+            pairs.append((rate_of_loader(batches, args.samples), rate_of_files(files, 100, args.files)))
+    ratios = sorted(fast / slow for fast, slow in pairs)
+    row = Row(
+        name=f"windows of {args.frames} × {args.side} × {args.side}",
+        against="one torch.load a patch file",
+        ours=median(fast for fast, _ in pairs),
+        other=median(slow for _, slow in pairs),
+        ratio=median(ratios),
+        unit="samples/s",
+        floor=20,
+        kind="loop",
+        note=f"rounds {ratios[0]:.1f} to {ratios[-1]:.1f}; cube of {size / 1e6:.1f} MB",
+    )
+    finish("loader", [row], ("torch", "zarr"))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,11 @@ def run(script: Path) -> dict[str, Any] | None:
         print(done.stderr[-2000:], file=sys.stderr)
         return None
     print(done.stdout.rpartition("\n{")[0])
-    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    try:
+        found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    except (ValueError, IndexError):
+        print(f"{script.name} ended without its JSON line", file=sys.stderr)
+        return None
     return found
 
 
