@@ -16,8 +16,8 @@ from statistics import median
 
 import numpy as np
 import torch
-from common import Row, finish
 from affine import Affine
+from common import Row, finish
 from odc.geo.geobox import GeoBox
 
 from icectl.splits import WindowGrid
