@@ -19,6 +19,7 @@ FLOORS = {
     "settings": 2,
     "workspace": 2,
     "run": 3,
+    "bootstrap": 4,
     "cluster": 4,
     "raster": 4,
     "imagery": 4,

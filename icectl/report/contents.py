@@ -86,7 +86,7 @@ def cards(run: RunFacts, stages: Mapping[str, Mapping[str, Any]]) -> list[View]:
         if "bar" in head:
             better = head["gain"] >= 0
             words = f"{abs(head['gain'])} % {'better' if better else 'worse'}"
-            small = f"{head['bar']}: {head['bar_value']}{unit}"
+            small = f"{head['bar']}: {head['bar_value']}{unit}{_sure(run.evaluations[0])}"
             tone = "good" if better else "bad"
             found.append(
                 {"label": "against the strongest baseline", "value": words, "small": small, "tone": tone}
@@ -103,6 +103,12 @@ def cards(run: RunFacts, stages: Mapping[str, Mapping[str, Any]]) -> list[View]:
         small = f"{'' if grams is None else f'{number(grams)} g CO₂e · '}{source}"
         found.append({"label": "energy", "value": energy_text(energy), "small": small})
     return found
+
+
+def _sure(evaluation: Evaluation) -> str:
+    """Return the interval of the gain over the bar in words, or nothing."""
+    gain = details(evaluation).get("gain")
+    return f" · interval {gain[0]:+.0f} to {gain[1]:+.0f} %" if gain else ""
 
 
 def tables(evaluation: Evaluation) -> list[View]:

@@ -15,6 +15,9 @@ Besides ``"panels"``, the report knows these keys of ``details``, all optional, 
     Mapping of label to value: what the split's audit found (shared pixels, guards, sizes).
 ``"intervals"``
     ``{table title: {row name: {column key: [low, high]}}}``: bootstrap intervals, shown in the table.
+``"gain"``
+    ``[low, high]``: the interval of by how many per cent the model is better than the strongest baseline
+    in the first table's primary column, shown at the head of the page.
 
 Examples
 --------

@@ -86,6 +86,12 @@ def test_evaluation_lists_the_model_and_every_baseline(done: stages.Outcome) -> 
     world = next(t for t in metrics["tables"] if "Inventory" in t["title"])["rows"][0]
     assert world["values"] == {"count": 215547, "area": 705738}
     assert metrics["details"]["panels"]
+    for name, bounds in metrics["details"]["intervals"][first["title"]].items():
+        low, high = bounds["rmse"]
+        assert low <= values[name]["rmse"] <= high, name
+    bar = min(row["values"]["rmse"] for row in first["rows"] if row["kind"] == "baseline")
+    low, high = metrics["details"]["gain"]
+    assert low <= 100 * (1 - first["rows"][0]["values"]["rmse"] / bar) <= high
 
 
 def test_bed_and_thickness_add_up_and_nothing_is_negative(prediction: Path, test_world: Path) -> None:

@@ -115,6 +115,16 @@ def test_table_has_model_baselines_marks_and_the_paper(stages):
     assert best.values["mean"] >= next(r for r in first.rows if "Persistence" in r.name).values["mean"]
 
 
+def test_intervals_hold_the_means_they_belong_to(stages):
+    first, details = stages["metrics"].tables[0], stages["metrics"].details
+    measured = [row for row in first.rows if row.kind != "published"]
+    for row in measured:
+        low, high = details["intervals"][first.title][row.name]["mean"]
+        assert low <= row.values["mean"] <= high
+    low, high = details["gain"]
+    assert low <= 100 * (measured[0].values["mean"] / first.bar().values["mean"] - 1) <= high
+
+
 def test_panels_are_understood_by_the_report(stages):
     packed = stages["metrics"].details["panels"]
     kinds = [unpack(p).kind for p in packed]

@@ -148,6 +148,8 @@ def test_report_panels_and_tables_by_condition(trained):
     assert "curve" in kinds
     low, high = metrics.details["intervals"]["Calving fronts"]["network"]["mean_px"]
     assert low <= metrics.tables[0].rows[0].values["mean_px"] <= high
+    low, high = metrics.details["gain"]
+    assert low < high <= 100
 
 
 def test_polygons_come_with_a_fjord(trained, tmp_path):

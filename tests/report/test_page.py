@@ -69,6 +69,7 @@ def test_it_says_what_was_run_and_how_to_run_it_again(page):
         "measured on other data",
         "baseline: the bar",
         "16 % better",
+        "interval +12 to +20 %",
         "9.3 Wh",
         "estimate (65 W processor)",
         "prepare: frame 7 was not aligned",

@@ -76,6 +76,15 @@ def test_bootstrap_interval_holds_the_score_and_narrows_with_more_tiles():
     assert scores.intervals(0, 0.95) == {}
 
 
+def test_interval_of_the_gain_shares_the_tiles():
+    rng = np.random.default_rng(4)
+    scores = Scores(8, (40, 40), 1)
+    truth, error = np.full((1, 40, 40), 0.5, "f4"), rng.normal(0, 0.1, (1, 40, 40)).astype("f4")
+    scores.add(0, truth, np.ones_like(truth), {"m": truth + error * 0.9**0.5, "bar": truth + error})
+    assert scores.gain("m", "bar", 200, 0.95) == pytest.approx([10, 10], abs=0.01)
+    assert scores.gain("m", "bar", 0, 0.95) is None
+
+
 def test_what_is_not_counted_gives_no_number():
     scores = Scores(8, (8, 8), 2)
     truth = np.zeros((2, 8, 8), "f4")

@@ -94,6 +94,8 @@ def test_train_predict_evaluate(trained, name):
     assert rows["MA-LSTM-H (published)"] == {"mse": 0.047, "mae": 0.136}
     assert metrics.details["audit"]["share seen in training"] == 0
     assert metrics.details["panels"][0]["kind"] == "time-maps"
+    low, high = metrics.details["gain"]
+    assert low <= 100 * (1 - rows[name]["mse"] / table.bar().values["mse"]) <= high
 
 
 def test_scores_are_those_of_the_files_at_guarded_test_pixels(trained):

@@ -161,6 +161,10 @@ class PredictOptions(Options):
         default=100.0, gt=0, description="Metres over which that baseline's slope is averaged."
     )
 
+    def needs(self) -> tuple[str, ...] | None:
+        """Return the trained networks alone where the elevation model is the user's own."""
+        return None if self.dem is None else ("train",)
+
 
 class EvaluateOptions(Options):
     """Scores on ice-free holes, and against measured thickness."""
@@ -184,6 +188,9 @@ class EvaluateOptions(Options):
         description="Sides of ice-free test holes in pixels. May be given several times.",
     )
     holes_each: int = Field(default=25, ge=1, description="Test holes of each size and elevation model.")
+    bootstrap: int = Field(
+        default=1_000, ge=0, le=100_000, description="Draws of blocks of points for the intervals; 0: none."
+    )
     farinotti: Path | None = Field(
         default=None, description="Raster of Farinotti et al. 2019 to compare pixel by pixel."
     )

@@ -16,6 +16,7 @@ from icectl.settings import find, read_toml
 from icectl.tasks.flow.baselines import BASELINES, MARKS, NOTES, score_window
 from icectl.tasks.flow.dataset import Sequences
 from icectl.tasks.flow.drawing import correlation_maps, panels
+from icectl.tasks.flow.intervals import gain, intervals
 from icectl.tasks.flow.metrics import correlation, likeness, summary
 from icectl.tasks.flow.options import AHEAD, EvaluateOptions, TrainOptions
 from icectl.tasks.flow.parts import TEST, split_ground
@@ -56,6 +57,10 @@ def evaluate_predictions(
     label = f"{run.plugin.name} ({'prior mean' if samples == 1 else f'{keep} of {samples} futures'})"
     kind = "mark" if keep == "best" and samples > 1 else "model"
     tables = _tables(scores, label, kind, trained.past)
+    chips = sequences.array("sequence_chip")[chosen]
+    names = {"model": label, **BASELINES, **MARKS}
+    bar = tables[0].bar()
+    rival = next((key for key, words in BASELINES.items() if bar is not None and words == bar.name), None)
     maps = correlation_maps(run.out, sequences, chosen, scores.by)
     notes = [
         f"{scores.cloudy.size} windows of {len(chosen)} test chips and bands; "
@@ -67,6 +72,8 @@ def evaluate_predictions(
         "data": _facts(sequences, trained),
         "audit": part.facts(),
         "panels": panels(run, sequences, predictions, trained, maps),
+        "intervals": {tables[0].title: intervals(scores.by, chips, names, options.bootstrap, run.seed)},
+        "gain": None if rival is None else gain(scores.by, chips, rival, options.bootstrap, run.seed),
         "by_window": {name: np.nanmean(value, axis=1).round(4).tolist() for name, value in scores.by.items()},
     }
     return Metrics(tables=tables, notes=tuple(notes), details=details)

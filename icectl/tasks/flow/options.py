@@ -128,9 +128,20 @@ class PredictOptions(Options):
     )
     parts: Literal["test", "all"] = Field(default="test", description="Predict test chips only, or all.")
     forecast: bool = Field(default=True, description="Also forecast the two frames after the last one.")
-    velocity_chip: int = Field(default=32, ge=16, le=512, description="Side of a velocity chip in pixels.")
-    velocity_scale: float = Field(
-        default=1.75, gt=1, le=8, description="Width of the velocity search window over that of a chip."
+    velocity_chip: int = Field(
+        default=16, ge=8, le=512, description="Side of the smallest velocity chips in pixels."
+    )
+    velocity_largest: int = Field(
+        default=32,
+        ge=8,
+        le=1024,
+        description="Side of the largest, tried by doubling where smaller chips find nothing coherent.",
+    )
+    velocity_reach: int = Field(
+        default=16, ge=2, le=512, description="Pixels that a velocity chip is sought in every direction."
+    )
+    velocity_filter: Literal["none", "high-pass", "wallis", "gaussian"] = Field(
+        default="wallis", description="Filter of 5 pixels applied before velocity chips are matched."
     )
     spacing: int = Field(default=12, ge=1, le=512, description="Pixels between velocities.")
     longest: float = Field(default=400.0, gt=0, description="Longest time between paired frames in days.")
@@ -148,6 +159,9 @@ class EvaluateOptions(Options):
 
     high_pass: int = Field(
         default=5, ge=3, le=99, description="Width of the high-pass kernel in pixels (odd)."
+    )
+    bootstrap: int = Field(
+        default=1_000, ge=0, le=100_000, description="Draws of chips for the intervals; 0: none."
     )
 
     @field_validator("high_pass")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from icectl.bootstrap import gain_interval
 from icectl.contract import Column, Metrics, Row, Table
 from icectl.errors import DataError
 from icectl.settings import available, read_toml
@@ -84,6 +85,7 @@ def evaluate(run: Run, options: EvaluateOptions, facts: Mapping[str, Any]) -> Me
         "audit": read_audit(run.inputs["prepare"]),
         "data": _data_facts(data, entries, records, resolution),
         "intervals": {TITLE: intervals(found, options.bootstrap, run.seed)},
+        "gain": gain_over_bar(first, errors, options.bootstrap, run.seed),
         "images": [_image_row(entry, found[entry.id], records[entry.id]) for entry in entries],
         "panels": panels(run, data, entries, records, found, facts, options),
     }
@@ -181,6 +183,22 @@ def intervals(errors: Errors, resamples: int, seed: int) -> dict[str, dict[str, 
     images = (sums / counts)[draws].mean(axis=1)
     low_high = {"mean_px": pooled, "image_mean_px": images}
     return {MODEL: {key: [float(v) for v in np.percentile(x, [2.5, 97.5])] for key, x in low_high.items()}}
+
+
+def gain_over_bar(
+    table: Table, errors: Mapping[tuple[str, str], Errors], resamples: int, seed: int
+) -> list[float] | None:
+    """Return the interval of the gain over the strongest baseline, on images where both found a front."""
+    bar = table.bar()
+    if bar is None:
+        return None
+    own, rival = errors[(MODEL, "model")], errors[(bar.name, "baseline")]
+    both = [k for k in own if own[k].status == "found" and rival[k].status == "found"]
+    model, other = (
+        np.array([[e[k].pooled.sum(), len(e[k].pooled)] for k in both], float).reshape(-1, 2)
+        for e in (own, rival)
+    )
+    return gain_interval(model, other, draws=resamples, seed=seed)
 
 
 def _data_facts(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from icectl.bootstrap import gain_interval
 from icectl.tasks.snow.dataset import Floats
 from icectl.tasks.snow.options import THRESHOLD
 
@@ -105,6 +106,16 @@ class Scores:
             low, high = np.quantile(drawn, edges, axis=0)
             found[name] = {m: [float(low[k]), float(high[k])] for k, m in enumerate(MEASURES)}
         return found
+
+    def gain(self, name: str, rival: str, draws: int, confidence: float, seed: int = 0) -> list[float] | None:
+        """Return the interval of by how many per cent the MSE of `name` is below that of `rival`."""
+        weight = self.weight.sum(axis=0)
+        used = weight > 0
+        own, other = (
+            np.stack([self.sums[n][MEASURES.index("mse")].sum(axis=0)[used], weight[used]], axis=1)
+            for n in (name, rival)
+        )
+        return gain_interval(own, other, draws=draws, confidence=confidence, seed=seed)
 
 
 def skill(score: float, reference: float) -> float | None:

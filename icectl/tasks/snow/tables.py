@@ -41,13 +41,27 @@ def metrics_of(
         tables.append(_interpolated(name, scored.interpolated))
     intervals = scored.observed.intervals(options.bootstrap, options.confidence, seed)
     labelled = {label(key, name): values for key, values in intervals.items()}
+    gain = gain_over_bar(name, tables[0], scored.observed, options, seed)
     details = {
         "panels": pack(panels),
         "audit": scope.facts,
         "data": {**cube.facts, "moments scored": len(scored.moments)},
         "intervals": {TITLE: labelled} if labelled else {},
+        "gain": gain,
     }
-    return Metrics(tables=tuple(tables), notes=(verdict(tables[0], name), scope.sentence), details=details)
+    notes = (verdict(tables[0], name, gain), scope.sentence)
+    return Metrics(tables=tuple(tables), notes=notes, details=details)
+
+
+def gain_over_bar(
+    name: str, table: Table, scores: Scores, options: EvaluateOptions, seed: int
+) -> list[float] | None:
+    """Return the interval of the model's gain over the strongest baseline, in per cent of its MSE."""
+    bar = table.bar()
+    rival = next((key for key, words in NAMES.items() if bar is not None and words == bar.name), None)
+    if rival is None:
+        return None
+    return scores.gain(name, rival, options.bootstrap, options.confidence, seed)
 
 
 def label(key: str, model: str) -> str:
@@ -113,15 +127,16 @@ def _interpolated(name: str, scores: Scores) -> Table:
     )
 
 
-def verdict(table: Table, name: str) -> str:
-    """Say in a sentence whether the model beats the strongest baseline."""
+def verdict(table: Table, name: str, gain: Sequence[float] | None = None) -> str:
+    """Say in a sentence whether the model beats the strongest baseline, and how sure that is."""
     bar = table.bar()
     own = next(float(row.values["mse"] or 0) for row in table.rows if row.name == name)
     if bar is None or not bar.values["mse"]:
         return f"{name}: MSE {own:.4f}"
     share = own / float(bar.values["mse"])
     word = "beats" if share < 1 else "does NOT beat"
-    return f"{name} {word} the strongest baseline ({bar.name}): {share:.2f} of its MSE"
+    sure = f" (interval of the share: {1 - gain[1] / 100:.2f} to {1 - gain[0] / 100:.2f})" if gain else ""
+    return f"{name} {word} the strongest baseline ({bar.name}): {share:.2f} of its MSE{sure}"
 
 
 def interval_text(interval: Mapping[str, Any]) -> str:

@@ -1,0 +1,212 @@
+"""Thickness at measured points: tables of errors by answer and glacier, with intervals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from pyproj import Transformer
+
+from icectl.bootstrap import gain_interval, grouped, mean_interval
+from icectl.contract import Column, Row, Table
+from icectl.errors import DataError
+from icectl.raster import grid_of, utm_crs
+from icectl.run import Run
+from icectl.tasks.bed import show
+from icectl.tasks.bed.glathida import Points, read_points
+from icectl.tasks.bed.metrics import errors, sample
+from icectl.tasks.bed.options import EvaluateOptions
+from icectl.tasks.bed.predict import OTHERS, read_table
+
+Floats = NDArray[np.float64]
+
+ERRORS = (
+    Column(key="bias", label="bias", unit="m", better=""),
+    Column(key="rmse", label="RMSE", unit="m"),
+    Column(key="mae", label="MAE", unit="m"),
+    Column(key="median", label="median", unit="m", better=""),
+    Column(key="within", label="within uncertainty", unit="%", better="higher"),
+    Column(key="volume", label="volume", unit="km³", better=""),
+)
+MEAN = "measured mean"
+BLOCK = 200.0
+"""Side in metres of the blocks of points that are drawn together for intervals."""
+
+BASELINES = ("no ice", "biharmonic", "harmonic", "inverse distance", "plasticity")
+EXTRA = ("mass conservation", "inpaint")
+
+
+@dataclass(frozen=True, slots=True)
+class AtPoints:
+    """What comparing with measured points gives: tables, sentences, figures, and details for the report."""
+
+    tables: list[Table]
+    notes: list[str]
+    panels: list[Any]
+    details: dict[str, Any]
+
+
+def score_points(run: Run, options: EvaluateOptions, folder: Path, source: Path) -> AtPoints:
+    """Compare the predictions in `folder` with the points of `source`: all glaciers together, then each."""
+    points = read_points(source, options.points_field, options.points_uncertainty, options.since)
+    found, glacier = at_points(folder, points)
+    hit = np.isfinite(found["thickness"])
+    if not hit.any():
+        raise DataError(
+            f"none of the {len(points)} points of {source} lies on a predicted glacier",
+            "check that --points, --dem and --outlines show the same place",
+        )
+    spread = found.pop("spread")
+    within = float(100 * (np.abs(found["thickness"] - points.thickness) <= 1.645 * spread)[hit].mean())
+    notes = [
+        _said(points, hit),
+        f"{within:.0f} % of the points lie within the predicted 90 % interval (1.645 × spread).",
+    ]
+    tables = [_point_table("Thickness at measured points", found, points, hit, _sums(folder, None))]
+    names = sorted(set(glacier[hit]))
+    for name in names if len(names) > 1 else []:
+        mine, sums = hit & (glacier == name), _sums(folder, name)
+        tables.append(_point_table(f"Thickness at the points of {name}", found, points, mine, sums))
+    panels = show.scatter(points.thickness[hit], found["thickness"][hit])
+    panels += show.section(folder, points, glacier, hit)
+    details = certainty(tables[0], found, points, hit, options.bootstrap, run.seed)
+    return AtPoints(tables, notes, panels, details)
+
+
+def _said(points: Points, hit: NDArray[np.bool_]) -> str:
+    """Say how many points count, and what was left out before."""
+    lost = ", ".join(f"{n} {reason}" for reason, n in points.dropped.items() if n)
+    before = f"; left out before: {lost}." if lost else "."
+    return (
+        f"{int(hit.sum())} of {len(points)} usable points of {points.surveys} surveys lie on predicted "
+        f"glaciers, {int((~hit).sum())} outside them{before}"
+    )
+
+
+def certainty(
+    table: Table,
+    found: dict[str, Floats],
+    points: Points,
+    hit: NDArray[np.bool_],
+    draws: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Return intervals of each RMSE, and of the gain over the strongest baseline, for the report.
+
+    Blocks of `BLOCK` metres are drawn again, since points along a profile see the same ice. All lie on
+    the glaciers measured: the intervals say nothing of how glaciers differ.
+    """
+    utm = utm_crs(*_lonlat(points, hit))
+    x, y = Transformer.from_crs(points.crs, utm, always_xy=True).transform(points.x[hit], points.y[hit])
+    block = np.unique(np.floor(np.stack([x, y]) / BLOCK), axis=1, return_inverse=True)[1].reshape(-1)
+    answers = {**found, "no ice": np.zeros(len(points))}
+    squares = {
+        label: grouped((answers[name][hit] - points.thickness[hit]) ** 2, block)
+        for name, _, label in line_up(answers)
+    }
+    bounds = {n: mean_interval(s, draws=draws, seed=seed, of=np.sqrt) for n, s in squares.items()}
+    bar = table.bar()
+    model, rival = squares[table.rows[0].name], squares.get(bar.name) if bar else None
+    gain = None if rival is None else gain_interval(model, rival, draws=draws, seed=seed, of=np.sqrt)
+    rows = {name: {"rmse": interval} for name, interval in bounds.items() if interval}
+    return {"intervals": {table.title: rows}, "gain": gain}
+
+
+def _lonlat(points: Points, hit: NDArray[np.bool_]) -> tuple[float, float]:
+    to = Transformer.from_crs(points.crs, "EPSG:4326", always_xy=True)
+    lon, lat = to.transform(points.x[hit].mean(), points.y[hit].mean())
+    return float(lon), float(lat)
+
+
+def at_points(folder: Path, points: Points) -> tuple[dict[str, Floats], NDArray[np.str_]]:
+    """Return every answer at the points (NaN off the glaciers), and the id of the glacier each lies on."""
+    found: dict[str, Floats] = {}
+    glacier = np.full(len(points), "", dtype="U80")
+    for row in read_table(folder):
+        place = folder / "".join(c if c.isalnum() or c in "-._" else "_" for c in row["id"])[:80]
+        if row["note"] or not (place / "thickness.tif").is_file():
+            continue
+        grid = grid_of(place / "thickness.tif")
+        x, y = Transformer.from_crs(points.crs, grid.crs.to_wkt(), always_xy=True).transform(
+            points.x, points.y
+        )
+        cols, rows = ~grid.affine * (np.asarray(x), np.asarray(y))
+        near = (rows > 0) & (cols > 0) & (rows < grid.shape[0]) & (cols < grid.shape[1])
+        if not near.any():
+            continue
+        for name, layer in layers_of(place):
+            values = found.setdefault(name, np.full(len(points), np.nan))
+            got = sample(layer, rows[near] - 0.5, cols[near] - 0.5)
+            mine = np.flatnonzero(near)[np.isfinite(got)]
+            values[mine] = got[np.isfinite(got)]
+            if name == "thickness":
+                glacier[mine] = row["id"]
+    if "thickness" not in found:
+        found = {"thickness": np.full(len(points), np.nan), "spread": np.full(len(points), np.nan)}
+    return found, glacier
+
+
+def layers_of(place: Path) -> list[tuple[str, Floats]]:
+    """Return the rasters of one glacier's folder by name, each (rows, columns) in metres."""
+    layers = []
+    for name in ("thickness", "spread", "others"):
+        path = place / f"{name}.tif"
+        if path.is_file():
+            with rasterio.open(path) as source:
+                labels = [name] if name != "others" else list(source.descriptions)
+                layers += [(label, source.read(i + 1).astype(np.float64)) for i, label in enumerate(labels)]
+    return layers
+
+
+def _point_table(
+    title: str, found: dict[str, Floats], points: Points, mine: NDArray[np.bool_], volumes: dict[str, float]
+) -> Table:
+    measured, uncertainty = points.thickness[mine], points.uncertainty[mine]
+    answers = {**found, "no ice": np.zeros(len(points))}
+    rows = []
+    for name, kind, label in line_up(answers):
+        values = errors(answers[name][mine], measured, uncertainty)
+        shown = {c.key: values.get(c.key) for c in ERRORS} | {"volume": volumes.get(name)}
+        rows.append(Row(name=label, kind=kind, values=shown))
+    mean = errors(np.full(len(measured), measured.mean()), measured, uncertainty)
+    shown = {c.key: mean.get(c.key) for c in ERRORS} | {
+        "volume": volumes.get("area", np.nan) * measured.mean() / 1e3
+    }
+    rows.append(Row(name=MEAN, kind="mark", values=shown, note="knows the measurements"))
+    note = f"{len(measured)} points, measured mean {measured.mean():.1f} m"
+    return Table(title=title, columns=ERRORS, rows=tuple(rows), primary="rmse", note=note)
+
+
+def line_up(answers: dict[str, Floats]) -> list[tuple[str, str, str]]:
+    """Return (key, kind, label) of the rows in their order: the model, its parts, the baselines."""
+    labels = {
+        "thickness": "inpaint-gan, thickness (b)",
+        "inpaint": "inpaint-gan, inpaint (a)",
+        "mass conservation": "mass conservation, the prior of (b)",
+        "plasticity": "perfect plasticity",
+        "biharmonic": "biharmonic fill",
+        "harmonic": "harmonic fill",
+        "inverse distance": "inverse distance fill",
+    }
+    order = [
+        ("thickness", "model"),
+        ("inpaint", "model"),
+        *((n, "baseline") for n in (*BASELINES, "mass conservation")),
+    ]
+    return [(n, kind, labels.get(n, n)) for n, kind in order if n in answers]
+
+
+def _sums(folder: Path, name: str | None) -> dict[str, float]:
+    """Return volumes (km³) of every answer and the area (km²), of one glacier or of all."""
+    rows = [r for r in read_table(folder) if not r["note"] and name in (None, r["id"])]
+    columns = {"thickness": "volume_km3", "area": "area_km2"}
+    columns |= {n: f"{n.replace(' ', '_')}_km3" for n in OTHERS}
+    return {
+        n: sum(float(r[c]) for r in rows)
+        for n, c in columns.items()
+        if rows and all(r[c] != "" for r in rows)
+    }
