@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from terminal import terminal
 
 TOYS = Path(__file__).parent.parent / "toys"
 
@@ -33,24 +32,8 @@ def cli(
     toy: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Callable[..., Any]:
     """Call icectl in this process, as the console script does, in an empty working folder."""
-    from icectl import cli as terminal
-
     monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str, ok: bool = True) -> Any:
-        capfd.readouterr()
-        monkeypatch.setattr(sys, "argv", ["icectl", *arguments])
-        try:
-            code = terminal.call(list(arguments))
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out, err = capfd.readouterr()
-        assert not ok or code == 0, f"exit {code}\n{out}\n{err}"
-        assert "Traceback" not in err
-        parsed = json.loads(out) if "--json" in arguments and out else None
-        return SimpleNamespace(code=code, out=out, err=err, json=parsed)
-
-    return call
+    return terminal(monkeypatch, capfd)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from terminal import terminal
 
 from icectl.run import Run
 from icectl.settings import Glacier
@@ -78,3 +79,10 @@ def make_run(tmp_path):
         )
 
     return make
+
+
+@pytest.fixture
+def icectl(tmp_path, monkeypatch, capfd):
+    """The command line in an empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    return terminal(monkeypatch, capfd)
