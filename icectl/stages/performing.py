@@ -1,0 +1,136 @@
+"""Performs the steps of a plan, one after another, each recorded when it is finished."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from icectl import registry
+from icectl.contract import Metrics
+from icectl.errors import UsageError, WorkError
+from icectl.run import Run
+from icectl.stages.planning import Request, Step, finished, plan, run_folder
+from icectl.stages.recording import metrics_record, run_record, stage_record
+from icectl.workspace import RECORD, RUN, building, redoing, sweep, worded_os_errors, write_json
+
+RESUMABLE = ("fetch", "train")
+"""Stages that go on in their folder after a kill; the others are built aside and appear whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What `perform` leaves behind: the last folder, and the run folder where there is one."""
+
+    out: Path
+    run: Path | None
+    skipped: bool
+    follower: bool = False  # a process that torchrun or SLURM started beside the first: it reports nothing
+
+
+def perform(request: Request, verb: str) -> Outcome:
+    """Perform `verb` and the missing stages before it, after saying so."""
+    steps = plan(request, verb)
+    missing = [step.verb for step in steps[:-1] if not step.done]
+    if missing and not request.chain:
+        raise UsageError(
+            f"{verb} needs {' and '.join(missing)} first, and --no-chain forbids that",
+            f"run `icectl {missing[0]} {request.plugin.name} --glacier {request.glacier.name}`",
+        )
+    talk = Run(verb=verb, plugin=request.plugin, glacier=request.glacier, out=request.workspace.root)
+    if missing:
+        talk.say(f"{verb} of {request.glacier.name} needs {', '.join(missing)} first: doing that now")
+    if _is_follower():
+        return _follow(request, steps)
+    for step in steps:
+        last = step is steps[-1]
+        if step.done and not (request.force and last):
+            talk.say(f"{step.verb}: up to date in {step.out}")
+        else:
+            _perform_step(request, step, redo=request.force and last)
+    return Outcome(
+        out=steps[-1].out, run=run_folder(steps, request.run), skipped=steps[-1].done and not request.force
+    )
+
+
+def _is_follower() -> bool:
+    """Tell whether ``torchrun`` or SLURM started this process as one of several, and not as the first."""
+    from icectl.training.devices import outer_rank
+
+    return bool(outer_rank())
+
+
+def _follow(request: Request, steps: list[Step]) -> Outcome:
+    """Take part in the training that rank 0 leads; lock and write nothing, and wait for the rest."""
+    for step in steps:
+        redo = request.force and step is steps[-1]
+        if step.verb == "train" and (redo or not step.done):
+            _wait_for(step.out / RUN)
+            model = registry.load_model(request.plugin)
+            model.train(_run_for(request, step, step.out), request.options["train"])
+        else:
+            _wait_for(step.out / RECORD)
+    return Outcome(out=steps[-1].out, run=run_folder(steps, request.run), skipped=False, follower=True)
+
+
+def _wait_for(file: Path, seconds: float = 24 * 3600) -> None:
+    """Wait until rank 0 has written `file`."""
+    import time
+
+    deadline = time.monotonic() + seconds
+    while not file.exists():
+        if time.monotonic() > deadline:
+            raise WorkError(f"the first process never wrote {file}", "look at the log of rank 0")
+        time.sleep(0.2)
+
+
+def _perform_step(request: Request, step: Step, redo: bool) -> None:
+    from icectl.training.meters import Meter
+
+    model = registry.load_model(request.plugin)
+    with request.workspace.lock(step.out), worded_os_errors(request.workspace.root):
+        if finished(step.out, step.fingerprint) and not redo:  # another process did it meanwhile
+            return
+        with _folder_of_work(step, redo) as out:
+            run = _run_for(request, step, out)
+            run.say(f"{step.verb} {request.plugin.name} on {request.glacier.name} …")
+            if step.verb == "train":
+                write_json(out / RUN, run_record(request, step))
+            with Meter() as meter:
+                result = getattr(model, step.verb)(run, request.options[step.verb])
+            if isinstance(result, Metrics):
+                write_json(out / "metrics.json", metrics_record(result))
+            write_json(out / RECORD, stage_record(request, step, out, run, meter.facts()))
+
+
+@contextlib.contextmanager
+def _folder_of_work(step: Step, redo: bool) -> Iterator[Path]:
+    """Yield the folder to work in: the stage's own where it can resume, else one aside."""
+    if step.verb not in RESUMABLE:
+        with building(step.out) as aside:
+            yield aside
+        return
+    if redo:
+        with redoing(step.out):
+            yield step.out
+        return
+    (step.out / RECORD).unlink(missing_ok=True)
+    step.out.mkdir(parents=True, exist_ok=True)
+    sweep(step.out)
+    yield step.out
+
+
+def _run_for(request: Request, step: Step, out: Path) -> Run:
+    return Run(
+        verb=step.verb,
+        plugin=request.plugin,
+        glacier=request.glacier,
+        out=out,
+        inputs=step.inputs,
+        options=request.options,
+        scenes=request.scenes,
+        seed=request.seed,
+        compute=request.compute,
+        quiet=request.quiet,
+    )

@@ -1,0 +1,148 @@
+"""Which folders a verb would use, what decides them, and which are finished; touches nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from icectl.contract import VERBS, Options, Plugin
+from icectl.run import Compute
+from icectl.settings import Glacier
+from icectl.workspace import RECORD, Workspace, fingerprint, identify, read_json
+
+_NOT_IDENTITY = {"title", "note", "model", "options"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a user asked for, fully resolved. `run` names finished weights to use."""
+
+    plugin: Plugin
+    glacier: Glacier
+    options: Mapping[str, Options]
+    workspace: Workspace
+    scenes: Path | None = None
+    seed: int = 0
+    compute: Compute = field(default_factory=Compute)
+    run: Path | None = None
+    force: bool = False
+    chain: bool = True
+    quiet: bool = False
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One stage of a plan: its folder, its identity, and whether it is finished."""
+
+    verb: str
+    out: Path
+    fingerprint: str
+    inputs: Mapping[str, Path]
+    done: bool
+
+
+def plan(request: Request, verb: str) -> list[Step]:
+    """Return the steps that lead to `verb`, first to last, touching nothing."""
+    steps: list[Step] = []
+    inputs: dict[str, Path] = {}
+    prints: dict[str, str] = {}
+    if request.run is not None:
+        inputs["train"] = request.run
+        prints["train"] = str(read_json(request.run / RECORD)["fingerprint"])
+    wanted = _needed(request, verb)
+    for stage in VERBS:
+        if stage in inputs or stage not in wanted:
+            continue
+        prints[stage] = fingerprint(_identity(request, stage, prints))
+        out = _folder(request, stage, prints[stage], inputs)
+        steps.append(
+            Step(
+                verb=stage,
+                out=out,
+                fingerprint=prints[stage],
+                inputs=dict(inputs),
+                done=finished(out, prints[stage]),
+            )
+        )
+        inputs[stage] = out
+    return steps
+
+
+def _needed(request: Request, verb: str) -> set[str]:
+    """Return `verb` and the stages it needs, directly or through others; given weights need nothing."""
+    if verb == "train" and request.run is not None:
+        return set()
+    needs = request.options[verb].needs()
+    before = VERBS[: VERBS.index(verb)] if needs is None else needs
+    return {verb}.union(*(_needed(request, stage) for stage in before))
+
+
+def _identity(request: Request, stage: str, prints: Mapping[str, str]) -> dict[str, Any]:
+    """Return all that decides what `stage` makes. Devices and processes do not."""
+    options = request.options[stage]
+    identity: dict[str, Any] = {
+        "stage": stage,
+        "task": request.plugin.task,
+        "options": options.model_dump(mode="json"),
+        "files": [[name, identify(path)] for name, path in _files(options)],
+    }
+    if stage == "fetch":
+        place = request.glacier.model_dump(mode="json", exclude=_NOT_IDENTITY)
+        return {**identity, "glacier": place, "scenes": _scenes_identity(request.scenes)}
+    if stage == "prepare":
+        return {**identity, "fetch": prints.get("fetch"), "seed": request.seed}
+    identity |= {"model": request.plugin.name, "schema": request.plugin.schema, "seed": request.seed}
+    if stage == "train":
+        return {**identity, "prepare": prints.get("prepare"), "precision": request.compute.precision}
+    return {**identity, "from": [prints[s] for s in ("prepare", "train", "predict") if s in prints]}
+
+
+def _scenes_identity(scenes: Path | None) -> list[Any]:
+    return [str(scenes), identify(scenes)] if scenes else []
+
+
+def _files(options: Options) -> Iterator[tuple[str, Path]]:
+    """Yield the user's files that options name."""
+    for name in type(options).model_fields:
+        value = getattr(options, name)
+        for item in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(item, Path):
+                yield name, item
+
+
+def _folder(request: Request, stage: str, identity: str, inputs: Mapping[str, Path]) -> Path:
+    space, glacier, plugin = request.workspace, request.glacier.name, request.plugin
+    if stage == "fetch":
+        return space.scenes(glacier, source_of(request), identity)
+    if stage == "prepare":
+        return space.prepared(glacier, plugin.task, identity)
+    if stage == "train":
+        return space.run(plugin.name, glacier, identity)
+    kind = "predictions" if stage == "predict" else "evaluations"
+    return inputs["train"] / kind / f"{glacier}-{identity[:10]}"
+
+
+def source_of(request: Request) -> str:
+    """Return the name of the source a fetch would use, for the folder's name."""
+    if request.scenes is not None:
+        return "folder"
+    chosen = getattr(request.options["fetch"], "source", "auto")
+    return chosen if chosen != "auto" else request.glacier.source or "default"
+
+
+def finished(out: Path, identity: str) -> bool:
+    """Tell whether `out` holds the finished stage of that identity, with all it wrote."""
+    if not (out / RECORD).is_file():
+        return False
+    record = read_json(out / RECORD)
+    return record.get("fingerprint") == identity and all((out / name).exists() for name in record["outputs"])
+
+
+def run_folder(steps: list[Step], chosen: Path | None) -> Path | None:
+    """Return the folder of the weights that a plan trains or uses."""
+    if chosen is not None:
+        return chosen
+    return next((step.out for step in steps if step.verb == "train"), None)

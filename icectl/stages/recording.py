@@ -1,0 +1,94 @@
+"""What stages leave written about themselves: records of runs, stages and metrics."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from icectl import registry
+from icectl.contract import Metrics
+from icectl.run import Run
+from icectl.stages.planning import Request, Step
+from icectl.workspace import RECORD
+
+_RECORDED_VERSIONS = ("icectl", "torch", "numpy", "rasterio", "opencv-python-headless")
+_LATER = {RECORD, "predictions", "evaluations", "report.html"}
+"""What stands in a run's folder without being the training's own."""
+
+
+def run_record(request: Request, step: Step) -> dict[str, Any]:
+    """Return what a run needs to be used again: plugin, schema, options, glacier."""
+    found = registry.owner(request.plugin)
+    return {
+        "model": request.plugin.name,
+        "task": request.plugin.task,
+        "distribution": found.distribution,
+        "version": found.version,
+        "schema": request.plugin.schema,
+        "api": request.plugin.api,
+        "glacier": request.glacier.model_dump(mode="json"),
+        "scenes": str(request.scenes) if request.scenes else None,
+        "options": {verb: options.model_dump(mode="json") for verb, options in request.options.items()},
+        "seed": request.seed,
+        "fingerprint": step.fingerprint,
+        "command": request.command,
+        "inputs": {verb: str(path) for verb, path in step.inputs.items()},
+    }
+
+
+def stage_record(
+    request: Request, step: Step, out: Path, run: Run, meter: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what a finished stage says of itself; its presence in the folder marks the end."""
+    return {
+        "stage": step.verb,
+        "model": request.plugin.name,
+        "task": request.plugin.task,
+        "glacier": request.glacier.name,
+        "fingerprint": step.fingerprint,
+        "options": request.options[step.verb].model_dump(mode="json"),
+        "inputs": {verb: str(path) for verb, path in step.inputs.items()},
+        "seed": request.seed,
+        "command": request.command,
+        "versions": versions(),
+        "meter": dict(meter),
+        "notes": run.notes,
+        "outputs": sorted(p.name for p in out.iterdir() if p.name not in _LATER and p.name[0] != "."),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result depends on most."""
+    found = {"python": platform.python_version()}
+    for name in _RECORDED_VERSIONS:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def metrics_record(metrics: Metrics) -> dict[str, Any]:
+    """Return `metrics` as plain JSON data."""
+    return {
+        "tables": [
+            {
+                "title": table.title,
+                "primary": table.primary,
+                "note": table.note,
+                "columns": [
+                    {"key": c.key, "label": c.label, "unit": c.unit, "better": c.better}
+                    for c in table.columns
+                ],
+                "rows": [
+                    {"name": r.name, "kind": r.kind, "values": dict(r.values), "note": r.note}
+                    for r in table.rows
+                ],
+            }
+            for table in metrics.tables
+        ],
+        "notes": list(metrics.notes),
+        "details": dict(metrics.details),
+    }
