@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from icectl import registry
 from icectl.errors import DataError, UsageError, WorkError
+from icectl.sources.archive import unpack
 from icectl.workspace import (
     ID_LENGTH,
     RECORD,
@@ -27,17 +28,15 @@ from icectl.workspace import (
 )
 
 CARD = "README.md"
-MAX_MEMBER = 8 * 2**30
-"""Bytes a file of an archive may unpack to; larger ones are refused before anything is written."""
-
-MAX_RATIO = 200
-"""Bytes a member may unpack to per byte it takes: weights do not shrink like a zip bomb."""
-
 _LEFT_BEHIND = ("state.safetensors", "tensorboard", "predictions", "evaluations", "report.html", "log.jsonl")
 
 
-def export_run(run: Path, target: Path, licence: str = "Apache-2.0") -> Path:
+def export_run(
+    run: Path, target: Path, licence: str = "Apache-2.0", add: Callable[[Path], Sequence[str]] | None = None
+) -> Path:
     """Write the export of a finished run to `target`: a folder, or an archive if it ends in ``.zip``.
+
+    `add` may put further files into the folder that it is given; it returns lines for the model card.
 
     Raises
     ------
@@ -48,7 +47,7 @@ def export_run(run: Path, target: Path, licence: str = "Apache-2.0") -> Path:
         raise UsageError(f"{target} exists already", "name another place with --out")
     folder = target.with_suffix("") if target.suffix == ".zip" else target
     with building(folder) as aside:
-        _fill(run, aside, licence)
+        _fill(run, aside, licence, add(aside) if add else ())
     if target.suffix != ".zip":
         return folder
     partial = target.with_suffix(".partial")
@@ -60,7 +59,7 @@ def export_run(run: Path, target: Path, licence: str = "Apache-2.0") -> Path:
     return target
 
 
-def _fill(run: Path, folder: Path, licence: str) -> None:
+def _fill(run: Path, folder: Path, licence: str, added: Sequence[str]) -> None:
     saved, record = read_json(run / RUN), read_json(run / RECORD)
     data = _training_data(saved)
     for path in run.iterdir():
@@ -77,7 +76,10 @@ def _fill(run: Path, folder: Path, licence: str) -> None:
     write_json(folder / RECORD, record)
     if metrics is not None:
         write_json(folder / "metrics.json", {**metrics, "details": {}})
-    (folder / CARD).write_text(card(saved, record, metrics, licence), encoding="utf-8")
+    text = card(saved, record, metrics, licence)
+        ["", "## Other files", "", *added, ""] if added else []
+    )
+    (folder / CARD).write_text(text, encoding="utf-8")
     (folder / "LICENSE").write_text(f"SPDX-License-Identifier: {licence}\n", encoding="utf-8")
 
 
@@ -192,26 +194,6 @@ def model_of(export: Path) -> str:
     elif (export / RUN).is_file():
         return str(read_json(export / RUN)["model"])
     raise UsageError(f"--from {export} is no export", "name a folder or a .zip that `icectl export` wrote")
-
-
-def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a zip archive after checking every member's name, kind and size."""
-    with zipfile.ZipFile(archive) as opened:
-        for member in opened.infolist():
-            path = PurePosixPath(member.filename.replace("\\", "/"))
-            if path.is_absolute() or ".." in path.parts or ":" in member.filename:
-                raise DataError(f"{archive} holds the name '{member.filename}'", "do not trust this archive")
-            if member.external_attr >> 16 & 0o170000 == 0o120000:
-                raise DataError(f"{archive} holds a link, '{member.filename}'", "do not trust this archive")
-            if member.file_size > MAX_MEMBER or member.file_size > MAX_RATIO * max(
-                member.compress_size, 4096
-            ):
-                size = f"{member.file_size / 1e9:.1f} GB"
-                raise DataError(f"{archive}: '{member.filename}' would unpack to {size}", "do not trust it")
-        try:
-            opened.extractall(folder)
-        except (zipfile.BadZipFile, EOFError) as error:
-            raise DataError(f"{archive} is damaged: {error}", "copy it again") from error
 
 
 def _import_folder(folder: Path, workspace: Workspace) -> Path:

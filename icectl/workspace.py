@@ -30,6 +30,9 @@ from icectl.errors import DataError, IcectlError, UsageError, WorkError
 RECORD = "stage.json"
 RUN = "run.json"
 ENVIRONMENT = "ICECTL_WORKSPACE"
+PUBLISHED = re.compile(r"[a-z]+\d*:[0-9.]+")
+"""A name of published data in the place of a path; see `icectl.sources.published`."""
+
 DEFAULT = "icectl-workspace"
 ID_LENGTH = 10
 
@@ -204,7 +207,12 @@ def fingerprint(value: Any) -> str:
 
 
 def identify(path: Path) -> list[Any]:
-    """Return what tells one version of a user's file or folder from another: names, sizes, times."""
+    """Return what tells one version of a user's file or folder from another: names, sizes, times.
+
+    A name of published data, such as ``rgi:11``, stands for itself: what it means does not change.
+    """
+    if not path.exists() and PUBLISHED.fullmatch(str(path)):
+        return [str(path)]
     if not path.exists():
         raise UsageError(f"{path} does not exist", "check the path")
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]

@@ -7,12 +7,12 @@ repositories only, so the listing is asked for here; pooch downloads and verifie
 from __future__ import annotations
 
 import os
-import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin
 
 from icectl.errors import DataError, WorkError
+from icectl.sources.archive import TIMEOUT, retrieve, unpacked
 from icectl.sources.catalogue import Scene
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ API = "https://datadryad.org"
 """Overridden by ``ICECTL_DRYAD`` (a mirror, or a server in a test)."""
 
 MASK = "_mask"
-TIMEOUT = 60
 
 
 def fetch_calfin(run: Run) -> list[Scene]:
@@ -43,9 +42,9 @@ def fetch_calfin(run: Run) -> list[Scene]:
 
     folder = run.out / "archive"
     for entry in listing(DOI):
-        path = download(entry, folder)
+        path = retrieve(entry["url"], folder, name=entry["name"], checksum=entry["hash"])
         if path.suffix == ".zip":
-            unpack(path, folder / path.stem)
+            unpacked(path)
     pairs: list[Pair] = []
     for mask in sorted(folder.rglob(f"*{MASK}.png")):
         image = mask.with_name(mask.name.replace(MASK, ""))
@@ -86,31 +85,3 @@ def _json(url: str) -> Any:
         raise WorkError(
             f"the listing {url} cannot be read: {error}", "check the network, or try later"
         ) from error
-
-
-def download(entry: dict[str, Any], folder: Path) -> Path:
-    """Fetch one file unless it is there whole; verify its checksum."""
-    import pooch
-    import requests
-
-    try:
-        path = pooch.retrieve(
-            entry["url"], entry["hash"], fname=entry["name"], path=folder,
-            downloader=pooch.HTTPDownloader(timeout=TIMEOUT),
-        )  # fmt: skip
-    except (requests.RequestException, ValueError, OSError) as error:
-        raise WorkError(f"{entry['name']} could not be fetched: {error}", "run the command again") from error
-    return Path(path)
-
-
-def unpack(path: Path, folder: Path) -> None:
-    """Unpack a zip; names that would leave the folder are refused."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                inside = (folder / name).resolve()
-                if not inside.is_relative_to(folder.resolve()):
-                    raise DataError(f"{path.name} holds the name {name!r}, which leaves its folder")
-            archive.extractall(folder)
-    except zipfile.BadZipFile as error:
-        raise DataError(f"{path} is not a whole zip file", "delete it and fetch again") from error

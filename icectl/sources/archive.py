@@ -1,0 +1,133 @@
+"""Files by HTTP, whole and verified or not at all, and zip archives that are unpacked with care.
+
+pooch downloads into a temporary file, verifies, and only then lets the file appear. Where no checksum is
+published, that of the first download is recorded beside the file and holds from then on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from icectl.errors import DataError, WorkError
+from icectl.workspace import building
+
+TIMEOUT = 60
+"""Seconds without a byte after which a download is given up."""
+
+MAX_MEMBER = 8 * 2**30
+"""Bytes a file of an archive may unpack to; larger ones are refused before anything is written."""
+
+MAX_RATIO = 200
+"""Bytes a member may unpack to per byte it takes: data do not shrink like a zip bomb."""
+
+
+def cache() -> Path:
+    """Return the folder of downloads that all workspaces share: ``$ICECTL_CACHE``, else the user's cache."""
+    named = os.environ.get("ICECTL_CACHE")
+    if named:
+        return Path(named)
+    import pooch
+
+    return Path(pooch.os_cache("icectl"))
+
+
+def retrieve(url: str, folder: Path, *, name: str | None = None, checksum: str | None = None) -> Path:
+    """Return the file at `url`, fetched into `folder` unless it is there whole.
+
+    Parameters
+    ----------
+    url
+        ``http`` or ``https``; logins of ``~/.netrc`` are used.
+    folder
+        Where the file is kept.
+    name
+        Its name there; by default the last part of the address.
+    checksum
+        ``"algorithm:hex"``. None: that of the first download, which is recorded as ``NAME.sha256``.
+
+    Raises
+    ------
+    WorkError
+        The server does not answer, the download broke off, or the checksum is another.
+    """
+    import pooch
+    import requests
+
+    name = name or PurePosixPath(url).name
+    record = folder / f"{name}.sha256"
+    known = checksum or (record.read_text().strip() if record.is_file() else None)
+    pooch.get_logger().setLevel(logging.WARNING)
+    try:
+        path = Path(
+            pooch.retrieve(
+                url, known, fname=name, path=folder, downloader=pooch.HTTPDownloader(timeout=TIMEOUT)
+            )
+        )
+    except (requests.RequestException, ValueError, OSError) as error:
+        if "hash" in str(error):
+            raise WorkError(
+                f"{name} is not what was expected: its checksum is not {known}",
+                f"try again; if it has been published anew, delete {record}" if not checksum else "try again",
+            ) from error
+        raise WorkError(
+            f"{url} could not be fetched: {str(error).splitlines()[0]}", "check the network, and try again"
+        ) from error
+    if known is None:
+        record.write_text(f"sha256:{pooch.file_hash(str(path))}\n")
+    return path
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a zip archive into `folder` after checking every member's name, kind and size.
+
+    Raises
+    ------
+    DataError
+        It is damaged, or holds a name that leaves `folder`, a link, or a file that is absurdly large.
+    """
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            for member in opened.infolist():
+                _check(archive, member)
+            opened.extractall(folder)
+    except (zipfile.BadZipFile, EOFError, RuntimeError) as error:
+        raise DataError(f"{archive} is damaged: {error}", "copy it again") from error
+
+
+def unpacked(archive: Path) -> Path:
+    """Return the folder beside `archive` with what it holds; it appears whole, and once.
+
+    Raises
+    ------
+    DataError
+        See `unpack`; the archive is removed then, so that the next attempt fetches it again.
+    """
+    folder = archive.with_suffix("")
+    if folder.is_dir():
+        return folder
+    try:
+        with building(folder) as aside:
+            unpack(archive, aside)
+    except DataError as error:
+        shutil.rmtree(folder.with_name(f".{folder.name}.partial"), ignore_errors=True)
+        archive.unlink(missing_ok=True)
+        archive.with_name(f"{archive.name}.sha256").unlink(missing_ok=True)
+        raise DataError(
+            error.message, "it was removed: run the command again, or ask who serves it"
+        ) from error
+    return folder
+
+
+def _check(archive: Path, member: zipfile.ZipInfo) -> None:
+    path = PurePosixPath(member.filename.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or ":" in member.filename:
+        raise DataError(f"{archive} holds the name '{member.filename}'", "do not trust this archive")
+    if member.external_attr >> 16 & 0o170000 == 0o120000:
+        raise DataError(f"{archive} holds a link, '{member.filename}'", "do not trust this archive")
+    if member.file_size > MAX_MEMBER or member.file_size > MAX_RATIO * max(member.compress_size, 4096):
+        size = f"{member.file_size / 1e9:.1f} GB"
+        raise DataError(f"{archive}: '{member.filename}' would unpack to {size}", "do not trust it")
