@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -137,24 +137,21 @@ def _lawful(
 def split(
     found: Ints, shape: tuple[int, ...], options: PrepareOptions, toll: dict[str, int]
 ) -> tuple[tuple[Patch, ...], tuple[int, int, int, int]]:
-    """Keep a strip at one side of the map for the test; patches that straddle its border are let go.
+    """Keep a strip at one side of the map or a block for the test; patches that straddle its border go.
 
-    Of the four sides, the one is taken that costs the fewest patches.
+    Of all that hold their share of the largest patches, the one is taken that leaves the most to train on.
     """
-    # The strip is as wide as its share of the largest patches needs, so that large holes can be tested too.
+    # The largest patches decide, so that large holes can be tested too.
     sizes = [s for s in np.unique(found[:, 2]) if (found[:, 2] == s).sum() >= MANY]
-    lead = found[found[:, 2] == max(sizes, default=found[:, 2].max())]
+    lead = int(max(sizes, default=found[:, 2].max()))
+    largest = found[:, 2] == lead
+    wanted = max(1, round(options.test_share * int(largest.sum())))
     best: tuple[int, Bools, Bools, tuple[int, int, int, int]] | None = None
-    for axis in (0, 1):
-        low, high = found[:, axis], found[:, axis] + found[:, 2]
-        for far in (False, True):
-            edges = np.sort(lead[:, axis])[::-1] if far else np.sort(lead[:, axis] + lead[:, 2])
-            edge = int(edges[min(len(edges) - 1, max(0, round(options.test_share * len(edges)) - 1))])
-            inside = low >= edge if far else high <= edge
-            outside = high <= edge if far else low >= edge
-            left = int(outside.sum()) if inside.any() else 0
-            if best is None or left > best[0]:
-                best = (left, inside, outside, _strip(shape, axis, edge, far))
+    for area in (*_strips(found[largest], shape, wanted), *_blocks(shape, lead)):
+        inside, outside = _within(found, area), _apart(found, area)
+        left = int(outside.sum()) if (inside & largest).sum() >= wanted else 0
+        if best is None or left > best[0]:
+            best = (left, inside, outside, area)
     assert best is not None
     kept, test, train, area = best
     if not kept:
@@ -172,11 +169,40 @@ def split(
     return tuple(made), area
 
 
-def _strip(shape: tuple[int, ...], axis: int, edge: int, far: bool) -> tuple[int, int, int, int]:
-    start, stop = (edge, shape[axis]) if far else (0, edge)
-    if axis == 0:
-        return (start, 0, stop - start, shape[1])
-    return (0, start, shape[0], stop - start)
+Area = tuple[int, int, int, int]
+
+
+def _within(found: Ints, area: Area) -> Bools:
+    row, col, rows, cols = area
+    low, high = found[:, :2], found[:, :2] + found[:, 2:3]
+    return np.asarray((low >= (row, col)).all(1) & (high <= (row + rows, col + cols)).all(1))
+
+
+def _apart(found: Ints, area: Area) -> Bools:
+    row, col, rows, cols = area
+    low, high = found[:, :2], found[:, :2] + found[:, 2:3]
+    return np.asarray((high <= (row, col)).any(1) | (low >= (row + rows, col + cols)).any(1))
+
+
+def _strips(lead: Ints, shape: tuple[int, ...], wanted: int) -> Iterator[Area]:
+    """Yield a strip along each side of the map, wide enough for `wanted` of the largest patches."""
+    for axis in (0, 1):
+        near, far = np.sort(lead[:, axis] + lead[:, 2]), np.sort(lead[:, axis])[::-1]
+        at = min(len(lead), wanted) - 1
+        for start, stop in ((0, int(near[at])), (int(far[at]), shape[axis])):
+            if axis == 0:
+                yield (start, 0, stop - start, shape[1])
+            else:
+                yield (0, start, shape[0], stop - start)
+
+
+def _blocks(shape: tuple[int, ...], lead: int) -> Iterator[Area]:
+    """Yield squares of one to two of the largest patches a side, all over the map."""
+    step = max(1, lead // 8)
+    for side in range(lead + step, min(2 * lead, *shape) + 1, step):
+        for row in range(0, shape[0] - side + 1, step):
+            for col in range(0, shape[1] - side + 1, step):
+                yield (row, col, side, side)
 
 
 def sentence(toll: Mapping[str, int]) -> str:

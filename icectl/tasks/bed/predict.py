@@ -13,12 +13,12 @@ import shapely
 from numpy.typing import NDArray
 from shapely.strtree import STRtree
 
+from icectl.cluster import each
 from icectl.errors import DataError, IcectlError, UsageError
 from icectl.raster import rasterize, read_on, write_cog, write_vectors
 from icectl.raster.read import filled
 from icectl.run import Run
 from icectl.tasks.bed.dem import Dem, open_dem
-from icectl.tasks.bed.many import each
 from icectl.tasks.bed.networks import Loader
 from icectl.tasks.bed.onglacier import Answer, Scene, solve
 from icectl.tasks.bed.options import PredictOptions
@@ -56,6 +56,9 @@ class Job:
     options: PredictOptions
     device: str
     seed: int
+
+    def __str__(self) -> str:
+        return self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ def predict(run: Run, options: PredictOptions, loader: Loader, device: str) -> P
     ):
         table = csv.DictWriter(file, COLUMNS)
         table.writeheader()
-        for row in each(work, jobs, run.compute.cluster):
+        for _, row in each(work, jobs, run.compute.cluster):
             table.writerow(row)
             first = first or str(row["note"])
             done += not row["note"]
