@@ -55,6 +55,8 @@ def metrics(record: Mapping[str, Any]) -> None:
     """Print the tables of a metrics record; the row to beat and the model are marked in words."""
     from rich.console import Console
 
+    from icectl.report.tables import verdict
+
     console = Console(highlight=False, soft_wrap=True)
     for table in record["tables"]:
         columns = fitting(table, console.width)
@@ -65,7 +67,8 @@ def metrics(record: Mapping[str, Any]) -> None:
         if table["note"]:
             console.print(table["note"], markup=False)
         console.print()
-    for note in record["notes"]:
+    said = verdict(record)
+    for note in [said, *record["notes"]] if said else record["notes"]:
         console.print(f"· {note}", markup=False)
 
 
@@ -94,29 +97,20 @@ def _metric_table(table: Mapping[str, Any], columns: Sequence[Mapping[str, Any]]
     from rich.table import Table
     from rich.text import Text
 
+    from icectl.report.tables import bar_of
+
     shown = Table(title=table["title"], title_justify="left", header_style="bold", box=None, pad_edge=False)
     shown.add_column("", no_wrap=True)
     shown.add_column("kind", no_wrap=True)
     for column in columns:
         shown.add_column(Text(_heading(column)), justify="right")
-    best = bar(table)
+    best = bar_of(table)
     for row in table["rows"]:
-        kind = "baseline: the bar" if row["name"] == best else row["kind"]
+        kind = "baseline: the bar" if row is best else row["kind"]
         cells = [number(row["values"].get(column["key"])) for column in columns]
         name = Text(row["name"], style="bold" if row["kind"] == "model" else "default")
         shown.add_row(name, kind, *cells)
     return shown
-
-
-def bar(table: Mapping[str, Any]) -> str | None:
-    """Return the name of the strongest baseline in the primary column."""
-    key = table["primary"]
-    column = next((c for c in table["columns"] if c["key"] == key), None)
-    rivals = [r for r in table["rows"] if r["kind"] == "baseline" and r["values"].get(key) is not None]
-    if column is None or not rivals or not column["better"]:
-        return None
-    pick = max if column["better"] == "higher" else min
-    return str(pick(rivals, key=lambda r: r["values"][key])["name"])
 
 
 def number(value: float | None) -> str:

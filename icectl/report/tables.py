@@ -92,6 +92,17 @@ def headline(table: Mapping[str, Any]) -> dict[str, Any] | None:
     return {**found, "bar": bar["name"], "bar_value": number(bar["values"][key]), "gain": round(gain)}
 
 
+def verdict(record: Mapping[str, Any]) -> str | None:
+    """Say by how much the model is better than the strongest baseline, or worse, and how sure that is."""
+    head = headline(record["tables"][0]) if record.get("tables") else None
+    if head is None or "bar" not in head:
+        return None
+    word = "better" if head["gain"] >= 0 else "WORSE"
+    gain = record.get("details", {}).get("gain")
+    sure = f" (interval {gain[0]:+.0f} to {gain[1]:+.0f} %)" if gain else ""
+    return f"{head['name']} is {abs(head['gain'])} % {word} than the strongest baseline, {head['bar']}{sure}"
+
+
 def _best(rows: Sequence[Mapping[str, Any]], column: Mapping[str, Any]) -> float | None:
     """Return the best value among models and baselines."""
     values = [

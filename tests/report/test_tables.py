@@ -4,7 +4,7 @@ import pytest
 from report_runs import metrics
 
 from icectl.contract import Column, Row, Table
-from icectl.report.tables import bar_of, facts_view, headline, number, table_view
+from icectl.report.tables import bar_of, facts_view, headline, number, table_view, verdict
 from icectl.stages import metrics_record
 
 
@@ -64,6 +64,16 @@ def test_the_headline_says_how_much_better():
     table["rows"][0]["values"]["mse"] = 0.098
     assert headline(table)["gain"] == -100
     assert headline({"columns": [], "rows": [], "primary": "x"}) is None
+
+
+def test_the_verdict_says_better_or_worse_and_how_sure():
+    said = verdict(record())
+    assert said == "convlstm is 16 % better than the strongest baseline, linear (interval +12 to +20 %)"
+    lost = record()
+    lost["tables"][0]["rows"][0]["values"]["mse"] = 0.098
+    lost["details"].pop("gain")
+    assert verdict(lost) == "convlstm is 100 % WORSE than the strongest baseline, linear"
+    assert verdict({"tables": []}) is None
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from icectl.contract import Column, Metrics, Row, Table
 from icectl.report.panels import Panel, pack
@@ -49,8 +48,7 @@ def metrics_of(
         "intervals": {TITLE: labelled} if labelled else {},
         "gain": gain,
     }
-    notes = (verdict(tables[0], name, gain), scope.sentence)
-    return Metrics(tables=tuple(tables), notes=notes, details=details)
+    return Metrics(tables=tuple(tables), notes=(scope.sentence,), details=details)
 
 
 def gain_over_bar(
@@ -125,21 +123,3 @@ def _interpolated(name: str, scores: Scores) -> Table:
         primary="mse",
         note="No measurement lies behind these: they were interpolated between their neighbours in time.",
     )
-
-
-def verdict(table: Table, name: str, gain: Sequence[float] | None = None) -> str:
-    """Say in a sentence whether the model beats the strongest baseline, and how sure that is."""
-    bar = table.bar()
-    own = next(float(row.values["mse"] or 0) for row in table.rows if row.name == name)
-    if bar is None or not bar.values["mse"]:
-        return f"{name}: MSE {own:.4f}"
-    share = own / float(bar.values["mse"])
-    word = "beats" if share < 1 else "does NOT beat"
-    sure = f" (interval of the share: {1 - gain[1] / 100:.2f} to {1 - gain[0] / 100:.2f})" if gain else ""
-    return f"{name} {word} the strongest baseline ({bar.name}): {share:.2f} of its MSE{sure}"
-
-
-def interval_text(interval: Mapping[str, Any]) -> str:
-    """Return an interval for people, e.g. ``0.041 to 0.052``."""
-    low, high = interval["mse"]
-    return f"{low:.4f} to {high:.4f}"
