@@ -8,7 +8,7 @@ the model itself is named by a dotted string and imported when a stage runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
@@ -142,6 +142,46 @@ class Model(Protocol):
 
     def evaluate(self, run: Run, options: Any) -> Metrics:
         """Score ``run.inputs["predict"]`` beside the task's baselines."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnnxNetwork:
+    """A trained network as ``icectl export --onnx`` writes it for other runtimes.
+
+    Parameters
+    ----------
+    module
+        A ``torch.nn.Module``, called with the inputs in their order; it returns a tensor or a tuple of them.
+        Weight parametrisations (spectral norm) are folded into the weights before it is written.
+    inputs
+        Example tensors by name, of values that the network may meet.
+    outputs
+        The names of what it returns.
+    axes
+        For each input the axes whose length may differ from the example's, with a name:
+        ``{"x": {0: "batch"}}``. Of an axis of one name all inputs have the same length. The result is
+        checked at the example's length and at twice that.
+    name
+        The file is ``NAME.onnx``.
+    note
+        What goes in and comes out, with units; it stands on the model card.
+    """
+
+    module: Any
+    inputs: Mapping[str, Any]
+    outputs: tuple[str, ...] = ("output",)
+    axes: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    name: str = "model"
+    note: str = ""
+
+
+@runtime_checkable
+class OffersOnnx(Protocol):
+    """A model whose networks can be used without icectl and without torch; this is not required of one."""
+
+    def onnx(self, run: Run) -> Sequence[OnnxNetwork]:
+        """Return the networks of ``run.inputs["train"]``; none if this training has none to offer."""
         ...
 
 

@@ -76,9 +76,8 @@ def _fill(run: Path, folder: Path, licence: str, added: Sequence[str]) -> None:
     write_json(folder / RECORD, record)
     if metrics is not None:
         write_json(folder / "metrics.json", {**metrics, "details": {}})
-    text = card(saved, record, metrics, licence)
-        ["", "## Other files", "", *added, ""] if added else []
-    )
+    others = ["", "## Other files", "", *added, ""] if added else []
+    text = card(saved, record, metrics, licence) + "\n".join(others)
     (folder / CARD).write_text(text, encoding="utf-8")
     (folder / "LICENSE").write_text(f"SPDX-License-Identifier: {licence}\n", encoding="utf-8")
 

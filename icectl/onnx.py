@@ -1,64 +1,151 @@
-"""ONNX: a model's network for other runtimes, checked against the original before it is kept."""
+"""ONNX: a model's networks for other runtimes, each checked against the original before it is kept."""
 
 from __future__ import annotations
 
+import copy
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from icectl import registry
-from icectl.contract import Plugin
+from icectl.contract import OnnxNetwork, Plugin
 from icectl.errors import UsageError, WorkError
 from icectl.run import Run
 
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
 TOLERANCE = 1e-4
-"""Largest difference allowed between torch and onnxruntime, on random input."""
+"""Largest difference allowed between torch and onnxruntime."""
+
+MAX_INSIDE = 1_800_000_000
+"""Bytes of weights that still go into the ONNX file itself, whose format ends at 2 GB."""
 
 
-def export_onnx(plugin: Plugin, run: Run, target: Path) -> float:
-    """Write the network of ``run.inputs["train"]`` to `target` and return its largest difference from torch.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One network that was written: its file, its largest difference from torch, a line for the card."""
 
-    A model takes part by a method ``onnx(run) -> (module, example inputs)``.
+    path: Path
+    difference: float
+    line: str
+
+
+def export_onnx(plugin: Plugin, run: Run, folder: Path) -> list[Written]:
+    """Write the networks of ``run.inputs["train"]`` into `folder`, each as ``NAME.onnx``.
+
+    A model takes part by `icectl.contract.OffersOnnx`.
 
     Raises
     ------
     UsageError
         The model does not offer that, or the extra ``onnx`` is not installed.
     WorkError
-        The exported network differs from the original by more than `TOLERANCE`.
+        A network holds what ONNX or its runtime cannot do, or the written one differs from the original by
+        more than `TOLERANCE`.
     """
-    model: Any = registry.load_model(plugin)
-    if not hasattr(model, "onnx"):
+    offer = getattr(registry.load_model(plugin), "onnx", None)
+    offered: Sequence[OnnxNetwork] = offer(run) if offer else ()
+    if not offered:
         raise UsageError(f"'{plugin.name}' does not export to ONNX", "export it without --onnx")
     try:
-        import onnxruntime
-        import torch
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
     except ImportError as error:
         raise UsageError(
             f"ONNX needs a package that is not here: {error.name}", "pip install 'icectl[onnx]'"
         ) from error
-    module, example = model.onnx(run)
-    module = module.cpu().eval()
-    names = [f"input{i}" for i in range(len(example))]
-    with torch.no_grad():
-        expected = module(*example)
+    return [_write(plugin, network, folder) for network in offered]
+
+
+def _write(plugin: Plugin, network: OnnxNetwork, folder: Path) -> Written:
+    """Write one network, and keep it if it computes what torch computes at both sizes."""
+    module = copy.deepcopy(network.module).cpu().float().eval()
+    path = folder / f"{network.name}.onnx"
+    small = {name: tensor.cpu() for name, tensor in network.inputs.items()}
+    large = {name: _doubled(tensor, network.axes.get(name, {})) for name, tensor in small.items()}
+    try:
+        _trace(module, network, large, path)
+        difference = max(_difference(module, path, values) for values in (small, large))
+    except Exception as error:  # torch and onnxruntime raise dozens of kinds, by operator and version
+        _remove(path)
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise WorkError(
+            f"the network '{network.name}' of '{plugin.name}' cannot be written as ONNX: {reason}",
+            "export it without --onnx; its authors find what can be written in docs/plugins.md",
+        ) from error
+    if not difference <= TOLERANCE:
+        _remove(path)
+        raise WorkError(
+            f"the ONNX network '{network.name}' differs from the original by {difference:.2g}",
+            "report it with the run's options",
+        )
+    return Written(path, difference, _line(path, network, difference))
+
+
+def _doubled(tensor: Tensor, axes: Mapping[int, str]) -> Tensor:
+    """Join the example to its own mirror image along each changeable axis: other sizes, legal values."""
+    import torch
+
+    for axis in axes:
+        tensor = torch.cat([tensor, tensor.flip(axis)], axis)
+    return tensor
+
+
+def _trace(module: nn.Module, network: OnnxNetwork, values: Mapping[str, Tensor], path: Path) -> None:
+    """Write `path`. Torch takes an axis of length 1 for a constant: hence the doubled example."""
+    import torch
+
+    bytes_inside = sum(p.numel() * p.element_size() for p in module.parameters())
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's remarks on axes of one name, and on its own parts
         torch.onnx.export(
             module,
-            example,
-            str(target),
-            input_names=names,
-            output_names=["output"],
+            tuple(values.values()),
+            str(path),
+            input_names=list(values),
+            output_names=list(network.outputs),
+            dynamic_shapes=tuple(dict(network.axes.get(name, {})) for name in values),
+            external_data=bytes_inside > MAX_INSIDE,
             dynamo=True,
             verbose=False,
         )
-    session = onnxruntime.InferenceSession(str(target), providers=["CPUExecutionProvider"])
-    wanted = {entry.name for entry in session.get_inputs()}
-    feed = {name: tensor.numpy() for name, tensor in zip(names, example, strict=True) if name in wanted}
-    found = torch.from_numpy(session.run(None, feed)[0])
-    difference = float((found - expected).abs().max())
-    if not difference <= TOLERANCE:
-        target.unlink(missing_ok=True)
-        raise WorkError(
-            f"the ONNX network differs from the original by {difference:.2g}",
-            "report it with the run's options",
-        )
-    return difference
+
+
+def _difference(module: nn.Module, path: Path, values: Mapping[str, Tensor]) -> float:
+    """Return the largest difference of any output between torch and onnxruntime."""
+    import onnxruntime
+    import torch
+
+    with torch.no_grad():
+        expected = module(*values.values())
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    wanted = {entry.name for entry in session.get_inputs()}  # a network may not need all it is given
+    feed = {name: tensor.numpy() for name, tensor in values.items() if name in wanted}
+    pairs = zip(_several(expected), session.run(None, feed), strict=True)
+    return max(float((torch.from_numpy(found) - one).abs().max()) for one, found in pairs)
+
+
+def _several(outputs: Any) -> Sequence[Tensor]:
+    return (outputs,) if hasattr(outputs, "shape") else tuple(outputs)
+
+
+def _remove(path: Path) -> None:
+    for left in (path, path.with_name(f"{path.name}.data")):
+        left.unlink(missing_ok=True)
+
+
+def _line(path: Path, network: OnnxNetwork, difference: float) -> str:
+    """Return what a model card says of the file."""
+    shapes = []
+    for name, tensor in network.inputs.items():
+        axes = network.axes.get(name, {})
+        sizes = [axes.get(axis, str(length)) for axis, length in enumerate(tensor.shape)]
+        shapes.append(f"`{name}` ({', '.join(sizes)})")
+    note = f" {network.note}" if network.note else ""
+    return (
+        f"- `{path.name}`: {', '.join(shapes)} to {', '.join(f'`{o}`' for o in network.outputs)};"
+        f" {difference:.1e} from torch.{note}"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -28,13 +29,13 @@ def export(
     from icectl.workspace import RUN, Workspace, read_json
 
     folder = stages.find_run(Workspace.locate(workspace), run)
-    if onnx:
-        _add_onnx(folder)
     name = f"{read_json(folder / RUN)['model']}-{folder.parent.name}-{folder.name}"
-    print(export_run(folder, (out or Path(name)).absolute(), licence))
+    add = partial(_add_onnx, folder) if onnx else None
+    print(export_run(folder, (out or Path(name)).absolute(), licence, add))
 
 
-def _add_onnx(folder: Path) -> None:
+def _add_onnx(folder: Path, export: Path) -> list[str]:
+    """Write the networks of the run in `folder` into its export; return lines for the model card."""
     from icectl import registry, settings
     from icectl.cli import show
     from icectl.onnx import export_onnx
@@ -45,6 +46,8 @@ def _add_onnx(folder: Path) -> None:
     saved = read_json(folder / RUN)
     plugin = registry.get(saved["model"])
     glacier = settings.validate(settings.Glacier, saved["glacier"], str(folder / RUN))
-    run = Run(verb="predict", plugin=plugin, glacier=glacier, out=folder, inputs={"train": folder})
-    difference = export_onnx(plugin, run, folder / "model.onnx")
-    run.say(f"ONNX agrees with torch to {difference:.1e}")
+    run = Run(verb="predict", plugin=plugin, glacier=glacier, out=export, inputs={"train": folder})
+    written = export_onnx(plugin, run, export)
+    for one in written:
+        run.say(f"{one.path.name} agrees with torch to {one.difference:.1e}")
+    return [one.line for one in written]

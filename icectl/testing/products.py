@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import rasterio
 
-from icectl.contract import VERBS, Metrics
+from icectl.contract import VERBS, Metrics, OffersOnnx
+from icectl.errors import WorkError
 from icectl.stages import metrics_record
 from icectl.testing.subject import Subject
 
@@ -151,3 +152,32 @@ def dry_run_touches_nothing(subject: Subject) -> None:
     assert not left, f"--dry-run made {', '.join(path.name for path in left)}"
     lacking = [verb for verb in VERBS if verb not in done.stdout]
     assert not lacking, f"--dry-run does not say what {', '.join(lacking)} would do"
+
+
+def onnx_agrees(subject: Subject) -> None:
+    """Check that what ``export --onnx`` writes gives torch's numbers on a batch of a third size."""
+    import onnxruntime
+    import torch
+
+    from icectl.onnx import TOLERANCE, export_onnx
+
+    run = subject.run("predict", "onnx", {"train": subject.trained})
+    try:
+        written = export_onnx(subject.plugin, run, run.out)
+    except WorkError as error:
+        raise AssertionError(str(error)) from error
+    model = subject.model
+    assert isinstance(model, OffersOnnx)
+    for network, file in zip(model.onnx(run), written, strict=True):
+        values = {
+            name: torch.cat([x, x, x]) if 0 in network.axes.get(name, {}) else x
+            for name, x in network.inputs.items()
+        }
+        with torch.no_grad():
+            expected = network.module.eval()(*values.values())
+        session = onnxruntime.InferenceSession(str(file.path), providers=["CPUExecutionProvider"])
+        wanted = [entry.name for entry in session.get_inputs()]
+        found = session.run(None, {name: values[name].numpy() for name in wanted})
+        for one, other in zip(expected if isinstance(expected, tuple) else (expected,), found, strict=True):
+            worst = float(np.abs(one.numpy() - other).max())
+            assert worst <= TOLERANCE, f"{file.path.name} differs from torch by {worst:.2g} on another batch"

@@ -103,6 +103,13 @@ class PluginTests:
         """A baseline stands beside the model."""
         products.evaluation_is_honest(subject)
 
+    def test_onnx_agrees(self, subject: Subject) -> None:
+        """Other runtimes get a network that computes the same."""
+        if not hasattr(subject.model, "onnx"):
+            pytest.skip(f"'{subject.plugin.name}' offers no network for ONNX")
+        pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
+        products.onnx_agrees(subject)
+
     @staticmethod
     def _several(subject: Subject) -> None:
         """Say so, instead of passing, where a plugin declares that one process is not two."""

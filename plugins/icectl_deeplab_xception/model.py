@@ -9,6 +9,8 @@ from icectl.tasks.front.model import FrontModel
 from icectl_deeplab_xception.learner import FrontLearner, Trained
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from icectl.tasks.front.infer import Network
     from icectl.tasks.front.options import TrainOptions
     from icectl.training import Learner
@@ -24,3 +26,9 @@ class DeepLabXception(FrontModel):
     def trained(self, state: Mapping[str, Any], facts: Mapping[str, Any], device: str) -> Network:
         """Return trained weights as a function of windows."""
         return Trained(state, facts, device)
+
+    def probabilities(self, state: Mapping[str, Any], facts: Mapping[str, Any]) -> nn.Module:
+        """Return trained weights as a module that ends in probabilities."""
+        from torch import nn
+
+        return nn.Sequential(Trained(state, facts).network, nn.Sigmoid())

@@ -78,7 +78,7 @@ def contextual_attention(features: Tensor, hidden: Tensor, scale: float = 10.0, 
     likeness = _fuse(unit.transpose(1, 2) @ unit, shape)  # (n, known place, place)
     known = F.unfold(F.adaptive_max_pool2d(hidden, shape), 3, padding=1).amax(1) == 0  # (n, places)
     some = known.any(1)
-    usable = torch.where(some[:, None], known, True)[:, :, None]
+    usable = (known | ~some[:, None])[:, :, None]
     weights = (scale * likeness).masked_fill(~usable, float("-inf")).softmax(dim=1)
     size = 2 * rate
     raw = F.unfold(features, size, stride=rate, padding=rate // 2)

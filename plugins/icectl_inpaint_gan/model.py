@@ -13,12 +13,13 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from icectl.contract import OnnxNetwork
 from icectl.errors import DataError
 from icectl.run import Run
 from icectl.tasks.bed import masks
 from icectl.tasks.bed.dataset import SHAPES, Hide, Holes, Pixels, kind_flags
 from icectl.tasks.bed.fill import biharmonic, bounded
-from icectl.tasks.bed.inputs import masked_patch, thin
+from icectl.tasks.bed.inputs import channel_count, masked_patch, thin
 from icectl.tasks.bed.model import BedModel
 from icectl.tasks.bed.networks import Networks
 from icectl.training import FitSettings, IndexedBatches, fit, launch, load_weights
@@ -29,6 +30,7 @@ from icectl_inpaint_gan.learners import (
     build_generator,
     depth_updates,
 )
+from icectl_inpaint_gan.networks import Heights
 
 Floats = NDArray[np.float64]
 DRAWS = 64
@@ -46,6 +48,11 @@ class InpaintGAN(BedModel):
     def loader(self) -> Any:
         """Return the function that loads trained networks."""
         return load
+
+    def onnx(self, run: Run) -> list[OnnxNetwork]:
+        """Return the generator of step (a) and the ensemble of step (b), whichever were trained."""
+        state, facts = load_weights(run.inputs["train"] / "weights.safetensors")
+        return Trained(_parts(state), facts, torch.device("cpu")).offered()
 
 
 def _train(run: Run, options: Any) -> None:
@@ -163,6 +170,36 @@ class Trained:
             sizes = SimpleNamespace(thickness_width=known["width"], members=known["members"])
             self.ensemble = build_ensemble(sizes, known["channels"]).to(device).eval()
             self.ensemble.load_state_dict(parts["thickness"])
+
+    def offered(self) -> list[OnnxNetwork]:
+        """Return the networks for other runtimes."""
+        drawn = torch.Generator().manual_seed(0)
+        found = []
+        if self.has_inpaint:
+            side = self.sizes.net_size
+            x = torch.randn(1, channel_count(self.sizes.begin), side, side, generator=drawn)
+            x[:, -1] = 0
+            x[:, -1, side // 4 : side // 2, side // 4 : side // 2] = 1
+            found.append(
+                OnnxNetwork(
+                    name="generator", module=Heights(self.generator), inputs={"patch": x},
+                    outputs=("heights",), axes={"patch": {0: "batch"}},
+                    note="`patch`: normalised heights, slopes, (distance into the hole,) mask; `heights`"
+                    " normalised alike.",
+                )
+            )  # fmt: skip
+        if self.has_thickness:
+            features = torch.randn(1, self.ensemble.channels, 16, generator=drawn)
+            prior = 100 * torch.rand(1, 1, 16, generator=drawn)
+            axes = {0: "batch", 2: "pixels"}
+            found.append(
+                OnnxNetwork(
+                    name="thickness", module=self.ensemble, inputs={"features": features, "prior": prior},
+                    outputs=("thickness",), axes={"features": axes, "prior": axes},
+                    note="`prior`: thickness in m by physics; `thickness` in m by each member.",
+                )
+            )  # fmt: skip
+        return found
 
     def thickness(self, channels: NDArray[np.float32], prior: NDArray[np.float32]) -> Floats:
         """Return the members' thickness ``(members, y, x)``."""

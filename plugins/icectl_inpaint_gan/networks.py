@@ -142,6 +142,19 @@ class Generator(nn.Module):
         return torch.where(hidden > 0.5, made, start)
 
 
+class Heights(nn.Module):
+    """A generator's final answer alone, which is all that a prediction uses."""
+
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, patch: Tensor) -> Tensor:
+        """Return ``(n, 1, rows, columns)``."""
+        heights: Tensor = self.generator(patch)[1]
+        return heights
+
+
 class Discriminator(nn.Module):
     """A patch discriminator with spectral norm: six 5×5 convolutions of stride 2.
 

@@ -31,7 +31,7 @@ def test_every_block_runs(environment, tmp_path: Path) -> None:
         else:
             assert language == "python", f"a block of {language} that nothing runs"
             examples.append(text)
-    assert len(examples) == 3
+    assert len(examples) == 4
     subprocess.run([sys.executable, "-W", "error", "-c", "\n".join(examples)], check=True)
 
 

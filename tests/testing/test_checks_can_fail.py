@@ -166,6 +166,7 @@ def test_missing_verbs() -> None:
         (products.evaluation_is_recomputable, "Fluctuating", "gives other numbers"),
         (products.evaluation_is_honest, "NoBaseline", "no row of kind 'baseline'"),
         (products.evaluation_is_honest, "NoDecision", "no column 'iou' decides"),
+        (products.onnx_agrees, "OtherWhenExported", "differs from the original by"),
     ],
 )
 def test_work(check: Callable[[Subject], None], model: str, words: str, tmp_path: Path) -> None:

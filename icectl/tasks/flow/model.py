@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from pydantic import ValidationError
-from torch import nn
+from torch import Tensor, nn
 
-from icectl.contract import Metrics
+from icectl.contract import Metrics, OnnxNetwork
 from icectl.errors import DataError
 from icectl.run import Run
 from icectl.tasks.flow.options import (
+    AHEAD,
     EvaluateOptions,
     FetchOptions,
     PredictOptions,
@@ -126,6 +128,26 @@ class FlowModel(ABC):
             ) from error
         return network.eval(), facts, path
 
+    def onnx(self, run: Run) -> list[OnnxNetwork]:
+        """Return the rollout to the two frames after t0, its noise an input."""
+        network, facts, _ = self.load(run)
+        past, size = int(self.trained_options(run, facts).past), int(facts["size"])
+        drawn = torch.Generator().manual_seed(0)
+        frames = torch.rand(1, past, 1, size, size, generator=drawn)
+        days = torch.arange(past + AHEAD, dtype=torch.float32)[None] * 16
+        module = Rollout(network, frames, days)
+        inputs = {
+            "past": frames,
+            "days": days,
+            "noise": torch.randn(1, sum(module.draws), generator=drawn),
+        }
+        note = (
+            "`past`: chips as scaled in training; `days` since the first frame, of past and future frames;"
+            " `noise`: standard normal draws, or zeros for the latent's means; `future`: the next two frames."
+        )
+        axes = {name: {0: "batch"} for name in inputs}
+        return [OnnxNetwork(module=module, inputs=inputs, outputs=("future",), axes=axes, note=note)]
+
     def trained_options(self, run: Run, facts: Mapping[str, Any]) -> TrainOptions:
         """Return the options that a model was trained with."""
         try:
@@ -136,10 +158,28 @@ class FlowModel(ABC):
         return options
 
 
+class Rollout(nn.Module):
+    """A network's ``generate`` as a function of tensors; all draws come in as one, (n, sum of `draws`)."""
+
+    def __init__(self, network: nn.Module, past: Tensor, days: Tensor) -> None:
+        super().__init__()
+        self.network = network
+        self.draws: list[int] = []  # how many numbers each step asks for, in order
+        network.generate(past, days, self._count)  # type: ignore[operator]
+
+    def _count(self, length: int) -> Tensor:
+        self.draws.append(length)
+        return torch.zeros(1, length)
+
+    def forward(self, past: Tensor, days: Tensor, noise: Tensor) -> Tensor:
+        """Return the frames after t0, ``(n, 2, 1, size, size)``."""
+        parts = iter(torch.split(noise, self.draws, 1))
+        future: Tensor = self.network.generate(past, days, lambda length: next(parts))  # type: ignore[operator]
+        return future
+
+
 def learn(run: Run, model: FlowModel, options: TrainOptions) -> None:
     """Train `model` in one process of a training; see `icectl.training.launch`."""
-    import torch
-
     from icectl.tasks.flow.dataset import open_dataset
     from icectl.tasks.flow.parts import TRAIN, VALIDATE, split_ground
     from icectl.tasks.flow.windows import Windows, turn

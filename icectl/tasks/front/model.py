@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from icectl.contract import OnnxNetwork
 from icectl.errors import DataError
 from icectl.tasks.front.dataset import Entry, FrontData, open_data
 from icectl.training import FitSettings, IndexedBatches, fit, launch, load_weights
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from icectl.contract import Metrics
     from icectl.run import Run
     from icectl.tasks.front.infer import Network
@@ -37,6 +40,34 @@ class FrontModel(ABC):
     @abstractmethod
     def trained(self, state: Mapping[str, Any], facts: Mapping[str, Any], device: str) -> Network:
         """Return trained weights as a function of numpy arrays."""
+
+    def probabilities(self, state: Mapping[str, Any], facts: Mapping[str, Any]) -> nn.Module | None:
+        """Return trained weights as a module, (windows, bands, rows, columns) to (windows, 2, rows, columns).
+
+        Only ``icectl export --onnx`` asks for it; without one the model is not exported that way.
+        """
+        return None
+
+    def onnx(self, run: Run) -> list[OnnxNetwork]:
+        """Return the network that finds edge and ice mask in windows of any size."""
+        import torch
+
+        state, facts = load_weights(run.inputs["train"] / WEIGHTS)
+        module = self.probabilities(state, facts)
+        if module is None:
+            return []
+        bands = len(facts["layers"])
+        example = torch.rand(1, bands, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        note = (
+            f"`layers`: {', '.join(facts['layers'])} in [-1, 1], sides multiples of 32;"
+            " `probabilities`: front edge and ice mask."
+        )
+        axes = {"layers": {0: "batch", 2: "rows", 3: "columns"}}
+        return [
+            OnnxNetwork(
+                module=module, inputs={"layers": example}, outputs=("probabilities",), axes=axes, note=note
+            )
+        ]
 
     def fetch(self, run: Run, options: FetchOptions) -> Path:
         """See `icectl.tasks.front.fetching`."""

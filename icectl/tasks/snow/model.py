@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 from pydantic import ValidationError
-from torch import Tensor, nn
+from torch import nn
 
-from icectl.contract import Metrics
+from icectl.contract import Metrics, OnnxNetwork
 from icectl.errors import DataError
 from icectl.run import Run
 from icectl.splits import Split
@@ -127,14 +127,22 @@ class SnowModel(ABC):
             ) from error
         return forecaster, facts
 
-    def onnx(self, run: Run) -> tuple[nn.Module, tuple[Tensor, ...]]:
-        """Return the trained network and example inputs (past, season, phase), for `icectl export --onnx`."""
+    def onnx(self, run: Run) -> list[OnnxNetwork]:
+        """Return the trained network with its inputs (past, season, phase)."""
         forecaster, facts = self.load(run)
         trained = self.trained_options(run, facts)
         drawn = torch.Generator().manual_seed(0)
-        past = torch.rand(1, trained.past, trained.patch, trained.patch, generator=drawn)
-        season = torch.arange(trained.future)[None] % trained.past
-        return forecaster, (past, season, torch.rand(1, trained.future, generator=drawn))
+        inputs = {
+            "past": torch.rand(1, trained.past, trained.patch, trained.patch, generator=drawn),
+            "season": torch.arange(trained.future)[None] % trained.past,
+            "phase": torch.rand(1, trained.future, generator=drawn),
+        }
+        note = (
+            "`past`: snow masks of patches, 0 to 1; `season`: the past frame of each future frame's season;"
+            " `phase`: time of year in [0, 1); `future`: masks to come."
+        )
+        axes = {name: {0: "batch"} for name in inputs}
+        return [OnnxNetwork(module=forecaster, inputs=inputs, outputs=("future",), axes=axes, note=note)]
 
     def trained_options(self, run: Run, facts: dict[str, Any]) -> TrainOptions:
         """Return the options that a model was trained with."""

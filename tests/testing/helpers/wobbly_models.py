@@ -11,7 +11,7 @@ import torch
 from rasterio.transform import from_origin
 from torch import nn
 
-from icectl.contract import Column, Metrics, Row, Table
+from icectl.contract import Column, Metrics, OnnxNetwork, Row, Table
 from icectl.training import FitSettings, IndexedBatches, SingleOptimizer, fit, launch, load_weights
 
 CRS, TRANSFORM = "EPSG:32643", from_origin(500_000, 3_500_000, 30, 30)
@@ -80,6 +80,10 @@ class Sound:
 
     def write(self, run, array, options) -> None:
         write(run.out / "smooth.tif", array)
+
+    def onnx(self, run):
+        inputs = {"field": torch.rand(1, 1, 8, 8)}
+        return [OnnxNetwork(module=self.network(run), inputs=inputs, axes={"field": {0: "batch", 2: "rows"}})]
 
     def evaluate(self, run, options):
         truth = read(run.inputs["prepare"] / "dataset.tif")
@@ -254,3 +258,16 @@ class NoDecision(Sound):
         from dataclasses import replace
 
         return Metrics(tables=(replace(super().evaluate(run, options).tables[0], primary="iou"),))
+
+
+class OtherWhenExported(Sound):
+    """Hands other runtimes another network than it predicts with."""
+
+    def onnx(self, run):
+        from dataclasses import replace
+
+        class Other(nn.Module):
+            def forward(self, field):
+                return field if torch.onnx.is_in_onnx_export() else 2 * field
+
+        return [replace(super().onnx(run)[0], module=Other())]
