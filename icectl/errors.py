@@ -29,6 +29,11 @@ class IcectlError(Exception):
         self.message = message
         self.hint = hint
 
+    @property
+    def told_to_stop(self) -> bool:
+        """Whether a signal (Ctrl-C, SIGTERM) ended the work: what comes after it is not to be begun."""
+        return self.exit_code > 128
+
     def __reduce__(self) -> tuple[type[IcectlError], tuple[str, str]]:
         """Keep the hint when the error crosses a process border."""
         return type(self), (self.message, self.hint)

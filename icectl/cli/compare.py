@@ -18,6 +18,9 @@ def compare(
         list[str] | None,
         typer.Option("--model", help="Only this model; give it again for several."),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what each model would read and write; touch nothing.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Train and evaluate every model of a task and print one table, baselines included.
@@ -34,12 +37,17 @@ def compare(
         return
     if task is None:
         raise UsageError("compare what?", "icectl compare --task snow, or icectl compare fronts A B")
-    show.start_log(False)
-    record = merged([_evaluated(plugin, context.args) for plugin in _models_of(task, models)])
-    if as_json:
-        show.as_json(record)
-    else:
-        show.metrics(record)
+    requests = [_request(plugin, context.args) for plugin in _models_of(task, models)]
+    show.start_log("--quiet" in context.args or "-q" in context.args)
+    if dry_run:
+        _plans(requests, as_json)
+        return
+    records, failures = _evaluated(requests)
+    if not records:
+        raise failures[0]
+    (show.as_json if as_json else show.metrics)(merged(records))
+    if failures:
+        raise SystemExit(max(problem.exit_code for problem in failures))
 
 
 def _models_of(task: str, wanted: list[str] | None) -> list[Any]:
@@ -56,11 +64,10 @@ def _models_of(task: str, wanted: list[str] | None) -> list[Any]:
     return found
 
 
-def _evaluated(plugin: Any, arguments: list[str]) -> Mapping[str, Any]:
-    """Run all verbs of one model with `arguments` and return its metrics record."""
-    from icectl import stages
+def _request(plugin: Any, arguments: list[str]) -> Any:
+    """Return what ``icectl run MODEL`` with `arguments` would do."""
     from icectl.cli import options, resolve, verbs
-    from icectl.workspace import read_json
+    from icectl.errors import UsageError
 
     context = verbs.command("run", plugin).make_context(plugin.name, list(arguments))
     own = {p.name for p in options.parameters("run")}
@@ -68,10 +75,45 @@ def _evaluated(plugin: Any, arguments: list[str]) -> Mapping[str, Any]:
     typed = {
         key: value for key, value in context.params.items() if key not in own and value not in (None, ())
     }
-    (_, build), *_ = resolve.requests("run", plugin.name, shared, typed)
-    outcome = stages.perform(build(), "evaluate")
-    record: Mapping[str, Any] = read_json(outcome.out / "metrics.json")
-    return record
+    (_, build), *more = resolve.requests("run", plugin.name, shared, typed)
+    if more:
+        raise UsageError("compare works on one glacier", "call it once for each")
+    return build()
+
+
+def _plans(requests: list[Any], as_json: bool) -> None:
+    """Print what each model would do."""
+    from icectl.cli import dry_run, show
+
+    plans = [dry_run.describe(request, "evaluate") for request in requests]
+    if as_json:
+        show.as_json(plans)
+        return
+    for plan in plans:
+        dry_run.show_plan(plan)
+
+
+def _evaluated(requests: list[Any]) -> tuple[list[Mapping[str, Any]], list[Any]]:
+    """Run all verbs of every model; return the metrics records, and what stopped the others."""
+    from icectl import stages
+    from icectl.cli import show
+    from icectl.errors import IcectlError
+    from icectl.workspace import read_json
+
+    records: list[Mapping[str, Any]] = []
+    failures: list[IcectlError] = []
+    for request in requests:
+        try:
+            outcome = stages.perform(request, "evaluate")
+        except IcectlError as problem:
+            if problem.told_to_stop:
+                raise
+            if len(requests) > 1:
+                show.error(type(problem)(f"{request.plugin.name}: {problem.message}", problem.hint))
+            failures.append(problem)
+        else:
+            records.append(read_json(outcome.out / "metrics.json"))
+    return records, failures
 
 
 def merged(records: list[Mapping[str, Any]]) -> dict[str, Any]:
@@ -82,19 +124,24 @@ def merged(records: list[Mapping[str, Any]]) -> dict[str, Any]:
     """
     first = records[0]["tables"][0]
     rows: list[dict[str, Any]] = []
+    intervals: dict[str, Any] = {}
     for record in records:
         table = record["tables"][0]
+        sure = record["details"].get("intervals", {}).get(first["title"], {})
         model = next((r["name"] for r in table["rows"] if r["kind"] == "model"), "?")
         for row in table["rows"]:
             same = [r for r in rows if r["name"] == row["name"]]
-            if not same:
-                rows.append(dict(row))
-            elif row["kind"] != "published" and all(r["values"] != row["values"] for r in same):
-                rows.append({**row, "name": f"{row['name']} ({model}'s samples)"})
+            if same and (row["kind"] == "published" or any(r["values"] == row["values"] for r in same)):
+                continue
+            name = f"{row['name']} ({model}'s samples)" if same else row["name"]
+            rows.append({**row, "name": name})
+            if row["name"] in sure:
+                intervals[name] = sure[row["name"]]
     order = {"model": 0, "baseline": 1, "mark": 2, "published": 3}
     rows.sort(key=lambda row: order.get(row["kind"], 4))
     notes = dict.fromkeys(note for record in records for note in record["notes"])
-    return {"tables": [{**first, "rows": rows}], "notes": list(notes), "details": {}}
+    details = {"intervals": {first["title"]: intervals}} if intervals else {}
+    return {"tables": [{**first, "rows": rows}], "notes": list(notes), "details": details}
 
 
 def _fronts(arguments: list[str], as_json: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from icectl.cli.compare import merged
+from icectl.errors import DataError, WorkError
 
 
 @pytest.fixture
@@ -28,7 +29,54 @@ def test_all_models_of_a_task_fill_one_table(cli, two_toys):
     assert rows[0]["values"]["error"] == 1.0  # both toys score alike and share a name: one row
 
 
-def test_wrong_use_is_worded(cli):
+def test_a_dry_run_plans_every_model_and_touches_nothing(cli, two_toys, tmp_path):
+    plans = cli("compare", "--task", "words", "--dry-run", "--json").json
+    assert [plan["model"] for plan in plans] == ["second", "toy"]
+    assert [step["up_to_date"] for plan in plans for step in plan["steps"]] == [False] * 10
+    assert "nothing was touched" in cli("compare", "--task", "words", "--dry-run").out
+    assert not (tmp_path / "icectl-workspace").exists()
+
+
+def test_a_model_that_fails_leaves_the_table_of_the_others(cli, two_toys, monkeypatch):
+    failing(monkeypatch, DataError("no ice here"))
+    done = cli("compare", "--task", "words", ok=False)
+    assert done.code == 1
+    assert "second: no ice here" in done.err
+    assert "baseline: the bar" in done.out
+    failing(monkeypatch, DataError("no ice here"), "toy", "second")
+    assert "error: no ice here" in cli("compare", "--task", "words", ok=False).err
+
+
+@pytest.mark.parametrize("verb", ["compare", "run"])
+def test_a_signal_ends_the_whole_of_it(cli, two_toys, monkeypatch, verb):
+    stop = WorkError("stopped by SIGTERM")
+    stop.exit_code = 143
+    begun = failing(monkeypatch, stop, "second", "toy")
+    words = ["compare", "--task", "words"] if verb == "compare" else ["run", "toy"]
+    places = [] if verb == "compare" else ["--glacier", "demo", "--glacier", "parvati"]
+    assert cli(*words, *places, ok=False).code == 143
+    assert len(begun) == 1
+
+
+def failing(monkeypatch, problem, *names):
+    """Let `names` (or the second toy) fail with `problem`; returns the models that were begun."""
+    from icectl import stages
+
+    begun, perform = [], stages.perform
+
+    def failed(request, verb):
+        begun.append(request.plugin.name)
+        if request.plugin.name in (names or ("second",)):
+            raise problem
+        return perform(request, verb)
+
+    monkeypatch.setattr(stages, "perform", failed)
+    return begun
+
+
+def test_wrong_use_is_worded(cli, two_toys):
+    twice = cli("compare", "--task", "words", "--glacier", "demo", "--glacier", "parvati", ok=False)
+    assert "compare works on one glacier" in twice.err
     assert "compare what?" in cli("compare", ok=False).err
     assert "no model has the task 'nothing'" in cli("compare", "--task", "nothing", ok=False).err
     assert "takes two files" in cli("compare", "fronts", "a.gpkg", ok=False).err
@@ -40,13 +88,18 @@ def _record(name: str, error: float, rival: float) -> dict:
         {"name": name, "kind": "model", "values": {"e": error}, "note": ""},
         {"name": "rival", "kind": "baseline", "values": {"e": rival}, "note": ""},
     ]
+    sure = {row["name"]: {"e": [row["values"]["e"] - 1, row["values"]["e"] + 1]} for row in rows}
     table = {"title": "T", "columns": [{"key": "e"}], "rows": rows, "primary": "e", "note": ""}
-    return {"tables": [table], "notes": ["same for all"], "details": {}}
+    return {"tables": [table], "notes": ["same for all"], "details": {"intervals": {"T": sure}}}
 
 
-def test_a_baseline_that_differs_between_models_is_kept_twice():
+def test_a_baseline_that_differs_between_models_is_kept_twice_with_its_own_interval():
     alike = merged([_record("a", 1, 3), _record("b", 2, 3)])
     assert [row["name"] for row in alike["tables"][0]["rows"]] == ["a", "b", "rival"]
     assert alike["notes"] == ["same for all"]
     apart = merged([_record("a", 1, 3), _record("b", 2, 4)])
+    sure = apart["details"]["intervals"]["T"]
+    assert {name: sure[name]["e"] for name in sure} == {
+        "a": [0, 2], "b": [1, 3], "rival": [2, 4], "rival (b's samples)": [3, 5]
+    }  # fmt: skip
     assert [row["name"] for row in apart["tables"][0]["rows"]] == ["a", "b", "rival", "rival (b's samples)"]
