@@ -42,9 +42,10 @@ def pipeline(size: int) -> None:
     import json
     from time import perf_counter, process_time
 
-    from icectl.imagery.composite import composite_strips, plan_periods
+    from icectl.imagery.composite import composite_strips
     from icectl.imagery.gaps import fill_gaps
     from icectl.imagery.indices import ndsi
+    from icectl.imagery.periods import plan_periods
     from icectl.imagery.reflectance import to_reflectance
 
     filling = compositing = work = 0.0

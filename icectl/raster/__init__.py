@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from icectl.raster.blending import blend_profile, predict_blended
 from icectl.raster.grid import Grid, describe, grid_from_bbox, grid_of, same_grid, utm_crs
 from icectl.raster.read import Info, Masked, read, read_on, require_valid
-from icectl.raster.tiles import Window, blend_profile, plan, predict_blended
+from icectl.raster.tiles import Window, plan
 from icectl.raster.vectors import rasterize, read_vectors, write_vectors
 from icectl.raster.write import BlockWriter, write_cog
 

@@ -12,8 +12,8 @@ from icectl.imagery.composite import (
     composite,
     composite_strips,
     interpolate,
-    plan_periods,
 )
+from icectl.imagery.periods import plan_periods
 
 NAN = np.float32(np.nan)
 

@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from icectl.errors import DataError
 from icectl.imagery import align, composite, gaps, indices
-from icectl.imagery.composite import Flag, Period
+from icectl.imagery.composite import Flag
+from icectl.imagery.periods import Period, plan_periods
 from icectl.raster import Grid, read, read_on, same_grid
 from icectl.raster.grid import grid_of
 from icectl.run import Run
@@ -231,7 +232,7 @@ def _periods(layers: Layers, options: PrepareOptions) -> list[Period]:
     """Return the frames of the series with the scenes that go into each."""
     times = [scene.time for scene in layers.scenes]
     if options.cadence == "months":
-        return composite.plan_periods(times, options.months, options.start, options.end)
+        return plan_periods(times, options.months, options.start, options.end)
     days = sorted({time.date() for time in times})
     return [Period(day, tuple(i for i, time in enumerate(times) if time.date() == day)) for day in days]
 
