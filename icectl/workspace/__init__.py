@@ -1,0 +1,46 @@
+"""The workspace: where files live, how they appear whole, and who may write when.
+
+::
+
+    glaciers/<glacier>/scenes/<source>-<id>/       what a fetch brought
+    glaciers/<glacier>/prepared/<task>-<id>/       what a prepare made of it
+    runs/<model>/<glacier>/<id>/                   weights, logs, predictions/, evaluations/, report.html
+
+``<id>`` is the start of the stage's fingerprint, so the same question finds the same folder.
+A finished stage holds a ``stage.json``; a folder without one is unfinished work.
+"""
+
+from icectl.workspace.files import (
+    plain,
+    read_json,
+    sync_folder,
+    worded_os_errors,
+    write_json,
+    writing,
+)
+from icectl.workspace.folders import building, redoing, remove, replace_folder, sweep
+from icectl.workspace.identity import PUBLISHED, fingerprint, identify
+from icectl.workspace.places import DEFAULT, ENVIRONMENT, ID_LENGTH, RECORD, RUN, Workspace
+
+__all__ = [
+    "DEFAULT",
+    "ENVIRONMENT",
+    "ID_LENGTH",
+    "PUBLISHED",
+    "RECORD",
+    "RUN",
+    "Workspace",
+    "building",
+    "fingerprint",
+    "identify",
+    "plain",
+    "read_json",
+    "redoing",
+    "remove",
+    "replace_folder",
+    "sweep",
+    "sync_folder",
+    "worded_os_errors",
+    "write_json",
+    "writing",
+]

@@ -1,0 +1,112 @@
+"""Files that appear whole or not at all, as JSON or otherwise; words for what the system refuses."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from icectl.errors import DataError, IcectlError, WorkError
+
+
+@contextmanager
+def worded_os_errors(where: Path) -> Iterator[None]:
+    """Turn a full disk or a folder that cannot be written to into an error with a hint."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, IcectlError):
+            raise
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise WorkError(
+                f"the disk of {where} is full", "free some space and start the same command again: it goes on"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise WorkError(
+                f"{error.filename or where} is not writable", "name another --workspace"
+            ) from error
+        raise
+
+
+@contextmanager
+def writing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a file that appears at `path` whole or not at all (write beside, fsync, rename).
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "a.txt"
+    >>> with writing(target) as file:
+    ...     _ = file.write("whole")
+    >>> target.read_text()
+    'whole'
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    try:
+        with os.fdopen(handle, mode, encoding=None if "b" in mode else "utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o666 & ~_umask())
+        os.replace(name, path)
+        sync_folder(path.parent)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's entries, so that a rename survives a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON that appears whole or not at all; NaN and infinities become null."""
+    with writing(path) as file:
+        json.dump(plain(value), file, indent=1, ensure_ascii=False, allow_nan=False)
+        file.write("\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of ours; a damaged one names itself."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing", "run the stage that writes it again") from None
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path} is damaged: {error}", "run the stage that writes it again with --force"
+        ) from error
+
+
+def plain(value: Any) -> Any:
+    """Turn mappings, tuples, paths and non-finite numbers into what JSON holds."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, bool | int | str) or value is None:
+        return value
+    if isinstance(value, float):
+        return value if value - value == 0.0 else None
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "item"):  # a number or a one-element array of numpy or torch
+        return plain(value.item())
+    raise TypeError(f"{type(value).__name__} does not belong in a record")

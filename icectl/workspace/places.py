@@ -1,0 +1,84 @@
+"""Where files live in a workspace, and who may write when."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from icectl.errors import WorkError
+from icectl.workspace.files import worded_os_errors
+
+RECORD = "stage.json"
+RUN = "run.json"
+ENVIRONMENT = "ICECTL_WORKSPACE"
+DEFAULT = "icectl-workspace"
+ID_LENGTH = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A folder that holds everything icectl makes. Nothing is created before it is written to."""
+
+    root: Path
+
+    @classmethod
+    def locate(cls, chosen: Path | None = None) -> Workspace:
+        """Return the workspace: `chosen`, else ``$ICECTL_WORKSPACE``, else ``./icectl-workspace``."""
+        return cls(Path(chosen or os.environ.get(ENVIRONMENT) or DEFAULT).expanduser().absolute())
+
+    def scenes(self, glacier: str, source: str, identity: str) -> Path:
+        """Return the folder of a fetch."""
+        return self.root / "glaciers" / glacier / "scenes" / f"{source}-{identity[:ID_LENGTH]}"
+
+    def prepared(self, glacier: str, task: str, identity: str) -> Path:
+        """Return the folder of a prepared dataset."""
+        return self.root / "glaciers" / glacier / "prepared" / f"{task}-{identity[:ID_LENGTH]}"
+
+    def run(self, model: str, glacier: str, identity: str) -> Path:
+        """Return the folder of a training run."""
+        return self.root / "runs" / model / glacier / identity[:ID_LENGTH]
+
+    def finished_runs(self, model: str) -> list[Path]:
+        """Return the finished runs of `model`, oldest first."""
+        records = (self.root / "runs" / model).glob(f"*/*/{RECORD}")
+        return [path.parent for path in sorted(records, key=lambda path: path.stat().st_mtime)]
+
+    @contextmanager
+    def lock(self, folder: Path, wait: float = -1.0) -> Iterator[None]:
+        """Hold `folder` for one process; others wait, and are told whom they wait for.
+
+        Parameters
+        ----------
+        wait
+            Seconds to wait; negative waits for as long as it takes.
+        """
+        import logging
+
+        from filelock import FileLock, Timeout
+
+        name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+        path = self.root / ".locks" / f"{name}.lock"
+        with worded_os_errors(self.root):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(path)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                logging.getLogger("icectl").info(
+                    f"another icectl is working in {folder}: waiting for it to finish"
+                )
+                try:
+                    lock.acquire(timeout=wait)
+                except Timeout:
+                    raise WorkError(
+                        f"another icectl is still working in {folder}",
+                        "wait for it, or name another --workspace",
+                    ) from None
+        try:
+            yield
+        finally:
+            lock.release()
