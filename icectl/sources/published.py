@@ -14,7 +14,7 @@ None of the servers publishes checksums: that of the first download is recorded 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,6 +103,14 @@ def archive_of(name: str) -> Archive:
     if part not in wanted:
         raise UsageError(f"'{name}': {kind} has no {part or 'such part'}", f"it has {', '.join(parts)}")
     return make(wanted[part])
+
+
+def bring(names: Iterable[str], say: Callable[[str], None] | None = None) -> None:
+    """Fetch published data by name into the cache; all names are checked before the first download."""
+    for name in (wanted := list(names)):
+        archive_of(name)
+    for name in wanted:
+        resolve(Path(name), say)
 
 
 def resolve(path: Path, say: Callable[[str], None] | None = None) -> Path:

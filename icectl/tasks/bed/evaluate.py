@@ -9,15 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from icectl.contract import Column, Metrics, Row, Table
-from icectl.raster import grid_of, read_on
-from icectl.raster.read import filled
 from icectl.run import Run
+from icectl.sources.published import resolve
 from icectl.tasks.bed import holes as hole_scores
 from icectl.tasks.bed import published, show
-from icectl.tasks.bed.measured import ERRORS, layers_of, line_up, score_points
-from icectl.tasks.bed.metrics import errors
+from icectl.tasks.bed.measured import score_points
 from icectl.tasks.bed.networks import Loader, Networks
 from icectl.tasks.bed.options import EvaluateOptions
+from icectl.tasks.bed.pixelwise import compare
 from icectl.tasks.bed.predict import read_table
 
 Floats = NDArray[np.float64]
@@ -31,16 +30,17 @@ def evaluate(run: Run, options: EvaluateOptions, loader: Loader, device: str) ->
     notes: list[str] = []
     panels: list[Any] = []
     details: dict[str, Any] = {}
-    source = options.points or _synthetic(run, "points.csv")
+    source = resolve(options.points, run.say) if options.points else _synthetic(run, "points.csv")
     if source is not None:
         scored = score_points(run, options, folder, source)
         tables, notes, panels, details = scored.tables, scored.notes, scored.panels, scored.details
     truth = _synthetic(run, "truth/thickness.tif")
     if truth is not None and run.options["predict"].dem is None:  # type: ignore[attr-defined]
-        tables.append(_pixelwise(folder, truth, "Against the exact thickness", "exact"))
+        tables.append(compare(folder, truth, "Against the exact thickness", "exact"))
     for name, path in (("Farinotti 2019", options.farinotti), ("Millan 2022", options.millan)):
         if path is not None:
-            tables.append(_pixelwise(folder, path, f"Pixel by pixel against {name}", "modelled"))
+            theirs = resolve(path, run.say)
+            tables.append(compare(folder, theirs, f"Pixel by pixel against {name}", "modelled"))
     tables += _holes(run, options, networks, notes)
     tables += _volumes(folder)
     tables += published.tables(_region(run))
@@ -66,38 +66,6 @@ def _synthetic(run: Run, name: str) -> Path | None:
 def _region(run: Run) -> str | None:
     options = run.options["predict"]
     return getattr(options, "region", None)
-
-
-def _pixelwise(folder: Path, other: Path, title: str, kind: str) -> Table:
-    """Compare every pixel of every glacier with another raster of thickness."""
-    off: dict[str, list[Floats]] = {}
-    truth: list[Floats] = []
-    pixel = 0.0
-    for row in read_table(folder):
-        place = folder / "".join(c if c.isalnum() or c in "-._" else "_" for c in row["id"])[:80]
-        if row["note"] or not (place / "thickness.tif").is_file():
-            continue
-        grid = grid_of(place / "thickness.tif")
-        values = filled(read_on(other, grid, "bilinear")).astype(np.float64)
-        layers = dict(layers_of(place))
-        mine = np.isfinite(layers["thickness"]) & np.isfinite(values) & (values >= 0)
-        truth.append(values[mine])
-        layers["no ice"] = np.zeros(values.shape)
-        for name, layer in layers.items():
-            off.setdefault(name, []).append(layer[mine])
-        pixel = float(abs(grid.affine.a * grid.affine.e))
-    against = np.concatenate(truth) if truth else np.zeros(0)
-    answers = {n: np.concatenate(v) for n, v in off.items() if n != "spread"}
-    rows = []
-    for name, row_kind, label in line_up(answers):
-        values_ = {**errors(answers[name], against), "volume": float(answers[name].sum()) * pixel / 1e9}
-        rows.append(Row(name=label, kind=row_kind, values={c.key: values_.get(c.key) for c in ERRORS}))
-    note = (
-        f"{len(against)} pixels of {kind} thickness, {against.sum() * pixel / 1e9:.4g} km³"
-        if len(against)
-        else "none"
-    )
-    return Table(title=title, columns=ERRORS, rows=tuple(rows), primary="rmse", note=note)
 
 
 def _holes(run: Run, options: EvaluateOptions, networks: Networks, notes: list[str]) -> list[Table]:

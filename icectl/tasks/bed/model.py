@@ -18,7 +18,13 @@ class BedModel(ABC):
     """
 
     def fetch(self, run: Run, options: Any) -> Path:
-        """Bring an elevation model: the synthetic worlds, or one from a STAC service; own files need none."""
+        """Bring an elevation model: the synthetic worlds, or one from a STAC service; own files need none.
+
+        Published data that are asked for by name go to the user's cache.
+        """
+        from icectl.sources.published import bring
+
+        bring(options.published, run.say)
         if run.scenes is not None:
             return run.out
         source = options.source if options.source != "auto" else run.glacier.source

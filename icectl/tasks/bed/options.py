@@ -27,6 +27,11 @@ class FetchOptions(SceneQuery):
     worlds: int = Field(
         default=6, ge=2, le=200, description="Synthetic worlds: the first is the test, the rest train."
     )
+    published: tuple[str, ...] = Field(
+        default=(),
+        description="Published data to bring for later, by name: rgi:11, rgi7:11 (outlines), glathida:3.1 "
+        "(points), farinotti:11 (consensus thickness). May be given several times.",
+    )
 
 
 class PrepareOptions(Options):
@@ -135,7 +140,8 @@ class PredictOptions(Options):
         default=None, description="Elevation model of the glaciers (GeoTIFF or a folder of tiles)."
     )
     outlines: Path | None = Field(
-        default=None, description="Outlines (RGI 6 or 7, GLIMS, or any vector file)."
+        default=None,
+        description="Outlines (RGI 6 or 7, GLIMS, or any vector file), or rgi:11, rgi7:11 to fetch those.",
     )
     ids: tuple[str, ...] = Field(
         default=(), description="Glacier id, e.g. RGI60-11.01421. May be given several times."
@@ -170,7 +176,8 @@ class EvaluateOptions(Options):
     """Scores on ice-free holes, and against measured thickness."""
 
     points: Path | None = Field(
-        default=None, description="Measured thickness: GlaThiDa TTT (CSV), or points of any vector file."
+        default=None,
+        description="Measured thickness: GlaThiDa TTT (CSV), points of any vector file, or glathida:3.1.",
     )
     points_field: str | None = Field(
         default=None, description="Column of the thickness; by default THICKNESS, thickness or thick."
@@ -192,8 +199,10 @@ class EvaluateOptions(Options):
         default=1_000, ge=0, le=100_000, description="Draws of blocks of points for the intervals; 0: none."
     )
     farinotti: Path | None = Field(
-        default=None, description="Raster of Farinotti et al. 2019 to compare pixel by pixel."
+        default=None,
+        description="Raster of Farinotti et al. 2019, a folder of them, or farinotti:11, to compare pixel by "
+        "pixel.",
     )
     millan: Path | None = Field(
-        default=None, description="Raster of Millan et al. 2022 to compare pixel by pixel."
+        default=None, description="Raster of Millan et al. 2022, or a folder of them, to compare likewise."
     )

@@ -18,6 +18,7 @@ from icectl.errors import DataError, IcectlError, UsageError
 from icectl.raster import rasterize, read_on, write_cog, write_vectors
 from icectl.raster.read import filled
 from icectl.run import Run
+from icectl.sources.published import resolve
 from icectl.tasks.bed.dem import Dem, open_dem
 from icectl.tasks.bed.networks import Loader
 from icectl.tasks.bed.onglacier import Answer, Scene, solve
@@ -90,7 +91,7 @@ def inputs_of(run: Run, options: PredictOptions) -> Inputs:
     if dem is None or outlines is None:
         missing = "--dem FILE" if dem is None else "--outlines FILE"
         raise UsageError(f"{missing} is missing", "a prediction needs an elevation model and outlines")
-    return Inputs(dem, outlines, velocity, balance)
+    return Inputs(dem, resolve(outlines, run.say), velocity, balance)
 
 
 def predict(run: Run, options: PredictOptions, loader: Loader, device: str) -> Path:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from icectl.errors import DataError, UsageError
 from icectl.raster import rasterize, read_vectors
 from icectl.run import Run
+from icectl.sources.published import resolve
 from icectl.tasks.bed import ice, known
 from icectl.tasks.bed.dataset import Writer
 from icectl.tasks.bed.dem import open_dem
@@ -47,6 +48,7 @@ def sources(run: Run, options: PrepareOptions) -> list[Source]:
                 f"{len(dems)} --train-dem and {len(outlines)} --train-outlines do not match",
                 "give one file of outlines for each, or one for all",
             )
+        outlines = tuple(resolve(path, run.say) for path in outlines)
         each: list[Path | None] = [None] * len(dems)
         if outlines:
             each = [*outlines] * (len(dems) if len(outlines) == 1 else 1)

@@ -150,6 +150,15 @@ def warp(values: NDArray[np.floating], source: Grid, target: Grid, resampling: s
             return np.asarray(warped.read(1), dtype="float32")
 
 
+def metres_across(grid: Grid) -> tuple[float, float]:
+    """Return width and height of a pixel in metres; in degrees, those in the middle of the grid."""
+    across, down = abs(float(grid.affine.a)), abs(float(grid.affine.e))
+    if not grid.crs.geographic:
+        return across, down
+    box = grid.geographic_extent.boundingbox
+    return across * 111_320.0 * float(np.cos(np.radians((box.bottom + box.top) / 2))), down * 111_320.0
+
+
 def _pixel(grid: Grid) -> float:
     """Return the pixel size in metres, near enough to choose a resampling."""
     size = float(abs(grid.affine.e))

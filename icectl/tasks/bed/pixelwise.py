@@ -1,0 +1,91 @@
+"""Pixel by pixel against other people's thickness: one raster, or a folder with one for each glacier."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from icectl.contract import Row, Table
+from icectl.errors import DataError
+from icectl.raster import Grid, grid_of, read_on
+from icectl.raster.read import filled
+from icectl.tasks.bed.measured import ERRORS, layers_of, line_up
+from icectl.tasks.bed.metrics import errors
+from icectl.tasks.bed.predict import read_table
+from icectl.tasks.bed.terrain import metres_across
+
+Floats = NDArray[np.float64]
+
+
+def compare(folder: Path, other: Path, title: str, kind: str) -> Table:
+    """Compare every pixel of every predicted glacier with another thickness (m), brought onto its grid.
+
+    Pixels count where both know ice: what the other calls nodata, zero or less is left out.
+
+    Parameters
+    ----------
+    folder
+        A finished prediction.
+    other
+        A raster on any grid, or a folder of rasters whose names hold the glaciers' ids.
+    kind
+        ``"modelled"`` or ``"exact"``, for the note.
+
+    Raises
+    ------
+    DataError
+        It cannot be read, or shares no pixel of ice with the prediction.
+    """
+    off: dict[str, list[Floats]] = {}
+    truth: list[Floats] = []
+    area: list[Floats] = []
+    for name, place in places(folder):
+        path = raster_of(other, name)
+        if path is None:
+            continue
+        grid = grid_of(place / "thickness.tif")
+        values = filled(read_on(path, grid, "bilinear")).astype(np.float64)
+        layers = dict(layers_of(place))
+        mine = np.isfinite(layers["thickness"]) & np.isfinite(values) & (values > 0)
+        truth.append(values[mine])
+        area.append(np.full(int(mine.sum()), pixel_area(grid)))
+        layers["no ice"] = np.zeros(values.shape)
+        for label, layer in layers.items():
+            off.setdefault(label, []).append(layer[mine])
+    against, areas = (np.concatenate(a) if a else np.zeros(0) for a in (truth, area))
+    if not len(against):
+        raise DataError(
+            f"{other} and the predicted glaciers have no pixel of ice in common",
+            "check that it shows the same place, and its CRS",
+        )
+    answers = {n: np.concatenate(v) for n, v in off.items() if n != "spread"}
+    rows = []
+    for name, row_kind, label in line_up(answers):
+        found = {**errors(answers[name], against), "volume": float((answers[name] * areas).sum()) / 1e9}
+        rows.append(Row(name=label, kind=row_kind, values={c.key: found.get(c.key) for c in ERRORS}))
+    note = f"{len(against)} pixels of {kind} thickness, {float((against * areas).sum()) / 1e9:.4g} km³"
+    return Table(title=title, columns=ERRORS, rows=tuple(rows), primary="rmse", note=note)
+
+
+def places(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield id and folder of every glacier of a prediction that was computed."""
+    for row in read_table(folder):
+        place = folder / "".join(c if c.isalnum() or c in "-._" else "_" for c in row["id"])[:80]
+        if not row["note"] and (place / "thickness.tif").is_file():
+            yield row["id"], place
+
+
+def raster_of(other: Path, name: str) -> Path | None:
+    """Return the raster of a glacier: `other` itself, or the file of its folder that names the glacier."""
+    if not other.is_dir():
+        return other
+    return next((p for p in sorted(other.rglob("*.tif")) if name in p.name), None)
+
+
+def pixel_area(grid: Grid) -> float:
+    """Return the area of a pixel in m²; in degrees, that in the middle of the grid."""
+    across, down = metres_across(grid)
+    return across * down
