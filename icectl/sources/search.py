@@ -27,6 +27,9 @@ Item: TypeAlias = Any
 MOST_ITEMS = 50_000
 """No area of one glacier has more; a server that goes on for ever is stopped here."""
 
+UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
+"""Stands for the time of an item that says none; no satellite of ours flew yet."""
+
 
 @dataclass(slots=True)
 class Tally:
@@ -112,7 +115,7 @@ def fresh(client: Any, service: Service, collection: str, ids: list[str]) -> dic
 
 def moment(item: Item) -> datetime:
     """Return an item's time (UTC); the start of its range, or the epoch where it has none."""
-    time = item.datetime or item.common_metadata.start_datetime or datetime(1970, 1, 1, tzinfo=UTC)
+    time = item.datetime or item.common_metadata.start_datetime or UNDATED
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
@@ -134,6 +137,7 @@ def filtered(
     """
     tally.found += len(items)
     if not product.timeless:
+        items = tally.keep(items, "without a date", lambda item: moment(item) != UNDATED)
         items = tally.keep(items, "outside the dates", lambda item: _dated(item, query))
     items = tally.keep(items, "outside the area", lambda item: area.meets(item.geometry))
     if query.platform:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from datetime import UTC, date, datetime
 from importlib import import_module
@@ -25,13 +26,18 @@ CLEAR, CLOUD = 1 << 6, 1 << 3
 
 @pytest.fixture
 def prepare(tmp_path, make_run):
-    """Return ``prepare(scenes, **options)``: catalogues scenes and makes the cube."""
+    """Return ``prepare(scenes, **options)``: catalogues scenes (`turned`: last first) and makes the cube."""
 
-    def work(scenes, **options):
+    def work(scenes, turned=False, **options):
         from icectl_unet.network import UNetModel
 
         (tmp_path / "fetch").mkdir(exist_ok=True)
         write_catalogue(tmp_path / "fetch", scenes)
+        if turned:
+            file = tmp_path / "fetch" / "items.json"
+            items = json.loads(file.read_text())
+            items["features"].reverse()
+            file.write_text(json.dumps(items))
         run = make_run(PLUGIN, "prepare", options)
         UNetModel().prepare(run, run.options["prepare"])
         return open_cube(run.out), run
@@ -121,6 +127,33 @@ def test_scenes_of_one_day_become_one_frame(prepare, scene):
     cube, _ = prepare(scenes, align="none", cadence="scenes")
     assert cube.shape == (1, 20, 14)  # only what both scenes cover
     np.testing.assert_allclose(cube.read(slice(None)), np.mean([ndsi(0.5, 0.1), ndsi(0.5, 0.3)]), atol=1e-3)
+
+
+def test_a_quarter_that_is_all_cloud_is_interpolated(prepare, scene):
+    scenes = [
+        scene(day, 0.5, swir, qa)
+        for day, swir, qa in (
+            ("2019-01-10", 0.1, CLEAR),
+            ("2019-05-10", 0.3, CLOUD),
+            ("2019-08-10", 0.2, CLEAR),
+        )
+    ]
+    cube, run = prepare(scenes, align="none")
+    assert run.notes["dataset"]["interpolated frames"] == ["2019-04-01"]
+    assert set(np.unique(cube.flags(slice(None))[1])) == {4}
+    between = (ndsi(0.5, 0.1) + ndsi(0.5, 0.2)) / 2
+    np.testing.assert_allclose(cube.read(slice(None))[1], between, atol=1e-3)
+
+
+@pytest.mark.parametrize("cadence", ["scenes", "months"])
+def test_dates_out_of_order_become_frames_in_order(prepare, scene, cadence):
+    """A catalogue may list its scenes in any order."""
+    swirs = {"2019-01-10": 0.1, "2019-05-10": 0.15, "2019-08-10": 0.2}
+    scenes = [scene(day, 0.5, swirs[day]) for day in ("2019-05-10", "2019-08-10", "2019-01-10")]
+    cube, _ = prepare(scenes, align="none", cadence=cadence, turned=True)
+    assert list(cube.times) == sorted(cube.times)
+    wanted = [ndsi(0.5, swir) for swir in swirs.values()]
+    np.testing.assert_allclose(cube.read(slice(None))[:, 0, 0], wanted, atol=1e-3)
 
 
 def test_alignment_takes_out_a_shift(prepare, scene):

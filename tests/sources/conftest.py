@@ -1,4 +1,4 @@
-"""Small rasters to scan."""
+"""Small rasters to scan, and a Landsat archive to fetch from."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from landsat_archive import BANDS, HASTY, Archive, run_in
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import from_origin
+from servers import FileServer, stac_api
 
+from icectl.run import Run
+from icectl.sources.options import SceneQuery
+from icectl.sources.remote import Patience
+from icectl.sources.stac import fetch_scenes
 from icectl.sources.synthetic import World
 
 
@@ -57,3 +63,28 @@ def alpine() -> World:
 def tidewater() -> World:
     """A small world with a calving front."""
     return World(seed=0, shape=(192, 192), setting="fjord")
+
+
+@pytest.fixture
+def files(tmp_path: Path):
+    with FileServer(tmp_path / "archive") as server:
+        server.root.mkdir()
+        yield server
+
+
+@pytest.fixture
+def archive(files: FileServer) -> Archive:
+    return Archive(files)
+
+
+@pytest.fixture
+def fetch(archive: Archive, tmp_path: Path):
+    """Start the STAC server over the archive and fetch from it."""
+
+    def call(run: Run | None = None, bands=BANDS, patience: Patience = HASTY, **query: Any) -> Path:
+        with stac_api(archive.items, tmp_path / "stac") as url:
+            return fetch_scenes(
+                run or run_in(tmp_path / "out"), SceneQuery(api=url, **query), bands, patience=patience
+            )
+
+    return call

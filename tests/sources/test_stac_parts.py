@@ -244,12 +244,22 @@ def test_what_a_lax_server_returns_is_filtered_here():
     items[0].properties["platform"] = "LANDSAT-8"
     broken = item("no_footprint_to_speak_of", day)
     broken.geometry = {"type": "Polygon", "coordinates": "here"}
+    undated = item("undated", day)
+    undated.datetime = None
     query = SceneQuery(start=date(2019, 1, 1), end=date(2020, 1, 1), platform=("landsat-8",))
     tally = Tally()
     kept = filtered(
-        [*items, broken], tally, Area(name="x", bbox=BOX), query, PRODUCTS["landsat-c2-l2"], ("green",), None
+        [*items, broken, undated],
+        tally,
+        Area(name="x", bbox=BOX),
+        query,
+        PRODUCTS["landsat-c2-l2"],
+        ("green",),
+        None,
     )
     assert [one.id for one in kept] == ["in_time"]
-    assert (
-        tally.sentence() == "6 found, of which 2 outside the dates, 2 outside the area, 1 of other platforms"
+    took = "1 without a date, 2 outside the dates, 2 outside the area, 1 of other platforms"
+    assert tally.sentence() == f"7 found, of which {took}"
+    assert not filtered(
+        [undated], Tally(), Area(name="x", bbox=BOX), SceneQuery(), product_for("x", ()), (), None
     )
