@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from rasterio.enums import Resampling
+from rasterio.enums import MaskFlags, Resampling
 from rasterio.vrt import WarpedVRT
 
 from icectl.errors import DataError, UsageError
@@ -82,7 +82,7 @@ def read(path: str | Path, window: Window | None = None, band: int | None = 1) -
             rows, columns = source.shape
             raise DataError(f"{tuple(window)} is no window of {path} ({rows} × {columns} pixels)")
         part = None if window is None else window.slices
-        return _without_nan(source.read(band, window=part, masked=True))
+        return _without_nan(_masked(source, band, part))
 
 
 def read_on(path: str | Path, grid: Grid, resampling: str = "nearest", band: int | None = 1) -> Masked:
@@ -163,6 +163,35 @@ def filled(values: Masked, fill: float = float("nan")) -> npt.NDArray[np.float32
 def _check_band(source: Any, band: int | None, path: str | Path) -> None:
     if band is not None and not 1 <= band <= source.count:
         raise DataError(f"{path} has no band {band}: it has {source.count}", "choose another band")
+
+
+def _masked(source: Any, band: int | None, part: Any) -> Any:
+    """Read all wanted bands in one call, and find nodata in what was read.
+
+    GDAL makes a nodata mask by reading each band once more; where bands are interleaved by pixel and the
+    file is larger than GDAL's cache, that decodes the whole file once a band.
+    """
+    bands = list(range(1, source.count + 1)) if band is None else [band]
+    kinds = {flag for number in bands for flag in source.mask_flag_enums[number - 1]}
+    plain = kinds <= {MaskFlags.all_valid, MaskFlags.nodata}
+    if not plain or any(np.dtype(source.dtypes[number - 1]).kind not in "iuf" for number in bands):
+        return source.read(band, window=part, masked=True)
+    values = source.read(bands, window=part)
+    mask = np.zeros(values.shape, dtype=bool)
+    for layer, number, where in zip(values, bands, mask, strict=True):
+        nodata = source.nodatavals[number - 1]
+        if nodata is not None and _fits(nodata, layer.dtype):
+            np.equal(layer, layer.dtype.type(nodata), out=where)
+    result = np.ma.MaskedArray(values, mask=mask)
+    return result if band is None else result[0]
+
+
+def _fits(nodata: float, dtype: np.dtype[Any]) -> bool:
+    """Tell whether a band of that type can hold the value; a nodata of -9999 says nothing of bytes."""
+    if dtype.kind == "f":
+        return True
+    info = np.iinfo(dtype)
+    return bool(np.isfinite(nodata)) and info.min <= nodata <= info.max and nodata == int(nodata)
 
 
 def _without_nan(values: Any) -> Masked:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import sys
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import rasterio
@@ -31,6 +34,73 @@ def test_a_window_is_that_part_of_the_whole(plain_tif):
     np.testing.assert_array_equal(part.data, values[1, 5:16, 7:13])
     np.testing.assert_array_equal(part.mask, values[1, 5:16, 7:13] == 0)
     assert read(path, window, band=None).shape == (2, 11, 6)
+
+
+@pytest.mark.parametrize("interleave", ["pixel", "band"])
+@pytest.mark.parametrize(
+    ("dtype", "nodata"),
+    [("float32", -9999.0), ("float32", -3.4028234663852886e38), ("float32", 0.1), ("float64", 0.1),
+     ("float32", None), ("float32", float("nan")), ("int16", -32768), ("uint8", 255), ("uint16", None)],
+)  # fmt: skip
+def test_values_and_mask_are_rasterio_s(plain_tif, dtype, nodata, interleave):
+    values = np.random.default_rng(5).integers(0, 9, (5, 40, 30)).astype(dtype)
+    if nodata is not None:
+        values[:, 3:9, 2:5] = values[4, 20] = nodata
+    path = plain_tif(values, nodata=nodata, interleave=interleave, tiled=True, blockxsize=16, blockysize=16)
+    for band in (None, 1, 5):
+        for window in (None, Window(2, 1, 25, 17)):
+            with rasterio.open(path) as file:
+                expected = file.read(band, window=window and window.slices, masked=True)
+            got = read(path, window, band)
+            assert got.dtype == expected.dtype
+            np.testing.assert_array_equal(got.data, expected.data)
+            np.testing.assert_array_equal(got.mask, np.ma.getmaskarray(expected) | np.isnan(got.data))
+
+
+def test_mask_bands_and_alpha_are_heeded(tmp_path):
+    values = np.full((2, 16, 16), 7, "uint8")
+    hidden = np.zeros((16, 16), bool)
+    hidden[:4] = True
+    profile = {"driver": "GTiff", "width": 16, "height": 16, "dtype": "uint8", "crs": "EPSG:32643"}
+    profile["transform"] = Affine(30, 0, 0, 0, -30, 0)
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.open(tmp_path / "m.tif", "w", count=2, **profile) as file,
+    ):
+        file.write(values)
+        file.write_mask(~hidden)
+    for band in (None, 2):
+        mask = read(tmp_path / "m.tif", band=band).mask
+        np.testing.assert_array_equal(mask, np.broadcast_to(hidden, mask.shape))
+
+
+class Counting:
+    """An open raster that notes how it is read."""
+
+    def __init__(self, source, calls: list[str]) -> None:
+        self.source, self.calls = source, calls
+
+    def __getattr__(self, name: str):
+        return getattr(self.source, name)
+
+    def read(self, *bands, masked=False, **more):
+        self.calls.append("masked" if masked else "values")
+        return self.source.read(*bands, masked=masked, **more)
+
+
+def test_all_bands_are_decoded_once(plain_tif, monkeypatch):
+    """One call, and the mask from its values: GDAL would read each band again for a mask."""
+    path = plain_tif(np.ones((6, 20, 20), "float32"), nodata=0, interleave="pixel")
+    calls: list[str] = []
+
+    @contextmanager
+    def opened(path):
+        with rasterio.open(path) as source:
+            yield Counting(source, calls)
+
+    monkeypatch.setattr(sys.modules[Info.__module__], "opened", opened)
+    assert read(path, band=None).shape == (6, 20, 20)
+    assert calls == ["values"]
 
 
 @pytest.mark.parametrize("window", [Window(25, 0, 10, 5), Window(-1, 0, 5, 5)])
