@@ -154,15 +154,19 @@ class Context:
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         if self.world > 1:
             average_gradients(parameters, self.world)
-        precision = self.fabric.strategy.precision
+        with torch._C.DisableTorchFunction():  # `Mode` would look at each of the optimiser's many calls
+            self._clip(optimizer, parameters)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+    def _clip(self, optimizer: Optimizer, parameters: list[nn.Parameter]) -> None:
+        """Bound the gradients as the settings say."""
         if self.clip_value is not None or self.clip_norm is not None:
-            precision.unscale_gradients(_bare(optimizer))
+            self.fabric.strategy.precision.unscale_gradients(_bare(optimizer))
         if self.clip_value is not None:
             nn.utils.clip_grad_value_(parameters, self.clip_value)
         if self.clip_norm is not None:
             nn.utils.clip_grad_norm_(parameters, self.clip_norm)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
 
     def noise(self, *shape: int) -> Tensor:
         """Return standard normal noise (samples, *shape) keyed by (seed, step, draw, sample)."""

@@ -21,6 +21,7 @@ from icectl.training.batchnorm import synced_batch_norm
 
 _ELEMENTWISE = (F.dropout,)
 _CHANNELWISE = (F.dropout1d, F.dropout2d, F.dropout3d)
+_DROPOUT = frozenset((*_ELEMENTWISE, *_CHANNELWISE))
 
 
 class Keys:
@@ -59,10 +60,11 @@ class Mode(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        kwargs = kwargs or {}
+        if kwargs is None:
+            kwargs = {}
         if self.sync and func is F.batch_norm and kwargs.get("training", False):
             return synced_batch_norm(*args, **kwargs)
-        if self.keys is not None and func in (*_ELEMENTWISE, *_CHANNELWISE):
+        if func in _DROPOUT and self.keys is not None:
             return self._dropout(func, *args, **kwargs)
         return func(*args, **kwargs)
 
