@@ -43,17 +43,17 @@ class InpaintTrain(TrainOptions):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": {},
         "small": {
-            "width": 16,
+            "width": 24,
             "critic_width": 16,
             "fine": False,
             "net_size": 32,
             "begin": "fill",
             "reconstruction": "l2",
             "gan_weight": 1e-4,
-            "updates": 3000,
-            "batch_size": 16,
-            "lr": 2e-3,
-            "validate_every": 250,
+            "updates": 2000,
+            "batch_size": 24,
+            "lr": 1.5e-3,
+            "validate_every": 100,
         },
     }
 

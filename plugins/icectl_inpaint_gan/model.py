@@ -20,9 +20,10 @@ from icectl.tasks.bed import masks
 from icectl.tasks.bed.dataset import SHAPES, Hide, Holes, Pixels, kind_flags
 from icectl.tasks.bed.fill import biharmonic, bounded
 from icectl.tasks.bed.inputs import channel_count, masked_patch, thin
+from icectl.tasks.bed.mixing import mixed_patch
 from icectl.tasks.bed.model import BedModel
 from icectl.tasks.bed.networks import Networks
-from icectl.training import FitSettings, IndexedBatches, fit, launch, load_weights
+from icectl.training import FitSettings, IndexedBatches, fit, fitting_batch, launch, load_weights
 from icectl_inpaint_gan.learners import (
     BedLearner,
     ThicknessPart,
@@ -31,6 +32,7 @@ from icectl_inpaint_gan.learners import (
     depth_updates,
 )
 from icectl_inpaint_gan.networks import Heights
+from icectl_inpaint_gan.refine import straightened, symmetries
 
 Floats = NDArray[np.float64]
 DRAWS = 64
@@ -61,8 +63,12 @@ def _train(run: Run, options: Any) -> None:
     pixels = None if options.step == "inpaint" else _pixels(folder, options)
     learner = BedLearner(options, pixels, run.seed)
     length = depth_updates(options) if options.step == "thickness" else options.updates
-    train, test = (_batches(run, options, learner, part, length) for part in ("train", "test"))
-    assert train is not None
+
+    def batches(size: int, part: str = "train") -> Any:
+        return _batches(run, options, learner, part, length, size)
+
+    size = fitting_batch(run, options.batch_size, lambda: BedLearner(options, pixels, run.seed), batches)
+    train, test = (batches(size, part) for part in ("train", "valid"))
     settings = FitSettings(
         max_updates=length, every="update", validate_every=options.validate_every, clip_norm=1.0
     )
@@ -70,7 +76,7 @@ def _train(run: Run, options: Any) -> None:
     run.notes["steps"] = learner.describe()
     if result.scores:
         run.say(
-            f"step (a): {result.scores['rmse']:.1f} m in test holes after {result.best_step} updates, "
+            f"step (a): {result.scores['rmse']:.1f} m in validation holes after {result.best_step} updates, "
             f"{result.scores['start_rmse']:.1f} m where it starts from"
         )
 
@@ -87,20 +93,24 @@ def _pixels(folder: Path, options: Any) -> Pixels | None:
     )
 
 
-def _batches(run: Run, options: Any, learner: BedLearner, part: str, length: int) -> IndexedBatches | None:
+def _batches(
+    run: Run, options: Any, learner: BedLearner, part: str, length: int, size: int
+) -> IndexedBatches | None:
     """Return batches of samples that hold a patch, a glacier's pixels, or both."""
     folder, train = run.inputs["prepare"], part == "train"
     if options.step == "thickness":
         if not train:
             return None
-        patches, hide = range(options.batch_size * length), None
+        patches, hide = range(size * length), None
     else:
-        patches = Holes(folder, part, most=None if train else 128)  # type: ignore[assignment]
+        patches = Holes(folder, part, most=None if train else 256)  # type: ignore[assignment]
+        if not train and not len(patches):
+            return None
         shapes = masks.Shapes.load(folder / SHAPES)
         hide = Hide(options.masks, options.net_size, options.begin, shapes, train)
     draws = None if learner.depth is None or not train else _Draws(learner.depth)
     augment = _Sample(hide, draws)
-    return IndexedBatches(patches, options.batch_size, run.seed, shuffle=train, augment=augment)
+    return IndexedBatches(patches, size, run.seed, shuffle=train, augment=augment)
 
 
 class _Draws:
@@ -226,11 +236,48 @@ class Trained:
         biharmonic fill, is brought back by linear interpolation.
         """
         rng = np.random.default_rng([seed, 61])
+        if self.sizes.begin == "fill":
+            return self._refined(heights, hidden, rounds)
         base = bounded(biharmonic, heights, hidden)
         made = [self._once(heights, hidden, base, rng, number) for number in range(rounds)]
         mean = np.mean(made, axis=0)
         spread = np.std(made, axis=0) if rounds > 1 else np.zeros(mean.shape)
         return np.where(hidden, mean, heights), np.where(hidden, spread, 0.0)
+
+    def _refined(self, heights: Floats, hidden: NDArray[np.bool_], rounds: int) -> tuple[Floats, Floats]:
+        """Return the biharmonic fill with the network's addition, the mean over all turns of the window.
+
+        The spread is that of masks grown by up to ``rounds - 1`` pixels (two at most) and of the turns.
+        """
+        made, between = self._added(heights, hidden)
+        others = [made]
+        for grown in range(1, min(rounds, 3)):
+            mask = ndimage.binary_dilation(hidden, iterations=grown)
+            others.append(made if mask.all() else self._added(heights, mask)[0])
+        spread = np.sqrt(np.var(others, axis=0) + between**2) if rounds > 1 else np.zeros(made.shape)
+        return np.where(hidden, made, heights), np.where(hidden, spread, 0.0)
+
+    def _added(self, heights: Floats, hidden: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+        """Return the filled ground and what the eight turns of the window disagree by."""
+        size = self.sizes.net_size
+        side = -(-max(heights.shape) // size) * size
+        widths = [((side - n) // 2, side - n - (side - n) // 2) for n in heights.shape]
+        square, masked = (np.pad(a, widths, mode="edge") for a in (np.where(hidden, 0.0, heights), hidden))
+        if masked.all():
+            masked = np.pad(hidden, widths)
+        patch = mixed_patch(square, masked, size)
+        with torch.inference_mode():
+            x = torch.from_numpy(patch.channels[None]).to(self.device)
+            turned = straightened(self.generator(symmetries(x))[1] - symmetries(x[:, :1]))
+        changes = turned[:, 0, 0].double().cpu().numpy() * patch.scale
+        base = bounded(biharmonic, heights, hidden)
+        # Within a block of the rim, the ground is known: what is added fades out there.
+        ramp = np.minimum(ndimage.distance_transform_edt(hidden) * size / side, 1.0)
+        corner = tuple(
+            slice(before, before + n) for (before, _), n in zip(widths, heights.shape, strict=True)
+        )
+        mean, spread = (_widen(a, side)[corner] * ramp for a in (changes.mean(0), changes.std(0)))
+        return base + mean, spread
 
     def _once(
         self, heights: Floats, hidden: NDArray[np.bool_], base: Floats, rng: np.random.Generator, number: int
@@ -249,17 +296,11 @@ class Trained:
         average, blocks = thin(np.where(masked, 0.0, square), masked, size)
         if blocks.all():  # no whole block is known: nothing for the network to see
             return base
-        patch = masked_patch(np.where(blocks, 0.0, average), blocks, self.sizes.begin)
+        patch = masked_patch(np.where(blocks, 0.0, average), blocks)
         with torch.inference_mode():
             x = torch.from_numpy(patch.channels[None]).to(self.device)
             answer = self.generator(x)[1][0, 0].double().cpu().numpy()
-        if self.sizes.begin == "fill":
-            change = (answer - patch.channels[0].astype(np.float64)) * patch.scale
-            wide = _widen(change, side)
-            result = square + np.where(masked, wide, 0.0)
-        else:
-            result = np.where(masked, _widen(patch.metres(answer), side), square)
-        result = np.rot90(result, -turns)
+        result = np.rot90(np.where(masked, _widen(patch.metres(answer), side), square), -turns)
         corner = tuple(slice(before, before + n) for before, n in pads)
         return np.asarray(result[corner])
 

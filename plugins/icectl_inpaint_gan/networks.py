@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from icectl_inpaint_gan.gated import GatedConv, Up, contextual_attention
+from icectl_inpaint_gan.refine import Refiner
 
 DILATIONS = (2, 4, 8, 16)
 
@@ -102,8 +103,8 @@ class Generator(nn.Module):
     fine
         Whether there is a second stage.
     residual
-        The answer is what is to be added to the first channel, a smooth fill; without, the answer itself,
-        held to (−1, 1) by a hyperbolic tangent.
+        A `Refiner` in the place of the coarse stage answers what is to be added to the first channel, a
+        smooth fill; without, the answer is the heights themselves, held to (−1, 1) by a hyperbolic tangent.
     size
         Side of the patches in pixels. Dilations end at a sixteenth of it (16 for the paper's 256): wider ones
         would look past the edges of the features, at zeros.
@@ -120,14 +121,12 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         widest = max(1, size // 16)
-        self.coarse = Coarse(inputs, width, widest)
+        self.coarse: nn.Module = Refiner(inputs, width) if residual else Coarse(inputs, width, widest)
         self.fine = Fine(width, widest) if fine else None
         self.residual = residual
-        if residual:  # begin at the smooth fill itself
-            for stage in (self.coarse, self.fine):
-                if stage is not None:
-                    for parameter in stage.decoder[-1].parameters():
-                        nn.init.zeros_(parameter)
+        if residual and self.fine is not None:  # begin at the first answer itself
+            for parameter in self.fine.decoder[-1].parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the coarse and the fine heights ``(n, 1, rows, columns)``, hidden pixels only replaced."""

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from icectl.tasks.bed import masks
+from icectl.tasks.bed import dataset, masks, mixing
 from icectl.tasks.bed.dataset import Hide, Writer
 from icectl.tasks.bed.inputs import channel_count, masked_patch, thin
 from icectl.tasks.bed.known import Known
+from icectl.tasks.bed.mixing import features, fills, mixed_patch
 
 
 def relief(size: int = 64, seed: int = 0) -> np.ndarray:
@@ -21,9 +22,10 @@ def relief(size: int = 64, seed: int = 0) -> np.ndarray:
 def test_hidden_ground_changes_no_input_of_step_a(start) -> None:
     heights = relief()
     hidden = masks.brush(np.random.default_rng(3), 64)
-    seen = masked_patch(heights, hidden, start)
+    channels = mixed_patch if start == "fill" else masked_patch
+    seen = channels(heights, hidden)
     other = np.where(hidden, np.random.default_rng(1).uniform(0, 9000, heights.shape), heights)
-    again = masked_patch(other, hidden, start)
+    again = channels(other, hidden)
     assert np.array_equal(seen.channels, again.channels)
     assert (seen.level, seen.scale) == (again.level, again.scale)
     assert seen.channels.shape == (channel_count(start), 64, 64)
@@ -38,6 +40,8 @@ def test_ground_in_the_hole_of_a_sample_is_target_only(train: bool, start) -> No
     hide = Hide(("box", "brush"), 32, start, masks.Shapes([]), train)
     first = hide({"heights": heights, "cover": cover, "hole": 24}, np.random.default_rng(5))
     hole = first["valid"][0] > 0
+    if start == "fill":  # a block at the rim holds visible ground too
+        hole = ndimage.binary_erosion(hole, np.ones((3, 3)))
     # Where the sample's target lies, lift the ground by 500 m (turned back to the patch's own pixels).
     lifted = hide(
         {"heights": _lift(heights, hide, hole, cover), "cover": cover, "hole": 24}, np.random.default_rng(5)
@@ -51,6 +55,10 @@ def _lift(heights: np.ndarray, hide: Hide, hole: np.ndarray, cover: np.ndarray) 
     rng = np.random.default_rng(5)
     turns, mirror = (int(rng.integers(4)), bool(rng.integers(2))) if hide.train else (0, False)
     wide = np.kron(hole, np.ones((2, 2), dtype=bool))
+    if hide.start == "fill" and hide.train:
+        rng = np.random.default_rng(5)
+        rng.integers(3)  # which of the patch's holes
+        turns, mirror = int(rng.integers(4)), bool(rng.integers(2))
     back = wide[:, ::-1] if mirror else wide
     return heights + 500.0 * np.rot90(back, -turns)
 
@@ -63,6 +71,52 @@ def test_ice_in_a_patch_is_hidden_and_no_target() -> None:
     assert (made["x"][-1][cover > 0] == 1).all()
     assert (made["valid"][0][cover > 0] == 0).all()
     assert made["valid"].sum() == 32 * 32 - 20 * 20
+
+
+def test_a_patchs_holes_are_made_once_and_turned(monkeypatch) -> None:
+    made = []
+    monkeypatch.setattr(dataset, "mixed_patch", lambda *a: made.append(1) or mixed_patch(*a))
+    hide = Hide(("box",), 32, "fill", masks.Shapes([]), True)
+    patch = {"heights": relief(), "cover": np.zeros((64, 64), np.uint8), "hole": 24, "index": 7}
+    samples = [hide(patch, np.random.default_rng(seed)) for seed in range(30)]
+    assert len(made) == dataset.VARIANTS
+    assert len({s["x"].tobytes() for s in samples}) > 10  # the holes, each in up to eight turns
+    for sample in samples:  # all channels are turned alike: where the mask is, the depth is
+        assert np.array_equal(sample["x"][3] > 0, sample["x"][-1] > 0)
+        assert (sample["x"][-1][sample["valid"][0] > 0] == 1).all()
+
+
+def test_fills_of_three_orders_are_exact_on_their_polynomials() -> None:
+    rows, cols = np.mgrid[:48, :48].astype(float)
+    hidden = masks.centred_box(48, 16)
+    for order, ground in enumerate((3 * rows, (rows - 20) ** 2 + rows * cols, (rows - 20) ** 4 - cols**3)):
+        kept = [np.abs(f - ground)[hidden].max() < 1e-4 for f in _ordered(ground, hidden)]
+        assert kept == [i >= order for i in range(3)]
+
+
+def _ordered(ground: np.ndarray, hidden: np.ndarray) -> list[np.ndarray]:
+    base, membrane, plate = fills(np.where(hidden, np.nan, ground), hidden)
+    return [membrane, base, plate]
+
+
+def test_large_holes_mix_differences_of_a_coarser_grid(monkeypatch) -> None:
+    heights, hidden = relief(96), masks.centred_box(96, 40)
+    whole = fills(heights, hidden)
+    monkeypatch.setattr(mixing, "MOST", 500)
+    coarse = fills(heights, hidden)
+    assert np.array_equal(whole[0], coarse[0])
+    for fine, near in zip(whole[1:], coarse[1:], strict=True):
+        assert np.array_equal(near[~hidden], fine[~hidden])
+        assert 0 < np.abs(fine - near)[hidden].mean() < 0.5 * np.abs(fine - whole[0])[hidden].mean()
+
+
+def test_features_tell_noise_from_smooth_ground() -> None:
+    known = np.ones((64, 64), dtype=bool)
+    noise = 50 * np.random.default_rng(0).normal(size=(64, 64))
+    rows, cols = np.mgrid[:64, :64] / 10.0
+    smooth = 100 * np.sin(rows) * np.cos(cols)
+    assert features(noise, known, 12, 1.0)[:3] == pytest.approx([0, 0, 0], abs=0.1)
+    assert features(smooth, known, 12, 1.0)[0] == pytest.approx(np.log(4), abs=0.1)
 
 
 def test_the_bed_changes_no_input_of_step_b(tmp_path) -> None:

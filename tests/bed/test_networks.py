@@ -10,6 +10,7 @@ import torch
 
 from icectl_inpaint_gan.gated import GatedConv, contextual_attention
 from icectl_inpaint_gan.networks import Discriminator, Generator
+from icectl_inpaint_gan.refine import straightened, symmetries
 from icectl_inpaint_gan.thickness import ThicknessEnsemble
 
 
@@ -35,12 +36,44 @@ def test_paper_generator_fills_hidden_pixels_only() -> None:
     assert Discriminator()(torch.randn(2, 2, 256, 256)).shape == (2, 4096)
 
 
+def masked_sample(n: int = 2) -> torch.Tensor:
+    """Channels of a fill with a box for a hole."""
+    x = torch.randn(n, 10, 32, 32)
+    x[:, 4:9] = torch.randn(n, 5, 1, 1)
+    x[:, [1, 2, 3, 9]] = 0
+    x[:, 1:4, 8:20, 8:20] = torch.rand(n, 3, 12, 12)
+    x[:, 9, 8:20, 8:20] = 1
+    return x
+
+
 def test_a_residual_generator_begins_at_the_fill() -> None:
-    x = torch.randn(2, 5, 32, 32)
-    x[:, 4] = 0
-    x[:, 4, 8:20, 8:20] = 1
-    made = Generator(5, 16, fine=False, residual=True)(x)[1]
-    assert torch.equal(made, x[:, :1])
+    x = masked_sample()
+    assert torch.equal(Generator(10, 16, fine=False, residual=True)(x)[1], x[:, :1])
+
+
+def test_a_refiner_adds_shares_of_the_differences_and_nothing_at_known_ground() -> None:
+    network = Generator(10, 16, fine=False, residual=True).eval()
+    x = masked_sample()
+    with torch.no_grad():
+        network.coarse.gate.bias.copy_(torch.tensor([0.5, -2.0]))
+        network.coarse.gate.weight[0, 3] = 1.0
+        made = network(x)[1]
+    share = 0.5 + x[:, 7:8]
+    assert torch.allclose(made, x[:, :1] + share * x[:, 1:2] - 2 * x[:, 2:3], atol=1e-5)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+        made = network(x)[1]
+    known = x[:, -1:] == 0
+    assert torch.equal(made[known], x[:, :1][known])
+    assert not torch.equal(made, x[:, :1])
+
+
+def test_symmetries_are_undone() -> None:
+    x = torch.randn(3, 2, 8, 8)
+    turned = symmetries(x)
+    assert len({one.numpy().tobytes() for one in turned[::3]}) == 8
+    assert all(torch.equal(one, x) for one in straightened(turned))
 
 
 def test_gated_convolution_is_elu_times_sigmoid() -> None:

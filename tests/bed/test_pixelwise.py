@@ -80,7 +80,12 @@ def test_another_grid_and_crs_are_brought_together_and_nodata_is_left_out(predic
 def test_a_folder_gives_each_glacier_its_own_raster(prediction, tmp_path) -> None:
     theirs_in_degrees(tmp_path / "all" / "RGI60-11" / f"{NAME}_thickness.tif")
     raster(
-        tmp_path / "all" / "RGI60-11" / "RGI60-11.00009_thickness.tif", np.ones((3, 3)), "EPSG:32632", 0, 9, 30
+        tmp_path / "all" / "RGI60-11" / "RGI60-11.00009_thickness.tif",
+        np.ones((3, 3)),
+        "EPSG:32632",
+        0,
+        9,
+        30,
     )
     table = compare(prediction, tmp_path / "all", "Theirs", "modelled")
     assert table.rows[0].values["bias"] == pytest.approx(10, abs=0.2)

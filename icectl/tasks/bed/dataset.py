@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from icectl.errors import DataError
 from icectl.tasks.bed import masks
 from icectl.tasks.bed.ice import Cover
-from icectl.tasks.bed.inputs import Start, masked_patch, thickness_inputs, thin
+from icectl.tasks.bed.inputs import Masked, Start, averaged, masked_patch, thickness_inputs, thin
 from icectl.tasks.bed.known import KINDS, Known
+from icectl.tasks.bed.mixing import mixed_patch
 from icectl.tasks.bed.patches import Drawn, Patch
 from icectl.tasks.bed.terrain import Terrain
 
@@ -27,6 +28,15 @@ IN_MEMORY = 8_000_000
 
 MOST_PIXELS = 1500
 """Pixels kept of each glacier of known thickness."""
+
+
+VARIANTS = 3
+"""Holes made of each training patch that begins at a fill."""
+
+MOST_KEPT = 20_000
+"""Samples kept in memory (a network's patch of 32 pixels takes 50 kB)."""
+
+Sample = dict[str, NDArray[np.float32]]
 
 
 class Writer:
@@ -118,56 +128,92 @@ class Holes:
         return len(self.items)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Return heights, cover and hole side of one patch."""
+        """Return heights, cover and hole side of one patch, and its number."""
         name, patch = self.items[index]
         part = np.s_[patch.row : patch.row + patch.size, patch.col : patch.col + patch.size]
         one = self.group[name]
-        return {"heights": one["height"][part], "cover": one["cover"][part], "hole": patch.hole}
+        heights, cover = one["height"][part], one["cover"][part]
+        return {"heights": heights, "cover": cover, "hole": patch.hole, "index": index}
 
 
 class Hide:
     """Turns, mirrors and masks a patch, and computes the network's channels from what is left.
 
-    Ice inside the patch is hidden too, as it is at a prediction, and never a target.
+    Ice inside the patch is hidden too, as it is at a prediction, and never a target. Channels that begin at a
+    fill cost a solve of all of a patch's pixels; so some holes of each patch are made once and kept.
     """
 
     def __init__(
         self, kinds: Sequence[str], size: int, start: Start, shapes: masks.Shapes, train: bool
     ) -> None:
         self.kinds, self.size, self.start, self.shapes, self.train = tuple(kinds), size, start, shapes, train
+        self.kept: dict[tuple[int, int], Sample] = {}
 
-    def __call__(self, sample: Mapping[str, Any], rng: np.random.Generator) -> dict[str, NDArray[np.float32]]:
+    def __call__(self, sample: Mapping[str, Any], rng: np.random.Generator) -> Sample:
         """Return ``x`` (c, y, x), ``y`` (1, y, x) normalised heights, ``valid`` (1, y, x) target pixels,
         ``scale``.
         """
-        heights, ground = (
-            np.asarray(sample["heights"], np.float64),
-            np.asarray(sample["cover"]) == Cover.GROUND,
-        )
-        side = heights.shape[0]
+        if self.start == "fill":
+            made = self._kept(sample, int(rng.integers(VARIANTS)) if self.train else 0)
+            return _all_turned(made, int(rng.integers(4)), bool(rng.integers(2))) if self.train else made
+        ground = np.asarray(sample["cover"]) == Cover.GROUND
+        heights = np.asarray(sample["heights"], np.float64)
         if self.train:
             turns, mirror = int(rng.integers(4)), bool(rng.integers(2))
             heights, ground = (_turned(a, turns, mirror) for a in (heights, ground))
         # Averaged first: a hole drawn in the network's pixels costs a fraction of one in the patch's.
         target, off_limits = thin(heights, ~ground, self.size)
-        width = float(sample["hole"]) * target.shape[0] / side
-        if self.train:
-            wanted = max(2, round(width * rng.uniform(0.6, 1.3)))
-            hole = masks.draw(rng, self.kinds, target.shape[0], wanted, self.shapes)
-        else:
-            hole = masks.centred_box(target.shape[0], max(2, round(width)))
-        hidden = hole | off_limits
-        if hidden.all():
-            hidden[0, :] = False
-        made = masked_patch(target, hidden, self.start)
-        normal = (target - made.level) / made.scale
-        valid = hole & hidden & ~off_limits
-        return {
-            "x": made.channels,
-            "y": normal[None].astype(np.float32),
-            "valid": valid[None].astype(np.float32),
-            "scale": np.array([made.scale], dtype=np.float32),
-        }
+        hole = self._hole(float(sample["hole"]) * self.size / heights.shape[0], self.size, rng)
+        hidden = _some_known(hole | off_limits)
+        return _sample(masked_patch(target, hidden), target, hole & hidden & ~off_limits)
+
+    def _hole(self, width: float, side: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+        if not self.train:
+            return masks.centred_box(side, max(2, round(width)))
+        wanted = max(2, round(width * rng.uniform(0.6, 1.3)))
+        return masks.draw(rng, self.kinds, side, wanted, self.shapes)
+
+    def _kept(self, patch: Mapping[str, Any], variant: int) -> Sample:
+        """Return one of the patch's holes, made at its first use."""
+        index = int(patch.get("index", -1))
+        if (index, variant) in self.kept:
+            return self.kept[index, variant]
+        made = self._filled(patch, np.random.default_rng([64, index + 1, variant]))
+        if index >= 0 and len(self.kept) < MOST_KEPT:
+            self.kept[index, variant] = made
+        return made
+
+    def _filled(self, patch: Mapping[str, Any], rng: np.random.Generator) -> Sample:
+        heights = np.asarray(patch["heights"], np.float64)
+        off_limits = np.asarray(patch["cover"]) != Cover.GROUND
+        hole = self._hole(float(patch["hole"]), heights.shape[0], rng)
+        made = mixed_patch(heights, _some_known(hole | off_limits), self.size)
+        wanted, banned = (averaged(m.astype(np.float64), self.size) > 0 for m in (hole, off_limits))
+        return _sample(made, averaged(heights, self.size), wanted & ~banned & (made.channels[-1] > 0))
+
+
+def _some_known(hidden: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    if hidden.all():
+        hidden = hidden.copy()
+        hidden[0, :] = False
+    return hidden
+
+
+def _sample(made: Masked, target: NDArray[np.float64], valid: NDArray[np.bool_]) -> Sample:
+    normal = (target - made.level) / made.scale
+    return {
+        "x": made.channels,
+        "y": normal[None].astype(np.float32),
+        "valid": valid[None].astype(np.float32),
+        "scale": np.array([made.scale], dtype=np.float32),
+    }
+
+
+def _all_turned(sample: Sample, turns: int, mirror: bool) -> Sample:
+    """Turn channels that have no direction: all of them together."""
+    turned = {k: np.rot90(v, turns, (-2, -1)) for k, v in sample.items() if k != "scale"}
+    turned = {k: np.ascontiguousarray(v[..., ::-1] if mirror else v) for k, v in turned.items()}
+    return {**turned, "scale": sample["scale"]}
 
 
 def _turned(array: NDArray[Any], turns: int, mirror: bool) -> NDArray[Any]:

@@ -53,7 +53,7 @@ def _training_memory(run: Run) -> int:
     options = run.options["train"]
     assert isinstance(options, TrainOptions)
     size, width = int(getattr(options, "net_size", 256)), int(getattr(options, "width", 48))
-    return round(_TORCH + options.batch_size * size**2 * width * 4 * 30)
+    return round(_TORCH + max(1, options.batch_size) * size**2 * width * 4 * 30)
 
 
 def _bytes_of(paths: Iterable[Path]) -> int | None:

@@ -62,6 +62,11 @@ def harmonic(heights: NDArray[np.floating], hidden: Bools) -> Floats:
     return _solve(heights, hidden, radius=1)
 
 
+def triharmonic(heights: NDArray[np.floating], hidden: Bools) -> Floats:
+    """Fill `hidden` so that the Laplacian applied three times vanishes there: curvature goes on too."""
+    return _solve(heights, hidden, radius=3)
+
+
 def inverse_distance(
     heights: NDArray[np.floating], hidden: Bools, power: float = 2.0, neighbours: int = 64
 ) -> Floats:
@@ -91,11 +96,16 @@ def bounded(
         return fill(heights, hidden)
     coarse, unknown = halve(heights, hidden)
     small = bounded(fill, coarse, unknown)
-    rows = (np.arange(heights.shape[0]) - 0.5) / 2
-    cols = (np.arange(heights.shape[1]) - 0.5) / 2
-    grid = np.meshgrid(rows, cols, indexing="ij")
-    wide = ndimage.map_coordinates(small, grid, order=1, mode="nearest")
-    return np.where(hidden, wide, _start(heights, hidden))
+    return np.where(hidden, widen(small, heights.shape, 2), _start(heights, hidden))
+
+
+def widen(values: NDArray[np.floating], shape: tuple[int, ...], factor: int) -> Floats:
+    """Bring values from a grid of pixels `factor` times as wide to `shape`, by linear interpolation."""
+    if factor == 1:
+        return np.asarray(values, dtype=np.float64)
+    axes = [(np.arange(n) + 0.5) / factor - 0.5 for n in shape]
+    grid = np.meshgrid(*axes, indexing="ij")
+    return np.asarray(ndimage.map_coordinates(values, grid, order=1, mode="nearest"), dtype=np.float64)
 
 
 def halve(heights: NDArray[np.floating], hidden: Bools) -> tuple[Floats, Bools]:

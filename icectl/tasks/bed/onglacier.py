@@ -143,9 +143,4 @@ def _fills(scene: Scene, surface: Floats, networks: Networks, rounds: int, seed:
     }
     if networks.has_inpaint:
         made["inpaint"], made["inpaint spread"] = networks.inpaint(heights, hidden, rounds, seed)
-    if factor == 1:
-        return made
-    shape = surface.shape
-    axes = [(np.arange(n) + 0.5) / factor - 0.5 for n in shape]
-    grid = np.meshgrid(*axes, indexing="ij")
-    return {n: ndimage.map_coordinates(v, grid, order=1, mode="nearest") for n, v in made.items()}
+    return {n: fill.widen(v, surface.shape, factor) for n, v in made.items()}

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from icectl.contract import Options
+from icectl.contract import BatchSize, Options
 from icectl.sources.options import SceneQuery
 
 TEST_GLACIERS = ("RGI60-01.16195",)
@@ -114,7 +114,9 @@ class TrainOptions(Options):
         description="Shapes of training holes. May be given several times.",
     )
     updates: int = Field(default=100_000, ge=1, description="Updates of step (a).")
-    batch_size: int = Field(default=12, ge=1, description="Patches in a batch, over all processes.")
+    batch_size: BatchSize = Field(
+        default=12, ge=0, description="Patches in a batch, over all processes; auto: as many as fit."
+    )
     lr: float = Field(default=1e-4, gt=0, le=1, description="Learning rate of step (a).")
     validate_every: int = Field(default=500, ge=1, description="Updates between validations of step (a).")
     members: int = Field(

@@ -18,7 +18,7 @@ Bools = NDArray[np.bool_]
 DRAWS = 40
 """Places tried for each patch that is wanted."""
 
-SCALES = (1, 2, 4)
+SCALES = (1, 2, 4, 8)
 """Patches have the full size, and these parts of it: small ones fit where large ones do not."""
 
 MANY = 20
@@ -35,7 +35,7 @@ class Patch:
     col: int
     size: int
     hole: int
-    part: str  # "train" | "test"
+    part: str  # "train" | "valid" | "test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,29 +144,44 @@ def split(
     # The largest patches decide, so that large holes can be tested too.
     sizes = [s for s in np.unique(found[:, 2]) if (found[:, 2] == s).sum() >= MANY]
     lead = int(max(sizes, default=found[:, 2].max()))
-    largest = found[:, 2] == lead
-    wanted = max(1, round(options.test_share * int(largest.sum())))
-    best: tuple[int, Bools, Bools, tuple[int, int, int, int]] | None = None
-    for area in (*_strips(found[largest], shape, wanted), *_blocks(shape, lead)):
-        inside, outside = _within(found, area), _apart(found, area)
-        left = int(outside.sum()) if (inside & largest).sum() >= wanted else 0
-        if best is None or left > best[0]:
-            best = (left, inside, outside, area)
-    assert best is not None
-    kept, test, train, area = best
-    if not kept:
+    area = _cheapest(found, shape, lead, options.test_share)
+    if area is None:
         raise DataError(
             f"{len(found)} patches lie too close together to be split into training and test by place",
             "use a smaller --patch-size, or a larger elevation model",
         )
-    toll["on the split"] += int((~test & ~train).sum())
-    parts = [("test", found[test]), ("train", found[train])]
+    parts = {"test": found[_within(found, area)], "valid": found[:0], "train": found[_apart(found, area)]}
+    parts |= _validation(parts["train"], shape, options.test_share)
+    toll["on the split"] += len(found) - sum(len(places) for places in parts.values())
     made = [
         Patch(int(row), int(col), int(size), int(hole), name)
-        for name, places in parts
+        for name, places in parts.items()
         for row, col, size, hole in places
     ]
     return tuple(made), area
+
+
+def _validation(found: Ints, shape: tuple[int, ...], share: float) -> dict[str, Ints]:
+    """Part what is left once more: small patches of another place say when to stop training.
+
+    Where that would cost more than a third of the ground, all of it trains.
+    """
+    area = _cheapest(found, shape, int(found[:, 2].min()), share)
+    if area is None or _apart(found, area).sum() < 2 * len(found) / 3:
+        return {}
+    return {"valid": found[_within(found, area)], "train": found[_apart(found, area)]}
+
+
+def _cheapest(found: Ints, shape: tuple[int, ...], lead: int, share: float) -> Area | None:
+    """Return the strip or block that holds its share of the patches of side `lead`, and leaves the most."""
+    largest = found[:, 2] == lead
+    wanted = max(1, round(share * int(largest.sum())))
+    best, most = None, 0
+    for area in (*_strips(found[largest], shape, wanted), *_blocks(shape, lead)):
+        left = int(_apart(found, area).sum())
+        if left > most and int((_within(found, area) & largest).sum()) >= wanted:
+            best, most = area, left
+    return best
 
 
 Area = tuple[int, int, int, int]
@@ -198,7 +213,7 @@ def _strips(lead: Ints, shape: tuple[int, ...], wanted: int) -> Iterator[Area]:
 
 def _blocks(shape: tuple[int, ...], lead: int) -> Iterator[Area]:
     """Yield squares of one to two of the largest patches a side, all over the map."""
-    step = max(1, lead // 8)
+    step = max(1, lead // 8, max(shape) // 40)
     for side in range(lead + step, min(2 * lead, *shape) + 1, step):
         for row in range(0, shape[0] - side + 1, step):
             for col in range(0, shape[1] - side + 1, step):

@@ -201,6 +201,7 @@ def _table(terrains: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "resolution": t["resolution"],
             **{rule: t["toll"][rule] for rule in RULES},
             "train": sum(p["part"] == "train" for p in t["patches"]),
+            "validation": sum(p["part"] == "valid" for p in t["patches"]),
             "test": sum(p["part"] == "test" for p in t["patches"]),
             "unlisted ice": t["rule"],
         }
