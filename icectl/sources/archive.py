@@ -10,6 +10,7 @@ import logging
 import os
 import shutil
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from icectl.errors import DataError, WorkError
@@ -35,7 +36,14 @@ def cache() -> Path:
     return Path(pooch.os_cache("icectl"))
 
 
-def retrieve(url: str, folder: Path, *, name: str | None = None, checksum: str | None = None) -> Path:
+def retrieve(
+    url: str,
+    folder: Path,
+    *,
+    name: str | None = None,
+    checksum: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Path:
     """Return the file at `url`, fetched into `folder` unless it is there whole.
 
     Parameters
@@ -48,6 +56,8 @@ def retrieve(url: str, folder: Path, *, name: str | None = None, checksum: str |
         Its name there; by default the last part of the address.
     checksum
         ``"algorithm:hex"``. None: that of the first download, which is recorded as ``NAME.sha256``.
+    headers
+        What the request carries besides, e.g. an authorisation; it is not sent on to other hosts.
 
     Raises
     ------
@@ -62,11 +72,8 @@ def retrieve(url: str, folder: Path, *, name: str | None = None, checksum: str |
     known = checksum or (record.read_text().strip() if record.is_file() else None)
     pooch.get_logger().setLevel(logging.WARNING)
     try:
-        path = Path(
-            pooch.retrieve(
-                url, known, fname=name, path=folder, downloader=pooch.HTTPDownloader(timeout=TIMEOUT)
-            )
-        )
+        fetcher = pooch.HTTPDownloader(timeout=TIMEOUT, headers=dict(headers or {}))
+        path = Path(pooch.retrieve(url, known, fname=name, path=folder, downloader=fetcher))
     except (requests.RequestException, ValueError, OSError) as error:
         if "hash" in str(error):
             raise WorkError(

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from icectl.tasks.front.options import FetchOptions, PrepareOptions
 
 
+RADAR = ("hh", "hv", "vv", "vh")
+"""Assets of Sentinel-1: backscatter, and no layer of flags beside it."""
+
+_LANDSAT = {"4": "LT04", "5": "LT05", "7": "LE07", "8": "LC08", "9": "LC09"}
+
+
 def fetch(run: Run, options: FetchOptions) -> Path:
     """Fetch, or take a user's folder, and leave a catalogue in ``run.out``."""
     source = source_of(run, options)
@@ -60,15 +66,15 @@ def _from_stac(run: Run, options: FetchOptions) -> list[Scene]:
     """Fetch one band through the shared STAC path, cut to the glacier's box."""
     from icectl.sources.stac import fetch_scenes
 
-    bands = (options.asset,) if options.asset in ("hh", "hv", "vv", "vh") else (options.asset, "qa_pixel")
+    bands = (options.asset,) if options.asset in RADAR else (options.asset, "qa_pixel")
     fetch_scenes(run, options, bands)
     return [_with_facts(scene, run.glacier.name) for scene in read_catalogue(run.out)]
 
 
 def _with_facts(scene: Scene, glacier: str) -> Scene:
     """Return a scene with what evaluation asks for: glacier, sensor, year, scan-line gaps."""
-    sensor = str(scene.properties.get("platform", ""))
-    gaps = sensor == "landsat-7" and scene.time > SLC_FAILED
+    sensor = sensor_code(str(scene.properties.get("platform", "")))
+    gaps = sensor == "LE07" and scene.time > SLC_FAILED
     facts = {
         "glacier": glacier,
         "sensor": sensor,
@@ -76,6 +82,20 @@ def _with_facts(scene: Scene, glacier: str) -> Scene:
         "slc_off": "yes" if gaps else "no",
     }
     return replace(scene, properties={**scene.properties, "icectl:facts": facts, "icectl:dated": True})
+
+
+def sensor_code(platform: str) -> str:
+    """Return the code that file names and CALFIN's field ``Satellite`` have for a STAC platform.
+
+    >>> sensor_code("landsat-7"), sensor_code("SENTINEL-1A"), sensor_code("other")
+    ('LE07', 'S1A', 'other')
+    """
+    name = platform.lower()
+    if name.startswith("landsat-") and name[8:] in _LANDSAT:
+        return _LANDSAT[name[8:]]
+    if name.startswith("sentinel-"):
+        return f"S{name[9:].upper()}"
+    return platform
 
 
 def _from_folder(run: Run, options: FetchOptions) -> list[Scene]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from icectl.contract import Options
 from icectl.sources.options import SceneQuery
@@ -44,6 +45,12 @@ _CALFIN: Mapping[str, Any] = {
 class FetchOptions(SceneQuery):
     """Images, and the labels that belong to them."""
 
+    dates: str | None = Field(
+        default=None,
+        description="Days of the series as FIRST/LAST (YYYY-MM-DD, both included; '..' is open), instead of "
+        "--start and --end.",
+    )
+
     source: Source = Field(  # type: ignore[assignment]
         default="auto",
         description="Where images come from; auto takes --scenes, else the glacier's own source, else "
@@ -63,6 +70,35 @@ class FetchOptions(SceneQuery):
     worlds: int = Field(default=3, ge=1, le=50, description="Synthetic fjords, from --world on.")
     size: int = Field(default=128, ge=64, le=2_048, description="Side of the synthetic fjord in pixels.")
     years: int = Field(default=4, ge=1, le=60, description="Years of the synthetic fjord's series.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_dates(cls, values: Any) -> Any:
+        """Turn ``dates`` into the first day and the day after the last."""
+        if not isinstance(values, Mapping) or values.get("dates") is None:
+            return values
+        first, last = days_of(str(values["dates"]))
+        meant = {"start": first, "end": None if last is None else last + timedelta(days=1)}
+        for name, day in meant.items():
+            if values.get(name) is not None and str(values[name]) != str(day):
+                raise ValueError("give --dates, or --start and --end, not both")
+        return {**values, **meant}
+
+
+def days_of(dates: str) -> tuple[date | None, date | None]:
+    """Return first and last day of an interval in STAC's form; None where it is open.
+
+    >>> days_of("2013-06-01/2013-06-30")
+    (datetime.date(2013, 6, 1), datetime.date(2013, 6, 30))
+    >>> days_of("2013-06-01/..")
+    (datetime.date(2013, 6, 1), None)
+    """
+    parts = dates.split("/")
+    try:
+        first, last = (None if part in ("", "..") else date.fromisoformat(part) for part in parts)
+    except ValueError:
+        raise ValueError(f"'{dates}' is no interval: give FIRST/LAST, e.g. 2013-06-01/2020-09-30") from None
+    return first, last
 
 
 class PrepareOptions(Options):
@@ -195,6 +231,12 @@ class PredictOptions(Options):
     window: int = Field(default=224, ge=32, le=4_096, description="Side of the network's windows.")
     window_stride: int = Field(default=16, ge=1, le=4_096, description="Pixels between windows.")
     flip: bool = Field(default=False, description="Average with the mirrored image.")
+    zooms: tuple[float, ...] = Field(
+        default=(1.0,),
+        min_length=1,
+        description="Average over the image magnified by these factors (passes=whole). May be given several "
+        "times.",
+    )
     domain: int = Field(default=4_096, ge=64, description="Larger scenes are cut into domains of this side.")
     box_padding: float = Field(
         default=2.5, ge=1, le=20, description="Side of a front's box over the front's extent."
@@ -231,6 +273,16 @@ class PredictOptions(Options):
     fronts: int = Field(default=1, ge=1, le=100, description="Most fronts to report in one image.")
     neighbours: float = Field(
         default=0.25, gt=0, le=1, description="Share of nearest neighbours that bridge gaps."
+    )
+    bridge: float = Field(
+        default=10.0, gt=0, description="Widest gap in pixels that a line bridges; CALFIN has no bound (inf)."
+    )
+    mask_support: int = Field(
+        default=15,
+        ge=0,
+        le=255,
+        description="An edge counts less where the ice mask hardly changes within a square of so many "
+        "pixels; 0 looks at the edge alone, as CALFIN does, and so does a network that saw no mask.",
     )
     follow: Literal["tree", "path"] = Field(
         default="tree",

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from icectl.errors import DataError
 from icectl.sources.catalogue import Scene, read_catalogue
+from icectl.sources.products import FLAGS
 from icectl.tasks.front.dataset import DataWriter, Entry
+from icectl.tasks.front.fetching import RADAR
 from icectl.tasks.front.images import Label, Place, read_image, read_label
 from icectl.tasks.front.split import Moment, audit, split_images
 
@@ -48,8 +50,11 @@ def _entries(
 ) -> Iterator[tuple[Entry, NDArray[np.float32], NDArray[np.bool_] | None]]:
     """Yield what is stored of each scene."""
     for scene in scenes:
-        source = image_of(scene)
+        asset = image_of(scene)
+        source = scene.assets[asset]
         image, place = read_image(source, options.band)
+        if asset in RADAR:
+            image = decibels(image)
         label = _label_of(scene, (image.shape[0], image.shape[1]), place, options.label_kind)
         entry = Entry(
             id=scene.id,
@@ -65,15 +70,24 @@ def _entries(
         yield entry, image, None if label is None else label.mask
 
 
-IMAGES = ("image", "nir08", "red", "green", "pan", "hh", "vv", "hv", "vh")
+IMAGES = ("image", "nir08", "red", "green", "pan", *RADAR)
 """Assets that are taken as the image, the first that is there."""
 
 
-def image_of(scene: Scene) -> Path:
-    """Return a scene's image: the asset ``image``, or its best band."""
-    for name in IMAGES:
+def decibels(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return 10 log₁₀ of backscatter, NaN where it is not above zero.
+
+    A few bright rocks would otherwise take the whole range, and ice and sea have one grey.
+    """
+    return np.asarray(10 * np.log10(np.where(image > 0, image, np.nan)), np.float32)
+
+
+def image_of(scene: Scene) -> str:
+    """Return the asset that is a scene's image: ``image``, its best band, or whatever band there is."""
+    others = [name for name in scene.assets if name not in FLAGS and name not in ("front", "mask", "label")]
+    for name in (*IMAGES, *others):
         if name in scene.assets:
-            return scene.assets[name]
+            return name
     raise DataError(
         f"scene '{scene.id}' has no image among its assets ({', '.join(scene.assets)})",
         f"known: {', '.join(IMAGES)}",
