@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -70,6 +71,36 @@ def predict_whole(layers: Floats, network: Network, multiple: int = 32) -> Float
     rows, columns = layers.shape[1:]
     shape = [-(-side // multiple) * multiple for side in (rows, columns)]
     return np.asarray(network(pad_to(layers, shape)[None])[0][:, :rows, :columns])
+
+
+def predict_zoomed(layers: Floats, predict: Network, zooms: Sequence[float]) -> Floats:
+    """Return the mean prediction of an image at several magnifications, on its own pixels.
+
+    Parameters
+    ----------
+    layers
+        (bands, rows, columns).
+    predict
+        Layers of any size to (2, rows, columns) probabilities.
+    zooms
+        Factors; 1 is the image as it is.
+    """
+    total = np.zeros((2, *layers.shape[1:]), np.float32)
+    for zoom in zooms:
+        if zoom == 1:
+            total += predict(layers)
+        else:
+            rows, columns = (max(1, round(side * zoom)) for side in layers.shape[1:])
+            total += resize(predict(resize(layers, (rows, columns))), layers.shape[1:])
+    return np.asarray(total / len(zooms), np.float32)
+
+
+def resize(bands: Floats, shape: Sequence[int]) -> Floats:
+    """Resample (bands, rows, columns) to `shape`: averaged when it shrinks, else interpolated."""
+    rows, columns = shape
+    how = cv2.INTER_AREA if rows < bands.shape[1] else cv2.INTER_LINEAR
+    moved = [cv2.resize(np.ascontiguousarray(band), (columns, rows), interpolation=how) for band in bands]
+    return np.stack(moved)
 
 
 def mirrored(network: Network) -> Network:

@@ -133,7 +133,11 @@ def work(run: Run, model: FrontModel, options: TrainOptions) -> Any:
     samples = Samples(data, train, options.layers, balance=options.balance, size=options.train_size)
     batches = IndexedBatches(samples, options.batch_size, run.seed, augment=Drawer(recipe))
     whole = WholeImages(data, valid, options.layers, options.edge_width, size=options.train_size)
-    facts = {"seen": [entry.id for entry in (*train, *valid)], **training_facts(train)}
+    facts = {
+        "seen": [entry.id for entry in (*train, *valid)],
+        "has_mask": data.flow != "unknown" or any(entry.has_mask for entry in train),
+        **training_facts(train),
+    }
     settings = FitSettings(
         max_updates=options.updates,
         every="update",

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from icectl.tasks.front import filters
-from icectl.tasks.front.infer import Network, pad_to, predict_whole, predict_windows
+from icectl.tasks.front.infer import Network, pad_to, predict_whole, predict_windows, predict_zoomed
 from icectl.tasks.front.layers import LAYERS, stack
 from icectl.tasks.front.lines import Line, length, smooth
 from icectl.tasks.front.route import least_cost_path, probability_cost
@@ -73,10 +73,20 @@ class Predictor:
         Windows, thresholds and filters.
     passes
         ``"whole"``, ``"one"`` or ``"two"``.
+    has_mask
+        Whether the network has learnt the mask of ice, so that it may support the edge.
     """
 
-    def __init__(self, network: Network, layers: Sequence[str], options: PredictOptions, passes: str) -> None:
+    def __init__(
+        self,
+        network: Network,
+        layers: Sequence[str],
+        options: PredictOptions,
+        passes: str,
+        has_mask: bool = False,
+    ) -> None:
         self.network, self.options, self.passes = network, options, passes
+        self._side = options.mask_support if has_mask else 0
         self._pick = [LAYERS.index(name) for name in layers]
 
     def __call__(self, image: Floats) -> Found:
@@ -90,14 +100,16 @@ class Predictor:
 
     def _whole(self, layers: Floats, allowed: Floats) -> Found:
         """Predict the image at its own resolution, at once or, when large, in windows."""
-        side = max(layers.shape[1:])
-        if side <= self.options.domain:
-            edge, mask = predict_whole(layers, self.network)
-        else:
-            edge, mask = predict_windows(layers, self.network, self.options.window, self.options.window // 2)
+        edge, mask = predict_zoomed(layers, self._at_once, self.options.zooms)
         edge = edge * allowed
         fronts, notes = self._lines(edge, mask, self.options.minimum_area, "whole", identity)
         return Found(tuple(fronts), edge, mask, tuple(notes))
+
+    def _at_once(self, layers: Floats) -> Floats:
+        """Return probabilities of an image seen at once or, when it is large, in windows."""
+        if max(layers.shape[1:]) <= self.options.domain:
+            return predict_whole(layers, self.network)
+        return predict_windows(layers, self.network, self.options.window, self.options.window // 2)
 
     def _first(self, layers: Floats, allowed: Floats) -> Found:
         """Predict the domain resampled to ``full_size``, aspect kept, padded."""
@@ -158,6 +170,7 @@ class Predictor:
         parts = filters.accept(
             filters.parts_of(edge, mask, options.box_threshold), mask, options, minimum_area
         )
+        edge = supported(edge, mask, self._side)
         fronts = []
         for part in parts[:most]:
             alone = edge if len(parts) == 1 else _beside(edge, parts, part)
@@ -185,10 +198,28 @@ class Predictor:
     def _line(self, edge: Floats, threshold: float) -> Line:
         """Vectorise; with ``follow=path``, walk along the ridge between the ends found."""
         options = self.options
-        tree = front_line(edge, threshold, neighbours=options.neighbours, sigma=0)
+        tree = front_line(edge, threshold, neighbours=options.neighbours, bridge=options.bridge, sigma=0)
         if options.follow == "path" and len(tree) >= 2:
             tree = least_cost_path(probability_cost(edge), tree[0], tree[-1])
         return smooth(tree, options.smoothing)
+
+
+FULL_SUPPORT = 0.5
+"""An edge counts in full where the mask changes by this much or more."""
+
+
+def supported(edge: Floats, mask: Floats, side: int) -> Floats:
+    """Weaken an edge where the mask of ice hardly changes within a square of `side` pixels.
+
+    A front parts ice from sea, so both outputs of a network must see it; crevasses, the snow line and
+    ridges of rock are edges too, but not of the mask.
+    """
+    if side < 1:
+        return edge
+    kernel = np.ones((side, side), np.uint8)
+    mask = np.ascontiguousarray(mask, np.float32)
+    change = cv2.dilate(mask, kernel) - cv2.erode(mask, kernel)
+    return np.asarray(edge * np.minimum(change / np.float32(FULL_SUPPORT), 1), np.float32)
 
 
 def away_from_gaps(image: Floats, distance: int = 4) -> Floats:

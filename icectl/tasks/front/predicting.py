@@ -33,7 +33,9 @@ def predict(run: Run, options: PredictOptions, network: Network, facts: Mapping[
     passes = options.passes
     if passes == "auto":
         passes = "two" if facts.get("train_size") else "whole"
-    predictor = Predictor(mirrored(network) if options.flip else network, facts["layers"], options, passes)
+    knows = bool(facts.get("has_mask", data.flow != "unknown" or any(e.has_mask for e in data.entries)))
+    eyes = mirrored(network) if options.flip else network
+    predictor = Predictor(eyes, facts["layers"], options, passes, knows)
     store = zarr.open_group(run.out / PROBABILITY, mode="w", zarr_format=3)
     records = []
     with run.progress("predicting", total=len(data.entries)) as advance:

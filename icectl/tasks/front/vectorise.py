@@ -27,7 +27,12 @@ STEP_BONUS = 3.0
 
 
 def front_line(
-    edge: NDArray[np.floating], threshold: float = 0.33, *, neighbours: float = 0.25, sigma: float = 1.0
+    edge: NDArray[np.floating],
+    threshold: float = 0.33,
+    *,
+    neighbours: float = 0.25,
+    bridge: float = np.inf,
+    sigma: float = 1.0,
 ) -> Line:
     """Return the front in a raster of edge probabilities as one smooth line.
 
@@ -39,6 +44,8 @@ def front_line(
         Pixels above it are skeletonised (CALFIN: 0.33).
     neighbours
         Gaps are bridged only to a node's nearest neighbours, this share of all (CALFIN: 0.25).
+    bridge
+        Widest gap in pixels that is bridged (CALFIN: any).
     sigma
         Smoothing along the line in pixels; 0 keeps the skeleton's pixels.
 
@@ -52,20 +59,20 @@ def front_line(
     points = np.argwhere(skeletonize(np.asarray(edge) > threshold))
     if len(points) == 0:
         return np.empty((0, 2))
-    path = points[order_points(points, neighbours)].astype(float)
+    path = points[order_points(points, neighbours, bridge)].astype(float)
     if np.hypot(*path[0]) > np.hypot(*path[-1]):
         path = path[::-1]
     return smooth(path, sigma)
 
 
-def order_points(points: NDArray[Any], neighbours: float = 0.25) -> Index:
+def order_points(points: NDArray[Any], neighbours: float = 0.25, bridge: float = np.inf) -> Index:
     """Return indices of unordered pixels along the longest path of their spanning tree.
 
     Parameters
     ----------
     points
         (N, 2) distinct rows and columns.
-    neighbours
+    neighbours, bridge
         See `front_line`.
 
     Returns
@@ -76,7 +83,7 @@ def order_points(points: NDArray[Any], neighbours: float = 0.25) -> Index:
     points = np.asarray(points, np.int64)
     edges = spanning_tree(points)
     distance = np.hypot(*(points[edges[:, 0]] - points[edges[:, 1]]).T)
-    keep = _within_reach(points, edges, distance, neighbours)
+    keep = _within_reach(points, edges, distance, neighbours) & (distance <= bridge)
     return longest_path(len(points), edges[keep], STEP_BONUS - distance[keep])
 
 
