@@ -170,3 +170,24 @@ def test_table_1(name):
         assert (options.epochs, options.batch_size) == (row["epochs"], row["batch_size"])
         assert (options.clip, options.dropout, options.validate_every) == (3.0, 0.1, 100)
         assert (options.target, options.updates, options.mix_years) == ("mask", None, 0.0)
+
+
+@pytest.mark.parametrize("name", ["lstm", "salstm"])
+def test_a_good_guide_does_not_drown_what_can_still_be_learnt(name):
+    """Where one guide is nearly right, its weight grows; it must not saturate, or nothing learns any more."""
+    torch.manual_seed(0)
+    forecaster, options = build(name, patch=20, dropout=0.0)
+    coefficients = torch.zeros(4, 10)
+    coefficients[:, :4] = torch.eye(4)  # the guide: each frame comes again
+    forecaster.set_linear(coefficients)
+    optimizer = torch.optim.AdamW(forecaster.parameters(), lr=5 * options.lr)
+    season, phase = torch.tensor([[0, 1, 2, 3]] * 4), torch.rand(4, 4)
+    drawn = torch.Generator().manual_seed(1)
+    for _ in range(40):
+        past = torch.rand(4, 4, 20, 20, generator=drawn)
+        loss = (forecaster(past, season, phase) - (0.98 * past + 0.01)).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    gradient = torch.cat([p.grad.flatten() for p in forecaster.parameters() if p.grad is not None]).norm()
+    assert gradient > 1e-5, f"{name}: loss {loss.item():.2e}, gradient {gradient.item():.1e}"

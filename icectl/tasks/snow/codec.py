@@ -6,6 +6,7 @@ sub-patches that share all weights instead: each is a short vector that knows it
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 import torch
@@ -94,8 +95,13 @@ class TokenCodec(nn.Module):
         )
         self.keep = nn.Conv2d(width * past, width, 1)
         self.spread = nn.Sequential(_conv(size, size), nn.SiLU(), nn.Conv2d(size, width * side**2, 1))
-        self.read = nn.Sequential(_conv(2 * width + guides, 2 * width), nn.SiLU())
-        self.write = _conv(2 * width, outputs)
+        joined = (
+            2 * width
+        )  # normalised, or the head's weights may grow until one choice has all and none learns
+        self.read = nn.Sequential(
+            _conv(joined + guides, joined), nn.GroupNorm(math.gcd(4, joined), joined), nn.SiLU()
+        )
+        self.write = _conv(joined, outputs)
 
     def encode(self, past: Tensor) -> tuple[Tensor, Tensor]:
         """See `Codec.encode`; the features kept are (B, width, H, W)."""
