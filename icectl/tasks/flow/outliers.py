@@ -4,7 +4,8 @@ Two tests in square neighbourhoods, repeated because each rejection changes the 
 et al. 2018; nasa-jpl/autoRIFT, class autoRIFT, filtDisp):
 
 1. coherence: at least a share `FRACTION_VALID` of the neighbourhood must lie within
-   `FRACTION_SEARCH` of the search range, in both components;
+   `FRACTION_SEARCH` of the search range, in both components; of the cells of its own kind, where ice
+   and still ground are parted (a narrow glacier has few neighbours), but `LEAST_NEAR` at least;
 2. deviation: what lies farther from the neighbourhood's median than `MAD_SCALAR` median absolute
    deviations is rejected.
 """
@@ -22,10 +23,13 @@ REPEATS = 3
 LEAST_MAD = 0.1
 """Pixels; a field that is smooth to less than this is not torn apart by the second test."""
 
+LEAST_NEAR = 3
+"""Cells that must agree, the one itself among them."""
+
 Field = NDArray[np.float64]
 
 
-def coherent(dy: Field, dx: Field, reach: float) -> NDArray[np.bool_]:
+def coherent(dy: Field, dx: Field, reach: float, own: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
     """Return which displacements are kept.
 
     Parameters
@@ -34,19 +38,24 @@ def coherent(dy: Field, dx: Field, reach: float) -> NDArray[np.bool_]:
         ``(rows, cols)`` displacements in pixels; NaN where there is none.
     reach
         Search range in pixels, by which displacements are normalised.
+    own
+        ``(rows, cols)`` cells of one kind, judged among themselves; all without it.
 
     Returns
     -------
     ``(rows, cols)`` bool; False where either is NaN.
     """
-    keep = np.isfinite(dy) & np.isfinite(dx)
+    own = np.ones(dy.shape, dtype=bool) if own is None else own
+    keep = np.isfinite(dy) & np.isfinite(dx) & own
+    cells = np.where(own, 1.0, np.nan)
+    needed = np.maximum(FRACTION_VALID * np.isfinite(_neighbours(cells)).sum(axis=-1), LEAST_NEAR)
     for _ in range(REPEATS):
         fields = [np.where(keep, f, np.nan) for f in (dy, dx)]
         near = [_neighbours(f) for f in fields]
         close = np.ones(near[0].shape, dtype=bool)
         for field, around in zip(fields, near, strict=True):
             close &= np.abs(around - field[..., None]) <= FRACTION_SEARCH * max(reach, 1.0)
-        keep = keep & (close.sum(axis=-1) >= FRACTION_VALID * WIDTH**2)
+        keep = keep & (close.sum(axis=-1) >= needed)
         for field, around in zip(fields, near, strict=True):
             around = np.where(_neighbours(np.where(keep, 1.0, np.nan)) == 1, around, np.nan)
             middle = _median(around)

@@ -84,9 +84,10 @@ def _dataset(
         found.count.astype(np.int16),
         {"long_name": "pairs of frames that contributed"},
     )
-    whole = np.full(grid.shape, options.velocity_chip * abs(sequences.grid.transform.a), np.float32)
-    for name, what in (("chip_size_width", "width"), ("chip_size_height", "height")):
-        data[name] = (("y", "x"), whole, {"long_name": f"{what} of the chips matched", "units": length})
+    pixel = sequences.grid.transform
+    for name, what, step in (("chip_size_width", "width", pixel.a), ("chip_size_height", "height", pixel.e)):
+        sides = (found.chip * abs(step)).astype(np.float32)
+        data[name] = (("y", "x"), sides, {"long_name": f"{what} of the chips matched", "units": length})
     data["mapping"] = ((), np.int8(0), _mapping(grid))
     data["img_pair_info"] = ((), np.int8(0), _pairs(found, sequences))
     data.attrs = {

@@ -1,8 +1,7 @@
 """Velocity of the ice from matched pairs of frames.
 
-Chips on a regular grid are matched in every chosen pair of frames, outliers are filtered, the
-motion of stable ground is removed, and the pairs are averaged with weights of time² (the error of a
-pair's velocity falls with its time span). Years have 365 days, as in ITS_LIVE.
+Cells on a regular grid are matched in every chosen pair of frames (`displacement`), the motion of stable
+ground is removed, and the pairs are averaged (`averaging`). Years have 365 days, as in ITS_LIVE.
 """
 
 from __future__ import annotations
@@ -12,24 +11,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from icectl.imagery.chips import startable
-from icectl.imagery.filters import local_mean
-from icectl.imagery.matching import match_chips, search_radius, texture
 from icectl.run import Run
+from icectl.tasks.flow.averaging import YEAR, combine
 from icectl.tasks.flow.dataset import Sequences, sound
+from icectl.tasks.flow.displacement import displace
 from icectl.tasks.flow.options import PredictOptions
-from icectl.tasks.flow.outliers import coherent
 from icectl.tasks.flow.products import write_velocity
 
-YEAR = 365.0
 PIXEL_ERROR = 0.2
 """Error of one displacement in pixels where no stable ground tells it: a cautious figure for matching."""
 
 LEAST_STABLE = 20
 """Cells of stable ground below which its motion is not trusted."""
 
-CLOUDED = 0.5
-"""Share of cloud in a chip of either frame from which it is not matched."""
+SPREAD = 0.5
+"""How far the span of a chosen pair may lie from what is aimed at (natural logarithm)."""
 
 F64 = NDArray[np.float64]
 
@@ -46,6 +42,8 @@ class Velocity:
         ``(rows, cols)`` standard error of either component.
     count
         ``(rows, cols)`` pairs that contributed.
+    chip
+        ``(rows, cols)`` side of the chips that were matched in pixels; 0 where none was.
     top, left
         Pixel of the first chip's centre.
     pairs
@@ -58,6 +56,7 @@ class Velocity:
     vy: F64
     error: F64
     count: NDArray[np.int64]
+    chip: NDArray[np.int64]
     top: float
     left: float
     pairs: tuple[tuple[int, int], ...]
@@ -90,84 +89,75 @@ def measure(
     options: PredictOptions,
 ) -> Velocity:
     """Measure the velocity from frames ``(time, rows, cols)``; `steps` is the pixel size along x and y."""
-    size, spacing = options.velocity_chip, options.spacing
     ground = sound(valid)
-    free = startable(ground, size)
-    rows, cols = (np.arange(0, n - size + 1, spacing) for n in frames.shape[1:])
-    starts = np.stack(np.meshgrid(rows, cols, indexing="ij"), -1)
-    usable = free[starts[..., 0], starts[..., 1]]
-    stable = None if ice is None or not options.stable else usable & ~_touches(ice, starts, size)
+    kinds = [ground] if ice is None else [ground & ice, ground & ~ice]
+    cells = centres(frames.shape[1:], options)
+    stable = None if ice is None or not options.stable else kinds[1][cells[..., 0], cells[..., 1]]
     pairs = choose_pairs(days, cloud, valid, options)
-    layers, weights, offsets, errors = [], [], [], []
-    with run.progress("matching frames", total=len(pairs)) as advance:
-        for first, second in pairs:
-            clear = usable & _clear(cloud[first], cloud[second], starts, size)
-            d = _displacement(frames[first], frames[second], ground, starts, clear, options)
-            offset, error = _stable_motion(d, stable)
-            span = float(days[second] - days[first])
-            layers.append((d - offset) / span * YEAR)
-            weights.append(np.where(np.isfinite(d[..., 0]), span**2, 0.0))
-            offsets.append(offset)
-            errors.append(error * YEAR / span)
+    count, shape = len(pairs), cells.shape[:2]
+    spans, errors, offsets = np.zeros(count), np.zeros(count), np.zeros((count, 2))
+    layers, likeness = np.full((count, *shape, 2), np.nan), np.zeros((count, *shape))
+    chips = np.zeros((count, *shape), np.int64)
+    with run.progress("matching frames", total=count) as advance:
+        for k, (first, second) in enumerate(pairs):
+            seen = ground & ~cloud[first], ground & ~cloud[second]
+            found = displace(frames[first], frames[second], seen, kinds, cells, options)
+            offsets[k], errors[k] = _stable_motion(found.pixels, stable)
+            spans[k] = days[second] - days[first]
+            layers[k], likeness[k], chips[k] = found.pixels - offsets[k], found.weight, found.chip
             advance()
-    vy, vx, scatter, count = _average(np.array(layers), np.array(weights), np.array(errors), starts.shape[:2])
-    known = stable is not None and int(stable.sum()) >= LEAST_STABLE
-    mean = np.mean(offsets, axis=0) if known and offsets else None
+    per_year = YEAR / np.maximum(spans, 1e-9)
+    mean = combine(layers * per_year[:, None, None, None], likeness, chips, errors * per_year, spans)
+    known = count > 0 and stable is not None and int(stable.sum()) >= LEAST_STABLE
+    corner = options.velocity_chip // 2 - 0.5
     return Velocity(
-        vx * steps[0], -vy * steps[1], scatter * float(np.mean(steps)), count, (size - 1) / 2, (size - 1) / 2,
-        tuple(pairs), None if mean is None else (float(mean[0]), float(mean[1])),
-    )  # fmt: skip
+        vx=mean.right * steps[0],
+        vy=-mean.down * steps[1],
+        error=mean.error * float(np.mean(steps)),
+        count=mean.count,
+        chip=mean.chip,
+        top=corner,
+        left=corner,
+        pairs=tuple(pairs),
+        stable=(float(offsets[:, 0].mean()), float(offsets[:, 1].mean())) if known else None,
+    )
+
+
+def centres(shape: tuple[int, ...], options: PredictOptions) -> NDArray[np.int64]:
+    """Return the cells' pixels ``(rows, cols, 2)`` on a grid that holds whole chips of the smallest size."""
+    size = options.velocity_chip
+    rows, cols = (np.arange(size // 2, n - size + size // 2 + 1, options.spacing) for n in shape)
+    return np.stack(np.meshgrid(rows, cols, indexing="ij"), -1)
 
 
 def choose_pairs(
     days: NDArray[np.float32], cloud: NDArray[np.bool_], valid: NDArray[np.bool_], options: PredictOptions
 ) -> list[tuple[int, int]]:
-    """Choose pairs of frames: the longest spans first, weighed by the ground that is clear in both."""
-    ranked = []
+    """Choose pairs of frames of all spans, from the shortest to the longest, the clearest of each.
+
+    Slow ice needs long spans to move at all; fast ice is strained beyond recognition over them, and needs
+    the steps between for its displacement to be followed up.
+    """
+    spans: dict[tuple[int, int], tuple[float, float]] = {}
     for i in range(len(days)):
         for j in range(i + 1, len(days)):
             span = float(days[j] - days[i])
             if options.shortest <= span <= options.longest:
                 both = valid[i] & valid[j]
                 clear = float((both & ~cloud[i] & ~cloud[j]).sum()) / max(float(both.sum()), 1.0)
-                ranked.append((-(clear**2) * span, i, j))
-    return [(i, j) for _, i, j in sorted(ranked)[: options.pairs]]
-
-
-def _touches(ice: NDArray[np.bool_], starts: NDArray[np.int64], size: int) -> NDArray[np.bool_]:
-    near = ~startable(~ice, size)
-    return np.asarray(near[starts[..., 0], starts[..., 1]])
-
-
-def _clear(
-    a: NDArray[np.bool_], b: NDArray[np.bool_], starts: NDArray[np.int64], size: int
-) -> NDArray[np.bool_]:
-    """Chips that are clear enough in both frames."""
-    odd = size + 1 - size % 2
-    hidden = np.maximum(local_mean(a, odd), local_mean(b, odd))
-    return np.asarray(hidden[starts[..., 0] + size // 2, starts[..., 1] + size // 2] < CLOUDED)
-
-
-def _displacement(
-    a: NDArray[np.float32],
-    b: NDArray[np.float32],
-    valid: NDArray[np.bool_],
-    starts: NDArray[np.int64],
-    clear: NDArray[np.bool_],
-    options: PredictOptions,
-) -> F64:
-    """Match one pair; return ``(rows, cols, 2)`` displacements in pixels, NaN where none is trusted."""
-    size, scale = options.velocity_chip, options.velocity_scale
-    found = match_chips(
-        texture(a, size, scale, valid), texture(b, size, scale, valid), starts[clear], size, scale
-    )
-    d = np.full((*starts.shape[:2], 2), np.nan)
-    d[clear] = found.subpixel
-    radius = search_radius(size, scale)
-    edge = (np.abs(d) >= radius).any(axis=-1)  # a peak on the border of the window is none
-    d[edge] = np.nan
-    d[~coherent(d[..., 0], d[..., 1], float(radius))] = np.nan
-    return d
+                spans[i, j] = clear**2, span
+    if not spans:
+        return []
+    lengths = [span for _, span in spans.values()]
+    chosen: list[tuple[int, int]] = []
+    for aim in np.geomspace(max(lengths), min(lengths), min(options.pairs, len(spans))).tolist():
+        fit = {
+            p: clear * np.exp(-((np.log(span / aim) / SPREAD) ** 2))
+            for p, (clear, span) in spans.items()
+            if p not in chosen
+        }
+        chosen.append(max(fit, key=lambda p: (fit[p], p)))
+    return sorted(chosen, key=lambda p: (spans[p][1], p))
 
 
 def _stable_motion(d: F64, stable: NDArray[np.bool_] | None) -> tuple[F64, float]:
@@ -179,22 +169,3 @@ def _stable_motion(d: F64, stable: NDArray[np.bool_] | None) -> tuple[F64, float
         return np.zeros(2), PIXEL_ERROR
     offset = np.median(still, axis=0)
     return offset, float(1.4826 * np.median(np.abs(still - offset)))
-
-
-def _average(
-    layers: F64, weights: F64, errors: F64, shape: tuple[int, ...]
-) -> tuple[F64, F64, F64, NDArray[np.int64]]:
-    """Weighted mean of the pairs' velocities; error: the greater of expected and observed scatter."""
-    if not len(layers):
-        none = np.full(shape, np.nan)
-        return none, none.copy(), none.copy(), np.zeros(shape, np.int64)
-    total = weights.sum(axis=0)
-    safe = np.maximum(total, 1e-12)
-    value = np.nansum(layers * weights[..., None], axis=0) / safe[..., None]
-    value[total == 0] = np.nan
-    expected = np.sqrt((weights**2 * errors[:, None, None] ** 2).sum(axis=0)) / safe
-    count = (weights > 0).sum(axis=0)
-    scatter = np.nansum(weights * ((layers - value) ** 2).mean(axis=-1), axis=0) / safe
-    observed = np.sqrt(scatter / np.maximum(count - 1, 1)) * (count > 1)
-    error = np.where(total > 0, np.maximum(expected, observed), np.nan)
-    return value[..., 0], value[..., 1], error, count

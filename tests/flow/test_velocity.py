@@ -1,0 +1,160 @@
+"""Velocity: true on the synthetic glacier, between walls that stand still, and averaged from many pairs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import rasterio
+
+from icectl.settings import Glacier
+from icectl.tasks.flow import averaging
+from icectl.tasks.flow.averaging import YEAR, agreeing, combine, finest
+from icectl.tasks.flow.dataset import open_dataset
+from icectl.tasks.flow.displacement import chip_sizes, displace
+from icectl.tasks.flow.options import PredictOptions
+from icectl.tasks.flow.outliers import coherent
+from icectl.tasks.flow.velocity import centres, choose_pairs, map_velocity
+
+from .conftest import make_run
+
+FAST = 50.0
+"""Metres a year below which ice moves less than a pixel in the series."""
+
+
+@pytest.fixture(scope="module")
+def fjord(tmp_path_factory, model):
+    """The synthetic fjord glacier of the demo in one band, fetched and prepared, and its true velocity."""
+    root = tmp_path_factory.mktemp("fjord")
+    options = {
+        "fetch": {"bands": ("green",)},
+        "prepare": {"chip": 16, "chips": 20},
+    }
+    glacier = Glacier(name="demo", source="synthetic")
+    run = make_run("fetch", root / "fetch", options=options, glacier=glacier)
+    model.fetch(run, run.options["fetch"])
+    run = make_run("prepare", root / "prepare", {"fetch": root / "fetch"}, options, glacier=glacier)
+    model.prepare(run, run.options["prepare"])
+    truth = [rasterio.open(root / "fetch" / "truth" / f"{name}.tif").read(1) for name in ("vx", "vy")]
+    return open_dataset(root / "prepare"), truth
+
+
+def test_velocity_of_the_synthetic_glacier_is_true_within_a_twentieth(fjord, tmp_path):
+    sequences, truth = fjord
+    options = PredictOptions()
+    found = map_velocity(make_run("predict", tmp_path), sequences, options)
+    at = tuple(np.moveaxis(centres(sequences.grid.shape, options), -1, 0))
+    true, speed = np.hypot(truth[0][at], truth[1][at]), np.hypot(found.vx, found.vy)
+    on_ice = sequences.array("ice")[at]
+    moving = on_ice & (true > FAST)
+    known = moving & np.isfinite(speed)
+    assert known.sum() > 0.9 * moving.sum() > 100
+    assert np.median(speed[known] / true[known]) == pytest.approx(1, abs=0.05)
+    along = (found.vx * truth[0][at] + found.vy * truth[1][at])[known] / true[known] ** 2
+    assert np.median(along) == pytest.approx(1, abs=0.05)
+    fastest = known & (true > 300)
+    assert np.median(speed[fastest] / true[fastest]) > 0.8
+    still = np.isfinite(speed) & ~on_ice
+    assert np.median(speed[still]) < 15
+    assert (found.chip[known] >= options.velocity_chip).all()
+
+
+def test_walls_in_the_chips_would_spoil_it(fjord, tmp_path):
+    """With chips of 32 pixels that do not tell ice from ground, as at first, most of the speed is lost."""
+    sequences, truth = fjord
+    blind = type(sequences)(sequences.data.drop_vars("ice"), sequences.chip)
+    options = PredictOptions(velocity_chip=32, velocity_largest=32, velocity_filter="none", pairs=4)
+    found = map_velocity(make_run("predict", tmp_path), blind, options)
+    at = tuple(np.moveaxis(centres(sequences.grid.shape, options), -1, 0))
+    true, speed = np.hypot(truth[0][at], truth[1][at]), np.hypot(found.vx, found.vy)
+    known = sequences.array("ice")[at] & (true > FAST) & np.isfinite(speed)
+    assert np.median(speed[known] / true[known]) < 0.7
+
+
+def test_chips_grow_only_where_small_ones_fail():
+    """A stretch without fine texture is matched by larger chips; the rest keeps small ones."""
+    rng = np.random.default_rng(0)
+    first = rng.standard_normal((160, 160)).astype(np.float32)
+    second = np.roll(first, (2, -3), (0, 1))
+    noise = 4 * rng.standard_normal(first.shape).astype(np.float32)
+    second[:, 90:] += noise[:, 90:]
+    seen = np.ones(first.shape, dtype=bool)
+    options = PredictOptions(velocity_chip=8, velocity_largest=40, velocity_filter="none", spacing=8)
+    assert chip_sizes(options) == [8, 16, 32]
+    cells = centres(first.shape, options)
+    found = displace(first, second, (seen, seen), [seen], cells, options)
+    small = found.chip == 8
+    assert small[1:-1, 1:9].mean() > 0.95
+    assert np.median(found.chip[:, 13:][found.chip[:, 13:] > 0]) > 8
+    right = np.isfinite(found.pixels[..., 0])
+    assert np.abs(found.pixels[right] - [2, -3]).max() < 0.5
+    assert (found.weight > 0).tolist() == right.tolist()
+
+
+def test_smallest_chips_alone_count():
+    chips = np.array([[[12, 0, 48]], [[24, 0, 24]]])
+    chip, weights = finest(chips, np.ones(chips.shape))
+    assert chip.tolist() == [[12, 0, 24]]
+    assert weights[:, 0].tolist() == [[1, 0, 0], [0, 0, 1]]
+
+
+def test_long_spans_that_contradict_short_ones_are_left_out():
+    spans = np.array([10.0, 40.0, 200.0])
+    speed = np.array([[40.0, 0.0], [38.0, 1.0], [0.5, 0.0]])  # pixels a year: the last was held still
+    layers = speed[:, None, None, :]
+    assert agreeing(layers, spans)[:, 0, 0].tolist() == [True, True, False]
+    slow = np.array([[4.0, 0.0], [1.5, 0.0], [1.0, 0.0]])[:, None, None, :]  # coarse at first, then finer
+    assert agreeing(slow, spans).all()
+    layers[0] = np.nan
+    assert agreeing(layers, spans)[:, 0, 0].tolist() == [False, True, False]
+
+
+def test_mean_weighs_by_time_likeness_and_motion():
+    spans = np.array([100.0, 200.0])
+    velocity = np.array([[30.0, 0.0], [33.0, 0.0]])[:, None, None, :]
+    likeness = np.array([1.0, 0.5])[:, None, None]
+    mean = combine(velocity, likeness, np.full((2, 1, 1), 12), np.array([2.0, 1.0]), spans)
+    time = np.array([1.0, 4.0]) * [1.0, 0.5]
+    first = (time * [30, 33]).sum() / time.sum()
+    moved = (first * spans / YEAR) ** 2
+    expected = time * moved / (moved + averaging.PEAK**2)
+    assert mean.down[0, 0] == pytest.approx((expected * [30, 33]).sum() / expected.sum(), rel=1e-6)
+    assert mean.count[0, 0] == 2
+    assert mean.error[0, 0] > 0.5
+    nothing = combine(
+        np.full((2, 1, 1, 2), np.nan), np.zeros((2, 1, 1)), np.zeros((2, 1, 1), int), spans, spans
+    )
+    assert np.isnan(nothing.down).all()
+    assert np.isnan(nothing.error).all()
+
+
+def test_no_pair_gives_no_velocity():
+    none = np.zeros(0)
+    mean = combine(np.zeros((0, 3, 4, 2)), np.zeros((0, 3, 4)), np.zeros((0, 3, 4), int), none, none)
+    assert mean.down.shape == (3, 4)
+    assert np.isnan(mean.down).all()
+    assert (mean.count == 0).all()
+
+
+def test_pairs_have_short_and_long_spans():
+    days = np.cumsum([0, 8, 8, 16, 24, 16, 8, 40, 24]).astype(np.float32)
+    clear = np.zeros((9, 4, 4), dtype=bool)
+    pairs = choose_pairs(days, clear, ~clear, PredictOptions(pairs=6))
+    spans = [float(days[j] - days[i]) for i, j in pairs]
+    assert len(set(pairs)) == 6
+    assert spans == sorted(spans)
+    assert spans[0] <= 8
+    assert spans[-1] == days[-1]
+    assert sum(20 < s < 100 for s in spans) >= 2
+    assert choose_pairs(days, clear, ~clear, PredictOptions(shortest=500, longest=600)) == []
+
+
+def test_ice_is_not_judged_by_the_ground_around_it():
+    """A tongue one cell wide between still ground keeps its motion if cells are parted by kind."""
+    dy, dx = np.zeros((2, 20, 21))
+    tongue = np.zeros(dy.shape, dtype=bool)
+    tongue[:, 9] = True
+    dy[tongue] = 6
+    assert not coherent(dy, dx, 16)[tongue].any()
+    kept = coherent(dy, dx, 16, tongue)
+    assert kept[tongue].all()
+    assert not kept[~tongue].any()
