@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 if TYPE_CHECKING:
     from icectl.run import Run
@@ -25,6 +25,18 @@ ENTRY_POINT_GROUP = "icectl.plugins"
 
 VERBS = ("fetch", "prepare", "train", "predict", "evaluate")
 """The five stages, each of which needs the ones before it."""
+
+
+def _auto_is_zero(value: Any) -> Any:
+    if isinstance(value, str) and not value.lstrip("-").isdigit():
+        if value != "auto":
+            raise ValueError("give a number, or auto")
+        return 0
+    return value
+
+
+BatchSize = Annotated[int, BeforeValidator(_auto_is_zero)]
+"""Type of an option ``batch_size``: a number, or ``auto``, kept as 0 (see `icectl.training.fitting_batch`)."""
 
 
 class Options(BaseModel):

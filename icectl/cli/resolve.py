@@ -148,7 +148,9 @@ def merge(kind: type[Options], layers: list[Layer]) -> Options:
             raise settings.worded(error, where, list(kind.model_fields)) from error
         first = error.errors(include_url=False)[0]
         flag = f"--{key.replace('_', '-')}"
-        raise UsageError(f"{flag} {first['input']} is not allowed", first["msg"]) from error
+        raise UsageError(
+            f"{flag} {first['input']} is not allowed", first["msg"].removeprefix("Value error, ")
+        ) from error
 
 
 def compute(shared: Mapping[str, Any]) -> Compute:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from icectl.training.applying import inference, predict_batches
-    from icectl.training.autobatch import auto_batch_size
+    from icectl.training.autobatch import auto_batch_size, fitting_batch
     from icectl.training.batches import Batches, IndexedBatches
     from icectl.training.checkpoint import load_weights, read_metadata, save_weights
     from icectl.training.context import Context
@@ -45,6 +45,7 @@ _HOMES = {
     "Meter": "meters",
     "SingleOptimizer": "learner",
     "auto_batch_size": "autobatch",
+    "fitting_batch": "autobatch",
     "find_batch_size": "memory",
     "fit": "loop",
     "inference": "applying",
@@ -74,6 +75,7 @@ __all__ = [
     "auto_batch_size",
     "find_batch_size",
     "fit",
+    "fitting_batch",
     "inference",
     "launch",
     "list_devices",

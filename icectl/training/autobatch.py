@@ -17,9 +17,52 @@ from icectl.training.batches import Batches
 from icectl.training.context import Context, wrapped
 from icectl.training.devices import Decision, resolve
 from icectl.training.learner import Learner
+from icectl.workspace import read_json, write_json
 
 _SHARE = 0.8
 """Part of the free machine memory that a training on CPUs may fill."""
+
+
+UPDATES_AN_EPOCH = 16
+"""No batch is made so large that an epoch has fewer updates."""
+
+MOST = 4096
+"""The largest batch that is tried."""
+
+KEPT = "batch_size.json"
+"""Where a run keeps the batch that was found, so that a resumed training goes on with it."""
+
+
+def fitting_batch(
+    run: Run, wanted: int, learner: Callable[[], Learner], batches: Callable[[int], Batches]
+) -> int:
+    """Return `wanted`, or for 0 (``--batch-size auto``) the largest global batch that fits into memory.
+
+    A batch is tried up to a sixteenth of the samples, and `MOST`; a resumed training keeps the one that it
+    began with, also on another device.
+
+    Parameters
+    ----------
+    run
+        The training; what is found is noted there and kept in ``run.out``.
+    wanted
+        The option ``batch_size`` (`icectl.contract.BatchSize`).
+    learner, batches
+        Make a fresh learner, and the training batches of a given size.
+    """
+    if wanted:
+        return wanted
+    fabric, path = fabrics.current(run), run.out / KEPT
+    kept = read_json(path)["batch_size"] if fabric.global_rank == 0 and path.is_file() else 0
+    kept = int(fabric.broadcast(kept)) if fabric.world_size > 1 else int(kept)
+    if kept:
+        run.notes["batch_size"] = kept
+        return kept
+    limit = max(1, min(len(batches(1)) // UPDATES_AN_EPOCH, MOST))
+    found = auto_batch_size(run, learner, batches, limit)
+    if fabric.global_rank == 0:
+        write_json(path, {"batch_size": found})
+    return found
 
 
 def auto_batch_size(

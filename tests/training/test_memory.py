@@ -11,7 +11,16 @@ import tiny
 import torch
 
 from icectl.errors import UsageError, WorkError
-from icectl.training import FitSettings, IndexedBatches, Meter, auto_batch_size, energy, find_batch_size, fit
+from icectl.training import (
+    FitSettings,
+    IndexedBatches,
+    Meter,
+    auto_batch_size,
+    energy,
+    find_batch_size,
+    fit,
+    fitting_batch,
+)
 from icectl.training.memory import is_out_of_memory, worded
 
 
@@ -35,6 +44,18 @@ def test_auto_finds_the_largest_batch(tmp_path: Path) -> None:
     run = tiny.run_in(tmp_path)
     found = auto_batch_size(run, Hungry, lambda size: IndexedBatches(tiny.dataset(), size), limit=24)
     assert found == run.notes["batch_size"] == 5
+
+
+def test_a_number_is_taken_as_it_is(tmp_path: Path) -> None:
+    run = tiny.run_in(tmp_path)
+    assert fitting_batch(run, 7, Hungry, lambda size: pytest.fail("nothing is tried")) == 7
+    assert not run.notes
+
+
+def test_auto_leaves_an_epoch_some_updates(tmp_path: Path) -> None:
+    run = tiny.run_in(tmp_path)
+    found = fitting_batch(run, 0, tiny.Masked, lambda size: IndexedBatches(tiny.dataset(64), size))
+    assert found == run.notes["batch_size"] == 4
 
 
 def test_auto_keeps_to_the_memory_of_a_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

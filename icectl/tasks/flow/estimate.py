@@ -49,4 +49,4 @@ def _training_memory(run: Run) -> int:
     assert isinstance(prepare, PrepareOptions)
     assert isinstance(options, TrainOptions)
     width = int(getattr(options, "width", 16))
-    return round(_TORCH + options.batch_size * (options.past + 2) * prepare.chip**2 * width * 4 * 12)
+    return round(_TORCH + max(1, options.batch_size) * (options.past + 2) * prepare.chip**2 * width * 4 * 12)

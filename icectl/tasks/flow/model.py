@@ -183,7 +183,7 @@ def learn(run: Run, model: FlowModel, options: TrainOptions) -> None:
     from icectl.tasks.flow.dataset import open_dataset
     from icectl.tasks.flow.parts import TRAIN, VALIDATE, split_ground
     from icectl.tasks.flow.windows import Windows, turn
-    from icectl.training import FitSettings, IndexedBatches, fit
+    from icectl.training import FitSettings, IndexedBatches, fit, fitting_batch
 
     sequences = open_dataset(run.inputs["prepare"])
     parts = split_ground(sequences, options)
@@ -191,10 +191,17 @@ def learn(run: Run, model: FlowModel, options: TrainOptions) -> None:
         part: Windows(sequences, np.flatnonzero(parts.of == part), options) for part in (TRAIN, VALIDATE)
     }
     augment = turn if options.augment else None
-    train = IndexedBatches(windows[TRAIN], options.batch_size, run.seed, augment=augment)
-    valid = None
+
+    def batches(size: int) -> IndexedBatches:
+        return IndexedBatches(windows[TRAIN], size, run.seed, augment=augment)
+
+    def fresh() -> Learner:
+        return model.learner(model.network(options, sequences.size), options, 1, {})
+
+    size = fitting_batch(run, options.batch_size, fresh, batches)
+    train, valid = batches(size), None
     if len(windows[VALIDATE]):
-        valid = IndexedBatches(windows[VALIDATE], options.batch_size, run.seed, shuffle=False)
+        valid = IndexedBatches(windows[VALIDATE], size, run.seed, shuffle=False)
     torch.manual_seed(run.seed)
     network = model.network(options, sequences.size)
     updates = min(options.epochs * len(train), options.updates or options.epochs * len(train))

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from icectl.contract import Options
+from icectl.contract import BatchSize, Options
 from icectl.sources.options import SceneQuery
 
 BANDS = ("coastal", "blue", "green", "red", "nir08", "swir16", "swir22")
@@ -110,7 +110,12 @@ class TrainOptions(Options):
     augment: bool = Field(default=True, description="Flip chips and turn them by quarters while training.")
     epochs: int = Field(default=40, ge=1, le=100_000, description="Passes over the training windows.")
     updates: int | None = Field(default=1500, ge=1, description="Stop after so many updates.")
-    batch_size: int = Field(default=8, ge=1, le=65_536, description="Windows in a batch, over all processes.")
+    batch_size: BatchSize = Field(
+        default=8,
+        ge=0,
+        le=65_536,
+        description="Windows in a batch, over all processes; auto: as many as fit.",
+    )
     lr: float = Field(default=2e-3, gt=0, le=1, description="Learning rate.")
     validate_every: int = Field(default=250, ge=1, description="Updates between validations.")
     patience: int | None = Field(default=None, ge=1, description="Validations without gain before stopping.")
@@ -129,10 +134,10 @@ class PredictOptions(Options):
     parts: Literal["test", "all"] = Field(default="test", description="Predict test chips only, or all.")
     forecast: bool = Field(default=True, description="Also forecast the two frames after the last one.")
     velocity_chip: int = Field(
-        default=16, ge=8, le=512, description="Side of the smallest velocity chips in pixels."
+        default=12, ge=8, le=512, description="Side of the smallest velocity chips in pixels."
     )
     velocity_largest: int = Field(
-        default=32,
+        default=48,
         ge=8,
         le=1024,
         description="Side of the largest, tried by doubling where smaller chips find nothing coherent.",

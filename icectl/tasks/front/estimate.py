@@ -51,7 +51,7 @@ def _training_memory(run: Run) -> int:
     assert isinstance(options, TrainOptions)
     rows, columns = options.crop
     weights = 16 * _PARAMETERS.get(options.network, 43.5e6)
-    activations = options.batch_size * rows * columns * options.width * 4 * 40
+    activations = max(1, options.batch_size) * rows * columns * options.width * 4 * 40
     return round(_TORCH + weights + activations)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from icectl.contract import OnnxNetwork
 from icectl.errors import DataError
 from icectl.tasks.front.dataset import Entry, FrontData, open_data
-from icectl.training import FitSettings, IndexedBatches, fit, launch, load_weights
+from icectl.training import FitSettings, IndexedBatches, fit, fitting_batch, launch, load_weights
 
 if TYPE_CHECKING:
     from torch import nn
@@ -131,7 +131,11 @@ def work(run: Run, model: FrontModel, options: TrainOptions) -> Any:
         width=options.edge_width,
     )
     samples = Samples(data, train, options.layers, balance=options.balance, size=options.train_size)
-    batches = IndexedBatches(samples, options.batch_size, run.seed, augment=Drawer(recipe))
+
+    def batches(size: int) -> IndexedBatches:
+        return IndexedBatches(samples, size, run.seed, augment=Drawer(recipe))
+
+    size = fitting_batch(run, options.batch_size, lambda: model.learner(options, {}), batches)
     whole = WholeImages(data, valid, options.layers, options.edge_width, size=options.train_size)
     facts = {
         "seen": [entry.id for entry in (*train, *valid)],
@@ -147,7 +151,8 @@ def work(run: Run, model: FrontModel, options: TrainOptions) -> Any:
         checkpoint_every=options.validate_every,
         log_every=min(50, options.validate_every),
     )
-    return fit(run, model.learner(options, facts), batches, IndexedBatches(whole, 1, shuffle=False), settings)
+    scored = IndexedBatches(whole, 1, shuffle=False)
+    return fit(run, model.learner(options, facts), batches(size), scored, settings)
 
 
 def check_trainable(data: FrontData) -> None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from icectl.contract import Options
+from icectl.contract import BatchSize, Options
 from icectl.sources.options import SceneQuery
 
 Source = Literal["auto", "folder", "synthetic", "planetary-computer", "earth-search", "calfin"]
@@ -192,7 +192,9 @@ class TrainOptions(Options):
     average: float = Field(
         default=0.99, ge=0, lt=1, description="Decay of the running mean of weights that is kept; 0 is none."
     )
-    batch_size: int = Field(default=8, ge=1, le=4_096, description="Images in a batch, over all processes.")
+    batch_size: BatchSize = Field(
+        default=8, ge=0, le=4_096, description="Images in a batch, over all processes; auto: as many as fit."
+    )
     balance: bool = Field(default=True, description="Draw each glacier equally often.")
     updates: int = Field(default=250, ge=1, le=10_000_000, description="Updates to train for.")
     validate_every: int = Field(default=50, ge=1, description="Updates between validations.")

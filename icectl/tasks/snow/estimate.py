@@ -79,7 +79,7 @@ def _training_memory(run: Run) -> int:
     """Return a rough bound: torch itself, the pool of strips, and a batch with its gradients."""
     options = run.options["train"]
     assert isinstance(options, TrainOptions)
-    batch = options.batch_size * (options.past + options.future) * options.patch**2 * _BYTES
+    batch = max(1, options.batch_size) * (options.past + options.future) * options.patch**2 * _BYTES
     return 700 * 2**20 + 256 * 2**20 + 200 * batch
 
 

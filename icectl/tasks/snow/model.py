@@ -164,24 +164,26 @@ def learn(run: Run, model: SnowModel, options: TrainOptions, linear: Any) -> Non
     from icectl.splits import TRAIN, VALIDATE
     from icectl.tasks.snow.learner import SnowLearner
     from icectl.tasks.snow.windows import WindowBatches
-    from icectl.training import FitSettings, fit
+    from icectl.training import FitSettings, fit, fitting_batch
 
     cube: Cube = open_cube(run.inputs["prepare"])
     split, found = split_of(cube, options, run.seed)
+    common: dict[str, Any] = {"seed": run.seed, "count_filled": options.count_filled, "reuse": True}
+    mix = mixing(split, options)
+
+    def batches(size: int) -> WindowBatches:
+        return WindowBatches(cube, split.grid, split.windows == TRAIN, size, mix_years=mix, **common)
+
+    def fresh() -> SnowLearner:
+        return SnowLearner(model.forecaster(options), options, 1, {})
+
+    size = fitting_batch(run, options.batch_size, fresh, batches)
     torch.manual_seed(run.seed)
     forecaster = model.forecaster(options)
     forecaster.set_linear(linear)
-    common: dict[str, Any] = {"seed": run.seed, "count_filled": options.count_filled, "reuse": True}
-    train = WindowBatches(
-        cube,
-        split.grid,
-        split.windows == TRAIN,
-        options.batch_size,
-        mix_years=mixing(split, options),
-        **common,
-    )
+    train = batches(size)
     valid = WindowBatches(
-        cube, split.grid, split.windows == VALIDATE, options.batch_size, shuffle=False,
+        cube, split.grid, split.windows == VALIDATE, size, shuffle=False,
         limit=options.validation_windows, **common,
     )  # fmt: skip
     updates = options.epochs * len(train)

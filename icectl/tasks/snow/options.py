@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from icectl.contract import Options
+from icectl.contract import BatchSize, Options
 from icectl.sources.options import SceneQuery
 
 HeadKind = Literal["plain", "gated", "mixed"]
@@ -98,8 +98,11 @@ class TrainOptions(Options):
         default="cosine", description="Learning rate over the training: constant, or a warm-up and a cosine."
     )
     weight_decay: float = Field(default=1e-2, ge=0, le=1, description="Weight decay of AdamW.")
-    batch_size: int = Field(
-        default=16, ge=1, le=65_536, description="Windows in a batch, over all processes."
+    batch_size: BatchSize = Field(
+        default=16,
+        ge=0,
+        le=65_536,
+        description="Windows in a batch, over all processes; auto: as many as fit.",
     )
     dropout: float = Field(default=0.1, ge=0, lt=1, description="Share of units dropped in training.")
     clip: float = Field(default=3.0, gt=0, description="Bound of each gradient's value.")
