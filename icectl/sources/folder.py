@@ -8,7 +8,7 @@ file's tags, or its name (`icectl.sources.names`). Files of one date make one sc
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from icectl.errors import DataError, UsageError
 from icectl.sources.catalogue import CATALOGUE, read_catalogue
 from icectl.sources.files import ImageFile, describe, items_beside
 from icectl.sources.names import by_name, compile_pattern, parse_date
+from icectl.sources.options import SceneQuery
 from icectl.sources.scene import Band, Scene, in_order
 
 GEOTIFF = frozenset({".tif", ".tiff", ".gtif"})
@@ -78,6 +79,30 @@ def scan_folder(
         dates = f"{len(scenes)} date" + ("" if len(scenes) == 1 else "s")
         raise DataError(f"{folder} holds {dates}, {minimum} are needed", "add scenes of other dates")
     return scenes
+
+
+def in_dates(scenes: Sequence[Scene], query: SceneQuery, folder: Path, minimum: int = 1) -> list[Scene]:
+    """Return the scenes of `folder` from ``query.start`` to before ``query.end``.
+
+    Raises
+    ------
+    DataError
+        Fewer than `minimum` are left; the message says between which dates the scenes lie.
+    """
+    kept = [
+        scene
+        for scene in scenes
+        if (query.start is None or scene.time.date() >= query.start)
+        and (query.end is None or scene.time.date() < query.end)
+    ]
+    if len(kept) < minimum:
+        raise DataError(
+            f"{folder} holds {len(scenes)} scenes, {len(kept) or 'none'} of them between "
+            f"{query.start or 'the beginning'} and {query.end or 'the end'}"
+            + (f"; {minimum} are needed" if minimum > 1 else ""),
+            f"they lie between {scenes[0].time:%Y-%m-%d} and {scenes[-1].time:%Y-%m-%d}" if scenes else "",
+        )
+    return kept
 
 
 def static_layers(folder: Path) -> dict[str, Path]:

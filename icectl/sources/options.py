@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from icectl.contract import Options
+from icectl.errors import UsageError
+
+if TYPE_CHECKING:
+    from icectl.run import Run
 
 
 class SceneQuery(Options):
@@ -84,3 +88,29 @@ def months_of(season: str) -> frozenset[int]:
             raise ValueError("give months from 1 to 12, e.g. 6-9, 11-2 or 3,4,10")
         months |= {(first - 1 + step) % 12 + 1 for step in range((last - first) % 12 + 1)}
     return frozenset(months)
+
+
+def source_of(run: Run, query: Any) -> str:
+    """Return where a fetch takes its data from: ``--scenes``, else the source named, else the glacier's own.
+
+    Parameters
+    ----------
+    query
+        A `SceneQuery`, or options with a field `source` of their own.
+
+    Returns
+    -------
+    str
+        ``"folder"``, ``"synthetic"``, the name of a STAC service, or a source that only the task knows.
+
+    Raises
+    ------
+    UsageError
+        The folder source is named, and no folder.
+    """
+    if run.scenes is not None:
+        return "folder"
+    chosen = query.source if query.source != "auto" else run.glacier.source or "planetary-computer"
+    if chosen == "folder":
+        raise UsageError("the folder source needs a folder", "name it with --scenes DIR")
+    return str(chosen)

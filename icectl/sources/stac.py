@@ -15,7 +15,7 @@ from icectl.run import Run
 from icectl.sources.area import grid_for, placed
 from icectl.sources.catalogue import write_catalogue
 from icectl.sources.finding import Found, find_scenes, nothing_left
-from icectl.sources.options import SceneQuery
+from icectl.sources.options import SceneQuery, source_of
 from icectl.sources.products import Service, type_of
 from icectl.sources.remote import Patience, silent_libraries
 from icectl.sources.scene import Scene
@@ -24,14 +24,6 @@ from icectl.sources.signing import Signer
 
 MANY_FAILURES = 8
 """So many scenes failed and none succeeded: the service is down, and the rest is not tried."""
-
-
-def service_name(run: Run, query: SceneQuery) -> str:
-    """Return the source that a fetch takes: a STAC service's name, ``"folder"`` or ``"synthetic"``."""
-    if run.scenes is not None:
-        return "folder"
-    chosen = query.source if query.source != "auto" else run.glacier.source
-    return chosen or "planetary-computer"
 
 
 def fetch_scenes(
@@ -69,7 +61,7 @@ def fetch_scenes(
     """
     patience = patience or Patience()
     with silent_libraries():
-        found = find_scenes(run.glacier, service_name(run, query), query, bands, patience)
+        found = find_scenes(run.glacier, source_of(run, query), query, bands, patience)
         run.say(f"{found.collection}: {len(found.scenes)} scenes to look at ({found.tally.sentence()})")
         scenes = _bring_all(run, query, found, patience)
     if not scenes:
@@ -156,7 +148,7 @@ def estimate_fetch(
     """
     patience = patience or Patience()
     with silent_libraries():
-        found = find_scenes(run.glacier, service_name(run, query), query, bands, patience)
+        found = find_scenes(run.glacier, source_of(run, query), query, bands, patience)
     west, south, east, north = found.area.bbox
     first = found.scenes[0]
     sizes = [placed(first.items[0], key).pixel for key in first.keys.values()]

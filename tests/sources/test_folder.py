@@ -2,22 +2,23 @@ from __future__ import annotations
 
 import json
 import shutil
-from datetime import datetime
+from datetime import date, datetime
 
 import numpy as np
 import pytest
 
 from icectl.errors import DataError, UsageError
 from icectl.sources.catalogue import read_catalogue, write_catalogue
-from icectl.sources.folder import scan_folder, static_layers
+from icectl.sources.folder import in_dates, scan_folder, static_layers
 from icectl.sources.names import parse_date
+from icectl.sources.options import SceneQuery
 from icectl.sources.scene import Band, Scene
 
 
 def test_single_band_files_of_one_date_make_a_scene(tmp_path, raster):
-    for date in ("20190801", "20190710"):
+    for day in ("20190801", "20190710"):
         for asset in ("green", "swir16", "qa_pixel"):
-            raster(tmp_path / f"{date}_{asset}.tif")
+            raster(tmp_path / f"{day}_{asset}.tif")
     scenes = scan_folder(tmp_path, scale=2.75e-05, offset=-0.2)
     assert [s.id for s in scenes] == ["20190710", "20190801"]
     assert sorted(scenes[0].assets) == ["green", "qa_pixel", "swir16"]
@@ -159,6 +160,20 @@ def test_a_name_without_date_says_what_would_do(tmp_path, raster):
     with pytest.raises(DataError, match="says nothing of its date") as error:
         scan_folder(tmp_path)
     assert "pattern" in error.value.hint
+
+
+def test_scenes_between_dates_end_before_the_last(tmp_path, raster):
+    for day in ("20190101", "20190401", "20190701"):
+        raster(tmp_path / f"{day}_green.tif")
+    scenes = scan_folder(tmp_path)
+    query = SceneQuery(start=date(2019, 1, 1), end=date(2019, 7, 1))
+    assert [f"{s.time:%m-%d}" for s in in_dates(scenes, query, tmp_path)] == ["01-01", "04-01"]
+    assert in_dates(scenes, SceneQuery(), tmp_path) == scenes
+    with pytest.raises(DataError, match=r"holds 3 scenes, 2 of them between .*; 3 are needed"):
+        in_dates(scenes, query, tmp_path, minimum=3)
+    with pytest.raises(DataError, match="none of them between 2020-01-01 and the end") as refused:
+        in_dates(scenes, SceneQuery(start=date(2020, 1, 1)), tmp_path)
+    assert "between 2019-01-01 and 2019-07-01" in refused.value.hint
 
 
 @pytest.mark.realdata

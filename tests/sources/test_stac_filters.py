@@ -15,7 +15,7 @@ from servers import (
 from icectl.errors import DataError, UsageError, WorkError
 from icectl.settings import Glacier
 from icectl.sources.catalogue import read_catalogue
-from icectl.sources.options import SceneQuery
+from icectl.sources.options import SceneQuery, source_of
 from icectl.sources.stac import fetch_scenes
 
 
@@ -131,6 +131,16 @@ def test_items_out_of_order_are_catalogued_by_date(archive, fetch):
     scenes = read_catalogue(fetch())
     assert [scene.id for scene in scenes] == names
     assert [f"{scene.time:%m-%d}" for scene in scenes] == ["05-01", "06-01", "06-17"]
+
+
+def test_where_a_fetch_takes_its_data_from(tmp_path):
+    own, plain = glacier(source="synthetic"), glacier()
+    assert source_of(run_in(tmp_path, own, scenes=tmp_path), SceneQuery(source="earth-search")) == "folder"
+    assert source_of(run_in(tmp_path, own), SceneQuery(source="earth-search")) == "earth-search"
+    assert source_of(run_in(tmp_path, own), SceneQuery()) == "synthetic"
+    assert source_of(run_in(tmp_path, plain), SceneQuery()) == "planetary-computer"
+    with pytest.raises(UsageError, match="needs a folder"):
+        source_of(run_in(tmp_path, plain), SceneQuery(source="folder"))
 
 
 def test_a_limit_spreads_over_the_dates(archive, fetch):

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from icectl.errors import DataError, UsageError
 from icectl.run import Run
+from icectl.sources.options import source_of
 from icectl.tasks.flow.options import FetchOptions, PrepareOptions
 
 MASK = "mask"
 """Stem of a picture, beside the frames, whose bright pixels are the glacier."""
-
-
-def source_of(run: Run, options: FetchOptions) -> str:
-    """Return the source that `options` mean: ``--scenes``, else the one named, else the glacier's own."""
-    if options.source == "folder" and run.scenes is None:
-        raise UsageError("the folder source needs a folder", "name it with --scenes DIR")
-    if run.scenes is not None:
-        return "folder"
-    return options.source if options.source != "auto" else run.glacier.source or "planetary-computer"
 
 
 def fetch_frames(run: Run, options: FetchOptions) -> Path:
@@ -45,23 +36,11 @@ def ground_mask(folder: Path) -> Path | None:
 def _from_folder(run: Run, options: FetchOptions) -> Path:
     """Catalogue the user's own files where they are; nothing is copied."""
     from icectl.sources.catalogue import write_catalogue
-    from icectl.sources.folder import scan_folder, static_layers
+    from icectl.sources.folder import in_dates, scan_folder, static_layers
 
     assert run.scenes is not None
     scenes = scan_folder(run.scenes, options.pattern, georeferenced=False, minimum=3)
-    kept = [
-        scene
-        for scene in scenes
-        if not (
-            (options.start and scene.time.date() < options.start)
-            or (options.end and scene.time.date() >= options.end)
-        )
-    ]
-    if len(kept) < 3:
-        raise DataError(
-            f"{len(kept)} of {len(scenes)} frames are from {options.start} to {options.end}, 3 are needed",
-            f"those in {run.scenes} lie between {scenes[0].time:%Y-%m-%d} and {scenes[-1].time:%Y-%m-%d}",
-        )
+    kept = in_dates(scenes, options, run.scenes, minimum=3)
     write_catalogue(run.out, kept)
     mask = static_layers(run.scenes).get(MASK)
     if mask is not None:

@@ -7,8 +7,8 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from icectl.errors import UsageError
 from icectl.sources.catalogue import Scene, read_catalogue, write_catalogue
+from icectl.sources.options import source_of
 from icectl.tasks.front.pairs import SLC_FAILED, Pair, find_pairs
 
 if TYPE_CHECKING:
@@ -38,13 +38,6 @@ def fetch(run: Run, options: FetchOptions) -> Path:
     write_catalogue(run.out, scenes)
     run.notes["images"] = len(scenes)
     return run.out
-
-
-def source_of(run: Run, options: FetchOptions) -> str:
-    """Return the source that `options` mean: ``--scenes``, else the one named, else the glacier's own."""
-    if run.scenes is not None:
-        return "folder"
-    return options.source if options.source != "auto" else run.glacier.source or "planetary-computer"
 
 
 def _from_synthetic(run: Run, options: FetchOptions) -> list[Scene]:
@@ -99,8 +92,7 @@ def sensor_code(platform: str) -> str:
 
 
 def _from_folder(run: Run, options: FetchOptions) -> list[Scene]:
-    if run.scenes is None:
-        raise UsageError("the folder source needs a folder", "name it with --scenes DIR")
+    assert run.scenes is not None
     prepare: PrepareOptions | Any = run.options.get("prepare")
     places = getattr(prepare, "wrs_glaciers", {})
     pairs = find_pairs(run.scenes, options.labels, options.table, places)

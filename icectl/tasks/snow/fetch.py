@@ -5,20 +5,11 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
-from icectl.errors import DataError, UsageError
 from icectl.run import Run
+from icectl.sources.options import source_of
 from icectl.tasks.snow.options import FetchOptions
 
 ASSETS = ("green", "swir16", "qa_pixel")
-
-
-def source_of(run: Run, options: FetchOptions) -> str:
-    """Return the source that `options` mean: ``--scenes``, else the one named, else the glacier's own."""
-    if options.source == "folder" and run.scenes is None:
-        raise UsageError("the folder source needs a folder", "name it with --scenes DIR")
-    if run.scenes is not None:
-        return "folder"
-    return options.source if options.source != "auto" else run.glacier.source or "planetary-computer"
 
 
 def fetch_scenes(run: Run, options: FetchOptions) -> Path:
@@ -36,21 +27,11 @@ def fetch_scenes(run: Run, options: FetchOptions) -> Path:
 def _from_folder(run: Run, options: FetchOptions) -> Path:
     """Catalogue the user's own files where they are; nothing is copied."""
     from icectl.sources.catalogue import write_catalogue
-    from icectl.sources.folder import scan_folder
+    from icectl.sources.folder import in_dates, scan_folder
 
     assert run.scenes is not None
     scenes = scan_folder(run.scenes, options.pattern, asset="ndsi", minimum=2)
-    days = [scene.time.date() for scene in scenes]
-    kept = [
-        scene
-        for scene, day in zip(scenes, days, strict=True)
-        if not ((options.start and day < options.start) or (options.end and day >= options.end))
-    ]
-    if not kept:
-        raise DataError(
-            f"none of {len(scenes)} scenes in {run.scenes} lies between {options.start} and {options.end}",
-            f"they lie between {days[0]} and {days[-1]}",
-        )
+    kept = in_dates(scenes, options, run.scenes)
     write_catalogue(run.out, kept)
     run.say(f"{len(kept)} scenes in {run.scenes}, {kept[0].time:%Y-%m-%d} to {kept[-1].time:%Y-%m-%d}")
     return run.out
