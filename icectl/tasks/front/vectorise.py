@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import minimum_spanning_tree
+from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.spatial import Delaunay, QhullError, cKDTree
 
 from icectl.tasks.front.lines import Line, smooth
@@ -24,6 +24,9 @@ from icectl.tasks.front.tree import longest_path
 Index = NDArray[np.int64]
 STEP_BONUS = 3.0
 """A tree edge of d pixels weighs 3 - d: a unit step gains 2, a gap wider than 3 px costs."""
+
+SHORT_GAPS = (3.0, 6.0, 12.0)
+"""Pixels up to which gaps are bridged without a triangulation."""
 
 
 def front_line(
@@ -95,14 +98,51 @@ def spanning_tree(points: Index) -> Index:
     """
     if len(points) < 2:
         return np.empty((0, 2), np.int64)
-    edges = _delaunay_edges(points)
+    edges = _candidates(points)
     squared = ((points[edges[:, 0]] - points[edges[:, 1]]) ** 2).sum(axis=1)
     order = np.lexsort((edges[:, 1], edges[:, 0], squared))
     edges = edges[order]
     rank = np.arange(1.0, len(edges) + 1)  # distinct weights in the order of the distances
-    graph = csr_array((rank, (edges[:, 0], edges[:, 1])), shape=(len(points),) * 2)
-    taken = minimum_spanning_tree(graph).data.astype(np.int64) - 1
+    taken = minimum_spanning_tree(_graph(rank, edges, len(points))).data.astype(np.int64) - 1
     return np.asarray(edges[np.sort(taken)])
+
+
+def _graph(values: NDArray[np.float64], edges: Index, count: int) -> csr_array:
+    return csr_array((values, (edges[:, 0], edges[:, 1])), shape=(count, count))
+
+
+def _candidates(points: Index) -> Index:
+    """Return edges that hold the spanning tree, at as little cost as the skeleton allows.
+
+    Where edges up to some length join all pixels, no longer one is in the tree, and two pixels that a chain
+    of touching ones joins need no edge but the chain's. Wide gaps are left to a triangulation.
+    """
+    touching = _touching_edges(points)
+    count, part = connected_components(_graph(np.ones(len(touching)), touching, len(points)), directed=False)
+    if count == 1:
+        return touching
+    tree = cKDTree(points)
+    for reach in SHORT_GAPS:
+        pairs = np.sort(tree.query_pairs(reach, output_type="ndarray").astype(np.int64), axis=1)
+        edges = np.concatenate([touching, pairs[part[pairs[:, 0]] != part[pairs[:, 1]]]])
+        if connected_components(_graph(np.ones(len(edges)), edges, len(points)), directed=False)[0] == 1:
+            return edges
+    return _delaunay_edges(points)
+
+
+def _touching_edges(points: Index) -> Index:
+    """Return the edges between pixels that touch by a side or a corner, smaller index first."""
+    rows, columns = (points - points.min(axis=0)).T
+    width = int(columns.max()) + 2  # one column more, so that no row touches the next at its end
+    place = rows * width + columns
+    order = np.argsort(place)
+    ordered, pairs = place[order], []
+    for step in (1, width - 1, width, width + 1):
+        wanted = ordered + step
+        at = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
+        found = ordered[at] == wanted
+        pairs.append(np.stack([order[found], order[at[found]]], axis=1))
+    return np.sort(np.concatenate(pairs), axis=1)
 
 
 def _delaunay_edges(points: Index) -> Index:
