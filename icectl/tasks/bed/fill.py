@@ -99,13 +99,13 @@ def bounded(
     return np.where(hidden, widen(small, heights.shape, 2), _start(heights, hidden))
 
 
-def widen(values: NDArray[np.floating], shape: tuple[int, ...], factor: int) -> Floats:
-    """Bring values from a grid of pixels `factor` times as wide to `shape`, by linear interpolation."""
+def widen(values: NDArray[np.floating], shape: tuple[int, ...], factor: int, order: int = 1) -> Floats:
+    """Bring values from a grid of pixels `factor` times as wide to `shape`, by splines of `order`."""
     if factor == 1:
         return np.asarray(values, dtype=np.float64)
     axes = [(np.arange(n) + 0.5) / factor - 0.5 for n in shape]
     grid = np.meshgrid(*axes, indexing="ij")
-    return np.asarray(ndimage.map_coordinates(values, grid, order=1, mode="nearest"), dtype=np.float64)
+    return np.asarray(ndimage.map_coordinates(values, grid, order=order, mode="nearest"), dtype=np.float64)
 
 
 def halve(heights: NDArray[np.floating], hidden: Bools) -> tuple[Floats, Bools]:

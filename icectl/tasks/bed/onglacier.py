@@ -11,12 +11,13 @@ from scipy import ndimage
 from icectl.tasks.bed import fill, known, physics
 from icectl.tasks.bed.inputs import thickness_inputs
 from icectl.tasks.bed.networks import Networks
+from icectl.tasks.bed.tiling import refined
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 LARGEST_WINDOW = 1024
-"""Side in pixels above which the surroundings of a glacier are averaged before they are filled in."""
+"""Side in pixels above which the surroundings of a glacier are filled in on a coarser grid, then in tiles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,10 @@ def _frame(mask: Bools, margin: int) -> tuple[slice, slice]:
 
 
 def _fills(scene: Scene, surface: Floats, networks: Networks, rounds: int, seed: int) -> dict[str, Floats]:
-    """Fill in the ground below all ice of the window, on a coarser grid where the window is very large."""
+    """Fill in the ground below all ice of the window, on a coarser grid where the window is very large.
+
+    There, the network's answer is refined in tiles; the baselines stay as they are.
+    """
     hidden = scene.all_ice | ~np.isfinite(scene.heights)
     heights, factor = surface, 1
     while max(heights.shape) > LARGEST_WINDOW:
@@ -143,4 +147,9 @@ def _fills(scene: Scene, surface: Floats, networks: Networks, rounds: int, seed:
     }
     if networks.has_inpaint:
         made["inpaint"], made["inpaint spread"] = networks.inpaint(heights, hidden, rounds, seed)
-    return {n: fill.widen(v, surface.shape, factor) for n, v in made.items()}
+    wide = {n: fill.widen(v, surface.shape, factor) for n, v in made.items()}
+    if factor > 1 and networks.has_inpaint:
+        unknown = scene.all_ice | ~np.isfinite(scene.heights)
+        smooth = fill.widen(made["inpaint"], surface.shape, factor, order=3)  # no kinks for tiles to go on
+        wide["inpaint"] = refined(surface, unknown, smooth, lambda h, m: networks.inpaint(h, m, 1, seed)[0])
+    return wide
