@@ -97,7 +97,11 @@ def _identity(request: Request, stage: str, prints: Mapping[str, str]) -> dict[s
     identity |= {"model": request.plugin.name, "schema": request.plugin.schema, "seed": request.seed}
     if stage == "train":
         return {**identity, "prepare": prints.get("prepare"), "precision": request.compute.precision}
-    return {**identity, "from": [prints[s] for s in ("prepare", "train", "predict") if s in prints]}
+    read = _needed(request, stage) | {"train"}  # others may be planned for a later stage: they change nothing
+    return {
+        **identity,
+        "from": [prints[s] for s in ("prepare", "train", "predict") if s in prints and s in read],
+    }
 
 
 def _scenes_identity(scenes: Path | None) -> list[Any]:

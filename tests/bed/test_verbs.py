@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import zipfile
 from pathlib import Path
 
 import geopandas as gpd
@@ -13,7 +14,7 @@ from shapely.affinity import translate
 from shapely.geometry import Point
 
 from icectl import registry, stages
-from icectl.errors import DataError, UsageError
+from icectl.errors import DataError, UsageError, WorkError
 from icectl.run import Compute
 from icectl.settings import load_glacier
 from icectl.tasks.bed.onglacier import Scene, solve
@@ -134,6 +135,57 @@ def test_trained_weights_serve_any_other_dem(root: Path, done: stages.Outcome, t
     made = stages.perform(request(root, run=done.run, predict=options), "predict")
     rows = read_table(made.out)
     assert [r["id"] for r in rows] == list(ids)
+
+
+def test_exported_weights_predict_without_fetching_or_preparing(
+    done: stages.Outcome, test_world: Path, tmp_path: Path
+) -> None:
+    from icectl.export import export_run, import_run
+
+    archive = export_run(done.run, tmp_path / "weights.zip")
+    elsewhere = Workspace(tmp_path / "elsewhere")
+    own = {"dem": test_world / "dem.tif", "outlines": test_world / "outlines.gpkg"}
+    asked = request(elsewhere.root, run=import_run(archive, elsewhere), predict=own)
+    assert [step.verb for step in stages.plan(asked, "predict")] == ["predict"]
+    assert len(read_table(stages.perform(asked, "predict").out)) == len(gpd.read_file(own["outlines"]))
+    assert not (elsewhere.root / "glaciers").exists()
+    assert [s.verb for s in stages.plan(request(elsewhere.root), "predict")][:2] == ["fetch", "prepare"]
+
+
+def test_evaluate_takes_up_what_predict_made_with_given_weights(
+    root: Path, done: stages.Outcome, test_world: Path
+) -> None:
+    own = {"dem": test_world / "dem.tif", "outlines": test_world / "outlines.gpkg"}
+    asked = request(root, run=done.run, predict=own)
+    alone = stages.plan(asked, "predict")[-1]
+    within = next(step for step in stages.plan(asked, "evaluate") if step.verb == "predict")
+    assert within.out == alone.out
+
+
+def test_outlines_come_by_name_into_a_prediction(
+    root: Path, done: stages.Outcome, test_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if the region's archive had been fetched before: the cache holds it whole."""
+    folder = tmp_path / "cache" / "published"
+    folder.mkdir(parents=True)
+    gpd.read_file(test_world / "outlines.gpkg").to_file(tmp_path / "o.shp")
+    with zipfile.ZipFile(folder / "11_rgi60_CentralEurope.zip", "w") as archive:
+        for part in tmp_path.glob("o.*"):
+            archive.write(part, f"11_rgi60_CentralEurope/{part.name}")
+    monkeypatch.setenv("ICECTL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ICECTL_MIRROR", "http://127.0.0.1:9")
+    own = {"dem": test_world / "dem.tif", "outlines": Path("rgi:11")}
+    made = stages.perform(request(root, run=done.run, predict=own), "predict").out
+    assert {r["id"] for r in read_table(made)} == set(gpd.read_file(tmp_path / "o.shp")["rgi_id"])
+
+
+def test_fetch_brings_published_data_and_refuses_unknown_names(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("ICECTL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ICECTL_MIRROR", "http://127.0.0.1:9")
+    with pytest.raises(UsageError, match="rgi has no 20"):
+        stages.perform(request(tmp_path, fetch={"published": ("rgi:11", "rgi:20")}), "fetch")
+    with pytest.raises(WorkError, match="could not be fetched"):
+        stages.perform(request(tmp_path, fetch={"published": ("rgi:11",)}), "fetch")
 
 
 @pytest.mark.slow
