@@ -123,7 +123,7 @@ def _candidates(points: Index) -> Index:
         return touching
     tree = cKDTree(points)
     for reach in SHORT_GAPS:
-        pairs = np.sort(tree.query_pairs(reach, output_type="ndarray").astype(np.int64), axis=1)
+        pairs = tree.query_pairs(reach, output_type="ndarray").astype(np.int64)  # smaller index first
         edges = np.concatenate([touching, pairs[part[pairs[:, 0]] != part[pairs[:, 1]]]])
         if connected_components(_graph(np.ones(len(edges)), edges, len(points)), directed=False)[0] == 1:
             return edges
@@ -141,8 +141,9 @@ def _touching_edges(points: Index) -> Index:
         wanted = ordered + step
         at = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
         found = ordered[at] == wanted
-        pairs.append(np.stack([order[found], order[at[found]]], axis=1))
-    return np.sort(np.concatenate(pairs), axis=1)
+        first, second = order[found], order[at[found]]
+        pairs.append(np.stack([np.minimum(first, second), np.maximum(first, second)], axis=1))
+    return np.concatenate(pairs)
 
 
 def _delaunay_edges(points: Index) -> Index:
