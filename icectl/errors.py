@@ -8,7 +8,22 @@ or in a plugin and is worded as such.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+_PASSWORD = re.compile(r"(?<=://)[^/\s@'\"]+@")
+_KEY = re.compile(
+    r"([?&;][\w-]*(?:sig|token|key|secret|password|credential)[\w-]*=)[^\s&'\"<>)]+", re.IGNORECASE
+)
+
+
+def hushed(text: str) -> str:
+    """Return `text` without the passwords and keys that its links carry.
+
+    >>> hushed("https://me:mine@a.example/b.tif?se=2030&sig=abc")
+    'https://…@a.example/b.tif?se=2030&sig=…'
+    """
+    return _KEY.sub(r"\1…", _PASSWORD.sub("…@", text))
 
 
 class IcectlError(Exception):

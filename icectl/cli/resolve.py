@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from icectl import registry, settings, stages
 from icectl.cli import flags
 from icectl.contract import VERBS, Options, Plugin
-from icectl.errors import UsageError
+from icectl.errors import UsageError, hushed
 from icectl.run import Compute
 from icectl.settings import Experiment, Glacier
 from icectl.workspace import RUN, Workspace, read_json
@@ -87,7 +87,7 @@ def request(
         force=bool(shared.get("force")),
         chain=bool(shared.get("chain", True)),
         quiet=bool(shared.get("quiet")),
-        command=shlex.join(["icectl", *sys.argv[1:]]),
+        command=hushed(shlex.join(["icectl", *sys.argv[1:]])),
     )
 
 
