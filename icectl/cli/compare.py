@@ -18,6 +18,10 @@ def compare(
         list[str] | None,
         typer.Option("--model", help="Only this model; give it again for several."),
     ] = None,
+    mean: Annotated[
+        Path | None,
+        typer.Option("--mean", help="Snow: write the mean of the models' forecasts here and score it too."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what each model would read and write; touch nothing.")
     ] = False,
@@ -42,9 +46,13 @@ def compare(
     if dry_run:
         _plans(requests, as_json)
         return
+    if mean is not None and task != "snow":
+        raise UsageError(f"--mean knows no mean of {task} products", "leave it out")
     records, failures = _evaluated(requests)
     if not records:
         raise failures[0]
+    if mean is not None:
+        records.append(_mean(requests, mean))
     (show.as_json if as_json else show.metrics)(merged(records))
     if failures:
         raise SystemExit(max(problem.exit_code for problem in failures))
@@ -114,6 +122,24 @@ def _evaluated(requests: list[Any]) -> tuple[list[Mapping[str, Any]], list[Any]]
         else:
             records.append(read_json(outcome.out / "metrics.json"))
     return records, failures
+
+
+def _mean(requests: list[Any], out: Path) -> Mapping[str, Any]:
+    """Return the metrics record of the mean of all models that were evaluated."""
+    from icectl import registry, stages
+    from icectl.run import Run
+    from icectl.tasks.snow.together import score_mean
+
+    steps = [(request, stages.plan(request, "evaluate")[-1]) for request in requests]
+    done = [(request, step) for request, step in steps if step.done]
+    request, step = done[0]
+    run = Run(
+        verb="evaluate", plugin=request.plugin, glacier=request.glacier, out=out, inputs=step.inputs,
+        options=request.options, scenes=request.scenes, seed=request.seed, quiet=True,
+    )  # fmt: skip
+    model = registry.resolve(request.plugin.model)()
+    folders = [step.inputs["predict"] for _, step in done]
+    return stages.metrics_record(score_mean(run, model, folders, out))
 
 
 def merged(records: list[Mapping[str, Any]]) -> dict[str, Any]:
