@@ -7,6 +7,7 @@ from pathlib import Path
 
 from icectl.contract import Estimate
 from icectl.run import Run
+from icectl.sources.options import source_of
 from icectl.tasks.bed.options import FetchOptions, PredictOptions, PrepareOptions, TrainOptions
 
 _TORCH = 700 * 2**20
@@ -33,7 +34,7 @@ def _fetch(run: Run) -> Estimate:
     assert isinstance(options, FetchOptions)
     if run.scenes is not None:
         return Estimate(writes=50_000, note="the files stay where they are; only a catalogue is written")
-    if "synthetic" in (options.source, run.glacier.source if options.source == "auto" else None):
+    if source_of(run, options) == "synthetic":
         return Estimate(
             writes=options.worlds * options.world_size**2 * 24, note=f"{options.worlds} synthetic worlds"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from icectl.contract import Estimate
 from icectl.run import Run
+from icectl.sources.options import source_of
 from icectl.tasks.flow.options import FetchOptions, PrepareOptions, TrainOptions
 
 _TORCH = 700 * 2**20
@@ -27,7 +28,7 @@ def _fetch(run: Run) -> Estimate:
     assert isinstance(options, FetchOptions)
     if run.scenes is not None:
         return Estimate(writes=50_000, note="the files stay where they are; only a catalogue is written")
-    if "synthetic" in (options.source, run.glacier.source if options.source == "auto" else None):
+    if source_of(run, options) == "synthetic":
         size = options.frames * len(options.bands) * options.size**2 * 2
         return Estimate(writes=size, note=f"{options.frames} synthetic dates in {len(options.bands)} bands")
     from icectl.sources.stac import estimate_fetch

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from icectl.contract import Estimate
 from icectl.run import Run
+from icectl.sources.options import source_of
 from icectl.tasks.front.options import FetchOptions, TrainOptions
 
 _TORCH = 700 * 2**20
@@ -37,7 +38,7 @@ def estimate(run: Run) -> Estimate:
 def _fetch(run: Run, options: FetchOptions) -> Estimate:
     if run.scenes is not None:
         return Estimate(writes=50_000, note="the files stay where they are; only a catalogue is written")
-    if "synthetic" in (options.source, run.glacier.source if options.source == "auto" else None):
+    if source_of(run, options) == "synthetic":
         scenes = 24 * options.years // 2 * options.worlds
         return Estimate(writes=scenes * options.size**2 * 8, note=f"about {scenes} synthetic scenes")
     from icectl.sources.stac import estimate_fetch

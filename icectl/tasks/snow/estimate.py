@@ -5,6 +5,7 @@ from __future__ import annotations
 from icectl.contract import Estimate
 from icectl.run import Run
 from icectl.settings import Glacier
+from icectl.sources.options import source_of
 from icectl.tasks.snow.options import FetchOptions, PrepareOptions, TrainOptions
 
 _BYTES = 4
@@ -30,9 +31,9 @@ def estimate(run: Run) -> Estimate:
 def _fetch(run: Run, pixels: int) -> Estimate:
     options = run.options["fetch"]
     assert isinstance(options, FetchOptions)
-    if run.scenes is not None or options.source == "folder":
+    if run.scenes is not None:
         return Estimate(writes=50_000, note="the files stay where they are; only a catalogue is written")
-    if "synthetic" in (options.source, run.glacier.source if options.source == "auto" else None):
+    if source_of(run, options) == "synthetic":
         scenes = 12 * options.years
         return Estimate(writes=scenes * options.size**2 * 4, note=f"{scenes} synthetic scenes")
     from icectl.sources.stac import estimate_fetch
@@ -44,7 +45,7 @@ def _pixels(run: Run) -> int:
     """Return the pixels of a scene, by the options or the glacier's box."""
     options = run.options["fetch"]
     assert isinstance(options, FetchOptions)
-    if run.scenes is None and "synthetic" in (options.source, run.glacier.source):
+    if source_of(run, options) == "synthetic":
         return options.size**2
     return _of_box(run.glacier)
 
