@@ -98,8 +98,11 @@ def unpack(archive: Path, folder: Path) -> None:
     """
     try:
         with zipfile.ZipFile(archive) as opened:
-            for member in opened.infolist():
+            members = opened.infolist()
+            for member in members:
                 _check(archive, member)
+            if sum(member.compress_size for member in members) > archive.stat().st_size:
+                raise DataError(f"{archive}: its files overlap, as in a zip bomb", "do not trust it")
             opened.extractall(folder)
     except (zipfile.BadZipFile, EOFError, RuntimeError) as error:
         raise DataError(f"{archive} is damaged: {error}", "copy it again") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import zipfile
 from pathlib import Path
 
@@ -71,6 +72,22 @@ def test_hostile_archives_are_refused_before_anything_is_written(tmp_path, name,
         unpack(archive, tmp_path / "in")
     assert not list((tmp_path / "in").iterdir())
     assert sorted(p.name for p in tmp_path.iterdir()) == ["hostile.zip", "in"]
+
+
+def test_an_archive_whose_files_overlap_is_refused(tmp_path):
+    """Many names for the same bytes: each looks harmless, together they fill a disk."""
+    archive = _zip(tmp_path / "hostile.zip", "one", bytes(range(256)) * 64)
+    with zipfile.ZipFile(archive, "a") as opened:
+        first = opened.infolist()[0]
+        for number in range(50):
+            again = copy.copy(first)
+            again.filename = again.orig_filename = f"more{number}"
+            opened.filelist.append(again)
+        opened._didModify = True
+    (tmp_path / "in").mkdir()
+    with pytest.raises(DataError, match="overlap"):
+        unpack(archive, tmp_path / "in")
+    assert not list((tmp_path / "in").iterdir())
 
 
 def test_what_is_no_export_is_named(cli, tmp_path):
