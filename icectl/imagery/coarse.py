@@ -1,11 +1,12 @@
 """Coarse-to-fine search: the peak of the correlation surface from a part of its positions.
 
 Scenes of half the resolution give every second position at a quarter of the cost. At full
-resolution only those are scored that can still win: all whose interpolated coarse score comes
-within a margin of the best, and the sharpest bump of the coarse surface (the narrow peak of
-moving texture on the broad hill of a cloud). The margin grows with the share of texture that
-half the resolution loses. If too many are left, the surface is flat, and every position is
-scored after all.
+resolution the search climbs from the hills that can still win: all tops of the interpolated
+coarse surface that come within a margin of the best, and its sharpest bump (the narrow peak of
+moving texture on the broad hill of a cloud). The margin grows with the shares of texture that
+half the resolution loses in both chips: their lost parts correlate by at most the root of the
+product of the shares (Cauchy and Schwarz). If there are many hills, every position is scored
+after all.
 """
 
 from __future__ import annotations
@@ -21,11 +22,15 @@ from icectl.imagery.correlation import F32, NONE, Texture, box, energy, surface
 
 I64 = NDArray[np.int64]
 
-MARGIN = (0.005, 0.1, 0.02)
+MARGIN = (0.0005, 0.4, 0.04)
 """Least margin of the coarse score, its growth with the texture lost, and its greatest value."""
 
-MOST_POSITIONS = 40
-"""More candidates than this cost more than scoring every position."""
+MOST_HILLS = 8
+"""More starts than this cost more than scoring every position."""
+
+
+FIRST_STEPS = 1
+"""Steps that every start climbs, before the best of a chip goes on alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,32 +56,49 @@ def search(ref: Texture, mov: Texture, corners: I64, size: int, radius: int) -> 
     window), and the coarse surfaces ``(n, m, m)`` with two pixels between neighbours.
     """
     coarse = _coarse(ref, mov, corners, size, radius)
-    width = 2 * radius + 1
-    flat = coarse.fine.reshape(len(corners), -1)
-    first = np.stack(np.divmod(flat.argmax(axis=1), width), axis=1)
-    wanted = flat >= (flat.max(axis=1) - coarse.margin)[:, None]
-    counts = np.count_nonzero(wanted, axis=1)
-    sharp = _sharpest(coarse.scores) * 2 + radius - 2 * ((radius + 1) // 2)
-    at = first.clip(1, width - 2)
-    around = _score_squares(ref, mov, corners, at - radius, size)
-    near = wanted.reshape(-1, width, width)[
-        np.arange(len(at))[:, None, None],
-        at[:, 0, None, None] + _SQUARE[0],
-        at[:, 1, None, None] + _SQUARE[1],
-    ].sum(axis=(1, 2))
-    settled = (around.reshape(-1, 9).argmax(axis=1) == 4) & (near == counts)
-    settled &= (np.abs(sharp - at) <= 1).all(axis=1)
-    shifts = at - radius
-    for i in np.flatnonzero(~settled).tolist():
-        if counts[i] > MOST_POSITIONS:
-            scores = surface(ref, mov, int(corners[i, 0]), int(corners[i, 1]), size, radius)
-        else:
-            todo = np.concatenate([np.flatnonzero(wanted[i]), _square(*sharp[i].tolist(), width)])
-            scores = _climb(ref, mov, corners[i].tolist(), size, at[i], around[i], todo, width)
-        y, x = divmod(int(scores.argmax()), width)
+    chip, start, flat = _hills(coarse, radius)
+    shifts, around = np.zeros((len(corners), 2), np.int64), np.full((len(corners), 3, 3), NONE, np.float32)
+    at = start.clip(1, 2 * radius - 1)
+    squares = _score_squares(ref, mov, corners[chip], at - radius, size)
+    at, squares = _climb(ref, mov, corners[chip], at, squares, size, radius, FIRST_STEPS)
+    order = np.lexsort((-squares.max(axis=(1, 2)), chip))
+    which, first = np.unique(chip[order], return_index=True)
+    best = order[first]
+    at, squares = _climb(ref, mov, corners[which], at[best], squares[best], size, radius, 4 * radius)
+    tops, around[which] = _tops(at, squares)
+    shifts[which] = tops - radius
+    for i in flat.tolist():
+        scores = surface(ref, mov, int(corners[i, 0]), int(corners[i, 1]), size, radius)
+        y, x = divmod(int(scores.argmax()), scores.shape[1])
         shifts[i] = y - radius, x - radius
         around[i] = neighbours(scores, y, x)
     return shifts, around, coarse.scores
+
+
+def _hills(coarse: Coarse, radius: int) -> tuple[I64, I64, I64]:
+    """Choose where to climb from: hills of the interpolated surface that can still win, and the bump.
+
+    Returns
+    -------
+    Numbers of chips ``(m,)`` and positions ``(m, 2)`` to climb from, and the numbers of the chips that
+    have more than `MOST_HILLS` of them.
+    """
+    count, width = coarse.fine.shape[:2]
+    tall = np.pad(coarse.fine, ((0, 0), (1, 1), (0, 0)), constant_values=NONE).reshape(-1, width)
+    top = cv2.dilate(tall, np.ones((3, 3), np.uint8)).reshape(count, width + 2, width)[:, 1:-1]
+    floor = coarse.fine.max(axis=(1, 2)) - coarse.margin
+    hills = (coarse.fine >= top) & (coarse.fine >= floor[:, None, None])
+    number = np.count_nonzero(hills, axis=(1, 2))
+    hills[number > MOST_HILLS] = False
+    chip, row, col = np.nonzero(hills)
+    sharp = _sharpest(coarse.scores) * 2 + radius - 2 * ((radius + 1) // 2)
+    bumps = np.flatnonzero(number <= MOST_HILLS)
+    near = np.zeros(count, dtype=bool)
+    close = np.abs(sharp[chip] - np.stack([row, col], axis=1)).max(axis=1) <= 1
+    near[chip[close]] = True
+    bumps = bumps[~near[bumps]]
+    where = np.concatenate([np.stack([row, col], axis=1), sharp[bumps].clip(0, width - 1)])
+    return np.concatenate([chip, bumps]), where.astype(np.int64), np.flatnonzero(number > MOST_HILLS)
 
 
 _SQUARE = np.mgrid[-1:2, -1:2]
@@ -93,18 +115,29 @@ def _coarse(ref: Texture, mov: Texture, corners: I64, size: int, radius: int) ->
     """Score every second shift of all chips."""
     chip, reach = size // 2, (radius + 1) // 2
     scores = np.empty((len(corners), 2 * reach + 1, 2 * reach + 1), np.float32)
-    kept = np.empty(len(corners))
+    halves = []
     for i, (row, col) in enumerate(corners.tolist()):
         phase, y, x = 2 * (row % 2) + col % 2, row // 2, col // 2
         template = ref.halves[phase][y : y + chip, x : x + chip]
         window = mov.halves[phase][y - reach : y + chip + reach, x - reach : x + chip + reach]
         cv2.matchTemplate(window, template, cv2.TM_CCOEFF_NORMED, scores[i])
-        kept[i] = cv2.norm(template, cv2.NORM_L2SQR) - cv2.sumElems(template)[0] ** 2 / chip**2
-    kept = 4 * kept / energy(ref, corners[:, 0], corners[:, 1], size)
-    margin = np.clip(MARGIN[1] * (1 - kept), MARGIN[0], MARGIN[2]).astype(np.float32)
+        halves.append((template, window))
+    best = np.stack(np.divmod(scores.reshape(len(scores), -1).argmax(axis=1), 2 * reach + 1), axis=1)
+    kept = np.empty((len(corners), 2))
+    for i, ((template, window), (y, x)) in enumerate(zip(halves, best.tolist(), strict=True)):
+        kept[i] = _spread(template), _spread(window[y : y + chip, x : x + chip])
+    places = corners + 2 * (best - reach)
+    whole = [energy(s, at[:, 0], at[:, 1], size) for s, at in ((ref, corners), (mov, places))]
+    lost = np.clip(1 - 4 * kept / np.maximum(np.stack(whole, axis=1), ref.floor), 0, 1)
+    margin = np.clip(MARGIN[1] * np.sqrt(lost.prod(axis=1)), MARGIN[0], MARGIN[2]).astype(np.float32)
     between = _between(radius)
     wide = (scores.reshape(-1, scores.shape[2]) @ between.T).reshape(len(scores), scores.shape[1], -1)
     return Coarse(scores, np.asarray(between @ wide, np.float32), margin)
+
+
+def _spread(image: F32) -> float:
+    """Sum of squared deviations from the mean."""
+    return float(cv2.norm(image, cv2.NORM_L2SQR) - cv2.sumElems(image)[0] ** 2 / image.size)
 
 
 @lru_cache(maxsize=16)
@@ -155,47 +188,40 @@ def _score_squares(ref: Texture, mov: Texture, corners: I64, shifts: I64, size: 
 
 
 def _climb(
-    ref: Texture, mov: Texture, corner: list[int], size: int, at: I64, around: F32, todo: I64, width: int
-) -> F32:
-    """Score further candidates at full resolution, then walk uphill until all neighbours are lower."""
-    row, col = corner
-    chip = ref.image[row : row + size, col : col + size]
-    template = (chip - np.float32(box(ref.sums, row, col, size) / size**2)).ravel()
-    top_left = row - width // 2, col - width // 2
-    scores = np.full((width, width), NONE, np.float32)
-    scores[at[0] - 1 : at[0] + 2, at[1] - 1 : at[1] + 2] = around
-    todo = np.unique(todo)
-    todo = todo[scores.ravel()[todo] == NONE]
-    while True:
-        if len(todo):
-            _score(mov, template, top_left, scores, todo)
-        y, x = divmod(int(scores.argmax()), width)
-        near = _square(y, x, width)
-        todo = near[scores.ravel()[near] == NONE]
-        if not len(todo):
-            return scores
+    ref: Texture, mov: Texture, corners: I64, at: I64, squares: F32, size: int, radius: int, rounds: int
+) -> tuple[I64, F32]:
+    """Walk uphill at full resolution from `at` until all neighbours are lower, or for `rounds` steps.
+
+    Parameters
+    ----------
+    at, squares
+        Positions ``(m, 2)`` off the border of the search window, and the 3×3 scores around them; both are
+        carried along and returned.
+    """
+    moving = np.arange(len(at))
+    for _ in range(rounds):
+        towards = (at[moving] + _uphill(squares[moving])).clip(1, 2 * radius - 1)
+        goes = (towards != at[moving]).any(axis=1)
+        moving = moving[goes]
+        if not len(moving):
+            break
+        at[moving] = towards[goes]
+        squares[moving] = _score_squares(ref, mov, corners[moving], at[moving] - radius, size)
+    return at, squares
 
 
-@lru_cache(maxsize=65536)
-def _square(y: int, x: int, width: int) -> I64:
-    """Flat indices of the 3×3 positions around one, clipped to the search window."""
-    ys = np.arange(max(y - 1, 0), min(y + 2, width))
-    xs = np.arange(max(x - 1, 0), min(x + 2, width))
-    return np.asarray((ys[:, None] * width + xs).ravel())
+def _tops(at: I64, squares: F32) -> tuple[I64, F32]:
+    """Return the highest positions of 3×3 squares, and the scores around them: `NONE` beyond the border."""
+    step = _uphill(squares)
+    around = squares.copy()
+    for i in np.flatnonzero(step.any(axis=1)).tolist():  # tops on the border of the window
+        y, x = step[i].tolist()
+        around[i] = np.pad(squares[i], 1, constant_values=NONE)[1 + y : 4 + y, 1 + x : 4 + x]
+    return at + step, around
 
 
-def _score(mov: Texture, template: F32, corner: tuple[int, int], scores: F32, todo: I64) -> None:
-    """Score the positions `todo` (flat indices) with one copy of pixels for each column of them."""
-    size = round(len(template) ** 0.5)
-    rows_, cols_ = np.divmod(todo, scores.shape[1])
-    columns: dict[int, list[int]] = {}
-    for row, col in zip(rows_.tolist(), cols_.tolist(), strict=True):
-        columns.setdefault(col, []).append(row)
-    for col, rows in columns.items():
-        low, left = corner[0] + min(rows), corner[1] + col
-        strip = mov.image[low : corner[0] + max(rows) + size, left : left + size].ravel()
-        for row in rows:
-            start = (corner[0] + row - low) * size
-            scores[row, col] = strip[start : start + size * size].dot(template)
-    norms = np.sqrt(energy(mov, rows_ + corner[0], cols_ + corner[1], size) * float(template.dot(template)))
-    scores[rows_, cols_] = np.where(norms > 0, scores[rows_, cols_] / np.maximum(norms, mov.floor), NONE + 1)
+def _uphill(squares: F32) -> I64:
+    """Step ``(n, 2)`` from the centre of each 3×3 square to its highest score; 0 if that is the centre."""
+    flat = squares.reshape(-1, 9)
+    best = np.where(flat[:, 4] >= flat.max(axis=1), 4, flat.argmax(axis=1))
+    return np.stack(np.divmod(best, 3), axis=1) - 1

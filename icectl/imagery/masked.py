@@ -50,8 +50,8 @@ def match_masked(
     masks
         Pixels of either scene that count; NaN never does.
     centres
-        ``(n, 2)`` integer rows and columns inside the scenes; a chip's top left corner lies ``size // 2`` before it.
-        A chip may reach beyond the scene, where nothing counts.
+        ``(n, 2)`` integer rows and columns inside the scenes; a chip's top left corner lies
+        ``size // 2`` before it. A chip may reach beyond the scene, where nothing counts.
     size, reach
         Width of the chips, and how far they are sought in every direction, in pixels.
 
