@@ -68,6 +68,15 @@ class Options(BaseModel):
         return {**cls.presets.get(name, {}), **values}
 
 
+def by_verb(*options: type[Options]) -> Mapping[str, type[Options]]:
+    """Return five options classes, given in the order of `VERBS`, as `Plugin.stages` wants them.
+
+    >>> sorted(by_verb(Options, Options, Options, Options, Options))
+    ['evaluate', 'fetch', 'predict', 'prepare', 'train']
+    """
+    return dict(zip(VERBS, options, strict=True))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plugin:
     """A light description of one model: names, typed options, and where its code is.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from icectl.contract import Options
+from icectl.contract import Options, by_verb
 from icectl.tasks.bed.options import (
     EvaluateOptions,
     FetchOptions,
@@ -21,10 +21,4 @@ __all__ = ["EvaluateOptions", "FetchOptions", "PredictOptions", "PrepareOptions"
 
 def stages(train: type[TrainOptions]) -> Mapping[str, type[Options]]:
     """Return the options of all five stages of a bed model whose training options are `train`."""
-    return {
-        "fetch": FetchOptions,
-        "prepare": PrepareOptions,
-        "train": train,
-        "predict": PredictOptions,
-        "evaluate": EvaluateOptions,
-    }
+    return by_verb(FetchOptions, PrepareOptions, train, PredictOptions, EvaluateOptions)
