@@ -23,6 +23,10 @@ $(VENV)/.installed-docs: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $@
 
+$(VENV)/.installed-bench: $(VENV)/.installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@touch $@
+
 demo: $(VENV)/.installed          ## all five verbs and the report on the synthetic glacier
 	$(BIN)/icectl demo
 
@@ -40,7 +44,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed-test    ## ratios against other tools, into benchmarks/RESULTS.md
+bench: $(VENV)/.installed-bench   ## ratios against other tools, into benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/run_all.py
 
 docs: $(VENV)/.installed-docs     ## the documentation, warnings are errors

@@ -1,7 +1,5 @@
 """Gap filling, NDSI and compositing of 35 frames: time and memory at three sizes, and plain xarray.
 
-    python benchmarks/compositing.py
-
 Each size runs in a process of its own: 35 scenes of two bands (uint16 numbers, a tenth of the pixels
 missing, at random and in scan lines) become quarterly composites with one quarter to interpolate.
 Scenes wait on disk between the two steps, as in ``icectl prepare``; making them is not timed.
@@ -9,13 +7,12 @@ Scenes wait on disk between the two steps, as in ``icectl prepare``; making them
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from datetime import date
 from pathlib import Path
 
 import numpy as np
-from common import Row, bound, compare, finish, in_fresh_process
+from common import QUICK, Row, bound, compare, finish, in_fresh_process, sizes
 
 FRAMES = 35
 DATES = [date(2013 + k // 12, k % 12 + 1, 10) for k in range(FRAMES + 3) if k // 3 != 5]
@@ -103,27 +100,24 @@ def against_xarray(size: int) -> Row:
     return compare(f"composite 35 × {size}×{size}", ours, other, against="plain xarray", rounds=3)
 
 
-def main(sizes: tuple[int, ...]) -> None:
+def main() -> None:
     """Measure time and memory at each size, then both sides."""
     rows, per_pixel = [], []
+    every = sizes(1000, 2000, 4000)
     code = WHOLE.format(here=str(Path(__file__).parent))
-    for size in sizes:
+    for size in every:
         found = in_fresh_process(code, str(size))
         total = found["filling"] + found["compositing"]
         per_pixel.append(found["work"] / (FRAMES * size * size) * 1e9)
         note = f"{total:.1f} s: gaps and NDSI {found['filling']:.1f}, composites {found['compositing']:.1f}"
-        limit = 2048 if size == sizes[-1] else None
-        rows.append(
-            bound(f"peak memory, 35 × {size}×{size}", found["peak_mb"], 2048, "MB", note=note,
-                  floor=1.0 if limit else None)
-        )  # fmt: skip
-    rows.append(
-        bound(f"processor time per pixel, {sizes[-1]} over {sizes[0]}", per_pixel[-1] / per_pixel[0], 1.5, "",
-              against="linear growth (1.5 at most)", note=", ".join(f"{p:.0f} ns" for p in per_pixel))
-    )  # fmt: skip
-    rows += [against_xarray(size) for size in (200, 400, 800)]
+        rows.append(bound(f"peak memory, 35 × {size}×{size}", found["peak_mb"], 2048, "MB", note=note))
+    if not QUICK:
+        growth, note = per_pixel[-1] / per_pixel[0], ", ".join(f"{p:.0f} ns" for p in per_pixel)
+        label = f"processor time per pixel, {every[-1]} over {every[0]}"
+        rows.append(bound(label, growth, 1.5, "", against="linear growth (1.5 at most)", note=note))
+    rows += [against_xarray(size) for size in sizes(200, 400, 800)]
     finish("compositing", rows, ("xarray", "opencv-python-headless"))
 
 
 if __name__ == "__main__":
-    main(tuple(int(a) for a in sys.argv[1:]) or (1000, 2000, 4000))
+    main()

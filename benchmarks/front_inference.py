@@ -1,25 +1,19 @@
-"""Two-pass inference on windows of 224 px against the bare network on the same windows.
+"""Two-pass front prediction on windows of 224 px against the bare network on the same windows.
 
-    OMP_NUM_THREADS=1 python benchmarks/front_inference.py [--network compact] [--repeats 5]
-
-Both run the same windows in the same batches; the ratio is what cutting, averaging, filtering and
-vectorising leave of the network's own speed. The two are timed in turns, in CPU time, and the best
-of each is compared.
+Both run the same windows in the same batches; the ratio is what cutting, averaging, filtering and vectorising
+leave of the network's own speed. The network is the plugin's for two cores, its weights random; one thread.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
-import time
-
 import numpy as np
 import torch
+from common import Row, compare, finish, sizes
 
 from icectl.tasks.front.lines import draw
 from icectl.tasks.front.options import PredictOptions
 from icectl.tasks.front.passes import Predictor
-from icectl_deeplab_xception.network import NAMES, build
+from icectl_deeplab_xception.network import build
 
 
 class Counting:
@@ -52,37 +46,28 @@ def scene(size: int) -> np.ndarray:
     return image
 
 
-def main() -> None:
-    """Print the ratio."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--network", choices=NAMES, default="compact")
-    parser.add_argument("--size", type=int, default=768)
-    parser.add_argument("--repeats", type=int, default=5)
-    options = parser.parse_args()
+def measure(size: int) -> Row:
+    """Measure one size of the image."""
     torch.manual_seed(0)
-    network = build(options.network).eval()
+    network = build("compact").eval()
     settings = PredictOptions(mask_ratio=1e9, edge_confidence=0.0)
-    image, whole, bare = scene(options.size), [], []
-    counting = Counting(network)
+    image, counting = scene(size), Counting(network)
     predictor = Predictor(counting, ("raw", "contrast", "shadows"), settings, "two")
-    predictor(image)  # keeps the windows, and warms up
+    found = predictor(image)  # keeps the windows, and warms up
     counting.keep = False
-    for _ in range(options.repeats):
-        start = time.process_time()
-        found = predictor(image)
-        whole.append(time.process_time() - start)
-        start = time.process_time()
+
+    def bare() -> None:
         for stack in counting.stacks:
             answer(network, stack)
-        bare.append(time.process_time() - start)
+
     windows = sum(len(stack) for stack in counting.stacks)
-    ratio = min(bare) / min(whole)
-    print(f"{options.network}: {windows} windows of 224 px in two passes, {len(found.fronts)} front found")
-    print(f"two passes {windows / min(whole):.1f} windows/s of CPU time")
-    print(f"bare       {windows / min(bare):.1f} windows/s of CPU time, ratio {ratio:.3f}")
-    if "--check" in sys.argv:
-        sys.exit(ratio < 0.95)
+    note = f"{windows} windows, {len(found.fronts)} front found"
+    return compare(
+        f"{size}×{size} image, two passes", lambda: predictor(image), bare, against="the network alone",
+        kind="loop", floor=0.95, rounds=7, note=note,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(1)
+    finish("front_inference", [measure(size) for size in sizes(384, 768, 1536)], ("torch", "timm"))

@@ -1,21 +1,19 @@
-"""Time of the biharmonic fill of a hole beside scikit-image's, and how far apart they are.
+"""Biharmonic fill of a hole beside scikit-image's, square and irregular, and how far apart the two are.
 
-python benchmarks/hole_filling.py [--side 96] [--size 256] [--repeats 7]
+The rival is ``skimage.restoration.inpaint_biharmonic``, which solves the same equations and then clips to the
+range of the known heights: clipped alike the answers agree to rounding, and the note says how far.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
-import time
-from collections.abc import Callable
+from functools import partial
 
 import numpy as np
+from common import Row, compare, finish, sizes
 from scipy import ndimage
 from skimage.restoration import inpaint_biharmonic
 
-from icectl.tasks.bed.fill import biharmonic, harmonic, inverse_distance
+from icectl.tasks.bed.fill import biharmonic
 
 
 def relief(size: int) -> np.ndarray:
@@ -25,48 +23,31 @@ def relief(size: int) -> np.ndarray:
     return 2000 + 20_000 * broad + 1_000 * fine
 
 
-def seconds(work: Callable[[], object], repeats: int) -> float:
-    """Return the median processor time of one call; others on the machine do not count."""
-    work()
-    found = []
-    for _ in range(repeats):
-        start = time.process_time()
-        work()
-        found.append(time.process_time() - start)
-    return statistics.median(found)
+def holes(size: int, side: int) -> dict[str, np.ndarray]:
+    """Return a square hole in the middle of the map, and an irregular one of about its area."""
+    start = (size - side) // 2
+    box = np.zeros((size, size), dtype=bool)
+    box[start : start + side, start : start + side] = True
+    y, x = np.indices((size, size)) - size / 2
+    ragged = 1 + 0.25 * np.sin(5 * np.arctan2(y, x)) + 0.1 * np.sin(11 * np.arctan2(y, x))
+    return {"square": box, "irregular": np.hypot(y, x) < side / np.sqrt(np.pi) * ragged}
 
 
 def main() -> None:
-    """Print one line of JSON for each hole and method."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--side", type=int, default=96)
-    parser.add_argument("--size", type=int, default=256)
-    parser.add_argument("--repeats", type=int, default=7)
-    wanted = parser.parse_args()
-    heights = relief(wanted.size)
-    start = (wanted.size - wanted.side) // 2
-    box = np.zeros(heights.shape, dtype=bool)
-    box[start : start + wanted.side, start : start + wanted.side] = True
-    disc = np.hypot(*(np.indices(heights.shape) - wanted.size / 2)) < wanted.side / 2
-    for name, hole in (("box", box), ("disc", disc)):
-        public = seconds(lambda h=hole: inpaint_biharmonic(heights, h), wanted.repeats)
-        expected = inpaint_biharmonic(heights, hole)
-        for method in (biharmonic, harmonic, inverse_distance):
-            mine = seconds(lambda m=method, h=hole: m(heights, h), wanted.repeats)
-            line = {
-                "hole": name,
-                "pixels": int(hole.sum()),
-                "method": method.__name__,
-                "seconds": round(mine, 5),
-            }
-            if method is biharmonic:
-                off = float(np.abs(method(heights, hole) - expected).max())
-                line |= {
-                    "scikit_image": round(public, 5),
-                    "times_faster": round(public / mine, 1),
-                    "apart_m": off,
-                }
-            print(json.dumps(line))
+    """Measure three sizes of the hole."""
+    rows: list[Row] = []
+    for side in sizes(48, 96, 144):
+        heights = relief(3 * side)
+        for name, hole in holes(3 * side, side).items():
+            ours, other = partial(biharmonic, heights, hole), partial(inpaint_biharmonic, heights, hole)
+            known = heights[~hole]
+            apart = float(np.abs(np.clip(ours(), known.min(), known.max()) - other()).max())
+            label = f"{name} hole of {hole.sum():,} px in {3 * side}×{3 * side}"
+            rows.append(
+                compare(label, ours, other, against="scikit-image inpaint_biharmonic", rounds=3, calls=3,
+                        warm_up=False, note=f"{apart:.1g} m apart")
+            )  # fmt: skip
+    finish("hole_filling", rows, ("scikit-image", "scipy"))
 
 
 if __name__ == "__main__":

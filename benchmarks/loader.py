@@ -1,23 +1,20 @@
 """Samples a second of the pooled loader against one ``torch.load`` a patch file, on the same windows.
 
-Run: ``python benchmarks/loader.py [--frames 35 --side 800]``. A cube of the paper's size is written
-to a temporary folder; patch files are written for some of its windows, as the paper's code does, and read
-warm, in random order. Prints both rates and their ratio, and the size of the cube on disk.
+A cube of 35 frames is written to a temporary folder, the largest of the paper's size; patch files are written
+for some of its windows, as the paper's code does, and read warm, in random order. One thread.
 """
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from datetime import date
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import torch
 from affine import Affine
-from common import Row, finish
+from common import Row, bound, finish, paired, sizes
 from odc.geo.geobox import GeoBox
 
 from icectl.splits import WindowGrid
@@ -74,41 +71,28 @@ def rate_of_loader(batches: WindowBatches, samples: int) -> float:
     return seen / (time.perf_counter() - started)
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, default=35)
-    parser.add_argument("--side", type=int, default=800)
-    parser.add_argument("--samples", type=int, default=100_000)
-    parser.add_argument("--files", type=int, default=4_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    args = parser.parse_args()
-    torch.set_num_threads(1)
+def measure(side: int, frames: int = 35, samples: int = 100_000, count: int = 4_000) -> list[Row]:
+    """Measure one size of the cube."""
     with tempfile.TemporaryDirectory() as name:
-        cube = make_cube(Path(name), args.frames, args.side)
-        size = sum(f.stat().st_size for f in cube.path.rglob("*") if f.is_file())
+        cube = make_cube(Path(name), frames, side)
+        size = sum(f.stat().st_size for f in cube.path.rglob("*") if f.is_file()) / 1e6
         grid = WindowGrid(*cube.shape)
         batches = WindowBatches(cube, grid, np.ones(grid.shape, bool), 100, seed=0, reuse=True)
-        print(f"{grid.count:,} windows; the cube takes {size / 1e6:.1f} MB")
-        files = write_files(Path(name) / "files", batches, args.files)
+        files = write_files(Path(name) / "files", batches, count)
         rate_of_files(files, 100, len(files))  # warm
-        pairs = []
-        for _ in range(args.rounds):  # in turns, so that other work on the machine meets both
-            pairs.append((rate_of_loader(batches, args.samples), rate_of_files(files, 100, args.files)))
-    ratios = sorted(fast / slow for fast, slow in pairs)
-    row = Row(
-        name=f"windows of {args.frames} × {args.side} × {args.side}",
-        against="one torch.load a patch file",
-        ours=median(fast for fast, _ in pairs),
-        other=median(slow for _, slow in pairs),
-        ratio=median(ratios),
-        unit="samples/s",
-        floor=20,
-        kind="loop",
-        note=f"rounds {ratios[0]:.1f} to {ratios[-1]:.1f}; cube of {size / 1e6:.1f} MB",
-    )
-    finish("loader", [row], ("torch", "zarr"))
+        pairs = [  # in turns, so that other work on the machine meets both
+            (rate_of_loader(batches, samples), rate_of_files(files, 100, count)) for _ in range(3)
+        ]
+    label = f"{grid.count:,} windows of {frames} × {side} × {side}"
+    row = paired(
+        label, pairs, against="one torch.load a patch file", better="more", unit="samples/s",
+        floor=20 if side == 800 else None, kind="loop",
+    )  # fmt: skip
+    if side < 800:
+        return [row]
+    return [row, bound(f"cube of {frames} × {side} × {side} on disk", size, 100, "MB")]
 
 
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(1)
+    finish("loader", [row for side in sizes(200, 400, 800) for row in measure(side)], ("torch", "zarr"))

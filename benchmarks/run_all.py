@@ -1,6 +1,9 @@
 """Runs every benchmark by itself and writes ``benchmarks/RESULTS.md``.
 
-python benchmarks/run_all.py [NAME …]
+python benchmarks/run_all.py [--quick] [NAME …]
+
+Named ones are measured again and the others keep their last numbers (``results.json``); ``--quick`` tries
+them all at their smallest size and writes nothing. Those of `BY_NAME` only run when they are named.
 """
 
 from __future__ import annotations
@@ -11,93 +14,61 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from _tables import page
+
 HERE = Path(__file__).parent
-NOT_BENCHMARKS = {"common", "run_all"}
+NO_BENCHMARKS = {"common", "run_all"}
+BY_NAME = {"first_report"}
 
 
-def run(script: Path) -> dict[str, Any] | None:
+def scripts() -> dict[str, Path]:
+    """Return every benchmark by its name."""
+    every = {path.stem: path for path in sorted(HERE.glob("[!_]*.py"))}
+    return {name: path for name, path in every.items() if name not in NO_BENCHMARKS}
+
+
+def run(script: Path, *arguments: str) -> dict[str, Any] | None:
     """Run one script; return its JSON line, or None if it failed."""
     print(f"{script.stem} …", flush=True)
-    done = subprocess.run(
-        [sys.executable, script.name], cwd=HERE, capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, script.name, *arguments]
+    done = subprocess.run(command, cwd=script.parent, capture_output=True, text=True, check=False)
     if done.returncode:
         print(done.stderr[-2000:], file=sys.stderr)
         return None
-    print(done.stdout.rpartition("\n{")[0])
     try:
         found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     except (ValueError, IndexError):
         print(f"{script.name} ended without its JSON line", file=sys.stderr)
         return None
+    print(done.stdout.rpartition("\n{")[0])
+    print(f"{found['seconds']:.0f} s\n", flush=True)
     return found
 
 
-def page(results: list[dict[str, Any]], failed: list[str]) -> str:
-    """Return the results as Markdown: other tools first, bare loops and bounds in tables of their own."""
-    first = results[0]["machine"] if results else {}
-    versions: dict[str, str] = {}
-    for result in results:
-        versions |= result["machine"]["versions"]
-    parts = [
-        "# Benchmarks",
-        "",
-        "Both sides are measured by turns in one run; the ratio is the median of pairs, greater is better.",
-        f"Measured {first.get('date')} by `make bench` on {first.get('processor')}, "
-        f"{first.get('cores')} cores, Python {first.get('python')}. "
-        "The machine was shared: read ratios, not seconds.",
-        "",
-        "Versions: " + ", ".join(f"{k} {v}" for k, v in sorted(versions.items())) + ".",
-        "",
-    ]
-    titles = {"tool": "Against other tools (floor 1)", "loop": "Against a bare loop", "limit": "Bounds"}
-    for kind, title in titles.items():
-        parts += [f"## {title}", "", *_table(results, kind), ""]
-    if failed:
-        parts += ["## Did not run", "", *[f"- {name}" for name in failed], ""]
-    return "\n".join(parts)
-
-
-def _table(results: list[dict[str, Any]], kind: str) -> list[str]:
-    lines = [
-        "| benchmark | what | against | ours | theirs | ratio | floor | |",
-        "|---|---|---|---:|---:|---:|---:|---|",
-    ]
-    for result in results:
-        for row in result["rows"]:
-            if row["kind"] != kind:
-                continue
-            below = row["floor"] is not None and row["ratio"] < row["floor"]
-            mark = f"below: {row['note'] or 'see the script'}" if below else row["note"]
-            floor = "" if row["floor"] is None else f"{row['floor']:.3g}"
-            unit = row["unit"]
-            lines.append(
-                f"| {result['name']} | {row['name']} | {row['against']} | {row['ours']:.4g} {unit} | "
-                f"{row['other']:.4g} {unit} | {row['ratio']:.3g} | {floor} | {mark} |"
-            )
-    return lines
-
-
-def main(wanted: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Run the wanted benchmarks (all of them by default) and write the page."""
-    scripts = [
-        s
-        for s in sorted(HERE.glob("*.py"))
-        if s.stem not in NOT_BENCHMARKS and (not wanted or s.stem in wanted)
-    ]
-    results, failed = [], []
+    quick, wanted = "--quick" in arguments, {name for name in arguments if not name.startswith("-")}
+    every = scripts()
+    if unknown := wanted - set(every):
+        print(
+            f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(every)}", file=sys.stderr
+        )
+        return 2
     kept = HERE / "results.json"
     known: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
-    for script in scripts:
-        found = run(script)
-        if found is None:
-            failed.append(script.stem)
-        else:
-            known[script.stem] = found
-    kept.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
-    results = [known[name] for name in sorted(known)]
-    (HERE / "RESULTS.md").write_text(page(results, failed))
-    print(HERE / "RESULTS.md")
+    failed = []
+    for name in every:
+        if name in wanted or (not wanted and name not in BY_NAME):
+            found = run(every[name], *["--quick"] * quick)
+            if found is None:
+                failed.append(name)
+            else:
+                known[name] = found
+    if not quick:
+        known = {name: known[name] for name in every if name in known}
+        kept.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
+        (HERE / "RESULTS.md").write_text(page(list(known.values()), failed))
+        print(HERE / "RESULTS.md")
     return 1 if failed else 0
 
 

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from common import Row, compare, finish
+from common import Row, absent, compare, finish, sizes
 
 BASE = """
 import typer
@@ -23,7 +23,11 @@ OURS = {
     "icectl plugins list": ["plugins", "list"],
     "icectl train convlstm --dry-run": ["train", "convlstm", "--dry-run"],
 }
-OTHERS = {"rio --help": "rio", "torchgeo --help": "torchgeo", "rastervision --help": "rastervision"}
+OTHERS = {  # command, and what was measured of a tool that does not install whole beside icectl
+    "rio": "",
+    "torchgeo": "",
+    "rastervision": "only rastervision-pipeline: pip finds no versions of all its parts that fit together",
+}
 
 PLUGIN = """
 from icectl.contract import Options, Plugin
@@ -51,34 +55,31 @@ def icectl(*arguments: str, **environment: str) -> Callable[[], None]:
 def light() -> list[Row]:
     """Compare each light command with the bare imports; ≤ 2 times their duration is asked for."""
     base = process(sys.executable, "-c", BASE)
-    rows = [
-        compare(n, icectl(*a), base, against="bare imports", kind="loop", floor=0.5, rounds=9)
-        for n, a in OURS.items()
-    ]
     completion = {"_ICECTL_COMPLETE": "complete_bash", "COMP_WORDS": "icectl train conv", "COMP_CWORD": "2"}
-    done = icectl(**completion)
+    calls = {name: icectl(*words) for name, words in OURS.items()}
+    calls["completing a model's name"] = icectl(**completion)
     return [
-        *rows,
-        compare(
-            "completing a model's name", done, base, against="bare imports", kind="loop", floor=0.5, rounds=9
-        ),
+        compare(name, call, base, against="bare imports", kind="loop", floor=0.5, rounds=9)
+        for name, call in calls.items()
     ]
 
 
 def other_tools() -> list[Row]:
     """Compare with the command lines of other tools, where they are installed."""
-    found = {
-        name: path
-        for name, tool in OTHERS.items()
-        if (path := shutil.which(tool, path=str(Path(sys.executable).parent)))
-    }
-    return [
-        compare("icectl --help", icectl("--help"), process(path, "--help"), against=name, rounds=5)
-        for name, path in found.items()
-    ]
+    rows = []
+    for tool, note in OTHERS.items():
+        path = shutil.which(tool, path=str(Path(sys.executable).parent))
+        if path is None:
+            rows.append(absent("icectl --help", f"{tool} --help"))
+            continue
+        theirs = process(path, "--help")
+        rows.append(
+            compare("icectl --help", icectl("--help"), theirs, against=f"{tool} --help", rounds=3, note=note)
+        )
+    return rows
 
 
-def with_heavy_plugins(count: int = 20) -> Row:
+def with_heavy_plugins(count: int) -> Row:
     """Compare ``--help`` without and with many plugins whose models import torch."""
     with tempfile.TemporaryDirectory() as folder:
         for i in range(count):
@@ -100,6 +101,6 @@ def with_heavy_plugins(count: int = 20) -> Row:
 if __name__ == "__main__":
     finish(
         "startup",
-        [*light(), *other_tools(), with_heavy_plugins()],
-        packages=("typer", "pydantic", "rasterio", "torchgeo"),
+        [*light(), *other_tools(), *(with_heavy_plugins(count) for count in sizes(5, 10, 20))],
+        packages=("typer", "pydantic", "rasterio", "torchgeo", "rastervision-pipeline"),
     )

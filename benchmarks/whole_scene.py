@@ -1,20 +1,17 @@
 """Whole-scene prediction of 4 × 4000 × 4000: peak memory, and the same result whatever the tile.
 
-    python benchmarks/whole_scene.py [SIDE]
-
 A small network (two convolutions) reads four bands from a COG and writes four, window 128, overlap 32,
 read and written in tiles of 512, 768 and 1024. Memory is the process's peak above the bare import of torch.
 """
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 from affine import Affine
-from common import Row, bound, finish, in_fresh_process
+from common import Row, bound, finish, in_fresh_process, sizes
 
 from icectl.raster import BlockWriter, Grid, Window, read
 
@@ -57,30 +54,34 @@ def largest_difference(a: Path, b: Path, side: int) -> float:
     return float(max(parts))
 
 
-def main(side: int) -> None:
-    """Measure the three tiles."""
+def memory(source: Path, target: Path, side: int, tile: int, bare: float) -> Row:
+    """Predict in a process of its own; return its peak above the import of torch."""
+    found = in_fresh_process(PREDICT, str(source), str(target), str(tile))
+    note = f"{found['seconds']:.0f} s"
+    label = f"memory above torch, 4 × {side}², --tile {tile}"
+    return bound(label, found["peak_mb"] - bare, 1500, "MB", note=note)
+
+
+def main() -> None:
+    """Measure three sizes, and at the largest three tiles."""
     rows: list[Row] = []
     bare = in_fresh_process(BARE)["peak_mb"]
+    every = sizes(1000, 2000, 4000)
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "scene.tif"
-        scene(source, side)
-        results = {}
-        for tile in (512, 768, 1024):
-            results[tile] = Path(folder) / f"{tile}.tif"
-            found = in_fresh_process(PREDICT, str(source), str(results[tile]), str(tile))
-            above = found["peak_mb"] - bare
-            note = f"{found['seconds']:.0f} s"
-            rows.append(
-                bound(f"memory above torch, 4 × {side}², --tile {tile}", above, 1500, "MB", note=note)
-            )
+        for side in every:
+            source = Path(folder) / f"scene{side}.tif"
+            scene(source, side)
+            tiles = (512, 768, 1024) if side == every[-1] else (512,)
+            results = {tile: Path(folder) / f"{side}-{tile}.tif" for tile in tiles}
+            rows += [memory(source, results[tile], side, tile, bare) for tile in tiles]
         for tile in (768, 1024):
             apart = largest_difference(results[512], results[tile], side)
             rows.append(
-                bound(f"--tile {tile} against 512, largest difference", max(apart, 1e-12), 1e-5, "",
-                      note=f"{apart:g}")
+                bound(f"--tile {tile} against 512, 4 × {side}²: largest difference", max(apart, 1e-12), 1e-5,
+                      "", note=f"{apart:g}")
             )  # fmt: skip
     finish("whole_scene", rows, ("torch", "rasterio"))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 4000)
+    main()
