@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import cv2
 import numpy as np
 import pytest
 
 from icectl.tasks.front import filters
-from icectl.tasks.front.infer import mirrored, pad_to, predict_whole, predict_windows, window_starts
+from icectl.tasks.front.infer import (
+    mirrored,
+    pad_to,
+    predict_whole,
+    predict_windows,
+    predict_zoomed,
+    window_starts,
+)
+from icectl.tasks.front.layers import LAYERS
 from icectl.tasks.front.lines import draw
 from icectl.tasks.front.metrics import compare_lines
 from icectl.tasks.front.options import PredictOptions
-from icectl.tasks.front.passes import Predictor, away_from_gaps, padded_box, resampled
+from icectl.tasks.front.passes import Predictor, away_from_gaps, padded_box, resampled, supported
 from icectl.tasks.front.series import Member, read_again
 
 SHAPE = (180, 240)
@@ -136,9 +145,50 @@ def test_filters_one_by_one():
 def test_gaps_are_no_fronts():
     image = np.ones((40, 40), np.float32)
     image[:, 30:] = np.nan
+    assert away_from_gaps(np.ones((40, 40), np.float32)) is None  # nothing is missing
     allowed = away_from_gaps(image, 4)
     assert allowed[:, :26].all()
     assert not allowed[:, 26:].any()
+
+
+def test_the_mask_supports_the_edge_of_ice_and_sea():
+    edge, mask = np.zeros((60, 80), np.float32), np.zeros((60, 80), np.float32)
+    edge[20], edge[50] = 0.9, 0.9  # a front, and a crevasse far up the ice
+    mask[21:] = 1.0
+    weak = supported(edge, mask, 15)
+    np.testing.assert_array_equal(weak[20], edge[20])
+    assert not weak[50].any()
+    np.testing.assert_array_equal(supported(edge, mask, 0), edge)
+    np.testing.assert_allclose(supported(edge, mask * 0.25, 15)[20], 0.45)  # half of a full change
+
+
+def test_only_networks_that_know_the_mask_are_supported_by_it():
+    image = np.zeros(SHAPE, np.float32)
+    image[draw(LINE, SHAPE, 5)] = 1
+
+    def flat(windows):
+        edge = np.clip(windows[:, 0] * 4 - 3, 0, 1)
+        return np.stack([edge, np.full_like(edge, 0.5)], axis=1)
+
+    options = PredictOptions(mask_ratio=1e9, fallback=False)
+    assert len(Predictor(flat, LAYERS, options, "whole")(image).fronts) == 1
+    assert Predictor(flat, LAYERS, options, "whole", has_mask=True)(image).fronts == ()
+
+
+def test_zooms_are_averaged_on_the_image_itself():
+    layers = np.random.default_rng(0).random((3, 40, 60)).astype(np.float32)
+    seen = []
+
+    def network(bands):
+        seen.append(bands.shape)
+        return np.full((2, *bands.shape[1:]), bands.shape[1] / 40, np.float32)
+
+    mean = predict_zoomed(layers, network, (0.5, 1.0, 2.0))
+    assert seen == [(3, 20, 30), (3, 40, 60), (3, 80, 120)]
+    np.testing.assert_allclose(mean, (0.5 + 1 + 2) / 3, rtol=1e-6)
+    smooth = cv2.GaussianBlur(layers[0], (0, 0), 4)
+    again = predict_zoomed(np.stack([smooth] * 2), lambda bands: bands[:2], (0.8, 1.0, 1.25))
+    assert np.abs(again[0] - smooth).max() < 0.02  # nothing is shifted by going there and back
 
 
 def series(places, sure=0.9):

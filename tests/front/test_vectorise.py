@@ -13,7 +13,7 @@ from scipy.spatial import distance_matrix
 
 from icectl.tasks.front.lines import draw
 from icectl.tasks.front.tree import longest_path
-from icectl.tasks.front.vectorise import front_line, order_points, spanning_tree
+from icectl.tasks.front.vectorise import front_line, order_points, skeleton_of, spanning_tree
 
 _spec = importlib.util.spec_from_file_location("published", Path(__file__).parent / "published.py")
 published = importlib.util.module_from_spec(_spec)
@@ -108,6 +108,23 @@ def test_front_line_of_a_drawn_front():
 
 
 @pytest.mark.slow
+def test_only_the_part_with_pixels_is_thinned():
+    from skimage.morphology import skeletonize
+
+    pixels = np.zeros((90, 120), bool)
+    pixels |= draw(np.array([[20.0, 0.0], [60.0, 70.0]]), pixels.shape, 5)  # it touches the border
+    np.testing.assert_array_equal(skeleton_of(pixels), np.argwhere(skeletonize(pixels)))
+    assert skeleton_of(np.zeros((9, 9), bool)).shape == (0, 2)
+
+
+def test_wide_gaps_end_a_line_where_bridges_are_bounded():
+    edge = np.zeros((40, 120))
+    edge[20, 5:60] = edge[20, 75:110] = 1.0
+    assert front_line(edge, sigma=0)[-1, 1] == 109
+    assert front_line(edge, sigma=0, bridge=10)[-1, 1] == 59
+    assert front_line(edge, sigma=0, bridge=20)[-1, 1] == 109
+
+
 def test_memory_is_linear_at_twenty_thousand_pixels():
     import tracemalloc
 

@@ -39,7 +39,7 @@ def predict_windows(
     ndarray
         (2, rows, columns) float32: edge and ice mask.
     """
-    bands, rows, columns = layers.shape
+    rows, columns = layers.shape[1:]
     padded = pad_to(layers, (window, window))
     height, width = padded.shape[1:]
     places = [
@@ -47,15 +47,14 @@ def predict_windows(
     ]
     total = np.zeros((2, height, width), np.float32)
     weight = np.zeros((height, width), np.float32)
-    stack = np.empty((min(batch, len(places)), bands, window, window), np.float32)
     for start in range(0, len(places), batch):
         chosen = places[start : start + batch]
-        for slot, (r, c) in enumerate(chosen):
-            stack[slot] = padded[:, r : r + window, c : c + window]
-        for (r, c), value in zip(chosen, network(stack[: len(chosen)]), strict=True):
+        stack = np.stack([padded[:, r : r + window, c : c + window] for r, c in chosen])
+        for (r, c), value in zip(chosen, network(stack), strict=True):
             total[:, r : r + window, c : c + window] += value
             weight[r : r + window, c : c + window] += 1
-    return np.asarray((total / weight)[:, :rows, :columns], np.float32)
+    total /= weight
+    return total[:, :rows, :columns]
 
 
 def pad_to(layers: Floats, shape: Sequence[int]) -> Floats:

@@ -91,17 +91,19 @@ class Predictor:
 
     def __call__(self, image: Floats) -> Found:
         """Return the fronts of an image (rows, columns), NaN where invalid."""
-        layers = stack(image)[self._pick]
+        layers = stack(image)
+        if self._pick != list(range(len(layers))):
+            layers = layers[self._pick]
         allowed = away_from_gaps(image)
         if self.passes == "whole":
             return self._whole(layers, allowed)
         found = self._first(layers, allowed)
         return found if self.passes == "one" else self._second(layers, found, allowed)
 
-    def _whole(self, layers: Floats, allowed: Floats) -> Found:
+    def _whole(self, layers: Floats, allowed: Floats | None) -> Found:
         """Predict the image at its own resolution, at once or, when large, in windows."""
         edge, mask = predict_zoomed(layers, self._at_once, self.options.zooms)
-        edge = edge * allowed
+        edge = edge if allowed is None else edge * allowed
         fronts, notes = self._lines(edge, mask, self.options.minimum_area, "whole", identity)
         return Found(tuple(fronts), edge, mask, tuple(notes))
 
@@ -111,12 +113,12 @@ class Predictor:
             return predict_whole(layers, self.network)
         return predict_windows(layers, self.network, self.options.window, self.options.window // 2)
 
-    def _first(self, layers: Floats, allowed: Floats) -> Found:
+    def _first(self, layers: Floats, allowed: Floats | None) -> Found:
         """Predict the domain resampled to ``full_size``, aspect kept, padded."""
         box = (0, 0, layers.shape[1], layers.shape[2])
         square = resampled(layers, box, self.options.full_size)
         edge, mask = self._windows(square)
-        edge = edge * resampled(allowed[None], box, self.options.full_size).layers[0]
+        edge = self._kept(edge, allowed, box)
         fronts, notes = self._lines(edge, mask, self.options.minimum_area, "one", square.to_source)
         enlarged = max(1.0, 1 / square.scale)
         notes += [f"enlarged {enlarged:.2f}× for pass one"] if enlarged > 1 else []
@@ -124,16 +126,16 @@ class Predictor:
         back = [cv2.resize(np.ascontiguousarray(v), (columns, rows)) for v in (edge, mask)]
         return Found(tuple(replace(f, enlarged=enlarged) for f in fronts), back[0], back[1], tuple(notes))
 
-    def _second(self, layers: Floats, first: Found, allowed: Floats) -> Found:
+    def _second(self, layers: Floats, first: Found, allowed: Floats | None) -> Found:
         """Predict each front's box again from the full image; without fronts, the whole image's box."""
-        edge, mask = first.edge.copy(), first.mask.copy()
+        edge, mask = first.edge, first.mask  # on the image's pixels, and nobody else's: written into
         fronts: list[Front] = []
         notes = list(first.notes)
         for front in first.fronts:
             box = padded_box(front.line, layers.shape[1:], self.options.box_padding, self.options.full_size)
             square = resampled(layers, box, self.options.full_size)
             part_edge, part_mask = self._windows(square)
-            part_edge = part_edge * resampled(allowed[None], box, self.options.full_size).layers[0]
+            part_edge = self._kept(part_edge, allowed, box)
             lines, more = self._lines(
                 part_edge, part_mask, self.options.minimum_area_two, "two", square.to_source, most=1
             )
@@ -147,6 +149,12 @@ class Predictor:
             edge[top:bottom, left:right] = cv2.resize(np.ascontiguousarray(part_edge), size)
             mask[top:bottom, left:right] = cv2.resize(np.ascontiguousarray(part_mask), size)
         return Found(tuple(fronts), edge, mask, tuple(dict.fromkeys(notes)))
+
+    def _kept(self, edge: Floats, allowed: Floats | None, box: tuple[int, int, int, int]) -> Floats:
+        """Return the edge of a resampled box without what lies at gaps."""
+        if allowed is None:
+            return edge
+        return np.asarray(edge * resampled(allowed[None], box, self.options.full_size).layers[0])
 
     def _windows(self, square: Square) -> tuple[Floats, Floats]:
         """Predict a square in overlapping windows; the padding is cut off again."""
@@ -222,8 +230,13 @@ def supported(edge: Floats, mask: Floats, side: int) -> Floats:
     return np.asarray(edge * np.minimum(change / np.float32(FULL_SUPPORT), 1), np.float32)
 
 
-def away_from_gaps(image: Floats, distance: int = 4) -> Floats:
-    """Return 0 within `distance` pixels of invalid pixels, else 1: no front is read there."""
+def away_from_gaps(image: Floats, distance: int = 4) -> Floats | None:
+    """Return 0 within `distance` pixels of invalid pixels, else 1: no front is read there.
+
+    None stands for an image without any, which most are.
+    """
+    if np.isfinite(image.sum(dtype=np.float64)):
+        return None
     gaps = (~np.isfinite(image)).astype(np.uint8)
     size = 2 * distance + 1
     return np.asarray(1 - cv2.dilate(gaps, np.ones((size, size), np.uint8)), np.float32)

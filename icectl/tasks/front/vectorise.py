@@ -57,15 +57,25 @@ def front_line(
     Line
         (N, 2) rows and columns from the end nearer to the image's origin; empty without a front.
     """
-    from skimage.morphology import skeletonize
-
-    points = np.argwhere(skeletonize(np.asarray(edge) > threshold))
+    points = skeleton_of(np.asarray(edge) > threshold)
     if len(points) == 0:
         return np.empty((0, 2))
     path = points[order_points(points, neighbours, bridge)].astype(float)
     if np.hypot(*path[0]) > np.hypot(*path[-1]):
         path = path[::-1]
     return smooth(path, sigma)
+
+
+def skeleton_of(pixels: NDArray[np.bool_]) -> Index:
+    """Return the (N, 2) pixels of a raster's skeleton; only the part that holds any pixel is looked at."""
+    from skimage.morphology import skeletonize
+
+    rows, columns = (np.flatnonzero(pixels.any(axis=axis)) for axis in (1, 0))
+    if len(rows) == 0:
+        return np.empty((0, 2), np.int64)
+    top, left = max(0, rows[0] - 1), max(0, columns[0] - 1)
+    part = pixels[top : rows[-1] + 2, left : columns[-1] + 2]
+    return np.asarray(np.argwhere(skeletonize(part)) + [top, left], np.int64)
 
 
 def order_points(points: NDArray[Any], neighbours: float = 0.25, bridge: float = np.inf) -> Index:
