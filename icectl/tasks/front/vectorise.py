@@ -75,7 +75,7 @@ def skeleton_of(pixels: NDArray[np.bool_]) -> Index:
         return np.empty((0, 2), np.int64)
     top, left = max(0, rows[0] - 1), max(0, columns[0] - 1)
     part = pixels[top : rows[-1] + 2, left : columns[-1] + 2]
-    return np.asarray(np.argwhere(skeletonize(part)) + [top, left], np.int64)
+    return np.add(np.argwhere(skeletonize(part)), (top, left), dtype=np.int64)
 
 
 def order_points(points: NDArray[Any], neighbours: float = 0.25, bridge: float = np.inf) -> Index:
