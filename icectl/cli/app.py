@@ -47,6 +47,10 @@ app.command("doctor", rich_help_panel="Look and manage")(doctor.doctor)
 app.command("completions", rich_help_panel="Look and manage")(completions.completions)
 
 
+INTERRUPTED = 130
+"""The exit code that shells and Typer give to a Ctrl-C."""
+
+
 def invoke(arguments: list[str]) -> int:
     """Run `arguments` and return the exit code."""
     command = typer.main.get_command(app)
@@ -67,6 +71,8 @@ def invoke(arguments: list[str]) -> int:
         if not message or type(error).__name__ == "NoArgsIsHelpError":
             return 2
         raise UsageError(*_worded(message)) from error
+    if result == INTERRUPTED:  # Typer has swallowed a Ctrl-C
+        raise KeyboardInterrupt
     return result if isinstance(result, int) else 0
 
 

@@ -1,0 +1,165 @@
+"""Flags from options: every type that a plugin may use, and what cannot be a flag."""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import pickle
+import sys
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from pydantic import BaseModel, Field
+
+from icectl.cli import flags
+from icectl.contract import VERBS, BatchSize, Options, Plugin
+from icectl.errors import UsageError, did_you_mean
+from icectl.run import Run
+from icectl.settings import load_glacier
+
+
+class Side(enum.Enum):
+    north = "n"
+    south = "s"
+
+
+class Nested(BaseModel):
+    a: int = 1
+
+
+@pytest.mark.parametrize(
+    ("annotation", "kind", "choices"),
+    [
+        (int, str, []),
+        (bool, bool, []),
+        (Path | None, Path, []),
+        (float | None, str, []),
+        (datetime.date, str, []),
+        (Side, str, ["n", "s"]),
+        (Literal["a", "b"] | None, str, ["a", "b"]),
+        (int | Literal["auto"], str, []),
+        (list[float], list[str], []),
+        (tuple[Literal["a", "b"], ...], list[str], ["a", "b"]),
+        (tuple[int, int], tuple[str, str], []),
+        (Nested, None, []),
+        (list[Nested], None, []),
+        (int | Nested, None, []),
+        (dict[str, int], None, []),
+    ],
+)
+def test_types(annotation, kind, choices):
+    assert flags.flag_type(annotation) == (kind, choices)
+
+
+def test_help_names_bounds_and_defaults():
+    class Some(Options):
+        share: float = Field(0.5, gt=0, le=1, description="A share.")
+        bands: tuple[str, ...] = Field(("red", "nir"), description="Bands.")
+        name: str | None = Field(None, description="A name.")
+        nested: Nested = Field(default_factory=Nested, description="Only for files.")
+
+    fields = Some.model_fields
+    assert flags.describe(fields["share"]) == "A share. (0 < x ≤ 1; default 0.5)"
+    assert flags.describe(fields["bands"]) == "Bands. (default red, nir)"
+    assert flags.describe(fields["name"]) == "A name."
+    plugin = Plugin(name="x", summary="x", task="x", model="x:X", stages=dict.fromkeys(VERBS, Some))
+    assert [p.name for p in flags.parameters(plugin, VERBS)] == ["share", "bands", "name"]
+
+
+@pytest.mark.parametrize(("typed", "kept"), [("auto", 0), ("12", 12), (3, 3)])
+def test_a_batch_may_be_automatic(typed, kept):
+    class Some(Options):
+        batch_size: BatchSize = Field(8, ge=0, description="A batch.")
+
+    assert Some(batch_size=typed).batch_size == kept
+    with pytest.raises(ValueError, match="give a number, or auto"):
+        Some(batch_size="much")
+
+
+def test_wrong_batches_are_worded(cli):
+    for typed, words in (("much", "give a number, or auto"), ("-2", "greater than or equal to 0")):
+        refused = cli("train", "lstm", "--batch-size", typed, ok=False)
+        assert refused.code == 2
+        assert f"--batch-size {typed} is not allowed" in refused.err
+        assert f"hint: {words}" in refused.err or words in refused.err
+        assert "Value error" not in refused.err
+
+
+def test_a_plugin_that_takes_a_shared_flag_is_refused(cli, monkeypatch):
+    from dataclasses import replace
+
+    import toy_plugin
+
+    from icectl import registry
+
+    class Greedy(Options):
+        workspace: str = Field("", description="Taken.")
+
+    stages = {**toy_plugin.plugin.stages, "fetch": Greedy}
+    monkeypatch.setattr(toy_plugin, "plugin", replace(toy_plugin.plugin, stages=stages))
+    registry.refresh()
+    refused = cli("fetch", "toy", ok=False)
+    assert (refused.code, "reserved option name 'workspace'" in refused.err) == (2, True)
+
+
+def test_a_broken_plugin_is_marked_where_models_are_listed(process):
+    done = process("train", "--help", ICECTL_PLUGINS="toy=toy_plugin:plugin,odd=absent_module:plugin")
+    assert done.returncode == 0, done.stderr
+    assert "(broken)" in done.stdout
+    assert "convlstm" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["train"], ["train", "--gpus", "2", "--help"]])
+def test_a_verb_alone_shows_its_help(cli, arguments):
+    shown = cli(*arguments, ok=False)
+    assert shown.code == 0
+    assert "convlstm" in shown.out
+
+
+def test_debug_shows_where_it_went_wrong(process):
+    done = process("train", "tyo", "--debug")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "did you mean" in process("train", "tyo").stderr
+
+
+def test_an_interruption_says_how_to_go_on(cli, monkeypatch):
+    from toy_plugin import Toy
+
+    def stop(self, run, options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Toy, "fetch", stop)
+    shown = cli("fetch", "toy", ok=False)
+    assert (shown.code, "error: interrupted" in shown.err, "goes on" in shown.err) == (130, True, True)
+
+
+def test_errors_keep_their_hint_across_processes():
+    again = pickle.loads(pickle.dumps(UsageError("no such thing", "take another")))
+    assert (str(again), again.hint, again.exit_code) == ("no such thing", "take another", 2)
+
+
+def test_suggestions():
+    assert did_you_mean("convlsmt", ["convlstm", "unet"]) == "did you mean 'convlstm'?"
+    assert did_you_mean("xyz", ["b", "a"]) == "known: a, b"
+    assert did_you_mean("xyz", []) == "nothing of that kind is known here"
+
+
+def test_a_bar_appears_on_a_terminal_after_a_while_only(toy, tmp_path, monkeypatch, capsys):
+    from icectl import registry
+
+    run = Run(verb="fetch", plugin=registry.get("toy"), glacier=load_glacier("demo"), out=tmp_path)
+    with run.progress("reading", total=3) as advance:
+        advance()
+    assert capsys.readouterr().err == ""  # no terminal
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("icectl.run.PROGRESS_AFTER", -1.0)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with run.progress("reading", total=3) as advance:
+        advance()
+        advance(title="writing")
+    assert "reading" in capsys.readouterr().err
+    with run.at(quiet=True).progress("reading") as advance:
+        advance()
+    assert capsys.readouterr().err == ""

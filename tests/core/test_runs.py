@@ -1,0 +1,150 @@
+"""Runs by id and folder, pages of runs, devices, and processes that follow a first one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from icectl import registry, stages
+from icectl.errors import DataError, UsageError, WorkError
+from icectl.settings import load_glacier
+from icectl.workspace import RECORD, Workspace, plain, read_json
+
+
+def trained(cli, *more: str) -> Path:
+    return Path(cli("train", "toy", *more, "--json").json["run"])
+
+
+def test_the_start_of_an_id_must_be_unmistakable(cli):
+    run = trained(cli)
+    shutil.copytree(run, run.with_name(f"{run.name}0"))
+    refused = cli("predict", "toy", "--run", run.name, ok=False)
+    assert (refused.code, f"several runs start with '{run.name}'" in refused.err) == (2, True)
+    assert cli("predict", "toy", "--run", str(run), "--json").json["run"] == str(run)
+
+
+def test_a_run_named_with_an_equals_sign_says_its_model(cli):
+    run = trained(cli)
+    assert cli("predict", f"--run={run.name}", "--json").json["run"] == str(run)
+
+
+def test_an_unfinished_run_is_no_run_to_predict_with(cli):
+    run = trained(cli)
+    (run / RECORD).unlink()
+    refused = cli("predict", "toy", "--run", str(run), ok=False)
+    assert (refused.code, "is not finished" in refused.err, "it goes on" in refused.err) == (1, True, True)
+
+
+def test_report_writes_one_page_or_a_comparison(cli):
+    first, second = trained(cli), trained(cli, "--epochs", "3")
+    page = Path(cli("report", first.name).out.strip())
+    assert page == first / "report.html"
+    both = cli("report", first.name, second.name, "--out", "both.html", "--json").json
+    assert Path(both["report"]).name == "both.html"
+    assert both["runs"] == [str(first), str(second)]
+    text = Path("both.html").read_text()
+    assert first.name in text
+    assert second.name in text
+
+
+def test_devices_says_what_is_here_and_why(cli):
+    pytest.importorskip("torch")
+    found = cli("devices", "--json").json
+    assert found["devices"][-1]["device"] == "cpu"
+    assert found["decision"]["reason"] in cli("devices").out
+
+
+def test_processes_started_beside_the_first_write_nothing(cli, monkeypatch):
+    """Rank 1 of a torchrun job waits for what rank 0 writes, and reports nothing."""
+    run = trained(cli)
+    before = {path: path.stat().st_mtime_ns for path in Path().rglob("*")}
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "2", "RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    shown = cli("train", "toy")
+    assert shown.out == ""
+    assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == before
+    assert run.is_dir()
+
+
+def test_a_follower_gives_up_on_a_first_process_that_never_writes(tmp_path):
+    from icectl.stages import performing
+
+    with pytest.raises(WorkError, match="the first process never wrote") as raised:
+        performing._wait_for(tmp_path / "stage.json", seconds=0.1)
+    assert "rank 0" in raised.value.hint
+
+
+def test_a_dry_run_counts_the_users_own_scenes(cli):
+    Path("mine").mkdir()
+    Path("mine/a.txt").write_text("x" * 1234)
+    plan = cli("fetch", "toy", "--scenes", "mine", "--dry-run", "--json").json
+    assert plan["source"] == "folder"
+    assert plan["scenes"] == {"folder": str(Path("mine").absolute()), "bytes": 1234}
+
+
+def test_a_plugin_without_an_estimate_is_planned_all_the_same(cli, monkeypatch):
+    from dataclasses import replace
+
+    import toy_plugin
+
+    monkeypatch.setattr(toy_plugin, "plugin", replace(toy_plugin.plugin, estimate=""))
+    registry.refresh()
+    steps = cli("train", "toy", "--dry-run", "--json").json["steps"]
+    assert {step["note"] for step in steps} == {"this plugin gives no estimate"}
+
+
+def test_records_name_what_is_missing_or_does_not_belong(tmp_path):
+    with pytest.raises(DataError, match=r"a\.json is missing"):
+        read_json(tmp_path / "a.json")
+    with pytest.raises(TypeError, match="object does not belong in a record"):
+        plain({"a": [object()]})
+
+
+@pytest.mark.parametrize("cluster", ["nonsense", "local:0", "local:two"])
+def test_a_cluster_that_is_not_understood(cli, cluster):
+    refused = cli("fetch", "toy", "--glacier", "demo", "--glacier", "parvati", "--cluster", cluster, ok=False)
+    assert refused.code == 2
+    assert f"--cluster {cluster} is not understood" in refused.err
+    assert "local:N" in refused.err
+
+
+def test_what_killed_processes_left_is_swept_away(cli, monkeypatch):
+    """A training that goes on finds its folder without the half of a file."""
+    run = trained(cli)
+    (run / RECORD).unlink()
+    (run / ".weights.txt.1234.partial").write_text("half")
+    (run / ".weights-abcd1234").mkdir()
+    (run / ".keep").write_text("mine")
+    cli("train", "toy")
+    assert sorted(path.name for path in run.glob(".*")) == [".keep"]
+
+
+def test_options_of_an_unknown_schema_step_are_refused(toy):
+    from dataclasses import replace
+
+    later = replace(registry.get("toy"), schema=3, upgrades={2: "toy_plugin:estimate"})
+    with pytest.raises(WorkError, match="cannot carry options from schema 1 to 2") as raised:
+        registry.upgrade_options(later, {"train": {}}, 1)
+    assert raised.value.hint == "train again"
+
+
+def test_a_model_may_be_named_with_its_distribution(toy):
+    assert registry.get("$ICECTL_PLUGINS:toy").name == "toy"
+    with pytest.raises(UsageError, match="unknown model 'icectl:toy'"):
+        registry.get("icectl:toy")
+
+
+def test_a_verb_that_needs_more_than_there_is_says_which_to_run(toy, tmp_path):
+    plugin = registry.get("toy")
+    request = stages.Request(
+        plugin=plugin,
+        glacier=load_glacier("demo"),
+        options={verb: kind() for verb, kind in plugin.stages.items()},
+        workspace=Workspace(tmp_path),
+        chain=False,
+    )
+    with pytest.raises(UsageError, match="evaluate needs fetch and prepare and train and predict") as raised:
+        stages.perform(request, "evaluate")
+    assert "icectl fetch toy --glacier demo" in raised.value.hint
