@@ -7,6 +7,7 @@ texture in flat snow and light in dark fjords. All layers lie in [-1, 1].
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -15,8 +16,8 @@ from numpy.typing import NDArray
 
 LAYERS = ("raw", "contrast", "shadows")
 Image = NDArray[np.float32]
-DARKEST = np.float32(1e-6)
-"""Brightness at and below this is black."""
+DARKEST = np.float32(1e-9)
+"""Brightness below this counts as this much, so that it has a logarithm."""
 
 
 def stretch(image: NDArray[Any], low: float = 0.5, high: float = 99.5) -> Image:
@@ -59,7 +60,7 @@ def local_contrast(image: Image, clip: float = 3.0, tiles: int = 8) -> Image:
     # With 16 bits OpenCV's limit falls below one count a bin on small tiles, and nothing is equalised.
     method = cv2.createCLAHE(clipLimit=clip, tileGridSize=(tiles, tiles))
     levels = cv2.convertScaleAbs(np.asarray(image, np.float32), alpha=255)  # rounds and saturates
-    return np.asarray(np.multiply(method.apply(levels), np.float32(1 / 255), dtype=np.float32))
+    return np.asarray(cv2.LUT(method.apply(levels), (np.arange(256) / 255).astype(np.float32)))
 
 
 def lift_shadows(image: Image, amount: float = 0.7, radius: float = 15.0) -> Image:
@@ -74,21 +75,24 @@ def lift_shadows(image: Image, amount: float = 0.7, radius: float = 15.0) -> Ima
     radius
         Radius of the neighbourhood (Gaussian σ) in pixels.
     """
-    around = _blurred(np.asarray(image, np.float32), radius)
-    gamma = 1 - 0.75 * amount * (1 - around) ** 2
+    image = np.asarray(image, np.float32)
+    gamma = _smooth(image, radius, lambda around: 1 - 0.75 * amount * (1 - around) ** 2)
     # x^γ by OpenCV's vectorised logarithm and exponential: numpy's power takes several times as long.
-    bright = cv2.log(np.maximum(np.minimum(np.asarray(image, np.float32), 1), DARKEST))
-    lifted = cv2.exp(np.asarray(gamma, np.float32) * bright)
-    return np.asarray(np.where(image > DARKEST, lifted, 0), np.float32)
+    bright = cv2.log(np.clip(image, DARKEST, 1))
+    return np.asarray(cv2.exp(cv2.multiply(gamma, bright, dst=bright), dst=bright))
 
 
-def _blurred(image: Image, radius: float, coarse: int = 4) -> Image:
-    """Blur widely; large images at a quarter of their size, which a wide Gaussian does not notice."""
+def _smooth(image: Image, radius: float, function: Callable[[Image], Image], coarse: int = 4) -> Image:
+    """Return a function of the widely blurred image; large images are blurred at a quarter of their size.
+
+    Neither a wide Gaussian nor what is made of it notices.
+    """
     if min(image.shape) < 256 or radius < 4 * coarse / 2:
-        return np.asarray(cv2.GaussianBlur(image, (0, 0), radius))
+        return np.asarray(function(np.asarray(cv2.GaussianBlur(image, (0, 0), radius))), np.float32)
     size = (image.shape[1] // coarse, image.shape[0] // coarse)
     small = cv2.GaussianBlur(cv2.resize(image, size, interpolation=cv2.INTER_AREA), (0, 0), radius / coarse)
-    return np.asarray(cv2.resize(small, image.shape[::-1], interpolation=cv2.INTER_LINEAR))
+    made = np.asarray(function(np.asarray(small)), np.float32)
+    return np.asarray(cv2.resize(made, image.shape[::-1], interpolation=cv2.INTER_LINEAR))
 
 
 def filled(image: NDArray[Any]) -> NDArray[np.float32]:
@@ -113,6 +117,5 @@ def stack(image: NDArray[Any]) -> Image:
     raw = stretch(filled(image))
     layers = np.empty((3, *raw.shape), np.float32)
     for layer, values in zip(layers, (raw, local_contrast(raw), lift_shadows(raw)), strict=True):
-        np.multiply(values, np.float32(2), out=layer)
-    layers -= 1
+        cv2.addWeighted(values, 2.0, values, 0.0, -1.0, dst=layer)
     return layers
