@@ -15,6 +15,7 @@ from icectl.report.panels import unpack
 from icectl.sources.catalogue import read_catalogue
 from icectl.tasks.flow.dataset import open_dataset, prepare_dataset, smallest_type
 from icectl.tasks.flow.parts import TEST, TRAIN, check_past, split_ground
+from icectl.tasks.flow.predicting import FUTURES, predict_chips
 from icectl.tasks.flow.windows import Scaling, Windows, turn
 
 from .conftest import CLOUDY, DAYS, OPTIONS, RESOLUTION, SPEED, make_run, moving, write_scenes
@@ -238,3 +239,19 @@ def test_bands_must_agree(tmp_path):
 
 def test_catalogue_is_read_back(stages):
     assert len(read_catalogue(stages["fetch"])) == len(DAYS)
+
+
+def test_futures_are_drawn_for_the_report_though_the_priors_mean_is_scored(stages, model, tmp_path):
+    inputs = {verb: stages[verb] for verb in ("fetch", "prepare", "train")}
+    run = make_run("predict", tmp_path, inputs, {**OPTIONS, "predict": {"samples": 1}})
+    network, trained, _ = model.load(run)
+    sequences = open_dataset(stages["prepare"])
+    predict_chips(run, sequences, network, model.trained_options(run, trained), run.options["predict"])
+    made = xr.open_zarr(tmp_path / "predictions.zarr", consolidated=False, chunks=None)
+    assert made.sizes["sample"] == FUTURES
+    shown, chips = made["shown_sequence"].values, made["chip"].sel(sequence=made["shown_sequence"])
+    futures = made["future"].values
+    assert (futures[:, 0] != futures[:, 1]).any()
+    spread = np.abs(futures - chips.values[-1][:, None]).mean()
+    assert len(shown) == len(futures)
+    assert spread < 0.2 * chips.values[-1].std()  # of the last window, and near the mean that is scored

@@ -13,6 +13,7 @@ from icectl.tasks.flow.dataset import open_dataset
 from icectl.tasks.flow.displacement import chip_sizes, displace
 from icectl.tasks.flow.options import PredictOptions
 from icectl.tasks.flow.outliers import coherent
+from icectl.tasks.flow.truth import velocity_table
 from icectl.tasks.flow.velocity import centres, choose_pairs, map_velocity
 
 from .conftest import make_run
@@ -23,7 +24,7 @@ FAST = 50.0
 
 @pytest.fixture(scope="module")
 def fjord(tmp_path_factory, model):
-    """The synthetic fjord glacier of the demo in one band, fetched and prepared, and its true velocity."""
+    """The demo's fjord glacier in one band, fetched and prepared, its true velocity, and its folder."""
     root = tmp_path_factory.mktemp("fjord")
     options = {
         "fetch": {"bands": ("green",)},
@@ -35,11 +36,11 @@ def fjord(tmp_path_factory, model):
     run = make_run("prepare", root / "prepare", {"fetch": root / "fetch"}, options, glacier=glacier)
     model.prepare(run, run.options["prepare"])
     truth = [rasterio.open(root / "fetch" / "truth" / f"{name}.tif").read(1) for name in ("vx", "vy")]
-    return open_dataset(root / "prepare"), truth
+    return open_dataset(root / "prepare"), truth, root / "fetch"
 
 
 def test_velocity_of_the_synthetic_glacier_is_true_within_a_twentieth(fjord, tmp_path):
-    sequences, truth = fjord
+    sequences, truth, _ = fjord
     options = PredictOptions()
     found = map_velocity(make_run("predict", tmp_path), sequences, options)
     at = tuple(np.moveaxis(centres(sequences.grid.shape, options), -1, 0))
@@ -60,7 +61,7 @@ def test_velocity_of_the_synthetic_glacier_is_true_within_a_twentieth(fjord, tmp
 
 def test_walls_in_the_chips_would_spoil_it(fjord, tmp_path):
     """With chips of 32 pixels that do not tell ice from ground, as at first, most of the speed is lost."""
-    sequences, truth = fjord
+    sequences, truth, _ = fjord
     blind = type(sequences)(sequences.data.drop_vars("ice"), sequences.chip)
     options = PredictOptions(velocity_chip=32, velocity_largest=32, velocity_filter="none", pairs=4)
     found = map_velocity(make_run("predict", tmp_path), blind, options)
@@ -158,3 +159,23 @@ def test_ice_is_not_judged_by_the_ground_around_it():
     kept = coherent(dy, dx, 16, tongue)
     assert kept[tongue].all()
     assert not kept[~tongue].any()
+
+
+def test_truth_is_shown_beside_the_velocity_of_the_synthetic_glacier(fjord, tmp_path):
+    sequences, truth, scenes = fjord
+    options = PredictOptions(pairs=2)
+    (tmp_path / "predict").mkdir()
+    found = map_velocity(make_run("predict", tmp_path / "predict"), sequences, options)
+    inputs = {"fetch": scenes, "predict": tmp_path / "predict"}
+    table = velocity_table(make_run("evaluate", tmp_path / "evaluate", inputs))
+    at = tuple(np.moveaxis(centres(sequences.grid.shape, options), -1, 0))
+    true, speed = np.hypot(truth[0][at], truth[1][at]), np.hypot(found.vx, found.vy)
+    moving = sequences.array("ice")[at] & (true >= FAST)
+    known = moving & np.isfinite(speed)
+    row = table.rows[0].values
+    assert row["cells"] == moving.sum()
+    assert row["found"] == pytest.approx(known.sum() / moving.sum())
+    assert row["ratio"] == pytest.approx(np.median(speed[known] / true[known]), rel=1e-4)
+    assert sum(r.values["cells"] for r in table.rows[1:]) == row["cells"]
+    inputs["fetch"] = tmp_path
+    assert velocity_table(make_run("evaluate", tmp_path / "evaluate", inputs)) is None

@@ -21,6 +21,7 @@ from icectl.tasks.flow.metrics import correlation, likeness, summary
 from icectl.tasks.flow.options import AHEAD, EvaluateOptions, TrainOptions
 from icectl.tasks.flow.parts import TEST, split_ground
 from icectl.tasks.flow.predicting import open_predictions
+from icectl.tasks.flow.truth import velocity_table
 
 COLUMNS = (
     Column(key="mean", label="Mean correlation", better="higher"),
@@ -76,7 +77,8 @@ def evaluate_predictions(
         "gain": None if rival is None else gain(scores.by, chips, rival, options.bootstrap, run.seed),
         "by_window": {name: np.nanmean(value, axis=1).round(4).tolist() for name, value in scores.by.items()},
     }
-    return Metrics(tables=tables, notes=tuple(notes), details=details)
+    truth = velocity_table(run)
+    return Metrics(tables=tables if truth is None else (*tables, truth), notes=tuple(notes), details=details)
 
 
 def _test_chips(predictions: Any, of: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -24,6 +24,9 @@ PREDICTIONS = "predictions.zarr"
 SHOWN = 6
 """Windows of which every future is kept for the report."""
 
+FUTURES = 4
+"""Futures drawn for those windows where only the prior's mean is scored."""
+
 BATCH = 32
 
 
@@ -78,7 +81,8 @@ def predict_chips(
     make = generator(network, scaling(sequences, trained.normalise), run, options.samples)
     band, days, size = sequences.array("sequence_band"), sequences.days, sequences.size
     made = np.empty((count, len(chosen), AHEAD, size, size), np.float32)
-    futures = np.zeros((min(SHOWN, len(chosen)), options.samples, AHEAD, size, size), np.float32)
+    several = options.samples if options.samples > 1 else FUTURES
+    futures = np.zeros((min(SHOWN, len(chosen)), several, AHEAD, size, size), np.float32)
     shown = np.linspace(0, len(chosen) - 1, len(futures)).round().astype(np.int64)
     with run.progress("generating chips", total=count * len(chosen)) as advance:
         for start in range(count):
@@ -88,11 +92,28 @@ def predict_chips(
                 chips = sequences.chips(which, slice(start, start + past + AHEAD))
                 drawn = make(chips[:, :past], when, band[which], start * 1_000_003 + first)
                 made[start, first : first + len(which)] = _kept(drawn, chips[:, -1], options.keep)
-                if start == count - 1:
+                if start == count - 1 and options.samples > 1:
                     for i in np.flatnonzero((shown >= first) & (shown < first + len(which))):
                         futures[i] = drawn[:, shown[i] - first]
                 advance(len(which))
+    if options.samples == 1:
+        futures[:] = _futures(run, sequences, network, trained, chosen[shown], count - 1)
     _write(run, made, futures, chosen, shown, parts.of[chosen], options)
+
+
+def _futures(
+    run: Run,
+    sequences: Sequences,
+    network: nn.Module,
+    trained: TrainOptions,
+    which: NDArray[np.int64],
+    start: int,
+) -> F32:
+    """Draw `FUTURES` futures of one window of a few sequences: ``(n, futures, 2, rows, cols)``."""
+    draw = generator(network, scaling(sequences, trained.normalise), run, FUTURES)
+    when = sequences.days[start : start + trained.past + AHEAD] - sequences.days[start]
+    chips = sequences.chips(which, slice(start, start + trained.past))
+    return draw(chips, when, sequences.array("sequence_band")[which], start).swapaxes(0, 1)
 
 
 def _kept(drawn: F32, truth: F32, keep: str) -> F32:
