@@ -75,10 +75,10 @@ class InpaintPart:
         # A gradient of rounding errors alone must not move a weight by a whole step: hence the large eps.
         gate = [p for name, p in part.named_parameters() if ".gate." in name]
         rest = [p for name, p in part.named_parameters() if ".gate." not in name]
-        groups = [{"params": rest}, {"params": gate, "lr": GATE_GAIN * rate, "weight_decay": 0.0}]
-        return torch.optim.AdamW(
-            groups if gate else rest, lr=rate, betas=(0.9, 0.99), eps=1e-5, weight_decay=5e-2
-        )
+        groups: list[dict[str, Any]] = [{"params": rest}]
+        if gate:
+            groups.append({"params": gate, "lr": GATE_GAIN * rate, "weight_decay": 0.0})
+        return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.99), eps=1e-5, weight_decay=5e-2)
 
     def schedule(self, optimizers: Mapping[str, Any]) -> Mapping[str, Any]:
         """Warm up and fall as a cosine for residuals; constant for the paper's networks."""
@@ -140,18 +140,29 @@ class InpaintPart:
         return context.mean(F.softplus(-yes)) + context.mean(F.softplus(no))
 
     def validate(self, batches: Iterable[Batch], context: Context) -> Mapping[str, float]:
-        """Return the RMSE (m) in the hole, the start's own, and their ratio, which is minimised."""
-        sums = torch.zeros(3, dtype=torch.float64)
+        """Return the RMSE (m) in the hole, the start's own, and the ratio that is minimised.
+
+        Beside a fill that is the ratio of errors relative to each patch (see `_error`): in metres, a few
+        rugged places would decide.
+        """
+        sums = torch.zeros(5, dtype=torch.float64)
         for batch in batches:
-            made = self.generator(batch["x"])[1]
-            metres2 = (batch["scale"] ** 2)[:, :, None, None] * batch["valid"]
-            for i, answer in enumerate((made, batch["x"][:, :1])):
-                sums[i] += ((answer - batch["y"]) ** 2 * metres2).sum().cpu().double()
-            sums[2] += batch["valid"].sum().cpu().double()
-        values = {"made": sums[0] / sums[2], "start": sums[1] / sums[2]}
+            x, y, valid = batch["x"], batch["y"], batch["valid"]
+            made = self.generator(x)[1]
+            metres2 = (batch["scale"] ** 2)[:, :, None, None] * valid
+            for i, answer in enumerate((made, x[:, :1])):
+                sums[i] += ((answer - y) ** 2 * metres2).sum().cpu().double()
+                sums[3 + i] += (self._error(answer, y, x, valid) * valid).sum().cpu().double()
+            sums[2] += valid.sum().cpu().double()
+        names = ("made", "start", "", "made_error", "start_error")
+        values = {name: sums[i] / sums[2] for i, name in enumerate(names) if name}
         mean = context.average([(values, float(sums[2]))] if sums[2] > 0 else [])
-        made, start = mean.get("made", float("nan")) ** 0.5, mean.get("start", float("nan")) ** 0.5
-        return {"rmse": made, "start_rmse": start, "loss": made / max(start, 1e-9)}
+        made_, start = mean.get("made", float("nan")) ** 0.5, mean.get("start", float("nan")) ** 0.5
+        loss = made_ / max(start, 1e-9)
+        if self.options.begin == "fill":
+            power = 0.5 if self.options.reconstruction == "l2" else 1.0
+            loss = (mean.get("made_error", float("nan")) / max(mean.get("start_error", 0.0), 1e-9)) ** power
+        return {"rmse": made_, "start_rmse": start, "loss": loss}
 
     def images(self, batches: Iterable[Batch], context: Context) -> Mapping[str, Tensor]:
         """Return the truth, the masked patch and the fill of the first test patches, side by side."""

@@ -30,7 +30,7 @@ class _Block(nn.Module):
 class Refiner(nn.Module):
     """What to add to a biharmonic fill: shares of its differences to two other fills, and a free part.
 
-    The shares begin at a linear function of the patch's roughness and of the hole's size (some 7 numbers to
+    The shares begin at a linear function of the patch's roughness and of the hole's size (a dozen numbers to
     learn), to which a U-Net adds what the shape of the ground tells. An untrained one adds nothing.
 
     Parameters
