@@ -48,6 +48,16 @@ def test_a_killed_process_ends_the_job_with_a_resumable_state(tmp_path: Path) ->
     assert load_state(tmp_path / "state.safetensors")["step"] == 2
 
 
+def test_processes_agree_on_the_batch_that_fits(tmp_path: Path) -> None:
+    """One of them tries, the others wait; an epoch of 64 samples keeps its sixteen updates."""
+    run = tiny.run_in(tmp_path, 2)
+    assert launch(tiny.train_auto, run) == 4
+    assert run.notes["batch_size"] == 4
+    assert load_state(tmp_path / "state.safetensors")["step"] == 2
+    again = tiny.run_in(tmp_path, 2)
+    assert launch(tiny.train_auto, again) == again.notes["batch_size"] == 4
+
+
 def report(folder: Path, rank: int, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", str(rank))
     worker._report(folder, error)

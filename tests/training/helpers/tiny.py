@@ -14,7 +14,16 @@ from torch import nn
 from icectl.contract import Plugin
 from icectl.run import Compute, Run
 from icectl.settings import Glacier
-from icectl.training import FitResult, FitSettings, IndexedBatches, Learner, SingleOptimizer, fit, resolve
+from icectl.training import (
+    FitResult,
+    FitSettings,
+    IndexedBatches,
+    Learner,
+    SingleOptimizer,
+    fit,
+    fitting_batch,
+    resolve,
+)
 from icectl.training import fabric as fabrics
 
 PLUGIN = Plugin(name="tiny", summary="A tiny model.", task="tiny", model="tiny:Tiny", stages={})
@@ -166,3 +175,15 @@ class Suicidal(Masked):
 def train_suicidal(run: Run) -> FitResult:
     settings = FitSettings(max_updates=8, checkpoint_every=2, tensorboard=False)
     return fit(run, Suicidal(), IndexedBatches(dataset(), 6, seed=run.seed), None, settings)
+
+
+def train_auto(run: Run) -> int:
+    """Find the batch that fits, and train with it."""
+    samples = dataset(64)
+
+    def batches(size: int) -> IndexedBatches:
+        return IndexedBatches(samples, size, seed=run.seed)
+
+    size = fitting_batch(run, 0, Masked, batches)
+    fit(run, Masked(), batches(size), None, FitSettings(max_updates=2, tensorboard=False))
+    return size
