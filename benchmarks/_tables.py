@@ -43,7 +43,7 @@ def page(results: Sequence[Json], failed: Sequence[str]) -> str:
     versions: dict[str, str] = {}
     for result in results:
         versions |= result["machine"]["versions"]
-    minutes = sum(result["seconds"] for result in results) / 60
+    minutes = sum(result.get("seconds", 0) for result in results) / 60
     dates = sorted({result["machine"]["date"] for result in results})
     rows = [{**row, "benchmark": result["name"]} for result in results for row in result["rows"]]
     parts = [

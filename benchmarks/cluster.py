@@ -1,7 +1,7 @@
 """Prepare of several glaciers over Dask: two workers of one thread beside one, and beside no cluster.
 
-The work of a glacier is a loop of pure Python (about a second), so that only the spreading is measured; two
-workers shall take 1.6 times less than one. Both clusters are up before the clock starts, and take turns.
+The work of a glacier is a loop of pure Python (about half a second), so that only the spreading is measured;
+two workers shall take 1.6 times less than one. Both clusters are up before the clock starts, and take turns.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ sys.path.insert(0, str(HELPERS))
 os.environ["ICECTL_PLUGINS"] = "plodding=plodding:plugin"
 os.environ["ICECTL_ENERGY"] = "off"
 
-WORK = 15
+WORK = 10
 
 
 @contextmanager
@@ -71,7 +71,7 @@ def main() -> None:
     """Measure three numbers of glaciers."""
     rows: list[Row] = []
     with workers(1) as one, workers(2) as two:
-        for glaciers in sizes(4, 8, 16):
+        for glaciers in sizes(4, 8, 12):
             double, single = partial(spread, two, glaciers), partial(spread, one, glaciers)
             alone, label = partial(in_place, glaciers), f"prepare of {glaciers} glaciers, two workers"
             more = {"kind": "loop", "rounds": 2, "warm_up": False}

@@ -23,7 +23,7 @@ from icectl.tasks.snow.learner import SnowLearner
 from icectl.training import FitSettings, IndexedBatches, fit, launch
 
 WARM_UP, SIDE, ROUNDS = 3, 50, 3
-SAMPLES = 480
+SAMPLES = 240
 """Samples that are timed, whatever the batch."""
 
 
