@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import cv2
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from icectl.tasks.front import filters
 from icectl.tasks.front.infer import (
@@ -189,6 +190,12 @@ def test_zooms_are_averaged_on_the_image_itself():
     smooth = cv2.GaussianBlur(layers[0], (0, 0), 4)
     again = predict_zoomed(np.stack([smooth] * 2), lambda bands: bands[:2], (0.8, 1.0, 1.25))
     assert np.abs(again[0] - smooth).max() < 0.02  # nothing is shifted by going there and back
+
+
+@pytest.mark.parametrize("bad", [{"zooms": ()}, {"zooms": (0.0,)}, {"bridge": 0}, {"mask_support": -1}])
+def test_options_that_mean_nothing_are_refused(bad):
+    with pytest.raises(ValidationError):
+        PredictOptions(**bad)
 
 
 def series(places, sure=0.9):

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from icectl.contract import BatchSize, Options
 from icectl.sources.options import SceneQuery
@@ -315,6 +315,14 @@ class PredictOptions(Options):
     product_crs: str | None = Field(
         default=None, description="CRS of the products; EPSG:3413 for Greenland, else the images' own."
     )
+
+    @field_validator("zooms")
+    @classmethod
+    def _check_zooms(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        for value in values:
+            if not 0.25 <= value <= 4:
+                raise ValueError(f"{value:g} is no magnification from 0.25 to 4")
+        return values
 
 
 class EvaluateOptions(Options):
