@@ -1,6 +1,6 @@
 """Prepare of several glaciers over Dask: two workers of one thread beside one, and beside no cluster.
 
-The work of a glacier is a loop of pure Python (about half a second), so that only the spreading is measured;
+The work of a glacier is a loop of pure Python (about a second), so that only the spreading is measured;
 two workers shall take 1.6 times less than one. Both clusters are up before the clock starts, and take turns.
 """
 
@@ -23,7 +23,7 @@ sys.path.insert(0, str(HELPERS))
 os.environ["ICECTL_PLUGINS"] = "plodding=plodding:plugin"
 os.environ["ICECTL_ENERGY"] = "off"
 
-WORK = 10
+WORK = 15
 
 
 @contextmanager

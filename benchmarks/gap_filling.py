@@ -94,9 +94,12 @@ def main() -> None:
                 if other is generic and kind != "scattered" and size > 200:
                     continue  # pass after pass over the whole image: minutes
                 asked = floor if size == 800 or table == "tool" else None
+                more = (
+                    {"rounds": min(rounds, 2), "calls": 5} if size == 800 else {"rounds": rounds, "calls": 20}
+                )
                 rows.append(
                     compare(label, ours, partial(other, image), against=against, floor=asked, kind=table,
-                            rounds=min(rounds, 2) if size == 800 else rounds, calls=5 if size == 800 else 20, warm_up=other is gdal)
+                            warm_up=other is gdal, **more)
                 )  # fmt: skip
     finish("gap_filling", rows, ("scipy", "rasterio", "opencv-python-headless"))
 

@@ -139,3 +139,15 @@ def test_memory_is_linear_at_twenty_thousand_pixels():
         assert len(path) == size
     assert peaks[1] < 2.5 * peaks[0]
     assert peaks[1] < 20_000 * 20_000 / 8
+
+
+@pytest.mark.parametrize("density", [0.02, 0.1, 0.4, 0.8])
+@pytest.mark.parametrize("seed", range(5))
+def test_touching_pixels_and_short_gaps_give_the_triangulation_s_tree(seed, density, monkeypatch):
+    from icectl.tasks.front import vectorise
+
+    rng = np.random.default_rng(seed)
+    points = rng.permutation(np.argwhere(rng.random((30, 30)) < density))
+    quick = spanning_tree(points)
+    monkeypatch.setattr(vectorise, "_candidates", vectorise._delaunay_edges)
+    assert quick.tolist() == spanning_tree(points).tolist()
