@@ -36,7 +36,7 @@ def _auto_is_zero(value: Any) -> Any:
 
 
 BatchSize = Annotated[int, BeforeValidator(_auto_is_zero)]
-"""Type of an option ``batch_size``: a number, or ``auto``, kept as 0 (see `icectl.training.fitting_batch`)."""
+"""Type of an option ``batch_size``: a number, or ``auto``, kept as 0 (`icectl.training.fitting_batch`)."""
 
 
 class Options(BaseModel):
