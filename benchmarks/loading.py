@@ -121,9 +121,9 @@ def measure(size: int) -> Row:
         memory = " against ".join(f"{found['peak_mb']:.0f}" for found in peaks)
         note = f"{equal:.2%} of pixels alike; peak {memory} MB"
         label = f"{SCENES - 3} scenes of {size}×{size}"
-        return compare(label, mine, other, against="odc-stac + xarray", rounds=3, warm_up=False, note=note)
+        return compare(label, mine, other, against="odc-stac + xarray", rounds=2, warm_up=False, note=note)
 
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent))
-    finish("loading", [measure(size) for size in sizes(400, 800, 1600)], ("odc-stac", "xarray", "zarr"))
+    finish("loading", [measure(size) for size in sizes(300, 600, 1200)], ("odc-stac", "xarray", "zarr"))
