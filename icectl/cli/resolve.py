@@ -8,6 +8,7 @@ place brings its own scenes.
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
@@ -72,7 +73,7 @@ def request(
 ) -> stages.Request:
     """Build the request of one glacier."""
     saved = read_json(run / RUN) if run else None
-    glacier = _glacier(glacier_name, saved)
+    glacier = _glacier(glacier_name, saved, shared)
     own = saved is not None and not shared.get("scenes") and glacier.name == saved["glacier"]["name"]
     scenes = shared.get("scenes") or (Path(saved["scenes"]) if own and saved and saved["scenes"] else None)
     return stages.Request(
@@ -100,10 +101,15 @@ def _seed(shared: Mapping[str, Any], saved: Mapping[str, Any] | None, experiment
     return experiment.seed if experiment is not None else 0
 
 
-def _glacier(name: str, saved: Mapping[str, Any] | None) -> Glacier:
-    """Return a glacier by name; the one a run was trained on may exist in its record only."""
-    if saved and saved["glacier"]["name"] == name and name not in settings.available("glaciers"):
+def _glacier(name: str, saved: Mapping[str, Any] | None, shared: Mapping[str, Any]) -> Glacier:
+    """Return a glacier by name; that of a run may stand in its record only, that of a folder nowhere."""
+    if name in settings.available("glaciers"):
+        return settings.load_glacier(name)
+    if saved and saved["glacier"]["name"] == name:
         return settings.validate(Glacier, saved["glacier"], f"the record of run on {name}")
+    scenes = shared.get("scenes")
+    if scenes and not shared.get("glacier") and place_of(scenes) == name:
+        return Glacier(name=name, title=Path(scenes).absolute().name)
     return settings.load_glacier(name)
 
 
@@ -199,7 +205,7 @@ def chosen_run(
 def glacier_names(
     shared: Mapping[str, Any], experiment: Experiment | None, plugin: Plugin, run: Path | None
 ) -> list[str]:
-    """Return the glaciers asked for, by flag, file of names, experiment, run, or the model's default."""
+    """Return the glaciers asked for: by flag, file of names, experiment, run, folder, else the default."""
     if shared.get("glacier"):
         return list(dict.fromkeys(shared["glacier"]))
     if shared.get("glaciers"):
@@ -208,7 +214,13 @@ def glacier_names(
         return [experiment.glacier]
     if run is not None:
         return [str(read_json(run / RUN)["glacier"]["name"])]
-    return [plugin.default_glacier]
+    return [place_of(shared["scenes"])] if shared.get("scenes") else [plugin.default_glacier]
+
+
+def place_of(scenes: Path) -> str:
+    """Return a folder of scenes as a glacier's name: somebody's own scenes show no default glacier."""
+    words = re.findall(r"[a-z0-9]+", Path(scenes).absolute().name.lower())
+    return "-".join(words)[:80].rstrip("-") or "scenes"
 
 
 def many(chosen: str) -> list[str]:

@@ -84,6 +84,16 @@ def test_a_dry_run_counts_the_users_own_scenes(cli):
     assert plan["scenes"] == {"folder": str(Path("mine").absolute()), "bytes": 1234}
 
 
+def test_a_folder_without_a_glacier_is_a_place_of_its_own(cli):
+    """The default glacier's file sets options for that glacier, not for somebody's scenes."""
+    Path("My Glacier").mkdir()
+    Path("My Glacier/a.txt").write_text("x")
+    assert cli("fetch", "toy", "--scenes", "My Glacier", "--dry-run", "--json").json["glacier"] == "my-glacier"
+    Path("parvati").mkdir()
+    assert cli("fetch", "toy", "--scenes", "parvati", "--dry-run", "--json").json["glacier"] == "parvati"
+    assert cli("fetch", "toy", "--dry-run", "--json").json["glacier"] == "demo"
+
+
 def test_a_plugin_without_an_estimate_is_planned_all_the_same(cli, monkeypatch):
     from dataclasses import replace
 
