@@ -148,6 +148,8 @@ def merged(records: list[Mapping[str, Any]]) -> dict[str, Any]:
     Baselines are the same for all models of a task on the same data; where their values differ
     (a model left samples out) both rows are kept, the later one named after its model.
     """
+    from icectl.report.tables import verdict
+
     first = records[0]["tables"][0]
     rows: list[dict[str, Any]] = []
     intervals: dict[str, Any] = {}
@@ -166,7 +168,9 @@ def merged(records: list[Mapping[str, Any]]) -> dict[str, Any]:
     order = {"model": 0, "baseline": 1, "mark": 2, "published": 3}
     rows.sort(key=lambda row: order.get(row["kind"], 4))
     notes = dict.fromkeys(note for record in records for note in record["notes"])
-    details = {"intervals": {first["title"]: intervals}} if intervals else {}
+    details: dict[str, Any] = {"verdicts": [said for record in records if (said := verdict(record))]}
+    if intervals:
+        details["intervals"] = {first["title"]: intervals}
     return {"tables": [{**first, "rows": rows}], "notes": list(notes), "details": details}
 
 

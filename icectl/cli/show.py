@@ -67,8 +67,9 @@ def metrics(record: Mapping[str, Any]) -> None:
         if table["note"]:
             console.print(table["note"], markup=False)
         console.print()
-    said = verdict(record)
-    for note in [said, *record["notes"]] if said else record["notes"]:
+    own = verdict(record)
+    said = record["details"].get("verdicts") or ([own] if own else [])
+    for note in [*said, *record["notes"]]:
         console.print(f"· {note}", markup=False)
 
 

@@ -89,7 +89,13 @@ def _record(name: str, error: float, rival: float) -> dict:
         {"name": "rival", "kind": "baseline", "values": {"e": rival}, "note": ""},
     ]
     sure = {row["name"]: {"e": [row["values"]["e"] - 1, row["values"]["e"] + 1]} for row in rows}
-    table = {"title": "T", "columns": [{"key": "e"}], "rows": rows, "primary": "e", "note": ""}
+    table = {
+        "title": "T",
+        "columns": [{"key": "e", "label": "e", "better": "lower"}],
+        "rows": rows,
+        "primary": "e",
+        "note": "",
+    }
     return {"tables": [table], "notes": ["same for all"], "details": {"intervals": {"T": sure}}}
 
 
@@ -97,6 +103,10 @@ def test_a_baseline_that_differs_between_models_is_kept_twice_with_its_own_inter
     alike = merged([_record("a", 1, 3), _record("b", 2, 3)])
     assert [row["name"] for row in alike["tables"][0]["rows"]] == ["a", "b", "rival"]
     assert alike["notes"] == ["same for all"]
+    assert [said.split(", ")[0] for said in alike["details"]["verdicts"]] == [
+        "a is 67 % better than the strongest baseline",
+        "b is 33 % better than the strongest baseline",
+    ]
     apart = merged([_record("a", 1, 3), _record("b", 2, 4)])
     sure = apart["details"]["intervals"]["T"]
     assert {name: sure[name]["e"] for name in sure} == {
