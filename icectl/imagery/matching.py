@@ -15,6 +15,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import threadpool_limits
 
 from icectl.errors import DataError, UsageError
 from icectl.imagery import coarse
@@ -111,8 +112,14 @@ def match_chips(
         If the scenes differ in shape or hold more than one band.
     """
     radius = search_radius(size, scale)
-    ref = reference if isinstance(reference, Texture) else texture(reference, size, scale, valid[0])
-    mov = moving if isinstance(moving, Texture) else texture(moving, size, scale, valid[1])
+    scenes: list[Any] = [reference, moving]
+
+    def ready(which: int) -> None:
+        if not isinstance(scenes[which], Texture):
+            scenes[which] = texture(scenes[which], size, scale, valid[which])
+
+    _each(ready, (0, 1), workers)
+    ref, mov = scenes
     if ref.image.shape != mov.image.shape:
         raise DataError(
             f"scenes of shape {_shape(ref)} and {_shape(mov)} cannot be matched", "bring them to one grid"
@@ -135,7 +142,8 @@ def match_chips(
         fast, which = job
         (found.quickly if fast else found.slowly)(which, ref, mov, corners[which], size)
 
-    _each(work, jobs, workers)
+    with threadpool_limits(1, user_api="blas"):  # else BLAS starts threads under each of ours
+        _each(work, jobs, workers)
     return found.matches()
 
 
