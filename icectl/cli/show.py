@@ -68,7 +68,7 @@ def metrics(record: Mapping[str, Any]) -> None:
             console.print(table["note"], markup=False)
         console.print()
     own = verdict(record)
-    said = record["details"].get("verdicts") or ([own] if own else [])
+    said = record.get("details", {}).get("verdicts") or ([own] if own else [])
     for note in [*said, *record["notes"]]:
         console.print(f"· {note}", markup=False)
 

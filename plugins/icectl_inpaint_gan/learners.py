@@ -188,8 +188,6 @@ class InpaintPart:
 class BedLearner(Learner):
     """Both steps in one training: they share no weight, and each ends after its own number of updates."""
 
-    keyed_dropout = False
-
     def __init__(self, options: Any, pixels: Pixels | None, seed: int) -> None:
         self.options = options
         self.inpaint = InpaintPart(options) if options.step != "thickness" else None
