@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     from icectl.training.context import Context
     from icectl.training.devices import Decision, DeviceInfo, list_devices, outer_rank, resolve
     from icectl.training.learner import Learner, SingleOptimizer
-    from icectl.training.loop import FitResult, FitSettings, fit
+    from icectl.training.loop import fit
     from icectl.training.memory import find_batch_size
     from icectl.training.meters import Meter
     from icectl.training.processes import launch
     from icectl.training.sampling import permutation, sample_rng
+    from icectl.training.settings import FitResult, FitSettings
 
 _HOMES = {
     "Batches": "batches",
@@ -39,8 +40,8 @@ _HOMES = {
     "Context": "context",
     "Decision": "devices",
     "DeviceInfo": "devices",
-    "FitResult": "loop",
-    "FitSettings": "loop",
+    "FitResult": "settings",
+    "FitSettings": "settings",
     "Learner": "learner",
     "Meter": "meters",
     "SingleOptimizer": "learner",

@@ -126,7 +126,8 @@ def _fits(
         batch = next(iter(batches(size).epoch(0)))
         one, context = learner(), Context(fabric, run.seed)
         one.modules.to(fabric.device).train()
-        context.use(one, {name: wrapped(fabric, o) for name, o in one.configure().items()})
+        optimizers = {name: wrapped(fabric, o) for name, o in one.configure().items()}
+        context.use(one.modules, optimizers, one.keyed_dropout)
         with context.at(0, 0, batch["index"].tolist()):
             one.update(context.put(batch), context)
         budget.note(size)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
     from icectl.training.batches import Batch
-    from icectl.training.learner import Learner
 
 _BUCKET = 64 * 2**20
 """Bytes of gradients put together in one all-reduce."""
@@ -61,12 +60,13 @@ class Context:
         probe: Tensor = self.fabric.strategy.precision.convert_input(torch.zeros(()))
         return probe.dtype
 
-    def use(self, learner: Learner, optimizers: Mapping[str, Optimizer]) -> None:
-        """Take over a learner's networks and optimisers."""
+    def use(
+        self, modules: nn.Module, optimizers: Mapping[str, Optimizer], keyed_dropout: bool | None
+    ) -> None:
+        """Take over a learner's networks and optimisers; see `Learner` for `keyed_dropout`."""
         self.optimizers = dict(optimizers)
-        keyed = learner.keyed_dropout
-        keyed = has_dropout(learner.modules) if keyed is None else keyed
-        self._mode = (self.world > 1 and has_batch_norm(learner.modules), keyed)
+        keyed = has_dropout(modules) if keyed_dropout is None else keyed_dropout
+        self._mode = (self.world > 1 and has_batch_norm(modules), keyed)
 
     @contextmanager
     def at(self, step: int, epoch: int, indices: list[int], training: bool = True) -> Iterator[None]:

@@ -13,16 +13,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-if TYPE_CHECKING:
-    from icectl.training.batches import Batch
-    from icectl.training.context import Context
+from icectl.training.batches import Batch
+from icectl.training.context import Context
 
 
 class Learner(ABC):

@@ -20,9 +20,9 @@ from icectl.training import fabric as fabrics
 from icectl.training.batches import Batch, Batches
 from icectl.training.context import Context, wrapped
 from icectl.training.learner import Learner
-from icectl.training.loop import FitResult, FitSettings
 from icectl.training.processes import STATE
 from icectl.training.record import Record
+from icectl.training.settings import FitResult, FitSettings
 from icectl.training.signals import Signals
 
 WEIGHTS = "weights.safetensors"
@@ -60,7 +60,8 @@ class Trainer:
         self._equalise()
         self.bare = dict(learner.configure())
         self.schedules = dict(learner.schedule(self.bare))
-        self.context.use(learner, {name: wrapped(self.fabric, one) for name, one in self.bare.items()})
+        optimizers = {name: wrapped(self.fabric, one) for name, one in self.bare.items()}
+        self.context.use(learner.modules, optimizers, learner.keyed_dropout)
         torch.manual_seed(sampling.key(run.seed, self.context.rank))
 
     def fit(self) -> FitResult:

@@ -12,10 +12,10 @@ from icectl.report.panels import Curve, Frame, Layer, Panel, Series, TimeMaps
 from icectl.run import Run
 from icectl.tasks.snow.baselines import NAMES
 from icectl.tasks.snow.dataset import Cube, Floats
-from icectl.tasks.snow.evaluation import Scored, prediction
 from icectl.tasks.snow.metrics import Scores
 from icectl.tasks.snow.options import EvaluateOptions
 from icectl.tasks.snow.products import Moment
+from icectl.tasks.snow.scoring import Scored, prediction
 
 Arrow = tuple[float, float, float, float]
 

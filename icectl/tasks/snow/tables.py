@@ -8,11 +8,11 @@ from icectl.contract import Column, Metrics, Row, Table
 from icectl.report.panels import Panel, pack
 from icectl.tasks.snow.baselines import NAMES
 from icectl.tasks.snow.dataset import Cube
-from icectl.tasks.snow.evaluation import Scored
 from icectl.tasks.snow.metrics import Scores, skill
 from icectl.tasks.snow.options import EvaluateOptions
 from icectl.tasks.snow.published import published_rows
 from icectl.tasks.snow.scope import Scope
+from icectl.tasks.snow.scoring import Scored
 
 TITLE = "Snow masks, all lead times"
 
