@@ -158,19 +158,17 @@ class Painter:
             for row in panel.rows
         ]
         values = [r.values for row in read for r in row if r]
-        scale = scale_for(values, panel.colours, panel.low, panel.high)
-        side = self._side(values, side, scale)
-        rows = [
-            {
-                "label": row.label,
-                "score": row.score,
-                "images": [
-                    None if r is None else data_uri(encode(thin(r.values, side), scale)) for r in rasters
-                ],
-            }
-            for row, rasters in zip(panel.rows, read, strict=True)
-        ]
-        return {"columns": panel.columns, "rows": rows, "legends": [legend(scale, panel.unit, "value")]}
+        common = scale_for(values, panel.colours, panel.low, panel.high)
+        side = self._side(values, side, common)
+        rows, shared = [], False
+        for row, rasters in zip(panel.rows, read, strict=True):
+            own = row.low is not None and row.high is not None
+            scale = scale_for([], panel.colours, row.low, row.high) if own else common
+            shared = shared or not own
+            images = [None if r is None else data_uri(encode(thin(r.values, side), scale)) for r in rasters]
+            rows.append({"label": row.label, "score": row.score, "images": images})
+        legends = [legend(common, panel.unit, "value")] if shared else []
+        return {"columns": panel.columns, "rows": rows, "legends": legends}
 
     def _side(self, images: Sequence[FloatImage], side: int, scale: Scale) -> int:
         """Return the side at which a typical picture stays within the allowance."""

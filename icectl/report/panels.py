@@ -286,11 +286,16 @@ class CrossSection(_Part):
 
 
 class SampleRow(_Part):
-    """One row of pictures: its name, its pictures in the order of the columns, and a score."""
+    """One row of pictures: its name, its pictures in the order of the columns, and a score.
+
+    `low` and `high` give the row a colour scale of its own; without them it has that of the panel.
+    """
 
     label: str
     images: tuple[Layer | None, ...]
     score: str = ""
+    low: Number = None
+    high: Number = None
 
 
 class Samples(_Part):

@@ -1,14 +1,23 @@
 """Panels survive the way through JSON, and what is no panel is refused by name."""
 
+import base64
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from affine import Affine
+from PIL import Image
 
 from icectl.errors import DataError
+from icectl.raster import Grid, write_cog
 from icectl.report import panels as p
+from icectl.report.colours import STEPS
+from icectl.report.layers import Reader
+from icectl.report.painter import Painter
 
 LAYER = p.Layer(file="predictions/a.tif")
 
@@ -67,3 +76,29 @@ def test_the_module_is_light():
     code = f"import sys, icectl.report.panels; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_row_of_pictures_can_have_a_scale_of_its_own(tmp_path):
+    ramp = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
+    path = tmp_path / "chips.tif"
+    write_cog(path, np.stack([100 * ramp, 50 + ramp]), Grid((8, 8), Affine(1, 0, 0, 0, -1, 8), None))
+    bounds = [{"low": 0, "high": 100}, {"low": 50, "high": 51}]
+
+    def drawn(own):
+        rows = [
+            p.SampleRow(label="", images=[p.Layer(file=str(path), band=i + 1)], **(bounds[i] if own else {}))
+            for i in range(2)
+        ]
+        view = Painter(Reader([tmp_path])).draw(p.Samples(title="Chips", columns=["t2"], rows=rows))
+        return view, [steps(row["images"][0]) for row in view["rows"]]
+
+    def steps(uri):
+        return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))), np.int64)
+
+    own, (bright, dark) = drawn(own=True)
+    np.testing.assert_array_equal(bright, dark)
+    assert (dark.min(), dark.max()) == (1, STEPS)
+    assert not own["legends"]
+    common, (_, flat) = drawn(own=False)
+    assert flat.max() - flat.min() <= 2
+    assert len(common["legends"]) == 1

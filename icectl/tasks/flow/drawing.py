@@ -22,6 +22,11 @@ from icectl.tasks.flow.options import AHEAD, TrainOptions
 CELLS = 8
 """Cells of a correlation map along a chip's side."""
 
+DARK_TO_BRIGHT = (2, 98)
+"""Percentiles of a row's truth that are shown black and white: bands differ far in brightness."""
+
+GREYS = "each row has a grey scale of its own: black to white is the 2nd to 98th percentile of its true t2"
+
 MAPS = {
     "persistence": "Persistence: t0 against t2",
     "high-pass": "High-pass filter: t0 against t2",
@@ -89,16 +94,16 @@ def _figure3(run: Run, sequences: Sequences, predictions: Any, trained: TrainOpt
         pictures = [
             *seen,
             made,
-            _stretched(high_pass(chips[past - 1]), made),
+            _stretched(high_pass(chips[past - 1]), chips[-1]),
             *chips[past:],
-            _stretched(high_pass(chips[-1]), made),
+            _stretched(high_pass(chips[-1]), chips[-1]),
         ]
         ours, persistence = (float(correlation(c, chips[-1])) for c in (made, chips[past - 1]))
         score = f"r = {ours:.2f}, persistence {persistence:.2f}"
-        rows.append(_row(run, f"figure3_{sequence}", pictures, score))
+        rows.append(_row(run, f"figure3_{sequence}", _name(sequences, sequence), pictures, chips[-1], score))
     before = [f"t−{k}" if k else "t0" for k in range(min(past, 3) - 1, -1, -1)]
     columns = (*before, "forecast of t2", "high-pass t0", "t1 (unseen)", "t2", "high-pass t2")
-    return Samples(title="Chips: past, forecast, truth", columns=columns, rows=tuple(rows))
+    return Samples(title="Chips: past, forecast, truth", columns=columns, rows=tuple(rows), note=GREYS)
 
 
 def _futures(run: Run, sequences: Sequences, predictions: Any, trained: TrainOptions) -> Samples:
@@ -111,12 +116,14 @@ def _futures(run: Run, sequences: Sequences, predictions: Any, trained: TrainOpt
         at = window + trained.past + AHEAD - 1
         truth = sequences.chips([int(sequence)], slice(at, at + 1))[0, 0]
         best = float(correlation(drawn[:, -1], truth[None]).max())
-        rows.append(_row(run, f"futures_{sequence}", [truth, *drawn[:count, -1]], f"best r = {best:.2f}"))
+        pictures = [truth, *drawn[:count, -1]]
+        score = f"best r = {best:.2f}"
+        rows.append(_row(run, f"futures_{sequence}", _name(sequences, sequence), pictures, truth, score))
     columns = ("t2", *(f"future {i + 1}" for i in range(count)))
     note = (
         "one future: the prior's mean; ask for more with --samples" if count == 1 else "drawn from the prior"
     )
-    return Samples(title="Sampled futures of t2", columns=columns, rows=tuple(rows), note=note)
+    return Samples(title="Sampled futures of t2", columns=columns, rows=tuple(rows), note=f"{note}. {GREYS}")
 
 
 def _stretched(texture: NDArray[np.float32], like: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -125,11 +132,20 @@ def _stretched(texture: NDArray[np.float32], like: NDArray[np.float32]) -> NDArr
     return np.asarray(texture / spread * like.std() + like.mean(), np.float32)
 
 
-def _row(run: Run, name: str, pictures: list[NDArray[Any]], score: str) -> SampleRow:
-    """Write pictures as the bands of one GeoTIFF and name them."""
+def _name(sequences: Sequences, sequence: int) -> str:
+    """Name a sequence by its chip and its band."""
+    chip, band = (int(sequences.array(f"sequence_{key}")[sequence]) for key in ("chip", "band"))
+    return f"chip {chip}, {sequences.bands[band]}"
+
+
+def _row(
+    run: Run, name: str, label: str, pictures: list[NDArray[Any]], truth: NDArray[np.float32], score: str
+) -> SampleRow:
+    """Write pictures as the bands of one GeoTIFF and name them; `truth` gives the row's grey scale."""
     stack = np.stack([np.asarray(p, np.float32) for p in pictures])
     path = run.out / "pictures" / f"{name}.tif"
     path.parent.mkdir(exist_ok=True)
     write_cog(path, stack, Grid(stack.shape[1:], Affine(1, 0, 0, 0, -1, stack.shape[1]), None))
     images = tuple(Layer(file=str(path), band=i + 1) for i in range(len(stack)))
-    return SampleRow(label=name.rsplit("_", 1)[-1], images=images, score=score)
+    low, high = (float(v) for v in np.percentile(truth, DARK_TO_BRIGHT))
+    return SampleRow(label=label, images=images, score=score, low=low, high=high)
