@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -26,7 +27,8 @@ def each(function: Callable[[J], R], jobs: Iterable[J], cluster: str | None) -> 
     Parameters
     ----------
     cluster
-        None, ``"local:N"`` (N processes of one thread here) or a scheduler's address.
+        None, ``"local:N"`` (N processes here, of one thread unless ``OMP_NUM_THREADS`` says how many) or
+        a scheduler's address.
 
     Raises
     ------
@@ -94,25 +96,41 @@ def connected(cluster: str) -> Iterator[Any]:
 
 @contextmanager
 def _local(cluster: str) -> Iterator[Any]:
-    """Start processes of one thread; a nanny beside each would cost more than it guards."""
+    """Start processes of one job and one thread; a nanny beside each would cost more than it guards."""
     from distributed import Client
     from distributed.deploy.subprocess import SubprocessCluster
 
     count = cluster.removeprefix("local:")
     if not count.isdigit() or int(count) < 1:
         raise UsageError(f"--cluster {cluster} is not understood", _HINT)
-    local = SubprocessCluster(
-        host="127.0.0.1",
-        n_workers=int(count),
-        threads_per_worker=1,
-        worker_class="distributed.Worker",
-        worker_kwargs={"memory_limit": 0},
-        scheduler_kwargs={"dashboard": False, "dashboard_address": None},
-        silence_logs=40,
-    )
+    with _environment(OMP_NUM_THREADS="1"):
+        local = SubprocessCluster(
+            host="127.0.0.1",
+            n_workers=int(count),
+            threads_per_worker=1,
+            worker_class="distributed.Worker",
+            worker_kwargs={"memory_limit": 0},
+            scheduler_kwargs={"dashboard": False, "dashboard_address": None},
+            silence_logs=40,
+        )
     with local, Client(local) as client:
         _expect_workers(client, int(count), cluster)
         yield client
+
+
+@contextmanager
+def _environment(**defaults: str) -> Iterator[None]:
+    """Set variables that have no value, for the processes that are started within the block.
+
+    A worker whose libraries take a thread for every core gets in the way of the others.
+    """
+    added = {name: value for name, value in defaults.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
 
 
 def _expect_workers(client: Any, count: int, cluster: str) -> None:

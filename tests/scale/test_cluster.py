@@ -168,6 +168,17 @@ def test_local_processes(place: Path) -> None:
     assert len(digests(place / "local")) == 8
 
 
+@pytest.mark.parametrize(("told", "taken"), [(None, "1"), ("3", "3")])
+def test_local_processes_take_one_thread_unless_told(
+    told: str | None, taken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if told:
+        monkeypatch.setenv("OMP_NUM_THREADS", told)
+    assert list(each(os.getenv, ["OMP_NUM_THREADS"], "local:1")) == [("OMP_NUM_THREADS", taken)]
+    assert os.environ.get("OMP_NUM_THREADS") == told
+
+
 @pytest.mark.parametrize(
     ("cluster", "error", "words"),
     [
