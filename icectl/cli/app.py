@@ -11,8 +11,19 @@ from icectl import __version__
 from icectl.cli import compare, completions, devices, doctor, export, glaciers, plugins, report, verbs
 from icectl.errors import UsageError
 
+_VERBS = ("fetch", "prepare", "train", "predict", "evaluate", "run", "demo")
+
+
+class _VerbsFirst(typer.core.TyperGroup):
+    """Lists the verbs before all else; Typer would put groups last."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(super().list_commands(ctx), key=lambda name: name not in _VERBS)
+
+
 app = typer.Typer(
     name="icectl",
+    cls=_VerbsFirst,
     help="Deep learning on glaciers: fetch, prepare, train, predict, evaluate.",
     epilog="First steps: icectl demo · icectl plugins list · icectl train convlstm --dry-run",
     add_completion=False,
@@ -35,7 +46,7 @@ def _root(
     pass
 
 
-for _verb in ("fetch", "prepare", "train", "predict", "evaluate", "run", "demo"):
+for _verb in _VERBS:
     app.add_typer(verbs.group(_verb), name=_verb, rich_help_panel="Verbs")
 app.add_typer(plugins.app, name="plugins", rich_help_panel="Look and manage")
 app.add_typer(glaciers.app, name="glaciers", rich_help_panel="Look and manage")

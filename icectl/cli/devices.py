@@ -13,6 +13,7 @@ def devices(
 ) -> None:
     """List the devices here and say which one icectl would take, and why."""
     from icectl.cli import show
+    from icectl.cli.dry_run import human
     from icectl.run import Compute
     from icectl.training.devices import list_devices, resolve
 
@@ -21,6 +22,6 @@ def devices(
     if as_json:
         show.as_json({"devices": [asdict(device) for device in found], "decision": asdict(decision)})
         return
-    rows = [[str(value) for value in asdict(device).values()] for device in found]
-    show.listing("devices", list(asdict(found[0])), rows)
+    rows = [[d.device, str(d.index), d.name, human(d.memory or None), d.note] for d in found]
+    show.listing("devices", ["device", "index", "name", "memory", "note"], rows)
     print(decision.reason)

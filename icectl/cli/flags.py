@@ -29,7 +29,7 @@ def parameters(plugin: Plugin, verbs: Sequence[str]) -> list[inspect.Parameter]:
             metavar = f"[{'|'.join(choices)}]" if choices else _metavar(field.annotation)
             option = typer.Option(
                 f"--{name.replace('_', '-')}" + (f"/--no-{name.replace('_', '-')}" if kind is bool else ""),
-                help=describe(field, choices),
+                help=describe(field, choices).replace("[", r"\["),  # help is read as markup
                 rich_help_panel=f"Options of {verb}",
                 show_default=False,
                 metavar=metavar,
@@ -85,15 +85,30 @@ def _several(origin: Any, inside: tuple[Any, ...]) -> tuple[Any, list[str]]:
     return (list[kind], choices) if kind is not None else (None, [])  # type: ignore[valid-type]
 
 
+def word(name: str, field: FieldInfo) -> str:
+    """Return what a user types for an option; what no flag can hold is a key of a file.
+
+    >>> from icectl.tasks.front.options import PrepareOptions
+    >>> [word(name, PrepareOptions.model_fields[name]) for name in ("held_out", "wrs_glaciers")]
+    ['--held-out', 'wrs_glaciers (in a file)']
+    """
+    kind, _ = flag_type(field.annotation)
+    return f"--{name.replace('_', '-')}" if kind is not None else f"{name} (in a file)"
+
+
 def describe(field: FieldInfo, choices: Sequence[str] = ()) -> str:
     """Return the help of a flag: the description, then bounds and default in brackets."""
     facts = [bounds(field)] if bounds(field) else []
     default = field.get_default(call_default_factory=True) if not field.is_required() else None
-    if default not in (None, (), [], ""):
-        shown = ", ".join(map(str, default)) if isinstance(default, list | tuple) else str(default)
-        facts.append(f"default {shown}")
+    if default not in (None, (), [], {}, ""):
+        several = default if isinstance(default, list | tuple) else [default]
+        facts.append(f"default {', '.join(_shown(one) for one in several)}")
     brackets = f"({'; '.join(facts)})" if facts else ""
     return f"{field.description or ''} {brackets}".strip()
+
+
+def _shown(value: Any) -> str:
+    return ("on" if value else "off") if isinstance(value, bool) else str(value)
 
 
 def bounds(field: FieldInfo) -> str:

@@ -68,7 +68,7 @@ def add(
     ] = None,
     dem: Annotated[Path | None, typer.Option("--dem", help="Elevation model (GeoTIFF).")] = None,
     title: Annotated[str, typer.Option("--title", help="The name on maps.")] = "",
-    crs: Annotated[str | None, typer.Option("--crs", help="CRS of products [UTM zone].")] = None,
+    crs: Annotated[str | None, typer.Option("--crs", help="CRS of products (default: the UTM zone).")] = None,
     model: Annotated[str, typer.Option("--model", help="Model used when none is named.")] = "convlstm",
     here: Annotated[
         bool, typer.Option("--here", help="Keep it in ./configs instead of your user folder.")

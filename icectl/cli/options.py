@@ -72,7 +72,7 @@ SHARED: dict[str, Any] = {
         Path | None,
         _option(
             "--workspace",
-            help="Where everything is kept [$ICECTL_WORKSPACE or ./icectl-workspace].",
+            help="Where everything is kept (default $ICECTL_WORKSPACE, else ./icectl-workspace).",
             panel=WHERE,
         ),
     ],
@@ -86,13 +86,13 @@ SHARED: dict[str, Any] = {
     ],
     "seed": Annotated[
         int | None,
-        _option("--seed", help="Seed of every random draw [0].", panel=HOW, min=0),
+        _option("--seed", help="Seed of every random draw (default 0).", panel=HOW, min=0),
     ],
     "force": Annotated[
         bool, _option("--force", help="Do the stage again even if it is up to date.", panel=HOW)
     ],
     "chain": Annotated[
-        bool, _option("--chain/--no-chain", help="Run missing earlier stages first [chain].", panel=HOW)
+        bool, _option("--chain/--no-chain", help="Run missing earlier stages first (default on).", panel=HOW)
     ],
     "dry_run": Annotated[
         bool,
@@ -106,7 +106,7 @@ SHARED: dict[str, Any] = {
         str | None,
         _option(
             "--device",
-            help="auto, cpu, cuda or mps [auto].",
+            help="auto, cpu, cuda or mps (default auto).",
             panel=COMPUTE,
             autocompletion=lambda: ["auto", "cpu", "cuda", "mps"],
         ),
@@ -119,7 +119,7 @@ SHARED: dict[str, Any] = {
         int | None,
         _option(
             "--processes",
-            help="Training processes [1]; on a CPU they talk through gloo.",
+            help="Training processes (default 1); on a CPU they talk through gloo.",
             panel=COMPUTE,
             min=1,
         ),
@@ -128,7 +128,7 @@ SHARED: dict[str, Any] = {
         str | None,
         _option(
             "--precision",
-            help="32-true, bf16-mixed, 16-mixed, bf16-true or 64-true [32-true].",
+            help="32-true, bf16-mixed, 16-mixed, bf16-true or 64-true (default 32-true).",
             panel=COMPUTE,
             autocompletion=lambda: ["32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"],
         ),

@@ -89,7 +89,7 @@ def show_plugin(
         rows = []
         for option, field in plugin.stages[verb].model_fields.items():
             _, choices = flags.flag_type(field.annotation)
-            rows.append([f"--{option.replace('_', '-')}", "|".join(choices), flags.describe(field)])
+            rows.append([flags.word(option, field), "|".join(choices), flags.describe(field)])
         print()
         show.listing(f"options of {verb}", ["flag", "choices", "meaning"], rows)
 
@@ -104,7 +104,7 @@ def new_plugin(
         ),
     ] = "snow",
     folder: Annotated[
-        Path, typer.Option("--folder", help="Folder to write the package into [here].")
+        Path, typer.Option("--folder", help="Folder to write the package into (default: here).")
     ] = Path(),
 ) -> None:
     """Write a complete small package: installs, trains on the demo glacier, passes the suite."""

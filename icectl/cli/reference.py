@@ -48,7 +48,7 @@ def _model(plugin: Plugin) -> Iterator[str]:
     for verb in VERBS:
         for name, field in plugin.stages[verb].model_fields.items():
             meaning = f"{_cell(flags.describe(field))}{_choices(field)}"
-            yield f"| {verb} | `--{name.replace('_', '-')}` | {meaning} |"
+            yield f"| {verb} | `{flags.word(name, field)}` | {meaning} |"
     yield ""
 
 

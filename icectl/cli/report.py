@@ -16,7 +16,9 @@ def report(
     ] = None,
     workspace: Annotated[
         Path | None,
-        typer.Option("--workspace", help="Where runs are kept [$ICECTL_WORKSPACE or ./icectl-workspace]."),
+        typer.Option(
+            "--workspace", help="Where runs are kept (default $ICECTL_WORKSPACE, else ./icectl-workspace)."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:

@@ -47,7 +47,7 @@ def listing(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -
         print(title)
     for row in cells:
         head = "".join(f"{cell:<{width}}  " for cell, width in zip(row[:-1], widths[:-1], strict=True))
-        lines = textwrap.wrap(row[-1], room, break_on_hyphens=False) or [""]
+        lines = textwrap.wrap(row[-1], room, break_on_hyphens=False, break_long_words=False) or [""]
         print(f"\n{' ' * indent}".join([f"{head}{lines[0]}", *lines[1:]]).rstrip())
 
 

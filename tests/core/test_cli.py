@@ -25,6 +25,22 @@ def test_model_may_be_an_alias_or_left_out_or_come_late(cli):
     assert by_alias["folder"] == left_out["folder"] == late["folder"]
 
 
+def test_help_lists_the_verbs_in_the_order_of_work_and_first(cli):
+    shown = cli("--help").out
+    verbs = [
+        shown.index(f"│ {verb} ") for verb in ("fetch", "prepare", "train", "predict", "evaluate", "run")
+    ]
+    assert verbs == sorted(verbs)
+    assert verbs[-1] < shown.index("│ compare ")
+
+
+def test_a_listing_keeps_paths_in_one_piece(cli, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    folder = cli("fetch", "toy", "--dry-run", "--json").json["steps"][0]["folder"]
+    assert len(folder) > 60
+    assert folder in cli("fetch", "toy", "--dry-run").out
+
+
 def test_options_before_the_model_are_kept(cli):
     plan = cli("train", "--epochs", "9", "toy", "--dry-run", "--json").json
     other = cli("train", "toy", "--epochs", "9", "--dry-run", "--json").json

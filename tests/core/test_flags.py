@@ -163,3 +163,31 @@ def test_a_bar_appears_on_a_terminal_after_a_while_only(toy, tmp_path, monkeypat
     with run.at(quiet=True).progress("reading") as advance:
         advance()
     assert capsys.readouterr().err == ""
+
+
+def test_help_shows_every_word_that_was_written():
+    """Help is read as markup, which takes words in square brackets for styles and drops them."""
+    import typer
+    from rich.text import Text
+
+    from icectl.cli.app import app
+
+    def options(command):
+        yield from command.params
+        for name in getattr(command, "commands", {}):
+            yield from options(command.commands[name])
+
+    helped = [option for option in options(typer.main.get_command(app)) if getattr(option, "help", None)]
+    assert len(helped) > 500
+    for option in helped:
+        assert Text.from_markup(option.help).plain == option.help.replace(r"\[", "["), option.name
+
+
+def test_help_escapes_square_brackets_of_a_plugin():
+    class Some(Options):
+        height: float = Field(1.0, description="Height [m].")
+
+    stages = dict.fromkeys(VERBS, Some)
+    plugin = Plugin(name="p", summary="s", task="t", model="m:M", stages=stages)
+    (parameter,) = flags.parameters(plugin, ["train"])
+    assert parameter.annotation.__metadata__[0].help.startswith(r"Height \[m].")
