@@ -36,12 +36,6 @@ def build_generator(options: Any) -> Generator:
     )
 
 
-def depth_updates(options: Any) -> int:
-    """Return the updates of step (b): no more than step (a) has, if both are trained."""
-    own = int(options.thickness_updates)
-    return own if options.step == "thickness" else min(own, int(options.updates))
-
-
 def build_ensemble(options: Any, channels: int) -> ThicknessEnsemble:
     """Return the thickness networks that training options describe."""
     return ThicknessEnsemble(channels, options.thickness_width, options.members)
@@ -197,6 +191,12 @@ class BedLearner(Learner):
             parts["thickness"] = self.depth.ensemble
         self.modules = nn.ModuleDict(parts)
 
+    @property
+    def updates(self) -> int:
+        """Updates until both steps have had theirs."""
+        own = [int(self.options.updates)] if self.inpaint is not None else []
+        return max(own + ([int(self.options.thickness_updates)] if self.depth is not None else []))
+
     def configure(self) -> Mapping[str, torch.optim.Optimizer]:
         """Return the optimisers of both steps."""
         found = [part.configure() for part in (self.inpaint, self.depth) if part is not None]
@@ -212,7 +212,7 @@ class BedLearner(Learner):
         logs: dict[str, Tensor] = {}
         if self.inpaint is not None and context.step_number < self.options.updates:
             logs.update(self.inpaint.update(batch, context))
-        if self.depth is not None and context.step_number < depth_updates(self.options):
+        if self.depth is not None and context.step_number < self.options.thickness_updates:
             logs.update(self.depth.update(batch, context))
         return logs
 
@@ -221,7 +221,7 @@ class BedLearner(Learner):
         if self.inpaint is None:
             return {}
         scores = dict(self.inpaint.validate(batches, context))
-        if self.depth is not None and context.step_number < depth_updates(self.options):
+        if self.depth is not None and context.step_number < self.options.thickness_updates:
             scores["loss"] = float("nan")
         return scores
 
@@ -260,7 +260,7 @@ class ThicknessPart:
 
     def schedule(self, optimizers: Mapping[str, Any]) -> Mapping[str, Any]:
         """Let the learning rate fall as a cosine."""
-        total = depth_updates(self.options)
+        total = self.options.thickness_updates
 
         def factor(step: int) -> float:
             return 0.5 * (1 + float(np.cos(np.pi * min(1.0, step / total))))

@@ -29,7 +29,6 @@ from icectl_inpaint_gan.learners import (
     ThicknessPart,
     build_ensemble,
     build_generator,
-    depth_updates,
 )
 from icectl_inpaint_gan.networks import Heights
 from icectl_inpaint_gan.refine import straightened, symmetries
@@ -62,7 +61,7 @@ def _train(run: Run, options: Any) -> None:
     folder = run.inputs["prepare"]
     pixels = None if options.step == "inpaint" else _pixels(folder, options)
     learner = BedLearner(options, pixels, run.seed)
-    length = depth_updates(options) if options.step == "thickness" else options.updates
+    length = learner.updates
 
     def batches(size: int, part: str = "train") -> Any:
         return _batches(run, options, learner, part, length, size)
@@ -75,8 +74,9 @@ def _train(run: Run, options: Any) -> None:
     result = fit(run, learner, train, test, settings)
     run.notes["steps"] = learner.describe()
     if result.scores:
+        after = min(result.best_step, options.updates)
         run.say(
-            f"step (a): {result.scores['rmse']:.1f} m in validation holes after {result.best_step} updates, "
+            f"step (a): {result.scores['rmse']:.1f} m in validation holes after {after} updates, "
             f"{result.scores['start_rmse']:.1f} m where it starts from"
         )
 

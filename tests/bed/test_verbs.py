@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import zipfile
 from pathlib import Path
 
@@ -93,6 +94,14 @@ def test_evaluation_lists_the_model_and_every_baseline(done: stages.Outcome) -> 
     bar = min(row["values"]["rmse"] for row in first["rows"] if row["kind"] == "baseline")
     low, high = metrics["details"]["gain"]
     assert low <= 100 * (1 - first["rows"][0]["values"]["rmse"] / bar) <= high
+
+
+def test_each_step_has_its_own_number_of_updates(done: stages.Outcome) -> None:
+    lines = [json.loads(line) for line in (done.run / "log.jsonl").read_text().splitlines()]
+    last = {
+        part: max(one["step"] for one in lines if f"train/{part}" in one) for part in ("inpaint", "thickness")
+    }
+    assert last == {"inpaint": TINY["train"]["updates"], "thickness": TINY["train"]["thickness_updates"]}
 
 
 def test_bed_and_thickness_add_up_and_nothing_is_negative(prediction: Path, test_world: Path) -> None:

@@ -123,7 +123,7 @@ class TrainOptions(Options):
         default=8, ge=2, le=64, description="Thickness networks in the ensemble of step (b)."
     )
     thickness_updates: int = Field(
-        default=400, ge=1, description="Updates of step (b); at most those of step (a), if both are trained."
+        default=400, ge=1, description="Updates of step (b), beside those of step (a)."
     )
     thickness_lr: float = Field(default=3e-3, gt=0, le=1, description="Learning rate of step (b).")
     modelled_weight: float = Field(
