@@ -101,15 +101,15 @@ def is_refused(text: str) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """Return the first line of an error and of what caused it, scrubbed."""
-    parts: list[str] = []
-    seen: BaseException | None = error
-    while seen is not None and len(parts) < 3:
-        lines = str(seen).strip().splitlines()
-        if lines and lines[0] not in parts:
-            parts.append(lines[0])
-        seen = seen.__cause__ or seen.__context__
-    return scrub("; ".join(parts) or type(error).__name__)
+    """Return in one line what went wrong, scrubbed: the system's word for it, or the errors down to it."""
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
+        chain.append(cause)
+    root = chain[-1]
+    if isinstance(root, OSError) and root.strerror:  # no name, no route, refused: what lies above repeats it
+        return scrub(root.strerror)
+    lines = [line for one in chain if (line := str(one).strip().partition("\n")[0])]
+    return scrub("; ".join(list(dict.fromkeys(lines))[:3]) or type(error).__name__)
 
 
 def patiently(

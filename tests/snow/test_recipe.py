@@ -101,7 +101,7 @@ def test_clouds_are_filled_from_neighbours_and_marked(prepare, scene):
     np.testing.assert_allclose(cube.read(slice(None)), ndsi(0.6, 0.1), atol=1e-3)
     expected = np.where(qa == CLOUD, 2, 1)
     np.testing.assert_array_equal(cube.flags(slice(None))[0], expected)
-    assert run.notes["dataset"]["filled pixels"] == pytest.approx(9 / 320, abs=1e-5)
+    assert run.notes["dataset"]["share filled"] == pytest.approx(9 / 320, abs=1e-5)
     assert not cube.complete
 
 
@@ -173,6 +173,25 @@ def test_alignment_takes_out_a_shift(prepare, scene):
         errors[way] = np.abs(frames[3] - frames[0]).mean()
         shutil.rmtree(cube.path)
     assert errors["median"] < 0.3 * errors["none"]
+
+
+def test_scenes_that_cannot_be_aligned_are_told_of_once(prepare, scene):
+    rng = np.random.default_rng(0)
+    ground = 0.2 + 0.5 * ndimage.gaussian_filter(rng.random((64, 64)), 3)
+    flat = np.full((64, 64), 0.5)
+    days = ["2019-01-10", "2019-01-20", "2019-02-03", "2019-02-15", "2019-03-03"]
+    scenes = [
+        scene(day, green, 0.1, shape=(64, 64))
+        for day, green in zip(days, [ground, ground, ground, flat, flat], strict=True)
+    ]
+    _, run = prepare(scenes, align="median", cadence="scenes")
+    kept = run.notes["scenes kept unaligned"]
+    assert list(kept) == [scenes[3].id, scenes[4].id]
+    (said,) = run.notes["warnings"]
+    assert (
+        said == f"scene {scenes[3].id} is kept unaligned: {kept[scenes[3].id]} (and 1 more, see stage.json)"
+    )
+    assert run.notes["dataset"]["aligned"].startswith("3 of 5 scenes by translation; correlation ")
 
 
 def test_what_cannot_be_prepared_is_said(prepare, scene):

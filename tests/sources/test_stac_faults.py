@@ -109,6 +109,7 @@ def test_a_server_that_is_down_is_told_with_a_way_out(tmp_path):
     with pytest.raises(WorkError, match="cannot be searched") as refused:
         fetch_scenes(run_in(tmp_path), query, BANDS, patience=HASTY)
     assert "--scenes" in refused.value.hint
+    assert refused.value.message.endswith(": Connection refused")
 
 
 @pytest.mark.parametrize("kind", [404, 429, 500, "hang", "reset"])

@@ -192,29 +192,35 @@ def _on(path: Path, grid: Grid) -> Any:
 
 
 def _align(run: Run, layers: Layers, options: PrepareOptions) -> None:
-    """Lay every scene onto the temporal median or mean; keep what does not converge, with a warning."""
+    """Lay every scene onto the temporal median or mean; keep what gains nothing by it, with a warning."""
     count, shape = len(layers.scenes), (int(layers.grid.shape[0]), int(layers.grid.shape[1]))
 
     def grey(number: int, rows: slice) -> Floats:
         return align.grey(layers.get(number, "green")[rows], layers.get(number, "swir16")[rows])
 
     reference = align.reference_image(grey, count, shape, "mean" if options.align == "mean" else "median")
-    correlations: dict[str, Any] = {}
-    done = 0
+    reached: list[float] = []
+    kept: dict[str, str] = {}
     with run.progress("aligning scenes", total=count) as advance:
         for number, scene in enumerate(layers.scenes):
             found = align.estimate(reference, grey(number, slice(None)), options.motion)
-            correlations[scene.id] = [_rounded(found.before), _rounded(found.correlation)]
+            if not np.isnan(found.correlation):
+                reached.append(found.correlation)
             if found.aligned:
                 _warp(layers, number, found)
-                done += 1
             else:
-                run.warn(f"scene {scene.id} is kept unaligned: {found.reason}")
+                kept[scene.id] = found.reason
             advance()
-    layers.facts["alignment"] = {"motion": options.motion, "correlation before and after": correlations}
-    reached = [pair[1] for pair in correlations.values() if pair[1] is not None]
+    said = f"{count - len(kept)} of {count} scenes by {options.motion}"
     if reached:
-        run.say(f"aligned {done} of {count} scenes; correlation {min(reached):.3f} to {max(reached):.3f}")
+        said += f"; correlation {min(reached):.3f} to {max(reached):.3f}"
+    layers.facts["aligned"] = said
+    run.say(f"aligned {said}")
+    if kept:
+        run.notes["scenes kept unaligned"] = kept
+        name, why = next(iter(kept.items()))
+        others = f" (and {len(kept) - 1} more, see stage.json)" if len(kept) > 1 else ""
+        run.warn(f"scene {name} is kept unaligned: {why}{others}")
 
 
 def _warp(layers: Layers, number: int, found: align.Alignment) -> None:
@@ -222,10 +228,6 @@ def _warp(layers: Layers, number: int, found: align.Alignment) -> None:
         layers.put(number, name, align.warp(np.array(layers.get(number, name)), found))
     if layers.has(number, "filled"):
         layers.put(number, "filled", align.warp_mask(np.array(layers.get(number, "filled")), found))
-
-
-def _rounded(value: float) -> float | None:
-    return None if np.isnan(value) else round(float(value), 4)
 
 
 def _periods(layers: Layers, options: PrepareOptions) -> list[Period]:
@@ -271,7 +273,7 @@ def _compose(run: Run, layers: Layers, options: PrepareOptions) -> Path:
             advance(rows.stop - rows.start)
     shares /= len(periods) * shape[0] * shape[1]
     for name, share in zip(("missing", "filled", "interpolated"), shares, strict=True):
-        writer.facts[f"{name} pixels"] = round(float(share), 6)
+        writer.facts[f"share {name}"] = round(float(share), 6)
     writer.close()
     run.notes["dataset"] = writer.facts
     run.say(
