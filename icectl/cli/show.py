@@ -55,7 +55,7 @@ def metrics(record: Mapping[str, Any]) -> None:
     """Print the tables of a metrics record; the row to beat and the model are marked in words."""
     from rich.console import Console
 
-    from icectl.report.tables import verdict
+    from icectl.report.tables import notes, verdict
 
     console = Console(highlight=False, soft_wrap=True)
     for table in record["tables"]:
@@ -64,8 +64,8 @@ def metrics(record: Mapping[str, Any]) -> None:
         left_out = len(table["columns"]) - len(columns)
         if left_out:
             console.print(f"({left_out} more columns with --json and in the report)", markup=False)
-        if table["note"]:
-            console.print(table["note"], markup=False)
+        for note in notes(table):
+            console.print(note, markup=False)
         console.print()
     own = verdict(record)
     said = record.get("details", {}).get("verdicts") or ([own] if own else [])

@@ -43,7 +43,7 @@ def context(runs: Sequence[RunFacts], folder: Path) -> View:
         "warnings": caveats(runs, names),
         "curves": loss_charts({n: r.log for n, r in zip(names, runs, strict=True)}),
         "differences": {"names": names, "rows": differences(runs)},
-        "cost": {**cost_table({}), "note": "", "rows": costs},
+        "cost": {**cost_table({}), "notes": [], "rows": costs},
         "figures": [
             _figures(n, r, folder, 100 * k) for k, (n, r) in enumerate(zip(names, runs, strict=True))
         ],

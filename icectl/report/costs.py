@@ -48,7 +48,7 @@ def cost_table(stages: Mapping[str, Mapping[str, Any]]) -> View:
     heads = ("time", "peak memory [MB]", "GPU memory [MB]", "energy", "CO₂e [g]")
     return {
         "title": "What it cost",
-        "note": "" if rows else "No stage has left a record.",
+        "notes": [] if rows else ["No stage has left a record."],
         "kind": "energy from",
         "heads": [{"label": h, "unit": "", "arrow": "", "primary": False} for h in heads],
         "rows": rows,

@@ -11,6 +11,7 @@ KINDS = {
     "mark": "mark (no rival)",
     "published": "published",
 }
+PUBLISHED = "Published figures were measured on other data: marks to know, not rivals."
 _ARROWS = {"lower": "↓", "higher": "↑"}
 
 
@@ -53,11 +54,16 @@ def table_view(table: Mapping[str, Any], intervals: Mapping[str, Any] | None = N
     ]
     return {
         "title": table.get("title", ""),
-        "note": table.get("note", ""),
+        "notes": notes(table),
         "heads": heads,
         "rows": shown,
-        "published": any(row["kind"] == "published" for row in rows),
     }
+
+
+def notes(table: Mapping[str, Any]) -> list[str]:
+    """Return what is to be said below a table: its own note, and what published rows are."""
+    published = any(row["kind"] == "published" for row in table.get("rows", []))
+    return [*filter(None, [table.get("note")]), *([PUBLISHED] if published else [])]
 
 
 def bar_of(table: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -4,7 +4,7 @@ import pytest
 from report_runs import metrics
 
 from icectl.contract import Column, Row, Table
-from icectl.report.tables import bar_of, facts_view, headline, number, table_view, verdict
+from icectl.report.tables import PUBLISHED, bar_of, facts_view, headline, number, table_view, verdict
 from icectl.stages import metrics_record
 
 
@@ -102,3 +102,9 @@ def test_facts_are_flattened():
     assert lines[1] == ("guard › frames", "8")
     assert lines[2][1].endswith("… (20 in all)")
     assert lines[3] == ("none", "–")
+
+
+def test_published_rows_are_said_to_be_no_rivals_once():
+    table = {**record()["tables"][0], "note": "Own."}
+    assert table_view(table)["notes"] == ["Own.", PUBLISHED]
+    assert table_view({**table, "rows": table["rows"][:3]})["notes"] == ["Own."]

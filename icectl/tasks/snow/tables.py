@@ -81,8 +81,7 @@ def overall_table(name: str, scores: Scores) -> Table:
         columns=COLUMNS,
         rows=(*rows, *published_rows()),
         primary="mse",
-        note="≥ 0.3: forecasts below the threshold set to 0. Skill is 1 − MSE / MSE of that baseline. "
-        "Published figures are of another split and are no rivals.",
+        note="≥ 0.3: forecasts below the threshold set to 0. Skill is 1 − MSE / MSE of that baseline.",
     )
 
 
