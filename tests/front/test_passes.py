@@ -22,8 +22,9 @@ from icectl.tasks.front.layers import LAYERS
 from icectl.tasks.front.lines import draw
 from icectl.tasks.front.metrics import compare_lines
 from icectl.tasks.front.options import PredictOptions
-from icectl.tasks.front.passes import Predictor, away_from_gaps, padded_box, resampled, supported
+from icectl.tasks.front.passes import Predictor, away_from_gaps, supported
 from icectl.tasks.front.series import Member, read_again
+from icectl.tasks.front.views import padded_box, view
 
 SHAPE = (180, 240)
 LINE = np.stack([90 + 12 * np.sin(np.arange(140) / 20), np.arange(140) + 50.0], axis=1)
@@ -120,8 +121,8 @@ def test_boxes_are_square_padded_and_inside():
     assert top >= 0
     assert left >= 0
     assert padded_box(LINE, (400, 500), 2.5, 256)[2] <= 400
-    square = resampled(np.zeros((3, 400, 500), np.float32), box, 256)
-    assert square.layers.shape == (3, 256, 256)
+    square = view(np.zeros((400, 500), np.float32), box, 256)
+    assert square.image.shape == (256, 256)
     np.testing.assert_allclose(square.to_source(np.array([[-0.5, -0.5]])), [[top - 0.5, left - 0.5]])
 
 

@@ -52,16 +52,17 @@ def parts_of(edge: Floats, mask: Floats, threshold: float) -> list[Part]:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
         (edge > threshold).astype(np.uint8), connectivity=8
     )
-    kernel = np.ones((BAND, BAND), np.uint8)
+    kernel, reach = np.ones((BAND, BAND), np.uint8), BAND // 2
     parts = []
     for number in range(1, count):
         left, top, width, height, area = (int(v) for v in stats[number])
-        pixels = labels == number
-        beside = cv2.dilate(pixels.astype(np.uint8), kernel).astype(bool)
-        near = np.where(beside, edge, 0)
-        bias = abs(float(mask[beside].mean()) - 0.5)
         box = (top, left, top + height, left + width)
-        parts.append(Part(pixels, box, area, float(np.hypot(height, width)), confidence(near), bias))
+        around = np.s_[max(0, top - reach) : box[2] + reach, max(0, left - reach) : box[3] + reach]
+        pixels = labels == number
+        beside = cv2.dilate(pixels[around].astype(np.uint8), kernel).astype(bool)
+        bias = abs(float(mask[around][beside].mean()) - 0.5)
+        sure = confidence(edge[around][beside])
+        parts.append(Part(pixels, box, area, float(np.hypot(height, width)), sure, bias))
     return parts
 
 

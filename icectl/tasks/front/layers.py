@@ -98,11 +98,11 @@ def _smooth(image: Image, radius: float, function: Callable[[Image], Image], coa
 def filled(image: NDArray[Any]) -> NDArray[np.float32]:
     """Give invalid pixels (NaN) the value of the nearest valid one: a gap is no brightness edge."""
     values = np.asarray(image, np.float32)
-    if np.isfinite(values.sum(dtype=np.float64)):  # one pass, and most images have no gap
+    gaps = ~np.isfinite(values)
+    if not gaps.any():  # as in most images
         return values
     from scipy.ndimage import distance_transform_edt
 
-    gaps = ~np.isfinite(values)
     if gaps.all():
         return np.zeros_like(values)
     nearest = distance_transform_edt(gaps, return_distances=False, return_indices=True)

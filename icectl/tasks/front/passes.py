@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from icectl.tasks.front import filters
 from icectl.tasks.front.infer import Network, pad_to, predict_whole, predict_windows, predict_zoomed
-from icectl.tasks.front.layers import LAYERS, stack
+from icectl.tasks.front.layers import LAYERS, filled, stack
 from icectl.tasks.front.lines import Line, length, smooth
 from icectl.tasks.front.route import least_cost_path, probability_cost
 from icectl.tasks.front.vectorise import front_line
+from icectl.tasks.front.views import View, padded_box, view
 
 if TYPE_CHECKING:
     from icectl.tasks.front.options import PredictOptions
@@ -44,20 +45,6 @@ class Found:
     edge: Floats
     mask: Floats
     notes: tuple[str, ...] = field(default=())
-
-
-@dataclass(frozen=True, slots=True)
-class Square:
-    """A part of an image resampled to a square: source pixel = origin + scale · target pixel (edges)."""
-
-    layers: Floats
-    origin: tuple[float, float]
-    scale: float
-    shape: tuple[int, int]
-
-    def to_source(self, line: Line) -> Line:
-        """Move a line from pixel centres of the square to pixel centres of the image."""
-        return np.asarray((line + 0.5) * self.scale + np.array(self.origin) - 0.5)
 
 
 class Predictor:
@@ -91,14 +78,17 @@ class Predictor:
 
     def __call__(self, image: Floats) -> Found:
         """Return the fronts of an image (rows, columns), NaN where invalid."""
-        layers = stack(image)
-        if self._pick != list(range(len(layers))):
-            layers = layers[self._pick]
         allowed = away_from_gaps(image)
+        image = filled(image)
         if self.passes == "whole":
-            return self._whole(layers, allowed)
-        found = self._first(layers, allowed)
-        return found if self.passes == "one" else self._second(layers, found, allowed)
+            return self._whole(self._layers(image), allowed)
+        found = self._first(image, allowed)
+        return found if self.passes == "one" else self._second(image, found, allowed)
+
+    def _layers(self, image: Floats) -> Floats:
+        """Return the network's input layers of an image, or of a view of one."""
+        layers = stack(image)
+        return layers if self._pick == list(range(len(layers))) else layers[self._pick]
 
     def _whole(self, layers: Floats, allowed: Floats | None) -> Found:
         """Predict the image at its own resolution, at once or, when large, in windows."""
@@ -113,27 +103,27 @@ class Predictor:
             return predict_whole(layers, self.network)
         return predict_windows(layers, self.network, self.options.window, self.options.window // 2)
 
-    def _first(self, layers: Floats, allowed: Floats | None) -> Found:
+    def _first(self, image: Floats, allowed: Floats | None) -> Found:
         """Predict the domain resampled to ``full_size``, aspect kept, padded."""
-        box = (0, 0, layers.shape[1], layers.shape[2])
-        square = resampled(layers, box, self.options.full_size)
+        rows, columns = image.shape
+        box = (0, 0, rows, columns)
+        square = view(image, box, self.options.full_size)
         edge, mask = self._windows(square)
         edge = self._kept(edge, allowed, box)
         fronts, notes = self._lines(edge, mask, self.options.minimum_area, "one", square.to_source)
         enlarged = max(1.0, 1 / square.scale)
         notes += [f"enlarged {enlarged:.2f}× for pass one"] if enlarged > 1 else []
-        rows, columns = layers.shape[1:]
         back = [cv2.resize(np.ascontiguousarray(v), (columns, rows)) for v in (edge, mask)]
         return Found(tuple(replace(f, enlarged=enlarged) for f in fronts), back[0], back[1], tuple(notes))
 
-    def _second(self, layers: Floats, first: Found, allowed: Floats | None) -> Found:
+    def _second(self, image: Floats, first: Found, allowed: Floats | None) -> Found:
         """Predict each front's box again from the full image; without fronts, the whole image's box."""
         edge, mask = first.edge, first.mask  # on the image's pixels, and nobody else's: written into
         fronts: list[Front] = []
         notes = list(first.notes)
         for front in first.fronts:
-            box = padded_box(front.line, layers.shape[1:], self.options.box_padding, self.options.full_size)
-            square = resampled(layers, box, self.options.full_size)
+            box = padded_box(front.line, image.shape, self.options.box_padding, self.options.full_size)
+            square = view(image, box, self.options.full_size)
             part_edge, part_mask = self._windows(square)
             part_edge = self._kept(part_edge, allowed, box)
             lines, more = self._lines(
@@ -145,23 +135,23 @@ class Predictor:
             if enlarged > 1:
                 notes.append(f"enlarged {enlarged:.2f}× for pass two: the source has fewer pixels")
             top, left, bottom, right = box
-            size = (right - left, bottom - top)
-            edge[top:bottom, left:right] = cv2.resize(np.ascontiguousarray(part_edge), size)
-            mask[top:bottom, left:right] = cv2.resize(np.ascontiguousarray(part_mask), size)
+            for whole, part in ((edge, part_edge), (mask, part_mask)):
+                inside = whole[top:bottom, left:right]
+                cv2.resize(np.ascontiguousarray(part), inside.shape[::-1], dst=inside)
         return Found(tuple(fronts), edge, mask, tuple(dict.fromkeys(notes)))
 
     def _kept(self, edge: Floats, allowed: Floats | None, box: tuple[int, int, int, int]) -> Floats:
         """Return the edge of a resampled box without what lies at gaps."""
         if allowed is None:
             return edge
-        return np.asarray(edge * resampled(allowed[None], box, self.options.full_size).layers[0])
+        return np.asarray(edge * view(allowed, box, self.options.full_size).image)
 
-    def _windows(self, square: Square) -> tuple[Floats, Floats]:
-        """Predict a square in overlapping windows; the padding is cut off again."""
+    def _windows(self, square: View) -> tuple[Floats, Floats]:
+        """Predict a view in overlapping windows; the padding is cut off again."""
         window = self.options.window
-        full = pad_to(square.layers, (self.options.full_size,) * 2)
+        full = pad_to(self._layers(square.image), (self.options.full_size,) * 2)
         edge, mask = predict_windows(full, self.network, window, self.options.window_stride)
-        rows, columns = square.shape
+        rows, columns = square.image.shape
         return edge[:rows, :columns], mask[:rows, :columns]
 
     def _lines(
@@ -235,7 +225,7 @@ def away_from_gaps(image: Floats, distance: int = 4) -> Floats | None:
 
     None stands for an image without any, which most are.
     """
-    if np.isfinite(image.sum(dtype=np.float64)):
+    if np.isfinite(image).all():
         return None
     gaps = (~np.isfinite(image)).astype(np.uint8)
     size = 2 * distance + 1
@@ -254,28 +244,3 @@ def _beside(edge: Floats, parts: Sequence[filters.Part], own: filters.Part) -> F
         if part is not own:
             others |= part.pixels
     return np.where(others, 0, edge).astype(np.float32)
-
-
-def padded_box(line: Line, shape: Sequence[int], padding: float, least: int) -> tuple[int, int, int, int]:
-    """Return a square around a front: side = padding × its larger extent, within the image.
-
-    The square is at least `least` pixels and at most the image's shorter side, and shifted inside.
-    """
-    low, high = line.min(axis=0), line.max(axis=0)
-    side = int(np.ceil(min(max(float((high - low).max()) * padding, least), *shape)))
-    corner = np.round((low + high + 1) / 2 - side / 2).astype(int)
-    top, left = (int(np.clip(c, 0, limit - side)) for c, limit in zip(corner, shape, strict=True))
-    return top, left, top + side, left + side
-
-
-def resampled(layers: Floats, box: tuple[int, int, int, int], size: int) -> Square:
-    """Cut a box and resample it so that its longer side has `size` pixels, aspect kept."""
-    top, left, bottom, right = box
-    part = layers[:, top:bottom, left:right]
-    scale = max(part.shape[1:]) / size
-    rows, columns = (max(1, round(side / scale)) for side in part.shape[1:])
-    how = cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR
-    bands = np.stack(
-        [cv2.resize(np.ascontiguousarray(band), (columns, rows), interpolation=how) for band in part]
-    )
-    return Square(bands, (float(top), float(left)), scale, (rows, columns))

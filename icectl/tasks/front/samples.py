@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from icectl.tasks.front.augment import Recipe, Truth, augment, sides_of, targets
 from icectl.tasks.front.dataset import Entry, FrontData
 from icectl.tasks.front.infer import pad_to
-from icectl.tasks.front.layers import LAYERS, stack
+from icectl.tasks.front.layers import LAYERS, filled, stack
 from icectl.tasks.front.lines import Line, transform
+from icectl.tasks.front.views import view
 
 MULTIPLE = 32
 """Networks here halve an image up to five times."""
@@ -65,25 +66,25 @@ class Samples:
 
 
 def load(data: FrontData, entry: Entry, size: int | None) -> tuple[NDArray[np.float32], Truth]:
-    """Return the layers and the truth of one image, resampled if `size` is given."""
+    """Return the layers and the truth of one image; those of its view if `size` is given.
+
+    Prediction makes the layers in the same way: of the image, or of its view of that size.
+    """
     image, mask = data.image(entry), data.mask(entry)
-    layers, truth = stack(image), truth_of(entry, mask, data.flow)
+    truth = truth_of(entry, mask, data.flow)
     if size is None:
-        return layers, truth
-    scale = size / max(entry.shape)
-    shape = (max(1, round(entry.shape[0] * scale)), max(1, round(entry.shape[1] * scale)))
+        return stack(image), truth
+    small = view(filled(image), (0, 0, *entry.shape), size)
+    scale = 1 / small.scale
     centre = 0.5 * scale - 0.5  # pixel centres: target = (source + ½) · scale − ½
     matrix = np.array([[scale, 0.0, centre], [0.0, scale, centre]])
     lines = tuple(transform(line, matrix) for line in truth.lines)
     sides = None if truth.sides is None else tuple(transform(side, matrix) for side in truth.sides)
-    small = (
-        None
-        if mask is None
-        else cv2.resize(mask.astype(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST)
-    )
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    bands = np.stack([cv2.resize(band, shape[::-1], interpolation=how) for band in layers])
-    return bands, Truth(lines, None if small is None else small.astype(bool), sides)  # type: ignore[arg-type]
+    ice = None
+    if mask is not None:
+        columns_rows = small.image.shape[::-1]
+        ice = cv2.resize(mask.astype(np.uint8), columns_rows, interpolation=cv2.INTER_NEAREST).astype(bool)
+    return stack(small.image), Truth(lines, ice, sides)  # type: ignore[arg-type]
 
 
 def truth_of(entry: Entry, mask: NDArray[np.bool_] | None, flow: str) -> Truth:

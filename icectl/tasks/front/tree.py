@@ -37,33 +37,35 @@ def longest_path(size: int, edges: Index, weights: NDArray[np.float64]) -> Index
     if size == 0:
         return np.empty(0, np.int64)
     graph = _symmetric(size, edges)
-    lookup = _symmetric(size, edges, np.asarray(weights, float))
+    weights = np.asarray(weights, float)
     best: tuple[float, Index] = (-1.0, np.empty(0, np.int64))
     count, part = connected_components(graph, directed=False)
     roots = np.full(count, size, np.int64)
     np.minimum.at(roots, part, np.arange(size))
     for root in roots:
-        total, path = _sweep(graph, lookup, int(root), size)
+        total, path = _sweep(graph, weights, int(root))
         if total > best[0]:
             best = (total, path)
     path = best[1]
     return path if path[0] <= path[-1] else path[::-1]
 
 
-def _symmetric(size: int, edges: Index, values: NDArray[np.float64] | None = None) -> csr_array:
-    """Return an adjacency matrix with each edge both ways (ones where no values are given)."""
+def _symmetric(size: int, edges: Index) -> csr_array:
+    """Return an adjacency matrix with each edge both ways; entries number the edges from 1."""
     rows, columns = np.asarray(edges, np.int64).reshape(-1, 2).T
-    data = np.ones(len(rows)) if values is None else values
+    number = np.arange(1, len(rows) + 1)
     both = (np.r_[rows, columns], np.r_[columns, rows])
-    return csr_array((np.r_[data, data], both), shape=(size, size))
+    return csr_array((np.r_[number, number], both), shape=(size, size))
 
 
-def _sweep(graph: csr_array, lookup: csr_array, root: int, size: int) -> tuple[float, Index]:
+def _sweep(graph: csr_array, weights: NDArray[np.float64], root: int) -> tuple[float, Index]:
     """Return the best path's weight and nodes in the component of `root`."""
+    size = graph.shape[0]
     order, parent = breadth_first_order(graph, root, directed=False, return_predecessors=True)
     up = np.zeros(size)
     below, above = order[1:], parent[order[1:]]
-    up[below] = _edge_values(lookup, below, above)
+    if len(below):
+        up[below] = weights[np.asarray(graph[below, above]).ravel() - 1]
     arm = [0.0] * size  # best sum of a path that goes down from the node
     first, second, second_arm = [-1] * size, [-1] * size, [0.0] * size
     for node, mother in zip(below[::-1].tolist(), above[::-1].tolist(), strict=True):
@@ -77,11 +79,6 @@ def _sweep(graph: csr_array, lookup: csr_array, root: int, size: int) -> tuple[f
     top = int(order[np.argmax(totals[order])])
     left, right = _descend(first, first[top]), _descend(first, second[top])
     return float(totals[top]), np.asarray([*left[::-1], top, *right], np.int64)
-
-
-def _edge_values(lookup: csr_array, rows: Index, columns: Index) -> NDArray[np.float64]:
-    """Return matrix entries at (rows, columns)."""
-    return np.asarray(lookup[rows, columns]).ravel() if len(rows) else np.empty(0)
 
 
 def _descend(first: list[int], node: int) -> list[int]:
