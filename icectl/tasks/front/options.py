@@ -308,6 +308,11 @@ class PredictOptions(Options):
         lt=1,
         description="Share of the series' median support below which a front disagrees.",
     )
+    walls: bool = Field(
+        default=True,
+        description="Let fronts end at ground that stays the same on all dates of a glacier, and carry them "
+        "on to it (five dated images of one grid or more).",
+    )
     smoothing: float = Field(default=1.0, ge=0, le=50, description="Smoothing along the line in pixels.")
     fjord: Path | None = Field(
         default=None, description="Fjord boundary (vector, or mask raster): gives polygons."

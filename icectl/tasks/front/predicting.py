@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import zarr
 
-from icectl.tasks.front import filters
-from icectl.tasks.front.dataset import Entry, open_data
+from icectl.tasks.front import filters, ground
+from icectl.tasks.front.dataset import Entry, FrontData, open_data
 from icectl.tasks.front.infer import Network, mirrored
+from icectl.tasks.front.lines import length, smooth
 from icectl.tasks.front.passes import Found, Front, Predictor
-from icectl.tasks.front.series import Member, read_again
+from icectl.tasks.front.series import LEAST, Member, read_again
 from icectl.workspace import read_json, write_json
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def predict(run: Run, options: PredictOptions, network: Network, facts: Mapping[
         run.notes["read again beside near dates"] = again
         if again:
             run.say(f"{again} fronts lay far from those of near dates and were read again; they are flagged")
+    if options.walls:
+        run.notes["ended at ground"] = end_at_walls(run.out, data, records, options.smoothing)
     write_json(run.out / RECORDS, {"passes": passes, "images": records})
     _say_misses(run, records)
     write_products(run, options, data, records)
@@ -59,12 +62,8 @@ def read_series(
     folder: Path, entries: Sequence[Entry], records: list[Record], options: PredictOptions
 ) -> int:
     """Replace the fronts that disagree with their glacier's other dates; return how many."""
-    groups: dict[Any, list[int]] = {}
-    for number, entry in enumerate(entries):
-        if entry.dated and len(records[number]["fronts"]) <= 1:
-            groups.setdefault((entry.glacier, entry.shape, entry.place), []).append(number)
     count = 0
-    for own in groups.values():
+    for own in _series(entries, records):
         members = []
         for number in own:
             lines = lines_in(records[number])
@@ -79,6 +78,35 @@ def read_series(
             record["fronts"], record["status"] = [_front(front)], "found"
             record["notes"].append("far from the fronts of near dates: read again between them")
             count += 1
+    return count
+
+
+def _series(entries: Sequence[Entry], records: Sequence[Record]) -> list[list[int]]:
+    """Return the images of each glacier's series: dated, on one grid, with one front at most."""
+    groups: dict[Any, list[int]] = {}
+    for number, entry in enumerate(entries):
+        if entry.dated and len(records[number]["fronts"]) <= 1:
+            groups.setdefault((entry.glacier, entry.shape, entry.place), []).append(number)
+    return list(groups.values())
+
+
+def end_at_walls(folder: Path, data: FrontData, records: list[Record], smoothing: float) -> int:
+    """Let the fronts of each series end where ground begins; return how many changed by a pixel or more."""
+    count = 0
+    for own in _series(data.entries, records):
+        if len(own) < LEAST:
+            continue
+        taken = [data.entries[own[k]] for k in ground.chosen(len(own))]
+        land = ground.stable_ground([data.image(entry) for entry in taken], [entry.time for entry in taken])
+        for number in own:
+            for front in records[number]["fronts"]:
+                entry, line = data.entries[number], np.asarray(front["line"], float)
+                edge = probabilities(folder, entry.id)[0]
+                new = smooth(ground.between_walls(line, land, data.image(entry), edge), smoothing)
+                if abs(length(new) - length(line)) >= 1:
+                    front["line"] = np.round(new, 3).tolist()
+                    records[number]["notes"].append("ends moved to ground that stays the same on all dates")
+                    count += 1
     return count
 
 
