@@ -12,10 +12,11 @@ import shapely
 from icectl.errors import DataError
 from icectl.tasks.front.compare import compare_fronts
 from icectl.tasks.front.dataset import Entry
+from icectl.tasks.front.gis import to_map
 from icectl.tasks.front.images import Place
 from icectl.tasks.front.length import length_series, position, reference_of
 from icectl.tasks.front.polygons import cut, fjord_mask, join_ends, outline
-from icectl.tasks.front.products import product_crs, quality, to_map
+from icectl.tasks.front.products import product_crs, quality
 
 SHAPE = (100, 120)
 GREENLAND = Place("EPSG:32624", (30.0, 0.0, 500_000.0, 0.0, -30.0, 7_400_000.0))

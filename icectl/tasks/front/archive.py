@@ -16,6 +16,7 @@ from urllib.parse import quote, urljoin
 from icectl.errors import DataError, WorkError
 from icectl.sources.archive import TIMEOUT, retrieve, unpacked
 from icectl.sources.catalogue import Scene
+from icectl.tasks.front.pairs import Pair, as_scene, describe_name
 
 if TYPE_CHECKING:
     from icectl.run import Run
@@ -41,9 +42,6 @@ def fetch_calfin(run: Run) -> list[Scene]:
     DataError
         The archive holds no pair.
     """
-    from icectl.tasks.front.fetching import as_scene
-    from icectl.tasks.front.pairs import Pair, describe_name
-
     folder = run.out / "archive"
     for entry in listing(DOI):
         path = _fetch(entry, folder)

@@ -16,7 +16,7 @@ from icectl.tasks.front.baselines import gradient_path, previous_fronts, straigh
 from icectl.tasks.front.dataset import Entry, FrontData, open_data, read_audit
 from icectl.tasks.front.lines import Line
 from icectl.tasks.front.metrics import FrontError, compare_lines, summary
-from icectl.tasks.front.predicting import Record, lines_in, probabilities, read_records
+from icectl.tasks.front.records import Record, lines_in, probabilities, read_records
 
 if TYPE_CHECKING:
     from icectl.run import Run

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from icectl.sources.catalogue import Scene, read_catalogue, write_catalogue
 from icectl.sources.options import source_of
-from icectl.tasks.front.pairs import SLC_FAILED, Pair, find_pairs
+from icectl.tasks.front.archive import fetch_calfin
+from icectl.tasks.front.pairs import SLC_FAILED, as_scene, find_pairs
 
 if TYPE_CHECKING:
     from icectl.run import Run
@@ -30,8 +31,6 @@ def fetch(run: Run, options: FetchOptions) -> Path:
     elif source == "synthetic":
         scenes = _from_synthetic(run, options)
     elif source == "calfin":
-        from icectl.tasks.front.archive import fetch_calfin
-
         scenes = fetch_calfin(run)
     else:
         scenes = _from_stac(run, options)
@@ -98,12 +97,3 @@ def _from_folder(run: Run, options: FetchOptions) -> list[Scene]:
     pairs = find_pairs(run.scenes, options.labels, options.table, places)
     run.say(f"{len(pairs)} images" + (" with labels" if options.labels else ", no labels"))
     return [as_scene(pair) for pair in pairs]
-
-
-def as_scene(pair: Pair) -> Scene:
-    """Return a pair as a catalogue entry."""
-    assets = {"image": pair.image.absolute()}
-    if pair.label is not None:
-        assets["label"] = pair.label.absolute()
-    properties = {"icectl:facts": dict(pair.facts), "icectl:dated": pair.dated}
-    return Scene(pair.id, pair.time, assets, properties)

@@ -1,7 +1,7 @@
 """Fronts as lines: an (N, 2) float array of (row, column) at pixel centres of one image.
 
 Row 0, column 0 is the centre of the first pixel. Everything in this package that is called a
-*line* has this form; `icectl.tasks.front.products` turns it into map coordinates.
+*line* has this form; `icectl.tasks.front.gis` turns it into map coordinates.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from icectl.errors import DataError, UsageError
+from icectl.sources.catalogue import Scene
 
 RASTERS = frozenset({".png", ".tif", ".tiff", ".jpg", ".jpeg"})
 VECTORS = frozenset({".gpkg", ".shp", ".geojson", ".json"})
@@ -73,6 +74,15 @@ def find_pairs(
         facts = _name_facts(image, time, dated, places) | _row_of(rows, image.stem)
         pairs.append(Pair(_safe(key), image, paired.get(key), time, dated, facts))
     return sorted(pairs, key=lambda pair: (pair.time, pair.id))
+
+
+def as_scene(pair: Pair) -> Scene:
+    """Return a pair as a catalogue entry."""
+    assets = {"image": pair.image.absolute()}
+    if pair.label is not None:
+        assets["label"] = pair.label.absolute()
+    properties = {"icectl:facts": dict(pair.facts), "icectl:dated": pair.dated}
+    return Scene(pair.id, pair.time, assets, properties)
 
 
 def describe_name(path: Path, number: int) -> tuple[datetime, bool, dict[str, str]]:

@@ -18,11 +18,11 @@ from scipy.ndimage import distance_transform_edt, label
 
 from icectl.errors import DataError
 from icectl.tasks.front.dataset import Entry, FrontData
+from icectl.tasks.front.gis import to_map, write_layer
 from icectl.tasks.front.images import read_image, vectors_in_pixels
 from icectl.tasks.front.lines import Line, draw
 from icectl.tasks.front.pairs import VECTORS
-from icectl.tasks.front.predicting import Record, lines_in, probabilities
-from icectl.tasks.front.products import to_map, write_layer
+from icectl.tasks.front.records import Record, lines_in, probabilities
 
 if TYPE_CHECKING:
     from icectl.run import Run

@@ -7,29 +7,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
 
 from icectl.tasks.front import filters, ground
 from icectl.tasks.front.dataset import Entry, FrontData, open_data
 from icectl.tasks.front.infer import Network, mirrored
 from icectl.tasks.front.lines import length, smooth
-from icectl.tasks.front.passes import Found, Front, Predictor
+from icectl.tasks.front.passes import Front, Predictor
+from icectl.tasks.front.products import write_products
+from icectl.tasks.front.records import (
+    Record,
+    front_record,
+    keep,
+    lines_in,
+    open_probabilities,
+    probabilities,
+    record_of,
+    write_records,
+)
 from icectl.tasks.front.series import LEAST, Member, read_again
-from icectl.workspace import read_json, write_json
 
 if TYPE_CHECKING:
     from icectl.run import Run
     from icectl.tasks.front.options import PredictOptions
 
-RECORDS = "fronts.json"
-PROBABILITY = "probability.zarr"
-Record = dict[str, Any]
-
 
 def predict(run: Run, options: PredictOptions, network: Network, facts: Mapping[str, Any]) -> Path:
     """Predict all images of ``run.inputs["prepare"]`` and write records, rasters and products."""
-    from icectl.tasks.front.products import write_products
-
     data = open_data(run.inputs["prepare"])
     passes = options.passes
     if passes == "auto":
@@ -37,12 +40,12 @@ def predict(run: Run, options: PredictOptions, network: Network, facts: Mapping[
     knows = bool(facts.get("has_mask", data.flow != "unknown" or any(e.has_mask for e in data.entries)))
     eyes = mirrored(network) if options.flip else network
     predictor = Predictor(eyes, facts["layers"], options, passes, knows)
-    store = zarr.open_group(run.out / PROBABILITY, mode="w", zarr_format=3)
+    store = open_probabilities(run.out)
     records = []
     with run.progress("predicting", total=len(data.entries)) as advance:
         for entry in data.entries:
             found = predictor(data.image(entry))
-            _keep(store, entry, found)
+            keep(store, entry, found)
             records.append(record_of(entry, found))
             advance()
     if options.series:
@@ -52,7 +55,7 @@ def predict(run: Run, options: PredictOptions, network: Network, facts: Mapping[
             run.say(f"{again} fronts lay far from those of near dates and were read again; they are flagged")
     if options.walls:
         run.notes["ended at ground"] = end_at_walls(run.out, data, records, options.smoothing)
-    write_json(run.out / RECORDS, {"passes": passes, "images": records})
+    write_records(run.out, passes, records)
     _say_misses(run, records)
     write_products(run, options, data, records)
     return run.out
@@ -75,7 +78,7 @@ def read_series(
         for position, line in new.items():
             record = records[own[position]]
             front = Front(line, filters.confidence(members[position].edge), "series", fallback=True)
-            record["fronts"], record["status"] = [_front(front)], "found"
+            record["fronts"], record["status"] = [front_record(front)], "found"
             record["notes"].append("far from the fronts of near dates: read again between them")
             count += 1
     return count
@@ -108,48 +111,6 @@ def end_at_walls(folder: Path, data: FrontData, records: list[Record], smoothing
                     records[number]["notes"].append("ends moved to ground that stays the same on all dates")
                     count += 1
     return count
-
-
-def _keep(store: Any, entry: Entry, found: Found) -> None:
-    """Store both probabilities as bytes (255 is 1)."""
-    both = np.round(np.clip(np.stack([found.edge, found.mask]), 0, 1) * 255).astype(np.uint8)
-    store.create_array(entry.id, data=both, chunks=both.shape)
-
-
-def probabilities(folder: Path, image: str) -> Any:
-    """Return (2, rows, columns) probabilities of edge and mask of one image, 0…1."""
-    return np.asarray(zarr.open_group(folder / PROBABILITY, mode="r")[image], np.float32) / 255
-
-
-def record_of(entry: Entry, found: Found) -> Record:
-    """Return what is kept of one image: plain JSON."""
-    return {
-        "image": entry.id,
-        "time": entry.time.isoformat(),
-        "status": "found" if found.fronts else "no front",
-        "notes": list(found.notes),
-        "fronts": [_front(front) for front in found.fronts],
-    }
-
-
-def _front(front: Front) -> Record:
-    return {
-        "line": np.round(front.line, 3).tolist(),
-        "confidence": round(front.confidence, 4),
-        "pass": front.passes,
-        "enlarged": round(front.enlarged, 3),
-        "fallback": front.fallback,
-    }
-
-
-def read_records(folder: Path) -> list[Record]:
-    """Return the records that `predict` left."""
-    return list(read_json(folder / RECORDS)["images"])
-
-
-def lines_in(record: Record) -> list[Any]:
-    """Return a record's lines as (N, 2) arrays, best front first."""
-    return [np.asarray(front["line"], float) for front in record["fronts"]]
 
 
 def _say_misses(run: Run, records: list[Record]) -> None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
 
-from icectl.raster import write_vectors
 from icectl.tasks.front.dataset import Entry, FrontData
-from icectl.tasks.front.images import Place
+from icectl.tasks.front.gis import lon_lat, to_map, write_layer
 from icectl.tasks.front.lines import Line
 from icectl.tasks.front.pairs import SLC_FAILED
+from icectl.tasks.front.polygons import write_polygons
 
 if TYPE_CHECKING:
     from icectl.run import Run
@@ -24,12 +22,6 @@ if TYPE_CHECKING:
 GREENLAND = "EPSG:3413"
 GREENLAND_BOX = (-75.0, 59.0, -10.0, 84.0)
 """West, south, east, north in degrees: scenes centred in it get EPSG:3413."""
-
-PIXELS = (
-    'ENGCRS["pixels of the image",EDATUM["upper left corner"],CS[Cartesian,2],'
-    'AXIS["column (x)",east],AXIS["row, negated (y)",north],LENGTHUNIT["pixel",1]]'
-)
-"""A local CRS for images without one: x is the column and y the row, negated, so that north is up."""
 
 AUTO, AUTO_GAPS, WEAK = 10, 13, 20
 """QualFlag: automatic; automatic with Landsat 7's scan-line gaps (both CALFIN's); weak (ours)."""
@@ -63,8 +55,6 @@ def write_products(
     written.append(write_layer(run.out / f"{stem}.shp", rows, shapes, crs, stem, FIELDS, "LineString"))
     _write_images(run.out / "fronts.gpkg", data.entries, records, crs)
     if options.fjord is not None:
-        from icectl.tasks.front.polygons import write_polygons
-
         written += write_polygons(run, options, data, records, crs, stem)
     else:
         run.notes["polygons"] = "no fjord boundary (--fjord), no polygons"
@@ -85,28 +75,6 @@ def product_crs(entries: Sequence[Entry], chosen: str | None) -> str | None:
     inside = west <= longitude <= east and south <= latitude <= north
     place = placed[0].place
     return GREENLAND if inside else place.crs if place else None
-
-
-def to_map(line: Line, place: Place | None, crs: str | None) -> Any:
-    """Return (N, 2) x and y of a line given in (row, column) pixel centres."""
-    columns, rows = line[:, 1] + 0.5, line[:, 0] + 0.5
-    if place is None or crs is None:
-        return np.stack([columns, -rows], axis=1)
-    a, b, c, d, e, f = place.transform
-    x, y = a * columns + b * rows + c, d * columns + e * rows + f
-    if place.crs != crs:
-        from pyproj import Transformer
-
-        x, y = Transformer.from_crs(place.crs, crs, always_xy=True).transform(x, y)
-    return np.stack([x, y], axis=1)
-
-
-def lon_lat(entry: Entry, points: Line) -> tuple[float, float]:
-    """Return longitude and latitude of the mean of some points; NaN without a CRS."""
-    if entry.place is None:
-        return float("nan"), float("nan")
-    x, y = to_map(points, entry.place, "EPSG:4326").mean(axis=0)
-    return float(x), float(y)
 
 
 def fields_of(entry: Entry, line: Line, front: dict[str, Any], name: str, number: int) -> dict[str, Any]:
@@ -151,50 +119,6 @@ FIELDS = {
     "GrnlndcN": "str", "OfficialN": "str", "AltName": "str", "RefName": "str", "Author": "str",
     "Confidence": "float64", "Enlarged": "float64",
 }  # fmt: skip
-
-
-def write_layer(
-    path: Path,
-    rows: Sequence[dict[str, Any]],
-    shapes: Sequence[Any],
-    crs: str | None,
-    layer: str,
-    fields: Mapping[str, str],
-    kind: str,
-    append: bool = False,
-) -> Path:
-    """Write one layer; one without features keeps its fields and geometry type."""
-    import geopandas
-    import pyogrio
-
-    if not rows:
-        empty = {"str": np.array([], object), "int32": np.array([], np.int32), "float64": np.array([], float)}
-        columns = [empty[dtype] for dtype in fields.values()]
-        with quiet_pyogrio():
-            pyogrio.raw.write(
-                path, np.array([], object), columns, list(fields), geometry_type=kind, crs=crs or PIXELS,
-                layer=layer, append=append,
-            )  # fmt: skip
-        return path
-    frame = geopandas.GeoDataFrame(list(rows), geometry=list(shapes), crs=crs or PIXELS)
-    if not append:
-        with quiet_pyogrio():
-            return write_vectors(path, frame, layer)
-    with quiet_pyogrio():
-        pyogrio.write_dataframe(frame, path, layer=layer, append=True)
-    return path
-
-
-@contextmanager
-def quiet_pyogrio() -> Iterator[None]:
-    """Keep pyogrio's count of records out of the terminal."""
-    logger = logging.getLogger("pyogrio")
-    before = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def _write_images(

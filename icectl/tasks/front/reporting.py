@@ -10,7 +10,7 @@ from icectl.tasks.front.dataset import Entry, FrontData
 from icectl.tasks.front.length import length_series, reference_of
 from icectl.tasks.front.lines import Line
 from icectl.tasks.front.metrics import FrontError
-from icectl.tasks.front.predicting import Record, lines_in
+from icectl.tasks.front.records import Record, lines_in
 
 if TYPE_CHECKING:
     from icectl.run import Run
