@@ -59,9 +59,11 @@ def _series(name: str, log: Log, keys: Sequence[str]) -> list[Series]:
     for key in keys:
         points = [(line.get("step", i), line[key]) for i, line in enumerate(log) if _is_number(line.get(key))]
         if points:
-            label = " · ".join(part for part in (name, key.rpartition("/")[0] or key) if part)
+            rate = key.lower().startswith(_RATES)  # the optimiser's name tells rates apart
+            what = key.rpartition("/")[2] if rate else key.rpartition("/")[0] or key
+            label = " · ".join(part for part in (name, what) if part)
             x, y = zip(*points, strict=True)
-            role = "other" if name else "prediction" if _checked(key) else "truth"
+            role = "other" if name or rate else "prediction" if _checked(key) else "truth"
             found.append(Series(label=label, x=x, y=y, role=role))
     return found
 

@@ -13,6 +13,7 @@ from icectl.run import Run
 from icectl.sources.published import resolve
 from icectl.tasks.bed import holes as hole_scores
 from icectl.tasks.bed import published, show
+from icectl.tasks.bed.glathida import Points
 from icectl.tasks.bed.measured import score_points
 from icectl.tasks.bed.networks import Loader, Networks
 from icectl.tasks.bed.options import EvaluateOptions
@@ -30,10 +31,12 @@ def evaluate(run: Run, options: EvaluateOptions, loader: Loader, device: str) ->
     notes: list[str] = []
     panels: list[Any] = []
     details: dict[str, Any] = {}
+    points: Points | None = None
     source = resolve(options.points, run.say) if options.points else _synthetic(run, "points.csv")
     if source is not None:
         scored = score_points(run, options, folder, source)
         tables, notes, panels, details = scored.tables, scored.notes, scored.panels, scored.details
+        points = scored.points
     truth = _synthetic(run, "truth/thickness.tif")
     if truth is not None and run.options["predict"].dem is None:  # type: ignore[attr-defined]
         tables.append(compare(folder, truth, "Against the exact thickness", "exact"))
@@ -46,7 +49,7 @@ def evaluate(run: Run, options: EvaluateOptions, loader: Loader, device: str) ->
     tables += published.tables(_region(run))
     if not networks.has_thickness:
         notes.append("Step (b) was not trained: the thickness is step (a)'s.")
-    panels += show.maps(folder, run)
+    panels += show.maps(folder, points)
     from icectl.report.panels import pack
 
     home = run.inputs["train"]

@@ -44,6 +44,7 @@ EXTRA = ("mass conservation", "inpaint")
 class AtPoints:
     """What comparing with measured points gives: tables, sentences, figures, and details for the report."""
 
+    points: Points
     tables: list[Table]
     notes: list[str]
     panels: list[Any]
@@ -74,7 +75,7 @@ def score_points(run: Run, options: EvaluateOptions, folder: Path, source: Path)
     panels = show.scatter(points.thickness[hit], found["thickness"][hit])
     panels += show.section(folder, points, glacier, hit)
     details = certainty(tables[0], found, points, hit, options.bootstrap, run.seed)
-    return AtPoints(tables, notes, panels, details)
+    return AtPoints(points, tables, notes, panels, details)
 
 
 def _said(points: Points, hit: NDArray[np.bool_]) -> str:
@@ -82,8 +83,9 @@ def _said(points: Points, hit: NDArray[np.bool_]) -> str:
     lost = ", ".join(f"{n} {reason}" for reason, n in points.dropped.items() if n)
     before = f"; left out before: {lost}." if lost else "."
     return (
-        f"{int(hit.sum())} of {len(points)} usable points of {points.surveys} surveys lie on predicted "
-        f"glaciers, {int((~hit).sum())} outside them{before}"
+        f"{int(hit.sum())} of {len(points)} usable points ({points.surveys} "
+        f"{'survey' if points.surveys == 1 else 'surveys'}) lie on predicted glaciers, "
+        f"{int((~hit).sum())} outside them{before}"
     )
 
 

@@ -11,36 +11,58 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 
 from icectl.report.panels import CrossSection, Layer, Lines, Map, Panel, Scatter
-from icectl.run import Run
+from icectl.report.panels import Points as MapPoints
 from icectl.tasks.bed.glathida import Points
 from icectl.tasks.bed.metrics import sample
 from icectl.tasks.bed.predict import read_table
 
 Floats = NDArray[np.float64]
 MOST_MAPS = 3
+MOST_POINTS = 400
 STEPS = 200
 
 
-def maps(folder: Path, run: Run) -> list[Panel]:
-    """Return thickness, spread and bed of the largest glaciers."""
+def maps(folder: Path, points: Points | None = None) -> list[Panel]:
+    """Return thickness (with what was measured on it), spread and bed of the largest glaciers.
+
+    Thickness and spread lie on the shaded ground.
+    """
     rows = [r for r in read_table(folder) if not r["note"]]
     made: list[Panel] = []
     for row in sorted(rows, key=lambda r: -float(r["area_km2"]))[:MOST_MAPS]:
         place = folder / place_of(row["id"])
         outline = (Lines(label="outlines", file=str((folder / "glaciers.gpkg").absolute())),)
-        volume = f"{float(row['volume_km3']):.3g} km³ ({row['volume_low_km3']} to {row['volume_high_km3']})"
+        ground = Layer(file=str((place / "bed.tif").absolute()))
+        volume, low, high = (f"{float(row[f'volume{end}_km3']):.3g}" for end in ("", "_low", "_high"))
         for name, colours in (("thickness", "thickness"), ("spread", "sequential"), ("bed", "terrain")):
+            first = name == "thickness"
             made.append(
                 Map(
                     title=f"{row['id']}: {name}",
                     layer=Layer(file=str((place / f"{name}.tif").absolute())),
                     unit="m",
                     colours=colours,
+                    low=None if name == "bed" else 0.0,
+                    underlay=ground,
                     lines=outline,
-                    note=volume if name == "thickness" else "",
+                    points=_on_map(place, points) if first and points is not None else (),
+                    note=f"{volume} km³ ({low} to {high})" if first else "",
                 )
             )
     return made
+
+
+def _on_map(place: Path, points: Points) -> tuple[MapPoints, ...]:
+    """Return the measured points that lie on a glacier's map, thinned to what can be told apart."""
+    with rasterio.open(place / "thickness.tif") as source:
+        move = Transformer.from_crs(points.crs, source.crs.to_wkt(), always_xy=True)
+        cols, rows = ~source.transform * np.asarray(move.transform(points.x, points.y))
+        depth = source.read(1)
+    on = np.isfinite(sample(depth, rows - 0.5, cols - 0.5))
+    at = np.flatnonzero(on)[:: max(1, int(on.sum()) // MOST_POINTS)]
+    if not len(at):
+        return ()
+    return (MapPoints(label="measured", columns=cols[at], rows=rows[at], values=points.thickness[at]),)
 
 
 def place_of(name: str) -> str:
@@ -81,8 +103,8 @@ def section(folder: Path, points: Points, glacier: NDArray[np.str_], hit: NDArra
     line = centre[:, None] + direction[:, None] * steps
     pixel = abs(transform.a)
     metres = 111_320.0 if crs.is_geographic else 1.0
-    ground = _along(bed, transform, line)
-    surface = ground + np.nan_to_num(_along(depth, transform, line))
+    # Summed by pixels: at the edge of the ice, bed and thickness are taken from other neighbours.
+    ground, surface = (_along(a, transform, line) for a in (bed, bed + np.nan_to_num(depth)))
     near = across < 2 * pixel
     cols, rows = ~transform * (x[near], y[near])
     top = sample(bed + np.nan_to_num(depth), rows - 0.5, cols - 0.5)
