@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,17 @@ def test_no_task_imports_another_and_no_plugin_another():
             if parts[0] == "plugins" and other[0].startswith("icectl_") and other[0] != parts[1]:
                 wrong.append(f"{path.relative_to(ROOT)} imports {name}")
     assert not wrong, "\n".join(sorted(set(wrong)))
+
+
+def test_tasks_do_not_import_in_circles():
+    files = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sources()}
+    tasks = {name: path for name, path in files.items() if name.startswith("icectl.tasks.")}
+    graph = {name: {other for other in imports(path) if other in tasks} for name, path in tasks.items()}
+    try:
+        order = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(" imports ".join(error.args[1]))
+    assert set(order) == set(tasks)
 
 
 def test_plugins_use_the_public_door():
