@@ -13,7 +13,7 @@ from icectl.contract import BatchSize, Options
 from icectl.sources.options import SceneQuery
 
 Source = Literal["auto", "folder", "synthetic", "planetary-computer", "earth-search", "calfin"]
-Flow = Literal["unknown", "up", "down", "left", "right"]
+Flow = Literal["auto", "unknown", "up", "down", "left", "right"]
 
 
 _CALFIN: Mapping[str, Any] = {
@@ -108,9 +108,10 @@ class PrepareOptions(Options):
         default="auto", description="What label rasters hold; auto tells lines from masks by their area."
     )
     flow: Flow = Field(
-        default="unknown",
+        default="auto",
         description="Where ice flows to in every image, for sets turned that way; then there are no quarter "
-        "turns, and a front alone tells glacier from ocean.",
+        "turns, and a front alone tells glacier from ocean. auto: up where no image has a CRS and all fronts "
+        "run from left to right, else unknown.",
     )
     band: int | None = Field(
         default=None, ge=1, description="Band to read of images with several; else their grey."
@@ -232,9 +233,9 @@ class PredictOptions(Options):
     full_size: int = Field(default=256, ge=32, le=4_096, description="Longer side of the domain in pass one.")
     window: int = Field(default=224, ge=32, le=4_096, description="Side of the network's windows.")
     window_stride: int = Field(default=16, ge=1, le=4_096, description="Pixels between windows.")
-    flip: bool = Field(default=False, description="Average with the mirrored image.")
+    flip: bool = Field(default=True, description="Average with the mirrored image.")
     zooms: tuple[float, ...] = Field(
-        default=(1.0,),
+        default=(0.8, 1.0, 1.25),
         min_length=1,
         description="Average over the image magnified by these factors (passes=whole). May be given several "
         "times.",

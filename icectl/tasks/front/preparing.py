@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 SHOWN = 5
 
+LEAST_TURNED = 5
+"""Fewest fronts that tell how a set was turned."""
+
+MOSTLY = 0.95
+"""Share of them that must agree."""
+
 
 def prepare(run: Run, options: PrepareOptions) -> Path:
     """Read every image and label of the fetched catalogue and write the data set."""
@@ -41,8 +47,23 @@ def prepare(run: Run, options: PrepareOptions) -> Path:
     shares = (options.valid_share, options.test_share, options.guard)
     for i, role in zip(labelled, split_images(moments, options.held_out, *shares), strict=True):
         roles[i] = role
-    writer.finish(roles, options.flow, audit(moments, [roles[i] for i in labelled]))
+    flow = flow_of(entries) if options.flow == "auto" else options.flow
+    if flow not in (options.flow, "unknown"):
+        run.say(f"all fronts run from left to right: ice is taken to flow {flow} (--flow says otherwise)")
+    writer.finish(roles, flow, audit(moments, [roles[i] for i in labelled]))
     return run.out
+
+
+def flow_of(entries: Sequence[Entry]) -> str:
+    """Return ``"up"`` for a set that was turned so that fronts run from left to right, else ``"unknown"``.
+
+    Crops without a CRS whose fronts all do were turned by someone, and glaciers are then shown below
+    the sea. Where labels are masks nothing needs to be known of it.
+    """
+    lines = [entry.lines[0] for entry in entries if entry.lines]
+    turned = [abs(np.subtract(*line[[0, -1], 0])) < abs(np.subtract(*line[[0, -1], 1])) for line in lines]
+    plain = all(entry.place is None and not entry.has_mask for entry in entries)
+    return "up" if plain and len(turned) >= LEAST_TURNED and np.mean(turned) >= MOSTLY else "unknown"
 
 
 def _entries(
@@ -62,6 +83,7 @@ def _entries(
             dated=bool(scene.properties.get("icectl:dated", True)),
             shape=(image.shape[0], image.shape[1]),
             lines=None if label is None else label.lines,
+            has_mask=label is not None and label.mask is not None,
             place=place,
             resolution=metres_per_pixel(place, options.resolution),
             file=str(source),
