@@ -265,12 +265,12 @@ class Trained:
         square, masked = (np.pad(a, widths, mode="edge") for a in (np.where(hidden, 0.0, heights), hidden))
         if masked.all():
             masked = np.pad(hidden, widths)
-        patch = mixed_patch(square, masked, size)
+        base = bounded(biharmonic, heights, hidden)
+        patch = mixed_patch(square, masked, size, base if base.shape == square.shape else None)
         with torch.inference_mode():
             x = torch.from_numpy(patch.channels[None]).to(self.device)
             turned = straightened(self.generator(symmetries(x))[1] - symmetries(x[:, :1]))
         changes = turned[:, 0, 0].double().cpu().numpy() * patch.scale
-        base = bounded(biharmonic, heights, hidden)
         # Within a block of the rim, the ground is known: what is added fades out there.
         ramp = np.minimum(ndimage.distance_transform_edt(hidden) * size / side, 1.0)
         corner = tuple(

@@ -25,7 +25,9 @@ MOST = 12_000
 LAGS = (1, 2, 4, 8)
 
 
-def mixed_patch(heights: NDArray[np.floating], hidden: Bools, size: int | None = None) -> Masked:
+def mixed_patch(
+    heights: NDArray[np.floating], hidden: Bools, size: int | None = None, base: Floats | None = None
+) -> Masked:
     """Return the channels of step (a) that begins at a biharmonic fill, averaged to `size` pixels a side.
 
     Parameters
@@ -36,10 +38,12 @@ def mixed_patch(heights: NDArray[np.floating], hidden: Bools, size: int | None =
         ``(y, x)`` True where the ground is hidden; at least one pixel must be known.
     size
         Side of the result; both sides of `heights` must be this many blocks. None: no averaging.
+    base
+        The biharmonic fill, where it has been made already: on a large hole it is most of the work.
     """
     known = heights[~hidden]
     level, scale = float(known.mean()), float(known.std()) + 1.0
-    base, membrane, plate = fills(heights, hidden)
+    base, membrane, plate = fills(heights, hidden, base)
     depth = ndimage.distance_transform_edt(hidden)
     deepest = max(float(depth.max()), 1.0)
     planes = [
@@ -81,9 +85,11 @@ def _second_differences(heights: NDArray[np.floating], known: Bools, lag: int) -
     return float(np.sqrt(total / max(count, 1)))
 
 
-def fills(heights: NDArray[np.floating], hidden: Bools) -> tuple[Floats, Floats, Floats]:
-    """Return the biharmonic, the harmonic and the triharmonic fill ``(y, x)`` in metres."""
-    base = fill.bounded(fill.biharmonic, heights, hidden)
+def fills(
+    heights: NDArray[np.floating], hidden: Bools, base: Floats | None = None
+) -> tuple[Floats, Floats, Floats]:
+    """Return the biharmonic (`base`, if given), harmonic and triharmonic fills ``(y, x)`` in metres."""
+    base = fill.bounded(fill.biharmonic, heights, hidden) if base is None else base
     small, mask, factor = np.where(hidden, 0.0, heights), hidden, 1
     while int(mask.sum()) > MOST:
         small, mask = fill.halve(small, mask)
