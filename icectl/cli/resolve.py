@@ -24,6 +24,7 @@ from icectl.contract import VERBS, Options, Plugin
 from icectl.errors import UsageError, hushed
 from icectl.run import Compute
 from icectl.settings import Experiment, Glacier
+from icectl.training.devices import check_names
 from icectl.workspace import RUN, Workspace, read_json
 
 
@@ -164,12 +165,14 @@ def compute(shared: Mapping[str, Any]) -> Compute:
     gpus, device = shared.get("gpus"), shared.get("device") or "auto"
     if gpus is not None and device not in ("auto", "cuda"):
         raise UsageError(f"--gpus {gpus} and --device {device} contradict each other", "give one of them")
-    return Compute(
+    asked = Compute(
         device="cuda" if gpus is not None else device,
         processes=gpus or shared.get("processes") or 1,
         precision=shared.get("precision") or "32-true",
         cluster=shared.get("cluster"),
     )
+    check_names(asked)
+    return asked
 
 
 def checked_scenes(scenes: Path | None) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,8 @@ from pathlib import Path
 from icectl import registry
 from icectl.contract import Metrics
 from icectl.errors import UsageError, WorkError
-from icectl.run import Run
+from icectl.run import Compute, Run
+from icectl.settings import available
 from icectl.stages.planning import Request, Step, finished, plan, run_folder
 from icectl.stages.recording import metrics_record, run_record, stage_record
 from icectl.workspace import RECORD, RUN, building, redoing, sweep, worded_os_errors, write_json
@@ -35,9 +37,10 @@ def perform(request: Request, verb: str) -> Outcome:
     missing = [step.verb for step in steps[:-1] if not step.done]
     if missing and not request.chain:
         raise UsageError(
-            f"{verb} needs {' and '.join(missing)} first, and --no-chain forbids that",
-            f"run `icectl {missing[0]} {request.plugin.name} --glacier {request.glacier.name}`",
+            f"{verb} needs {', '.join(missing)} first, and --no-chain forbids that",
+            f"run `icectl {missing[0]} {request.plugin.name} {_place(request)}`",
         )
+    _check_devices(request, steps)
     talk = Run(verb=verb, plugin=request.plugin, glacier=request.glacier, out=request.workspace.root)
     if missing:
         talk.say(f"{verb} of {request.glacier.name} needs {', '.join(missing)} first: doing that now")
@@ -52,6 +55,23 @@ def perform(request: Request, verb: str) -> Outcome:
     return Outcome(
         out=steps[-1].out, run=run_folder(steps, request.run), skipped=steps[-1].done and not request.force
     )
+
+
+def _place(request: Request) -> str:
+    """Return the flags that name the place of a request."""
+    words = ["--scenes", str(request.scenes)] if request.scenes else []
+    if request.glacier.name in available("glaciers"):  # else the folder gave the name
+        words = ["--glacier", request.glacier.name, *words]
+    return shlex.join(words)
+
+
+def _check_devices(request: Request, steps: list[Step]) -> None:
+    """Refuse devices that are not here before anything is fetched or prepared for them."""
+    computing = any(step.verb in ("train", "predict") and not step.done for step in steps)
+    if computing and request.compute != Compute(cluster=request.compute.cluster):
+        from icectl.training.devices import resolve
+
+        resolve(request.compute)
 
 
 def _is_follower() -> bool:

@@ -96,8 +96,7 @@ def resolve(compute: Compute) -> Decision:
     UsageError
         An unknown device or precision, a precision the device lacks, or more GPUs than there are.
     """
-    _known("--device", compute.device, DEVICES)
-    _known("--precision", compute.precision, PRECISIONS)
+    check_names(compute)
     if compute.processes < 1:
         raise UsageError(f"--processes {compute.processes} is not allowed", "use 1 or more")
     device, why = _choose(compute.device)
@@ -115,6 +114,12 @@ def resolve(compute: Compute) -> Decision:
     return Decision(
         device=device, precision=compute.precision, processes=processes, threads=threads, reason=reason
     )
+
+
+def check_names(compute: Compute) -> None:
+    """Refuse an unknown device or precision; light, and says nothing of what is here."""
+    _known("--device", compute.device, DEVICES)
+    _known("--precision", compute.precision, PRECISIONS)
 
 
 def list_devices() -> list[DeviceInfo]:
@@ -155,7 +160,7 @@ def _choose(device: str) -> tuple[str, str]:
             return "mps", "mps, since this is an Apple GPU"
         return "cpu", "cpu, since no GPU is visible to torch"
     if device == "cuda" and not gpus:
-        raise UsageError("--device cuda: no CUDA device is visible to torch here", _no_gpu_hint())
+        raise UsageError("a GPU was asked for and no CUDA device is visible to torch here", _no_gpu_hint())
     if device == "mps" and not apple:
         raise UsageError("--device mps: there is no Apple GPU here", "use --device cpu")
     return device, f"{device}, as asked"

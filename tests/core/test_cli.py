@@ -61,6 +61,8 @@ def test_options_before_the_model_are_kept(cli):
         (["fetch", "toy", "--scenes", "nowhere"], "--scenes nowhere is not a folder", "rasters"),
         (["fetch", "toy", "--extra", "nowhere"], "nowhere does not exist", "check the path"),
         (["train", "toy", "--gpus", "2", "--device", "cpu"], "contradict", "one of them"),
+        (["train", "toy", "--device", "cda"], "--device cda is not known", "did you mean 'cuda'?"),
+        (["train", "toy", "--precision", "8", "--dry-run"], "--precision 8 is not known", "bf16-mixed"),
         (["glaciers", "add", "x"], "a glacier needs a place", "--bbox"),
         (["glaciers", "add", "Bad/Name", "--bbox", "7", "46", "8", "47"], "name = 'Bad/Name'", "match"),
         (["glaciers", "add", "x", "--bbox", "9", "46", "8", "47"], "bbox", "west < east"),

@@ -155,6 +155,6 @@ def test_a_verb_that_needs_more_than_there_is_says_which_to_run(toy, tmp_path):
         workspace=Workspace(tmp_path),
         chain=False,
     )
-    with pytest.raises(UsageError, match="evaluate needs fetch and prepare and train and predict") as raised:
+    with pytest.raises(UsageError, match="evaluate needs fetch, prepare, train, predict") as raised:
         stages.perform(request, "evaluate")
     assert "icectl fetch toy --glacier demo" in raised.value.hint

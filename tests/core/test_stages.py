@@ -77,8 +77,24 @@ def test_a_failed_redo_brings_the_old_run_back(cli, monkeypatch):
 def test_no_chain_refuses(cli):
     refused = cli("train", "toy", "--no-chain", ok=False)
     assert refused.code == 2
-    assert "needs fetch and prepare first" in refused.err
+    assert "needs fetch, prepare first" in refused.err
+    assert "`icectl fetch toy --glacier demo`" in refused.err
+    Path("Some scenes").mkdir()
+    refused = cli("train", "toy", "--scenes", "Some scenes", "--no-chain", ok=False)
+    assert f"`icectl fetch toy --scenes '{Path('Some scenes').absolute()}'`" in refused.err
     assert not Path("icectl-workspace").exists()
+
+
+@pytest.mark.parametrize("asked", [["--gpus", "2"], ["--device", "cuda"], ["--precision", "16-mixed"]])
+def test_devices_that_are_not_here_are_refused_before_any_work(cli, monkeypatch, asked):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    refused = cli("train", "toy", *asked, ok=False)
+    assert refused.code == 2
+    assert "GPU" in refused.err.splitlines()[0]
+    assert not Path("icectl-workspace").exists()
+    assert cli("prepare", "toy").code == 0  # needs no device
 
 
 def test_record_holds_what_a_stranger_needs(cli):
