@@ -115,7 +115,7 @@ def workspace() -> Iterator[Check]:
 
     root = Workspace.locate().root
     nearest = next(folder for folder in (root, *root.parents) if folder.exists())
-    ok = os.access(nearest, os.W_OK)
+    ok = nearest.is_dir() and os.access(nearest, os.W_OK)
     yield Check("workspace", ok, str(root), "" if ok else "name another --workspace or set ICECTL_WORKSPACE")
 
 

@@ -63,7 +63,15 @@ class Workspace:
         name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
         path = self.root / ".locks" / f"{name}.lock"
         with worded_os_errors(self.root):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except (
+                NotADirectoryError,
+                FileNotFoundError,
+            ) as error:  # a file stands there, or a system's folder
+                raise WorkError(
+                    f"{self.root} cannot be a workspace: {error.strerror}", "name another --workspace"
+                ) from error
             lock = FileLock(path)
             try:
                 lock.acquire(timeout=0)

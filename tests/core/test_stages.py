@@ -85,6 +85,17 @@ def test_no_chain_refuses(cli):
     assert not Path("icectl-workspace").exists()
 
 
+def test_a_file_is_no_workspace(cli, monkeypatch):
+    Path("notes.txt").write_text("mine")
+    for place in ("notes.txt", "notes.txt/below"):
+        refused = cli("fetch", "toy", "--workspace", place, ok=False)
+        assert refused.code == 1
+        assert f"{place} cannot be a workspace: Not a directory" in refused.err
+    monkeypatch.setenv("ICECTL_WORKSPACE", "notes.txt")
+    (check,) = [c for c in cli("doctor", "--json", ok=False).json if c["name"] == "workspace"]
+    assert not check["ok"]
+
+
 @pytest.mark.parametrize("asked", [["--gpus", "2"], ["--device", "cuda"], ["--precision", "16-mixed"]])
 def test_devices_that_are_not_here_are_refused_before_any_work(cli, monkeypatch, asked):
     import torch
