@@ -68,7 +68,7 @@ class Workspace:
             except (
                 NotADirectoryError,
                 FileNotFoundError,
-            ) as error:  # a file stands there, or a system's folder
+            ) as error:  # e.g. a file stands there
                 raise WorkError(
                     f"{self.root} cannot be a workspace: {error.strerror}", "name another --workspace"
                 ) from error
