@@ -47,6 +47,10 @@ class Entry:
         """The glacier's name; one for all where nobody said."""
         return self.facts.get("glacier", "one")
 
+    def named(self, glacier: str | None) -> Entry:
+        """Return the image with its glacier's name; None leaves it."""
+        return self if glacier is None else replace(self, facts={**self.facts, "glacier": glacier})
+
 
 @dataclass(frozen=True, slots=True)
 class FrontData:
@@ -98,9 +102,18 @@ class DataWriter:
             self._masks.create_array(entry.id, data=np.ascontiguousarray(mask), chunks=mask.shape)
         self._entries.append(replace(entry, has_mask=mask is not None))
 
-    def finish(self, roles: Iterable[str], flow: str, audit: Mapping[str, Any]) -> FrontData:
-        """Give each image its role, in the order of `add`, and write the index."""
-        entries = tuple(replace(e, role=role) for e, role in zip(self._entries, roles, strict=True))
+    def finish(
+        self,
+        roles: Iterable[str],
+        flow: str,
+        audit: Mapping[str, Any],
+        glaciers: Mapping[str, str] | None = None,
+    ) -> FrontData:
+        """Give each image its role, in the order of `add`, and some a glacier by id; write the index."""
+        entries = tuple(
+            replace(e, role=role).named((glaciers or {}).get(e.id))
+            for e, role in zip(self._entries, roles, strict=True)
+        )
         index = {"flow": flow, "audit": dict(audit), "entries": [_to_json(entry) for entry in entries]}
         write_json(self.folder / INDEX, index)
         return FrontData(self.folder, entries, flow)

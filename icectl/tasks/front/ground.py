@@ -22,6 +22,7 @@ from icectl.tasks.front.lines import Line, draw, resample
 from icectl.tasks.front.route import gradient_cost, probability_cost
 
 Floats = NDArray[np.float32]
+Texture = tuple[Floats, Floats, Floats]
 
 COARSE = 6.0
 """Brightness that varies more slowly (Gaussian σ, px) is left out: season, sun and snow change it."""
@@ -71,8 +72,8 @@ def stable_ground(images: Sequence[Floats], times: Sequence[datetime]) -> Floats
         return np.zeros(images[0].shape, np.float32)
     if len(pairs) > MOST_PAIRS:
         pairs = [pairs[k] for k in np.random.default_rng(0).permutation(len(pairs))[:MOST_PAIRS]]
-    textures = [_texture(image) for image in images]
-    alike = np.stack([_correlation(textures[a], textures[b]).astype(np.float16) for a, b in pairs])
+    textures = [texture(image) for image in images]
+    alike = np.stack([correlation(textures[a], textures[b]).astype(np.float16) for a, b in pairs])
     return np.quantile(alike, SHARE, axis=0).astype(np.float32)
 
 
@@ -81,7 +82,7 @@ def chosen(count: int) -> list[int]:
     return sorted(set(np.linspace(0, count - 1, min(count, MOST_IMAGES)).round().astype(int).tolist()))
 
 
-def _texture(image: Floats) -> tuple[Floats, Floats, Floats]:
+def texture(image: Floats) -> Texture:
     """Return fine texture of local variance 1, its local mean and its local variance."""
     bright = stretch(filled(image))
     fine = bright - cv2.GaussianBlur(bright, (0, 0), COARSE)
@@ -94,8 +95,8 @@ def _patch(values: Floats) -> Floats:
     return np.asarray(cv2.GaussianBlur(values, (0, 0), PATCH), np.float32)
 
 
-def _correlation(a: tuple[Floats, Floats, Floats], b: tuple[Floats, Floats, Floats]) -> Floats:
-    """Return the correlation of two textures around each pixel."""
+def correlation(a: Texture, b: Texture) -> Floats:
+    """Return the correlation of two textures of one shape around each pixel, −1…1."""
     return np.asarray((_patch(a[0] * b[0]) - a[1] * b[1]) / np.sqrt(a[2] * b[2]), np.float32)
 
 

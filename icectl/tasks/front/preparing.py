@@ -14,7 +14,10 @@ from icectl.sources.catalogue import Scene, read_catalogue
 from icectl.sources.products import FLAGS
 from icectl.tasks.front.dataset import DataWriter, Entry
 from icectl.tasks.front.fetching import RADAR
+from icectl.tasks.front.ground import Texture
 from icectl.tasks.front.images import Label, Place, read_image, read_label
+from icectl.tasks.front.places import look_of, places_of
+from icectl.tasks.front.series import LEAST
 from icectl.tasks.front.split import Moment, audit, split_images
 
 if TYPE_CHECKING:
@@ -34,13 +37,19 @@ def prepare(run: Run, options: PrepareOptions) -> Path:
     """Read every image and label of the fetched catalogue and write the data set."""
     writer = DataWriter(run.out)
     entries: list[Entry] = []
+    looks: list[Texture] = []
     scenes = read_catalogue(run.inputs["fetch"])
     with run.progress("preparing", total=len(scenes)) as advance:
         for entry, image, mask in _entries(scenes, options):
             writer.add(entry, image, mask)
             entries.append(entry)
+            looks.append(look_of(image))
             advance()
     _say_oddities(run, entries)
+    names = places_by_looks(entries, looks)
+    if names:
+        run.say(f"{len(set(names.values()))} places are told apart by their ground (--table names glaciers)")
+    entries = [entry.named(names.get(entry.id)) for entry in entries]
     labelled = [i for i, entry in enumerate(entries) if entry.lines is not None]
     moments = [Moment(entries[i].glacier, entries[i].time) for i in labelled]
     roles = ["unlabelled"] * len(entries)
@@ -50,8 +59,25 @@ def prepare(run: Run, options: PrepareOptions) -> Path:
     flow = flow_of(entries) if options.flow == "auto" else options.flow
     if flow not in (options.flow, "unknown"):
         run.say(f"all fronts run from left to right: ice is taken to flow {flow} (--flow says otherwise)")
-    writer.finish(roles, flow, audit(moments, [roles[i] for i in labelled]))
+    writer.finish(roles, flow, audit(moments, [roles[i] for i in labelled]), names)
     return run.out
+
+
+def places_by_looks(entries: Sequence[Entry], looks: Sequence[Texture]) -> dict[str, str]:
+    """Return names of places by image, where neither a name nor a CRS tells them.
+
+    Empty when all are of one place; images of which a place has fewer than a series stay without a name.
+    """
+    nameless = [k for k, entry in enumerate(entries) if "glacier" not in entry.facts and entry.place is None]
+    numbers = places_of([looks[k] for k in nameless])
+    series = [number for number in sorted(set(numbers)) if numbers.count(number) >= LEAST]
+    if len(set(numbers)) < 2:
+        return {}
+    return {
+        entries[k].id: f"place {series.index(number) + 1}"
+        for k, number in zip(nameless, numbers, strict=True)
+        if number in series
+    }
 
 
 def flow_of(entries: Sequence[Entry]) -> str:
