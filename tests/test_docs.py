@@ -27,13 +27,15 @@ ELSEWHERE = {"demo", "doctor", "devices", "report", "compare", "export", "plugin
 
 
 def commands() -> Iterator[tuple[str, str]]:
-    """Page and command of every icectl line in a shell block."""
+    """Page and command of every icectl line in a shell block, or in one of no language."""
     for page in PAGES:
-        for block in re.findall(r"```(?:sh|bash|console)\n(.*?)```", page.read_text(encoding="utf-8"), re.S):
+        for language, block in re.findall(r"```(\w*)\n(.*?)```", page.read_text(encoding="utf-8"), re.S):
+            if language not in ("", "sh", "bash", "console"):
+                continue
             for line in block.replace("\\\n", " ").splitlines():
                 text = line.strip().removeprefix("$ ").partition(" #")[0].strip()
                 if text.startswith("icectl "):
-                    yield page.relative_to(ROOT).as_posix(), text
+                    yield page.relative_to(ROOT).as_posix(), re.sub(r"\[|\]", "", text)
 
 
 @pytest.fixture
@@ -55,7 +57,7 @@ def _make(folder: Path, word: str) -> None:
     if suffix in {".tif", ".gpkg", ".shp", ".csv", ".txt", ".zip", ".nc"} and ".." not in word:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    elif word.startswith("my-") and not suffix:
+    elif (word.startswith("my-") and not suffix) or re.fullmatch(r"[A-Z_]{3,}", word):
         path.mkdir(parents=True, exist_ok=True)
 
 
@@ -68,6 +70,7 @@ def test_shown_command_is_one_that_icectl_takes(page, text, place, monkeypatch, 
     words = shlex.split(text.partition(" > ")[0].partition(" | ")[0])[1:]
     if any(w.startswith("..") for w in words) and not (ROOT.parent / "shared").is_dir():
         pytest.skip("the command reads real measurements that are not here")
+    words = ["convlstm" if w == "MODEL" else w for w in words]
     words = [str((ROOT / w).resolve()) if w.startswith("../shared") else w for w in words]
     monkeypatch.setattr(sys, "argv", ["icectl", *words])
     if words[0] in VERBS:

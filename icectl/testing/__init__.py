@@ -1,14 +1,13 @@
 """The conformance suite: what every plugin must do, as tests that its author runs.
 
-A test file of three lines checks an installed plugin (or one named in ``ICECTL_PLUGINS``)::
+A test file of three lines checks an installed plugin (or one named in ``ICECTL_PLUGINS``):
 
     from icectl.testing import PluginTests
 
     class TestMine(PluginTests):
         name = "my-model"
 
-The checks themselves are plain functions of `icectl.testing.checks`; ``icectl plugins
-validate NAME`` runs the light ones.
+``icectl plugins validate NAME`` runs the light checks, ``--full`` all of them.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ This package is part of the surface that plugins import. Importing it is cheap: 
 is loaded on first use, so that neither torch nor Fabric is paid for by a listing.
 
 A model is trained in three steps: build a `Learner` (the networks, the loss, the
-optimisers), wrap the data in `Batches`, and call `fit` inside `launch`::
+optimisers), wrap the data in `Batches`, and call `fit` inside `launch`:
 
     def train(self, run, options):
         launch(work, run, options)          # one process, or as many as the user asked for
