@@ -335,8 +335,8 @@ def _summarise(run: Run, options: PredictOptions, chosen: Outlines) -> None:
     area = sum(float(r["area_km2"]) for r in rows.values() if not r["note"])
     sea = sea_level(total, options.ocean_area)
     run.say(
-        f"{len(kept)} glaciers, {area:.4g} km²: {total:.4g} km³ of ice ({low:.4g} to {high:.4g}), "
-        f"{sea:.3g} mm of sea level (ice of 900 kg/m³ on {options.ocean_area:.4g} km² of ocean)"
+        f"{len(kept)} glacier{'s' * (len(kept) != 1)}, {area:.4g} km²: {total:.4g} km³ of ice "
+        f"({low:.4g} to {high:.4g}), {sea:.3g} mm of sea level (ice of 900 kg/m³ on {options.ocean_area:.4g} km² of ocean)"
     )
     run.notes["volume"] = {
         "km3": total,
