@@ -336,7 +336,8 @@ def _summarise(run: Run, options: PredictOptions, chosen: Outlines) -> None:
     sea = sea_level(total, options.ocean_area)
     run.say(
         f"{len(kept)} glacier{'s' * (len(kept) != 1)}, {area:.4g} km²: {total:.4g} km³ of ice "
-        f"({low:.4g} to {high:.4g}), {sea:.3g} mm of sea level (ice of 900 kg/m³ on {options.ocean_area:.4g} km² of ocean)"
+        f"({low:.4g} to {high:.4g}), {sea:.3g} mm of sea level "
+        f"(ice of 900 kg/m³ on {options.ocean_area:.4g} km² of ocean)"
     )
     run.notes["volume"] = {
         "km3": total,
