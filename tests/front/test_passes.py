@@ -111,7 +111,9 @@ def test_weak_fronts_are_flagged_or_refused():
     flagged = Predictor(weak, ("raw",), PredictOptions(mask_ratio=1e9), "whole")(scene())
     assert flagged.fronts[0].fallback
     assert "no front passed the filters" in flagged.notes[0]
-    assert Predictor(weak, ("raw",), PredictOptions(fallback=False), "whole")(scene()).fronts == ()
+    refused = Predictor(weak, ("raw",), PredictOptions(fallback=False), "whole")(scene())
+    assert refused.fronts == ()
+    assert refused.notes == ("no front found",)
 
 
 def test_boxes_are_square_padded_and_inside():

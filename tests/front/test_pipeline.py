@@ -168,6 +168,20 @@ def test_polygons_come_with_a_fjord(trained, tmp_path):
     assert len(geopandas.read_file(next(out.glob("*_closed.shp")))) == len(frame)
 
 
+def test_a_fjord_that_misses_the_images_costs_no_prediction(trained, tmp_path):
+    _, _, runs, _ = trained
+    import shapely
+
+    elsewhere = shapely.box(900_000, 7_300_000, 910_000, 7_310_000)
+    geopandas.GeoDataFrame(geometry=[elsewhere], crs="EPSG:32624").to_file(tmp_path / "fjord.gpkg")
+    chosen = plugin.stages["predict"](fjord=tmp_path / "fjord.gpkg")
+    out = tmp_path / "out"
+    out.mkdir()
+    with pytest.raises(DataError, match=r"fjord\.gpkg misses image [ab]_20"):
+        load_model(plugin).predict(runs["predict"].at(out=out), chosen)
+    assert not list(out.iterdir())
+
+
 def test_without_labels_or_crs_prediction_still_works(trained, tmp_path):
     root, _, _, _ = trained
     write_folder(tmp_path, count=2)

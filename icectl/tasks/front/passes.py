@@ -175,8 +175,10 @@ class Predictor:
             line = self._line(alone, options.edge_threshold)
             if len(line) >= options.minimum_points:
                 fronts.append(Front(to_source(line), part.confidence, passes))
-        if fronts or not options.fallback:
+        if fronts:
             return fronts, []
+        if not options.fallback:
+            return [], ["no front found"]
         return self._lowered(edge, passes, to_source)
 
     def _lowered(

@@ -69,6 +69,12 @@ def fjord_mask(path: Path, entry: Entry) -> Mask:
     return mask
 
 
+def check_fjord(path: Path, entries: Sequence[Entry]) -> None:
+    """Refuse a fjord boundary that misses one of the images, before hours go into predicting them."""
+    for entry in {(entry.shape, entry.place): entry for entry in entries}.values():
+        fjord_mask(path, entry)
+
+
 def cut(fjord: Mask, line: Line, ice: NDArray[np.floating]) -> tuple[Mask, Mask] | None:
     """Cut a fjord along a front.
 

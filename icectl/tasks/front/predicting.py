@@ -13,6 +13,7 @@ from icectl.tasks.front.dataset import Entry, FrontData, open_data
 from icectl.tasks.front.infer import Network, mirrored
 from icectl.tasks.front.lines import length, smooth
 from icectl.tasks.front.passes import Front, Predictor
+from icectl.tasks.front.polygons import check_fjord
 from icectl.tasks.front.products import write_products
 from icectl.tasks.front.records import (
     Record,
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 def predict(run: Run, options: PredictOptions, network: Network, facts: Mapping[str, Any]) -> Path:
     """Predict all images of ``run.inputs["prepare"]`` and write records, rasters and products."""
     data = open_data(run.inputs["prepare"])
+    if options.fjord is not None:
+        check_fjord(options.fjord, data.entries)
     passes = options.passes
     if passes == "auto":
         passes = "two" if facts.get("train_size") else "whole"
