@@ -85,7 +85,7 @@ def cards(run: RunFacts, stages: Mapping[str, Mapping[str, Any]]) -> list[View]:
         )
         if "bar" in head:
             better = head["gain"] >= 0
-            words = f"{abs(head['gain'])} % {'better' if better else 'worse'}"
+            words = f"{abs(head['gain'])} % {'better' if better else 'worse'}" if head["gain"] else "level"
             small = f"{head['bar']}: {head['bar_value']}{unit}{_sure(run.evaluations[0])}"
             tone = "good" if better else "bad"
             found.append(

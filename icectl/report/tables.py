@@ -103,10 +103,11 @@ def verdict(record: Mapping[str, Any]) -> str | None:
     head = headline(record["tables"][0]) if record.get("tables") else None
     if head is None or "bar" not in head:
         return None
-    word = "better" if head["gain"] >= 0 else "WORSE"
+    words = f"{abs(head['gain'])} % {'better' if head['gain'] > 0 else 'WORSE'} than"
     gain = record.get("details", {}).get("gain")
     sure = f" (interval {gain[0]:+.0f} to {gain[1]:+.0f} %)" if gain else ""
-    return f"{head['name']} is {abs(head['gain'])} % {word} than the strongest baseline, {head['bar']}{sure}"
+    words = words if head["gain"] else "level with"
+    return f"{head['name']} is {words} the strongest baseline, {head['bar']}{sure}"
 
 
 def _best(rows: Sequence[Mapping[str, Any]], column: Mapping[str, Any]) -> float | None:

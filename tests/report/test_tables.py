@@ -73,6 +73,8 @@ def test_the_verdict_says_better_or_worse_and_how_sure():
     lost["tables"][0]["rows"][0]["values"]["mse"] = 0.098
     lost["details"].pop("gain")
     assert verdict(lost) == "convlstm is 100 % WORSE than the strongest baseline, linear"
+    lost["tables"][0]["rows"][0]["values"]["mse"] = lost["tables"][0]["rows"][2]["values"]["mse"]
+    assert verdict(lost) == "convlstm is level with the strongest baseline, linear"
     assert verdict({"tables": []}) is None
 
 

@@ -131,7 +131,9 @@ def test_the_stack_is_a_cf_store_too(trained):
     _, _, later = trained("unet", season_cube(8, 96, 80))
     run, _ = later("predict", moments="last")
     with rasterio.open(run.out / "forecast_2015-01-01.tif") as stack:
-        values = stack.read()
+        values, tags = stack.read(), stack.tags()
+    assert tags["title"].startswith("Forecast of snow masks, ")
+    assert (tags["model"], len(tags["past"].split())) == ("unet", 4)
     with xr.open_zarr(run.out / "forecast_2015-01-01.zarr", consolidated=False) as store:
         np.testing.assert_array_equal(store["snow"].values, values)
         assert str(store["time"].values[3])[:10] == "2015-10-01"

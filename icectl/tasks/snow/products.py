@@ -110,7 +110,13 @@ def predict_moment(
 
     path = run.out / f"{moment.stem}.tif"
     names = [f"{day.isoformat()} (lead {k + 1})" for k, day in enumerate(moment.future)]
-    tags = {"past": " ".join(day.isoformat() for day in moment.past), "software": "icectl"}
+    tags = {
+        "title": f"{'Hindcast' if moment.known else 'Forecast'} of snow masks, {run.glacier.title}",
+        "quantity": "NDSI of snow, 0 where there is none",
+        "model": run.plugin.name,
+        "past": " ".join(day.isoformat() for day in moment.past),
+        "software": "icectl",
+    }
     with BlockWriter(path, cube.grid, len(names), "float32", descriptions=names, tags=tags) as writer:
 
         def write(block: Floats, row: int, col: int) -> None:

@@ -70,7 +70,8 @@ def _mean_of(stacks: Sequence[Path], path: Path) -> Path:
         same_grid(grid, grid_of(other), str(stacks[0]), str(other))
     with rasterio.open(stacks[0]) as first:
         count, names, tags = first.count, list(first.descriptions), first.tags()
-    tags = {key: tags[key] for key in ("past", "software") if key in tags}
+    kept = ("title", "quantity", "past", "software")
+    tags = {"model": "mean of several", **{key: tags[key] for key in kept if key in tags}}
     rows, cols = (int(n) for n in grid.shape)
     with BlockWriter(path, grid, count, "float32", descriptions=names, tags=tags) as writer:
         for top in range(0, rows, _STRIP):
