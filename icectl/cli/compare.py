@@ -48,12 +48,17 @@ def compare(
         return
     if mean is not None and task != "snow":
         raise UsageError(f"--mean knows no mean of {task} products", "leave it out")
-    records, failures = _evaluated(requests)
+    records, runs, failures = _evaluated(requests)
     if not records:
         raise failures[0]
     if mean is not None:
         records.append(_mean(requests, mean))
-    (show.as_json if as_json else show.metrics)(merged(records))
+    found = merged(records)
+    if as_json:
+        show.as_json({**found, "runs": runs})
+    else:
+        show.metrics(found)
+        _next(requests[0].workspace, runs)
     if failures:
         raise SystemExit(max(problem.exit_code for problem in failures))
 
@@ -101,14 +106,25 @@ def _plans(requests: list[Any], as_json: bool) -> None:
         dry_run.show_plan(plan)
 
 
-def _evaluated(requests: list[Any]) -> tuple[list[Mapping[str, Any]], list[Any]]:
-    """Run all verbs of every model; return the metrics records, and what stopped the others."""
+def _next(workspace: Any, runs: list[Path]) -> None:
+    """Print the command that sets the runs side by side on one page."""
+    import shlex
+
+    if len(runs) > 1:
+        other = [] if workspace == type(workspace).locate() else ["--workspace", str(workspace.root)]
+        words = ["icectl", "report", *(run.name for run in runs), *other, "--out", "compare.html"]
+        print(f"side by side: {shlex.join(words)}")
+
+
+def _evaluated(requests: list[Any]) -> tuple[list[Mapping[str, Any]], list[Path], list[Any]]:
+    """Run all verbs of every model; return metrics records and run folders, and what stopped the others."""
     from icectl import stages
     from icectl.cli import show
     from icectl.errors import IcectlError
     from icectl.workspace import read_json
 
     records: list[Mapping[str, Any]] = []
+    runs: list[Path] = []
     failures: list[IcectlError] = []
     for request in requests:
         try:
@@ -121,7 +137,8 @@ def _evaluated(requests: list[Any]) -> tuple[list[Mapping[str, Any]], list[Any]]
             failures.append(problem)
         else:
             records.append(read_json(outcome.out / "metrics.json"))
-    return records, failures
+            runs.append(outcome.run or outcome.out)
+    return records, runs, failures
 
 
 def _mean(requests: list[Any], out: Path) -> Mapping[str, Any]:

@@ -29,6 +29,16 @@ def test_all_models_of_a_task_fill_one_table(cli, two_toys):
     assert rows[0]["values"]["error"] == 1.0  # both toys score alike and share a name: one row
 
 
+def test_the_table_ends_with_the_command_that_sets_runs_side_by_side(cli, two_toys, tmp_path):
+    shown = cli("compare", "--task", "words", "--workspace", str(tmp_path / "there")).out
+    (line,) = [line for line in shown.splitlines() if line.startswith("side by side: icectl ")]
+    page = cli(*line.removeprefix("side by side: icectl ").split()).out.strip()
+    assert page.endswith("compare.html")
+    runs = cli("compare", "--task", "words", "--workspace", str(tmp_path / "there"), "--json").json["runs"]
+    assert all(run.split("/")[-1] in line for run in runs)
+    assert len(runs) == 2
+
+
 def test_a_dry_run_plans_every_model_and_touches_nothing(cli, two_toys, tmp_path):
     plans = cli("compare", "--task", "words", "--dry-run", "--json").json
     assert [plan["model"] for plan in plans] == ["second", "toy"]
