@@ -114,8 +114,8 @@ def _terrain(
         run.warn(note)
     cover, rule = covered(terrain, source.outlines, options)
     drawn = draw_patches(terrain.heights, cover, terrain.resolution, options, rng)
-    run.say(_said(terrain, drawn, options, rule))
     writer.add_terrain(terrain, cover, drawn, rule)
+    run.say(_said(writer.terrains[-1]["name"], terrain, drawn, options, rule))
     wanted = -(-options.synthetic_glaciers * (len(writer.terrains)) // of)
     for glacier in _grown(terrain, cover, drawn, rng, wanted - grown):
         writer.add_known(glacier, rng)
@@ -185,10 +185,10 @@ def _worlds(folder: Path) -> Iterator[known.Known]:
         yield from known_of(one)
 
 
-def _said(terrain: Terrain, drawn: Drawn, options: PrepareOptions, rule: str) -> str:
+def _said(name: str, terrain: Terrain, drawn: Drawn, options: PrepareOptions, rule: str) -> str:
     metres = options.patch_size * terrain.resolution, options.hole_size * terrain.resolution
     return (
-        f"{terrain.name}: patches of {metres[0]:,.0f} m (hole {metres[1]:,.0f} m) and smaller at "
+        f"{name}: patches of {metres[0]:,.0f} m (hole {metres[1]:,.0f} m) and smaller at "
         f"{terrain.resolution:g} m; {sentence(drawn.toll)}, {drawn.toll['kept']:,} kept; {rule}"
     )
 
