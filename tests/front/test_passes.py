@@ -10,6 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from icectl.tasks.front import filters
+from icectl.tasks.front.domains import best, domains
+from icectl.tasks.front.found import Front
 from icectl.tasks.front.infer import (
     mirrored,
     pad_to,
@@ -96,6 +98,38 @@ def test_every_pass_finds_the_front_in_source_pixels(passes, shape):
     if passes == "two" and shape == SHAPE:
         assert found.fronts[0].enlarged > 1
         assert any("source has fewer pixels" in note for note in found.notes)
+
+
+def test_large_scenes_are_cut_into_domains():
+    image = np.full((500, 900), 0.25, np.float32)
+    image[300:480, 600:840] = scene()
+    image[:60, :300] = np.nan  # the first domain holds data all the same
+    options = PredictOptions(domain=300, mask_ratio=1e9, fallback=False)
+    found = Predictor(network, LAYERS, options, "two")(image)
+    assert found.edge.shape == found.mask.shape == image.shape
+    assert found.notes[0] == "cut into 15 domains"
+    assert len(found.fronts) == 1  # though several domains hold it
+    error = compare_lines([found.fronts[0].line], [np.add(LINE, (300, 600))], image.shape)
+    assert error.pooled.mean() < 2
+    many = Predictor(network, LAYERS, options.model_copy(update={"fronts": 5}), "one")(image)
+    assert len(many.fronts) == 1
+    empty = Predictor(nothing, LAYERS, options, "two")(image)
+    assert (empty.fronts, empty.notes[1:]) == ((), ("no front found",))
+
+
+def test_domains_overlap_by_half_and_cover():
+    covered = np.zeros((500, 900), int)
+    for top, left, bottom, right in domains(covered.shape, 300):
+        assert bottom - top == right - left == 300
+        covered[top:bottom, left:right] += 1
+    assert covered.min() >= 1
+    assert domains((100, 500), 300) == [(0, 0, 100, 300), (0, 150, 100, 450), (0, 200, 100, 500)]
+
+
+def test_flagged_fronts_count_only_without_others():
+    fronts = [Front(LINE, 0.9, "two", fallback=True), Front(LINE[:60] + 200, 0.6, "two")]
+    assert best(fronts, 10, 5) == fronts[1:]
+    assert best(fronts[:1], 10, 5) == fronts[:1]
 
 
 def test_no_front_is_an_empty_result_with_a_reason():

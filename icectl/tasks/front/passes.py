@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from icectl.tasks.front import filters
+from icectl.tasks.front.domains import by_domains
+from icectl.tasks.front.found import Found, Front
 from icectl.tasks.front.infer import Network, pad_to, predict_whole, predict_windows, predict_zoomed
 from icectl.tasks.front.layers import LAYERS, filled, stack
 from icectl.tasks.front.lines import Line, length, smooth
@@ -24,27 +26,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 LOWERED = (0.2, 0.1, 0.05, 0.02)
 """Thresholds that are tried when no front passes the filters."""
-
-
-@dataclass(frozen=True, slots=True)
-class Front:
-    """One predicted front in pixels of its image, and how it came about."""
-
-    line: Line
-    confidence: float
-    passes: str
-    enlarged: float = 1.0
-    fallback: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """All that prediction says of one image. `edge` and `mask` are on the image's own pixels."""
-
-    fronts: tuple[Front, ...]
-    edge: Floats
-    mask: Floats
-    notes: tuple[str, ...] = field(default=())
 
 
 class Predictor:
@@ -77,7 +58,15 @@ class Predictor:
         self._pick = [LAYERS.index(name) for name in layers]
 
     def __call__(self, image: Floats) -> Found:
-        """Return the fronts of an image (rows, columns), NaN where invalid."""
+        """Return the fronts of an image (rows, columns), NaN where invalid; a large one's by domains."""
+        side = self.options.domain
+        if self.passes == "whole" or max(image.shape) <= side:
+            return self._domain(image)
+        distance = self.options.front_distance * side
+        return by_domains(image, self._domain, side, distance, self.options.fronts)
+
+    def _domain(self, image: Floats) -> Found:
+        """Return the fronts of one domain."""
         allowed = away_from_gaps(image)
         image = filled(image)
         if self.passes == "whole":

@@ -10,9 +10,10 @@ import numpy as np
 
 from icectl.tasks.front import filters, ground
 from icectl.tasks.front.dataset import Entry, FrontData, open_data
+from icectl.tasks.front.found import Front
 from icectl.tasks.front.infer import Network, mirrored
 from icectl.tasks.front.lines import length, smooth
-from icectl.tasks.front.passes import Front, Predictor
+from icectl.tasks.front.passes import Predictor
 from icectl.tasks.front.polygons import check_fjord
 from icectl.tasks.front.products import write_products
 from icectl.tasks.front.records import (

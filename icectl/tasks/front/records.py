@@ -9,7 +9,7 @@ import numpy as np
 import zarr
 
 from icectl.tasks.front.dataset import Entry
-from icectl.tasks.front.passes import Found, Front
+from icectl.tasks.front.found import Found, Front
 from icectl.workspace import read_json, write_json
 
 RECORDS = "fronts.json"
