@@ -24,7 +24,7 @@ from icectl.tasks.front.layers import LAYERS
 from icectl.tasks.front.lines import draw
 from icectl.tasks.front.metrics import compare_lines
 from icectl.tasks.front.options import PredictOptions
-from icectl.tasks.front.passes import Predictor, away_from_gaps, supported
+from icectl.tasks.front.passes import Look, Predictor, away_from_gaps, painted, supported
 from icectl.tasks.front.series import Member, read_again
 from icectl.tasks.front.views import padded_box, view
 
@@ -98,6 +98,20 @@ def test_every_pass_finds_the_front_in_source_pixels(passes, shape):
     if passes == "two" and shape == SHAPE:
         assert found.fronts[0].enlarged > 1
         assert any("source has fewer pixels" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("second", [(0, 0, 90, 90), (20, 30, 80, 90)])
+def test_later_looks_lie_over_earlier_ones(second):
+    rng = np.random.default_rng(0)
+    looks = [
+        Look(box, *rng.random((2, 32, 32), np.float32), (), ()) for box in ((0, 0, 90, 90), second)
+    ]  # fmt: skip
+    edge, mask = painted((90, 90), looks)
+    for found, parts in ((edge, [look.edge for look in looks]), (mask, [look.mask for look in looks])):
+        wanted = cv2.resize(parts[0], (90, 90))
+        top, left, bottom, right = second
+        wanted[top:bottom, left:right] = cv2.resize(parts[1], (right - left, bottom - top))
+        np.testing.assert_array_equal(found, wanted)
 
 
 def test_large_scenes_are_cut_into_domains():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -18,7 +18,7 @@ from icectl.tasks.front.layers import LAYERS, filled, stack
 from icectl.tasks.front.lines import Line, length, smooth
 from icectl.tasks.front.route import least_cost_path, probability_cost
 from icectl.tasks.front.vectorise import front_line
-from icectl.tasks.front.views import View, padded_box, view
+from icectl.tasks.front.views import Box, View, padded_box, view
 
 if TYPE_CHECKING:
     from icectl.tasks.front.options import PredictOptions
@@ -26,6 +26,17 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 LOWERED = (0.2, 0.1, 0.05, 0.02)
 """Thresholds that are tried when no front passes the filters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one pass saw in a box: probabilities in pixels of the view, fronts in pixels of the image."""
+
+    box: Box
+    edge: Floats
+    mask: Floats
+    fronts: tuple[Front, ...]
+    notes: tuple[str, ...]
 
 
 class Predictor:
@@ -71,8 +82,11 @@ class Predictor:
         image = filled(image)
         if self.passes == "whole":
             return self._whole(self._layers(image), allowed)
-        found = self._first(image, allowed)
-        return found if self.passes == "one" else self._second(image, found, allowed)
+        rows, columns = image.shape
+        first = self._look(image, allowed, (0, 0, rows, columns), "one")
+        if self.passes == "one":
+            return Found(first.fronts, *painted(image.shape, [first]), first.notes)
+        return self._second(image, first, allowed)
 
     def _layers(self, image: Floats) -> Floats:
         """Return the network's input layers of an image, or of a view of one."""
@@ -92,55 +106,39 @@ class Predictor:
             return predict_whole(layers, self.network)
         return predict_windows(layers, self.network, self.options.window, self.options.window // 2)
 
-    def _first(self, image: Floats, allowed: Floats | None) -> Found:
-        """Predict the domain resampled to ``full_size``, aspect kept, padded."""
-        rows, columns = image.shape
-        box = (0, 0, rows, columns)
-        square = view(image, box, self.options.full_size)
-        edge, mask = self._windows(square)
-        edge = self._kept(edge, allowed, box)
-        fronts, notes = self._lines(edge, mask, self.options.minimum_area, "one", square.to_source)
-        enlarged = max(1.0, 1 / square.scale)
-        notes += [f"enlarged {enlarged:.2f}× for pass one"] if enlarged > 1 else []
-        back = [cv2.resize(np.ascontiguousarray(v), (columns, rows)) for v in (edge, mask)]
-        return Found(tuple(replace(f, enlarged=enlarged) for f in fronts), back[0], back[1], tuple(notes))
-
-    def _second(self, image: Floats, first: Found, allowed: Floats | None) -> Found:
-        """Predict each front's box again from the full image; without fronts, the whole image's box."""
-        edge, mask = first.edge, first.mask  # on the image's pixels, and nobody else's: written into
-        fronts: list[Front] = []
-        notes = list(first.notes)
+    def _second(self, image: Floats, first: Look, allowed: Floats | None) -> Found:
+        """Look at each front's box again, in the full image."""
+        fronts, notes, looks = list[Front](), list(first.notes), [first]
         for front in first.fronts:
             box = padded_box(front.line, image.shape, self.options.box_padding, self.options.full_size)
-            square = view(image, box, self.options.full_size)
-            part_edge, part_mask = self._windows(square)
-            part_edge = self._kept(part_edge, allowed, box)
-            lines, more = self._lines(
-                part_edge, part_mask, self.options.minimum_area_two, "two", square.to_source, most=1
-            )
-            enlarged = max(1.0, 1 / square.scale)
-            fronts += [replace(line, enlarged=enlarged) for line in lines] or [front]
-            notes += more if lines else ["pass two found no front; pass one's is kept"]
-            if enlarged > 1:
-                notes.append(f"enlarged {enlarged:.2f}× for pass two: the source has fewer pixels")
-            top, left, bottom, right = box
-            for whole, part in ((edge, part_edge), (mask, part_mask)):
-                inside = whole[top:bottom, left:right]
-                cv2.resize(np.ascontiguousarray(part), inside.shape[::-1], dst=inside)
-        return Found(tuple(fronts), edge, mask, tuple(dict.fromkeys(notes)))
+            look = self._look(image, allowed, box, "two", most=1)
+            fronts += look.fronts or (front,)
+            notes += look.notes if look.fronts else ["pass two found no front; pass one's is kept"]
+            looks.append(look)
+        return Found(tuple(fronts), *painted(image.shape, looks), tuple(dict.fromkeys(notes)))
 
-    def _kept(self, edge: Floats, allowed: Floats | None, box: tuple[int, int, int, int]) -> Floats:
-        """Return the edge of a resampled box without what lies at gaps."""
-        if allowed is None:
-            return edge
-        return np.asarray(edge * view(allowed, box, self.options.full_size).image)
+    def _look(
+        self, image: Floats, allowed: Floats | None, box: Box, passes: str, most: int | None = None
+    ) -> Look:
+        """Predict a box resampled to ``full_size``, and find its fronts."""
+        options = self.options
+        shown = view(image, box, options.full_size)
+        edge, mask = self._windows(shown)
+        if allowed is not None:
+            edge = np.asarray(edge * view(allowed, box, options.full_size).image)
+        area = options.minimum_area if passes == "one" else options.minimum_area_two
+        fronts, notes = self._lines(edge, mask, area, passes, shown.to_source, most)
+        enlarged = max(1.0, 1 / shown.scale)
+        if enlarged > 1:
+            notes.append(f"enlarged {enlarged:.2f}× for pass {passes}: the source has fewer pixels")
+        return Look(box, edge, mask, tuple(replace(f, enlarged=enlarged) for f in fronts), tuple(notes))
 
-    def _windows(self, square: View) -> tuple[Floats, Floats]:
+    def _windows(self, shown: View) -> tuple[Floats, Floats]:
         """Predict a view in overlapping windows; the padding is cut off again."""
         window = self.options.window
-        full = pad_to(self._layers(square.image), (self.options.full_size,) * 2)
+        full = pad_to(self._layers(shown.image), (self.options.full_size,) * 2)
         edge, mask = predict_windows(full, self.network, window, self.options.window_stride)
-        rows, columns = square.image.shape
+        rows, columns = shown.image.shape
         return edge[:rows, :columns], mask[:rows, :columns]
 
     def _lines(
@@ -191,6 +189,19 @@ class Predictor:
         if options.follow == "path" and len(tree) >= 2:
             tree = least_cost_path(probability_cost(edge), tree[0], tree[-1])
         return smooth(tree, options.smoothing)
+
+
+def painted(shape: tuple[int, ...], looks: Sequence[Look]) -> tuple[Floats, Floats]:
+    """Return edge and mask on the image's pixels; later looks lie over earlier ones, the first has it all."""
+    everywhere = (0, 0, *shape)
+    last = max(number for number, look in enumerate(looks) if look.box == everywhere)
+    edge, mask = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    for look in looks[last:]:
+        top, left, bottom, right = look.box
+        for whole, part in ((edge, look.edge), (mask, look.mask)):
+            inside = whole[top:bottom, left:right]
+            cv2.resize(np.ascontiguousarray(part), inside.shape[::-1], dst=inside)
+    return edge, mask
 
 
 FULL_SUPPORT = 0.5
