@@ -110,11 +110,14 @@ def curve(panel: Curve) -> str:
 
     def draw(axes: Axes) -> None:
         baselines = iter(cycle(zip(_DASHES[1:], _MARKS, strict=False)))
-        others = iter(cycle(OTHERS))
+        others = zip(cycle(OTHERS), cycle(_DASHES), cycle(_MARKS), strict=False)
         for series in panel.series:
-            dash, mark = next(baselines) if series.role == "baseline" else ("-", "o")
-            colour = {"truth": TRUTH, "prediction": PREDICTION, "baseline": BASELINE}.get(series.role)
-            _line(axes, panel, series, colour or next(others), dash, mark)
+            if series.role == "other":
+                colour, dash, mark = next(others)
+            else:
+                colour = {"truth": TRUTH, "prediction": PREDICTION, "baseline": BASELINE}[series.role]
+                dash, mark = next(baselines) if series.role == "baseline" else ("-", "o")
+            _line(axes, panel, series, colour, dash, mark)
         axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
         if panel.log_y:
             axes.set_yscale("log")
@@ -125,9 +128,16 @@ def curve(panel: Curve) -> str:
         elif all(float(v).is_integer() for s in panel.series for v in s.x if not isinstance(v, str)):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
         if len(panel.series) > 1:
-            axes.figure.legend(loc="outside upper left", ncols=2 if len(panel.series) < 7 else 3)
+            axes.figure.legend(loc="outside upper left", ncols=columns)
 
-    return _drawn(draw, (SIZE[0], SIZE[1] + 0.12 * len(panel.series)))
+    columns = _columns([series.label for series in panel.series])
+    return _drawn(draw, (SIZE[0], SIZE[1] + 0.24 * len(panel.series) / columns))
+
+
+def _columns(labels: Sequence[str]) -> int:
+    """Return how many columns of a legend fit into the width of a chart, three at most."""
+    longest = max(map(len, labels), default=0) + 8  # its line, and the gap to the next
+    return max(1, min(2 if len(labels) < 7 else 3, 74 // longest))
 
 
 def _line(axes: Axes, panel: Curve, series: Series, colour: str, dash: Any, mark: str) -> None:

@@ -38,7 +38,7 @@ def context(runs: Sequence[RunFacts], folder: Path) -> View:
     return {
         "title": f"{len(runs)} runs compared · icectl",
         "heading": f"{len(runs)} runs compared",
-        "lead": " · ".join(names),
+        "lead": ", ".join(names),
         "tables": merged_tables(runs, names),
         "warnings": caveats(runs, names),
         "curves": loss_charts({n: r.log for n, r in zip(names, runs, strict=True)}),
@@ -51,13 +51,14 @@ def context(runs: Sequence[RunFacts], folder: Path) -> View:
 
 
 def names_of(runs: Sequence[RunFacts]) -> list[str]:
-    """Return short names: the model, with glacier and id where models repeat."""
+    """Return short names: the model; where models repeat also the id, and the glacier if they differ."""
     models = [str(run.record.get("model", "?")) for run in runs]
     if len(set(models)) == len(models):
         return models
-    return [
-        f"{m} · {r.glacier.get('name', '?')} · {r.folder.name}" for m, r in zip(models, runs, strict=True)
-    ]
+    places = [str(run.glacier.get("name", "?")) for run in runs]
+    if len(set(places)) > 1:
+        models = [f"{model} · {place}" for model, place in zip(models, places, strict=True)]
+    return [f"{model} · {run.folder.name}" for model, run in zip(models, runs, strict=True)]
 
 
 def _newest(run: RunFacts) -> Evaluation | None:

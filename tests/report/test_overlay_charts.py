@@ -159,6 +159,17 @@ def test_labels_are_text_and_not_mathematics():
     assert "hidden" in words
 
 
+def test_lines_of_many_runs_can_be_told_apart_and_their_legend_fits():
+    names = [f"deeplab-xception · jakobshavn · {k}f9a01c2de" for k in range(10)]
+    series = tuple(p.Series(label=name, x=tuple(range(20)), y=tuple(range(20))) for name in names)
+    svg = charts.curve(p.Curve(title="Loss", series=series, x_label="update"))
+    assert len(set(re.findall(r'style="([^"]*var\(--other[^"]*stroke-width: 1.8)', svg))) == len(names)
+    width = float(re.search(r'viewBox="0 0 ([\d.]+)', svg)[1])
+    for name in names:  # ten short labels would stand in three columns
+        (left,) = re.findall(rf'x="([\d.]+)"[^<]*>{re.escape(name)}<', svg)
+        assert float(left) + 5 * len(name) < width
+
+
 def test_many_points_are_thinned():
     assert drawn()[5][1](drawn()[5][2]).count("<use ") <= charts.MOST_POINTS + 60
 
