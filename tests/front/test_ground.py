@@ -56,6 +56,14 @@ def test_walls_are_found_whatever_their_brightness_and_moving_ice_is_not() -> No
     assert (ground[8:-8, LEFT + 10 : RIGHT - 10] < 0.5).mean() > 0.99
 
 
+def test_a_small_thing_that_stays_is_no_ground() -> None:
+    images, times = series()
+    stone = np.random.default_rng(9).normal(size=(4, 4)) * 40
+    for image in images:
+        image[74:78, 62:66] = 100 + stone
+    assert stable_ground(images, times)[60:, 45:85].max() < GROUND
+
+
 def test_images_of_one_week_tell_no_ground() -> None:
     assert not stable_ground(*series(days=1.0)).any()
 

@@ -43,7 +43,10 @@ MOST_PAIRS = 300
 MOST_IMAGES = 60
 """Of longer series, so many images evenly over time are compared."""
 
-REACH = 0.2
+LEAST_AREA = 0.01
+"""Smaller pieces of ground, as a share of the image, are a rumple in slow ice or an iceberg aground."""
+
+REACH = 0.3
 """How far a line may be carried on to ground, as a share of the image's shorter side."""
 
 SPECK = 8
@@ -63,8 +66,8 @@ def stable_ground(images: Sequence[Floats], times: Sequence[datetime]) -> Floats
     Returns
     -------
     ndarray
-        The 0.9 quantile, over pairs of dates, of the local correlation of fine texture. 0 without
-        a pair of dates far enough apart.
+        The 0.9 quantile, over pairs of dates, of the local correlation of fine texture; 0 in small pieces
+        of ground, and everywhere without a pair of dates far enough apart.
     """
     days = np.array([time.timestamp() for time in times]) / 86400
     pairs = [(a, b) for a, b in combinations(range(len(images)), 2) if abs(days[a] - days[b]) >= APART]
@@ -74,7 +77,15 @@ def stable_ground(images: Sequence[Floats], times: Sequence[datetime]) -> Floats
         pairs = [pairs[k] for k in np.random.default_rng(0).permutation(len(pairs))[:MOST_PAIRS]]
     textures = [texture(image) for image in images]
     alike = np.stack([correlation(textures[a], textures[b]).astype(np.float16) for a, b in pairs])
-    return np.quantile(alike, SHARE, axis=0).astype(np.float32)
+    return _without_specks(np.quantile(alike, SHARE, axis=0).astype(np.float32))
+
+
+def _without_specks(ground: Floats) -> Floats:
+    """Return 0 where pieces of ground are small."""
+    _, part, stats, _ = cv2.connectedComponentsWithStats((ground >= GROUND).astype(np.uint8))
+    small = stats[:, cv2.CC_STAT_AREA] < LEAST_AREA * ground.size
+    small[0] = False  # what is no ground
+    return np.where(small[part], np.float32(0), ground)
 
 
 def chosen(count: int) -> list[int]:
