@@ -208,16 +208,21 @@ def chosen_run(
 def glacier_names(
     shared: Mapping[str, Any], experiment: Experiment | None, plugin: Plugin, run: Path | None
 ) -> list[str]:
-    """Return the glaciers asked for: by flag, file of names, experiment, run, folder, else the default."""
+    """Return the glaciers asked for: by flag, file of names, experiment, folder, run, else the default.
+
+    A run's own folder of scenes shows the run's glacier; any other folder is a place of its own.
+    """
     if shared.get("glacier"):
         return list(dict.fromkeys(shared["glacier"]))
     if shared.get("glaciers"):
         return many(shared["glaciers"])
     if experiment is not None and experiment.glacier:
         return [experiment.glacier]
-    if run is not None:
-        return [str(read_json(run / RUN)["glacier"]["name"])]
-    return [place_of(shared["scenes"])] if shared.get("scenes") else [plugin.default_glacier]
+    scenes = shared.get("scenes")
+    saved = read_json(run / RUN) if run is not None else None
+    if saved is not None and (not scenes or saved["scenes"] == str(scenes.absolute())):
+        return [str(saved["glacier"]["name"])]
+    return [place_of(scenes)] if scenes else [plugin.default_glacier]
 
 
 def place_of(scenes: Path) -> str:

@@ -94,6 +94,18 @@ def test_a_folder_without_a_glacier_is_a_place_of_its_own(cli):
     assert cli("fetch", "toy", "--dry-run", "--json").json["glacier"] == "demo"
 
 
+def test_weights_on_another_folder_are_not_on_the_glacier_of_their_training(cli):
+    for name in ("Here", "There"):
+        Path(name).mkdir()
+        Path(name, "a.txt").write_text("some words")
+    cli("train", "toy", "--glacier", "parvati", "--scenes", "Here")
+    assert cli("predict", "toy", "--scenes", "Here", "--dry-run", "--json").json["glacier"] == "parvati"
+    assert cli("predict", "toy", "--scenes", "There", "--dry-run", "--json").json["glacier"] == "there"
+    run = cli("evaluate", "toy", "--scenes", "There", "--json").json
+    assert run["glacier"] == "there"
+    assert Path(run["run"]).parent.name == "parvati"  # the weights stay where they were trained
+
+
 def test_a_plugin_without_an_estimate_is_planned_all_the_same(cli, monkeypatch):
     from dataclasses import replace
 
