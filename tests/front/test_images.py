@@ -168,7 +168,7 @@ def test_a_table_adds_conditions(tmp_path):
 def test_unpaired_files_are_listed(tmp_path):
     i, l_ = folder(tmp_path, ["a.png", "b.png"], ["b.png", "c.png"])
     with pytest.raises(
-        DataError, match=r"1 images have no label \(a.png\); 1 labels have no image \(c.png\)"
+        DataError, match=r"do not pair: 1 without a label \(a.png\); 1 without an image \(c.png\)"
     ):
         find_pairs(i, l_)
 

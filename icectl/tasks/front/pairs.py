@@ -19,7 +19,7 @@ SLC_FAILED = datetime(2003, 5, 31, tzinfo=UTC)
 """After this day Landsat 7 images have gaps between scan lines."""
 
 _LANDSAT = re.compile(r"(L[COTEM]0?[1-9])_[A-Z0-9]{4}_(\d{3})(\d{3})_(\d{8})_")
-_SHOWN = 5
+_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def _refuse_unpaired(images: Mapping[str, Path], labels: Mapping[str, Path]) -> 
     if not bare and not orphans:
         return
     parts = [f"{len(names)} {what} ({_few(names)})" for names, what in (
-        (bare, "images have no label"), (orphans, "labels have no image")) if names]  # fmt: skip
+        (bare, "without a label"), (orphans, "without an image")) if names]  # fmt: skip
     raise DataError(
         f"images and labels do not pair: {'; '.join(parts)}",
         "give them equal names, or names that differ in a last word all files share, as …_Subset and …_Front",
