@@ -7,7 +7,7 @@ from pathlib import Path
 
 from icectl.contract import Estimate
 from icectl.run import Run
-from icectl.sources.options import source_of
+from icectl.sources.options import estimate_source
 from icectl.tasks.bed.options import FetchOptions, PredictOptions, PrepareOptions, TrainOptions
 
 _TORCH = 700 * 2**20
@@ -32,15 +32,9 @@ def estimate(run: Run) -> Estimate:
 def _fetch(run: Run) -> Estimate:
     options = run.options["fetch"]
     assert isinstance(options, FetchOptions)
-    if run.scenes is not None:
-        return Estimate(writes=50_000, note="the files stay where they are; only a catalogue is written")
-    if source_of(run, options) == "synthetic":
-        return Estimate(
-            writes=options.worlds * options.world_size**2 * 24, note=f"{options.worlds} synthetic worlds"
-        )
-    from icectl.sources.stac import estimate_fetch
-
-    return estimate_fetch(run, options, ("data",))
+    size = options.worlds * options.world_size**2 * 24
+    synthetic = Estimate(writes=size, note=f"{options.worlds} synthetic worlds")
+    return estimate_source(run, options, ("data",), synthetic)
 
 
 def _predicted(run: Run) -> tuple[Path, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from icectl.contract import Estimate
 from icectl.run import Run
-from icectl.sources.options import source_of
+from icectl.sources.options import estimate_source
 from icectl.tasks.flow.options import FetchOptions, PrepareOptions, TrainOptions
 
 _TORCH = 700 * 2**20
@@ -26,14 +26,9 @@ def estimate(run: Run) -> Estimate:
 def _fetch(run: Run) -> Estimate:
     options = run.options["fetch"]
     assert isinstance(options, FetchOptions)
-    if run.scenes is not None:
-        return Estimate(writes=50_000, note="the files stay where they are; only a catalogue is written")
-    if source_of(run, options) == "synthetic":
-        size = options.frames * len(options.bands) * options.size**2 * 2
-        return Estimate(writes=size, note=f"{options.frames} synthetic dates in {len(options.bands)} bands")
-    from icectl.sources.stac import estimate_fetch
-
-    return estimate_fetch(run, options, (*options.bands, "qa_pixel"))
+    size = options.frames * len(options.bands) * options.size**2 * 2
+    synthetic = Estimate(writes=size, note=f"{options.frames} synthetic dates in {len(options.bands)} bands")
+    return estimate_source(run, options, (*options.bands, "qa_pixel"), synthetic)
 
 
 def _chips(run: Run) -> int:

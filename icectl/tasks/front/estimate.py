@@ -6,7 +6,7 @@ from pathlib import Path
 
 from icectl.contract import Estimate
 from icectl.run import Run
-from icectl.sources.options import source_of
+from icectl.sources.options import estimate_source, source_of
 from icectl.tasks.front.options import FetchOptions, TrainOptions
 
 _TORCH = 700 * 2**20
@@ -36,14 +36,11 @@ def estimate(run: Run) -> Estimate:
 
 
 def _fetch(run: Run, options: FetchOptions) -> Estimate:
-    if run.scenes is not None:
-        return Estimate(writes=50_000, note="the files stay where they are; only a catalogue is written")
-    if source_of(run, options) == "synthetic":
-        scenes = 24 * options.years // 2 * options.worlds
-        return Estimate(writes=scenes * options.size**2 * 8, note=f"about {scenes} synthetic scenes")
-    from icectl.sources.stac import estimate_fetch
-
-    return estimate_fetch(run, options, (options.asset,))
+    if source_of(run, options) == "calfin":
+        return Estimate(note="the archive says how large it is when it is fetched")
+    scenes = 24 * options.years // 2 * options.worlds
+    synthetic = Estimate(writes=scenes * options.size**2 * 8, note=f"about {scenes} synthetic scenes")
+    return estimate_source(run, options, (options.asset,), synthetic)
 
 
 def _training_memory(run: Run) -> int:

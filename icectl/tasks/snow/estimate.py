@@ -5,7 +5,7 @@ from __future__ import annotations
 from icectl.contract import Estimate
 from icectl.run import Run
 from icectl.settings import Glacier
-from icectl.sources.options import source_of
+from icectl.sources.options import estimate_source, source_of
 from icectl.tasks.snow.options import FetchOptions, PrepareOptions, TrainOptions
 
 _BYTES = 4
@@ -18,7 +18,7 @@ def estimate(run: Run) -> Estimate:
     pixels, frames = _pixels(run), _frames(run)
     cube = pixels * frames * _BYTES
     if run.verb == "fetch":
-        return _fetch(run, pixels)
+        return _fetch(run)
     if run.verb == "prepare":
         return Estimate(writes=round(1.05 * cube), memory=12 * pixels * _BYTES + 128 * 2**20)
     if run.verb == "train":
@@ -28,17 +28,12 @@ def estimate(run: Run) -> Estimate:
     return Estimate(reads=2 * cube, memory=2**29)
 
 
-def _fetch(run: Run, pixels: int) -> Estimate:
+def _fetch(run: Run) -> Estimate:
     options = run.options["fetch"]
     assert isinstance(options, FetchOptions)
-    if run.scenes is not None:
-        return Estimate(writes=50_000, note="the files stay where they are; only a catalogue is written")
-    if source_of(run, options) == "synthetic":
-        scenes = 12 * options.years
-        return Estimate(writes=scenes * options.size**2 * 4, note=f"{scenes} synthetic scenes")
-    from icectl.sources.stac import estimate_fetch
-
-    return estimate_fetch(run, options, ("green", "swir16", "qa_pixel"))
+    scenes = 12 * options.years
+    synthetic = Estimate(writes=scenes * options.size**2 * 4, note=f"{scenes} synthetic scenes")
+    return estimate_source(run, options, ("green", "swir16", "qa_pixel"), synthetic)
 
 
 def _pixels(run: Run) -> int:
