@@ -106,6 +106,12 @@ def test_weights_on_another_folder_are_not_on_the_glacier_of_their_training(cli)
     assert Path(run["run"]).parent.name == "parvati"  # the weights stay where they were trained
 
 
+def test_a_source_that_only_its_task_knows_is_planned(cli):
+    plan = cli("run", "--experiment", "cheng2021-calfin", "--dry-run", "--json").json
+    assert plan["source"] == "calfin"
+    assert "archive" in plan["steps"][0]["note"]
+
+
 def test_a_plugin_without_an_estimate_is_planned_all_the_same(cli, monkeypatch):
     from dataclasses import replace
 
