@@ -168,7 +168,7 @@ class Trained:
     ) -> None:
         self.device = device
         self.has_inpaint, self.has_thickness = "inpaint" in facts, "thickness" in facts
-        self.volume_error = self.pixel_error = 0.4
+        self.volume_error, self.pixel_error, self.kind = 0.4, 0.4, ""
         if self.has_inpaint:
             self.sizes = SimpleNamespace(**facts["inpaint"])
             self.generator = build_generator(self.sizes).to(device).eval()

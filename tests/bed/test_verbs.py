@@ -20,7 +20,7 @@ from icectl.run import Compute
 from icectl.settings import load_glacier
 from icectl.tasks.bed.onglacier import Scene, solve
 from icectl.tasks.bed.predict import read_table
-from icectl.workspace import Workspace
+from icectl.workspace import Workspace, read_json
 
 TINY = {
     "fetch": {"world_size": 128, "worlds": 3},
@@ -65,8 +65,6 @@ def test_world(root: Path, done: stages.Outcome) -> Path:
 
 
 def test_evaluation_lists_the_model_and_every_baseline(done: stages.Outcome) -> None:
-    from icectl.workspace import read_json
-
     metrics = read_json(done.out / "metrics.json")
     first = metrics["tables"][0]
     kinds = {row["name"]: row["kind"] for row in first["rows"]}
@@ -144,6 +142,21 @@ def test_trained_weights_serve_any_other_dem(root: Path, done: stages.Outcome, t
     made = stages.perform(request(root, run=done.run, predict=options), "predict")
     rows = read_table(made.out)
     assert [r["id"] for r in rows] == list(ids)
+
+
+def test_what_was_learnt_from_synthetic_ice_alone_is_not_told_of_real_glaciers(
+    root: Path, done: stages.Outcome, prediction: Path, test_world: Path
+) -> None:
+    own = read_table(prediction)[0]
+    assert own["volume_km3"] != own["mass_conservation_km3"]  # the synthetic glacier may be answered
+    options = {"dem": test_world / "dem.tif", "outlines": test_world / "outlines.gpkg", "ids": (own["id"],)}
+    made = stages.perform(request(root, run=done.run, predict=options), "predict")
+    row = read_table(made.out)[0]
+    assert row["volume_km3"] == row["mass_conservation_km3"]
+    ratio = float(row["volume_high_km3"]) / float(row["volume_km3"])
+    assert ratio == pytest.approx(np.exp(1.645 * 0.54), rel=1e-3)
+    scored = stages.perform(request(root, run=done.run, predict=options), "evaluate")
+    assert any("synthetic glaciers alone" in note for note in read_json(scored.out / "metrics.json")["notes"])
 
 
 def test_exported_weights_predict_without_fetching_or_preparing(

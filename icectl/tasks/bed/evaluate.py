@@ -15,10 +15,10 @@ from icectl.tasks.bed import holes as hole_scores
 from icectl.tasks.bed import published, show
 from icectl.tasks.bed.glathida import Points
 from icectl.tasks.bed.measured import score_points
-from icectl.tasks.bed.networks import Loader, Networks
+from icectl.tasks.bed.networks import Loader, Networks, PriorAlone, suited
 from icectl.tasks.bed.options import EvaluateOptions
 from icectl.tasks.bed.pixelwise import compare
-from icectl.tasks.bed.predict import read_table
+from icectl.tasks.bed.predict import PRIOR_ONLY, read_table
 
 Floats = NDArray[np.float64]
 
@@ -49,6 +49,8 @@ def evaluate(run: Run, options: EvaluateOptions, loader: Loader, device: str) ->
     tables += published.tables(_region(run))
     if not networks.has_thickness:
         notes.append("Step (b) was not trained: the thickness is step (a)'s.")
+    elif isinstance(suited(networks, _synthetic(run, "dem.tif") is None), PriorAlone):
+        notes.append(f"{PRIOR_ONLY[0].upper()}{PRIOR_ONLY[1:]}.")
     panels += show.maps(folder, points)
     from icectl.report.panels import pack
 

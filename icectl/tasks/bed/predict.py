@@ -20,7 +20,7 @@ from icectl.raster.read import filled
 from icectl.run import Run
 from icectl.sources.published import resolve
 from icectl.tasks.bed.dem import Dem, open_dem
-from icectl.tasks.bed.networks import Loader
+from icectl.tasks.bed.networks import Loader, PriorAlone, suited
 from icectl.tasks.bed.onglacier import Answer, Scene, solve
 from icectl.tasks.bed.options import PredictOptions
 from icectl.tasks.bed.outlines import Outlines, read_outlines
@@ -41,6 +41,8 @@ COLUMNS = (
     *(f"{name.replace(' ', '_')}_km3" for name in OTHERS), "note",
 )  # fmt: skip
 
+PRIOR_ONLY = "step (b) has seen synthetic glaciers alone, so the thickness is that of mass conservation"
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -57,6 +59,7 @@ class Job:
     options: PredictOptions
     device: str
     seed: int
+    real: bool
 
     def __str__(self) -> str:
         return self.name
@@ -64,12 +67,13 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Where a prediction reads from."""
+    """Where a prediction reads from, and whether that is a real place."""
 
     dem: Path
     outlines: Path
     velocity: tuple[Path, ...]
     mass_balance: Path | None
+    real: bool = True
 
 
 def inputs_of(run: Run, options: PredictOptions) -> Inputs:
@@ -85,7 +89,9 @@ def inputs_of(run: Run, options: PredictOptions) -> Inputs:
     fetched = run.inputs.get("fetch")
     if dem is None and outlines is None and fetched is not None and (fetched / "test" / "dem.tif").is_file():
         test = fetched / "test"
-        return Inputs(test / "dem.tif", test / "outlines.gpkg", (test / "vx.tif", test / "vy.tif"), None)
+        return Inputs(
+            test / "dem.tif", test / "outlines.gpkg", (test / "vx.tif", test / "vy.tif"), None, False
+        )
     if dem is None and fetched is not None and any(fetched.glob("*/*_dem.tif")):
         dem = fetched
     if dem is None or outlines is None:
@@ -109,7 +115,9 @@ def predict(run: Run, options: PredictOptions, loader: Loader, device: str) -> P
     outlines = read_outlines(where.outlines)
     chosen = outlines.choose(options.ids, options.region)
     options = options.model_copy(update={"velocity": where.velocity, "mass_balance": where.mass_balance})
-    jobs = _jobs(run, options, chosen, outlines, dem, loader, device)
+    if isinstance(suited(loader(run.inputs["train"], device), where.real), PriorAlone):
+        run.warn(f"{PRIOR_ONLY}: give --thickness-data FOLDER to a training for more")
+    jobs = _jobs(run, options, chosen, outlines, dem, loader, device, where.real)
     first: str = ""
     done = 0
     with (
@@ -141,6 +149,7 @@ def _jobs(
     dem: Dem,
     loader: Loader,
     device: str,
+    real: bool,
 ) -> Iterator[Job]:
     tree = STRtree(list(every.geometries))
     for number, (name, shape) in enumerate(zip(chosen.ids, chosen.geometries, strict=True)):
@@ -161,6 +170,7 @@ def _jobs(
             options=options,
             device=device,
             seed=run.seed + number,
+            real=real,
         )
 
 
@@ -174,7 +184,7 @@ def work(job: Job) -> dict[str, Any]:
     row["id"] = job.name
     try:
         scene, terrain = scene_of(job)
-        networks = job.loader(job.weights, job.device)
+        networks = suited(job.loader(job.weights, job.device), job.real)
         o = job.options
         answer = solve(
             scene,
