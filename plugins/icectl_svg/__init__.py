@@ -24,6 +24,7 @@ _CODE = {  # defaults of the code that the paper builds on (train_svg_lp.py)
     "skip": "last",
     "vector": 128,
     "latent": 10,
+    "latent_map": 0,
     "hidden": 256,
     "predictor_layers": 2,
     "gaussian_layers": 1,
@@ -63,13 +64,19 @@ class SVGTrain(TrainOptions):
         description="Recurrent parts as LSTM (the reference code) or convolutional LSTM (the paper's text).",
     )
     vector: int = Field(default=32, ge=4, le=1024, description="Length of the encoder's vector.")
-    latent: int = Field(default=8, ge=1, le=1024, description="Length of the latent z.")
+    latent: int = Field(default=8, ge=1, le=1024, description="Length of the latent z, where it is a vector.")
+    latent_map: int = Field(
+        default=4,
+        ge=0,
+        le=64,
+        description="Channels of a latent map that says what differs where; 0: the latent is a vector.",
+    )
     hidden: int = Field(default=32, ge=4, le=2048, description="Units of each recurrent layer.")
     predictor_layers: int = Field(default=1, ge=1, le=8, description="Recurrent layers of the predictor.")
     gaussian_layers: int = Field(
         default=1, ge=1, le=8, description="Recurrent layers of prior and posterior."
     )
-    beta: float = Field(default=1e-3, ge=0, le=100, description="Weight of the KL divergence.")
+    beta: float = Field(default=1e-2, ge=0, le=100, description="Weight of the KL divergence.")
     l2_weight: float = Field(default=0.2, ge=0, le=100, description="Weight of the squared error.")
     peak_weight: float = Field(
         default=0.0, ge=0, le=100, description="Weight of the squared error around each chip's peak."
@@ -89,8 +96,10 @@ class SVGTrain(TrainOptions):
     every: bool = Field(
         default=False, description="Generate every frame while training, not only those after t0."
     )
-    future_latent: Literal["posterior", "prior"] = Field(
-        default="prior", description="Where the latent comes from after t0 while training."
+    future_latent: Literal["posterior", "prior", "both"] = Field(
+        default="both",
+        description="Where the latent comes from after t0 while training; both: the posterior, or the"
+        " prior's mean, for each window by chance.",
     )
     schedule: Literal["constant", "cosine"] = Field(
         default="cosine", description="Learning rate over the training: constant, or a warm-up and a cosine."

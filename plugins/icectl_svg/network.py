@@ -40,6 +40,7 @@ def sizes(options: SVGTrain, size: int, bands: int = 1) -> Sizes:
     names = (
         "vector",
         "latent",
+        "latent_map",
         "hidden",
         "predictor_layers",
         "gaussian_layers",

@@ -33,7 +33,7 @@ class Selection(nn.Module):
 
     def __init__(self, widths: Sequence[int], vector: int, level: int = 2, hidden: int = 24) -> None:
         super().__init__()
-        self.level = min(level, len(widths) - 1)
+        self.level, self.hidden = level, hidden
         self.embed = nn.Conv2d(widths[self.level], hidden, 1)
         self.query = nn.Linear(vector, hidden)
         self.lag = nn.Sequential(nn.Linear(2, hidden), nn.Tanh(), nn.Linear(hidden, hidden))
@@ -45,7 +45,9 @@ class Selection(nn.Module):
         self.score = nn.Conv2d(hidden, 1, 1)
         self.recency = nn.Parameter(torch.tensor(0.5))
 
-    def forward(self, maps: Sequence[Tensor], vector: Tensor, days: Tensor) -> Tensor:
+    def forward(
+        self, maps: Sequence[Tensor], vector: Tensor, days: Tensor, asked: Tensor | None = None
+    ) -> Tensor:
         """Return weights ``(n, frames, rows, cols)`` that sum to 1 over frames.
 
         Parameters
@@ -56,6 +58,9 @@ class Selection(nn.Module):
             ``(n, vector)``.
         days
             ``(n, frames)`` days from each frame to the moment asked for.
+        asked
+            What a latent map asks for, ``(n, hidden, rows, cols)``: frames that look like it score
+            higher.
         """
         chosen = maps[self.level]
         n, frames = chosen.shape[:2]
@@ -67,6 +72,8 @@ class Selection(nn.Module):
         context = (self.query(vector)[:, None] + self.lag(lags))[..., None, None].expand_as(own)
         mixed = self.mixer(torch.cat([own, others.expand_as(own), context, agreement], 2).flatten(0, 1))
         scores = self.score(F.leaky_relu(mixed, 0.2)).unflatten(0, (n, frames))[:, :, 0]
+        if asked is not None:
+            scores = scores + (own * asked[:, None]).sum(2)
         rank = torch.arange(frames, device=days.device, dtype=days.dtype) - (frames - 1)
         weights: Tensor = (scores + self.recency * rank[:, None, None]).softmax(1)
         return weights

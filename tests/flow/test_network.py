@@ -11,7 +11,7 @@ from icectl_svg.layers import Decoder, Encoder
 from icectl_svg.losses import Critic, around_peak, decorrelation, peak_mask, squared
 from icectl_svg.network import sizes
 from icectl_svg.recurrent import Gaussian, Predictor, divergence, draw
-from icectl_svg.svg import SVG, Sizes
+from icectl_svg.svg import SVG, Sizes, picker
 
 
 def count(module):
@@ -56,6 +56,7 @@ def test_presets_have_the_sizes_they_are_named_after():
         "batch",
     )
     assert SVGTrain(preset="paper").past == 8
+    assert (paper.latent_map, SVGTrain(preset="reference").latent_map) == (0, 0)
     reference = SVGTrain(preset="reference")
     assert (reference.latent, reference.hidden, reference.beta, reference.batch_size) == (10, 256, 1e-4, 100)
     assert SVGTrain(preset="paper", past=2).past == 2
@@ -75,9 +76,10 @@ def test_paper_preset_makes_one_forward_pass():
 
 @pytest.mark.parametrize("recurrence", ["lstm", "convlstm"])
 @pytest.mark.parametrize("skip", ["last", "attention"])
-def test_generation_has_two_frames_and_gradients_reach_all(recurrence, skip):
+@pytest.mark.parametrize("latent_map", [0, 3])
+def test_generation_has_two_frames_and_gradients_reach_all(recurrence, skip, latent_map):
     torch.manual_seed(0)
-    network = small(recurrence=recurrence, skip=skip)
+    network = small(recurrence=recurrence, skip=skip, latent_map=latent_map)
     frames = torch.randn(3, 5, 1, 32, 32)
     days = torch.tensor([0.0, 8, 24, 32, 48]).expand(3, -1)
     assert network.generate(frames[:, :3], days, quiet(frames)).shape == (3, 2, 1, 32, 32)
@@ -89,9 +91,10 @@ def test_generation_has_two_frames_and_gradients_reach_all(recurrence, skip):
     assert not missing
 
 
-def test_attention_begins_as_a_mixture_of_past_frames():
+@pytest.mark.parametrize("latent_map", [0, 3])
+def test_attention_begins_as_a_mixture_of_past_frames(latent_map):
     torch.manual_seed(0)
-    network = small()
+    network = small(latent_map=latent_map)
     frames = torch.randn(2, 4, 1, 32, 32)
     made = network.generate(frames, torch.arange(6.0).expand(2, -1), quiet(frames))
     low, high = frames.amin(1, keepdim=True) - 1e-5, frames.amax(1, keepdim=True) + 1e-5
@@ -99,10 +102,11 @@ def test_attention_begins_as_a_mixture_of_past_frames():
     assert ((made - bias >= low) & (made - bias <= high)).all()
 
 
-def test_nothing_of_the_future_reaches_the_forecast():
+@pytest.mark.parametrize("latent_map", [0, 3])
+def test_nothing_of_the_future_reaches_the_forecast(latent_map):
     """The forecast from past frames alone equals a training pass whose future frames are noise."""
     torch.manual_seed(0)
-    network = small().eval()
+    network = small(latent_map=latent_map).eval()
     past = torch.randn(2, 3, 1, 32, 32)
     days = torch.tensor([0.0, 8, 16, 24, 32]).expand(2, -1)
     made = network.generate(past, days, quiet(past))
@@ -111,6 +115,41 @@ def test_nothing_of_the_future_reaches_the_forecast():
         frames = torch.cat([past, future], 1)
         passed = network(frames, days, 3, quiet(past), teach=False, every=False, latent="prior")
         torch.testing.assert_close(passed.frames, made)
+
+
+def test_a_latent_map_changes_its_own_place_and_the_posterior_sees_the_truth():
+    torch.manual_seed(0)
+    network = small(latent_map=3, size=64).eval()
+    torch.nn.init.normal_(network.decoder.last.weight, 0, 0.02)
+    past = torch.randn(1, 3, 1, 64, 64)
+    days = torch.tensor([[0.0, 8, 16, 24, 32]])
+    corner = torch.zeros(1, 3, 4, 4)
+    corner[..., 0, 0] = 5
+    plain, moved = (
+        network.generate(past, days, lambda k, z=z: z.reshape(1, k))[0, 0, 0]
+        for z in (torch.zeros_like(corner), corner)
+    )
+    change = (moved - plain).abs()
+    assert change[:16, :16].mean() > 20 * change[48:, 48:].mean()
+    quiet_noise = quiet(past)
+    mode = {"teach": False, "every": False, "latent": "posterior"}
+    one, other = (
+        network(torch.cat([past, torch.randn(1, 2, 1, 64, 64)], 1), days, 3, quiet_noise, **mode)
+        for _ in range(2)
+    )
+    assert (one.frames - other.frames).abs().max() > 1e-4
+    assert float(one.divergence.detach()) > 0
+
+
+def test_by_chance_a_sample_takes_the_posteriors_draw_or_the_priors_mean():
+    p, q = ((torch.full((4, 2), mean), torch.zeros(4, 2)) for mean in (1.0, 5.0))
+    draws = iter([torch.tensor([[1.0], [-1], [2], [-2]]), *(torch.full((4, 2), 0.5) for _ in range(3))])
+    pick = picker(lambda k: next(draws), "both")
+    np.testing.assert_array_equal(pick(p, q, True)[:, 0], [5.5, 1, 5.5, 1])
+    np.testing.assert_array_equal(pick(p, q, False)[:, 0], 4 * [5.5])
+    assert float(picker(lambda k: 0.5, "prior")(p, q, True)[0, 0]) == 1.5
+    assert float(picker(lambda k: 0.5, "posterior")(p, q, True)[0, 0]) == 5.5
+    assert float(picker(lambda k: 0.5, "posterior")(p, None, True)[0, 0]) == 1.5
 
 
 def test_divergence_equals_torch():

@@ -25,7 +25,7 @@ CELLS = 8
 DARK_TO_BRIGHT = (2, 98)
 """Percentiles of a row's truth that are shown black and white: bands differ far in brightness."""
 
-GREYS = "each row has a grey scale of its own: black to white is the 2nd to 98th percentile of its true t2"
+GREYS = "Each row has a grey scale of its own: black to white is the 2nd to 98th percentile of its true t2"
 
 MAPS = {
     "persistence": "Persistence: t0 against t2",
@@ -120,10 +120,10 @@ def _futures(run: Run, sequences: Sequences, predictions: Any, trained: TrainOpt
         score = f"best r = {best:.2f}"
         rows.append(_row(run, f"futures_{sequence}", _name(sequences, sequence), pictures, truth, score))
     columns = ("t2", *(f"future {i + 1}" for i in range(count)))
-    note = (
-        "one future: the prior's mean; ask for more with --samples" if count == 1 else "drawn from the prior"
-    )
-    return Samples(title="Sampled futures of t2", columns=columns, rows=tuple(rows), note=f"{note}. {GREYS}")
+    pairs = [correlation(futures[:, i, -1], futures[:, j, -1]) for i in range(count) for j in range(i)]
+    alike = f"; those of a chip correlate by {np.mean(pairs):.2f} with each other" if pairs else ""
+    note = f"drawn from the prior{alike}. {GREYS}"
+    return Samples(title="Sampled futures of t2", columns=columns, rows=tuple(rows), note=note)
 
 
 def _stretched(texture: NDArray[np.float32], like: NDArray[np.float32]) -> NDArray[np.float32]:
