@@ -29,7 +29,7 @@ def parameters(plugin: Plugin, verbs: Sequence[str]) -> list[inspect.Parameter]:
             metavar = f"[{'|'.join(choices)}]" if choices else _metavar(field.annotation)
             option = typer.Option(
                 f"--{name.replace('_', '-')}" + (f"/--no-{name.replace('_', '-')}" if kind is bool else ""),
-                help=describe(field, choices).replace("[", r"\["),  # help is read as markup
+                help=describe(field).replace("[", r"\["),  # help is read as markup
                 rich_help_panel=f"Options of {verb}",
                 show_default=False,
                 metavar=metavar,
@@ -96,7 +96,7 @@ def word(name: str, field: FieldInfo) -> str:
     return f"--{name.replace('_', '-')}" if kind is not None else f"{name} (in a file)"
 
 
-def describe(field: FieldInfo, choices: Sequence[str] = ()) -> str:
+def describe(field: FieldInfo) -> str:
     """Return the help of a flag: the description, then bounds and default in brackets."""
     facts = [bounds(field)] if bounds(field) else []
     default = field.get_default(call_default_factory=True) if not field.is_required() else None

@@ -54,10 +54,6 @@ class Scale:
         """Return colours along the scale, for a gradient."""
         return [to_hex(c) for c in colour_map(self.colours)(np.linspace(0, 1, count))]
 
-    def value_step(self) -> float:
-        """Return how far apart two neighbouring steps are."""
-        return (self.high - self.low) / (STEPS - 1)
-
 
 def colour_map(name: Colours) -> Colormap:
     """Return matplotlib's colour map for a kind of value."""
