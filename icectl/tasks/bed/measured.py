@@ -37,7 +37,6 @@ BLOCK = 200.0
 """Side in metres of the blocks of points that are drawn together for intervals."""
 
 BASELINES = ("no ice", "biharmonic", "harmonic", "inverse distance", "plasticity")
-EXTRA = ("mass conservation", "inpaint")
 
 
 @dataclass(frozen=True, slots=True)
