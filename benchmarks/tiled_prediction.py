@@ -1,6 +1,6 @@
 """Whole-scene prediction in overlapping windows: icectl, a plain loop, MONAI, torchgeo.
 
-The same network (three convolutions of 32 channels), windows of 128 px that share 32, batches of 8, one
+The same network (three convolutions of 32 channels), windows of 128 px that share 32, batches of 4, one
 thread; all blend where windows overlap. The loop and MONAI's ``sliding_window_inference`` hold the scene in
 memory, and so does icectl beside them; torchgeo's ``GridGeoSampler`` reads a COG, and so does icectl beside
 it. torchgeo only cuts windows: adding them up is written here as its tutorials do.
@@ -22,7 +22,7 @@ from common import Row, absent, compare, finish, installed, sizes
 
 from icectl.raster import Grid, Window, blend_profile, plan, predict_blended, read, write_cog
 
-BANDS, WINDOW, OVERLAP, BATCH = 4, 128, 32, 8
+BANDS, WINDOW, OVERLAP, BATCH = 4, 128, 32, 4
 STEP = WINDOW - OVERLAP
 
 

@@ -33,7 +33,7 @@ def predict_blended(
     tile: int,
     write_block: Callable[[Array, int, int], None],
     *,
-    batch: int = 8,
+    batch: int = 4,
     advance: Callable[..., None] | None = None,
 ) -> None:
     """Apply a network to a whole scene, window by window, blended without seams.

@@ -20,7 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from icectl.training.applying import inference, predict_batches
+    from icectl.training.applying import inference, predict_batches, windows_a_call
     from icectl.training.autobatch import auto_batch_size, fitting_batch
     from icectl.training.batches import Batches, IndexedBatches
     from icectl.training.checkpoint import load_weights, read_metadata, save_weights
@@ -60,6 +60,7 @@ _HOMES = {
     "resolve": "devices",
     "sample_rng": "sampling",
     "save_weights": "checkpoint",
+    "windows_a_call": "applying",
 }
 
 __all__ = [
@@ -88,6 +89,7 @@ __all__ = [
     "resolve",
     "sample_rng",
     "save_weights",
+    "windows_a_call",
 ]
 
 

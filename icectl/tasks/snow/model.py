@@ -78,7 +78,7 @@ class SnowModel(ABC):
 
     def predict(self, run: Run, options: PredictOptions) -> Path:
         """Forecast whole scenes: the frames to come, and moments whose truth is known."""
-        from icectl.training import inference, resolve
+        from icectl.training import inference, resolve, windows_a_call
 
         cube = open_cube(run.inputs["prepare"])
         forecaster, facts = self.load(run)
@@ -90,9 +90,11 @@ class SnowModel(ABC):
             starts = list(scope_of(cube, facts["cube"], trained, facts["seed"]).starts)
         overlap = trained.patch // 2 if options.overlap is None else options.overlap
         wanted = moments(cube.times, trained.past, trained.future, starts)
-        with inference(forecaster, resolve(run.compute)) as apply, run.progress("predicting") as advance:
+        decision = resolve(run.compute)
+        sides = (trained.patch, overlap, options.tile, windows_a_call(decision))
+        with inference(forecaster, decision) as apply, run.progress("predicting") as advance:
             for moment in wanted:
-                path = predict_moment(run, cube, moment, apply, trained.patch, overlap, options.tile, advance)
+                path = predict_moment(run, cube, moment, apply, *sides, advance)
                 run.say(f"wrote {path.name}")
         return run.out
 

@@ -24,9 +24,6 @@ from icectl.tasks.snow.cf import write_cf
 from icectl.tasks.snow.dataset import Cube, Floats
 from icectl.tasks.snow.seasons import coming, phases, season_index
 
-BATCH = 8
-"""Windows a call of the network."""
-
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -80,6 +77,7 @@ def predict_moment(
     patch: int,
     overlap: int,
     tile: int,
+    batch: int,
     advance: Callable[..., None] | None = None,
 ) -> Path:
     """Predict one moment over the whole scene, and write ``<stem>.tif`` and ``<stem>.zarr`` into ``run.out``.
@@ -94,6 +92,8 @@ def predict_moment(
         Side of the network's windows, and what neighbours share.
     tile
         Side of the blocks read and written.
+    batch
+        Windows a call of the network.
     """
     season = torch.tensor([season_index(moment.past, moment.future)])
     phase = torch.tensor([phases(moment.future)], dtype=torch.float32)
@@ -127,6 +127,6 @@ def predict_moment(
             writer.write(block, row, col)
 
         shape = (cube.shape[1], cube.shape[2])
-        predict_blended(read, network, shape, patch, overlap, tile, write, batch=BATCH, advance=advance)
+        predict_blended(read, network, shape, patch, overlap, tile, write, batch=batch, advance=advance)
     write_cf(path, path.with_suffix(".zarr"), moment.future, run.plugin.name)
     return path
