@@ -64,7 +64,7 @@ def training_is_deterministic(subject: Subject) -> None:
 
 def training_resumes_bit_equal(subject: Subject) -> None:
     """Check that a training that was stopped after one update and gone on with equals an unbroken one."""
-    from icectl.training.processes import STATE, Interrupted
+    from icectl.training.settings import STATE, Interrupted
 
     unbroken = weights(subject.train("unbroken", updates=3))
     stopped = False

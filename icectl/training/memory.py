@@ -55,7 +55,7 @@ def largest_below(fits: Callable[[int], bool], tried: int) -> int:
     return size
 
 
-def worded(error: BaseException, tried: int, fits: Callable[[int], bool] | None) -> WorkError:
+def worded(tried: int, fits: Callable[[int], bool] | None) -> WorkError:
     """Return the error for the user: the batch that was tried, and what would fit.
 
     `fits` tries a smaller batch for real; without it half the batch is suggested.

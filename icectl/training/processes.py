@@ -21,28 +21,12 @@ from typing import Any, TypeVar
 from icectl.errors import WorkError
 from icectl.run import Run
 from icectl.training import devices
+from icectl.training.settings import RESUME, STATE, Interrupted
 
 T = TypeVar("T")
 
-STATE = "state.safetensors"
-"""The file in a run's folder from which its training resumes."""
-
 START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 """With a fork server torch is imported once for all processes, and not at all by a second launch."""
-
-RESUME = "run the same command again: it goes on from where it stopped"
-
-
-class Interrupted(WorkError):
-    """Training was told to stop (Ctrl-C, SIGTERM) and left a state to go on from."""
-
-    def __init__(self, message: str, hint: str = RESUME, number: int = signal.SIGTERM) -> None:
-        super().__init__(message, hint)
-        self.number = int(number)
-        self.exit_code = 128 + self.number
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.message, self.hint, self.number)
 
 
 def launch(function: Callable[..., T], run: Run, *args: Any) -> T:

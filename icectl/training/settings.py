@@ -1,13 +1,19 @@
-"""How long a training lasts, and what it came to."""
+"""How long a training lasts, what it came to, and how one is interrupted. Light: imports no torch."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from icectl.errors import UsageError
+from icectl.errors import UsageError, WorkError
+
+STATE = "state.safetensors"
+"""The file in a run's folder from which its training resumes."""
+
+RESUME = "run the same command again: it goes on from where it stopped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,3 +77,15 @@ class FitResult:
     weights: Path
     seconds: float
     scores: Mapping[str, float] = field(default_factory=dict)
+
+
+class Interrupted(WorkError):
+    """Training was told to stop (Ctrl-C, SIGTERM) and left a state to go on from."""
+
+    def __init__(self, message: str, hint: str = RESUME, number: int = signal.SIGTERM) -> None:
+        super().__init__(message, hint)
+        self.number = int(number)
+        self.exit_code = 128 + self.number
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.message, self.hint, self.number)

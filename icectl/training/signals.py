@@ -12,7 +12,7 @@ import torch.distributed as dist
 
 from icectl.run import Run
 from icectl.training.context import Context
-from icectl.training.processes import STATE, Interrupted
+from icectl.training.settings import STATE, Interrupted
 
 _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 

@@ -20,9 +20,8 @@ from icectl.training import fabric as fabrics
 from icectl.training.batches import Batch, Batches
 from icectl.training.context import Context, wrapped
 from icectl.training.learner import Learner
-from icectl.training.processes import STATE
 from icectl.training.record import Record
-from icectl.training.settings import FitResult, FitSettings
+from icectl.training.settings import STATE, FitResult, FitSettings
 from icectl.training.signals import Signals
 
 WEIGHTS = "weights.safetensors"
@@ -111,7 +110,7 @@ class Trainer:
         except Exception as error:
             if memory.is_out_of_memory(error):
                 tried = len(indices) * self.context.world
-                raise memory.worded(error, tried, self._fits(batch)) from error
+                raise memory.worded(tried, self._fits(batch)) from error
             raise
         for schedule in self.schedules.values():
             schedule.step()

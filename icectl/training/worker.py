@@ -25,7 +25,7 @@ from icectl.errors import IcectlError, WorkError
 from icectl.run import Run
 from icectl.training import fabric as fabrics
 from icectl.training.devices import Decision
-from icectl.training.processes import Interrupted
+from icectl.training.settings import Interrupted
 
 T = TypeVar("T")
 

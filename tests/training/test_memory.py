@@ -72,9 +72,8 @@ def test_auto_keeps_to_the_memory_of_a_cpu(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_words_without_a_trial_and_when_nothing_fits() -> None:
-    error = MemoryError()
-    assert worded(error, 8, None).hint == "try --batch-size 4, or --batch-size auto to find what fits"
-    assert "not even one sample fits" in worded(error, 8, lambda size: False).message
+    assert worded(8, None).hint == "try --batch-size 4, or --batch-size auto to find what fits"
+    assert "not even one sample fits" in worded(8, lambda size: False).message
 
 
 @pytest.mark.parametrize(

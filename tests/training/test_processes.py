@@ -10,8 +10,8 @@ import tiny
 from icectl.errors import DataError, UsageError, WorkError
 from icectl.training import launch, load_weights, worker
 from icectl.training.checkpoint import load_state
-from icectl.training.processes import Interrupted
 from icectl.training.record import read
+from icectl.training.settings import Interrupted
 
 UPDATES = {"64-true": 2, "32-true": 10}
 

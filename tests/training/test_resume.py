@@ -14,8 +14,8 @@ import torch
 from icectl.errors import DataError
 from icectl.training import FitSettings, IndexedBatches, fit, load_weights
 from icectl.training.checkpoint import load_state, save_state
-from icectl.training.processes import Interrupted
 from icectl.training.record import read
+from icectl.training.settings import Interrupted
 
 SETTINGS = FitSettings(epochs=4, log_every=3, tensorboard=False, checkpoint_every=1)
 
