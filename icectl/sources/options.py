@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from icectl.contract import Estimate, Options
+from icectl.contract import Options
 from icectl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -114,23 +114,3 @@ def source_of(run: Run, query: Any) -> str:
     if chosen == "folder":
         raise UsageError("the folder source needs a folder", "name it with --scenes DIR")
     return str(chosen)
-
-
-def estimate_source(run: Run, query: Any, bands: tuple[str, ...], synthetic: Estimate) -> Estimate:
-    """Say what a fetch would cost, for ``--dry-run``: a folder, a synthetic world, or a search of a service.
-
-    Parameters
-    ----------
-    query, bands
-        What a service is asked for; see `icectl.sources.stac.estimate_fetch`.
-    synthetic
-        What the task's synthetic world costs.
-    """
-    source = source_of(run, query)
-    if source == "folder":
-        return Estimate(writes=50_000, note="the files stay where they are; only a catalogue is written")
-    if source == "synthetic":
-        return synthetic
-    from icectl.sources.stac import estimate_fetch
-
-    return estimate_fetch(run, query, bands)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from icectl.contract import Estimate
 from icectl.run import Run
-from icectl.sources.options import estimate_source
+from icectl.sources.estimate import estimate_source
 from icectl.tasks.bed.options import FetchOptions, PredictOptions, PrepareOptions, TrainOptions
 
 _TORCH = 700 * 2**20
