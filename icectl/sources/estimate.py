@@ -1,4 +1,4 @@
-"""What a fetch would cost, wherever it takes its data from. Light: a service's client comes when one is asked."""
+"""What a fetch would cost, wherever it takes its data from. Light: no service is imported until asked."""
 
 from __future__ import annotations
 
