@@ -249,9 +249,18 @@ def test_futures_are_drawn_for_the_report_though_the_priors_mean_is_scored(stage
     predict_chips(run, sequences, network, model.trained_options(run, trained), run.options["predict"])
     made = xr.open_zarr(tmp_path / "predictions.zarr", consolidated=False, chunks=None)
     assert made.sizes["sample"] == FUTURES
-    shown, chips = made["shown_sequence"].values, made["chip"].sel(sequence=made["shown_sequence"])
+    shown, opens = made["shown_sequence"].values, made["shown_window"].values
+    assert (opens.min(), opens.max()) == (0, made.sizes["window"] - 1)
+    chips = made["chip"].sel(sequence=made["shown_sequence"]).values[opens, np.arange(len(shown))]
     futures = made["future"].values
     assert (futures[:, 0] != futures[:, 1]).any()
-    spread = np.abs(futures - chips.values[-1][:, None]).mean()
+    spread = np.abs(futures - chips[:, None]).mean()
     assert len(shown) == len(futures)
-    assert spread < 0.2 * chips.values[-1].std()  # of the last window, and near the mean that is scored
+    assert spread < 0.2 * chips.std()  # of their own windows, and near the mean that is scored
+
+
+def test_futures_that_are_scored_are_those_shown(stages):
+    made = xr.open_zarr(stages["predict"] / "predictions.zarr", consolidated=False, chunks=None)
+    chips = made["chip"].sel(sequence=made["shown_sequence"]).values
+    kept = chips[made["shown_window"].values, np.arange(chips.shape[1])]
+    np.testing.assert_allclose(made["future"].values.mean(axis=1), kept, rtol=1e-5)

@@ -25,7 +25,10 @@ CELLS = 8
 DARK_TO_BRIGHT = (2, 98)
 """Percentiles of a row's truth that are shown black and white: bands differ far in brightness."""
 
-GREYS = "Each row has a grey scale of its own: black to white is the 2nd to 98th percentile of its true t2"
+GREYS = (
+    "Each row has a grey scale of its own: black to white is the 2nd to 98th percentile of its true t2."
+    " Forecasts and filtered chips have the level and contrast of t2: only patterns are correlated."
+)
 
 MAPS = {
     "persistence": "Persistence: t0 against t2",
@@ -83,24 +86,23 @@ def panels(
 def _figure3(run: Run, sequences: Sequences, predictions: Any, trained: TrainOptions) -> Samples:
     """Return the paper's figure 3: past chips, the forecast, high-passed t0, t1, t2, high-passed t2."""
     past = trained.past
-    window = predictions.sizes["window"] - 1
-    shown = predictions["shown_sequence"].values
     places = {int(s): i for i, s in enumerate(predictions["sequence"].values)}
     rows = []
-    for sequence in shown:
-        chips = sequences.chips([int(sequence)], slice(window, window + past + AHEAD))[0]
-        made = predictions["chip"][window, places[int(sequence)], AHEAD - 1].values
+    for sequence, window in _shown(predictions):
+        chips = sequences.chips([sequence], slice(window, window + past + AHEAD))[0]
+        made = predictions["chip"][window, places[sequence], AHEAD - 1].values
         seen = list(chips[max(past - 3, 0) : past])
         pictures = [
             *seen,
-            made,
+            _stretched(made, chips[-1]),
             _stretched(high_pass(chips[past - 1]), chips[-1]),
             *chips[past:],
             _stretched(high_pass(chips[-1]), chips[-1]),
         ]
         ours, persistence = (float(correlation(c, chips[-1])) for c in (made, chips[past - 1]))
         score = f"r = {ours:.2f}, persistence {persistence:.2f}"
-        rows.append(_row(run, f"figure3_{sequence}", _name(sequences, sequence), pictures, chips[-1], score))
+        name = _name(sequences, sequence, window + past - 1)
+        rows.append(_row(run, f"figure3_{sequence}", name, pictures, chips[-1], score))
     before = [f"t−{k}" if k else "t0" for k in range(min(past, 3) - 1, -1, -1)]
     columns = (*before, "forecast of t2", "high-pass t0", "t1 (unseen)", "t2", "high-pass t2")
     return Samples(title="Chips: past, forecast, truth", columns=columns, rows=tuple(rows), note=GREYS)
@@ -108,17 +110,17 @@ def _figure3(run: Run, sequences: Sequences, predictions: Any, trained: TrainOpt
 
 def _futures(run: Run, sequences: Sequences, predictions: Any, trained: TrainOptions) -> Samples:
     """Return several futures of one chip each, beside the truth."""
-    window = predictions.sizes["window"] - 1
     futures = predictions["future"].values
     count = min(futures.shape[1], 5)
     rows = []
-    for sequence, drawn in zip(predictions["shown_sequence"].values, futures, strict=True):
-        at = window + trained.past + AHEAD - 1
-        truth = sequences.chips([int(sequence)], slice(at, at + 1))[0, 0]
+    for (sequence, window), drawn in zip(_shown(predictions), futures, strict=True):
+        t0 = window + trained.past - 1
+        truth = sequences.chips([sequence], slice(t0 + AHEAD, t0 + AHEAD + 1))[0, 0]
         best = float(correlation(drawn[:, -1], truth[None]).max())
-        pictures = [truth, *drawn[:count, -1]]
+        pictures = [truth, *(_stretched(future, truth) for future in drawn[:count, -1])]
         score = f"best r = {best:.2f}"
-        rows.append(_row(run, f"futures_{sequence}", _name(sequences, sequence), pictures, truth, score))
+        name = _name(sequences, sequence, t0)
+        rows.append(_row(run, f"futures_{sequence}", name, pictures, truth, score))
     columns = ("t2", *(f"future {i + 1}" for i in range(count)))
     pairs = [correlation(futures[:, i, -1], futures[:, j, -1]) for i in range(count) for j in range(i)]
     alike = f"; those of a chip correlate by {np.mean(pairs):.2f} with each other" if pairs else ""
@@ -126,16 +128,22 @@ def _futures(run: Run, sequences: Sequences, predictions: Any, trained: TrainOpt
     return Samples(title="Sampled futures of t2", columns=columns, rows=tuple(rows), note=note)
 
 
+def _shown(predictions: Any) -> list[tuple[int, int]]:
+    """Return the sequences that are shown and the first frames of their windows."""
+    names = ("shown_sequence", "shown_window")
+    return list(zip(*(predictions[name].values.tolist() for name in names), strict=True))
+
+
 def _stretched(texture: NDArray[np.float32], like: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Bring a texture of mean 0 to the level and contrast of a picture, to be seen beside it."""
+    """Bring a texture to the level and contrast of a picture, to be seen beside it."""
     spread = float(texture.std()) or 1.0
-    return np.asarray(texture / spread * like.std() + like.mean(), np.float32)
+    return np.asarray((texture - texture.mean()) / spread * like.std() + like.mean(), np.float32)
 
 
-def _name(sequences: Sequences, sequence: int) -> str:
-    """Name a sequence by its chip and its band."""
+def _name(sequences: Sequences, sequence: int, t0: int) -> str:
+    """Name a sequence by its chip, its band and the day of t0."""
     chip, band = (int(sequences.array(f"sequence_{key}")[sequence]) for key in ("chip", "band"))
-    return f"chip {chip}, {sequences.bands[band]}"
+    return f"chip {chip}, {sequences.bands[band]}, t0 {str(sequences.data['time'].values[t0])[:10]}"
 
 
 def _row(

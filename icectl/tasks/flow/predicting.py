@@ -84,6 +84,7 @@ def predict_chips(
     several = options.samples if options.samples > 1 else FUTURES
     futures = np.zeros((min(SHOWN, len(chosen)), several, AHEAD, size, size), np.float32)
     shown = np.linspace(0, len(chosen) - 1, len(futures)).round().astype(np.int64)
+    opens = np.linspace(0, count - 1, len(futures)).round().astype(np.int64)  # their windows' first frames
     with run.progress("generating chips", total=count * len(chosen)) as advance:
         for start in range(count):
             when = days[start : start + past + AHEAD] - days[start]
@@ -92,13 +93,14 @@ def predict_chips(
                 chips = sequences.chips(which, slice(start, start + past + AHEAD))
                 drawn = make(chips[:, :past], when, band[which], start * 1_000_003 + first)
                 made[start, first : first + len(which)] = _kept(drawn, chips[:, -1], options.keep)
-                if start == count - 1 and options.samples > 1:
-                    for i in np.flatnonzero((shown >= first) & (shown < first + len(which))):
+                if options.samples > 1:
+                    here = (shown >= first) & (shown < first + len(which)) & (opens == start)
+                    for i in np.flatnonzero(here):
                         futures[i] = drawn[:, shown[i] - first]
                 advance(len(which))
     if options.samples == 1:
-        futures[:] = _futures(run, sequences, network, trained, chosen[shown], count - 1)
-    _write(run, made, futures, chosen, shown, parts.of[chosen], options)
+        futures[:] = _futures(run, sequences, network, trained, chosen[shown], opens)
+    _write(run, made, futures, chosen, (shown, opens), parts.of[chosen], options)
 
 
 def _futures(
@@ -107,13 +109,16 @@ def _futures(
     network: nn.Module,
     trained: TrainOptions,
     which: NDArray[np.int64],
-    start: int,
+    opens: NDArray[np.int64],
 ) -> F32:
-    """Draw `FUTURES` futures of one window of a few sequences: ``(n, futures, 2, rows, cols)``."""
+    """Draw `FUTURES` futures of one window of each sequence: ``(n, futures, 2, rows, cols)``."""
     draw = generator(network, scaling(sequences, trained.normalise), run, FUTURES)
-    when = sequences.days[start : start + trained.past + AHEAD] - sequences.days[start]
-    chips = sequences.chips(which, slice(start, start + trained.past))
-    return draw(chips, when, sequences.array("sequence_band")[which], start).swapaxes(0, 1)
+    band, made = sequences.array("sequence_band"), []
+    for one, start in zip(which[:, None], opens, strict=True):
+        when = sequences.days[start : start + trained.past + AHEAD] - sequences.days[start]
+        chips = sequences.chips(one, slice(start, start + trained.past))
+        made.append(draw(chips, when, band[one], int(start) * 1_000_003 + int(one[0]))[:, 0])
+    return np.stack(made)
 
 
 def _kept(drawn: F32, truth: F32, keep: str) -> F32:
@@ -128,7 +133,7 @@ def _write(
     made: F32,
     futures: F32,
     chosen: NDArray[np.int64],
-    shown: NDArray[np.int64],
+    shown: tuple[NDArray[np.int64], NDArray[np.int64]],
     part: NDArray[np.uint8],
     options: PredictOptions,
 ) -> None:
@@ -136,7 +141,8 @@ def _write(
         {
             "chip": (("window", "sequence", "step", "row", "col"), made),
             "future": (("shown", "sample", "step", "row", "col"), futures),
-            "shown_sequence": (("shown",), chosen[shown]),
+            "shown_sequence": (("shown",), chosen[shown[0]]),
+            "shown_window": (("shown",), shown[1]),
             "part": (("sequence",), part),
         },
         coords={"sequence": chosen},
