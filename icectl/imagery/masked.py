@@ -89,7 +89,7 @@ def match_masked(
             list(pool.map(work, parts))
     finally:
         cv2.setNumThreads(threads)
-    return _peaks(scores, reach)
+    return peaks(scores, reach)
 
 
 def surface(chip: F32, chip_mask: F32, window: F32, window_mask: F32) -> F32:
@@ -129,8 +129,14 @@ def _framed(scene: F32, mask: Mask, border: int) -> tuple[F32, F32]:
     )
 
 
-def _peaks(scores: F32, reach: int) -> Matches:
-    """Return the best position of each chip; one at the border of its window is no peak."""
+def peaks(scores: F32, reach: int) -> Matches:
+    """Return the best position of each chip; one at the border of its window is no peak.
+
+    Parameters
+    ----------
+    scores
+        ``(n, 2 reach + 1, 2 reach + 1)``, `NONE` where a position may not be used.
+    """
     n, width = len(scores), 2 * reach + 1
     at = np.stack(np.divmod(scores.reshape(n, -1).argmax(axis=1), width), axis=1).astype(np.int64)
     peak = scores[np.arange(n), at[:, 0], at[:, 1]]

@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import rasterio
+from scipy import ndimage
 
 from icectl.settings import Glacier
-from icectl.tasks.flow import averaging
+from icectl.tasks.flow import averaging, velocity
 from icectl.tasks.flow.averaging import YEAR, agreeing, combine, finest
 from icectl.tasks.flow.dataset import open_dataset
 from icectl.tasks.flow.displacement import chip_sizes, displace
 from icectl.tasks.flow.options import PredictOptions
 from icectl.tasks.flow.outliers import coherent
 from icectl.tasks.flow.truth import velocity_table
-from icectl.tasks.flow.velocity import centres, choose_pairs, map_velocity
+from icectl.tasks.flow.velocity import centres, choose_pairs, map_velocity, measure
 
 from .conftest import make_run
 
@@ -53,7 +54,9 @@ def test_velocity_of_the_synthetic_glacier_is_true_within_a_twentieth(fjord, tmp
     along = (found.vx * truth[0][at] + found.vy * truth[1][at])[known] / true[known] ** 2
     assert np.median(along) == pytest.approx(1, abs=0.05)
     fastest = known & (true > 300)
-    assert np.median(speed[fastest] / true[fastest]) > 0.8
+    assert np.median(speed[fastest] / true[fastest]) > 0.95
+    off = np.hypot(found.vx - truth[0][at], found.vy - truth[1][at])[known] / true[known]
+    assert np.median(off) < 0.14  # a cell's own error, most of it on the slow margins
     still = np.isfinite(speed) & ~on_ice
     assert np.median(speed[still]) < 15
     assert (found.chip[known] >= options.velocity_chip).all()
@@ -69,6 +72,49 @@ def test_walls_in_the_chips_would_spoil_it(fjord, tmp_path):
     true, speed = np.hypot(truth[0][at], truth[1][at]), np.hypot(found.vx, found.vy)
     known = sequences.array("ice")[at] & (true > FAST) & np.isfinite(speed)
     assert np.median(speed[known] / true[known]) < 0.7
+
+
+def tongue(days, width=12.0, fastest=0.07):
+    """Frames of a tongue of two half-widths whose speed falls to its sides, and where it is.
+
+    Moves down by `fastest` pixels a day in the middle, between walls with texture of their own.
+    """
+    noise = np.random.default_rng(0).standard_normal((2, 160, 132))
+    ice, walls = (ndimage.gaussian_filter(n, 1.5, mode="wrap") for n in noise)
+    rows, cols = np.mgrid[:160, :132].astype(np.float64)
+    profile = fastest * np.clip(1 - ((cols - 66) / width) ** 2, 0, None)
+    frames = [
+        np.where(
+            profile > 0,
+            ndimage.map_coordinates(ice, (rows - profile * day, cols), order=3, mode="grid-wrap"),
+            3 * walls,
+        )
+        for day in days
+    ]
+    return np.asarray(frames, np.float32) * 100 + 500, profile > 0
+
+
+def test_refining_wins_back_speed_in_the_middle_of_a_narrow_tongue(tmp_path, monkeypatch):
+    """Chips of 12 pixels on a tongue of 24 see a mean over its sides; deforming frames first tells more."""
+    days = np.array([0, 16, 40, 64, 96], np.float32)
+    frames, ice = tongue(days)
+    none = np.zeros(frames.shape, dtype=bool)
+    options = PredictOptions(pairs=6)
+    middle = 0.07 * YEAR
+
+    def along(cells):
+        found = measure(make_run("predict", tmp_path), frames, ~none, none, ice, days, (1.0, 1.0), options)
+        at = cells[..., 1] == 66
+        inner = at & (cells[..., 0] > 30) & (cells[..., 0] < 130)
+        return -found.vy[inner] / middle
+
+    cells = centres(frames.shape[1:], options)
+    refined = along(cells)
+    assert len(refined) >= 8
+    assert np.median(refined) == pytest.approx(1, abs=0.07)
+    monkeypatch.setattr(velocity, "refine", lambda run, stack, kind, cells, mean, options: mean)
+    plain = along(cells)
+    assert 1 - np.median(refined) < 0.7 * (1 - np.median(plain))
 
 
 def test_chips_grow_only_where_small_ones_fail():

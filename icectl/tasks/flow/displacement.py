@@ -105,6 +105,11 @@ def _grow(
         wrong = own & ~coherent(pixels[..., 0], pixels[..., 1], float(reach), own)
         pixels[wrong] = np.nan
         kept = np.isfinite(pixels[todo, 0])
-        likeness = np.clip(np.nan_to_num(found.score), 0, 0.99) ** 2
-        chip[todo], weight[todo] = size * kept, kept * np.maximum(likeness, 1e-4) / (1 - likeness)
+        chip[todo], weight[todo] = size * kept, kept * likeness(found.score)
         chip[wrong], weight[wrong] = 0, 0
+
+
+def likeness(score: F32) -> NDArray[np.float64]:
+    """ρ² / (1 − ρ²) of correlations ρ, above 0 and finite."""
+    square = np.clip(np.nan_to_num(score.astype(np.float64)), 0, 0.99) ** 2
+    return np.asarray(np.maximum(square, 1e-4) / (1 - square))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -17,9 +18,6 @@ from icectl.raster import Grid, write_cog
 from icectl.tasks.flow.dataset import Sequences
 from icectl.tasks.flow.options import PredictOptions
 
-if TYPE_CHECKING:
-    from icectl.tasks.flow.velocity import Velocity
-
 FILL = -32767.0
 """ITS_LIVE's fill value."""
 
@@ -28,6 +26,39 @@ _NAMES = {
     "vy": ("land_ice_surface_y_velocity", "velocity component in y direction"),
     "v": ("land_ice_surface_velocity", "velocity magnitude"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Velocity:
+    """A velocity field on a grid of `spacing` pixels.
+
+    Attributes
+    ----------
+    vx, vy
+        ``(rows, cols)`` to the east and to the north, in metres (or pixels) per year.
+    error
+        ``(rows, cols)`` standard error of either component.
+    count
+        ``(rows, cols)`` pairs that contributed.
+    chip
+        ``(rows, cols)`` side of the chips that were matched in pixels; 0 where none was.
+    top, left
+        Pixel that the first cell is centred on.
+    pairs
+        ``(first, second)`` frames that were matched.
+    stable
+        Mean offset removed from the pairs in pixels (rows, cols), or None.
+    """
+
+    vx: NDArray[np.float64]
+    vy: NDArray[np.float64]
+    error: NDArray[np.float64]
+    count: NDArray[np.int64]
+    chip: NDArray[np.int64]
+    top: float
+    left: float
+    pairs: tuple[tuple[int, int], ...]
+    stable: tuple[float, float] | None
 
 
 def velocity_grid(sequences: Sequences, found: Velocity, options: PredictOptions) -> Grid:

@@ -1,12 +1,11 @@
 """Velocity of the ice from matched pairs of frames.
 
 Cells on a regular grid are matched in every chosen pair of frames (`displacement`), the motion of stable
-ground is removed, and the pairs are averaged (`averaging`). Years have 365 days, as in ITS_LIVE.
+ground is removed, the pairs are averaged (`averaging`), and all is matched again in frames that the result
+has brought together (`refining`). Years have 365 days, as in ITS_LIVE.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,8 @@ from icectl.tasks.flow.averaging import YEAR, combine
 from icectl.tasks.flow.dataset import Sequences, sound
 from icectl.tasks.flow.displacement import displace
 from icectl.tasks.flow.options import PredictOptions
-from icectl.tasks.flow.products import write_velocity
+from icectl.tasks.flow.products import Velocity, write_velocity
+from icectl.tasks.flow.refining import Pairs, refine
 
 PIXEL_ERROR = 0.2
 """Error of one displacement in pixels where no stable ground tells it: a cautious figure for matching."""
@@ -28,39 +28,6 @@ SPREAD = 0.5
 """How far the span of a chosen pair may lie from what is aimed at (natural logarithm)."""
 
 F64 = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Velocity:
-    """A velocity field on a grid of `spacing` pixels.
-
-    Attributes
-    ----------
-    vx, vy
-        ``(rows, cols)`` to the east and to the north, in metres (or pixels) per year.
-    error
-        ``(rows, cols)`` standard error of either component.
-    count
-        ``(rows, cols)`` pairs that contributed.
-    chip
-        ``(rows, cols)`` side of the chips that were matched in pixels; 0 where none was.
-    top, left
-        Pixel of the first chip's centre.
-    pairs
-        ``(first, second)`` frames that were matched.
-    stable
-        Mean offset removed from the pairs in pixels (rows, cols), or None.
-    """
-
-    vx: F64
-    vy: F64
-    error: F64
-    count: NDArray[np.int64]
-    chip: NDArray[np.int64]
-    top: float
-    left: float
-    pairs: tuple[tuple[int, int], ...]
-    stable: tuple[float, float] | None
 
 
 def map_velocity(run: Run, sequences: Sequences, options: PredictOptions) -> Velocity:
@@ -108,8 +75,11 @@ def measure(
             advance()
     per_year = YEAR / np.maximum(spans, 1e-9)
     mean = combine(layers * per_year[:, None, None, None], likeness, chips, errors * per_year, spans)
+    if count:
+        stack = Pairs(frames, ground & ~cloud, pairs, spans, offsets, errors)
+        mean = refine(run, stack, kinds[0], cells, mean, options)
     known = count > 0 and stable is not None and int(stable.sum()) >= LEAST_STABLE
-    corner = options.velocity_chip // 2 - 0.5
+    corner = float(options.velocity_chip // 2)
     return Velocity(
         vx=mean.right * steps[0],
         vy=-mean.down * steps[1],

@@ -1,0 +1,105 @@
+"""Matching of frames that have been brought together first, so that only a small shift is left.
+
+Ice that is sheared or stretched looks less and less like itself, and the match of a square chip is then
+a mean over speeds that differ. If both frames are first deformed by half of what is known of the
+motion, one forwards and one backwards, what is left to match is small and the same over the chip: iterative
+image deformation (Scarano 2002, doi:10.1088/0957-0233/13/1/201). Chips weigh their pixels by a Gaussian,
+whose response has no negative lobes at short wavelengths, at which square chips make the iteration grow
+what it should remove (Astarita 2007, doi:10.1007/s00348-007-0314-2).
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from icectl.errors import UsageError
+from icectl.imagery.correlation import F32, NONE
+from icectl.imagery.masked import LEAST_OVERLAP, LEAST_SHARE, Mask, peaks
+from icectl.imagery.matching import Matches
+
+I64 = NDArray[np.int64]
+
+
+def deform(image: F32, mask: Mask, shift: F32) -> tuple[F32, Mask]:
+    """Take each pixel from where `shift` points to.
+
+    Parameters
+    ----------
+    image, mask
+        ``(rows, cols)``, and the pixels of it that count.
+    shift
+        ``(rows, cols, 2)`` pixels down and right, from each pixel to where its value is taken.
+
+    Returns
+    -------
+    Image and mask, 0 and False where the value would come from beyond the scene.
+    """
+    rows, cols = (axis.astype(np.float32) for axis in np.mgrid[: image.shape[0], : image.shape[1]])
+    there = (cols + shift[..., 1]).astype(np.float32), (rows + shift[..., 0]).astype(np.float32)
+    values = cv2.remap(image, *there, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    share = cv2.remap(
+        mask.astype(np.float32), *there, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0
+    )
+    return np.asarray(values), np.asarray(share > 0.5)
+
+
+def match_aligned(
+    reference: ArrayLike, moving: ArrayLike, masks: tuple[Mask, Mask], at: I64, sigma: float, reach: int
+) -> Matches:
+    """Find the small shift that is left between two frames at each of n places.
+
+    The masked correlation of `icectl.imagery.masked`, its pixels weighed by a Gaussian around each place;
+    every sum is one blur of a whole scene, so that a dense grid of places costs little more than one.
+
+    Parameters
+    ----------
+    reference, moving
+        Scenes ``(rows, cols)`` of one shape, best with their local mean removed (`filters`).
+    masks
+        Pixels of either scene that count.
+    at
+        ``(n, 2)`` rows and columns.
+    sigma, reach
+        Width of the Gaussian, and how far is searched in every direction, in pixels.
+    """
+    if not sigma > 0 or reach < 1:
+        raise UsageError(f"weights {sigma} pixels wide, sought {reach} pixels far", "use more than 0 and 1")
+    width, half = 2 * reach + 1, int(np.ceil(3 * sigma))
+    first = np.maximum(at.min(axis=0, initial=2**31) - half - reach, 0)
+    near = tuple(
+        slice(a, b + half + reach + 1) for a, b in zip(first, at.max(axis=0, initial=0), strict=True)
+    )
+    counts, others = (mask[near].astype(np.float32) for mask in masks)
+    a, b = (
+        np.where(m[near], np.asarray(s, np.float32)[near], 0)
+        for s, m in zip((reference, moving), masks, strict=True)
+    )
+    rows, cols = (at - first).T
+    side = 2 * half + 1
+
+    def around(image: F32) -> F32:
+        blurred = cv2.GaussianBlur(image, (side, side), sigma, borderType=cv2.BORDER_CONSTANT)
+        return np.asarray(blurred[rows, cols])
+
+    own, squares = around(counts), a * a
+    floor = 1e-10 * max(float(squares.max(initial=0) * (b * b).max(initial=0)), 1e-20)
+    wide, wider = (
+        cv2.copyMakeBorder(f, reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=0) for f in (b, others)
+    )
+    scores = np.full((len(at), width, width), NONE, np.float32)
+    for down, right in np.ndindex(width, width):
+        part = np.s_[down : down + a.shape[0], right : right + a.shape[1]]
+        there, mask = wide[part], wider[part]
+        n, own_sum, other_sum, product = (
+            around(f) for f in (counts * mask, a * mask, counts * there, a * there)
+        )
+        enough = (own > LEAST_SHARE) & (n > LEAST_OVERLAP * own)
+        n = np.maximum(n, 1e-6)
+        spread = np.maximum(around(squares * mask) - own_sum**2 / n, 0)
+        spread = spread * np.maximum(around(counts * there * there) - other_sum**2 / n, 0)
+        enough &= spread > floor
+        score = (product - own_sum * other_sum / n) / np.sqrt(np.where(enough, spread, 1))
+        scores[:, down, right] = np.where(enough, score.clip(-1, 1), NONE)
+    return peaks(scores, reach)

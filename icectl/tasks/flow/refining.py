@@ -1,0 +1,164 @@
+"""Velocities measured again in frames that the first estimate has brought together.
+
+Square chips see a mean over their width, which is low in the middle of a narrow tongue; and over long
+spans sheared ice no longer looks like itself, so that the fastest is measured over short spans alone, in
+which still light holds it back. Both frames of a pair are therefore deformed by half of the displacement
+that is known so far, and matched again (`icectl.imagery.deform`); what is found is added. A
+displacement then also belongs to the place half-way, not to where the chip started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from icectl.imagery.deform import deform, match_aligned
+from icectl.imagery.filters import apply_filter
+from icectl.run import Run
+from icectl.tasks.flow.averaging import YEAR, Mean, combine
+from icectl.tasks.flow.displacement import FILTER_WIDTH, likeness
+from icectl.tasks.flow.options import PredictOptions
+from icectl.tasks.flow.outliers import coherent
+
+PASSES = 2
+"""More passes gain little more, and their noise adds up."""
+
+REACH = 2
+"""Pixels that what is left is sought in every direction."""
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """The pairs of frames, and what is known of each.
+
+    Attributes
+    ----------
+    frames, seen
+        ``(time, rows, cols)`` values, and the pixels that are valid and not hidden.
+    pairs
+        ``(first, second)`` frames.
+    spans
+        ``(pairs,)`` days.
+    offsets, errors
+        ``(pairs, 2)`` motion of stable ground, and ``(pairs,)`` error of a displacement, in pixels.
+    """
+
+    frames: F32
+    seen: Mask
+    pairs: Sequence[tuple[int, int]]
+    spans: F64
+    offsets: F64
+    errors: F64
+
+
+def refine(run: Run, stack: Pairs, kind: Mask, cells: I64, mean: Mean, options: PredictOptions) -> Mean:
+    """Measure the velocities on the pixels `kind` again.
+
+    Parameters
+    ----------
+    cells
+        ``(rows, cols, 2)`` the cells' pixels.
+    mean
+        What the pairs told so far; it stays where nothing new is found, and off `kind`.
+    """
+    own = kind[cells[..., 0], cells[..., 1]]
+    known = own & np.isfinite(mean.down)
+    if not known.any():
+        return mean
+    sigma = options.velocity_chip / np.sqrt(12)  # a Gaussian as wide as the square: equal second moments
+    finer = max(round(2 * options.spacing / options.velocity_chip), 1)
+    places = _places(cells, finer, options.spacing)
+    field = _everywhere(_vector(mean), known, cells, kind.shape, 0.0)
+    with run.progress("refining the velocity", total=PASSES * len(stack.pairs)) as advance:
+        for _ in range(PASSES):
+            layers, weights = [], []
+            for k in range(len(stack.pairs)):
+                layer, weight = _again(stack, k, kind, field, places, sigma, options)
+                layers.append(layer)
+                weights.append(weight)
+                advance()
+            found = _average(stack, np.stack(layers), np.stack(weights), options)
+            at, inside = tuple(np.moveaxis(places, -1, 0)), kind[places[..., 0], places[..., 1]]
+            better = np.isfinite(found.down)[..., None]
+            values = np.where(better, _vector(found), field[at])
+            field = _everywhere(values, inside, places, kind.shape, sigma)
+    return _merge(found, mean, finer)
+
+
+def _places(cells: I64, finer: int, spacing: int) -> I64:
+    """Return the cells with `finer` − 1 places between neighbours, ``(rows, cols, 2)``."""
+    axes = []
+    for first, count in zip(cells[0, 0], cells.shape[:2], strict=True):
+        axes.append(np.rint(first + np.arange((count - 1) * finer + 1) * spacing / finer).astype(np.int64))
+    return np.stack(np.meshgrid(*axes, indexing="ij"), -1)
+
+
+def _vector(mean: Mean) -> F64:
+    return np.stack([mean.down, mean.right], axis=-1)
+
+
+def _everywhere(values: F64, known: Mask, places: I64, shape: tuple[int, ...], sigma: float) -> F32:
+    """Return a field at all pixels ``(rows, cols, 2)``: nearest where unknown, smooth, linear between."""
+    nearest = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
+    filled = values[tuple(nearest)].astype(np.float32)
+    steps = [(line[-1] - line[0]) / max(len(line) - 1, 1) for line in (places[:, 0, 0], places[0, :, 1])]
+    steps = [max(float(step), 1.0) for step in steps]
+    if sigma > 0:
+        filled = cv2.GaussianBlur(
+            filled, (0, 0), sigma / steps[1], sigmaY=sigma / steps[0], borderType=cv2.BORDER_REPLICATE
+        )
+    rows, cols = (
+        ((axis - first) / step).astype(np.float32)
+        for axis, first, step in zip(np.mgrid[: shape[0], : shape[1]], places[0, 0], steps, strict=True)
+    )
+    return np.asarray(cv2.remap(filled, cols, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+
+
+def _again(
+    stack: Pairs, k: int, kind: Mask, field: F32, places: I64, sigma: float, options: PredictOptions
+) -> tuple[F64, F64]:
+    """Match pair `k` again: displacements less the ground's motion ``(rows, cols, 2)``, and weights."""
+    at = tuple(np.moveaxis(places, -1, 0))
+    own = kind[at]
+    moved = (field * (stack.spans[k] / YEAR) + stack.offsets[k]).astype(np.float32)
+    images, masks = [], []
+    for frame, part in zip(stack.pairs[k], (-0.5, 0.5), strict=True):
+        mask = stack.seen[frame] & kind
+        filtered = apply_filter(options.velocity_filter, stack.frames[frame], FILTER_WIDTH, mask)
+        image, mask = deform(filtered, mask, part * moved)
+        images.append(image)
+        masks.append(mask)
+    found = match_aligned(images[0], images[1], (masks[0], masks[1]), places[own], sigma, REACH)
+    left = np.full((*own.shape, 2), np.nan)
+    left[own] = found.subpixel
+    wrong = ~coherent(left[..., 0], left[..., 1], float(options.velocity_reach), own)
+    left[wrong] = np.nan
+    weight = np.zeros(own.shape)
+    weight[own] = likeness(found.score)
+    weight[wrong] = 0
+    return left + moved[at] - stack.offsets[k], weight
+
+
+def _average(stack: Pairs, layers: F64, weights: F64, options: PredictOptions) -> Mean:
+    """Average the pairs, in pixels a year."""
+    per_year = YEAR / np.maximum(stack.spans, 1e-9)
+    chips = np.where(weights > 0, options.velocity_chip, 0)
+    velocity = layers * per_year[:, None, None, None]
+    return combine(velocity, weights, chips, stack.errors * per_year, stack.spans)
+
+
+def _merge(found: Mean, mean: Mean, finer: int) -> Mean:
+    """Take what was found at the cells, and what was known before elsewhere."""
+    better = np.isfinite(found.down[::finer, ::finer])
+    both = ((getattr(found, f.name)[::finer, ::finer], getattr(mean, f.name)) for f in fields(Mean))
+    return Mean(*(np.where(better, new, old) for new, old in both))
