@@ -76,7 +76,7 @@ class SVGTrain(TrainOptions):
     gaussian_layers: int = Field(
         default=1, ge=1, le=8, description="Recurrent layers of prior and posterior."
     )
-    beta: float = Field(default=1e-2, ge=0, le=100, description="Weight of the KL divergence.")
+    beta: float = Field(default=4e-3, ge=0, le=100, description="Weight of the KL divergence.")
     l2_weight: float = Field(default=0.2, ge=0, le=100, description="Weight of the squared error.")
     peak_weight: float = Field(
         default=0.0, ge=0, le=100, description="Weight of the squared error around each chip's peak."
