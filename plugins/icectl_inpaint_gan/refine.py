@@ -9,6 +9,9 @@ from torch.nn import functional as F
 NUMBERS = slice(4, 9)
 """Channels of `icectl.tasks.bed.inputs.FILL_CHANNELS` that are one number a patch."""
 
+BOUND = 0.5
+"""Most that is added, in units of what the other fills differ from the biharmonic one by, both together."""
+
 
 class _Block(nn.Module):
     """Two convolutions beside a short cut; begins as the identity."""
@@ -31,7 +34,8 @@ class Refiner(nn.Module):
     """What to add to a biharmonic fill: shares of its differences to two other fills, and a free part.
 
     The shares begin at a linear function of the patch's roughness and of the hole's size (a dozen numbers to
-    learn), to which a U-Net adds what the shape of the ground tells. An untrained one adds nothing.
+    learn), to which a U-Net adds what the shape of the ground tells. An untrained one adds nothing. What is
+    added stays within `BOUND`: where all fills agree, as on a lake, there is nothing to mend.
 
     Parameters
     ----------
@@ -73,8 +77,9 @@ class Refiner(nn.Module):
         found = F.pixel_shuffle(self.leave(high), 2)
         shares = self.gate(x[:, NUMBERS]) + found[:, :2]
         free = found[:, 2:] * x[:, 3:4]  # nothing at the rim, where the ground is known
-        made: Tensor = (shares * x[:, 1:3]).sum(1, keepdim=True) + free
-        return made
+        made = (shares * x[:, 1:3]).sum(1, keepdim=True) + free
+        bound = (BOUND * x[:, 1:3].abs().sum(1, keepdim=True)).clamp(min=1e-6)
+        return bound * torch.tanh(made / bound)
 
 
 def _doubled(x: Tensor) -> Tensor:
