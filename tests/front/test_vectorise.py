@@ -149,5 +149,5 @@ def test_touching_pixels_and_short_gaps_give_the_triangulation_s_tree(seed, dens
     rng = np.random.default_rng(seed)
     points = rng.permutation(np.argwhere(rng.random((30, 30)) < density))
     quick = spanning_tree(points)
-    monkeypatch.setattr(vectorise, "_candidates", vectorise._delaunay_edges)
+    monkeypatch.setattr(vectorise, "_touching_edges", vectorise._delaunay_edges)
     assert quick.tolist() == spanning_tree(points).tolist()

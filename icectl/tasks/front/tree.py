@@ -39,15 +39,23 @@ def longest_path(size: int, edges: Index, weights: NDArray[np.float64]) -> Index
     graph = _symmetric(size, edges)
     weights = np.asarray(weights, float)
     best: tuple[float, Index] = (-1.0, np.empty(0, np.int64))
-    count, part = connected_components(graph, directed=False)
-    roots = np.full(count, size, np.int64)
-    np.minimum.at(roots, part, np.arange(size))
-    for root in roots:
-        total, path = _sweep(graph, weights, int(root))
+    for root in _roots(graph, len(edges)):
+        total, path = _sweep(graph, weights, root)
         if total > best[0]:
             best = (total, path)
     path = best[1]
     return path if path[0] <= path[-1] else path[::-1]
+
+
+def _roots(graph: csr_array, edges: int) -> list[int]:
+    """Return the first node of each tree of a forest."""
+    size = graph.shape[0]
+    if edges == size - 1:
+        return [0]
+    count, part = connected_components(graph, directed=False)
+    roots = np.full(count, size, np.int64)
+    np.minimum.at(roots, part, np.arange(size))
+    return [int(root) for root in roots]
 
 
 def _symmetric(size: int, edges: Index) -> csr_array:

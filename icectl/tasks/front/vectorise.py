@@ -108,10 +108,15 @@ def spanning_tree(points: Index) -> Index:
     """
     if len(points) < 2:
         return np.empty((0, 2), np.int64)
-    edges = _candidates(points)
+    touching = _touching_edges(points)
+    tree = _minimum_tree(points, touching)
+    return tree if len(tree) >= len(points) - 1 else _minimum_tree(points, _bridged(points, touching))
+
+
+def _minimum_tree(points: Index, edges: Index) -> Index:
+    """Return the edges of the minimum spanning forest of a graph."""
     squared = ((points[edges[:, 0]] - points[edges[:, 1]]) ** 2).sum(axis=1)
-    order = np.lexsort((edges[:, 1], edges[:, 0], squared))
-    edges = edges[order]
+    edges = edges[np.lexsort((edges[:, 1], edges[:, 0], squared))]
     rank = np.arange(1.0, len(edges) + 1)  # distinct weights in the order of the distances
     taken = minimum_spanning_tree(_graph(rank, edges, len(points))).data.astype(np.int64) - 1
     return np.asarray(edges[np.sort(taken)])
@@ -121,16 +126,13 @@ def _graph(values: NDArray[np.float64], edges: Index, count: int) -> csr_array:
     return csr_array((values, (edges[:, 0], edges[:, 1])), shape=(count, count))
 
 
-def _candidates(points: Index) -> Index:
-    """Return edges that hold the spanning tree, at as little cost as the skeleton allows.
+def _bridged(points: Index, touching: Index) -> Index:
+    """Return edges that hold the spanning tree of pixels in several pieces, at as little cost as they allow.
 
     Where edges up to some length join all pixels, no longer one is in the tree, and two pixels that a chain
     of touching ones joins need no edge but the chain's. Wide gaps are left to a triangulation.
     """
-    touching = _touching_edges(points)
-    count, part = connected_components(_graph(np.ones(len(touching)), touching, len(points)), directed=False)
-    if count == 1:
-        return touching
+    _, part = connected_components(_graph(np.ones(len(touching)), touching, len(points)), directed=False)
     tree = cKDTree(points)
     for reach in SHORT_GAPS:
         pairs = tree.query_pairs(reach, output_type="ndarray").astype(np.int64)  # smaller index first
