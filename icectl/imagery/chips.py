@@ -93,7 +93,8 @@ def grid_starts(valid: Mask, size: int, count: int, border: int = 0) -> I64:
     if room < count:
         raise DataError(
             f"{count} chips of {size} pixels asked for, but the valid ground has room for {room} starts",
-            "ask for fewer or smaller chips",
+            "ask for fewer or smaller chips"
+            + ("" if room else "; black or missing pixels of any frame count as no ground"),
         )
     return starts_on(free, count)
 

@@ -7,6 +7,7 @@ import pytest
 import rasterio
 from scipy import ndimage
 
+from icectl.errors import DataError
 from icectl.settings import Glacier
 from icectl.tasks.flow import averaging, velocity
 from icectl.tasks.flow.averaging import YEAR, agreeing, combine, finest
@@ -193,6 +194,20 @@ def test_pairs_have_short_and_long_spans():
     assert spans[-1] == days[-1]
     assert sum(20 < s < 100 for s in spans) >= 2
     assert choose_pairs(days, clear, ~clear, PredictOptions(shortest=500, longest=600)) == []
+
+
+def test_chips_larger_than_the_frames_are_refused():
+    with pytest.raises(DataError, match="64 pixels do not fit into frames of 60 × 200"):
+        centres((60, 200), PredictOptions(velocity_chip=64))
+
+
+def test_no_pair_of_the_asked_span_is_told(fjord, tmp_path):
+    sequences, _, _ = fjord
+    run = make_run("predict", tmp_path)
+    found = map_velocity(run, sequences, PredictOptions(shortest=500, longest=600))
+    assert np.isnan(found.vx).all()
+    assert (tmp_path / "velocity.nc").is_file()
+    assert any("no two frames lie 500 to 600 days apart" in said for said in run.notes["warnings"])
 
 
 def test_ice_is_not_judged_by_the_ground_around_it():

@@ -113,12 +113,13 @@ def _dataset(
     data["count"] = (
         ("y", "x"),
         found.count.astype(np.int16),
-        {"long_name": "pairs of frames that contributed"},
+        {"long_name": "pairs of frames that contributed", "grid_mapping": "mapping"},
     )
     pixel = sequences.grid.transform
     for name, what, step in (("chip_size_width", "width", pixel.a), ("chip_size_height", "height", pixel.e)):
         sides = (found.chip * abs(step)).astype(np.float32)
-        data[name] = (("y", "x"), sides, {"long_name": f"{what} of the chips matched", "units": length})
+        described = {"long_name": f"{what} of the chips matched", "units": length, "grid_mapping": "mapping"}
+        data[name] = (("y", "x"), sides, described)
     data["mapping"] = ((), np.int8(0), _mapping(grid))
     data["img_pair_info"] = ((), np.int8(0), _pairs(found, sequences))
     data.attrs = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from icectl.errors import DataError
 from icectl.run import Run
 from icectl.tasks.flow.averaging import YEAR, combine
 from icectl.tasks.flow.dataset import Sequences, sound
@@ -42,6 +43,11 @@ def map_velocity(run: Run, sequences: Sequences, options: PredictOptions) -> Vel
     if np.isfinite(speed).any():
         unit = "m" if sequences.data.attrs["units"] == "m" else "px"
         run.say(f"velocity from {len(found.pairs)} pairs: median speed {np.nanmedian(speed):.1f} {unit}/yr")
+    elif not found.pairs:
+        apart = f"{options.shortest:g} to {options.longest:g} days"
+        run.warn(f"no velocity: no two frames lie {apart} apart (--shortest, --longest)")
+    else:
+        run.warn(f"no velocity: no chip was matched in any of {len(found.pairs)} pairs")
     return found
 
 
@@ -94,8 +100,19 @@ def measure(
 
 
 def centres(shape: tuple[int, ...], options: PredictOptions) -> NDArray[np.int64]:
-    """Return the cells' pixels ``(rows, cols, 2)`` on a grid that holds whole chips of the smallest size."""
+    """Return the cells' pixels ``(rows, cols, 2)`` on a grid that holds whole chips of the smallest size.
+
+    Raises
+    ------
+    DataError
+        If the frames are smaller than one chip.
+    """
     size = options.velocity_chip
+    if size > min(shape):
+        raise DataError(
+            f"velocity chips of {size} pixels do not fit into frames of {shape[0]} × {shape[1]}",
+            f"use --velocity-chip {max(min(shape) // 4, 8)} or less",
+        )
     rows, cols = (np.arange(size // 2, n - size + size // 2 + 1, options.spacing) for n in shape)
     return np.stack(np.meshgrid(rows, cols, indexing="ij"), -1)
 
