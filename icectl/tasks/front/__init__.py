@@ -1,1 +1,24 @@
-"""Calving fronts: where a glacier ends in the sea (Cheng et al. 2021)."""
+"""Task ``front``: where does the glacier end in the sea (Cheng et al. 2021)?
+
+Light: options only. The rest is imported when a stage runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from icectl.contract import Options, by_verb
+from icectl.tasks.front.options import (
+    EvaluateOptions,
+    FetchOptions,
+    PredictOptions,
+    PrepareOptions,
+    TrainOptions,
+)
+
+__all__ = ["EvaluateOptions", "FetchOptions", "PredictOptions", "PrepareOptions", "TrainOptions", "stages"]
+
+
+def stages(train: type[TrainOptions]) -> Mapping[str, type[Options]]:
+    """Return the options of all five stages of a front model whose training options are `train`."""
+    return by_verb(FetchOptions, PrepareOptions, train, PredictOptions, EvaluateOptions)
