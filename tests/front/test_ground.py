@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from icectl.tasks.front.ground import GROUND, REACH, between_walls, chosen, cut, stable_ground
+from icectl.tasks.front.ground import (
+    GROUND,
+    MOST_PIXELS,
+    REACH,
+    between_walls,
+    chosen,
+    cut,
+    enlarged,
+    shrunk,
+    stable_ground,
+)
 
 SHAPE = (96, 128)
 LEFT, RIGHT = 32, 96
@@ -104,3 +114,14 @@ def test_of_a_long_series_images_evenly_over_time_are_compared() -> None:
     assert len(picked) == 60
     assert (picked[0], picked[-1]) == (0, 999)
     assert np.ptp(np.diff(picked)) <= 1
+
+
+def test_large_images_are_compared_smaller_and_small_ones_as_they_are() -> None:
+    small = np.zeros((300, 200), np.float32)
+    assert shrunk(small) is small
+    large = np.tile(np.linspace(0, 1, 2_000, dtype=np.float32), (1_000, 1))
+    large[:10, :10] = np.nan
+    back = enlarged(shrunk(large), (1_000, 2_000))
+    assert shrunk(large).shape == (MOST_PIXELS // 2, MOST_PIXELS)
+    np.testing.assert_allclose(back[20:], large[20:], atol=0.003)
+    assert np.isfinite(back).all()

@@ -46,6 +46,9 @@ MOST_IMAGES = 60
 LEAST_AREA = 0.01
 """Smaller pieces of ground, as a share of the image, are a rumple in slow ice or an iceberg aground."""
 
+MOST_PIXELS = 512
+"""Longer side at which larger images are compared."""
+
 REACH = 0.3
 """How far a line may be carried on to ground, as a share of the image's shorter side."""
 
@@ -86,6 +89,20 @@ def _without_specks(ground: Floats) -> Floats:
     small = stats[:, cv2.CC_STAT_AREA] < LEAST_AREA * ground.size
     small[0] = False  # what is no ground
     return np.where(small[part], np.float32(0), ground)
+
+
+def shrunk(image: Floats) -> Floats:
+    """Return an image as it is compared: without gaps, large ones smaller."""
+    scale = MOST_PIXELS / max(image.shape)
+    if scale >= 1:
+        return image
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    return np.asarray(cv2.resize(filled(image), size, interpolation=cv2.INTER_AREA))
+
+
+def enlarged(ground: Floats, shape: tuple[int, int]) -> Floats:
+    """Return ground on the pixels of the image that was shrunk."""
+    return np.asarray(cv2.resize(ground, shape[::-1], interpolation=cv2.INTER_LINEAR))
 
 
 def chosen(count: int) -> list[int]:

@@ -58,7 +58,7 @@ def predict(run: Run, options: PredictOptions, network: Network, facts: Mapping[
         if again:
             run.say(f"{again} fronts lay far from those of near dates and were read again; they are flagged")
     if options.walls:
-        run.notes["ended at ground"] = end_at_walls(run.out, data, records, options.smoothing)
+        run.notes["ended at ground"] = end_at_walls(run.out, data, records, options)
     write_records(run.out, passes, records)
     _say_misses(run, records)
     write_products(run, options, data, records)
@@ -97,19 +97,21 @@ def _series(entries: Sequence[Entry], records: Sequence[Record]) -> list[list[in
     return list(groups.values())
 
 
-def end_at_walls(folder: Path, data: FrontData, records: list[Record], smoothing: float) -> int:
+def end_at_walls(folder: Path, data: FrontData, records: list[Record], options: PredictOptions) -> int:
     """Let the fronts of each series end where ground begins; return how many changed by a pixel or more."""
     count = 0
     for own in _series(data.entries, records):
-        if len(own) < LEAST:
+        if len(own) < LEAST or max(data.entries[own[0]].shape) > options.domain:
             continue
         taken = [data.entries[own[k]] for k in ground.chosen(len(own))]
-        land = ground.stable_ground([data.image(entry) for entry in taken], [entry.time for entry in taken])
+        images = [ground.shrunk(data.image(entry)) for entry in taken]
+        land = ground.stable_ground(images, [entry.time for entry in taken])
+        land = ground.enlarged(land, taken[0].shape)
         for number in own:
             for front in records[number]["fronts"]:
                 entry, line = data.entries[number], np.asarray(front["line"], float)
                 edge = probabilities(folder, entry.id)[0]
-                new = smooth(ground.between_walls(line, land, data.image(entry), edge), smoothing)
+                new = smooth(ground.between_walls(line, land, data.image(entry), edge), options.smoothing)
                 if abs(length(new) - length(line)) >= 1:
                     front["line"] = np.round(new, 3).tolist()
                     records[number]["notes"].append("ends moved to ground that stays the same on all dates")
