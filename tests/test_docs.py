@@ -6,10 +6,12 @@ hours of work; what they do is tested elsewhere.
 
 from __future__ import annotations
 
+import doctest
 import re
 import shlex
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import geopandas as gpd
@@ -108,6 +110,21 @@ def _dry_run(words: list[str]) -> None:
         return
     command = verbs.command(words[0], get(arranged[0]))
     assert command.make_context(arranged[0], [*arranged[1:], "--dry-run"]).params["dry_run"]
+
+
+WITH_EXAMPLES = sorted(
+    path.relative_to(root).with_suffix("").as_posix().replace("/", ".")
+    for root, folder in ((ROOT, "icectl"), (ROOT / "plugins", "."))
+    for path in (root / folder).rglob("*.py")
+    if any(">>> " in line and "+SKIP" not in line for line in path.read_text(encoding="utf-8").splitlines())
+)
+
+
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
+def test_examples_in_docstrings_hold(name):
+    tried = doctest.testmod(import_module(name.removesuffix(".__init__")))
+    assert tried.attempted
+    assert not tried.failed
 
 
 def test_links_inside_the_documentation_lead_somewhere():
