@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from icectl.imagery.correlation import F32, NONE, Texture, box, energy, surface
+from icectl.imagery.correlation import F32, NONE, Texture, box, energy, half, surface
 
 I64 = NDArray[np.int64]
 
@@ -90,7 +90,7 @@ def _hills(coarse: Coarse, radius: int) -> tuple[I64, I64, I64]:
     hills = (coarse.fine >= top) & (coarse.fine >= floor[:, None, None])
     number = np.count_nonzero(hills, axis=(1, 2))
     hills[number > MOST_HILLS] = False
-    chip, row, col = np.nonzero(hills)
+    chip, row, col = np.unravel_index(np.flatnonzero(hills), hills.shape)  # far quicker than nonzero
     sharp = _sharpest(coarse.scores) * 2 + radius - 2 * ((radius + 1) // 2)
     bumps = np.flatnonzero(number <= MOST_HILLS)
     near = np.zeros(count, dtype=bool)
@@ -117,9 +117,9 @@ def _coarse(ref: Texture, mov: Texture, corners: I64, size: int, radius: int) ->
     scores = np.empty((len(corners), 2 * reach + 1, 2 * reach + 1), np.float32)
     halves = []
     for i, (row, col) in enumerate(corners.tolist()):
-        phase, y, x = 2 * (row % 2) + col % 2, row // 2, col // 2
-        template = ref.halves[phase][y : y + chip, x : x + chip]
-        window = mov.halves[phase][y - reach : y + chip + reach, x - reach : x + chip + reach]
+        odd, y, x = (row % 2, col % 2), row // 2, col // 2
+        template = half(ref, odd)[y : y + chip, x : x + chip]
+        window = half(mov, odd)[y - reach : y + chip + reach, x - reach : x + chip + reach]
         cv2.matchTemplate(window, template, cv2.TM_CCOEFF_NORMED, scores[i])
         halves.append((template, window))
     best = np.stack(np.divmod(scores.reshape(len(scores), -1).argmax(axis=1), 2 * reach + 1), axis=1)

@@ -31,16 +31,16 @@ class Texture:
     """A scene made ready for matching; its sums are shared by all chips.
 
     `image` is the scene less its mean with a border of `margin` pixels, `halves` the same at half
-    the resolution for chips that start on even or odd rows and columns, `sums` and `squares`
-    integral images (float64: float32 loses digits here), `bad` the integral image of the invalid
-    pixels, border included.
+    the resolution for chips that start on even or odd rows and columns (`half` makes them when asked),
+    `sums` and `squares` integral images (float64: float32 loses digits here), `bad` the integral image of
+    the invalid pixels, border included; None where only the border is invalid.
     """
 
     image: F32
-    halves: tuple[F32, ...]
+    halves: dict[tuple[int, int], F32]
     sums: F64
     squares: F64
-    bad: NDArray[np.int32]
+    bad: NDArray[np.int32] | None
     margin: int
     floor: float
 
@@ -64,26 +64,32 @@ def prepare(image: ArrayLike, valid: NDArray[np.bool_] | None = None, margin: in
             "pick a band, or average the colours",
         )
     good = np.isfinite(array) if valid is None else np.isfinite(array) & valid
-    whole = bool(good.all())
-    known = array if whole else array[good]
-    mean = float(known.mean(dtype=np.float64)) if known.size else 0.0
-    filled = array - np.float32(mean)
-    if not whole:
-        filled[~good] = 0
     even = margin + margin % 2  # so that the half resolution keeps its phase
-    filled = cv2.copyMakeBorder(filled, even, even, even, even, cv2.BORDER_CONSTANT, value=0)
-    bad = cv2.copyMakeBorder((~good).astype(np.uint8), even, even, even, even, cv2.BORDER_CONSTANT, value=1)
-    halves = tuple(_halve(filled[row:, col:]) for row in (0, 1) for col in (0, 1))
+    filled = np.zeros([n + 2 * even for n in array.shape], np.float32)
+    inner = filled[even : even + array.shape[0], even : even + array.shape[1]]
+    bad = None
+    if good.all():
+        np.subtract(array, np.float32(cv2.mean(array)[0] if array.size else 0), out=inner)
+    else:
+        mean = float(array[good].mean(dtype=np.float64)) if good.any() else 0.0
+        inner[good] = array[good] - np.float32(mean)
+        holes = cv2.copyMakeBorder(
+            (~good).view(np.uint8), even, even, even, even, cv2.BORDER_CONSTANT, value=1
+        )
+        bad = cv2.integral(holes, sdepth=cv2.CV_32S)
     sums, squares = cv2.integral2(filled, sdepth=cv2.CV_64F, sqdepth=cv2.CV_64F)
-    floor = 1e-9 * float(np.abs(filled).max(initial=0.0)) ** 2 + 1e-30
-    return Texture(filled, halves, sums, squares, cv2.integral(bad, sdepth=cv2.CV_32S), even, floor)
+    floor = 1e-9 * (cv2.norm(filled, cv2.NORM_INF) if filled.size else 0.0) ** 2 + 1e-30
+    return Texture(filled, {}, sums, squares, bad, even, floor)
 
 
-def _halve(image: F32) -> F32:
-    """Mean of every 2×2 pixels."""
-    rows, cols = image.shape
-    part = image[: rows // 2 * 2, : cols // 2 * 2]
-    return np.asarray(cv2.resize(part, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+def half(texture: Texture, odd: tuple[int, int]) -> F32:
+    """Mean of every 2×2 pixels, from odd or even rows and columns on (1 or 0 each); kept for later."""
+    if odd not in texture.halves:
+        part = texture.image[odd[0] :, odd[1] :]
+        part = part[: part.shape[0] // 2 * 2, : part.shape[1] // 2 * 2]
+        small = cv2.resize(part, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        texture.halves[odd] = np.asarray(small)
+    return texture.halves[odd]
 
 
 def box(integral: NDArray[Any], rows: ArrayLike, cols: ArrayLike, size: int) -> NDArray[Any]:
@@ -91,6 +97,17 @@ def box(integral: NDArray[Any], rows: ArrayLike, cols: ArrayLike, size: int) -> 
     y, x = np.asarray(rows), np.asarray(cols)
     corners = integral[y + size, x + size] - integral[y, x + size] - integral[y + size, x] + integral[y, x]
     return np.asarray(corners)
+
+
+def clean(texture: Texture, rows: ArrayLike, cols: ArrayLike, size: int) -> NDArray[np.bool_]:
+    """Return which squares of `size` pixels, inside the padded scene, hold no invalid pixel."""
+    if texture.bad is not None:
+        return np.asarray(box(texture.bad, rows, cols, size) == 0)
+    inside = np.asarray(True)
+    for first, length in zip((rows, cols), texture.image.shape, strict=True):
+        at = np.asarray(first)
+        inside = inside & (at >= texture.margin) & (at + size <= length - texture.margin)
+    return np.asarray(inside)
 
 
 def energy(texture: Texture, rows: ArrayLike, cols: ArrayLike, size: int) -> F64:
@@ -125,5 +142,7 @@ def surface(ref: Texture, mov: Texture, row: int, col: int, size: int, radius: i
         return np.asarray(i[far] - i[near[0], far[1]] - i[far[0], near[1]] + i[near], dtype=np.float64)
 
     usable = sums(mov.squares) - sums(mov.sums) ** 2 / size**2 > mov.floor * size**2
-    usable &= sums(mov.bad) == 0
+    usable &= clean(
+        mov, np.arange(near[0].start, near[0].stop)[:, None], np.arange(near[1].start, near[1].stop), size
+    )
     return np.asarray(np.where(usable, np.clip(scores, -1, 1), NONE))

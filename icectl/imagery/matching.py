@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from icectl.errors import DataError, UsageError
 from icectl.imagery import coarse
-from icectl.imagery.correlation import F32, NONE, Texture, box, energy, prepare, surface
+from icectl.imagery.correlation import F32, NONE, Texture, clean, energy, half, prepare, surface
 
 Search = Literal["coarse-to-fine", "exhaustive"]
 
@@ -134,6 +135,8 @@ def match_chips(
     quick = (
         usable & _clear(mov, corners, size, radius) & (size >= LEAST_COARSE) & (search == "coarse-to-fine")
     )
+    odd = sorted(set(map(tuple, (corners[quick] % 2).tolist())))
+    _each(_halve, [(scene, one) for one in odd for scene in (ref, mov)], workers)
     found = _Found(len(corners), radius)
     parts = [p for p in (np.flatnonzero(quick), np.flatnonzero(usable & ~quick)) if len(p)]
     jobs = [(bool(quick[p[0]]), q) for p in parts for q in np.array_split(p, -(-len(p) // BATCH))]
@@ -142,9 +145,15 @@ def match_chips(
         fast, which = job
         (found.quickly if fast else found.slowly)(which, ref, mov, corners[which], size)
 
-    with threadpool_limits(1, user_api="blas"):  # else BLAS starts threads under each of ours
+    with _libraries().limit(limits=1, user_api="blas"):  # else BLAS starts threads under each of ours
         _each(work, jobs, workers)
     return found.matches()
+
+
+@lru_cache(maxsize=1)
+def _libraries() -> ThreadpoolController:
+    """Return the thread pools of loaded libraries; finding them takes longer than to match some chips."""
+    return ThreadpoolController()
 
 
 def texture(image: ArrayLike, size: int, scale: float, valid: NDArray[np.bool_] | None = None) -> Texture:
@@ -171,12 +180,16 @@ def _each(work: Callable[[Any], None], jobs: Sequence[Any], workers: int) -> Non
         cv2.setNumThreads(threads)
 
 
+def _halve(job: tuple[Texture, tuple[int, int]]) -> None:
+    half(*job)
+
+
 def _usable(ref: Texture, corners: NDArray[np.int64], size: int) -> NDArray[np.bool_]:
     """Chips that lie within the scene, hold only valid pixels, and are not constant."""
     limit = np.array(ref.image.shape) - size
     inside = np.asarray(((corners >= 0) & (corners <= limit)).all(axis=1))
     row, col = np.where(inside[:, None], corners, 0).T
-    whole = box(ref.bad, row, col, size) == 0
+    whole = clean(ref, row, col, size)
     return np.asarray(inside & whole & (energy(ref, row, col, size) > 0))
 
 
@@ -186,7 +199,7 @@ def _clear(mov: Texture, corners: NDArray[np.int64], size: int, radius: int) -> 
     inside = np.asarray(((corners >= radius) & (corners <= limit)).all(axis=1))
     row, col = np.where(inside[:, None], corners - radius, 0).T
     width = min(size + 2 * radius, *mov.image.shape)
-    return np.asarray(inside & (box(mov.bad, row, col, width) == 0))
+    return np.asarray(inside & clean(mov, row, col, width))
 
 
 class _Found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import cv2
@@ -13,7 +14,7 @@ from skimage.feature import match_template
 from icectl.errors import DataError, UsageError
 from icectl.imagery import coarse
 from icectl.imagery.chips import cut, follow, grid_starts, startable
-from icectl.imagery.correlation import NONE, prepare, surface
+from icectl.imagery.correlation import NONE, clean, prepare, surface
 from icectl.imagery.matching import match_chips, parabola, quality, search_radius, texture
 
 
@@ -161,6 +162,21 @@ def test_no_window_position_may_hold_an_invalid_pixel():
     found = match_chips(a, b, np.array([[100, 100]]), 64, valid=(None, valid))
     assert found.found[0]
     assert found.shift[0, 1] <= 170 - 64 - 100
+
+
+def test_a_scene_without_holes_is_clean_within_its_border():
+    """What needs no integral image agrees with the integral image of the border."""
+    scene = prepare(np.random.default_rng(0).standard_normal((40, 56)), margin=6)
+    assert scene.bad is None
+    border = np.pad(np.zeros((40, 56), np.uint8), 6, constant_values=1)
+    counted = replace(scene, bad=cv2.integral(border, sdepth=cv2.CV_32S))
+    rows, cols = np.mgrid[: 52 - 12, : 68 - 12]
+    ours = clean(scene, rows, cols, 12)
+    assert (ours == clean(counted, rows, cols, 12)).all()
+    assert 0 < ours.sum() == (40 - 11) * (56 - 11)
+    holed = np.random.default_rng(0).standard_normal((40, 56))
+    holed[20, 20] = np.nan
+    assert not clean(prepare(holed, margin=6), 20, 20, 12)
 
 
 def test_constant_scene_gives_nothing():
