@@ -57,10 +57,11 @@ def details(evaluation: Evaluation) -> Mapping[str, Any]:
 
 
 def heading(run: RunFacts) -> str:
-    """Return the page's title in words, e.g. “Snow forecast: Parvati”."""
+    """Return the page's title in words, e.g. “Snow forecast: Parvati”; a task may name the ``"place"``."""
     task = str(run.record.get("task", ""))
     place = run.glacier.get("title") or run.glacier.get("name", "")
-    shown = run.evaluations[0].glacier if run.evaluations else ""
+    newest = run.evaluations[0] if run.evaluations else None
+    shown = (details(newest).get("place") or newest.glacier) if newest else ""
     if shown and shown != run.glacier.get("name"):
         place = f"{place}, evaluated on {shown}"
     return f"{_TASKS.get(task, task.capitalize() or 'Run')}: {place}"

@@ -12,6 +12,7 @@ View = dict[str, Any]
 Log = Sequence[Mapping[str, Any]]
 
 _RATES = ("lr", "rate", "learning")
+_ABBREVIATIONS = {**{word: word.upper() for word in ("bce", "kl", "mae", "mse", "rmse")}, "iou": "IoU"}
 _NOT_CURVES = ("step", "epoch", "seconds", "time")
 """Words at the start of a log's keys: learning rates get a chart of their own, these none."""
 
@@ -29,7 +30,7 @@ def loss_charts(logs: Mapping[str, Log]) -> list[View]:
         series = [s for name, log in logs.items() for s in _series(name if len(logs) > 1 else "", log, group)]
         if series:
             panel = Curve(
-                title=title[:1].upper() + title[1:],
+                title=_heading(title),
                 series=tuple(series),
                 x_label="update",
                 log_y=_wide(series),
@@ -38,6 +39,13 @@ def loss_charts(logs: Mapping[str, Log]) -> list[View]:
                 {"title": panel.title, "note": "", "words": "over updates", "svg": charts.curve(panel)}
             )
     return charts_of
+
+
+def _heading(title: str) -> str:
+    """Return the name of a measure as it is written: abbreviations in capitals, the first letter large."""
+    words = [_ABBREVIATIONS.get(word, word) for word in title.split()]
+    first, *rest = words
+    return " ".join([first[:1].upper() + first[1:], *rest])
 
 
 def _is_number(value: Any) -> bool:

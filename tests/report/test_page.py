@@ -10,8 +10,9 @@ from report_runs import EVIL, every_panel, make_run, time_maps
 
 from icectl.errors import UsageError
 from icectl.report import panels as p
-from icectl.report.contents import commands
+from icectl.report.contents import commands, heading
 from icectl.report.costs import duration
+from icectl.report.curves import loss_charts
 from icectl.report.page import compare, write_report
 from icectl.report.record import read_run
 
@@ -220,6 +221,21 @@ def test_several_runs_are_compared(tmp_path):
     assert links == ["convlstm/parvati/a1b2c3d4e5/report.html", "salstm/parvati/ffeeddccbb/report.html"]
     ids = [v for _, k, v in parsed.attributes if k == "id"]
     assert len(ids) == len(set(ids))
+
+
+def test_the_heading_names_the_place_that_was_evaluated(tmp_path):
+    run = make_run(tmp_path)
+    assert heading(read_run(run)) == "Snow forecast: Parvati"
+    file = next((run / "evaluations").glob("*/metrics.json"))
+    record = json.loads(file.read_text())
+    record["details"]["place"] = "dem_south"
+    file.write_text(json.dumps(record))
+    assert heading(read_run(run)) == "Snow forecast: Parvati, evaluated on dem_south"
+
+
+def test_charts_name_their_measures_as_they_are_written():
+    log = [{"step": k, "train/edge_iou": 0.1, "train/start_rmse": 1.0, "train/loss": 1.0} for k in range(3)]
+    assert [view["title"] for view in loss_charts({"one": log})] == ["Loss", "Edge IoU", "Start RMSE"]
 
 
 def test_runs_that_cannot_be_compared(tmp_path):

@@ -56,6 +56,9 @@ def evaluate(run: Run, options: EvaluateOptions, loader: Loader, device: str) ->
 
     home = run.inputs["train"]
     details |= {"panels": pack(panels, home), "data": _facts(run), "audit": _audit(run)}
+    dem: Path | None = run.options["predict"].dem  # type: ignore[attr-defined]
+    if dem is not None:  # the elevation model is the place, not the glacier of the training
+        details["place"] = dem.stem
     return Metrics(tables=tuple(tables), notes=tuple(notes), details=details)
 
 
