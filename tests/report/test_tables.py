@@ -64,6 +64,10 @@ def test_the_headline_says_how_much_better():
     table["rows"][0]["values"]["mse"] = 0.098
     assert headline(table)["gain"] == -100
     assert headline({"columns": [], "rows": [], "primary": "x"}) is None
+    table["columns"][0]["better"] = "higher"  # then the last frame is the bar
+    last = table["rows"][1]
+    table["rows"][0]["values"]["mse"] = 2 * last["values"]["mse"]
+    assert (headline(table)["bar"], headline(table)["gain"]) == (last["name"], 100)
 
 
 def test_the_verdict_says_better_or_worse_and_how_sure():
