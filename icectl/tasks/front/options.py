@@ -206,9 +206,8 @@ class TrainOptions(Options):
         "small": {},
         "best": {
             "crop": (256, 192),
-            "turn_angle": 25.0,
-            "zoom": 1.8,
-            "stretch": 1.6,
+            "turn_angle": 15.0,
+            "zoom": 1.4,
             "tone": 1.2,
             "contrast": 0.3,
             "sharpen": 0.4,
