@@ -109,7 +109,7 @@ def cards(run: RunFacts, stages: Mapping[str, Mapping[str, Any]]) -> list[View]:
 def _sure(evaluation: Evaluation) -> str:
     """Return the interval of the gain over the bar in words, or nothing."""
     gain = details(evaluation).get("gain")
-    return f" · interval {gain[0]:+.0f} to {gain[1]:+.0f} %" if gain else ""
+    return f" · interval {round(gain[0]):+d} to {round(gain[1]):+d} %" if gain else ""
 
 
 def tables(evaluation: Evaluation) -> list[View]:

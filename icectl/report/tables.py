@@ -105,7 +105,7 @@ def verdict(record: Mapping[str, Any]) -> str | None:
         return None
     words = f"{abs(head['gain'])} % {'better' if head['gain'] > 0 else 'WORSE'} than"
     gain = record.get("details", {}).get("gain")
-    sure = f" (interval {gain[0]:+.0f} to {gain[1]:+.0f} %)" if gain else ""
+    sure = f" (interval {round(gain[0]):+d} to {round(gain[1]):+d} %)" if gain else ""
     words = words if head["gain"] else "level with"
     return f"{head['name']} is {words} the strongest baseline, {head['bar']}{sure}"
 
