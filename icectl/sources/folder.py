@@ -163,7 +163,7 @@ def _scenes(files: list[ImageFile], fallback: Band) -> Iterator[Scene]:
             raise DataError(
                 f"{other.path.name} and {file.path.name} are both '{file.named.asset}' "
                 f"of {file.named.period.start:%Y-%m-%d}",
-                "keep one of them, or tell them apart: by names like …_green.tif and …_swir16.tif, or a --pattern",
+                "keep one, or tell them apart: by names such as …_green.tif and …_swir16.tif, or a --pattern",
             )
         group[file.named.asset] = file
     for time, group in by_time.items():
