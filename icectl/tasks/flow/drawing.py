@@ -124,7 +124,7 @@ def _futures(run: Run, sequences: Sequences, predictions: Any, trained: TrainOpt
     columns = ("t2", *(f"future {i + 1}" for i in range(count)))
     pairs = [correlation(futures[:, i, -1], futures[:, j, -1]) for i in range(count) for j in range(i)]
     alike = f"; those of a chip correlate by {np.mean(pairs):.2f} with each other" if pairs else ""
-    note = f"drawn from the prior{alike}. {GREYS}"
+    note = f"Drawn from the prior{alike}. {GREYS}"
     return Samples(title="Sampled futures of t2", columns=columns, rows=tuple(rows), note=note)
 
 
@@ -143,7 +143,8 @@ def _stretched(texture: NDArray[np.float32], like: NDArray[np.float32]) -> NDArr
 def _name(sequences: Sequences, sequence: int, t0: int) -> str:
     """Name a sequence by its chip, its band and the day of t0."""
     chip, band = (int(sequences.array(f"sequence_{key}")[sequence]) for key in ("chip", "band"))
-    return f"chip {chip}, {sequences.bands[band]}, t0 {str(sequences.data['time'].values[t0])[:10]}"
+    day = str(sequences.data["time"].values[t0])[:10].replace("-", "\N{NON-BREAKING HYPHEN}")
+    return f"chip {chip}, {sequences.bands[band]}, t0 {day}"
 
 
 def _row(
