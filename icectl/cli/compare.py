@@ -22,6 +22,9 @@ def compare(
         Path | None,
         typer.Option("--mean", help="Snow: write the mean of the models' forecasts here and score it too."),
     ] = None,
+    within_days: Annotated[
+        float, typer.Option("--within-days", help="Fronts: most days between two lines of a pair.", min=0)
+    ] = 1.0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what each model would read and write; touch nothing.")
     ] = False,
@@ -37,7 +40,7 @@ def compare(
     from icectl.errors import UsageError
 
     if context.args[:1] == ["fronts"]:
-        _fronts(context.args[1:], as_json)
+        _fronts(context.args[1:], within_days, as_json)
         return
     if task is None:
         raise UsageError("compare what?", "icectl compare --task snow, or icectl compare fronts A B")
@@ -191,7 +194,7 @@ def merged(records: list[Mapping[str, Any]]) -> dict[str, Any]:
     return {"tables": [{**first, "rows": rows}], "notes": list(notes), "details": details}
 
 
-def _fronts(arguments: list[str], as_json: bool) -> None:
+def _fronts(arguments: list[str], within_days: float, as_json: bool) -> None:
     from icectl.cli import show
     from icectl.contract import Metrics
     from icectl.errors import UsageError
@@ -204,7 +207,8 @@ def _fronts(arguments: list[str], as_json: bool) -> None:
     for path in paths:
         if not path.exists():
             raise UsageError(f"{path} does not exist", "check the path")
-    record = metrics_record(Metrics(tables=(compare_fronts(paths[0], paths[1]),)))
+    table = compare_fronts(paths[0], paths[1], within_days=within_days)
+    record = metrics_record(Metrics(tables=(table,)))
     if as_json:
         show.as_json(record)
     else:

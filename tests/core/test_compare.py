@@ -123,3 +123,29 @@ def test_a_baseline_that_differs_between_models_is_kept_twice_with_its_own_inter
         "a": [0, 2], "b": [1, 3], "rival": [2, 4], "rival (b's samples)": [3, 5]
     }  # fmt: skip
     assert [row["name"] for row in apart["tables"][0]["rows"]] == ["a", "b", "rival", "rival (b's samples)"]
+
+
+@pytest.fixture
+def two_sets(tmp_path):
+    """Fronts of one glacier, the second set 30 m to the north and three days later."""
+    import geopandas as gpd
+    from shapely.geometry import LineString
+
+    for name, shift, day in (("a.gpkg", 0, "2019-07-01"), ("b.gpkg", 30, "2019-07-04")):
+        line = LineString([(300_000, -2_500_000 + shift), (303_000, -2_500_000 + shift)])
+        facts = {"Glacier": ["Helheim"], "Date": [day]}
+        gpd.GeoDataFrame(facts, geometry=[line], crs="EPSG:3413").to_file(tmp_path / name)
+
+
+def test_two_sets_of_fronts_are_measured_against_each_other(cli, two_sets):
+    far = cli("compare", "fronts", "a.gpkg", "b.gpkg", ok=False)
+    assert far.code == 1
+    assert "raise --within-days" in far.err
+    (table,) = cli("compare", "fronts", "a.gpkg", "b.gpkg", "--within-days", "3", "--json").json["tables"]
+    assert table["rows"][0]["values"]["mean_m"] == pytest.approx(30)
+    assert (
+        "1 and 1 lines, 1 pair within 3 days"
+        in cli("compare", "fronts", "a.gpkg", "b.gpkg", "--within-days", "3").out
+    )
+    for wrong in (["a.gpkg"], ["a.gpkg", "missing.gpkg"]):
+        assert cli("compare", "fronts", *wrong, ok=False).code == 2

@@ -80,7 +80,7 @@ def compare_fronts(
     rows = [_row("all", everything, "model")]
     if len(groups) > 1:
         rows += [_row(name, own, "model") for name, own in sorted(groups.items())]
-    sizes = f"{len(sets[0])} and {len(sets[1])} lines, {len(pairs)} pairs"
+    sizes = f"{len(sets[0])} and {len(sets[1])} lines, {len(pairs)} pair{'' if len(pairs) == 1 else 's'}"
     note = f"{sizes} within {within_days:g} days, in {metric}"
     title = f"{first.name} against {second.name}"
     return Table(title=title, columns=COLUMNS, rows=tuple(rows), primary="mean_m", note=note)
