@@ -49,7 +49,7 @@ SMALLEST: Mapping[str, Mapping[str, Any]] = {
         "full_size": 64,
         "window": 32,
     },
-    "bed": {"source": "synthetic", "batch_size": 2, "validate_every": 2, "tile": 64},
+    "bed": {"source": "synthetic", "batch_size": 2, "validate_every": 2, "thickness_updates": 3, "tile": 64},
 }
 
 UPDATES = "updates"
