@@ -39,7 +39,7 @@ class BlockWriter:
     nodata
         The value of masked pixels; NaN by default for floats, none for integers.
     tags, descriptions, scales, offsets
-        Tags of the file; names, scales and offsets of the bands.
+        Tags of the file (``"units"`` becomes the unit of all bands); names, scales and offsets of the bands.
 
     Examples
     --------
@@ -84,6 +84,8 @@ class BlockWriter:
 
     def _describe(self) -> None:
         self._blocks.update_tags(**self._tags)
+        if "units" in self._tags:
+            self._blocks.units = (self._tags["units"],) * self.bands
         if self._descriptions is not None:
             self._blocks.descriptions = tuple(self._descriptions)
         if self._scales is not None:
@@ -178,7 +180,7 @@ def write_cog(
     nodata
         The value of masked pixels; NaN by default for floats.
     tags, descriptions, scales, offsets
-        Tags of the file; names, scales and offsets of the bands.
+        Tags of the file (``"units"`` becomes the unit of all bands); names, scales and offsets of the bands.
     dtype
         The stored type; the array's own by default.
 

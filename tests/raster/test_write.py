@@ -48,14 +48,14 @@ def assert_cog(path):
 def test_a_cog_holds_what_was_written(tmp_path, big_values):
     path = write_cog(
         tmp_path / "new" / "a.tif", np.stack([big_values, -big_values]), BIG,
-        tags={"note": "x"}, descriptions=["b3", "b6"], scales=[0.5, 0.5], offsets=[1, 2],
+        tags={"note": "x", "units": "m"}, descriptions=["b3", "b6"], scales=[0.5, 0.5], offsets=[1, 2],
     )  # fmt: skip
     assert_cog(path)
     with rasterio.open(path) as src:
         np.testing.assert_array_equal(src.read(2), -big_values)
         assert (src.crs.to_epsg(), src.transform) == (32643, BIG.affine)
         assert (src.descriptions, src.scales, src.offsets) == (("b3", "b6"), (0.5, 0.5), (1, 2))
-        assert src.tags()["note"] == "x"
+        assert (src.tags()["note"], src.units) == ("x", ("m", "m"))
         assert np.isnan(src.nodata)
         # The overview is a mean of four, as a quantity's must be.
         small = src.read(1, out_shape=(550, 650))

@@ -77,7 +77,9 @@ def write_velocity(folder: Path, found: Velocity, sequences: Sequences, options:
     layers = {"vx": found.vx, "vy": found.vy, "v": np.hypot(found.vx, found.vy), "v_error": found.error}
     unit = "meter/year" if metres else "pixel/year"
     for name, layer in layers.items():
-        write_cog(folder / f"{name}.tif", layer.astype(np.float32), grid, tags={"units": unit})
+        write_cog(
+            folder / f"{name}.tif", layer.astype(np.float32), grid, tags={"units": unit}, descriptions=[name]
+        )
     data = _dataset(layers, found, sequences, options, grid, unit)
     aside = folder / f".velocity.{os.getpid()}.nc"
     packing = {name: {"zlib": True, "_FillValue": np.float32(FILL)} for name in layers}
