@@ -7,6 +7,7 @@ from datetime import date
 import numpy as np
 import pytest
 
+from icectl.errors import DataError
 from icectl.splits import TRAIN, WindowGrid, make_split
 from icectl.tasks.snow import baselines
 from icectl.tasks.snow.metrics import MEASURES, Scores, skill, thresholded
@@ -45,6 +46,19 @@ def test_linear_model_equals_lstsq_on_the_training_part_only(make_cube, tmp_path
     values[:, ~pixels] = 0.9  # whatever lies outside the training part changes nothing
     again = baselines.fit_linear(make_cube(values, flags, folder=tmp_path / "again"), split)
     np.testing.assert_allclose(again, found, rtol=1e-9)
+
+
+def test_a_lead_without_one_observed_frame_is_fitted_on_filled_ones(make_cube, tmp_path):
+    values = np.random.default_rng(1).random((8, 96, 64), dtype="f4")
+    flags = np.ones(values.shape, "u1")
+    flags[5] = 2
+    split = make_split("blocks", WindowGrid(8, 96, 64, patch=12, stride=4), 0)
+    found = baselines.fit_linear(make_cube(values, flags), split)
+    as_if_observed = baselines.fit_linear(make_cube(values, folder=tmp_path / "all"), split)
+    np.testing.assert_allclose(found, as_if_observed, rtol=1e-6)
+    flags[4:] = 0
+    with pytest.raises(DataError, match="no training pixel has a value"):
+        baselines.fit_linear(make_cube(values, flags, folder=tmp_path / "none"), split)
 
 
 def test_scores_are_plain_weighted_means():

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from icectl.tasks.snow.seasons import coming, phases, season_index
+from icectl.tasks.snow.seasons import coming, phases, same_season, season_index
 
 
 def days(*texts):
@@ -28,6 +28,12 @@ def test_of_two_frames_of_a_season_the_latest_is_taken():
 
 def test_december_is_near_january():
     assert season_index(days("2019-06-15", "2019-12-28"), days("2021-01-03")) == [1]
+
+
+def test_the_same_season_reaches_over_the_new_year():
+    days = [date(2013, 12, 30), date(2014, 6, 1), date(2015, 1, 3), date(2015, 3, 1)]
+    assert same_season(days, 0, range(4)) == [0, 2]
+    assert same_season(days, 2, [1, 3]) == []
 
 
 def test_phase_is_a_share_of_the_year():
