@@ -159,7 +159,7 @@ def onnx_agrees(subject: Subject) -> None:
     import onnxruntime
     import torch
 
-    from icectl.onnx import TOLERANCE, export_onnx
+    from icectl.onnx import TOLERANCE, apart, export_onnx
 
     run = subject.run("predict", "onnx", {"train": subject.trained})
     try:
@@ -179,5 +179,5 @@ def onnx_agrees(subject: Subject) -> None:
         wanted = [entry.name for entry in session.get_inputs()]
         found = session.run(None, {name: values[name].numpy() for name in wanted})
         for one, other in zip(expected if isinstance(expected, tuple) else (expected,), found, strict=True):
-            worst = float(np.abs(one.numpy() - other).max())
+            worst = apart(one, torch.from_numpy(other))
             assert worst <= TOLERANCE, f"{file.path.name} differs from torch by {worst:.2g} on another batch"

@@ -97,7 +97,7 @@ def test_other_sizes_several_inputs_and_spectral_norm(offer, tmp_path):
 @pytest.mark.parametrize(
     ("networks", "words"),
     [
-        (one(Fickle()), "network 'model' differs from the original by 1"),
+        (one(Fickle()), "network 'model' differs from the original by 0.5"),
         (one(OnlyTwo(), axes={"x": {0: "batch"}}), "'model' of 'toy' cannot be written as ONNX"),
         (one(Unknown(), name="odd"), "'odd' of 'toy' cannot be written as ONNX"),
     ],
@@ -141,3 +141,10 @@ def test_export_holds_networks_and_says_so_on_the_card(cli, tmp_path, monkeypatc
     assert "`model.onnx`: `x` (batch, 2) to `output`" in card
     assert "Words in, counts out." in card
     assert sorted(run.rglob("*")) == before
+
+
+def test_networks_are_apart_by_their_largest_value_where_that_is_above_one() -> None:
+    from icectl.onnx import apart
+
+    assert apart(torch.tensor([0.5, 0.1]), torch.tensor([0.5, 0.102])) == pytest.approx(0.002, rel=1e-3)
+    assert apart(torch.tensor([1000.0, -4000.0]), torch.tensor([1002.0, -4000.0])) == pytest.approx(5e-4)
