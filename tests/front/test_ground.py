@@ -74,6 +74,12 @@ def test_a_small_thing_that_stays_is_no_ground() -> None:
     assert stable_ground(images, times)[60:, 45:85].max() < GROUND
 
 
+def test_where_nearly_all_stays_the_same_there_is_no_ground() -> None:
+    images, times = series()
+    still = [np.where(np.arange(SHAPE[1]) < 40, image, images[0]).astype(np.float32) for image in images]
+    assert not stable_ground(still, times).any()
+
+
 def test_images_of_one_week_tell_no_ground() -> None:
     assert not stable_ground(*series(days=1.0)).any()
 

@@ -46,6 +46,9 @@ MOST_IMAGES = 60
 LEAST_AREA = 0.01
 """Smaller pieces of ground, as a share of the image, are a rumple in slow ice or an iceberg aground."""
 
+MOST_GROUND = 0.6
+"""Share of an image; where more of it stays the same, ice is too slow to be told from ground."""
+
 MOST_PIXELS = 512
 """Longer side at which larger images are compared."""
 
@@ -70,7 +73,7 @@ def stable_ground(images: Sequence[Floats], times: Sequence[datetime]) -> Floats
     -------
     ndarray
         The 0.9 quantile, over pairs of dates, of the local correlation of fine texture; 0 in small pieces
-        of ground, and everywhere without a pair of dates far enough apart.
+        of ground, and everywhere without a pair of dates far enough apart or where most is ground.
     """
     days = np.array([time.timestamp() for time in times]) / 86400
     pairs = [(a, b) for a, b in combinations(range(len(images)), 2) if abs(days[a] - days[b]) >= APART]
@@ -80,11 +83,13 @@ def stable_ground(images: Sequence[Floats], times: Sequence[datetime]) -> Floats
         pairs = [pairs[k] for k in np.random.default_rng(0).permutation(len(pairs))[:MOST_PAIRS]]
     textures = [texture(image) for image in images]
     alike = np.stack([correlation(textures[a], textures[b]).astype(np.float16) for a, b in pairs])
-    return _without_specks(np.quantile(alike, SHARE, axis=0).astype(np.float32))
+    return _told_apart(np.quantile(alike, SHARE, axis=0).astype(np.float32))
 
 
-def _without_specks(ground: Floats) -> Floats:
-    """Return 0 where pieces of ground are small."""
+def _told_apart(ground: Floats) -> Floats:
+    """Return 0 where pieces of ground are small, and everywhere when too much would be ground."""
+    if (ground >= GROUND).mean() > MOST_GROUND:
+        return np.zeros_like(ground)
     _, part, stats, _ = cv2.connectedComponentsWithStats((ground >= GROUND).astype(np.uint8))
     small = stats[:, cv2.CC_STAT_AREA] < LEAST_AREA * ground.size
     small[0] = False  # what is no ground
