@@ -9,8 +9,8 @@ from scipy import ndimage
 
 from icectl.errors import DataError
 from icectl.settings import Glacier
-from icectl.tasks.flow import averaging, velocity
-from icectl.tasks.flow.averaging import YEAR, agreeing, combine, finest
+from icectl.tasks.flow import averaging, refining, velocity
+from icectl.tasks.flow.averaging import YEAR, Mean, agreeing, combine, finest
 from icectl.tasks.flow.dataset import open_dataset
 from icectl.tasks.flow.displacement import chip_sizes, displace
 from icectl.tasks.flow.options import PredictOptions
@@ -116,6 +116,28 @@ def test_refining_wins_back_speed_in_the_middle_of_a_narrow_tongue(tmp_path, mon
     monkeypatch.setattr(velocity, "refine", lambda run, stack, kind, cells, mean, options: mean)
     plain = along(cells)
     assert 1 - np.median(refined) < 0.7 * (1 - np.median(plain))
+
+
+def test_a_cell_unlike_its_neighbours_does_not_lead_them_astray():
+    """An outlier becomes its neighbours' median; a steady rise, unknown cells and small departures stay."""
+    values = np.stack([np.tile(np.arange(8.0), (7, 1)), np.zeros((7, 8))], axis=-1)
+    known = np.ones((7, 8), dtype=bool)
+    known[0, 0] = False
+    assert (refining._soothed(values, known, 0.5) == values).all()
+    wrong = values.copy()
+    wrong[3, 4] = 40, 0
+    soothed = refining._soothed(wrong, known, 0.5)
+    assert soothed[3, 4].tolist() == [4, 0]
+    assert (soothed == values).all()
+
+
+def test_what_is_measured_again_with_a_much_larger_error_is_not_taken():
+    def mean(value, error):
+        return Mean(*(np.full((1, 3), v) for v in (value, 0.0, error, 2, 12)))
+
+    old, new = mean(1.0, 1.0), mean(2.0, 1.2)
+    new.error[0, 1], new.down[0, 2] = 1.6, np.nan
+    assert refining._merge(new, old, 1).down.tolist() == [[2, 1, 1]]
 
 
 def test_chips_grow_only_where_small_ones_fail():

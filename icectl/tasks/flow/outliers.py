@@ -58,8 +58,8 @@ def coherent(dy: Field, dx: Field, reach: float, own: NDArray[np.bool_] | None =
         keep = keep & (close.sum(axis=-1) >= needed)
         for field, around in zip(fields, near, strict=True):
             around = np.where(_neighbours(np.where(keep, 1.0, np.nan)) == 1, around, np.nan)
-            middle = _median(around)
-            spread = _median(np.abs(around - middle[..., None]))
+            middle = median(around)
+            spread = median(np.abs(around - middle[..., None]))
             keep = keep & (np.abs(field - middle) <= MAD_SCALAR * np.maximum(spread, LEAST_MAD))
     return np.asarray(keep)
 
@@ -72,7 +72,7 @@ def _neighbours(field: Field) -> Field:
     return np.asarray(windows.reshape(*field.shape, -1))
 
 
-def _median(values: Field) -> Field:
+def median(values: Field) -> Field:
     """Median over the last axis without NaN; NaN where all are."""
     order = np.sort(values, axis=-1)  # NaN last
     count = np.isfinite(values).sum(axis=-1)

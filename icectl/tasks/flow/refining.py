@@ -23,13 +23,19 @@ from icectl.run import Run
 from icectl.tasks.flow.averaging import YEAR, Mean, combine
 from icectl.tasks.flow.displacement import FILTER_WIDTH, likeness
 from icectl.tasks.flow.options import PredictOptions
-from icectl.tasks.flow.outliers import coherent
+from icectl.tasks.flow.outliers import coherent, median
 
 PASSES = 2
 """More passes gain little more, and their noise adds up."""
 
 REACH = 2
 """Pixels that what is left is sought in every direction."""
+
+SLACK = 0.5
+"""Pixels over the longest span that a cell may differ from its neighbours whatever they say."""
+
+WORSE = 1.5
+"""How many times larger the error may be than before, for what was measured again to be taken."""
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -69,7 +75,8 @@ def refine(run: Run, stack: Pairs, kind: Mask, cells: I64, mean: Mean, options: 
     cells
         ``(rows, cols, 2)`` the cells' pixels.
     mean
-        What the pairs told so far; it stays where nothing new is found, and off `kind`.
+        What the pairs told so far; it stays where nothing new is found, or with a much larger error, and
+        off `kind`.
     """
     own = kind[cells[..., 0], cells[..., 1]]
     known = own & np.isfinite(mean.down)
@@ -78,7 +85,8 @@ def refine(run: Run, stack: Pairs, kind: Mask, cells: I64, mean: Mean, options: 
     sigma = options.velocity_chip / np.sqrt(12)  # a Gaussian as wide as the square: equal second moments
     finer = max(round(2 * options.spacing / options.velocity_chip), 1)
     places = _places(cells, finer, options.spacing)
-    field = _everywhere(_vector(mean), known, cells, kind.shape, 0.0)
+    slack = SLACK * YEAR / max(float(stack.spans.max()), 1.0)
+    field = _everywhere(_soothed(_vector(mean), known, slack), known, cells, kind.shape, 0.0)
     with run.progress("refining the velocity", total=PASSES * len(stack.pairs)) as advance:
         for _ in range(PASSES):
             layers, weights = [], []
@@ -91,7 +99,7 @@ def refine(run: Run, stack: Pairs, kind: Mask, cells: I64, mean: Mean, options: 
             at, inside = tuple(np.moveaxis(places, -1, 0)), kind[places[..., 0], places[..., 1]]
             better = np.isfinite(found.down)[..., None]
             values = np.where(better, _vector(found), field[at])
-            field = _everywhere(values, inside, places, kind.shape, sigma)
+            field = _everywhere(_soothed(values, inside, slack), inside, places, kind.shape, sigma)
     return _merge(found, mean, finer)
 
 
@@ -105,6 +113,22 @@ def _places(cells: I64, finer: int, spacing: int) -> I64:
 
 def _vector(mean: Mean) -> F64:
     return np.stack([mean.down, mean.right], axis=-1)
+
+
+def _soothed(values: F64, known: Mask, slack: float) -> F64:
+    """Put the median of eight neighbours where a cell is an outlier among them: it would lead them astray.
+
+    The normalised median test (Westerweel and Scarano 2005, doi:10.1007/s00348-005-0016-6).
+    """
+    padded = np.pad(
+        np.where(known[..., None], values, np.nan), ((1, 1), (1, 1), (0, 0)), constant_values=np.nan
+    )
+    near = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(0, 1))
+    near = np.delete(near.reshape(*values.shape, 9), 4, axis=-1)
+    middle = median(near)
+    spread = median(np.abs(near - middle[..., None]))
+    off = np.any(np.abs(values - middle) > 2 * (spread + slack), axis=-1, keepdims=True)
+    return np.where(off, middle, values)
 
 
 def _everywhere(values: F64, known: Mask, places: I64, shape: tuple[int, ...], sigma: float) -> F32:
@@ -160,5 +184,6 @@ def _average(stack: Pairs, layers: F64, weights: F64, options: PredictOptions) -
 def _merge(found: Mean, mean: Mean, finer: int) -> Mean:
     """Take what was found at the cells, and what was known before elsewhere."""
     better = np.isfinite(found.down[::finer, ::finer])
+    better &= ~(found.error[::finer, ::finer] > WORSE * mean.error)
     both = ((getattr(found, f.name)[::finer, ::finer], getattr(mean, f.name)) for f in fields(Mean))
     return Mean(*(np.where(better, new, old) for new, old in both))
