@@ -92,6 +92,8 @@ def test_paper_split_is_80_20_and_its_audit_counts():
     assert (split.windows == TEST).sum() == count - round(0.8 * count)
     assert (split.windows == VALIDATE).sum() == round(0.1 * round(0.8 * count))
     found, train, test = audit(split), cover(split, TRAIN), cover(split, TEST)
+    counted = (found.train_windows, found.validation_windows, found.test_windows)
+    assert counted == tuple(np.count_nonzero(split.windows == part) for part in (TRAIN, VALIDATE, TEST))
     assert (found.moments, found.shared) == (test.sum(), (train & test).sum())
     assert found.share > 0.9  # the reason why it is not the default
     assert "seen in training" in found.sentence()
