@@ -64,7 +64,7 @@ def measure(size: int) -> Row:
     note = f"{windows} windows, {len(found.fronts)} front found"
     return compare(
         f"{size}×{size} image, two passes", lambda: predictor(image), bare, against="the network alone",
-        kind="loop", floor=0.95, rounds=7, note=note,
+        kind="loop", floor=0.95, rounds=21, note=note,
     )  # fmt: skip
 
 
