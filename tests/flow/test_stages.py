@@ -78,8 +78,8 @@ def test_rasters_and_netcdf_share_one_grid(stages):
         assert y == pytest.approx(float(data["y"][0]))
         np.testing.assert_allclose(file.read(1), data["vx"].values, rtol=1e-6)
         assert file.crs.to_epsg() == 32633
-    assert x == pytest.approx(500_000 + 16 * RESOLUTION)  # the centre of the first 32-pixel chip
-    assert y == pytest.approx(8_000_000 - 16 * RESOLUTION)
+    assert x == pytest.approx(500_000 + 16.5 * RESOLUTION)  # the pixel that the first cell is centred on
+    assert y == pytest.approx(8_000_000 - 16.5 * RESOLUTION)
 
 
 def test_forecast_has_a_picture_for_each_frame_to_come(stages):
