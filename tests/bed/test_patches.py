@@ -28,7 +28,7 @@ OPTIONS = PrepareOptions(
 
 def test_patches_obey_their_rules_and_the_toll_adds_up() -> None:
     heights, cover = scene()
-    drawn = draw_patches(heights, cover, 30.0, OPTIONS, np.random.default_rng(1))
+    drawn = draw_patches(heights, cover, OPTIONS, np.random.default_rng(1))
     assert set(drawn.toll) == set(RULES)
     for patch in drawn.patches:
         window = heights[patch.row : patch.row + patch.size, patch.col : patch.col + patch.size]
@@ -47,7 +47,7 @@ def test_patches_obey_their_rules_and_the_toll_adds_up() -> None:
 
 def test_training_and_test_share_no_pixel() -> None:
     heights, cover = scene()
-    drawn = draw_patches(heights, cover, 30.0, OPTIONS, np.random.default_rng(1))
+    drawn = draw_patches(heights, cover, OPTIONS, np.random.default_rng(1))
     marks = {part: np.zeros(heights.shape, dtype=bool) for part in ("train", "valid", "test")}
     for patch in drawn.patches:
         marks[patch.part][patch.row : patch.row + patch.size, patch.col : patch.col + patch.size] = True
@@ -75,7 +75,7 @@ def test_no_patch_left_says_which_rule_took_how_many(change, rule: str, option: 
     if "patch_size" in change:
         heights, cover = heights[:60, :60], cover[:60, :60]
     with pytest.raises(DataError, match="no ice-free patch is left") as caught:
-        draw_patches(heights, cover, 30.0, options, np.random.default_rng(0))
+        draw_patches(heights, cover, options, np.random.default_rng(0))
     assert rule in caught.value.message
     assert option in caught.value.hint
 
@@ -83,4 +83,4 @@ def test_no_patch_left_says_which_rule_took_how_many(change, rule: str, option: 
 def test_ice_everywhere_leaves_no_patch() -> None:
     heights, cover = scene()
     with pytest.raises(DataError, match="ice in the centre took"):
-        draw_patches(heights, np.maximum(cover, 3), 30.0, OPTIONS, np.random.default_rng(0))
+        draw_patches(heights, np.maximum(cover, 3), OPTIONS, np.random.default_rng(0))

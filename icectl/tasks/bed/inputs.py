@@ -87,17 +87,6 @@ def thin(heights: NDArray[np.floating], hidden: Bools, size: int) -> tuple[NDArr
     return averaged(heights, size), averaged(hidden.astype(np.float64), size) > 0
 
 
-THICKNESS_CHANNELS = (
-    "log flux thickness",
-    "log distance to the edge",
-    "log half width",
-    "place across",
-    "log slope",
-    "log velocity thickness",
-    "has velocity",
-)
-"""Channels of `thickness_inputs`, in order."""
-
 PRIOR_SCALE = 0.55
 """Measured over computed thickness of `physics.mass_conservation`, on 22 measured glaciers (not the
 test's).
@@ -118,6 +107,10 @@ def thickness_inputs(
     balance: NDArray[np.floating] | None = None,
 ) -> tuple[Floats, Floats]:
     """Return the channels of step (b) ``(c, y, x)`` and the prior thickness (m) ``(y, x)``; 0 off the ice.
+
+    The channels are the logarithms of the thickness by flux, of the distance to the edge and of half the
+    width, the place across, the logarithms of the slope and of the thickness by velocity, and where a
+    velocity is known.
 
     Parameters
     ----------

@@ -62,7 +62,6 @@ class Sums:
 def draw_patches(
     heights: NDArray[np.float32],
     cover: NDArray[np.uint8],
-    resolution: float,
     options: PrepareOptions,
     rng: np.random.Generator,
 ) -> Drawn:

@@ -113,7 +113,7 @@ def _terrain(
     for note in terrain.notes:
         run.warn(note)
     cover, rule = covered(terrain, source.outlines, options)
-    drawn = draw_patches(terrain.heights, cover, terrain.resolution, options, rng)
+    drawn = draw_patches(terrain.heights, cover, options, rng)
     writer.add_terrain(terrain, cover, drawn, rule)
     run.say(_said(writer.terrains[-1]["name"], terrain, drawn, options, rule))
     wanted = -(-options.synthetic_glaciers * (len(writer.terrains)) // of)

@@ -80,7 +80,7 @@ def write_velocity(folder: Path, found: Velocity, sequences: Sequences, options:
         write_cog(
             folder / f"{name}.tif", layer.astype(np.float32), grid, tags={"units": unit}, descriptions=[name]
         )
-    data = _dataset(layers, found, sequences, options, grid, unit)
+    data = _dataset(layers, found, sequences, grid, unit)
     aside = folder / f".velocity.{os.getpid()}.nc"
     packing = {name: {"zlib": True, "_FillValue": np.float32(FILL)} for name in layers}
     data.to_netcdf(
@@ -93,7 +93,6 @@ def _dataset(
     layers: dict[str, NDArray[np.float64]],
     found: Velocity,
     sequences: Sequences,
-    options: PredictOptions,
     grid: Grid,
     unit: str,
 ) -> xr.Dataset:

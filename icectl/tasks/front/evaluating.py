@@ -87,7 +87,7 @@ def evaluate(run: Run, options: EvaluateOptions, facts: Mapping[str, Any]) -> Me
         "intervals": {TITLE: intervals(found, options.bootstrap, run.seed)},
         "gain": gain_over_bar(first, errors, options.bootstrap, run.seed),
         "images": [_image_row(entry, found[entry.id], records[entry.id]) for entry in entries],
-        "panels": panels(run, data, entries, records, found, facts, options),
+        "panels": panels(run, data, entries, records, found, options),
     }
     return Metrics(tables=tuple(t for t in tables if t is not None), notes=_notes(found), details=details)
 

@@ -26,7 +26,6 @@ def panels(
     entries: Sequence[Entry],
     records: Mapping[str, Record],
     errors: Mapping[str, FrontError],
-    facts: Mapping[str, Any],
     options: EvaluateOptions,
 ) -> list[dict[str, Any]]:
     """Return packed panels."""
