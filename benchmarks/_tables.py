@@ -16,13 +16,6 @@ TITLES = {
 }
 
 WHY = {
-    "chip_matching": "Preparing two scenes of 3,000² pixels costs some 0.08 s, whatever the window; scenes "
-    "that `texture` has prepared once, for all the pairs they stand in, match in 0.15 s.",
-    "front_inference": "Measured beside other work (a load of ten on two cores), where ratios of one run "
-    "differ by 0.03: another gave 0.984, 0.975 and 0.989. In CPU time it is 0.96 at all three sizes "
-    "(docs/results/front.md).",
-    "tiled_prediction": "Only 640² is behind, by a few per cent; at 320² and 1280² ours leads. Why has "
-    "not been found.",
     "training_step": "One to three milliseconds of a step do not depend on the batch (draws keyed by sample, "
     "the log): they show in the smallest batches alone.",
     "two_processes": "Gradients are exchanged once a step, whatever the batch: it shows in the smallest one.",
