@@ -17,7 +17,8 @@ TITLES = {
 
 WHY = {
     "training_step": "One to three milliseconds of a step do not depend on the batch (draws keyed by sample, "
-    "the log): they show in the smallest batches, and in all of inpaint-gan's, whose dropout is drawn so too.",
+    "the log): they show in the smallest batches, and in all of inpaint-gan's, whose dropout is drawn so "
+    "too.",
     "two_processes": "Gradients are exchanged once a step, whatever the batch: it shows in the smallest one.",
 }
 """Why a benchmark misses a floor, and what the limit is, where that is known."""
