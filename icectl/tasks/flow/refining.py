@@ -9,7 +9,7 @@ displacement then also belongs to the place half-way, not to where the chip star
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import cv2
@@ -86,17 +86,23 @@ def refine(run: Run, stack: Pairs, kind: Mask, cells: I64, mean: Mean, options: 
     finer = max(round(2 * options.spacing / options.velocity_chip), 1)
     places = _places(cells, finer, options.spacing)
     slack = SLACK * YEAR / max(float(stack.spans.max()), 1.0)
+    at = tuple(np.moveaxis(places, -1, 0))
+    inside = kind[at]
     field = _everywhere(_soothed(_vector(mean), known, slack), known, cells, kind.shape, 0.0)
+    masks = {frame: stack.seen[frame] & kind for frame in {f for pair in stack.pairs for f in pair}}
+    shown = {
+        frame: (apply_filter(options.velocity_filter, stack.frames[frame], FILTER_WIDTH, mask), mask)
+        for frame, mask in masks.items()
+    }
     with run.progress("refining the velocity", total=PASSES * len(stack.pairs)) as advance:
         for _ in range(PASSES):
             layers, weights = [], []
             for k in range(len(stack.pairs)):
-                layer, weight = _again(stack, k, kind, field, places, sigma, options)
+                layer, weight = _again(stack, k, shown, inside, field, places, sigma, options)
                 layers.append(layer)
                 weights.append(weight)
                 advance()
             found = _average(stack, np.stack(layers), np.stack(weights), options)
-            at, inside = tuple(np.moveaxis(places, -1, 0)), kind[places[..., 0], places[..., 1]]
             better = np.isfinite(found.down)[..., None]
             values = np.where(better, _vector(found), field[at])
             field = _everywhere(_soothed(values, inside, slack), inside, places, kind.shape, sigma)
@@ -149,17 +155,24 @@ def _everywhere(values: F64, known: Mask, places: I64, shape: tuple[int, ...], s
 
 
 def _again(
-    stack: Pairs, k: int, kind: Mask, field: F32, places: I64, sigma: float, options: PredictOptions
+    stack: Pairs,
+    k: int,
+    shown: Mapping[int, tuple[F32, Mask]],
+    own: Mask,
+    field: F32,
+    places: I64,
+    sigma: float,
+    options: PredictOptions,
 ) -> tuple[F64, F64]:
-    """Match pair `k` again: displacements less the ground's motion ``(rows, cols, 2)``, and weights."""
+    """Match pair `k` again: displacements less the ground's motion ``(rows, cols, 2)``, and weights.
+
+    `shown` holds the filtered frames and their masks, `own` says which places are measured.
+    """
     at = tuple(np.moveaxis(places, -1, 0))
-    own = kind[at]
     moved = (field * (stack.spans[k] / YEAR) + stack.offsets[k]).astype(np.float32)
     images, masks = [], []
     for frame, part in zip(stack.pairs[k], (-0.5, 0.5), strict=True):
-        mask = stack.seen[frame] & kind
-        filtered = apply_filter(options.velocity_filter, stack.frames[frame], FILTER_WIDTH, mask)
-        image, mask = deform(filtered, mask, part * moved)
+        image, mask = deform(*shown[frame], part * moved)
         images.append(image)
         masks.append(mask)
     found = match_aligned(images[0], images[1], (masks[0], masks[1]), places[own], sigma, REACH)
