@@ -59,6 +59,13 @@ class Options(BaseModel):
         """
         return None
 
+    def seeded(self) -> bool:
+        """Tell whether the seed decides what a stage with these options makes.
+
+        A stage that says False is handed ``run.seed == 0``, and its identity holds no seed.
+        """
+        return True
+
     @model_validator(mode="before")
     @classmethod
     def _fill_from_preset(cls, values: Any) -> Any:
@@ -111,6 +118,9 @@ class Plugin:
         what one stage would read, write, download and hold in memory.
     paper
         The publication that the model comes from.
+    weights
+        Folders of trained weights that the distribution ships: ``"package:folder/in/it"`` each, as
+        ``icectl export`` writes them.
     """
 
     name: str
@@ -128,6 +138,7 @@ class Plugin:
     per_process_batch_statistics: bool = False
     estimate: str = ""
     paper: str = ""
+    weights: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
