@@ -8,15 +8,11 @@ the model itself is named by a dotted string and imported when a stage runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, runtime_checkable
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
-
-if TYPE_CHECKING:
-    from icectl.run import Run
 
 API_VERSION = 1
 """Raised whenever the documented surface that plugins import changes incompatibly."""
@@ -97,7 +93,7 @@ class Plugin:
     task
         ``"snow"``, ``"flow"``, ``"front"``, ``"bed"``, or a task of the plugin's own.
     model
-        ``"package.module:Class"``; the class implements `Model` and takes no arguments.
+        ``"package.module:Class"``; the class implements `icectl.model.Model` and takes no arguments.
     stages
         The options class of each verb in `VERBS`.
     inputs
@@ -152,31 +148,6 @@ class Estimate:
     note: str = ""
 
 
-@runtime_checkable
-class Model(Protocol):
-    """The five verbs. Each is handed a `Run` and its own options, and returns what it wrote."""
-
-    def fetch(self, run: Run, options: Any) -> Path:
-        """Bring source data into ``run.out``."""
-        ...
-
-    def prepare(self, run: Run, options: Any) -> Path:
-        """Turn ``run.inputs["fetch"]`` into a dataset in ``run.out``."""
-        ...
-
-    def train(self, run: Run, options: Any) -> Path:
-        """Train on ``run.inputs["prepare"]`` and leave weights in ``run.out``."""
-        ...
-
-    def predict(self, run: Run, options: Any) -> Path:
-        """Apply the weights in ``run.inputs["train"]`` to ``run.inputs["prepare"]``."""
-        ...
-
-    def evaluate(self, run: Run, options: Any) -> Metrics:
-        """Score ``run.inputs["predict"]`` beside the task's baselines."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnnxNetwork:
     """A trained network as ``icectl export --onnx`` writes it for other runtimes.
@@ -206,15 +177,6 @@ class OnnxNetwork:
     axes: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     name: str = "model"
     note: str = ""
-
-
-@runtime_checkable
-class OffersOnnx(Protocol):
-    """A model whose networks can be used without icectl and without torch; this is not required of one."""
-
-    def onnx(self, run: Run) -> Sequence[OnnxNetwork]:
-        """Return the networks of ``run.inputs["train"]``; none if this training has none to offer."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,10 +17,10 @@ _KEY = re.compile(
 )
 
 
-def hushed(text: str) -> str:
+def redact(text: str) -> str:
     """Return `text` without the passwords and keys that its links carry.
 
-    >>> hushed("https://me:mine@a.example/b.tif?se=2030&sig=abc")
+    >>> redact("https://me:mine@a.example/b.tif?se=2030&sig=abc")
     'https://…@a.example/b.tif?se=2030&sig=…'
     """
     return _KEY.sub(r"\1…", _PASSWORD.sub("…@", text))
@@ -45,7 +45,7 @@ class IcectlError(Exception):
         self.hint = hint
 
     @property
-    def told_to_stop(self) -> bool:
+    def interrupted(self) -> bool:
         """Whether a signal (Ctrl-C, SIGTERM) ended the work: what comes after it is not to be begun."""
         return self.exit_code > 128
 

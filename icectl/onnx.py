@@ -36,7 +36,7 @@ class Written:
 def export_onnx(plugin: Plugin, run: Run, folder: Path) -> list[Written]:
     """Write the networks of ``run.inputs["train"]`` into `folder`, each as ``NAME.onnx``.
 
-    A model takes part by `icectl.contract.OffersOnnx`.
+    A model takes part by `icectl.model.OffersOnnx`.
 
     Raises
     ------

@@ -16,8 +16,9 @@ from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from icectl.contract import API_VERSION, ENTRY_POINT_GROUP, VERBS, Model, Options, Plugin
+from icectl.contract import API_VERSION, ENTRY_POINT_GROUP, VERBS, Options, Plugin
 from icectl.errors import UsageError, WorkError, did_you_mean
+from icectl.model import Model
 
 ENVIRONMENT = "ICECTL_PLUGINS"
 

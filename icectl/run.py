@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from icectl.contract import Options, Plugin
-from icectl.errors import hushed
+from icectl.errors import redact
 from icectl.settings import Glacier
 
 _LOG = logging.getLogger("icectl")
@@ -80,12 +80,12 @@ class Run:
 
     def say(self, text: str) -> None:
         """Tell the user what is happening (stderr and the run's log)."""
-        _LOG.info(hushed(text))
+        _LOG.info(redact(text))
 
     def warn(self, text: str) -> None:
         """Tell the user of something they should look at; also kept in the record."""
-        _LOG.warning(hushed(text))
-        self.notes.setdefault("warnings", []).append(hushed(text))
+        _LOG.warning(redact(text))
+        self.notes.setdefault("warnings", []).append(redact(text))
 
     def at(self, **changes: Any) -> Run:
         """Return a copy with some fields changed."""

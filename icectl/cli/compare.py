@@ -133,7 +133,7 @@ def _evaluated(requests: list[Any]) -> tuple[list[Mapping[str, Any]], list[Path]
         try:
             outcome = stages.perform(request, "evaluate")
         except IcectlError as problem:
-            if problem.told_to_stop:
+            if problem.interrupted:
                 raise
             if len(requests) > 1:
                 show.error(type(problem)(f"{request.plugin.name}: {problem.message}", problem.hint))

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from icectl import registry, settings, stages
 from icectl.cli import flags
 from icectl.contract import VERBS, Options, Plugin
-from icectl.errors import UsageError, hushed
+from icectl.errors import UsageError, redact
 from icectl.run import Compute
 from icectl.settings import Experiment, Glacier
 from icectl.training.devices import check_names
@@ -89,7 +89,7 @@ def request(
         force=bool(shared.get("force")),
         chain=bool(shared.get("chain", True)),
         quiet=bool(shared.get("quiet")),
-        command=hushed(shlex.join(["icectl", *sys.argv[1:]])),
+        command=redact(shlex.join(["icectl", *sys.argv[1:]])),
     )
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from icectl.errors import IcectlError, hushed
+from icectl.errors import IcectlError, redact
 
 
 def error(problem: IcectlError) -> None:
@@ -22,7 +22,7 @@ def _stderr(label: str, text: str, colour: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    line = Text(f"{label}:", style=f"bold {colour}") + Text(f" {hushed(text)}", style="default")
+    line = Text(f"{label}:", style=f"bold {colour}") + Text(f" {redact(text)}", style="default")
     Console(stderr=True, soft_wrap=True, highlight=False).print(line)
 
 

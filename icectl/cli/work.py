@@ -47,7 +47,7 @@ def _in_turn(wanted: Wanted, verb: str, shared: Mapping[str, Any]) -> Iterator[N
         try:
             yield name, _one(verb, build(), shared)
         except IcectlError as problem:
-            if problem.told_to_stop:
+            if problem.interrupted:
                 raise
             yield name, problem
 

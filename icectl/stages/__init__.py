@@ -1,13 +1,13 @@
 """Plans and performs stages: skips what is done, chains what is missing, records what was made.
 
-`planning` is pure and light: it says which folders a verb would use and which of them are
+`plan` is pure and light: it says which folders a verb would use and which of them are
 finished, so that ``--dry-run`` and the work itself cannot disagree.
 """
 
-from icectl.stages.finding import find_run, newest_run
-from icectl.stages.performing import Outcome, perform
-from icectl.stages.planning import Request, Step, finished, plan, run_folder, source_of
-from icectl.stages.recording import metrics_record, run_record, versions
+from icectl.stages.execute import Outcome, perform
+from icectl.stages.plan import Request, Step, finished, plan, run_folder, source_of
+from icectl.stages.records import metrics_record, run_record, versions
+from icectl.stages.runs import find_run, newest_run
 
 __all__ = [
     "Outcome",

@@ -32,7 +32,7 @@ WEIGHTS = "weights.safetensors"
 
 
 class TaskModel(ABC):
-    """A model of one of icectl's tasks; see `icectl.contract.Model` for the verbs.
+    """A model of one of icectl's tasks; see `icectl.model.Model` for the verbs.
 
     Attributes
     ----------

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import rasterio
 
-from icectl.contract import VERBS, Metrics, OffersOnnx
+from icectl.contract import VERBS, Metrics
 from icectl.errors import WorkError
+from icectl.model import OffersOnnx
 from icectl.stages import metrics_record
 from icectl.testing.subject import Subject
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from icectl import registry
-from icectl.contract import VERBS, Metrics, Model, Options, Plugin
+from icectl.contract import VERBS, Metrics, Options, Plugin
+from icectl.model import Model
 from icectl.run import Compute, Run
 from icectl.settings import Glacier, load_glacier
 from icectl.testing.smallest import SMALLEST, UPDATES

@@ -26,7 +26,7 @@ _SHARE = 0.8
 UPDATES_AN_EPOCH = 16
 """No batch is made so large that an epoch has fewer updates."""
 
-MOST = 4096
+MAX_BATCH = 4096
 """The largest batch that is tried."""
 
 KEPT = "batch_size.json"
@@ -38,7 +38,7 @@ def fitting_batch(
 ) -> int:
     """Return `wanted`, or for 0 (``--batch-size auto``) the largest global batch that fits into memory.
 
-    A batch is tried up to a sixteenth of the samples, and `MOST`; a resumed training keeps the one that it
+    A batch is tried up to a sixteenth of the samples, and `MAX_BATCH`; a resumed training keeps the one that it
     began with, also on another device.
 
     Parameters
@@ -58,7 +58,7 @@ def fitting_batch(
     if kept:
         run.notes["batch_size"] = kept
         return kept
-    limit = max(1, min(len(batches(1)) // UPDATES_AN_EPOCH, MOST))
+    limit = max(1, min(len(batches(1)) // UPDATES_AN_EPOCH, MAX_BATCH))
     found = auto_batch_size(run, learner, batches, limit)
     if fabric.global_rank == 0:
         write_json(path, {"batch_size": found})

@@ -69,10 +69,10 @@ def test_processes_started_beside_the_first_write_nothing(cli, monkeypatch):
 
 
 def test_a_follower_gives_up_on_a_first_process_that_never_writes(tmp_path):
-    from icectl.stages import performing
+    from icectl.stages import execute
 
     with pytest.raises(WorkError, match="the first process never wrote") as raised:
-        performing._wait_for(tmp_path / "stage.json", seconds=0.1)
+        execute._wait_for(tmp_path / "stage.json", seconds=0.1)
     assert "rank 0" in raised.value.hint
 
 

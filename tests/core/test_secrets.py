@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from icectl.errors import hushed
+from icectl.errors import redact
 
 SECRET = "qpzm4711"
 LINK = f"https://a.example/b.tif?se=2030&sig={SECRET}"
@@ -25,12 +25,12 @@ LINK = f"https://a.example/b.tif?se=2030&sig={SECRET}"
     ],
 )
 def test_links_lose_what_opens_them_and_nothing_else(text):
-    assert hushed(text) == text.replace(f"me:{SECRET}", "…").replace(SECRET, "…")
+    assert redact(text) == text.replace(f"me:{SECRET}", "…").replace(SECRET, "…")
 
 
 @pytest.mark.parametrize("text", ["mail me@a.example", "keys=3 of 4", "https://a.example/b.tif?page=2", ""])
 def test_other_text_stays(text):
-    assert hushed(text) == text
+    assert redact(text) == text
 
 
 def test_a_refused_address_is_not_shown_in_full(cli):

@@ -11,9 +11,9 @@ import rasterio
 from numpy.typing import NDArray
 from pyproj import Transformer
 
-from icectl.bootstrap import gain_interval, grouped, mean_interval
 from icectl.contract import Column, Row, Table
 from icectl.errors import DataError
+from icectl.intervals import gain_interval, grouped, mean_interval
 from icectl.raster import grid_of, utm_crs
 from icectl.run import Run
 from icectl.tasks.bed import show

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from icectl.bootstrap import gain_interval, grouped, mean_interval
+from icectl.intervals import gain_interval, grouped, mean_interval
 
 
 def by_chip(scores: NDArray[np.float64], chip: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -34,7 +34,7 @@ WEIGHTS = "weights.safetensors"
 
 
 class FlowModel(ABC):
-    """A model of the flow task; see `icectl.contract.Model` for the verbs."""
+    """A model of the flow task; see `icectl.model.Model` for the verbs."""
 
     @abstractmethod
     def network(self, options: Any, size: int) -> nn.Module:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from icectl.bootstrap import gain_interval
 from icectl.contract import Column, Metrics, Row, Table
 from icectl.errors import DataError
+from icectl.intervals import gain_interval
 from icectl.settings import available, read_toml
 from icectl.tasks.front.baselines import gradient_path, previous_fronts, straight_line
 from icectl.tasks.front.dataset import Entry, FrontData, open_data, read_audit

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from icectl.bootstrap import gain_interval
+from icectl.intervals import gain_interval
 from icectl.tasks.snow.dataset import Floats
 from icectl.tasks.snow.options import THRESHOLD
 

@@ -37,7 +37,7 @@ WEIGHTS = "weights.safetensors"
 
 
 class SnowModel(ABC):
-    """A model of the snow task; see `icectl.contract.Model` for the verbs."""
+    """A model of the snow task; see `icectl.model.Model` for the verbs."""
 
     @abstractmethod
     def network(self, ports: Ports, options: Any) -> nn.Module:

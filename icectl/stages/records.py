@@ -12,7 +12,7 @@ from typing import Any
 from icectl import registry
 from icectl.contract import Metrics
 from icectl.run import Run
-from icectl.stages.planning import Request, Step
+from icectl.stages.plan import Request, Step
 from icectl.workspace import RECORD
 
 _RECORDED_VERSIONS = ("icectl", "torch", "numpy", "rasterio", "opencv-python-headless")

@@ -13,8 +13,8 @@ from icectl.contract import Metrics
 from icectl.errors import UsageError, WorkError
 from icectl.run import Compute, Run
 from icectl.settings import available
-from icectl.stages.planning import Request, Step, finished, plan, run_folder
-from icectl.stages.recording import metrics_record, run_record, stage_record
+from icectl.stages.plan import Request, Step, finished, plan, run_folder
+from icectl.stages.records import metrics_record, run_record, stage_record
 from icectl.workspace import RECORD, RUN, building, redoing, sweep, worded_os_errors, write_json
 
 RESUMABLE = ("fetch", "train")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from icectl.bootstrap import gain_interval, grouped, mean_interval
+from icectl.intervals import gain_interval, grouped, mean_interval
 
 
 def test_interval_of_a_mean_is_that_of_the_normal_distribution():
