@@ -38,8 +38,8 @@ def fitting_batch(
 ) -> int:
     """Return `wanted`, or for 0 (``--batch-size auto``) the largest global batch that fits into memory.
 
-    A batch is tried up to a sixteenth of the samples, and `MAX_BATCH`; a resumed training keeps the one that it
-    began with, also on another device.
+    A batch is tried up to a sixteenth of the samples, and `MAX_BATCH`; a resumed training keeps the one that
+    it began with, also on another device.
 
     Parameters
     ----------
