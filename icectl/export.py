@@ -1,12 +1,12 @@
 """Exports: what a run needs to be used on another machine, in one folder or archive.
 
 An export holds the weights (safetensors), the options, the identity of the training data, the metrics, a
-model card and a licence; no path of the machine it was made on. It is imported into a workspace as
-a finished run, so `predict` and `evaluate` treat it like any other.
+model card and a licence; no path of the machine it was made on. `icectl.imports` brings it into a workspace.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -14,21 +14,20 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from icectl import registry
-from icectl.errors import DataError, UsageError, WorkError
-from icectl.sources.archive import unpack
+from icectl.errors import UsageError
 from icectl.workspace import (
     ID_LENGTH,
     RECORD,
     RUN,
-    Workspace,
-    building,
+    appear,
+    own_folder,
     read_json,
-    replace_folder,
+    worded_os_errors,
     write_json,
 )
 
 CARD = "README.md"
-_LEFT_BEHIND = ("state.safetensors", "tensorboard", "predictions", "evaluations", "report.html", "log.jsonl")
+LEFT_BEHIND = ("state.safetensors", "tensorboard", "predictions", "evaluations", "report.html", "log.jsonl")
 
 
 def export_run(
@@ -43,34 +42,37 @@ def export_run(
     UsageError
         `target` exists already.
     """
-    if target.exists():
+    if target.exists() or target.is_symlink():
         raise UsageError(f"{target} exists already", "name another place with --out")
-    folder = target.with_suffix("") if target.suffix == ".zip" else target
-    with building(folder) as aside:
-        _fill(run, aside, licence, add(aside) if add else ())
-    if target.suffix != ".zip":
-        return folder
-    partial = target.with_suffix(".partial")
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-            archive.write(path, path.relative_to(folder).as_posix())
-    partial.replace(target)
-    shutil.rmtree(folder)
+    with worded_os_errors(target.parent), own_folder(target.parent) as box:
+        folder = box / "export"
+        folder.mkdir()
+        _fill(run, folder, licence, add(folder) if add else ())
+        made = _zipped(folder, box / "export.zip") if target.suffix == ".zip" else folder
+        appear(made, target)
     return target
+
+
+def _zipped(folder: Path, archive: Path) -> Path:
+    with archive.open("xb") as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+            for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+                packed.write(path, path.relative_to(folder).as_posix())
+        file.flush()
+        os.fsync(file.fileno())
+    return archive
 
 
 def _fill(run: Path, folder: Path, licence: str, added: Sequence[str]) -> None:
     saved, record = read_json(run / RUN), read_json(run / RECORD)
     data = _training_data(saved)
     for path in run.iterdir():
-        if path.name not in (*_LEFT_BEHIND, RUN, RECORD) and not path.name.startswith("."):
+        if path.name not in (*LEFT_BEHIND, RUN, RECORD) and not path.name.startswith("."):
             (shutil.copytree if path.is_dir() else shutil.copy2)(path, folder / path.name)
-    saved |= {"scenes": None, "inputs": {}, "command": _without_paths(saved["command"]), "data": data}
-    saved["options"] = {verb: _plain_options(options) for verb, options in saved["options"].items()}
-    saved["glacier"] |= {"outline": None, "dem": None, "centre_line": None}
-    kept = [name for name in record["outputs"] if name not in _LEFT_BEHIND]
+    saved = placeless(saved) | {"data": data}
+    kept = [name for name in record["outputs"] if name not in LEFT_BEHIND]
     record |= {"inputs": {}, "command": saved["command"], "outputs": kept}
-    record["options"] = _plain_options(record["options"])
+    record["options"] = plain_options(record["options"])
     metrics = newest_metrics(run)
     write_json(folder / RUN, saved)
     write_json(folder / RECORD, record)
@@ -80,6 +82,20 @@ def _fill(run: Path, folder: Path, licence: str, added: Sequence[str]) -> None:
     text = card(saved, record, metrics, licence) + "\n".join(others)
     (folder / CARD).write_text(text, encoding="utf-8")
     (folder / "LICENSE").write_text(f"SPDX-License-Identifier: {licence}\n", encoding="utf-8")
+
+
+def placeless(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record of a run without anything that names a place on the machine that made it."""
+    options = {verb: plain_options(values) for verb, values in saved["options"].items()}
+    nowhere = {"outline": None, "dem": None, "centre_line": None}
+    return {
+        **saved,
+        "scenes": None,
+        "inputs": {},
+        "command": without_paths(saved["command"]),
+        "options": options,
+        "glacier": {**saved["glacier"], **nowhere},
+    }
 
 
 def _training_data(saved: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,7 +109,7 @@ def _training_data(saved: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
+def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return options without the user's own paths: they mean nothing elsewhere."""
     return {name: value for name, value in options.items() if not _is_path(value)}
 
@@ -103,7 +119,8 @@ def _is_path(value: Any) -> bool:
     return any(isinstance(item, str) and ("/" in item or "\\" in item) for item in items)
 
 
-def _without_paths(command: str) -> str:
+def without_paths(command: str) -> str:
+    """Return a command with the last part of each path in it only."""
     return " ".join(word if "/" not in word else PurePosixPath(word).name for word in command.split())
 
 
@@ -159,58 +176,3 @@ def _markdown(table: Mapping[str, Any]) -> list[str]:
         cells = ["–" if v is None else f"{v:.4g}" for v in values]
         lines.append(f"| {row['name']} | {row['kind']} | {' | '.join(cells)} |")
     return lines
-
-
-def import_run(export: Path, workspace: Workspace) -> Path:
-    """Bring an export into a workspace and return its folder there; the same export only once.
-
-    Raises
-    ------
-    UsageError
-        `export` is neither a folder nor an archive of ours.
-    DataError
-        The archive holds names that leave its folder, links, or members that unpack absurdly large.
-    """
-    if export.is_dir():
-        return _import_folder(export, workspace)
-    if not export.is_file() or not zipfile.is_zipfile(export):
-        raise UsageError(
-            f"--from {export} is no export", "name a folder or a .zip that `icectl export` wrote"
-        )
-    with building(workspace.root / ".imports" / export.stem) as aside:
-        unpack(export, aside)
-        return _import_folder(aside, workspace)
-
-
-def model_of(export: Path) -> str:
-    """Return the model's name of an export, a folder or an archive, unpacking nothing."""
-    import json
-
-    if zipfile.is_zipfile(export):
-        with zipfile.ZipFile(export) as opened:
-            if RUN in opened.namelist() and opened.getinfo(RUN).file_size < 2**20:
-                return str(json.loads(opened.read(RUN))["model"])
-    elif (export / RUN).is_file():
-        return str(read_json(export / RUN)["model"])
-    raise UsageError(f"--from {export} is no export", "name a folder or a .zip that `icectl export` wrote")
-
-
-def _import_folder(folder: Path, workspace: Workspace) -> Path:
-    for name in (RUN, RECORD):
-        if not (folder / name).is_file():
-            raise UsageError(f"{folder} holds no {name}", "name a folder that `icectl export` wrote")
-    saved, record = read_json(folder / RUN), read_json(folder / RECORD)
-    plugin = registry.get(str(saved["model"]))
-    place = str(saved["glacier"]["name"])
-    if "/" in place or place.startswith("."):
-        raise DataError(f"the export names the glacier '{place}'", "do not trust it")
-    target = workspace.run(plugin.name, place, str(record["fingerprint"]))
-    if not (target / RECORD).is_file():
-        aside = target.with_name(f".{target.name}.import")
-        shutil.rmtree(aside, ignore_errors=True)
-        try:
-            shutil.copytree(folder, aside)
-        except OSError as error:
-            raise WorkError(f"{folder} cannot be copied: {error}", "check space and permissions") from error
-        replace_folder(aside, target)
-    return target

@@ -36,6 +36,7 @@ FLOORS = {
     "registry": 8,
     "stages": 9,
     "export": 9,
+    "imports": 10,
     "onnx": 9,
     "scale": 10,
     "testing": 10,

@@ -196,7 +196,7 @@ def chosen_run(
     if verb not in ("predict", "evaluate"):
         return None
     if shared.get("from_export"):
-        from icectl.export import import_run
+        from icectl.imports import import_run
 
         return import_run(Path(shared["from_export"]), workspace)
     if shared.get("run"):

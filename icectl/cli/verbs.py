@@ -155,7 +155,7 @@ def default_model(args: list[str]) -> str:
     if "--experiment" in named:
         return settings.load_experiment(named["--experiment"]).model
     if "--from" in named:
-        from icectl.export import model_of
+        from icectl.imports import model_of
 
         return model_of(Path(named["--from"]))
     if "--run" in named:

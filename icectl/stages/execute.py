@@ -15,7 +15,17 @@ from icectl.run import Compute, Run
 from icectl.settings import available
 from icectl.stages.plan import Request, Step, finished, plan, run_folder
 from icectl.stages.records import metrics_record, run_record, stage_record
-from icectl.workspace import RECORD, RUN, building, redoing, sweep, worded_os_errors, write_json
+from icectl.workspace import (
+    RECORD,
+    RUN,
+    adopt,
+    building,
+    redoing,
+    remove_file,
+    sweep,
+    worded_os_errors,
+    write_json,
+)
 
 RESUMABLE = ("fetch", "train")
 """Stages that go on in their folder after a kill; the others are built aside and appear whole."""
@@ -135,8 +145,8 @@ def _folder_of_work(step: Step, redo: bool) -> Iterator[Path]:
         with redoing(step.out):
             yield step.out
         return
-    (step.out / RECORD).unlink(missing_ok=True)
-    step.out.mkdir(parents=True, exist_ok=True)
+    adopt(step.out)
+    remove_file(step.out / RECORD)
     sweep(step.out)
     yield step.out
 

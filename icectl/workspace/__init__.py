@@ -18,8 +18,19 @@ from icectl.workspace.files import (
     write_json,
     writing,
 )
-from icectl.workspace.folders import building, redoing, remove, replace_folder, sweep
+from icectl.workspace.folders import (
+    adopt,
+    appear,
+    building,
+    own_folder,
+    redoing,
+    remove,
+    remove_file,
+    replace_folder,
+    sweep,
+)
 from icectl.workspace.identity import PUBLISHED, fingerprint, identify
+from icectl.workspace.names import inside, safe_fingerprint, safe_name
 from icectl.workspace.places import DEFAULT, ENVIRONMENT, ID_LENGTH, RECORD, RUN, Workspace
 
 __all__ = [
@@ -30,14 +41,21 @@ __all__ = [
     "RECORD",
     "RUN",
     "Workspace",
+    "adopt",
+    "appear",
     "building",
     "fingerprint",
     "identify",
+    "inside",
+    "own_folder",
     "plain",
     "read_json",
     "redoing",
     "remove",
+    "remove_file",
     "replace_folder",
+    "safe_fingerprint",
+    "safe_name",
     "sweep",
     "sync_folder",
     "worded_os_errors",

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from icectl.errors import DataError, IcectlError, WorkError
+
+PREFIX = ".icectl-"
+"""How the names of unfinished files and folders begin."""
 
 
 @contextmanager
@@ -47,14 +51,16 @@ def writing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     'whole'
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=PREFIX, suffix=".partial", dir=path.parent)
     try:
         with os.fdopen(handle, mode, encoding=None if "b" in mode else "utf-8") as file:
+            with suppress(OSError):  # a sweep passes over what is held; some file systems know no locks
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
+            os.chmod(name, 0o666 & ~_umask())
+            os.replace(name, path)
         sync_folder(path.parent)
     except BaseException:
         Path(name).unlink(missing_ok=True)

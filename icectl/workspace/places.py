@@ -11,6 +11,7 @@ from pathlib import Path
 
 from icectl.errors import WorkError
 from icectl.workspace.files import worded_os_errors
+from icectl.workspace.names import inside, safe_fingerprint, safe_name
 
 RECORD = "stage.json"
 RUN = "run.json"
@@ -32,15 +33,21 @@ class Workspace:
 
     def scenes(self, glacier: str, source: str, identity: str) -> Path:
         """Return the folder of a fetch."""
-        return self.root / "glaciers" / glacier / "scenes" / f"{source}-{identity[:ID_LENGTH]}"
+        return self._place("glaciers", glacier, "scenes", f"{source}-{_id(identity)}")
 
     def prepared(self, glacier: str, task: str, identity: str) -> Path:
         """Return the folder of a prepared dataset."""
-        return self.root / "glaciers" / glacier / "prepared" / f"{task}-{identity[:ID_LENGTH]}"
+        return self._place("glaciers", glacier, "prepared", f"{task}-{_id(identity)}")
 
     def run(self, model: str, glacier: str, identity: str) -> Path:
         """Return the folder of a training run."""
-        return self.root / "runs" / model / glacier / identity[:ID_LENGTH]
+        return self._place("runs", model, glacier, _id(identity))
+
+    def _place(self, *names: str) -> Path:
+        """Return a folder of the workspace; names from outside may not lead out of it."""
+        for name in names:
+            safe_name(name, "a part of a folder's name")
+        return inside(self.root, self.root.joinpath(*names))
 
     def finished_runs(self, model: str) -> list[Path]:
         """Return the finished runs of `model`, oldest first."""
@@ -90,3 +97,7 @@ class Workspace:
             yield
         finally:
             lock.release()
+
+
+def _id(identity: str) -> str:
+    return safe_fingerprint(identity, "a stage")[:ID_LENGTH]

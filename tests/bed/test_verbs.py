@@ -162,7 +162,8 @@ def test_what_was_learnt_from_synthetic_ice_alone_is_not_told_of_real_glaciers(
 def test_exported_weights_predict_without_fetching_or_preparing(
     done: stages.Outcome, test_world: Path, tmp_path: Path
 ) -> None:
-    from icectl.export import export_run, import_run
+    from icectl.export import export_run
+    from icectl.imports import import_run
 
     archive = export_run(done.run, tmp_path / "weights.zip")
     elsewhere = Workspace(tmp_path / "elsewhere")

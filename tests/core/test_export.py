@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from icectl.errors import DataError
-from icectl.export import unpack
+from icectl.sources.archive import unpack
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import pytest
 from icectl.errors import WorkError
 from icectl.workspace import (
     Workspace,
+    adopt,
     building,
     fingerprint,
     read_json,
@@ -56,8 +57,8 @@ def test_a_folder_is_built_aside_and_the_old_one_stays_until_then(tmp_path):
         assert (folder / "v").read_text() == "1"
         raise RuntimeError
     assert (folder / "v").read_text() == "1"
-    with building(folder) as aside:  # what the failed one left is cleared away
-        assert list(aside.iterdir()) == []
+    with building(folder) as aside:
+        assert [p.name for p in aside.iterdir()] == [".icectl"]  # the marker alone
         (aside / "v").write_text("3")
     assert (folder / "v").read_text() == "3"
     assert [p.name for p in tmp_path.iterdir()] == ["prepared"]
@@ -65,7 +66,7 @@ def test_a_folder_is_built_aside_and_the_old_one_stays_until_then(tmp_path):
 
 def test_redoing_brings_the_old_one_back_on_failure(tmp_path):
     folder = tmp_path / "run"
-    folder.mkdir()
+    adopt(folder)
     (folder / "weights").write_text("old")
     with pytest.raises(RuntimeError), redoing(folder):
         (folder / "weights").write_text("new")
