@@ -13,7 +13,7 @@ from common import Row, compare, finish, sizes
 from scipy import ndimage
 from skimage.restoration import inpaint_biharmonic
 
-from icectl.tasks.bed.fill import biharmonic
+from icectl.tasks.bed.fill.smooth import biharmonic
 
 
 def relief(size: int) -> np.ndarray:

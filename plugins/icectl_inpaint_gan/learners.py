@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from icectl.tasks.bed.dataset import Pixels
-from icectl.tasks.bed.inputs import channel_count
+from icectl.tasks.bed.fill.inputs import channel_count
 from icectl.training import Context, Learner
 from icectl_inpaint_gan.networks import Discriminator, Generator
 from icectl_inpaint_gan.thickness import ThicknessEnsemble

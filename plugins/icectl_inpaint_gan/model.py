@@ -16,11 +16,11 @@ from scipy import ndimage
 from icectl.contract import OnnxNetwork
 from icectl.errors import DataError
 from icectl.run import Run
-from icectl.tasks.bed import masks
 from icectl.tasks.bed.dataset import SHAPES, Hide, Holes, Pixels, kind_flags
-from icectl.tasks.bed.fill import biharmonic, bounded
-from icectl.tasks.bed.inputs import channel_count, masked_patch, thin
-from icectl.tasks.bed.mixing import mixed_patch
+from icectl.tasks.bed.fill import masks
+from icectl.tasks.bed.fill.fill_features import mixed_patch
+from icectl.tasks.bed.fill.inputs import channel_count, masked_patch, thin
+from icectl.tasks.bed.fill.smooth import biharmonic, bounded
 from icectl.tasks.bed.model import BedModel
 from icectl.tasks.bed.networks import Networks
 from icectl.training import FitSettings, IndexedBatches, fit, fitting_batch, launch, load_weights

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 NUMBERS = slice(4, 9)
-"""Channels of `icectl.tasks.bed.inputs.FILL_CHANNELS` that are one number a patch."""
+"""Channels of `icectl.tasks.bed.fill.inputs.FILL_CHANNELS` that are one number a patch."""
 
 BOUND = 0.5
 """Most that is added, in units of what the other fills differ from the biharmonic one by, both together."""
@@ -40,7 +40,7 @@ class Refiner(nn.Module):
     Parameters
     ----------
     inputs
-        Channels of `icectl.tasks.bed.mixing.mixed_patch`.
+        Channels of `icectl.tasks.bed.fill.fill_features.mixed_patch`.
     width
         Channels at half the patch's size; twice and three times as many below.
     """

@@ -8,8 +8,8 @@ from scipy import ndimage
 from skimage.restoration import inpaint_biharmonic
 
 from icectl.errors import DataError
-from icectl.tasks.bed import fill
-from icectl.tasks.bed.boxfill import rectangle
+from icectl.tasks.bed.fill import smooth as fill
+from icectl.tasks.bed.fill.rectangle_fill import rectangle
 
 
 def relief(size: int = 64, seed: int = 0) -> np.ndarray:

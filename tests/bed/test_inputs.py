@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from icectl.tasks.bed import dataset, masks, mixing
+from icectl.tasks.bed import dataset
 from icectl.tasks.bed.dataset import Hide, Writer
-from icectl.tasks.bed.inputs import channel_count, masked_patch, thin
-from icectl.tasks.bed.known import Known
-from icectl.tasks.bed.mixing import features, fills, mixed_patch
+from icectl.tasks.bed.fill import fill_features as mixing
+from icectl.tasks.bed.fill import masks
+from icectl.tasks.bed.fill.fill_features import features, fills, mixed_patch
+from icectl.tasks.bed.fill.inputs import channel_count, masked_patch, thin
+from icectl.tasks.bed.readers.thickness_samples import Known
 
 
 def relief(size: int = 64, seed: int = 0) -> np.ndarray:

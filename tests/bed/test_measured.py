@@ -12,11 +12,11 @@ from rasterio.transform import from_origin
 from shapely.geometry import Point, Polygon, box
 
 from icectl.errors import DataError, UsageError
-from icectl.tasks.bed import known
-from icectl.tasks.bed.glathida import read_points, years
 from icectl.tasks.bed.metrics import errors, sample
-from icectl.tasks.bed.outlines import inside, read_outlines, region_of, short_id
-from icectl.tasks.bed.volume import integrate, sea_level
+from icectl.tasks.bed.readers import thickness_samples as known
+from icectl.tasks.bed.readers.outlines import inside, read_outlines, region_of, short_id
+from icectl.tasks.bed.readers.points import read_points, years
+from icectl.tasks.bed.thickness.volume import integrate, sea_level
 
 HEADER = (
     "GlaThiDa_ID,POLITICAL_UNIT,GLACIER_NAME,SURVEY_DATE,PROFILE_ID,POINT_ID,POINT_LAT,POINT_LON,"
@@ -136,7 +136,7 @@ def test_parts_of_one_glacier_are_one_and_crossing_rings_are_mended(tmp_path: Pa
 def test_outlines_are_sorted_by_where_they_lie() -> None:
     from odc.geo.geobox import GeoBox
 
-    from icectl.tasks.bed.outlines import Outlines
+    from icectl.tasks.bed.readers.outlines import Outlines
 
     grid = GeoBox((10, 10), from_origin(0, 100, 10, 10), "EPSG:32632")
     shapes = (box(10, 10, 20, 20), box(90, 10, 120, 20), box(500, 0, 510, 5))

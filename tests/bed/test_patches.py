@@ -7,8 +7,8 @@ import pytest
 from scipy import ndimage
 
 from icectl.errors import DataError
+from icectl.tasks.bed.fill.patches import RULES, draw_patches
 from icectl.tasks.bed.options import PrepareOptions
-from icectl.tasks.bed.patches import RULES, draw_patches
 
 
 def scene(size: int = 300) -> tuple[np.ndarray, np.ndarray]:

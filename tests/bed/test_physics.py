@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from icectl.tasks.bed import physics
-from icectl.tasks.bed.inputs import thickness_inputs
+from icectl.tasks.bed.thickness import physics
+from icectl.tasks.bed.thickness.features import thickness_inputs
 
 
 def slab(slope: float = 0.2, size: int = 80, resolution: float = 50.0) -> tuple[np.ndarray, np.ndarray]:

@@ -12,8 +12,8 @@ from rasterio.transform import from_origin
 from rasterio.warp import transform
 
 from icectl.errors import DataError
-from icectl.tasks.bed.pixelwise import compare, pixel_area
 from icectl.tasks.bed.predict import COLUMNS
+from icectl.tasks.bed.scores.pixels import compare, pixel_area
 
 NAME = "RGI60-11.00001"
 LEFT, TOP, SIZE, PIXELS = 400_000.0, 5_100_000.0, 30.0, 60

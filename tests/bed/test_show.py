@@ -9,8 +9,8 @@ import pytest
 from affine import Affine
 
 from icectl.raster import Grid, write_cog
-from icectl.tasks.bed.glathida import Points
-from icectl.tasks.bed.show import maps, section
+from icectl.tasks.bed.figures import maps, section
+from icectl.tasks.bed.readers.points import Points
 
 SURFACE, DEPTH = 1000.0, 50.0
 

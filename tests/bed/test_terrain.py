@@ -11,9 +11,9 @@ from rasterio.transform import from_origin
 from scipy import ndimage
 
 from icectl.errors import DataError, UsageError
-from icectl.tasks.bed import ice
-from icectl.tasks.bed.dem import open_dem
-from icectl.tasks.bed.terrain import check_slopes
+from icectl.tasks.bed.fill import ice
+from icectl.tasks.bed.readers.dem import open_dem
+from icectl.tasks.bed.readers.terrain import check_slopes
 
 
 def relief(size: int = 80) -> np.ndarray:

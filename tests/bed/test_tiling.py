@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from icectl.tasks.bed import fill
-from icectl.tasks.bed.tiling import refined
+from icectl.tasks.bed.fill import smooth as fill
+from icectl.tasks.bed.fill.tiling import refined
 
 SIZE, WINDOW = 224, 64
 

@@ -18,8 +18,8 @@ from icectl import registry, stages
 from icectl.errors import DataError, UsageError, WorkError
 from icectl.run import Compute
 from icectl.settings import load_glacier
-from icectl.tasks.bed.onglacier import Scene, solve
 from icectl.tasks.bed.predict import read_table
+from icectl.tasks.bed.thickness.solve import Scene, solve
 from icectl.workspace import Workspace, read_json
 
 TINY = {
@@ -269,9 +269,9 @@ def test_missing_halves_are_refused(root: Path, done: stages.Outcome, test_world
 
 
 def test_excluded_ice_teaches_nothing(root: Path, test_world: Path, tmp_path: Path) -> None:
-    from icectl.tasks.bed.dem import open_dem
-    from icectl.tasks.bed.ice import Cover
+    from icectl.tasks.bed.fill.ice import Cover
     from icectl.tasks.bed.prepare import covered
+    from icectl.tasks.bed.readers.dem import open_dem
 
     terrain = open_dem(test_world / "dem.tif").whole(30.0)
     left, bottom, right, top = terrain.grid.extent.boundingbox
@@ -293,7 +293,7 @@ def test_excluded_ice_teaches_nothing(root: Path, test_world: Path, tmp_path: Pa
 def test_ground_below_the_ice_changes_no_answer_of_step_a(
     root: Path, done: stages.Outcome, test_world: Path
 ) -> None:
-    from icectl.tasks.bed.dem import open_dem
+    from icectl.tasks.bed.readers.dem import open_dem
     from icectl_inpaint_gan.model import load
 
     networks = load(done.run, "cpu")
@@ -310,8 +310,8 @@ def test_ground_below_the_ice_changes_no_answer_of_step_a(
 def test_a_glacier_larger_than_the_window_is_filled_on_a_coarser_grid(
     done: stages.Outcome, test_world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from icectl.tasks.bed import onglacier
-    from icectl.tasks.bed.dem import open_dem
+    from icectl.tasks.bed.readers.dem import open_dem
+    from icectl.tasks.bed.thickness import solve as onglacier
     from icectl_inpaint_gan.model import load
 
     heights = open_dem(test_world / "dem.tif").whole(None).heights.astype(float)

@@ -13,13 +13,14 @@ import zarr
 from numpy.typing import NDArray
 
 from icectl.errors import DataError
-from icectl.tasks.bed import masks
-from icectl.tasks.bed.ice import Cover
-from icectl.tasks.bed.inputs import Masked, Start, averaged, masked_patch, thickness_inputs, thin
-from icectl.tasks.bed.known import KINDS, Known
-from icectl.tasks.bed.mixing import mixed_patch
-from icectl.tasks.bed.patches import Drawn, Patch
-from icectl.tasks.bed.terrain import Terrain
+from icectl.tasks.bed.fill import masks
+from icectl.tasks.bed.fill.fill_features import mixed_patch
+from icectl.tasks.bed.fill.ice import Cover
+from icectl.tasks.bed.fill.inputs import Masked, Start, averaged, masked_patch, thin
+from icectl.tasks.bed.fill.patches import Drawn, Patch
+from icectl.tasks.bed.readers.terrain import Terrain
+from icectl.tasks.bed.readers.thickness_samples import KINDS, Known
+from icectl.tasks.bed.thickness.features import thickness_inputs
 
 STORE, FACTS, PIXELS, SHAPES = "dataset.zarr", "dataset.json", "thickness.npz", "silhouettes.npz"
 CHUNK = 256

@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from icectl.contract import Column, Metrics, Row, Table
 from icectl.run import Run
 from icectl.sources.published import resolve
-from icectl.tasks.bed import holes as hole_scores
-from icectl.tasks.bed import published, show
-from icectl.tasks.bed.glathida import Points
-from icectl.tasks.bed.measured import score_points
+from icectl.tasks.bed import figures as show
 from icectl.tasks.bed.networks import Loader, Networks, PriorAlone, suited
 from icectl.tasks.bed.options import EvaluateOptions
-from icectl.tasks.bed.pixelwise import compare
 from icectl.tasks.bed.predict import PRIOR_ONLY, read_table
+from icectl.tasks.bed.readers.points import Points
+from icectl.tasks.bed.scores import holes as hole_scores
+from icectl.tasks.bed.scores import published
+from icectl.tasks.bed.scores.pixels import compare
+from icectl.tasks.bed.scores.points import score_points
 
 Floats = NDArray[np.float64]
 
@@ -159,7 +160,7 @@ def _facts(run: Run) -> dict[str, Any]:
 def _audit(run: Run) -> dict[str, Any]:
     """Return the rules' toll of each elevation model and the glaciers held out."""
     from icectl.tasks.bed.dataset import read_facts
-    from icectl.tasks.bed.patches import sentence
+    from icectl.tasks.bed.fill.patches import sentence
 
     facts = read_facts(run.inputs["prepare"])
     said = {

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from icectl.tasks.bed.inputs import PRIOR_PIXEL_ERROR, PRIOR_VOLUME_ERROR
+from icectl.tasks.bed.thickness.features import PRIOR_PIXEL_ERROR, PRIOR_VOLUME_ERROR
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

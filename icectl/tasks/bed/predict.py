@@ -19,13 +19,13 @@ from icectl.raster import rasterize, read_on, write_cog, write_vectors
 from icectl.raster.read import filled
 from icectl.run import Run
 from icectl.sources.published import resolve
-from icectl.tasks.bed.dem import Dem, open_dem
 from icectl.tasks.bed.networks import Loader, PriorAlone, suited
-from icectl.tasks.bed.onglacier import Answer, Scene, solve
 from icectl.tasks.bed.options import PredictOptions
-from icectl.tasks.bed.outlines import Outlines, read_outlines
-from icectl.tasks.bed.terrain import Terrain, check_slopes, warp
-from icectl.tasks.bed.volume import Volume, integrate, sea_level
+from icectl.tasks.bed.readers.dem import Dem, open_dem
+from icectl.tasks.bed.readers.outlines import Outlines, read_outlines
+from icectl.tasks.bed.readers.terrain import Terrain, check_slopes, warp
+from icectl.tasks.bed.thickness.solve import Answer, Scene, solve
+from icectl.tasks.bed.thickness.volume import Volume, integrate, sea_level
 
 OTHERS = (
     "inpaint",

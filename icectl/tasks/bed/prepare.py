@@ -14,12 +14,13 @@ from icectl.errors import DataError, UsageError
 from icectl.raster import rasterize, read_vectors
 from icectl.run import Run
 from icectl.sources.published import resolve
-from icectl.tasks.bed import ice, known
 from icectl.tasks.bed.dataset import Writer
-from icectl.tasks.bed.dem import open_dem
+from icectl.tasks.bed.fill import ice
+from icectl.tasks.bed.fill.patches import RULES, Drawn, draw_patches, sentence
 from icectl.tasks.bed.options import PrepareOptions
-from icectl.tasks.bed.patches import RULES, Drawn, draw_patches, sentence
-from icectl.tasks.bed.terrain import Terrain, check_slopes
+from icectl.tasks.bed.readers import thickness_samples as known
+from icectl.tasks.bed.readers.dem import open_dem
+from icectl.tasks.bed.readers.terrain import Terrain, check_slopes
 
 HALF = 0.5
 """Share of suspected ice that must be unlisted before the outlines count as incomplete."""

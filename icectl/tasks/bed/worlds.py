@@ -9,9 +9,9 @@ import numpy as np
 import rasterio
 
 from icectl.run import Run
-from icectl.tasks.bed.known import Known, on_working_grid
 from icectl.tasks.bed.options import FetchOptions
-from icectl.tasks.bed.outlines import read_outlines
+from icectl.tasks.bed.readers.outlines import read_outlines
+from icectl.tasks.bed.readers.thickness_samples import Known, on_working_grid
 
 
 def write_worlds(run: Run, options: FetchOptions) -> Path:

@@ -10,11 +10,11 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from icectl.tasks.bed import fill
 from icectl.tasks.bed.dataset import STORE, read_facts
-from icectl.tasks.bed.ice import Cover
+from icectl.tasks.bed.fill import smooth as fill
+from icectl.tasks.bed.fill.ice import Cover
+from icectl.tasks.bed.fill.patches import Sums
 from icectl.tasks.bed.networks import Networks
-from icectl.tasks.bed.patches import Sums
 
 FILLS = ("inpaint", "biharmonic", "harmonic", "inverse distance")
 

@@ -16,7 +16,7 @@ from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
 from icectl.errors import DataError
-from icectl.tasks.bed.boxfill import fill_rectangle, rectangle
+from icectl.tasks.bed.fill.rectangle_fill import fill_rectangle, rectangle
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -13,7 +13,7 @@ from rasterio.windows import Window
 
 from icectl.errors import DataError, UsageError
 from icectl.raster import Grid
-from icectl.tasks.bed.terrain import (
+from icectl.tasks.bed.readers.terrain import (
     Heights,
     Terrain,
     checked,
@@ -48,7 +48,7 @@ class Dem:
         return mended, part, notes
 
     def whole(self, resolution: float | None = None) -> Terrain:
-        """Read all of it onto a metric grid; see `icectl.tasks.bed.terrain.Terrain`."""
+        """Read all of it onto a metric grid; see `icectl.tasks.bed.readers.terrain.Terrain`."""
         heights, native, notes = self.read(slice(0, self.grid.shape[0]), slice(0, self.grid.shape[1]))
         return _terrain(self.name, heights, native, notes, resolution)
 

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from icectl.tasks.bed import fill, known, physics
-from icectl.tasks.bed.inputs import thickness_inputs
+from icectl.tasks.bed.fill import smooth as fill
+from icectl.tasks.bed.fill.tiling import refined
 from icectl.tasks.bed.networks import Networks
-from icectl.tasks.bed.tiling import refined
+from icectl.tasks.bed.readers import thickness_samples as known
+from icectl.tasks.bed.thickness import physics
+from icectl.tasks.bed.thickness.features import thickness_inputs
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

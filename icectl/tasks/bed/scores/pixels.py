@@ -12,10 +12,10 @@ from icectl.contract import Row, Table
 from icectl.errors import DataError
 from icectl.raster import Grid, grid_of, read_on
 from icectl.raster.read import filled
-from icectl.tasks.bed.measured import ERRORS, layers_of, line_up
 from icectl.tasks.bed.metrics import errors
 from icectl.tasks.bed.predict import read_table
-from icectl.tasks.bed.terrain import metres_across
+from icectl.tasks.bed.readers.terrain import metres_across
+from icectl.tasks.bed.scores.points import ERRORS, layers_of, line_up
 
 Floats = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from icectl.errors import DataError
-from icectl.tasks.bed.ice import Cover
+from icectl.tasks.bed.fill.ice import Cover
 from icectl.tasks.bed.options import PrepareOptions
 
 Ints = NDArray[np.int64]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from icectl.errors import DataError
-from icectl.tasks.bed.outlines import short_id
+from icectl.tasks.bed.readers.outlines import short_id
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -12,9 +12,9 @@ from pyproj import Transformer
 
 from icectl.report.panels import CrossSection, Layer, Lines, Map, Panel, Scatter
 from icectl.report.panels import Points as MapPoints
-from icectl.tasks.bed.glathida import Points
 from icectl.tasks.bed.metrics import sample
 from icectl.tasks.bed.predict import read_table
+from icectl.tasks.bed.readers.points import Points
 
 Floats = NDArray[np.float64]
 MOST_MAPS = 3

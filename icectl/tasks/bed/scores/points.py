@@ -16,11 +16,11 @@ from icectl.errors import DataError
 from icectl.intervals import gain_interval, grouped, mean_interval
 from icectl.raster import grid_of, utm_crs
 from icectl.run import Run
-from icectl.tasks.bed import show
-from icectl.tasks.bed.glathida import Points, read_points
+from icectl.tasks.bed import figures as show
 from icectl.tasks.bed.metrics import errors, sample
 from icectl.tasks.bed.options import EvaluateOptions
 from icectl.tasks.bed.predict import OTHERS, read_table
+from icectl.tasks.bed.readers.points import Points, read_points
 
 Floats = NDArray[np.float64]
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from icectl.tasks.bed import fill
-from icectl.tasks.bed.inputs import Masked, averaged
+from icectl.tasks.bed.fill import smooth as fill
+from icectl.tasks.bed.fill.inputs import Masked, averaged
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -1,0 +1,1 @@
+"""Elevation models, outlines, points and glaciers of known thickness, read from files."""

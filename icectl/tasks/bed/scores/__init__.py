@@ -1,0 +1,1 @@
+"""Predictions against points, rasters, ice-free holes and published tables."""

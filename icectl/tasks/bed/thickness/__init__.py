@@ -1,0 +1,1 @@
+"""Step (b), arrays to arrays: ice physics, features, thickness and volume."""
