@@ -21,7 +21,7 @@ class ThicknessEnsemble(nn.Module):
     Parameters
     ----------
     channels
-        Channels of `thickness.features.thickness_inputs`, and three more that say where a glacier's
+        Channels of `thickness.features.thickness_inputs`, and three that say where a
         thickness comes from (measured, modelled, synthetic).
     width, members
         Hidden units of each network, and how many there are.
