@@ -147,10 +147,10 @@ def _usable(candidates: list[Found], name: str) -> Plugin:
 
 def owner(plugin: Plugin) -> Found:
     """Return the announcement that `plugin` came from: its distribution and version."""
-    for found in announced():
-        if found.name == plugin.name:
-            return found
-    return Found(plugin.name, "", "?", "?")
+    same = [found for found in announced() if found.name == plugin.name]
+    if len(same) > 1:  # two distributions: the one whose descriptor this is
+        same = [found for found in same if _load(found).plugin == plugin] or same
+    return same[0] if same else Found(plugin.name, "", "?", "?")
 
 
 def resolve(dotted: str) -> Any:

@@ -147,16 +147,12 @@ def _evaluated(requests: list[Any]) -> tuple[list[Mapping[str, Any]], list[Path]
 def _mean(requests: list[Any], out: Path) -> Mapping[str, Any]:
     """Return the metrics record of the mean of all models that were evaluated."""
     from icectl import registry, stages
-    from icectl.run import Run
     from icectl.tasks.snow.together import score_mean
 
     steps = [(request, stages.plan(request, "evaluate")[-1]) for request in requests]
     done = [(request, step) for request, step in steps if step.done]
     request, step = done[0]
-    run = Run(
-        verb="evaluate", plugin=request.plugin, glacier=request.glacier, out=out, inputs=step.inputs,
-        options=request.options, scenes=request.scenes, seed=request.seed, quiet=True,
-    )  # fmt: skip
+    run = stages.run_for(request, step, out).at(quiet=True)
     model = registry.resolve(request.plugin.model)()
     folders = [step.inputs["predict"] for _, step in done]
     return stages.metrics_record(score_mean(run, model, folders, out))

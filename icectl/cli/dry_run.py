@@ -10,7 +10,6 @@ from typing import Any
 from icectl import registry, stages
 from icectl.cli import show
 from icectl.contract import Estimate
-from icectl.run import Run
 
 
 def describe(request: stages.Request, verb: str) -> dict[str, Any]:
@@ -45,19 +44,7 @@ def _estimate(request: stages.Request, step: stages.Step) -> Estimate:
     """Ask the plugin's light estimator, where it has one."""
     if not request.plugin.estimate:
         return Estimate(note="this plugin gives no estimate")
-    run = Run(
-        verb=step.verb,
-        plugin=request.plugin,
-        glacier=request.glacier,
-        out=step.out,
-        inputs=step.inputs,
-        options=request.options,
-        scenes=request.scenes,
-        seed=request.seed,
-        compute=request.compute,
-        quiet=True,
-    )
-    answer = registry.resolve(request.plugin.estimate)(run)
+    answer = registry.resolve(request.plugin.estimate)(stages.run_for(request, step))
     return answer if isinstance(answer, Estimate) else Estimate()
 
 

@@ -89,7 +89,8 @@ SHARED: dict[str, Any] = {
         _option("--seed", help="Seed of every random draw (default 0).", panel=HOW, min=0),
     ],
     "force": Annotated[
-        bool, _option("--force", help="Do the stage again even if it is up to date.", panel=HOW)
+        bool,
+        _option("--force", help="Do the stage again even if up to date; `run` does all stages.", panel=HOW),
     ],
     "chain": Annotated[
         bool, _option("--chain/--no-chain", help="Run missing earlier stages first (default on).", panel=HOW)

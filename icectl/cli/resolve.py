@@ -12,7 +12,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,8 @@ def requests(
     for name in glacier_names(shared, experiment, plugin, run):
 
         def build(name: str = name) -> stages.Request:
-            return request(plugin, name, workspace, run, experiment, shared, typed)
+            made = request(plugin, name, workspace, run, experiment, shared, typed)
+            return replace(made, force_all=made.force and verb in ("run", "demo"))
 
         yield name, build
 

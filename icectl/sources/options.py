@@ -12,7 +12,10 @@ from icectl.contract import Options
 from icectl.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from icectl.run import Run
+    from icectl.settings import Glacier
 
 
 class SceneQuery(Options):
@@ -57,6 +60,10 @@ class SceneQuery(Options):
         if value is not None:
             months_of(value)
         return value
+
+    def seeded(self) -> bool:
+        """Tell whether the seed decides what is fetched: it does for a synthetic glacier alone."""
+        return self.source == "synthetic"
 
     @field_validator("api")
     @classmethod
@@ -108,9 +115,14 @@ def source_of(run: Run, query: Any) -> str:
     UsageError
         The folder source is named, and no folder.
     """
-    if run.scenes is not None:
-        return "folder"
-    chosen = query.source if query.source != "auto" else run.glacier.source or "planetary-computer"
-    if chosen == "folder":
+    chosen = resolve_source(run.scenes, query.source, run.glacier)
+    if chosen == "folder" and run.scenes is None:
         raise UsageError("the folder source needs a folder", "name it with --scenes DIR")
-    return str(chosen)
+    return chosen
+
+
+def resolve_source(scenes: Path | None, chosen: str, glacier: Glacier) -> str:
+    """Return the name of a source: ``"folder"`` for a user's own scenes, and never ``"auto"``."""
+    if scenes is not None:
+        return "folder"
+    return chosen if chosen != "auto" else glacier.source or "planetary-computer"

@@ -13,13 +13,14 @@ from icectl.contract import Metrics
 from icectl.errors import UsageError, WorkError
 from icectl.run import Compute, Run
 from icectl.settings import available
-from icectl.stages.plan import Request, Step, finished, plan, run_folder
+from icectl.stages.plan import Request, Step, finished, plan, run_folder, run_for, settled
 from icectl.stages.records import metrics_record, run_record, stage_record
 from icectl.workspace import (
     RECORD,
     RUN,
     adopt,
     building,
+    read_json,
     redoing,
     remove_file,
     sweep,
@@ -43,6 +44,7 @@ class Outcome:
 
 def perform(request: Request, verb: str) -> Outcome:
     """Perform `verb` and the missing stages before it, after saying so."""
+    request = settled(request)
     steps = plan(request, verb)
     missing = [step.verb for step in steps[:-1] if not step.done]
     if missing and not request.chain:
@@ -51,20 +53,30 @@ def perform(request: Request, verb: str) -> Outcome:
             f"run `icectl {missing[0]} {request.plugin.name} {_place(request)}`",
         )
     _check_devices(request, steps)
-    talk = Run(verb=verb, plugin=request.plugin, glacier=request.glacier, out=request.workspace.root)
+    talk = run_for(request, steps[-1])
     if missing:
         talk.say(f"{verb} of {request.glacier.name} needs {', '.join(missing)} first: doing that now")
     if _is_follower():
         return _follow(request, steps)
+    _say_who_made(request, talk)
     for step in steps:
-        last = step is steps[-1]
-        if step.done and not (request.force and last):
+        redo = request.force_all or (request.force and step is steps[-1])
+        if step.done and not redo:
             talk.say(f"{step.verb}: up to date in {step.out}")
         else:
-            _perform_step(request, step, redo=request.force and last)
-    return Outcome(
-        out=steps[-1].out, run=run_folder(steps, request.run), skipped=steps[-1].done and not request.force
-    )
+            _perform_step(request, step, redo)
+    skipped = steps[-1].done and not (request.force or request.force_all)
+    return Outcome(out=steps[-1].out, run=run_folder(steps, request.run), skipped=skipped)
+
+
+def _say_who_made(request: Request, talk: Run) -> None:
+    """Say so where the weights to be used come from another version than the one that would use them."""
+    if request.run is None:
+        return
+    saved, found = read_json(request.run / RUN), registry.owner(request.plugin)
+    made, here = (saved["distribution"], saved["version"]), (found.distribution, found.version)
+    if made != here:
+        talk.say(f"{request.run.name} was made by {' '.join(made)}; {' '.join(here)} is used now")
 
 
 def _place(request: Request) -> str:
@@ -94,11 +106,11 @@ def _is_follower() -> bool:
 def _follow(request: Request, steps: list[Step]) -> Outcome:
     """Take part in the training that rank 0 leads; lock and write nothing, and wait for the rest."""
     for step in steps:
-        redo = request.force and step is steps[-1]
+        redo = request.force_all or (request.force and step is steps[-1])
         if step.verb == "train" and (redo or not step.done):
             _wait_for(step.out / RUN)
             model = registry.load_model(request.plugin)
-            model.train(_run_for(request, step, step.out), request.options["train"])
+            model.train(run_for(request, step), request.options["train"])
         else:
             _wait_for(step.out / RECORD)
     return Outcome(out=steps[-1].out, run=run_folder(steps, request.run), skipped=False, follower=True)
@@ -123,7 +135,7 @@ def _perform_step(request: Request, step: Step, redo: bool) -> None:
         if finished(step.out, step.fingerprint) and not redo:  # another process did it meanwhile
             return
         with _folder_of_work(step, redo) as out:
-            run = _run_for(request, step, out)
+            run = run_for(request, step, out)
             run.say(f"{step.verb} {request.plugin.name} on {request.glacier.name} …")
             if step.verb == "train":
                 write_json(out / RUN, run_record(request, step))
@@ -149,18 +161,3 @@ def _folder_of_work(step: Step, redo: bool) -> Iterator[Path]:
     remove_file(step.out / RECORD)
     sweep(step.out)
     yield step.out
-
-
-def _run_for(request: Request, step: Step, out: Path) -> Run:
-    return Run(
-        verb=step.verb,
-        plugin=request.plugin,
-        glacier=request.glacier,
-        out=out,
-        inputs=step.inputs,
-        options=request.options,
-        scenes=request.scenes,
-        seed=request.seed,
-        compute=request.compute,
-        quiet=request.quiet,
-    )

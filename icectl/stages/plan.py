@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from icectl.contract import VERBS, Options, Plugin
-from icectl.run import Compute
+from icectl.run import Compute, Run
 from icectl.settings import Glacier
+from icectl.sources.options import resolve_source
+from icectl.stages.origin import code_of
 from icectl.workspace import RECORD, Workspace, fingerprint, identify, read_json
 
 _NOT_IDENTITY = {"title", "note", "model", "options"}
@@ -17,7 +19,10 @@ _NOT_IDENTITY = {"title", "note", "model", "options"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What a user asked for, fully resolved. `run` names finished weights to use."""
+    """What a user asked for, fully resolved. `run` names finished weights to use.
+
+    `force` does the stage asked for again, `force_all` also those before it.
+    """
 
     plugin: Plugin
     glacier: Glacier
@@ -28,6 +33,7 @@ class Request:
     compute: Compute = field(default_factory=Compute)
     run: Path | None = None
     force: bool = False
+    force_all: bool = False
     chain: bool = True
     quiet: bool = False
     command: str = ""
@@ -46,6 +52,7 @@ class Step:
 
 def plan(request: Request, verb: str) -> list[Step]:
     """Return the steps that lead to `verb`, first to last, touching nothing."""
+    request = settled(request)
     steps: list[Step] = []
     inputs: dict[str, Path] = {}
     prints: dict[str, str] = {}
@@ -83,18 +90,21 @@ def _needed(request: Request, verb: str) -> set[str]:
 def _identity(request: Request, stage: str, prints: Mapping[str, str]) -> dict[str, Any]:
     """Return all that decides what `stage` makes. Devices and processes do not."""
     options = request.options[stage]
+    seed = {"seed": seed_of(request, stage)} if options.seeded() else {}
     identity: dict[str, Any] = {
         "stage": stage,
         "task": request.plugin.task,
+        "code": code_of(request.plugin, stage),
         "options": options.model_dump(mode="json"),
         "files": [[name, identify(path)] for name, path in _files(options)],
+        **seed,
     }
     if stage == "fetch":
         place = request.glacier.model_dump(mode="json", exclude=_NOT_IDENTITY)
         return {**identity, "glacier": place, "scenes": _scenes_identity(request.scenes)}
     if stage == "prepare":
-        return {**identity, "fetch": prints.get("fetch"), "seed": request.seed}
-    identity |= {"model": request.plugin.name, "schema": request.plugin.schema, "seed": request.seed}
+        return {**identity, "fetch": prints.get("fetch")}
+    identity |= {"model": request.plugin.name, "schema": request.plugin.schema}
     if stage == "train":
         return {**identity, "prepare": prints.get("prepare"), "precision": request.compute.precision}
     read = _needed(request, stage) | {"train"}  # others may be planned for a later stage: they change nothing
@@ -102,6 +112,45 @@ def _identity(request: Request, stage: str, prints: Mapping[str, str]) -> dict[s
         **identity,
         "from": [prints[s] for s in ("prepare", "train", "predict") if s in prints and s in read],
     }
+
+
+def settled(request: Request) -> Request:
+    """Return the request with the source that ``auto`` stands for, where the fetch has such an option."""
+    options = request.options["fetch"]
+    if request.scenes is not None or getattr(options, "source", None) != "auto":
+        return request
+    source = source_of(request)
+    if source not in get_args(type(options).model_fields["source"].annotation):
+        return request
+    fetch = options.model_copy(update={"source": source})
+    return replace(request, options={**request.options, "fetch": fetch})
+
+
+def seed_of(request: Request, stage: str) -> int:
+    """Return the seed that a stage is handed: 0 where it decides nothing."""
+    return request.seed if request.options[stage].seeded() else 0
+
+
+def options_of(request: Request, stage: str) -> dict[str, Options]:
+    """Return the options that a stage is handed: its own, and those of the stages before it."""
+    return {verb: request.options[verb] for verb in VERBS[: VERBS.index(stage) + 1]}
+
+
+def run_for(request: Request, step: Step, out: Path | None = None) -> Run:
+    """Return all that a stage is handed, to work in `out` (by default in the step's own folder)."""
+    request = settled(request)
+    return Run(
+        verb=step.verb,
+        plugin=request.plugin,
+        glacier=request.glacier,
+        out=out or step.out,
+        inputs=step.inputs,
+        options=options_of(request, step.verb),
+        scenes=request.scenes,
+        seed=seed_of(request, step.verb),
+        compute=request.compute,
+        quiet=request.quiet,
+    )
 
 
 def _scenes_identity(scenes: Path | None) -> list[Any]:
@@ -130,11 +179,8 @@ def _folder(request: Request, stage: str, identity: str, inputs: Mapping[str, Pa
 
 
 def source_of(request: Request) -> str:
-    """Return the name of the source a fetch would use, for the folder's name."""
-    if request.scenes is not None:
-        return "folder"
-    chosen = getattr(request.options["fetch"], "source", "auto")
-    return chosen if chosen != "auto" else request.glacier.source or "default"
+    """Return the name of the source that a fetch uses, which is also in the folder's name."""
+    return resolve_source(request.scenes, getattr(request.options["fetch"], "source", "own"), request.glacier)
 
 
 def finished(out: Path, identity: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from icectl import registry
 from icectl.contract import Metrics
 from icectl.run import Run
+from icectl.stages.origin import code_of
 from icectl.stages.plan import Request, Step
 from icectl.workspace import RECORD
 
@@ -50,9 +51,10 @@ def stage_record(
         "task": request.plugin.task,
         "glacier": request.glacier.name,
         "fingerprint": step.fingerprint,
+        "code": code_of(request.plugin, step.verb),
         "options": request.options[step.verb].model_dump(mode="json"),
         "inputs": {verb: str(path) for verb, path in step.inputs.items()},
-        "seed": request.seed,
+        "seed": run.seed,
         "command": request.command,
         "versions": versions(),
         "meter": dict(meter),

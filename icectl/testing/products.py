@@ -162,14 +162,14 @@ def onnx_agrees(subject: Subject) -> None:
 
     from icectl.onnx import TOLERANCE, apart, export_onnx
 
+    if not isinstance(subject.model, OffersOnnx):
+        return
     run = subject.run("predict", "onnx", {"train": subject.trained})
     try:
         written = export_onnx(subject.plugin, run, run.out)
     except WorkError as error:
         raise AssertionError(str(error)) from error
-    model = subject.model
-    assert isinstance(model, OffersOnnx)
-    for network, file in zip(model.onnx(run), written, strict=True):
+    for network, file in zip(subject.model.onnx(run), written, strict=True):
         values = {
             name: torch.cat([x, x, x]) if 0 in network.axes.get(name, {}) else x
             for name, x in network.inputs.items()

@@ -47,7 +47,9 @@ def validate(name: str, full: bool = False) -> list[Result]:
 
 def _heavy(plugin: Plugin) -> Iterator[Result]:
     """Yield the checks that do the work, on the smallest options."""
-    from icectl.testing import products, training
+    from importlib.util import find_spec
+
+    from icectl.testing import identity, products, training
     from icectl.testing.subject import Subject
 
     several: dict[str, Callable[[Subject], None]] = {}
@@ -58,6 +60,7 @@ def _heavy(plugin: Plugin) -> Iterator[Result]:
         }
     checks: dict[str, Callable[[Subject], None]] = {
         "a dry run touches nothing": products.dry_run_touches_nothing,
+        "stages see their identity alone": identity.stages_see_their_identity_alone,
         "training learns": training.training_learns,
         "nothing is pickled": training.nothing_is_pickled,
         "training is deterministic": training.training_is_deterministic,
@@ -68,6 +71,8 @@ def _heavy(plugin: Plugin) -> Iterator[Result]:
         "evaluation is recomputable": products.evaluation_is_recomputable,
         "evaluation has a baseline": products.evaluation_is_honest,
     }
+    if find_spec("onnxruntime") is not None:
+        checks["ONNX agrees, where it is offered"] = products.onnx_agrees
     with tempfile.TemporaryDirectory(prefix="icectl-validate-") as folder:
         subject = Subject(plugin, Path(folder))
         for sentence, check in checks.items():

@@ -73,7 +73,7 @@ class Subject:
             glacier=self.glacier,
             out=out,
             inputs=dict(inputs),
-            options=self.options(**changes),
+            options={v: o for v, o in self.options(**changes).items() if VERBS.index(v) <= VERBS.index(verb)},
             seed=11,
             compute=compute or Compute(device="cpu"),
             quiet=True,

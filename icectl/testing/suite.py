@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 
 from icectl import registry
-from icectl.testing import light, products, training
+from icectl.testing import identity, light, products, training
 from icectl.testing.subject import Subject
 
 
@@ -60,6 +60,10 @@ class PluginTests:
     def test_dry_run_touches_nothing(self, subject: Subject) -> None:
         """A plan is only a plan."""
         products.dry_run_touches_nothing(subject)
+
+    def test_stages_see_their_identity_alone(self, subject: Subject) -> None:
+        """The seed and options of later stages leave no trace in what comes before."""
+        identity.stages_see_their_identity_alone(subject)
 
     def test_training_learns(self, subject: Subject) -> None:
         """Forward, backward, step."""

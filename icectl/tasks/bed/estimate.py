@@ -16,11 +16,11 @@ _TORCH = 700 * 2**20
 
 def estimate(run: Run) -> Estimate:
     """Return the bytes that ``run.verb`` would read, write, download and hold, as far as can be known."""
+    if run.verb == "fetch":
+        return _fetch(run)
     prepare = run.options["prepare"]
     assert isinstance(prepare, PrepareOptions)
     patches = prepare.patches * prepare.patch_size**2 * 4
-    if run.verb == "fetch":
-        return _fetch(run)
     if run.verb == "prepare":
         reads = _bytes_of((*prepare.train_dem, *prepare.train_outlines, *prepare.thickness_data))
         return Estimate(reads=reads, writes=patches, memory=_TORCH + 2**29, note="at most, for each DEM")
