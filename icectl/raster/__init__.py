@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from icectl.raster.blending import blend_profile, predict_blended
 from icectl.raster.grid import Grid, describe, grid_from_bbox, grid_of, same_grid, utm_crs
+from icectl.raster.ground import (
+    Ground,
+    ground_grid,
+    ground_lines,
+    ground_metres,
+    ground_steps,
+    line_distances,
+    local_projection,
+    warp,
+)
+from icectl.raster.quantity import Field, Numbers, Quantity, bounded, read_quantity
 from icectl.raster.read import Info, Masked, read, read_on, require_valid
 from icectl.raster.tiles import Window, plan
 from icectl.raster.vectors import rasterize, read_vectors, write_vectors
@@ -11,23 +22,36 @@ from icectl.raster.write import BlockWriter, write_cog
 
 __all__ = [
     "BlockWriter",
+    "Field",
     "Grid",
+    "Ground",
     "Info",
     "Masked",
+    "Numbers",
+    "Quantity",
     "Window",
     "blend_profile",
+    "bounded",
     "describe",
     "grid_from_bbox",
     "grid_of",
+    "ground_grid",
+    "ground_lines",
+    "ground_metres",
+    "ground_steps",
+    "line_distances",
+    "local_projection",
     "plan",
     "predict_blended",
     "rasterize",
     "read",
     "read_on",
+    "read_quantity",
     "read_vectors",
     "require_valid",
     "same_grid",
     "utm_crs",
+    "warp",
     "write_cog",
     "write_vectors",
 ]

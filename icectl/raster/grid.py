@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError
 
-from icectl.errors import DataError
+from icectl.errors import DataError, UsageError
 from icectl.raster.files import opened
 
 Grid: TypeAlias = GeoBox
@@ -20,21 +21,30 @@ TOLERANCE = 1e-3
 """Share of a pixel by which two grids may differ and still count as one (rounding in file headers)."""
 
 
-def grid_of(path: str | Path) -> Grid:
-    """Return the grid of a raster file.
+def grid_of(path: str | Path, crs: str | None = None) -> Grid:
+    """Return the grid of a raster file, north up however the file is stored.
+
+    Parameters
+    ----------
+    path
+        The raster file.
+    crs
+        The CRS of a file that carries none.
 
     Raises
     ------
     DataError
         The file has no CRS, no transform, or cannot be read.
+    UsageError
+        `crs` is none.
     """
     with opened(path) as source:
-        return grid_of_dataset(source, path)
+        return grid_of_dataset(source, path, crs)
 
 
-def grid_of_dataset(source: Any, path: str | Path) -> Grid:
-    """Return the grid of an open rasterio dataset; `path` names it in errors."""
-    if source.crs is None:
+def grid_of_dataset(source: Any, path: str | Path, crs: str | None = None) -> Grid:
+    """Return the north-up grid of an open rasterio dataset; `path` names it in errors."""
+    if source.crs is None and crs is None:
         hint = "give it one, e.g. `gdal_edit.py -a_srs EPSG:32643 FILE`"
         if source.gcps[0]:
             hint = "it holds ground control points only: warp it first, e.g. `gdalwarp -t_srs EPSG:3413`"
@@ -43,7 +53,47 @@ def grid_of_dataset(source: Any, path: str | Path) -> Grid:
         raise DataError(
             f"{path} has a CRS but no position (its transform is the identity)", "georeference it first"
         )
-    return GeoBox((source.height, source.width), source.transform, source.crs)
+    return upright(GeoBox(source.shape, source.transform, source.crs or crs_of(crs)))
+
+
+def crs_of(text: str | None) -> CRS:
+    """Return the CRS that a user named, or refuse the name."""
+    try:
+        return CRS.from_user_input(text)
+    except CRSError as error:
+        raise UsageError(f"'{text}' is no CRS that PROJ knows", "for instance EPSG:32632") from error
+
+
+def turns(affine: Affine) -> tuple[bool, bool] | None:
+    """Return whether rows and columns are stored in reverse; None where the raster is rotated.
+
+    >>> turns(Affine(30, 0, 0, 0, 30, 0))
+    (True, False)
+    """
+    if affine.b or affine.d:
+        return None
+    return affine.e > 0 and affine != Affine.identity(), affine.a < 0
+
+
+def upright(grid: Grid) -> Grid:
+    """Return a grid north up: rows or columns counted from the other side, rotation taken out.
+
+    What was rotated gets the smallest north-up grid around it, with pixels of the same area.
+    """
+    affine, (rows, columns), turned = grid.affine, grid.shape, turns(grid.affine)
+    if turned is None:
+        box = grid.extent.boundingbox
+        size = math.sqrt(abs(affine.determinant))
+        shape = (
+            math.ceil((box.top - box.bottom) / size - 1e-6),
+            math.ceil((box.right - box.left) / size - 1e-6),
+        )
+        return GeoBox(shape, Affine(size, 0, box.left, 0, -size, box.top), grid.crs)
+    if not any(turned):
+        return grid
+    flip_rows = Affine(1, 0, 0, 0, -1, rows) if turned[0] else Affine.identity()
+    flip_columns = Affine(-1, 0, columns, 0, 1, 0) if turned[1] else Affine.identity()
+    return GeoBox((rows, columns), affine * flip_rows * flip_columns, grid.crs)
 
 
 def describe(grid: Grid) -> str:

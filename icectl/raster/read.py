@@ -1,4 +1,7 @@
-"""Windowed reads, with nodata and NaN as a mask; resampling only on purpose."""
+"""Windowed reads, north up, with nodata and NaN as a mask; resampling only on purpose.
+
+Numbers come as they are stored; `icectl.raster.read_quantity` turns them into values of a stated unit.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from rasterio.enums import MaskFlags, Resampling
+from odc.geo.geobox import GeoBox
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.vrt import WarpedVRT
 
 from icectl.errors import DataError, UsageError
 from icectl.raster.files import opened
-from icectl.raster.grid import Grid, grid_of_dataset
+from icectl.raster.grid import Grid, grid_of_dataset, turns
 from icectl.raster.tiles import Window
 
 Masked: TypeAlias = np.ma.MaskedArray[Any, np.dtype[Any]]
@@ -32,8 +36,10 @@ class Info:
         The grid, or None where the file has no CRS.
     shape, count, dtype, nodata
         Rows and columns, bands, type of the first band, and its nodata value or None.
-    descriptions, scales, offsets
+    descriptions, scales, offsets, units
         One a band; ``value = number * scale + offset``.
+    alpha
+        Number of the band that says what is transparent, or 0.
     tags
         The file's tags (``TIFFTAG_DATETIME``, …).
     """
@@ -43,13 +49,17 @@ class Info:
         with opened(path) as source:
             self.crs: str | None = source.crs.to_string() if source.crs else None
             self.grid: Grid | None = None if source.crs is None else grid_of_dataset(source, path)
-            self.shape: tuple[int, int] = source.shape
+            self.shape: tuple[int, int] = source.shape if self.grid is None else tuple(self.grid.shape)
             self.count: int = source.count
             self.dtype: str = source.dtypes[0]
             self.nodata: float | None = source.nodata
             self.descriptions: tuple[str | None, ...] = source.descriptions
             self.scales: tuple[float, ...] = source.scales
             self.offsets: tuple[float, ...] = source.offsets
+            self.units: tuple[str | None, ...] = source.units
+            self.alpha: int = next(
+                (n for n, c in enumerate(source.colorinterp, 1) if c == ColorInterp.alpha), 0
+            )
             self.tags: dict[str, str] = source.tags()
 
 
@@ -78,14 +88,25 @@ def read(path: str | Path, window: Window | None = None, band: int | None = 1) -
     """
     with opened(path) as source:
         _check_band(source, band, path)
-        if window is not None and not Window(0, 0, *source.shape).contains(window):
-            rows, columns = source.shape
-            raise DataError(f"{tuple(window)} is no window of {path} ({rows} × {columns} pixels)")
-        part = None if window is None else window.slices
-        return _without_nan(_masked(source, band, part))
+        turned = turns(source.transform)
+        if turned is None and source.crs is not None:  # rotated: onto the north-up grid around it
+            whole = grid_of_dataset(source, path)
+            return _warped(source, _part(whole, window, path), "nearest", band)
+        _part(GeoBox(source.shape, source.transform, None), window, path)
+        flip_rows, flip_columns = turned or (False, False)
+        part = None if window is None else _stored(window, source.shape, flip_rows, flip_columns)
+        values = _without_nan(_masked(source, band, part))
+        return values[..., :: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
 
 
-def read_on(path: str | Path, grid: Grid, resampling: str = "nearest", band: int | None = 1) -> Masked:
+def read_on(
+    path: str | Path,
+    grid: Grid,
+    resampling: str = "nearest",
+    band: int | None = 1,
+    *,
+    crs: str | None = None,
+) -> Masked:
     """Read a raster on another grid; only the part that the grid needs is read.
 
     Parameters
@@ -99,6 +120,8 @@ def read_on(path: str | Path, grid: Grid, resampling: str = "nearest", band: int
         ``"cubic"`` for quantities, ``"average"`` where pixels grow.
     band
         1-based number of the band; None reads all of them.
+    crs
+        The CRS of a file that carries none.
 
     Returns
     -------
@@ -115,29 +138,53 @@ def read_on(path: str | Path, grid: Grid, resampling: str = "nearest", band: int
     if resampling not in Resampling.__members__:
         raise UsageError(f"unknown resampling '{resampling}'", f"known: {', '.join(Resampling.__members__)}")
     with opened(path) as source:
-        grid_of_dataset(source, path)
+        grid_of_dataset(source, path, crs)
         _check_band(source, band, path)
-        nodata = source.nodata
-        if nodata is None and np.dtype(source.dtypes[0]).kind == "f":
-            nodata = np.nan
+        return _warped(source, grid, resampling, band, crs)
+
+
+def _warped(source: Any, grid: Grid, resampling: str, band: int | None, crs: str | None = None) -> Masked:
+    """Read an open raster on another grid."""
+    nodata = source.nodata
+    if nodata is None and np.dtype(source.dtypes[0]).kind == "f":
+        nodata = np.nan
+    rows, columns = grid.shape
+    with WarpedVRT(
+        source,
+        src_crs=source.crs or crs,
+        crs=str(grid.crs),
+        transform=grid.affine,
+        height=rows,
+        width=columns,
+        resampling=Resampling[resampling],
+        src_nodata=nodata,
+        nodata=nodata,
+        # Without a nodata value only an alpha band can say "outside".
+        add_alpha=nodata is None and ColorInterp.alpha not in source.colorinterp,
+    ) as warped:
+        wanted = list(range(1, source.count + 1)) if band is None else band
+        values = warped.read(wanted, masked=nodata is not None)
+        if nodata is None:
+            outside = warped.dataset_mask() == 0
+            values = np.ma.MaskedArray(values, mask=np.broadcast_to(outside, values.shape))
+        return _without_nan(values)
+
+
+def _part(grid: Grid, window: Window | None, path: str | Path) -> Grid:
+    """Return the part of a grid in a window, or refuse a window that reaches beyond it."""
+    if window is None:
+        return grid
+    if not Window(0, 0, *grid.shape).contains(window):
         rows, columns = grid.shape
-        with WarpedVRT(
-            source,
-            crs=str(grid.crs),
-            transform=grid.affine,
-            height=rows,
-            width=columns,
-            resampling=Resampling[resampling],
-            src_nodata=nodata,
-            nodata=nodata,
-            add_alpha=nodata is None,  # without a nodata value only an alpha band can say "outside"
-        ) as warped:
-            wanted = list(range(1, source.count + 1)) if band is None else band
-            values = warped.read(wanted, masked=nodata is not None)
-            if nodata is None:
-                outside = warped.dataset_mask() == 0
-                values = np.ma.MaskedArray(values, mask=np.broadcast_to(outside, values.shape))
-            return _without_nan(values)
+        raise DataError(f"{tuple(window)} is no window of {path} ({rows} × {columns} pixels)")
+    return grid[window.slices]
+
+
+def _stored(window: Window, shape: tuple[int, int], rows: bool, columns: bool) -> tuple[slice, slice]:
+    """Return where a north-up window lies in a file whose rows or columns are stored in reverse."""
+    top = shape[0] - window.row - window.height if rows else window.row
+    left = shape[1] - window.col - window.width if columns else window.col
+    return slice(top, top + window.height), slice(left, left + window.width)
 
 
 def require_valid(values: Masked, what: str) -> Masked:

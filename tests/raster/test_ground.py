@@ -1,0 +1,100 @@
+"""Metres on the ground, against closed forms and geodesics that others compute."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import shapely
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from pyproj import Geod, Transformer
+
+from icectl.raster import ground_grid, ground_steps, line_distances, warp
+from icectl.raster.units import factor_to
+
+
+def box(crs, size, lon, lat, shape=(200, 200)):
+    x, y = Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(lon, lat)
+    left, top = x - size[0] * shape[1] / 2, y + size[1] * shape[0] / 2
+    return GeoBox(shape, Affine(size[0], 0, left, 0, -size[1], top), crs)
+
+
+def test_mercator_by_its_closed_form():
+    lat = 61.0
+    across, down = ground_steps(box("EPSG:3857", (60, 60), -45, lat))
+    e2 = 0.00669438
+    w = math.sqrt(1 - e2 * math.sin(math.radians(lat)) ** 2)
+    assert across == pytest.approx(60 * math.cos(math.radians(lat)) / w, rel=1e-4)  # prime vertical radius
+    assert down == pytest.approx(60 * math.cos(math.radians(lat)) * (1 - e2) / w**3, rel=1e-4)  # meridian
+
+
+@pytest.mark.parametrize(
+    ("crs", "size", "lon", "lat", "why"),
+    [
+        ("EPSG:3857", (60, 60), -45, 61, "a metre of EPSG:3857 is 0.486 m on the ground here"),
+        ("EPSG:3413", (30, 30), -45, 61, "a metre of EPSG:3413 is 0.9"),
+        ("EPSG:3031", (30, 30), -60, -62, "a metre of EPSG:3031 is 0.9"),
+        ("EPSG:4326", (1 / 1800, 1 / 3600), 10, 61, "pixels of EPSG:4326 are 30.1 by 31 m here"),
+        ("EPSG:2263", (100, 100), -74, 40.7, "EPSG:2263 is not in metres"),
+        ("EPSG:32643", (30, 60), 75, 32, "pixels of 30 by 60 m"),
+        ("EPSG:32643", (30, 30), 90, 32, "a metre of EPSG:32643 is 0.9"),  # far outside its zone
+        ("EPSG:4326", (1 / 1200, 1 / 3600), 179.99, 67, "pixels of EPSG:4326"),  # beside 180°
+    ],
+)
+def test_what_is_not_ground_metres_is_warped_and_said(crs, size, lon, lat, why):
+    grid = box(crs, size, lon, lat)
+    ground = ground_grid(grid)
+    assert ground.warped
+    assert ground.sentence.startswith(why)
+    across, down = ground_steps(ground.grid)
+    assert across == pytest.approx(ground.metres, rel=0.01)
+    assert down == pytest.approx(ground.metres, rel=0.01)
+    ring = shapely.segmentize(shapely.box(*grid.boundingbox.bbox), min(size) * 10)
+    lonlat = Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(*ring.exterior.xy)
+    area = abs(Geod(ellps="WGS84").polygon_area_perimeter(*lonlat)[0])
+    seen = np.isfinite(warp(np.ones(grid.shape), grid, ground.grid)).sum() * ground.metres**2
+    assert seen == pytest.approx(area, rel=0.02)
+
+
+@pytest.mark.parametrize(("crs", "lon", "lat"), [("EPSG:32643", 75, 32), ("EPSG:3413", -45, 70.5)])
+def test_what_is_ground_metres_stays(crs, lon, lat):
+    grid = box(crs, (30, 30), lon, lat)
+    ground = ground_grid(grid)
+    assert (ground.grid, ground.sentence) == (grid, "")
+
+
+@pytest.mark.parametrize(
+    ("crs", "lon", "lat"),
+    [
+        ("EPSG:4326", -70, -50), ("EPSG:4326", 40, 79), ("EPSG:3857", -24, 69), ("EPSG:3413", 140, -72),
+        ("EPSG:3413", -45, 60), ("EPSG:3031", 179.999, -72), ("EPSG:32719", -70, -50),
+        ("EPSG:32140", -95, 29), ("EPSG:2278", -95, 29),
+    ],
+)  # fmt: skip
+def test_lines_500_m_apart(crs, lon, lat):
+    local = f"+proj=aeqd +lat_0={lat} +lon_0={lon} +datum=WGS84"
+    to = Transformer.from_crs(local, crs, always_xy=True)
+    lines = [
+        shapely.transform(
+            shapely.segmentize(shapely.LineString([(-1000, y), (1000, y)]), 50),
+            lambda xy: np.stack(to.transform(*xy.T), axis=-1),
+        )
+        for y in (0, 500)
+    ]
+    there, back = line_distances(lines[0], lines[1], crs, 10)
+    assert there.mean() == pytest.approx(500, abs=1)
+    assert back.mean() == pytest.approx(500, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("unit", "stated", "factor"),
+    [
+        ("m", "", 1), ("m", "ft", 0.3048), ("m", "metres above sea level", 1), ("m", "dm", 0.1),
+        ("m/yr", "m a-1", 1), ("m/yr", "meter/year", 1), ("m/yr", "m yr^-1", 1), ("m/yr", "cm/day", 3.65),
+        ("m/yr", "km per year", 1000), ("1", "%", 0.01), ("1", "reflectance", 1),
+    ],
+)  # fmt: skip
+def test_units(unit, stated, factor):
+    assert factor_to(unit, stated, "x") == pytest.approx(factor)

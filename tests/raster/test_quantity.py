@@ -1,0 +1,118 @@
+"""The door: one scene stored in many ways gives the same values, and what contradicts them is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+
+from icectl.errors import DataError
+from icectl.raster import Numbers, Window, grid_of, read, read_on, read_quantity
+
+NORTH = Affine(30, 0, 500_000, 0, -30, 4_000_000)
+SOUTH = Affine(30, 0, 500_000, 0, 30, 4_000_000 - 5 * 30)
+HEIGHTS = (np.arange(30).reshape(5, 6) + 100).astype(np.int16)
+
+
+def write(path, values, transform=NORTH, crs="EPSG:32643", **about):
+    bands = values if values.ndim == 3 else values[np.newaxis]
+    extra = {k: about.pop(k) for k in ("scales", "offsets", "units", "descriptions") if k in about}
+    mask = about.pop("mask", None)
+    count, height, width = bands.shape
+    with rasterio.open(
+        path, "w", driver=about.pop("driver", "GTiff"), height=height, width=width, count=count,
+        dtype=bands.dtype, crs=crs, transform=transform, **about,
+    ) as file:  # fmt: skip
+        file.write(bands)
+        for name, value in extra.items():
+            setattr(file, name, value)
+        if mask is not None:
+            file.write_mask(mask)
+    return path
+
+
+def test_south_up_is_read_north_up(tmp_path):
+    north = write(tmp_path / "north.tif", HEIGHTS)
+    south = write(tmp_path / "south.tif", HEIGHTS[::-1].copy(), SOUTH)
+    west = write(tmp_path / "west.tif", HEIGHTS[:, ::-1].copy(), Affine(-30, 0, 500_180, 0, -30, 4_000_000))
+    for turned in (south, west):
+        assert grid_of(turned) == grid_of(north)
+        np.testing.assert_array_equal(read(turned), HEIGHTS)
+        np.testing.assert_array_equal(read(turned, Window(1, 2, 3, 3)), HEIGHTS[1:4, 2:5])
+        np.testing.assert_array_equal(read_on(turned, grid_of(north)), HEIGHTS)
+
+
+def test_a_rotated_raster_is_laid_north_up(tmp_path):
+    rotated = Affine.translation(500_000, 4_000_000) * Affine.rotation(30) * Affine.scale(30, -30)
+    values = np.full((40, 50), 7, np.uint8)
+    path = write(tmp_path / "rotated.tif", values, rotated, nodata=0)
+    field = read_quantity(path, "label")
+    assert (field.grid.affine.b, field.grid.affine.e) == (0, pytest.approx(-30))
+    assert field.values[field.valid].tolist() == [7] * int(field.valid.sum())
+    assert field.valid.sum() == pytest.approx(40 * 50, rel=0.02)  # the same area
+
+
+def test_scale_offset_and_unit_tags_count(tmp_path):
+    stored = write(
+        tmp_path / "dm.tif", (HEIGHTS * 10 - 50).astype(np.int16), scales=(0.1,), offsets=(5.0,), nodata=950
+    )
+    field = read_quantity(stored, "elevation")
+    assert field.unit == "m"
+    assert not field.valid[0, 0]
+    assert np.isnan(field.values[0, 0])
+    np.testing.assert_allclose(field.values.ravel()[1:], HEIGHTS.ravel()[1:], rtol=1e-6)
+    feet = write(tmp_path / "feet.tif", (HEIGHTS / 0.3048).astype(np.float32), units=("ft",))
+    np.testing.assert_allclose(read_quantity(feet, "elevation").values, HEIGHTS, rtol=1e-6)
+    daily = write(tmp_path / "v.tif", np.ones((5, 6), np.float32), units=("m d-1",))
+    assert read_quantity(daily, "velocity").values[0, 0] == 365
+    with pytest.raises(DataError, match=r"stated in 'kelvin', which cannot be read as m"):
+        read_quantity(write(tmp_path / "k.tif", HEIGHTS, units=("kelvin",)), "elevation")
+
+
+def test_what_the_user_says_wins_over_the_tags(tmp_path):
+    path = write(tmp_path / "b.tif", np.full((5, 6), 6000, np.uint16), scales=(0.5,), offsets=(3.0,))
+    field = read_quantity(path, "reflectance", numbers=Numbers(scale=1e-4, offset=-0.1, nodata=[0]))
+    assert field.values[0, 0] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("how", ["internal mask", "alpha"])
+def test_masks_of_any_kind(tmp_path, how):
+    seen = np.ones((5, 6), np.uint8) * 255
+    seen[:, :2] = 0
+    values = np.full((5, 6), 50, np.uint8)
+    if how == "alpha":
+        path = write(tmp_path / "a.tif", np.stack([values, seen]), alpha="YES")
+    else:
+        path = write(tmp_path / "m.tif", values, mask=seen)
+    field = read_quantity(path, "grey")
+    np.testing.assert_array_equal(field.valid, seen > 0)
+    on = read_quantity(path, "grey", grid=grid_of(path), resampling="nearest")
+    np.testing.assert_array_equal(on.valid, seen > 0)
+
+
+def test_undeclared_voids_are_missing_and_said(tmp_path):
+    values = np.full((6, 12), 0.3, np.float32)
+    values[:, :2] = -9999
+    field = read_quantity(write(tmp_path / "r.tif", values), "reflectance")
+    assert field.valid.mean() == pytest.approx(10 / 12)
+    assert "16.7 % of the pixels hold no reflectance" in field.notes[0]
+    assert "-9999" in field.notes[0]
+
+
+def test_numbers_that_contradict_the_quantity_are_refused(tmp_path):
+    values = np.linspace(1500, 10000, 30, dtype=np.float32).reshape(5, 6)
+    path = write(tmp_path / "r.tif", values)
+    with pytest.raises(DataError, match=r"between 1500 and 10000, which cannot be a share of one") as caught:
+        read_quantity(path, "reflectance")
+    assert "--scale" in (caught.value.hint or "")
+    with pytest.raises(DataError, match=r"heights reach 10000, which cannot be metres \(perhaps feet\)"):
+        read_quantity(path, "elevation")
+
+
+def test_a_band_by_its_description(tmp_path):
+    path = write(tmp_path / "s.tif", np.stack([HEIGHTS, HEIGHTS + 1]), descriptions=("B2", "Thickness"))
+    assert read_quantity(path, "thickness").values[0, 0] == 101  # found by its name
+    assert read_quantity(path, "grey", band="b2").values[0, 0] == 100
+    with pytest.raises(DataError, match="has no band 'b3'"):
+        read_quantity(path, "grey", band="b3")
