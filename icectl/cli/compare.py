@@ -82,16 +82,12 @@ def _models_of(task: str, wanted: list[str] | None) -> list[Any]:
 
 def _request(plugin: Any, arguments: list[str]) -> Any:
     """Return what ``icectl run MODEL`` with `arguments` would do."""
-    from icectl.cli import options, resolve, verbs
+    from icectl.cli import resolve, verbs
+    from icectl.cli.asked import Asked
     from icectl.errors import UsageError
 
     context = verbs.command("run", plugin).make_context(plugin.name, list(arguments))
-    own = {p.name for p in options.parameters("run")}
-    shared = {key: value for key, value in context.params.items() if key in own}
-    typed = {
-        key: value for key, value in context.params.items() if key not in own and value not in (None, ())
-    }
-    (_, build), *more = resolve.requests("run", plugin.name, shared, typed)
+    (_, build), *more = resolve.requests(Asked.of("run", plugin, context.params))
     if more:
         raise UsageError("compare works on one glacier", "call it once for each")
     return build()

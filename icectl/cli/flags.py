@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
-from icectl.contract import Options, Plugin
+from icectl.contract import Plugin
 
 _SCALARS = (bool, str, Path)
 _NUMBERS = {int: "INTEGER", float: "NUMBER"}
@@ -122,10 +122,3 @@ def bounds(field: FieldInfo) -> str:
             if (value := getattr(rule, attribute, None)) is not None:
                 high = f" {sign} {value}"
     return f"{low}x{high}" if low or high else ""
-
-
-def given(values: Mapping[str, Any], options: type[Options]) -> dict[str, Any]:
-    """Return the flags a user gave that are fields of `options`."""
-    return {
-        name: value for name, value in values.items() if name in options.model_fields and value is not None
-    }

@@ -1,4 +1,4 @@
-"""Every option that more than one verb shares, declared once.
+"""Every option that more than one verb shares, declared once, as fields of `Shared`.
 
 ======================  =====================================================================
 where                   glacier, glaciers, scenes, experiment, workspace, run, from_export
@@ -13,8 +13,9 @@ checks it.
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -39,8 +40,11 @@ def _option(*names: str, help: str, panel: str, **more: Any) -> Any:
     return typer.Option(*names, help=help, rich_help_panel=panel, show_default=False, **more)
 
 
-SHARED: dict[str, Any] = {
-    "glacier": Annotated[
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """What was typed of the options that verbs share; a field is a flag."""
+
+    glacier: Annotated[
         list[str] | None,
         _option(
             "--glacier",
@@ -48,18 +52,18 @@ SHARED: dict[str, Any] = {
             panel=WHERE,
             autocompletion=complete_glaciers,
         ),
-    ],
-    "glaciers": Annotated[
+    ] = None
+    glaciers: Annotated[
         str | None,
         _option(
             "--glaciers", help="Many glaciers: rgi:REGION (with --outlines), or a file of names.", panel=WHERE
         ),
-    ],
-    "scenes": Annotated[
+    ] = None
+    scenes: Annotated[
         Path | None,
         _option("--scenes", help="A folder of your own rasters instead of a download.", panel=WHERE),
-    ],
-    "experiment": Annotated[
+    ] = None
+    experiment: Annotated[
         str | None,
         _option(
             "--experiment",
@@ -67,43 +71,47 @@ SHARED: dict[str, Any] = {
             panel=WHERE,
             autocompletion=complete_experiments,
         ),
-    ],
-    "workspace": Annotated[
+    ] = None
+    workspace: Annotated[
         Path | None,
         _option(
             "--workspace",
             help="Where everything is kept (default $ICECTL_WORKSPACE, else ./icectl-workspace).",
             panel=WHERE,
         ),
-    ],
-    "run": Annotated[
+    ] = None
+    run: Annotated[
         str | None,
         _option("--run", help="A finished run (folder or id) to use instead of the newest.", panel=WHERE),
-    ],
-    "from_export": Annotated[
+    ] = None
+    from_export: Annotated[
         Path | None,
         _option("--from", help="Use the weights of an exported model (see `icectl export`).", panel=WHERE),
-    ],
-    "seed": Annotated[
+    ] = None
+    seed: Annotated[
         int | None,
         _option("--seed", help="Seed of every random draw (default 0).", panel=HOW, min=0),
-    ],
-    "force": Annotated[
+    ] = None
+    force: Annotated[
         bool,
         _option("--force", help="Do the stage again even if up to date; `run` does all stages.", panel=HOW),
-    ],
-    "chain": Annotated[
+    ] = False
+    chain: Annotated[
         bool, _option("--chain/--no-chain", help="Run missing earlier stages first (default on).", panel=HOW)
-    ],
-    "dry_run": Annotated[
+    ] = True
+    dry_run: Annotated[
         bool,
         _option(
             "--dry-run", help="Print what would be read, written and downloaded; touch nothing.", panel=HOW
         ),
-    ],
-    "json_output": Annotated[bool, _option("--json", help="Print the result as JSON on stdout.", panel=HOW)],
-    "quiet": Annotated[bool, _option("--quiet", "-q", help="No progress bars, only warnings.", panel=HOW)],
-    "device": Annotated[
+    ] = False
+    json_output: Annotated[bool, _option("--json", help="Print the result as JSON on stdout.", panel=HOW)] = (
+        False
+    )
+    quiet: Annotated[bool, _option("--quiet", "-q", help="No progress bars, only warnings.", panel=HOW)] = (
+        False
+    )
+    device: Annotated[
         str | None,
         _option(
             "--device",
@@ -111,12 +119,12 @@ SHARED: dict[str, Any] = {
             panel=COMPUTE,
             autocompletion=lambda: ["auto", "cpu", "cuda", "mps"],
         ),
-    ],
-    "gpus": Annotated[
+    ] = None
+    gpus: Annotated[
         int | None,
         _option("--gpus", help="Train on this many GPUs, one process each.", panel=COMPUTE, min=1),
-    ],
-    "processes": Annotated[
+    ] = None
+    processes: Annotated[
         int | None,
         _option(
             "--processes",
@@ -124,8 +132,8 @@ SHARED: dict[str, Any] = {
             panel=COMPUTE,
             min=1,
         ),
-    ],
-    "precision": Annotated[
+    ] = None
+    precision: Annotated[
         str | None,
         _option(
             "--precision",
@@ -133,12 +141,15 @@ SHARED: dict[str, Any] = {
             panel=COMPUTE,
             autocompletion=lambda: ["32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"],
         ),
-    ],
-    "cluster": Annotated[
+    ] = None
+    cluster: Annotated[
         str | None,
         _option("--cluster", help="A Dask cluster: tcp://HOST:PORT, or local:N.", panel=COMPUTE),
-    ],
-}
+    ] = None
+
+
+SHARED: dict[str, Any] = get_type_hints(Shared, include_extras=True)
+"""The annotation of each shared option: its type and its flag."""
 
 RESERVED = frozenset({*SHARED, "json", "from", "debug", "help", "gpu"})
 """Names that no plugin may give to an option."""
@@ -160,12 +171,37 @@ OF_VERB: dict[str, tuple[str, ...]] = {
 
 def parameters(verb: str) -> list[inspect.Parameter]:
     """Return the shared options of `verb` as keyword parameters for a built signature."""
-    found = []
-    for name in OF_VERB[verb]:
-        annotation = SHARED[name]
-        flag = annotation.__origin__ is bool
-        default: Any = (name == "chain") if flag else None
-        found.append(
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+    defaults = {field.name: field.default for field in fields(Shared)}
+    return [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=SHARED[name]
         )
-    return found
+        for name in OF_VERB[verb]
+    ]
+
+
+def switches(parameters: list[inspect.Parameter]) -> set[str]:
+    """Return the flags among `parameters` that take no value, as they are typed.
+
+    >>> sorted(switches(parameters("fetch")))[:3]
+    ['--chain', '--dry-run', '--force']
+    """
+    flags = [p for p in parameters if p.annotation.__origin__ in (bool, bool | None)]
+    return {word for parameter in flags for word in typed_as(parameter)}
+
+
+def typed_as(parameter: inspect.Parameter) -> list[str]:
+    """Return the words that stand for a parameter, e.g. ``["--quiet", "-q"]``."""
+    option = parameter.annotation.__metadata__[0]
+    names = (option.default, *option.param_decls)  # Typer keeps the first name as "default"
+    return [word for name in names for word in name.split("/")]
+
+
+def valued(verb: str) -> set[str]:
+    """Return the shared flags of `verb` that take a value.
+
+    >>> "--glacier" in valued("fetch"), "--force" in valued("fetch")
+    (True, False)
+    """
+    shared = parameters(verb)
+    return {word for parameter in shared for word in typed_as(parameter)} - switches(shared)

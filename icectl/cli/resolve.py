@@ -11,119 +11,90 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from icectl import registry, settings, stages
-from icectl.cli import flags
-from icectl.contract import VERBS, Options, Plugin
+from icectl.cli.asked import Asked
+from icectl.cli.layers import FLAG, Layer, merge
+from icectl.contract import VERBS, Options
 from icectl.errors import UsageError, redact
 from icectl.run import Compute
-from icectl.settings import Experiment, Glacier
+from icectl.settings import Glacier
 from icectl.training.devices import check_names
-from icectl.workspace import RUN, Workspace, read_json
+from icectl.workspace import RUN, read_json
+
+Saved = Mapping[str, Any] | None
+"""The record of the run whose weights are used, if one is."""
 
 
-@dataclass(frozen=True)
-class Layer:
-    """Values of one stage from one place; `where` words its errors."""
-
-    values: Mapping[str, Any]
-    where: str
-
-
-def requests(
-    verb: str, model: str | None, shared: Mapping[str, Any], typed: Mapping[str, Any]
-) -> Iterator[Any]:
-    """Yield a function that builds the `Request` of each glacier asked for, with its name."""
-    experiment = settings.load_experiment(shared["experiment"]) if shared.get("experiment") else None
-    plugin = registry.get(model or (experiment.model if experiment else "convlstm"))
-    shared, typed = _region(plugin, shared, typed)
-    workspace = Workspace.locate(shared.get("workspace"))
-    run = chosen_run(verb, plugin, workspace, shared, typed, experiment)
-    for name in glacier_names(shared, experiment, plugin, run):
+def requests(asked: Asked) -> Iterator[tuple[str, Callable[[], stages.Request]]]:
+    """Yield the name of each glacier asked for, with a function that builds its `Request`."""
+    asked = _region(asked)
+    run = chosen_run(asked)
+    saved = read_json(run / RUN) if run else None
+    for name in glacier_names(asked, saved):
 
         def build(name: str = name) -> stages.Request:
-            made = request(plugin, name, workspace, run, experiment, shared, typed)
-            return replace(made, force_all=made.force and verb in ("run", "demo"))
+            return request(asked, name, run, saved)
 
         yield name, build
 
 
-def _region(
-    plugin: Plugin, shared: Mapping[str, Any], typed: Mapping[str, Any]
-) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+def _region(asked: Asked) -> Asked:
     """Hand ``--glaciers rgi:11`` to a model that works through regions itself (option `region`)."""
-    chosen = str(shared.get("glaciers") or "")
-    if not chosen.startswith("rgi:") or "region" not in plugin.stages["predict"].model_fields:
-        return shared, typed
-    return {**shared, "glaciers": None}, {**typed, "region": chosen.removeprefix("rgi:")}
+    chosen = asked.glaciers or ""
+    if not chosen.startswith("rgi:") or "region" not in asked.plugin.stages["predict"].model_fields:
+        return asked
+    return replace(asked, glaciers=None, own={**asked.own, "region": chosen.removeprefix("rgi:")})
 
 
-def request(
-    plugin: Plugin,
-    glacier_name: str,
-    workspace: Workspace,
-    run: Path | None,
-    experiment: Experiment | None,
-    shared: Mapping[str, Any],
-    typed: Mapping[str, Any],
-) -> stages.Request:
-    """Build the request of one glacier."""
-    saved = read_json(run / RUN) if run else None
-    glacier = _glacier(glacier_name, saved, shared)
-    own = saved is not None and not shared.get("scenes") and glacier.name == saved["glacier"]["name"]
-    scenes = shared.get("scenes") or (Path(saved["scenes"]) if own and saved and saved["scenes"] else None)
+def request(asked: Asked, name: str, run: Path | None, saved: Saved) -> stages.Request:
+    """Build the request of the glacier called `name`."""
+    glacier = _glacier(asked, name, saved)
+    own = saved is not None and not asked.scenes and glacier.name == saved["glacier"]["name"]
+    scenes = asked.scenes or (Path(saved["scenes"]) if own and saved and saved["scenes"] else None)
     return stages.Request(
-        plugin=plugin,
+        plugin=asked.plugin,
         glacier=glacier,
-        options={v: _options(plugin, v, glacier, experiment, saved, own, typed) for v in VERBS},
-        workspace=workspace,
+        options={verb: _options(asked, verb, glacier, saved, own) for verb in VERBS},
+        workspace=asked.space,
         scenes=checked_scenes(scenes),
-        seed=_seed(shared, saved, experiment),
-        compute=compute(shared),
+        seed=_seed(asked, saved),
+        compute=compute(asked),
         run=run,
-        force=bool(shared.get("force")),
-        chain=bool(shared.get("chain", True)),
-        quiet=bool(shared.get("quiet")),
+        force=asked.force,
+        force_all=asked.force and asked.verb in ("run", "demo"),
+        chain=asked.chain,
+        quiet=asked.quiet,
         command=redact(shlex.join(["icectl", *sys.argv[1:]])),
     )
 
 
-def _seed(shared: Mapping[str, Any], saved: Mapping[str, Any] | None, experiment: Experiment | None) -> int:
+def _seed(asked: Asked, saved: Saved) -> int:
     """Return the seed: the flag's, else the saved run's, else the experiment's, else 0."""
-    if shared.get("seed") is not None:
-        return int(shared["seed"])
+    if asked.seed is not None:
+        return asked.seed
     if saved is not None:
         return int(saved["seed"])
-    return experiment.seed if experiment is not None else 0
+    return asked.named_experiment.seed if asked.named_experiment is not None else 0
 
 
-def _glacier(name: str, saved: Mapping[str, Any] | None, shared: Mapping[str, Any]) -> Glacier:
+def _glacier(asked: Asked, name: str, saved: Saved) -> Glacier:
     """Return a glacier by name; that of a run may stand in its record only, that of a folder nowhere."""
-    if name in settings.available("glaciers"):
-        return settings.load_glacier(name)
+    if name in asked.files.glaciers:
+        return asked.files.glacier(name)
     if saved and saved["glacier"]["name"] == name:
         return settings.validate(Glacier, saved["glacier"], f"the record of run on {name}")
-    scenes = shared.get("scenes")
-    if scenes and not shared.get("glacier") and place_of(scenes) == name:
-        return Glacier(name=name, title=Path(scenes).absolute().name)
-    return settings.load_glacier(name)
+    if asked.scenes and not asked.glacier and place_of(asked.scenes) == name:
+        return Glacier(name=name, title=asked.scenes.absolute().name)
+    return asked.files.glacier(name)
 
 
-def _options(
-    plugin: Plugin,
-    verb: str,
-    glacier: Glacier,
-    experiment: Experiment | None,
-    saved: Mapping[str, Any] | None,
-    own: bool,
-    typed: Mapping[str, Any],
-) -> Options:
+def _options(asked: Asked, verb: str, glacier: Glacier, saved: Saved, own: bool) -> Options:
+    plugin, experiment = asked.plugin, asked.named_experiment
     layers = []
     file = Layer(glacier.options.get(plugin.task, {}).get(verb, {}), f"glacier '{glacier.name}', [{verb}]")
     if saved is None or (verb == "fetch" and not own):
@@ -133,47 +104,25 @@ def _options(
         layers.append(Layer(carried.get(verb, {}), f"the saved run, [{verb}]"))
     if experiment is not None:
         layers.append(Layer(experiment.stage(verb), f"experiment '{experiment.name}', [{verb}]"))
-    layers.append(Layer(flags.given(typed, plugin.stages[verb]), "flag"))
+    layers.append(Layer(asked.given(plugin.stages[verb]), FLAG))
     return merge(plugin.stages[verb], layers)
 
 
-def merge(kind: type[Options], layers: list[Layer]) -> Options:
-    """Validate the layers together; an error names the place of the value that is wrong."""
-    values: dict[str, Any] = {}
-    origin: dict[str, str] = {}
-    for layer in layers:
-        if "preset" in layer.values and layer.values["preset"] != values.get("preset"):
-            for name in kind.presets.get(str(layer.values["preset"]), {}):
-                values.pop(name, None)  # a preset chosen here outranks what weaker layers said
-        values.update(layer.values)
-        origin.update(dict.fromkeys(layer.values, layer.where))
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        key = str(error.errors(include_url=False)[0]["loc"][0]) if error.errors()[0]["loc"] else ""
-        where = origin.get(key, kind.__name__)
-        if where != "flag":
-            raise settings.worded(error, where, list(kind.model_fields)) from error
-        first = error.errors(include_url=False)[0]
-        flag = f"--{key.replace('_', '-')}"
-        raise UsageError(
-            f"{flag} {first['input']} is not allowed", first["msg"].removeprefix("Value error, ")
-        ) from error
-
-
-def compute(shared: Mapping[str, Any]) -> Compute:
+def compute(asked: Asked) -> Compute:
     """Return the devices asked for."""
-    gpus, device = shared.get("gpus"), shared.get("device") or "auto"
-    if gpus is not None and device not in ("auto", "cuda"):
-        raise UsageError(f"--gpus {gpus} and --device {device} contradict each other", "give one of them")
-    asked = Compute(
-        device="cuda" if gpus is not None else device,
-        processes=gpus or shared.get("processes") or 1,
-        precision=shared.get("precision") or "32-true",
-        cluster=shared.get("cluster"),
+    device = asked.device or "auto"
+    if asked.gpus is not None and device not in ("auto", "cuda"):
+        raise UsageError(
+            f"--gpus {asked.gpus} and --device {device} contradict each other", "give one of them"
+        )
+    wanted = Compute(
+        device="cuda" if asked.gpus is not None else device,
+        processes=asked.gpus or asked.processes or 1,
+        precision=asked.precision or "32-true",
+        cluster=asked.cluster,
     )
-    check_names(asked)
-    return asked
+    check_names(wanted)
+    return wanted
 
 
 def checked_scenes(scenes: Path | None) -> Path | None:
@@ -185,58 +134,47 @@ def checked_scenes(scenes: Path | None) -> Path | None:
     return scenes.absolute()
 
 
-def chosen_run(
-    verb: str,
-    plugin: Plugin,
-    workspace: Workspace,
-    shared: Mapping[str, Any],
-    typed: Mapping[str, Any],
-    experiment: Experiment | None,
-) -> Path | None:
+def chosen_run(asked: Asked) -> Path | None:
     """Return the weights that predict or evaluate use; None trains (or finds) what the options say."""
-    if verb not in ("predict", "evaluate"):
+    if asked.verb not in ("predict", "evaluate"):
         return None
-    if shared.get("from_export"):
+    if asked.from_export:
         from icectl.imports import import_run
 
-        return import_run(Path(shared["from_export"]), workspace)
-    if shared.get("run"):
-        return stages.find_run(workspace, shared["run"])
-    says_training = bool(flags.given(typed, plugin.stages["train"])) or experiment is not None
-    return None if says_training else stages.newest_run(workspace, plugin)
+        return import_run(asked.from_export, asked.space)
+    if asked.run:
+        return stages.find_run(asked.space, asked.run)
+    says_training = bool(asked.given(asked.plugin.stages["train"])) or asked.experiment is not None
+    return None if says_training else stages.newest_run(asked.space, asked.plugin)
 
 
-def glacier_names(
-    shared: Mapping[str, Any], experiment: Experiment | None, plugin: Plugin, run: Path | None
-) -> list[str]:
+def glacier_names(asked: Asked, saved: Saved) -> list[str]:
     """Return the glaciers asked for: by flag, file of names, experiment, folder, run, else the default.
 
     A run's own folder of scenes shows the run's glacier; any other folder is a place of its own.
     """
-    if shared.get("glacier"):
-        return list(dict.fromkeys(shared["glacier"]))
-    if shared.get("glaciers"):
-        return many(shared["glaciers"])
-    if experiment is not None and experiment.glacier:
-        return [experiment.glacier]
-    scenes = shared.get("scenes")
-    saved = read_json(run / RUN) if run is not None else None
-    if saved is not None and (not scenes or saved["scenes"] == str(scenes.absolute())):
+    if asked.glacier:
+        return list(dict.fromkeys(asked.glacier))
+    if asked.glaciers:
+        return many(asked, asked.glaciers)
+    if asked.named_experiment is not None and asked.named_experiment.glacier:
+        return [asked.named_experiment.glacier]
+    if saved is not None and (not asked.scenes or saved["scenes"] == str(asked.scenes.absolute())):
         return [str(saved["glacier"]["name"])]
-    return [place_of(scenes)] if scenes else [plugin.default_glacier]
+    return [place_of(asked.scenes)] if asked.scenes else [asked.plugin.default_glacier]
 
 
 def place_of(scenes: Path) -> str:
     """Return a folder of scenes as a glacier's name: somebody's own scenes show no default glacier."""
-    words = re.findall(r"[a-z0-9]+", Path(scenes).absolute().name.lower())
+    words = re.findall(r"[a-z0-9]+", scenes.absolute().name.lower())
     return "-".join(words)[:80].rstrip("-") or "scenes"
 
 
-def many(chosen: str) -> list[str]:
+def many(asked: Asked, chosen: str) -> list[str]:
     """Return the names in a file, one a line, or the known glaciers of an RGI region (``rgi:11``)."""
     if chosen.startswith("rgi:"):
         region = chosen.removeprefix("rgi:").zfill(2)
-        known = (settings.load_glacier(name) for name in settings.available("glaciers"))
+        known = (asked.files.glacier(name) for name in asked.files.glaciers)
         found = [g.name for g in known if g.rgi and f"-{region}" in g.rgi]
         hint = "add them: icectl glaciers add NAME --outline FILE, with rgi = '…' in the file"
     else:

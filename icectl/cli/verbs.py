@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from icectl.cli import options
+from icectl.cli.asked import Asked, Files
 from icectl.errors import IcectlError, UsageError
 
 if TYPE_CHECKING:  # pydantic comes with the contract: `icectl --help` needs neither
@@ -103,57 +104,67 @@ class ModelGroup(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the model first, adding the default one where none is named."""
-        arranged = args if ctx.resilient_parsing else arrange(self.verb, args)
+        ctx.obj = Files()
+        arranged = args if ctx.resilient_parsing else arrange(self.verb, args, ctx.obj)
         self.calling = bool(arranged) and not arranged[0].startswith("-")
         rest: list[str] = super().parse_args(ctx, arranged)
         return rest
 
 
-def arrange(verb: str, args: list[str]) -> list[str]:
+def arrange(verb: str, args: list[str], files: Files) -> list[str]:
     """Return `args` with the model in front.
 
-    >>> arrange("train", ["--gpus", "2", "convlstm"])
+    >>> arrange("train", ["--gpus", "2", "convlstm"], Files())
     ['convlstm', '--gpus', '2']
     """
-    from icectl import registry
-
     if not args and verb not in ("run", "demo"):
         return ["--help"]
     if args and (not args[0].startswith("-") or args[0] == "--help"):
         return args
-    known = set(registry.names())
-    position = next((i for i, a in enumerate(args) if _is_model(args, i, known)), None)
+    position = next((i for i, a in enumerate(args) if _is_model(verb, args, i)), None)
     if position is not None:
         return [args[position], *args[:position], *args[position + 1 :]]
     if "--help" in args:
         return ["--help"]
-    return [default_model(args), *args]
+    return [default_model(args, files), *args]
 
 
-def _is_model(args: list[str], i: int, known: set[str]) -> bool:
-    """Tell whether the word at `i` names a model and is not the value of an option."""
-    if args[i].startswith("-"):
-        return False
-    before = args[i - 1] if i else ""
-    takes_value = before.startswith("--") and "=" not in before and before not in _SWITCHES
-    if takes_value:
-        return False
+def _is_model(verb: str, args: list[str], i: int) -> bool:
+    """Tell whether the word at `i` names a model and is not the value of the flag before it."""
     from icectl import registry
 
-    return args[i] in known or any(f.plugin and args[i] in f.plugin.aliases for f in registry.plugins())
+    word, before = args[i], args[i - 1] if i else ""
+    if word.startswith("-") or before in options.valued(verb):
+        return False
+    if word in registry.names():
+        plugin = None  # announced: its descriptor is read only if a flag before it has to be understood
+    else:
+        found = (f.plugin for f in registry.plugins() if f.plugin and word in f.plugin.aliases)
+        plugin = next(found, None)
+        if plugin is None:
+            return False
+    if not before.startswith("-") or "=" in before:
+        return True
+    try:
+        return before in switches(verb, plugin or registry.get(word))
+    except IcectlError:  # a broken plugin: its own command says so
+        return True
 
 
-_SWITCHES = {"--force", "--chain", "--no-chain", "--dry-run", "--json", "--quiet", "-q", "--debug"}
+def switches(verb: str, plugin: Plugin) -> set[str]:
+    """Return the flags of one verb of one model that take no value, as they are typed."""
+    from icectl.cli import flags
+
+    own = flags.parameters(plugin, stages_of(verb))
+    return options.switches([*options.parameters(verb), *own])
 
 
-def default_model(args: list[str]) -> str:
+def default_model(args: list[str], files: Files) -> str:
     """Return the model that the experiment, the run or the glacier named in `args` stands for."""
-    from icectl import settings
-
     flags = ("--experiment", "--from", "--run", "--glacier")
     named = {flag: value for flag in flags if (value := _value_of(flag, args))}
     if "--experiment" in named:
-        return settings.load_experiment(named["--experiment"]).model
+        return files.experiment(named["--experiment"]).model
     if "--from" in named:
         from icectl.imports import model_of
 
@@ -168,7 +179,7 @@ def default_model(args: list[str]) -> str:
             named["--run"],
         )
         return str(read_json(run / RUN)["model"])
-    return settings.load_glacier(named.get("--glacier", "demo")).model
+    return files.glacier(named.get("--glacier", "demo")).model
 
 
 def _value_of(flag: str, args: list[str]) -> str | None:
@@ -203,19 +214,15 @@ def command(verb: str, plugin: Plugin) -> Any:
         )
     shared = options.parameters(verb)
 
-    def callback(**values: Any) -> None:
+    def callback(context: typer.Context, **values: Any) -> None:
         from icectl.cli.work import perform
 
-        names = {p.name for p in shared}
-        perform(
-            verb,
-            plugin.name,
-            {k: v for k, v in values.items() if k in names},
-            {k: v for k, v in values.items() if k not in names},
-        )
+        perform(Asked.of(verb, plugin, values, context.find_object(Files)))
 
-    callback.__signature__ = inspect.Signature([*shared, *own])  # type: ignore[attr-defined]
-    callback.__annotations__ = {p.name: p.annotation for p in (*shared, *own)}
+    context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    parameters = [context, *shared, *own]
+    callback.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    callback.__annotations__ = {p.name: p.annotation for p in parameters}
     paper = f"\n\nPaper: {plugin.paper}" if plugin.paper else ""
     callback.__doc__ = f"{plugin.summary}\n\n{SUMMARIES[verb]}{paper}"
     return _as_command(plugin.name, callback)

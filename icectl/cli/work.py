@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from icectl import stages
 from icectl.cli import resolve, show
+from icectl.cli.asked import Asked
 from icectl.errors import IcectlError
 from icectl.workspace import RECORD, read_json
 
@@ -19,15 +20,15 @@ Named = tuple[str, dict[str, Any] | IcectlError]
 """A glacier, and what is to be shown of it or why it failed."""
 
 
-def perform(verb: str, model: str, shared: dict[str, Any], typed: dict[str, Any]) -> None:
-    """Perform `verb` of `model` on every glacier asked for; one failure does not stop the others."""
-    show.start_log(bool(shared.get("quiet")))
-    last = "evaluate" if verb in ("run", "demo") else verb
-    wanted = list(resolve.requests(verb, model, shared, typed))
+def perform(asked: Asked) -> None:
+    """Do what was asked on every glacier; one failure does not stop the others."""
+    show.start_log(asked.quiet)
+    last = "evaluate" if asked.verb in ("run", "demo") else asked.verb
+    wanted = list(resolve.requests(asked))
     results: list[dict[str, Any]] = []
     failures: list[IcectlError] = []
-    spread = bool(shared.get("cluster")) and len(wanted) > 1 and not shared.get("dry_run")
-    for name, result in (_spread if spread else _in_turn)(wanted, last, shared):
+    spread = bool(asked.cluster) and len(wanted) > 1 and not asked.dry_run
+    for name, result in (_spread if spread else _in_turn)(wanted, last, asked):
         if not isinstance(result, IcectlError):
             results.append(result)
             continue
@@ -36,23 +37,23 @@ def perform(verb: str, model: str, shared: dict[str, Any], typed: dict[str, Any]
         show.error(result)
         failures.append(result)
         results.append({"glacier": name, "failed": result.message})
-    _report(results, last, shared, many=len(wanted) > 1)
+    _report(results, last, asked, many=len(wanted) > 1)
     if failures:
         raise SystemExit(max(problem.exit_code for problem in failures))
 
 
-def _in_turn(wanted: Wanted, verb: str, shared: Mapping[str, Any]) -> Iterator[Named]:
+def _in_turn(wanted: Wanted, verb: str, asked: Asked) -> Iterator[Named]:
     """Work on one glacier after the other."""
     for name, build in wanted:
         try:
-            yield name, _one(verb, build(), shared)
+            yield name, _one(verb, build(), asked)
         except IcectlError as problem:
             if problem.interrupted:
                 raise
             yield name, problem
 
 
-def _spread(wanted: Wanted, verb: str, shared: Mapping[str, Any]) -> Iterator[Named]:
+def _spread(wanted: Wanted, verb: str, asked: Asked) -> Iterator[Named]:
     """Work on all glaciers over the cluster; yield them in the order they were named."""
     from icectl.scale import perform_all
 
@@ -64,7 +65,7 @@ def _spread(wanted: Wanted, verb: str, shared: Mapping[str, Any]) -> Iterator[Na
         except IcectlError as problem:
             found[number] = problem
     numbers = list(requests)
-    for place, result in perform_all(list(requests.values()), verb, str(shared["cluster"])):
+    for place, result in perform_all(list(requests.values()), verb, str(asked.cluster)):
         number = numbers[place]
         if isinstance(result, IcectlError):
             found[number] = result
@@ -75,9 +76,9 @@ def _spread(wanted: Wanted, verb: str, shared: Mapping[str, Any]) -> Iterator[Na
         yield name, found[number]
 
 
-def _one(verb: str, request: stages.Request, shared: Mapping[str, Any]) -> dict[str, Any]:
+def _one(verb: str, request: stages.Request, asked: Asked) -> dict[str, Any]:
     """Plan or perform one glacier and return what is to be shown of it."""
-    if shared.get("dry_run"):
+    if asked.dry_run:
         from icectl.cli.dry_run import describe
 
         return describe(request, verb)
@@ -111,13 +112,13 @@ def _write_report(outcome: stages.Outcome) -> Path:
     return write_report(outcome.run or outcome.out)
 
 
-def _report(results: list[dict[str, Any]], verb: str, shared: Mapping[str, Any], many: bool) -> None:
+def _report(results: list[dict[str, Any]], verb: str, asked: Asked, many: bool) -> None:
     """Print the results: JSON, or tables and paths."""
-    if shared.get("json_output"):
+    if asked.json_output:
         show.as_json(results if many else results[0])
         return
     for result in results:
-        _print(result, shared)
+        _print(result, asked)
     if many:
         rows = [
             [r["glacier"], "failed" if "failed" in r else "done", r.get("failed") or r.get("folder", "")]
@@ -126,10 +127,10 @@ def _report(results: list[dict[str, Any]], verb: str, shared: Mapping[str, Any],
         show.listing(f"{verb}: {len(results)} glaciers", ["glacier", "", "folder or reason"], rows)
 
 
-def _print(result: dict[str, Any], shared: Mapping[str, Any]) -> None:
+def _print(result: dict[str, Any], asked: Asked) -> None:
     if "failed" in result:
         return
-    if shared.get("dry_run"):
+    if asked.dry_run:
         from icectl.cli.dry_run import show_plan
 
         show_plan(result)

@@ -191,3 +191,79 @@ def test_help_escapes_square_brackets_of_a_plugin():
     plugin = Plugin(name="p", summary="s", task="t", model="m:M", stages=stages)
     (parameter,) = flags.parameters(plugin, ["train"])
     assert parameter.annotation.__metadata__[0].help.startswith(r"Height \[m].")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--flags", "convlstm"],
+        ["--no-flags", "convlstm"],
+        ["--no-count-filled", "-q", "convlstm"],
+        ["--seed=3", "--no-chain", "convlstm"],
+        ["--seed", "3", "convlstm", "--flags"],
+    ],
+)
+def test_the_model_may_follow_any_switch(arguments):
+    """Which flags take no value is asked of the model's own options."""
+    from icectl.cli import verbs
+    from icectl.cli.asked import Files
+
+    found = verbs.arrange("train", [*arguments], Files())
+    assert found == ["convlstm", *(word for word in arguments if word != "convlstm")]
+
+
+@pytest.mark.parametrize("flag", ["--run", "--glacier"])
+def test_a_value_that_reads_like_a_model_is_a_value(flag):
+    from icectl.cli import verbs
+    from icectl.cli.asked import Files
+
+    assert verbs.arrange("predict", [flag, "lstm", "unet"], Files())[0] == "unet"
+
+
+def test_each_settings_file_is_read_once(cli, monkeypatch):
+    from icectl import settings
+
+    read, original = [], settings.read_toml
+    monkeypatch.setattr(settings, "read_toml", lambda path: read.append(path.name) or original(path))
+    Path("mine").mkdir()
+    cli("prepare", "--glacier", "parvati", "--scenes", "mine", "--dry-run", ok=False)
+    assert read == ["parvati.toml"]
+    read.clear()
+    cli("train", "--experiment", "mueller2023-parvati", "--scenes", "mine", "--dry-run", ok=False)
+    assert sorted(read) == ["mueller2023-parvati.toml", "parvati.toml"]
+
+
+def test_a_preset_wins_over_the_file_of_the_glacier(cli):
+    """The demo glacier's file asks for patches of 16, which the paper's five heads do not divide."""
+    cli("train", "salstm", "--glacier", "demo", "--preset", "paper", "--dry-run")
+
+
+def test_the_path_of_prepare_passes_few_files(process):
+    """Files whose functions run from the first word typed to the model's own `prepare`."""
+    code = """
+import inspect, sys
+from pathlib import Path
+import icectl
+home, passed = Path(icectl.__file__).parent, set()
+
+def watch(frame, event, argument):
+    file = Path(frame.f_code.co_filename)
+    function = frame.f_code.co_flags & inspect.CO_OPTIMIZED  # not the body of a module or a class
+    if event == "call" and function and home in file.parents:
+        passed.add(str(file.relative_to(home)))
+
+from toy_plugin import Toy
+def stop(self, run, options):
+    sys.setprofile(None)
+    print(len(passed), *sorted(passed))
+    sys.exit(0)
+
+Toy.prepare = stop
+sys.setprofile(watch)
+from icectl.cli import main
+main()
+"""
+    assert process("fetch", "toy", "--glacier", "parvati").returncode == 0
+    done = process("prepare", "--glacier", "parvati", "toy", code=code)
+    passed = done.stdout.split()
+    assert 10 < int(passed[0]) <= 25, passed

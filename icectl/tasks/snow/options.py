@@ -141,6 +141,8 @@ def published(
         "lr": lr,
         "weight_decay": weight_decay,
         "epochs": epochs,
+        "patch": 50,
+        "stride": 10,
         "batch_size": 100,
         "schedule": "constant",
         "target": "mask",
