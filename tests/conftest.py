@@ -9,7 +9,7 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
-os.environ.setdefault("ICECTL_ENERGY", "estimate")  # a tracker per stage would slow every test
+os.environ.setdefault("ICECTL_ENERGY", "estimate")  # the same on every machine
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
@@ -27,7 +27,7 @@ def shared_data() -> Path:
 def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep a person's own settings and workspace out of the tests."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
-    monkeypatch.setenv("ICECTL_ENERGY", "estimate")  # importing codecarbon costs seconds a stage
+    monkeypatch.setenv("ICECTL_ENERGY", "estimate")
     for name in ("ICECTL_WORKSPACE", "ICECTL_PLUGINS"):
         monkeypatch.delenv(name, raising=False)
 

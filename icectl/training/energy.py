@@ -1,13 +1,12 @@
-"""Energy of a block of work: codecarbon, the machine's counters, or a labelled estimate."""
+"""Energy of a block of work: the machine's counters, or a labelled estimate."""
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
+import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
 
 from icectl.errors import UsageError, did_you_mean
 
@@ -20,39 +19,56 @@ CORE_WATTS = 10.0
 IDLE_WATTS = 3.0
 """Assumed power of one idle core with its share of the machine."""
 
+EVERY = 60.0
+"""Seconds between readings: a processor's counter wraps round after some 20 minutes at full load."""
+
 _RAPL = Path("/sys/class/powercap")
-_METHODS = ("auto", "codecarbon", "counters", "estimate", "off")
+_METHODS = ("auto", "counters", "estimate", "off")
 
 
-class EnergyMeter(Protocol):
-    """Measures kWh between `start` and `stop`."""
+class Energy:
+    """Measures energy by RAPL (processor packages, µJ) and NVML (NVIDIA GPUs, mJ), else estimates it.
 
-    source: str
+    Counters see all users of the machine. Where none can be read, ``auto`` takes assumed watts times
+    processor time, which is right to within a small factor and is labelled as an estimate.
+    """
+
+    def __init__(self, method: str = "auto") -> None:
+        if method not in _METHODS:
+            raise UsageError(f"ICECTL_ENERGY={method} is not known", did_you_mean(method, _METHODS))
+        self.method, self.joules = method, 0.0
+        self._last: dict[str, float] = {}
+        self._done = threading.Event()
 
     def start(self) -> None:
-        """Begin."""
-        ...
+        """Begin: read the counters, and again from time to time."""
+        self._last = read_counters() if self.method in ("auto", "counters") else {}
+        if self._last:
+            threading.Thread(target=self._watch, daemon=True).start()
 
-    def stop(self, seconds: float, cpu_seconds: float) -> float | None:
-        """Return kWh since `start`, None if not measured."""
-        ...
+    def _watch(self) -> None:
+        while not self._done.wait(EVERY):
+            self.add()
 
+    def add(self) -> None:
+        """Add what the counters went up by since the last reading; one that wrapped round went on."""
+        now = read_counters()
+        for name in self._last.keys() & now.keys():
+            step = now[name] - self._last[name]
+            self.joules += step if step >= 0 else step + _range(name)
+        self._last = now
 
-def meter(method: str) -> EnergyMeter:
-    """Return the energy meter called `method`, or the best there is for ``"auto"``."""
-    if method not in _METHODS:
-        raise UsageError(f"ICECTL_ENERGY={method} is not known", did_you_mean(method, _METHODS))
-    if method == "off":
-        return Off()
-    if method in ("auto", "codecarbon"):
-        if importlib.util.find_spec("codecarbon") is not None:
-            return CodeCarbon()
-        if method == "codecarbon":
-            raise UsageError("codecarbon is not installed", "pip install 'icectl[energy]'")
-    counters = Counters()
-    if method == "counters" or (method == "auto" and counters.readable()):
-        return counters
-    return Estimate()
+    def stop(self, seconds: float, cpu_seconds: float) -> tuple[float | None, str]:
+        """Return kWh since `start` (None if not measured) and what the figure rests on."""
+        self._done.set()
+        if self._last:
+            self.add()
+            kinds = sorted({name.split(":")[0] for name in self._last})
+            return self.joules / 3.6e6, f"counters ({', '.join(kinds)})"
+        if self.method in ("off", "counters"):
+            return None, "off" if self.method == "off" else "counters (none readable)"
+        joules = CORE_WATTS * cpu_seconds + IDLE_WATTS * max(0.0, seconds - cpu_seconds)
+        return joules / 3.6e6, f"estimate ({CORE_WATTS:g} W a busy core, {IDLE_WATTS:g} W an idle one)"
 
 
 def intensity(grams_per_kwh: float | None = None) -> float:
@@ -66,94 +82,6 @@ def intensity(grams_per_kwh: float | None = None) -> float:
         raise UsageError(f"ICECTL_G_PER_KWH={text} is not a number", "give grams, e.g. 380") from error
 
 
-class Off:
-    """Measures nothing."""
-
-    source = "off"
-
-    def start(self) -> None:
-        """Do nothing."""
-
-    def stop(self, seconds: float, cpu_seconds: float) -> float | None:
-        """Return None."""
-        return None
-
-
-class Estimate:
-    """Assumed watts times processor time: right to within a small factor, and labelled so."""
-
-    source = f"estimate ({CORE_WATTS:g} W a busy core, {IDLE_WATTS:g} W an idle one)"
-
-    def start(self) -> None:
-        """Do nothing; processor time is counted by the caller."""
-
-    def stop(self, seconds: float, cpu_seconds: float) -> float | None:
-        """Return kWh of the busy cores and of one idle core while waiting."""
-        idle = max(0.0, seconds - cpu_seconds)
-        return (CORE_WATTS * cpu_seconds + IDLE_WATTS * idle) / 3.6e6
-
-
-class CodeCarbon:
-    """codecarbon's offline tracker (Linux, macOS, Windows; nothing leaves the machine)."""
-
-    def __init__(self) -> None:
-        self.source = "codecarbon"
-        self._tracker: Any = None
-
-    def start(self) -> None:
-        """Start a tracker of this process that writes no file and stays silent."""
-        import logging
-        import warnings
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from codecarbon import OfflineEmissionsTracker
-
-            logging.getLogger("codecarbon").setLevel(logging.CRITICAL)  # it greets before it reads log_level
-            self._tracker = OfflineEmissionsTracker(
-                country_iso_code=os.environ.get("ICECTL_COUNTRY", "USA"),
-                save_to_file=False,
-                log_level="critical",
-                allow_multiple_runs=True,
-            )
-            self._tracker.start()
-
-    def stop(self, seconds: float, cpu_seconds: float) -> float | None:
-        """Return the energy codecarbon found; CO2e is ours, from one intensity for all."""
-        import warnings
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self._tracker.stop()
-        found = getattr(self._tracker, "final_emissions_data", None)
-        return None if found is None else float(found.energy_consumed)
-
-
-class Counters:
-    """The machine's own counters: RAPL packages (µJ) and NVML devices (mJ), over all its users."""
-
-    def __init__(self) -> None:
-        self.source = "counters"
-        self._before: dict[str, float] = {}
-
-    def readable(self) -> bool:
-        """Return whether any counter can be read here."""
-        return bool(read_counters())
-
-    def start(self) -> None:
-        """Read the counters."""
-        self._before = read_counters()
-        kinds = sorted({name.split(":")[0] for name in self._before})
-        self.source = f"counters ({', '.join(kinds) or 'none readable'})"
-
-    def stop(self, seconds: float, cpu_seconds: float) -> float | None:
-        """Return kWh since `start`; a counter that wrapped round is left out."""
-        after = read_counters()
-        steps = [after[name] - before for name, before in self._before.items() if name in after]
-        joules = sum(step for step in steps if step >= 0)
-        return joules / 3.6e6 if steps else None
-
-
 def read_counters() -> dict[str, float]:
     """Return joules by counter: ``rapl:<package>`` and ``nvml:<device>``."""
     found = {}
@@ -162,6 +90,13 @@ def read_counters() -> dict[str, float]:
             with suppress(OSError, ValueError):
                 found[f"rapl:{file.parent.name}"] = int(file.read_text()) / 1e6
     return {**found, **_read_nvml()}
+
+
+def _range(name: str) -> float:
+    """Return the joules after which a processor's counter begins again at 0; a GPU's never does."""
+    with suppress(OSError, ValueError):
+        return int((_RAPL / name.partition(":")[2] / "max_energy_range_uj").read_text()) / 1e6
+    return 0.0
 
 
 def _read_nvml() -> dict[str, float]:

@@ -1,7 +1,7 @@
 """What a stage costs: wall time, peak memory, energy and CO2e.
 
-Energy comes from codecarbon where it is installed, else from the machine's own counters
-(RAPL for processors, NVML for NVIDIA GPUs), else from a plain, labelled estimate.
+Energy comes from the machine's own counters (RAPL for processors, NVML for NVIDIA GPUs), else from a
+plain, labelled estimate.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Meter:
     Parameters
     ----------
     method
-        ``"auto"``, ``"codecarbon"``, ``"counters"``, ``"estimate"`` or ``"off"``;
+        ``"auto"``, ``"counters"``, ``"estimate"`` or ``"off"``;
         ``$ICECTL_ENERGY`` when None.
     grams_per_kwh
         Carbon intensity of the electricity; ``$ICECTL_G_PER_KWH`` when None.
@@ -40,7 +40,7 @@ class Meter:
     """
 
     def __init__(self, method: str | None = None, grams_per_kwh: float | None = None) -> None:
-        self._energy = energy.meter(method or os.environ.get("ICECTL_ENERGY", "auto"))
+        self._energy = energy.Energy(method or os.environ.get("ICECTL_ENERGY", "auto"))
         self.grams_per_kwh = energy.intensity(grams_per_kwh)
         self._facts: dict[str, Any] = {}
 
@@ -52,13 +52,13 @@ class Meter:
 
     def __exit__(self, *_: object) -> None:
         seconds = time.monotonic() - self._started
-        kwh = self._energy.stop(seconds, _cpu_seconds() - self._cpu)
+        kwh, source = self._energy.stop(seconds, _cpu_seconds() - self._cpu)
         self._facts = {
             "seconds": round(seconds, 3),
             "peak_memory": peak_memory(),
             "peak_device_memory": _peak_device_memory(),
             "energy_kwh": kwh,
-            "energy_source": self._energy.source,
+            "energy_source": source,
             "co2e_g": None if kwh is None else kwh * self.grams_per_kwh,
             "g_per_kwh": self.grams_per_kwh,
         }

@@ -63,7 +63,7 @@ def _spawn(function: Callable[..., T], run: Run, decision: devices.Decision, arg
     from icectl.training import worker
 
     run.say(decision.reason)
-    multiprocessing.set_forkserver_preload(["icectl.training.trainer", "icectl.training.worker"])
+    multiprocessing.set_forkserver_preload(["icectl.training.loop", "icectl.training.worker"])
     with tempfile.TemporaryDirectory(prefix="icectl-") as folder, _quiet_torch(), _own_signals():
         with _log_bridge() as queue:
             call = worker.Call(

@@ -1,4 +1,4 @@
-"""An export that icectl 0.1.0 wrote (two updates of a tiny convlstm on the synthetic glacier) is still of use."""
+"""An export of icectl 0.1.0 (two updates of a tiny convlstm on the synthetic glacier) is still of use."""
 
 from __future__ import annotations
 

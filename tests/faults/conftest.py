@@ -36,7 +36,7 @@ class Field:
             [
                 "icectl.cli.app",
                 "icectl.cli.work",
-                "icectl.training.trainer",
+                "icectl.training.loop",
                 "icectl.report.page",
                 "odc.geo.geobox",
             ]

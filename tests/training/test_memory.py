@@ -24,6 +24,7 @@ from icectl.training import (
     fit,
     fitting_batch,
 )
+from icectl.training.energy import Energy
 from icectl.training.memory import is_out_of_memory, worded
 
 
@@ -135,31 +136,43 @@ def test_a_peak_is_of_its_own_block() -> None:
 
 
 def test_the_estimate_is_watts_times_seconds() -> None:
-    assert energy.Estimate().stop(seconds=3600, cpu_seconds=3600) == pytest.approx(0.010)
-    assert energy.Estimate().stop(seconds=3600, cpu_seconds=0) == pytest.approx(0.003)
+    for busy, kwh in ((3600, 0.010), (0, 0.003)):
+        found, source = Energy("estimate").stop(seconds=3600, cpu_seconds=busy)
+        assert found == pytest.approx(kwh)
+        assert source == "estimate (10 W a busy core, 3 W an idle one)"
 
 
-def test_counters_are_read_where_they_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def rapl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine of two packages, whose counters stand at 10 J and 20 J and wrap round at 100 J."""
     for name, joules in (("intel-rapl:0", 10), ("intel-rapl:0:0", 999), ("intel-rapl:1", 20)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "energy_uj").write_text(f"{joules * 1_000_000}\n")
+        (tmp_path / name / "max_energy_range_uj").write_text("100000000\n")
     monkeypatch.setattr(energy, "_RAPL", tmp_path)
-    counters = energy.Counters()
+    return tmp_path
+
+
+def test_a_counter_that_wraps_round_loses_no_energy(rapl: Path) -> None:
+    counters = Energy("counters")
     counters.start()
-    (tmp_path / "intel-rapl:0" / "energy_uj").write_text("46000000\n")
-    (tmp_path / "intel-rapl:1" / "energy_uj").write_text("5\n")  # wrapped round: left out
-    assert counters.stop(1, 1) == pytest.approx(36 / 3.6e6)
-    assert counters.source.startswith("counters (")
+    for first, second in ((46, 5), (90, 95), (6, 95)):  # the second package wraps, then the first
+        (rapl / "intel-rapl:0" / "energy_uj").write_text(f"{first * 1_000_000}\n")
+        (rapl / "intel-rapl:1" / "energy_uj").write_text(f"{second * 1_000_000}\n")
+        counters.add()
+    kwh, source = counters.stop(1, 1)
+    assert kwh == pytest.approx((96 + 175) / 3.6e6)  # 36 + 44 + 16 J and 85 + 90 + 0 J
+    assert source.startswith("counters (")
 
 
-def test_codecarbon_measures_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("codecarbon")
-    monkeypatch.chdir(tmp_path)
-    with Meter("codecarbon") as meter:
-        sum(i * i for i in range(300_000))
-    assert meter.facts()["energy_kwh"] > 0
-    assert meter.facts()["energy_source"] == "codecarbon"
-    assert list(tmp_path.iterdir()) == []
+def test_counters_are_read_again_while_work_goes_on(rapl: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(energy, "EVERY", 0.01)
+    counters = Energy("auto")
+    counters.start()
+    (rapl / "intel-rapl:0" / "energy_uj").write_text("90000000\n")
+    time.sleep(0.2)
+    assert counters.joules == pytest.approx(80)
+    counters.stop(1, 1)
 
 
 def test_unknown_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,10 @@
-"""What a state holds besides the position, and putting it back."""
+"""What a saved state holds: where a training stands, its parts, and what bit-equality depends on."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,31 +12,67 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 import torch.distributed as dist
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from icectl.errors import DataError
 
 if TYPE_CHECKING:
-    from icectl.training.trainer import Trainer
+    from lightning_fabric import Fabric
+
+    from icectl.run import Run
+    from icectl.training.context import Context
+    from icectl.training.learner import Learner
 
 _OTHER = "the options may have changed: train anew with --force, or delete the file"
 
 
-def gather(trainer: Trainer) -> dict[str, Any]:
+@dataclass
+class Position:
+    """Where a training stands; saved and restored as plain values."""
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0  # global batches of this epoch already learnt from
+    best: float | None = None
+    best_step: int = 0
+    stale: int = 0  # validations since the best
+    stopped: str = ""
+    seconds: float = 0.0
+    scores: dict[str, float] = field(default_factory=dict)
+    count: int = 0  # updates since the last line of the log
+
+
+@dataclass
+class Parts:
+    """What a training moves: networks, optimisers, schedules, and sums for the log's next line."""
+
+    run: Run
+    learner: Learner
+    fabric: Fabric
+    context: Context
+    optimizers: Mapping[str, Optimizer]
+    schedules: Mapping[str, LRScheduler]
+    sums: dict[str, Tensor] = field(default_factory=dict)
+
+
+def gather(parts: Parts) -> dict[str, Any]:
     """Return networks, optimisers, schedules, precision, each process's own part, and where made."""
     return {
-        "modules": dict(trainer.learner.modules.state_dict()),
-        "optimizers": {name: one.state_dict() for name, one in trainer.bare.items()},
-        "schedules": {name: one.state_dict() for name, one in trainer.schedules.items()},
-        "precision": dict(trainer.fabric.strategy.precision.state_dict()),
+        "modules": dict(parts.learner.modules.state_dict()),
+        "optimizers": {name: one.state_dict() for name, one in parts.optimizers.items()},
+        "schedules": {name: one.state_dict() for name, one in parts.schedules.items()},
+        "precision": dict(parts.fabric.strategy.precision.state_dict()),
         "ranks": _gathered(
-            {**_random_state(trainer.context.device), "sums": dict(trainer.sums)}, trainer.context.world
+            {**_random_state(parts.context.device), "sums": dict(parts.sums)}, parts.context.world
         ),
-        "made_with": _circumstances(trainer),
+        "made_with": _circumstances(parts),
     }
 
 
-def restore(trainer: Trainer, state: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Put a loaded state back into the trainer; return the values of its position.
+def restore(parts: Parts, state: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Put a loaded state back into the parts; return the values of its position.
 
     Raises
     ------
@@ -43,21 +80,21 @@ def restore(trainer: Trainer, state: dict[str, Any], path: Path) -> dict[str, An
         The state belongs to another network or lacks a part.
     """
     try:
-        trainer.learner.modules.load_state_dict(state.pop("modules"))
-        for name, one in trainer.bare.items():
+        parts.learner.modules.load_state_dict(state.pop("modules"))
+        for name, one in parts.optimizers.items():
             one.load_state_dict(state["optimizers"][name])
-        for name, schedule in trainer.schedules.items():
+        for name, schedule in parts.schedules.items():
             schedule.load_state_dict(state["schedules"][name])
-        trainer.fabric.strategy.precision.load_state_dict(state.pop("precision"))
+        parts.fabric.strategy.precision.load_state_dict(state.pop("precision"))
         ranks = state.pop("ranks")
-        _compare(trainer, state.pop("made_with"))
+        _compare(parts, state.pop("made_with"))
         del state["optimizers"], state["schedules"]
     except (KeyError, RuntimeError, ValueError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(f"{path} belongs to another network or training: {first}", _OTHER) from error
-    if trainer.context.rank < len(ranks):
-        mine, device = ranks[trainer.context.rank], trainer.context.device
-        trainer.sums = {name: value.to(device) for name, value in mine["sums"].items()}
+    if parts.context.rank < len(ranks):
+        mine, device = ranks[parts.context.rank], parts.context.device
+        parts.sums = {name: value.to(device) for name, value in mine["sums"].items()}
         _set_random_state(mine, device)
     return state
 
@@ -91,23 +128,23 @@ def _set_random_state(state: Mapping[str, Any], device: torch.device) -> None:
     random.setstate((python[0], tuple(python[1]), python[2]))
 
 
-def _circumstances(trainer: Trainer) -> dict[str, Any]:
+def _circumstances(parts: Parts) -> dict[str, Any]:
     """Return what bit-equality depends on."""
     return {
         "threads": torch.get_num_threads(),
-        "processes": trainer.context.world,
-        "device": trainer.context.device.type,
+        "processes": parts.context.world,
+        "device": parts.context.device.type,
         "torch": torch.__version__,
         "numpy": np.__version__,
         "icectl": version("icectl"),
     }
 
 
-def _compare(trainer: Trainer, before: Mapping[str, Any]) -> None:
-    now = _circumstances(trainer)
+def _compare(parts: Parts, before: Mapping[str, Any]) -> None:
+    now = _circumstances(parts)
     changed = [f"{name} {before.get(name)} → {now[name]}" for name in now if before.get(name) != now[name]]
-    if changed and trainer.context.rank == 0:
-        trainer.run.warn(
+    if changed and parts.context.rank == 0:
+        parts.run.warn(
             f"the training was begun under other circumstances ({', '.join(changed)}): "
             "it goes on, but not bit-equal to an unbroken one"
         )
