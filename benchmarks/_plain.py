@@ -38,20 +38,20 @@ def options_of(package: str, **more: Any) -> Any:
 
 def snow(package: str, model: str, batch: int, size: int) -> Case:
     """Build lstm, convlstm, unet or salstm: masked squared error, AdamW, clipped gradients."""
-    from icectl.tasks.snow.learner import SnowLearner
+    from icectl.tasks.snow.train import CLIP, SnowLearner
 
     options = options_of(package, batch_size=batch, patch=size)
-    build = getattr(import_module(f"{package}.network"), model)().forecaster
+    model_of = getattr(import_module(f"{package}.network"), model)()
     torch.manual_seed(0)
-    learner = SnowLearner(build(options), options, 10_000, {})
-    network = build(options).train()
+    learner = SnowLearner(model_of.build(options, {}), options, {"updates": 10_000})
+    network = model_of.build(options, {}).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=options.lr, weight_decay=options.weight_decay)
 
     def plain(x: dict[str, Tensor]) -> None:
         predicted = network(x["past"], x["season"], x["phase"])
         errors = torch.where(x["valid"], (predicted - x["future"]) ** 2, 0.0)
         (errors.sum() / x["valid"].sum()).backward()
-        nn.utils.clip_grad_value_(network.parameters(), options.clip)
+        nn.utils.clip_grad_value_(network.parameters(), CLIP)
         optimizer.step()
         optimizer.zero_grad()
 
@@ -61,7 +61,7 @@ def snow(package: str, model: str, batch: int, size: int) -> Case:
         season, phase = torch.arange(4), torch.arange(4) / 4
         return {"past": frames[:4], "future": frames[4:], "valid": valid, "season": season, "phase": phase}
 
-    return Case(learner, plain, [sample(i) for i in range(4 * batch)], {"clip_value": options.clip})
+    return Case(learner, plain, [sample(i) for i in range(4 * batch)], {"clip_value": CLIP})
 
 
 def svg(batch: int, size: int) -> Case:

@@ -18,8 +18,8 @@ from common import Row, bound, finish, paired, sizes
 from odc.geo.geobox import GeoBox
 
 from icectl.splits import WindowGrid
-from icectl.tasks.snow.dataset import CubeWriter, open_cube
-from icectl.tasks.snow.windows import WindowBatches
+from icectl.tasks.snow.dataset import CubeWriter, open_dataset
+from icectl.tasks.snow.masks.windows import WindowBatches
 
 
 def make_cube(folder: Path, frames: int, side: int):
@@ -32,7 +32,7 @@ def make_cube(folder: Path, frames: int, side: int):
         strip = rng.random((frames, min(100, side - top), side), dtype=np.float32)
         writer.write(slice(top, top + strip.shape[1]), strip, np.ones(strip.shape, np.uint8))
     writer.close()
-    return open_cube(folder)
+    return open_dataset(folder)
 
 
 def write_files(folder: Path, batches: WindowBatches, count: int) -> list[Path]:

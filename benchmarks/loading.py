@@ -62,16 +62,22 @@ def ours(folder: Path, out: Path) -> np.ndarray:
     from icectl.contract import Plugin
     from icectl.run import Run
     from icectl.settings import Glacier
-    from icectl.sources.catalogue import read_catalogue
-    from icectl.tasks.snow.dataset import open_cube
+    from icectl.tasks.snow.dataset import open_dataset
     from icectl.tasks.snow.options import PrepareOptions
-    from icectl.tasks.snow.recipe import prepare_cube
+    from icectl.tasks.snow.prepare import prepare
 
     plugin = Plugin(name="bench", summary="", task="snow", model="bench:B", stages={})
     out.mkdir()
-    run = Run(verb="prepare", plugin=plugin, glacier=Glacier(name="demo"), out=out, quiet=True)
-    prepare_cube(run, read_catalogue(folder), PrepareOptions(align="none", fill=False))
-    return open_cube(out).read(slice(None))
+    run = Run(
+        verb="prepare",
+        plugin=plugin,
+        glacier=Glacier(name="demo"),
+        out=out,
+        inputs={"fetch": folder},
+        quiet=True,
+    )
+    prepare(run, PrepareOptions(align="none", fill=False))
+    return open_dataset(out).read(slice(None))
 
 
 def theirs(folder: Path, out: Path) -> np.ndarray:

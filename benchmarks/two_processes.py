@@ -19,7 +19,7 @@ from common import QUICK, Row, finish, paired, sizes
 from icectl.contract import Plugin
 from icectl.run import Compute, Run
 from icectl.settings import Glacier
-from icectl.tasks.snow.learner import SnowLearner
+from icectl.tasks.snow.train import CLIP, SnowLearner
 from icectl.training import FitSettings, IndexedBatches, fit, launch
 
 WARM_UP, SIDE, ROUNDS = 3, 50, 3
@@ -54,11 +54,11 @@ def train(run: Run, batch: int) -> float:
     torch.set_num_threads(2 // run.compute.processes)
     options = options_of("icectl_convlstm", batch_size=batch)
     torch.manual_seed(0)
-    learner = Timed(ConvLSTMModel().forecaster(options), options, 10_000, {})
+    learner = Timed(ConvLSTMModel().build(options, {}), options, {"updates": 10_000})
     samples = [sample(number) for number in range(2 * batch)]
     updates = (SAMPLES // 5 if QUICK else SAMPLES) // batch
     rarely = {"every": "update", "validate_every": 10**9, "tensorboard": False}
-    settings = FitSettings(max_updates=WARM_UP + updates, clip_value=options.clip, **rarely)
+    settings = FitSettings(max_updates=WARM_UP + updates, clip_value=CLIP, **rarely)
     fit(run, learner, IndexedBatches(samples, batch, seed=0), None, settings)
     return updates * batch / (time.perf_counter() - learner.started)
 

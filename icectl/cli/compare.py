@@ -18,10 +18,6 @@ def compare(
         list[str] | None,
         typer.Option("--model", help="Only this model; give it again for several."),
     ] = None,
-    mean: Annotated[
-        Path | None,
-        typer.Option("--mean", help="Snow: write the mean of the models' forecasts here and score it too."),
-    ] = None,
     within_days: Annotated[
         float, typer.Option("--within-days", help="Fronts: most days between two lines of a pair.", min=0)
     ] = 1.0,
@@ -49,13 +45,9 @@ def compare(
     if dry_run:
         _plans(requests, as_json)
         return
-    if mean is not None and task != "snow":
-        raise UsageError(f"--mean knows no mean of {task} products", "leave it out")
     records, runs, failures = _evaluated(requests)
     if not records:
         raise failures[0]
-    if mean is not None:
-        records.append(_mean(requests, mean))
     found = merged(records)
     if as_json:
         show.as_json({**found, "runs": runs})
@@ -138,20 +130,6 @@ def _evaluated(requests: list[Any]) -> tuple[list[Mapping[str, Any]], list[Path]
             records.append(read_json(outcome.out / "metrics.json"))
             runs.append(outcome.run or outcome.out)
     return records, runs, failures
-
-
-def _mean(requests: list[Any], out: Path) -> Mapping[str, Any]:
-    """Return the metrics record of the mean of all models that were evaluated."""
-    from icectl import registry, stages
-    from icectl.tasks.snow.together import score_mean
-
-    steps = [(request, stages.plan(request, "evaluate")[-1]) for request in requests]
-    done = [(request, step) for request, step in steps if step.done]
-    request, step = done[0]
-    run = stages.run_for(request, step, out).at(quiet=True)
-    model = registry.resolve(request.plugin.model)()
-    folders = [step.inputs["predict"] for _, step in done]
-    return stages.metrics_record(score_mean(run, model, folders, out))
 
 
 def merged(records: list[Mapping[str, Any]]) -> dict[str, Any]:

@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from icectl.contract import Plugin
-from icectl.tasks.snow import stages
+from icectl.tasks.snow import of_mueller
 from icectl.tasks.snow.options import TrainOptions, published
 
 _PUBLISHED = published(
@@ -31,13 +30,9 @@ class ConvLSTMTrain(TrainOptions):
     }
 
 
-plugin = Plugin(
-    name="convlstm",
-    summary="Convolutional LSTM encoder and decoder: four snow masks from the four before.",
-    task="snow",
-    model="icectl_convlstm.network:ConvLSTMModel",
-    stages=stages(ConvLSTMTrain),
-    inputs=("green", "swir16"),
-    estimate="icectl.tasks.snow.estimate:estimate",
-    paper="Müller 2023, Glacier Movement Prediction with Deep Learning Models and Satellite Data",
+plugin = of_mueller(
+    "convlstm",
+    "Convolutional LSTM encoder and decoder",
+    "icectl_convlstm.network:ConvLSTMModel",
+    ConvLSTMTrain,
 )

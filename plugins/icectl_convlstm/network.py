@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from icectl.tasks.snow.codec import Teacher
-from icectl.tasks.snow.forecaster import Ports
-from icectl.tasks.snow.heads import Head
 from icectl.tasks.snow.model import SnowModel
+from icectl.tasks.snow.networks.codec import Teacher
+from icectl.tasks.snow.networks.forecaster import Ports
+from icectl.tasks.snow.networks.heads import Head
 from icectl_convlstm import ConvLSTMTrain
 
 
@@ -110,7 +110,7 @@ class ConvLSTM(nn.Module):
         self.decoder = Stack(encoder[-1] + guides * fold**2, decoder, kernel)
         self.output = nn.Conv2d(decoder[-1], head.channels * fold**2, kernel, padding=kernel // 2)
 
-    def forward(self, past: Tensor, guide: Tensor, base: Tensor, teacher: Teacher | None = None) -> Tensor:
+    def forward(self, past: Tensor, guide: Tensor, teacher: Teacher | None = None) -> Tensor:
         """Predict.
 
         Parameters
@@ -119,8 +119,6 @@ class ConvLSTM(nn.Module):
             (B, P, C, H, W): the past frames with their derived channels.
         guide
             (B, F, G, H, W): what is known of each future frame; G may be 0.
-        base
-            (B, F, H, W): the reference that the head departs from.
         teacher
             Not used: nothing is fed back.
 
@@ -132,12 +130,12 @@ class ConvLSTM(nn.Module):
         rows, cols = past.shape[-2:]
         hidden = self.encoder([self._fold(frame) for frame in past.unbind(1)], self.dropout)
         frames = []
-        inputs = [hidden[min(k, len(hidden) - 1)] for k in range(base.shape[1])]
+        inputs = [hidden[min(k, len(hidden) - 1)] for k in range(guide.shape[1])]
         if guide.shape[2]:
             inputs = [torch.cat([x, self._fold(guide[:, k])], dim=1) for k, x in enumerate(inputs)]
         for k, state in enumerate(self.decoder(inputs, self.dropout)):
             raw = functional.pixel_shuffle(self.output(state), self.fold)[..., :rows, :cols]
-            frames.append(self.head(raw, guide[:, k], base[:, k]))
+            frames.append(self.head(raw, guide[:, k]))
         return torch.stack(frames, dim=1)
 
     def _fold(self, frame: Tensor) -> Tensor:

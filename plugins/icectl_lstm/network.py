@@ -9,11 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from icectl.tasks.snow.codec import Codec, Teacher, feed
-from icectl.tasks.snow.forecaster import Ports, codec
-from icectl.tasks.snow.heads import Head
 from icectl.tasks.snow.model import SnowModel
-from icectl.tasks.snow.recurrent import lstm
+from icectl.tasks.snow.networks.codec import Codec, Teacher, feed
+from icectl.tasks.snow.networks.forecaster import Ports, codec
+from icectl.tasks.snow.networks.heads import Head
+from icectl.tasks.snow.networks.recurrent import lstm
 from icectl_lstm import LSTMTrain
 
 
@@ -44,14 +44,14 @@ class LSTM(nn.Module):
         self.encoder = lstm(codec.size, codec.size, layers, peepholes, dropout)
         self.decoder = lstm(codec.size, codec.size, layers, peepholes, dropout)
 
-    def forward(self, past: Tensor, guide: Tensor, base: Tensor, teacher: Teacher | None = None) -> Tensor:
-        """Predict (B, F, H, W) from `past` (B, P, C, H, W), `guide` (B, F, G, H, W), `base` (B, F, H, W)."""
+    def forward(self, past: Tensor, guide: Tensor, teacher: Teacher | None = None) -> Tensor:
+        """Predict (B, F, H, W) from `past` (B, P, C, H, W) and `guide` (B, F, G, H, W)."""
         vectors, kept = self.codec.encode(past)
         _, state = self.encoder(vectors)
         x, frames = vectors[:, -1], []
-        for k in range(base.shape[1]):
+        for k in range(guide.shape[1]):
             output, state = self.decoder(x[:, None], state)
-            frame = self.head(self.codec.decode(output[:, 0], kept, guide[:, k]), guide[:, k], base[:, k])
+            frame = self.head(self.codec.decode(output[:, 0], kept, guide[:, k]), guide[:, k])
             x = self.codec.again(output[:, 0], feed(frame, teacher, k))
             frames.append(frame)
         return torch.stack(frames, dim=1)

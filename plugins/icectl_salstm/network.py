@@ -9,11 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from icectl.tasks.snow.codec import Codec, Teacher, feed
-from icectl.tasks.snow.forecaster import Ports, codec
-from icectl.tasks.snow.heads import Head
 from icectl.tasks.snow.model import SnowModel
-from icectl.tasks.snow.recurrent import lstm
+from icectl.tasks.snow.networks.codec import Codec, Teacher, feed
+from icectl.tasks.snow.networks.forecaster import Ports, codec
+from icectl.tasks.snow.networks.heads import Head
+from icectl.tasks.snow.networks.recurrent import lstm
 from icectl_salstm import SALSTMTrain
 
 
@@ -79,14 +79,14 @@ class SALSTM(nn.Module):
         self.attention = SelfAttention(codec.size, heads, dropout)
         self.next = nn.Linear(past * codec.size, codec.size)
 
-    def forward(self, past: Tensor, guide: Tensor, base: Tensor, teacher: Teacher | None = None) -> Tensor:
-        """Predict (B, F, H, W) from `past` (B, P, C, H, W), `guide` (B, F, G, H, W), `base` (B, F, H, W)."""
+    def forward(self, past: Tensor, guide: Tensor, teacher: Teacher | None = None) -> Tensor:
+        """Predict (B, F, H, W) from `past` (B, P, C, H, W) and `guide` (B, F, G, H, W)."""
         window, kept = self.codec.encode(past)
         frames = []
-        for k in range(base.shape[1]):
+        for k in range(guide.shape[1]):
             hidden, _ = self.encoder(window)
             vector = self.next(self.attention(hidden).flatten(1))
-            frame = self.head(self.codec.decode(vector, kept, guide[:, k]), guide[:, k], base[:, k])
+            frame = self.head(self.codec.decode(vector, kept, guide[:, k]), guide[:, k])
             again = self.codec.again(vector, feed(frame, teacher, k))
             window = torch.cat([window[:, 1:], again[:, None]], dim=1)
             frames.append(frame)

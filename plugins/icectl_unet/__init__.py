@@ -7,8 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from icectl.contract import Plugin
-from icectl.tasks.snow import stages
+from icectl.tasks.snow import of_mueller
 from icectl.tasks.snow.options import TrainOptions, published
 
 _PUBLISHED = published(
@@ -34,14 +33,4 @@ class UNetTrain(TrainOptions):
     }
 
 
-plugin = Plugin(
-    name="unet",
-    summary="U-Net: four snow masks from the four before.",
-    task="snow",
-    model="icectl_unet.network:UNetModel",
-    stages=stages(UNetTrain),
-    aliases=("u-net",),
-    inputs=("green", "swir16"),
-    estimate="icectl.tasks.snow.estimate:estimate",
-    paper="Müller 2023, Glacier Movement Prediction with Deep Learning Models and Satellite Data",
-)
+plugin = of_mueller("unet", "U-Net", "icectl_unet.network:UNetModel", UNetTrain, aliases=("u-net",))

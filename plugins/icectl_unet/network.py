@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from icectl.tasks.snow.codec import Teacher, feed
-from icectl.tasks.snow.forecaster import Ports
-from icectl.tasks.snow.heads import Head
 from icectl.tasks.snow.model import SnowModel
+from icectl.tasks.snow.networks.codec import Teacher, feed
+from icectl.tasks.snow.networks.forecaster import Ports
+from icectl.tasks.snow.networks.heads import Head
 from icectl_unet import UNetTrain
 
 Norm = Callable[[int], nn.Module]
@@ -102,21 +102,19 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(Up(b, a, norm) for a, b in reversed(pairs))
         self.output = nn.Conv2d(widths[0], head.channels * steps, 1)
 
-    def forward(self, past: Tensor, guide: Tensor, base: Tensor, teacher: Teacher | None = None) -> Tensor:
-        """Predict (B, F, H, W) from `past` (B, P, C, H, W), `guide` (B, F, G, H, W) and `base` (B, F, H, W).
+    def forward(self, past: Tensor, guide: Tensor, teacher: Teacher | None = None) -> Tensor:
+        """Predict (B, F, H, W) from `past` (B, P, C, H, W) and `guide` (B, F, G, H, W).
 
         Where `teacher` says so, true frames are fed in place of the network's own.
         """
         if not self.fed_back:
             raw = self._once(torch.cat([past.flatten(1, 2), guide.flatten(1, 2)], dim=1))
-            raw = raw.view(raw.shape[0], base.shape[1], self.head.channels, *raw.shape[-2:])
-            return torch.stack(
-                [self.head(raw[:, k], guide[:, k], base[:, k]) for k in range(base.shape[1])], dim=1
-            )
+            raw = raw.view(raw.shape[0], guide.shape[1], self.head.channels, *raw.shape[-2:])
+            return torch.stack([self.head(raw[:, k], guide[:, k]) for k in range(guide.shape[1])], dim=1)
         window, frames = list(past.unbind(1))[-self.past :], []
-        for k in range(base.shape[1]):
+        for k in range(guide.shape[1]):
             raw = self._once(torch.cat([*window, guide[:, k]], dim=1))
-            frames.append(self.head(raw, guide[:, k], base[:, k]))
+            frames.append(self.head(raw, guide[:, k]))
             window = [*window[1:], feed(frames[-1], teacher, k)[:, None]]
         return torch.stack(frames, dim=1)
 

@@ -71,8 +71,8 @@ MAY = {"icectl/workspace/folders.py", "icectl/workspace/files.py"}
 
 YET = {
     "icectl/training/worker.py", "icectl/training/record.py", "icectl/training/checkpoint.py",
-    "icectl/onnx.py", "icectl/tasks/flow/products.py", "icectl/tasks/snow/recipe.py",
-    "icectl/tasks/snow/cf.py", "icectl/raster/files.py", "icectl/raster/vectors.py",
+    "icectl/onnx.py", "icectl/tasks/flow/products.py",
+    "icectl/raster/files.py", "icectl/raster/vectors.py",
     "icectl/sources/stac.py", "icectl/sources/archive.py", "icectl/sources/download.py",
     "icectl/testing/products.py",
 }  # fmt: skip

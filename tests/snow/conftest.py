@@ -13,7 +13,7 @@ from terminal import terminal
 
 from icectl.run import Run
 from icectl.settings import Glacier
-from icectl.tasks.snow.dataset import CubeWriter, open_cube
+from icectl.tasks.snow.dataset import CubeWriter, open_dataset
 
 
 def grid_of_shape(rows, cols):
@@ -48,7 +48,7 @@ def make_cube(tmp_path):
         )
         writer.write(slice(0, rows), values, flags)
         writer.close()
-        return open_cube(folder)
+        return open_dataset(folder)
 
     return make
 

@@ -4,18 +4,8 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
-import pytest
-import rasterio
-from affine import Affine
-from odc.geo.geobox import GeoBox
-
-from icectl.errors import DataError, UsageError
-from icectl.raster import write_cog
 from icectl.tasks.snow.baselines import NAMES
-from icectl.tasks.snow.together import average
 
-MEAN = "mean of the 4 models"
 MODELS = ["convlstm", "lstm", "salstm", "unet"]
 TINY = [
     *("compare", "--task=snow", "--glacier=demo", "--years=5", "--size=96", "--months=6", "--align=none"),
@@ -28,11 +18,8 @@ def test_four_models_and_four_baselines_fill_one_table(icectl, tmp_path):
     assert [plan["model"] for plan in plans] == MODELS
     assert not (tmp_path / "icectl-workspace").exists()
 
-    record = icectl(*TINY, "--mean=mean", "--json").json
+    record = icectl(*TINY, "--json").json
     (table,) = record["tables"]
-    assert table["rows"].pop(len(MODELS))["name"] == MEAN
-    assert record["details"]["intervals"][table["title"]].pop(MEAN)
-    check_mean(tmp_path)
     kinds = {kind: [r["name"] for r in table["rows"] if r["kind"] == kind] for kind in ("model", "baseline")}
     assert kinds == {"model": MODELS, "baseline": list(NAMES.values())}
     assert set(record["details"]["intervals"][table["title"]]) == {*MODELS, *NAMES.values()}
@@ -52,34 +39,3 @@ def test_four_models_and_four_baselines_fill_one_table(icectl, tmp_path):
     assert shown.out.count("baseline: the bar") == 1
     for name in (*MODELS, *NAMES.values()):
         assert shown.out.count(f"\n{name} ") == 1
-
-
-def check_mean(folder):
-    """The files hold the mean of the four models' forecasts, on their grid."""
-    files = sorted((folder / "mean").glob("*.tif"))
-    assert len(files) >= 2
-    for file in files:
-        stacks = []
-        for name in MODELS:
-            (one,) = (folder / "icectl-workspace" / "runs" / name).glob(f"demo/*/predictions/*/{file.name}")
-            with rasterio.open(one) as stack:
-                stacks.append(stack.read())
-                where = (stack.crs, stack.transform, stack.descriptions)
-        with rasterio.open(file) as stack:
-            assert (stack.crs, stack.transform, stack.descriptions) == where
-            np.testing.assert_allclose(stack.read(), sum(stacks) / 4, atol=1e-6)
-
-
-def test_a_mean_of_what_does_not_fit_is_refused(icectl, tmp_path):
-    assert "knows no mean of bed" in icectl("compare", "--task=bed", "--mean=m", ok=False).err
-    with pytest.raises(UsageError, match="two models"):
-        average([tmp_path], tmp_path / "mean")
-    grid = GeoBox((8, 8), Affine(30, 0, 0, 0, -30, 0), "EPSG:32643")
-    for name, day in (("a", "2019-01-01"), ("b", "2019-04-01")):
-        write_cog(tmp_path / name / f"forecast_{day}.tif", np.zeros((8, 8), "f4"), grid)
-    with pytest.raises(DataError, match="different moments: forecast_2019-0"):
-        average([tmp_path / "a", tmp_path / "b"], tmp_path / "mean")
-    shifted = GeoBox((8, 8), Affine(30, 0, 7, 0, -30, 0), "EPSG:32643")
-    write_cog(tmp_path / "c" / "forecast_2019-01-01.tif", np.zeros((8, 8), "f4"), shifted)
-    with pytest.raises(DataError, match="differ"):
-        average([tmp_path / "a", tmp_path / "c"], tmp_path / "mean")

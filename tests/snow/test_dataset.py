@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from icectl.errors import DataError
-from icectl.tasks.snow.dataset import CubeWriter, open_cube
+from icectl.tasks.snow.dataset import CubeWriter, open_dataset
 
 
 def test_a_cube_reads_back(make_cube):
@@ -48,9 +48,9 @@ def test_an_unfinished_or_damaged_cube_is_refused(make_cube, tmp_path):
     cube = make_cube(np.ones((3, 12, 10), "f4"))
     CubeWriter(tmp_path / "half" / "dataset.zarr", cube.times, cube.grid, {})
     with pytest.raises(DataError, match="no finished cube"):
-        open_cube(tmp_path / "half")
+        open_dataset(tmp_path / "half")
     shutil.rmtree(cube.path / "time")
     with pytest.raises(DataError, match="no finished cube"):
-        open_cube(cube.path.parent)
+        open_dataset(cube.path.parent)
     with pytest.raises(DataError, match="no finished cube"):
-        open_cube(tmp_path / "nowhere")
+        open_dataset(tmp_path / "nowhere")

@@ -14,7 +14,7 @@ import xarray as xr
 from icectl.errors import DataError
 from icectl.raster import write_cog
 from icectl.tasks.snow.baselines import NAMES
-from icectl.tasks.snow.dataset import open_cube
+from icectl.tasks.snow.dataset import open_dataset
 from icectl.training import load_weights
 
 TINY = {
@@ -100,27 +100,28 @@ def test_train_predict_evaluate(trained, name):
 
 def test_scores_are_those_of_the_files_at_guarded_test_pixels(trained):
     """The table's MSE is the plain mean over the scored pixels, computed from the files alone."""
-    from icectl.tasks.snow.scope import split_of
+    from icectl.tasks.snow.split import split
 
     values = season_cube(8, 96, 80)
     _, run, later = trained("unet", values)
     predicted, _ = later("predict")
     _, metrics = later("evaluate")
-    split, _ = split_of(open_cube(run.inputs["prepare"]), run.options["train"], 0)
+    scored = split(open_dataset(run.inputs["prepare"]), run.options["train"], 0).scored
     with rasterio.open(predicted.out / "hindcast_2014-01-01.tif") as stack:
         error = stack.read() - values[4:]
-    expected = float((error[:, split.scored].astype("f8") ** 2).mean())
+    expected = float((error[:, scored].astype("f8") ** 2).mean())
     assert metrics.tables[0].rows[0].values["mse"] == pytest.approx(expected, rel=1e-4)
     last = values[3] - values[4:]
     row = next(r for r in metrics.tables[0].rows if r.name == NAMES["last"])
-    assert row.values["mse"] == pytest.approx(float((last[:, split.scored] ** 2).mean()), rel=1e-4)
+    assert row.values["mse"] == pytest.approx(float((last[:, scored] ** 2).mean()), rel=1e-4)
 
 
-def test_the_tile_changes_nothing(trained):
+def test_the_tile_changes_nothing(trained, monkeypatch):
     _, _, later = trained("unet", season_cube(8, 96, 80))
     found = []
     for tile in (16, 40, 512):
-        run, _ = later("predict", tile=tile, moments="last")
+        monkeypatch.setattr("icectl.tasks.snow.predict.TILE", tile)
+        run, _ = later("predict", moments="last")
         with rasterio.open(run.out / "forecast_2015-01-01.tif") as stack:
             found.append(stack.read())
     np.testing.assert_array_equal(found[0], found[1])
@@ -219,7 +220,7 @@ def test_the_real_folder_has_one_window_and_shares_no_pixel(shared_data, make_ru
     for verb in ("fetch", "prepare"):
         run = make_run(plugin, verb, given, scenes=shared_data / "parvati")
         getattr(model, verb)(run, run.options[verb])
-    cube = open_cube(run.out)
+    cube = open_dataset(run.out)
     assert cube.shape == (8, 800, 400)
     assert [day.year for day in cube.times] == [2019] * 4 + [2021] * 4
     assert cube.complete

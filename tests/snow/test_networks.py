@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from icectl.tasks.snow.baselines import predict
-from icectl.tasks.snow.forecaster import Forecaster, linear_frames
-from icectl.tasks.snow.recurrent import PeepholeLSTM, PlainLSTM
+from icectl.tasks.snow.baselines import baselines
+from icectl.tasks.snow.networks.forecaster import Forecaster, linear_frames
+from icectl.tasks.snow.networks.recurrent import PeepholeLSTM, PlainLSTM
+from icectl.tasks.snow.train import CLIP
 from icectl_salstm.network import SelfAttention
 
 NAMES = ["lstm", "convlstm", "unet", "salstm"]
@@ -26,7 +27,7 @@ def model_of(name):
 def build(name, **given):
     plugin, model = model_of(name)
     options = plugin.stages["train"].model_validate(given)
-    return model.forecaster(options), options
+    return model.build(options, {}), options
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_parameter_counts(name, preset, count):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("given", [{}, {"target": "mask"}, {"head": "plain", "guides": (), "flags": False}])
+@pytest.mark.parametrize("given", [{}, {"head": "product"}, {"head": "plain", "guides": ()}])
 def test_small_networks_predict_and_learn(name, given):
     forecaster, options = build(name, patch=24, **given)
     assert isinstance(forecaster, Forecaster)
@@ -139,20 +140,11 @@ def test_attention_equals_torch():
     torch.testing.assert_close(ours(x), theirs(x, x, x, need_weights=False)[0])
 
 
-def test_departure_starts_from_the_same_season():
-    """With a head that outputs nothing, the plain departure network repeats last year's season."""
-    forecaster, _ = build("unet", patch=16, head="plain", target="departure")
-    for p in forecaster.network.output.parameters():
-        p.data.zero_()
-    past, season = torch.rand(1, 4, 16, 16), torch.tensor([[2, 3, 2, 3]])
-    torch.testing.assert_close(forecaster(past, season, torch.rand(1, 4)), past[:, [2, 3, 2, 3]])
-
-
 def test_linear_guide_is_the_linear_baseline():
     days = [date(2013 + k // 4, 3 * (k % 4) + 1, 1) for k in range(8)]
     rng = np.random.default_rng(0)
     past, coefficients = rng.random((4, 6, 5), dtype="f4"), rng.standard_normal((4, 10))
-    expected = predict(past, days[:4], days[4:], coefficients)["linear"]
+    expected = baselines(past, days[:4], days[4:], coefficients)["linear"]
     got = linear_frames(torch.from_numpy(past)[None], torch.from_numpy(coefficients))[0]
     np.testing.assert_allclose(got.numpy(), expected, atol=1e-5)
 
@@ -168,8 +160,8 @@ def test_table_1(name):
         options = kind.model_validate({"preset": preset})
         assert (options.lr, options.weight_decay) == (row["learning_rate"], row["weight_decay"])
         assert (options.epochs, options.batch_size) == (row["epochs"], row["batch_size"])
-        assert (options.clip, options.dropout, options.validate_every) == (3.0, 0.1, 100)
-        assert (options.target, options.updates, options.mix_years) == ("mask", None, 0.0)
+        assert (CLIP, options.dropout, options.validate_every) == (3.0, 0.1, 100)
+        assert (options.head, options.guides, options.updates, options.mix_years) == ("plain", (), None, 0.0)
 
 
 @pytest.mark.parametrize("name", ["lstm", "salstm"])

@@ -14,7 +14,7 @@ import torch
 from icectl.run import Run
 from icectl.settings import find, load_experiment, load_glacier, read_toml
 from icectl.tasks.snow.estimate import estimate
-from icectl.tasks.snow.heads import PRIOR, Head
+from icectl.tasks.snow.networks.heads import PRIOR, Head
 
 NAMES = ("lstm", "convlstm", "unet", "salstm")
 PAPER = Path(__file__).parents[2].parent / "shared" / "papers" / "001_ae9f046caf956159.txt"
@@ -92,10 +92,10 @@ def test_heads_that_do_not_divide_are_refused():
         plugin_of("salstm").stages["train"].model_validate({"hidden": 10, "heads": 4})
 
 
-def test_a_gated_head_is_chance_times_index():
+def test_a_product_head_is_chance_times_index():
     raw = torch.randn(2, 2, 3, 3)
     empty = torch.zeros(2, 0, 3, 3)
-    got = Head("gated")(raw, empty, torch.zeros(2, 3, 3))
+    got = Head("product")(raw, empty)
     torch.testing.assert_close(got, torch.sigmoid(raw[:, 1]) * (raw[:, 0] + 0.55))
 
 
@@ -104,10 +104,10 @@ def test_a_mixed_head_is_a_mean_of_its_choices_and_starts_near_the_last():
     head = Head("mixed", references=2)
     raw = torch.randn(2, head.channels, 3, 3)
     choices = torch.stack([torch.zeros(2, 3, 3), 0.55 + raw[:, 0], guide[:, 0], guide[:, 1]], dim=1)
-    got = head(raw, guide, torch.zeros(2, 3, 3))
+    got = head(raw, guide)
     assert (got >= choices.amin(1) - 1e-6).all()
     assert (got <= choices.amax(1) + 1e-6).all()
     raw[:, 1:] = 0
     weights = torch.tensor([1.0, 1.0, 1.0, torch.e**PRIOR])
     expected = (choices * (weights / weights.sum())[:, None, None]).sum(1)
-    torch.testing.assert_close(head(raw, guide, torch.zeros(2, 3, 3)), expected)
+    torch.testing.assert_close(head(raw, guide), expected)

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from icectl.tasks.snow.seasons import coming, phases, same_season, season_index
+from icectl.tasks.snow.masks.seasons import coming, phases, same_season, season_index
 
 
 def days(*texts):

@@ -8,8 +8,8 @@ import torch
 
 from icectl.errors import DataError
 from icectl.splits import WindowGrid
-from icectl.tasks.snow import windows
-from icectl.tasks.snow.windows import WindowBatches
+from icectl.tasks.snow.masks import windows
+from icectl.tasks.snow.masks.windows import WindowBatches
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ Light: options only. The rest is imported when a stage runs.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from icectl.contract import Options, by_verb
+from icectl.contract import Options, Plugin, by_verb
 from icectl.tasks.snow.options import (
     EvaluateOptions,
     FetchOptions,
@@ -22,6 +23,7 @@ __all__ = [
     "PredictOptions",
     "PrepareOptions",
     "TrainOptions",
+    "of_mueller",
     "stages",
 ]
 
@@ -29,3 +31,20 @@ __all__ = [
 def stages(train: type[TrainOptions]) -> Mapping[str, type[Options]]:
     """Return the options of all five stages of a snow model whose training options are `train`."""
     return by_verb(FetchOptions, PrepareOptions, train, PredictOptions, EvaluateOptions)
+
+
+def of_mueller(name: str, summary: str, model: str, train: type[TrainOptions], **more: Any) -> Plugin:
+    """Describe one of the four models of Müller 2023; see `icectl.contract.Plugin` for the parameters."""
+    return Plugin(
+        name=name,
+        summary=f"{summary}: four snow masks from the four before.",
+        task="snow",
+        model=model,
+        stages=stages(train),
+        inputs=("green", "swir16"),
+        schema=2,
+        upgrades={1: "icectl.tasks.snow.options:from_schema_1"},
+        estimate="icectl.tasks.snow.estimate:estimate",
+        paper="Müller 2023, Glacier Movement Prediction with Deep Learning Models and Satellite Data",
+        **more,
+    )

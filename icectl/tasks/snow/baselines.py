@@ -16,8 +16,8 @@ import numpy.typing as npt
 from icectl.errors import DataError
 from icectl.splits import TRAIN, Split
 from icectl.tasks.snow.dataset import Cube, Floats, countable
+from icectl.tasks.snow.masks.seasons import season_index
 from icectl.tasks.snow.options import THRESHOLD
-from icectl.tasks.snow.seasons import season_index
 
 NAMES = {
     "last": "last frame",
@@ -37,7 +37,7 @@ def features(past: Floats) -> Floats:
     return np.concatenate([past, flags, flags.prod(axis=0, keepdims=True), np.ones_like(past[:1])])
 
 
-def predict(
+def baselines(
     past: Floats, times: Sequence[date], future: Sequence[date], coefficients: npt.NDArray[Any]
 ) -> dict[str, Floats]:
     """Return the forecasts (F, …) of all baselines from past masks (P, …) without gaps.

@@ -7,7 +7,7 @@ the cube; nothing is copied into patch files.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -24,6 +24,11 @@ from icectl.raster import Grid
 STORE = "dataset.zarr"
 CHUNK_ROWS = 10
 _EPOCH = date(1970, 1, 1)
+_FLAGS = {
+    "long_name": "where the value comes from",
+    "flag_values": [0, 1, 2, 4],
+    "flag_meanings": "missing observed filled interpolated",
+}
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
@@ -76,6 +81,16 @@ class Cube:
         """What `prepare` found out: cadence, gaps, alignment."""
         return dict(self._group.attrs["facts"])
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes two cubes the same place and the same frames: plain JSON."""
+        return {
+            "crs": str(self.grid.crs),
+            "transform": [float(x) for x in list(self.grid.affine)[:6]],
+            "shape": list(self.shape[1:]),
+            "times": [day.isoformat() for day in self.times],
+        }
+
 
 def countable(flags: Bytes, count_filled: bool) -> npt.NDArray[np.bool_]:
     """Return which pixels count in a loss or a score: observed ones, or all that have a value."""
@@ -88,7 +103,7 @@ class CubeWriter:
     Parameters
     ----------
     path
-        The store to make; it must not exist.
+        The store to make.
     times
         First day of each frame, in order.
     grid
@@ -98,36 +113,14 @@ class CubeWriter:
     """
 
     def __init__(self, path: Path, times: Sequence[date], grid: Grid, facts: dict[str, Any]) -> None:
-        import zarr
-
-        self.path, self.facts, self.complete = path, facts, True
-        shape = (len(times), int(grid.shape[0]), int(grid.shape[1]))
-        chunks = (shape[0], min(CHUNK_ROWS, shape[1]), shape[2])
-        self._group = zarr.create_group(path)
-        self._group.attrs.update(
-            {"Conventions": "CF-1.8", "title": "Snow masks (NDSI at or above a threshold)"}
-        )
-        common: dict[str, Any] = {"shape": shape, "chunks": chunks, "dimension_names": ("time", "y", "x")}
-        self._snow = self._group.create_array(
-            "snow", dtype="float32", compressors=None, fill_value=float("nan"), **common
-        )
-        self._snow.attrs.update(
-            {
-                "long_name": "NDSI of snow, 0 where below the threshold",
-                "units": "1",
-                "grid_mapping": "spatial_ref",
-            }
-        )
-        self._flags = self._group.create_array("flags", dtype="uint8", fill_value=0, **common)
-        self._flags.attrs.update(
-            {
-                "long_name": "where the value comes from",
-                "flag_values": [0, 1, 2, 4],
-                "flag_meanings": "missing observed filled interpolated",
-                "grid_mapping": "spatial_ref",
-            }
-        )
-        add_axes(self._group, grid, times)
+        self.facts, self.complete = facts, True
+        chunks = (len(times), min(CHUNK_ROWS, int(grid.shape[0])), int(grid.shape[1]))
+        self._store = new_store(path, "Snow masks (NDSI at or above a threshold)", times, grid)
+        self._snow = add_series(
+            self._store, "snow", {"long_name": "NDSI of snow, 0 where below the threshold", "units": "1"},
+            dtype="float32", compressors=None, fill_value=float("nan"), chunks=chunks,
+        )  # fmt: skip
+        self._flags = add_series(self._store, "flags", _FLAGS, dtype="uint8", fill_value=0, chunks=chunks)
 
     def write(self, rows: slice, snow: Floats, flags: Bytes) -> None:
         """Write a strip: `snow` (frames, rows, columns) with NaN where missing, and its `flags`.
@@ -140,31 +133,47 @@ class CubeWriter:
 
     def close(self) -> None:
         """Record what was found out; without it the store is refused."""
-        self._group.attrs.update({"facts": self.facts, "complete": self.complete})
+        self._store.attrs.update({"facts": self.facts, "complete": self.complete})
 
 
-def add_axes(group: Any, grid: Grid, times: Sequence[date]) -> None:
-    """Add ``time``, ``y``, ``x`` and ``spatial_ref`` to a Zarr group, named as CF and GDAL want them."""
+def new_store(path: Path, title: str, times: Sequence[date], grid: Grid) -> Any:
+    """Make a Zarr group with ``time``, ``y``, ``x`` and ``spatial_ref``, named as CF and GDAL want them.
+
+    A store that an earlier run of the stage left at `path`, in the stage's own folder, is replaced.
+    """
+    import zarr
     from odc.geo.xr import xr_coords
 
+    group = zarr.create_group(path, overwrite=True)
+    group.attrs.update({"Conventions": "CF-1.8", "title": title, "source": "icectl"})
     days = np.array([(day - _EPOCH).days for day in times], dtype=np.int32)
     calendar = {"standard_name": "time", "units": "days since 1970-01-01", "calendar": "proleptic_gregorian"}
     axes: dict[str, tuple[Any, tuple[str, ...], dict[str, Any]]] = {"time": (days, ("time",), calendar)}
     for name, values in xr_coords(grid).items():
         known = {"standard_name": f"projection_{name}_coordinate"} if name in ("x", "y") else {}
-        dims = tuple(str(dim) for dim in values.dims)
-        axes[str(name)] = (np.asarray(values.values), dims, {**values.attrs, **known})
+        axes[str(name)] = (
+            np.asarray(values.values),
+            tuple(str(dim) for dim in values.dims),
+            {**values.attrs, **known},
+        )
     for name, (numbers, dims, attributes) in axes.items():
         array = group.create_array(name, shape=numbers.shape, dtype=numbers.dtype, dimension_names=dims)
         array[...] = numbers
-        array.attrs.update(_plain(attributes))
+        array.attrs.update(
+            {k: v.tolist() if isinstance(v, np.generic | np.ndarray) else v for k, v in attributes.items()}
+        )
+    return group
 
 
-def _plain(attributes: dict[str, Any]) -> dict[str, Any]:
-    return {k: v.tolist() if isinstance(v, np.generic | np.ndarray) else v for k, v in attributes.items()}
+def add_series(group: Any, name: str, attributes: Mapping[str, Any], **layout: Any) -> Any:
+    """Add an array (time, y, x) to a store of `new_store`; `layout` goes to Zarr."""
+    shape = tuple(group[axis].shape[0] for axis in ("time", "y", "x"))
+    array = group.create_array(name, shape=shape, dimension_names=("time", "y", "x"), **layout)
+    array.attrs.update({**attributes, "grid_mapping": "spatial_ref"})
+    return array
 
 
-def open_cube(folder: Path) -> Cube:
+def open_dataset(folder: Path) -> Cube:
     """Open the cube that `prepare` left in `folder`.
 
     Raises

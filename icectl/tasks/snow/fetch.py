@@ -12,16 +12,16 @@ from icectl.tasks.snow.options import FetchOptions
 ASSETS = ("green", "swir16", "qa_pixel")
 
 
-def fetch_scenes(run: Run, options: FetchOptions) -> Path:
+def fetch(run: Run, options: FetchOptions) -> Path:
     """Leave a catalogue of scenes in ``run.out`` (``items.json``) and return that folder."""
     source = source_of(run, options)
     if source == "folder":
         return _from_folder(run, options)
     if source == "synthetic":
         return _from_synthetic(run, options)
-    from icectl.sources.stac import fetch_scenes as fetch_from_stac
+    from icectl.sources.stac import fetch_scenes
 
-    return fetch_from_stac(run, options, ASSETS)
+    return fetch_scenes(run, options, ASSETS)
 
 
 def _from_folder(run: Run, options: FetchOptions) -> Path:

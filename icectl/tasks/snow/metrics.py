@@ -6,15 +6,28 @@ other are not independent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from icectl.intervals import gain_interval
-from icectl.tasks.snow.dataset import Floats
+from icectl.errors import DataError
+from icectl.imagery.composite import Flag
+from icectl.intervals import gain_interval, mean_interval
+from icectl.raster import Window, read
+from icectl.run import Run
+from icectl.tasks.snow.baselines import baselines
+from icectl.tasks.snow.dataset import Cube, Floats, countable
+from icectl.tasks.snow.masks.moments import Moment
 from icectl.tasks.snow.options import THRESHOLD
+
+CONFIDENCE = 0.95
+"""Share of the draws inside an interval."""
+
+_STRIP = 128
 
 MEASURES = ("mse", "mae", "mse_thresholded", "mae_thresholded")
 """Mean squared and absolute error, of forecasts as they are and set to 0 below the threshold."""
@@ -90,32 +103,92 @@ class Scores:
         sums, weight = self.sums[name][MEASURES.index(measure)].sum(axis=1), self.weight.sum(axis=1)
         return [float(s / w) if w else None for s, w in zip(sums, weight, strict=True)]
 
-    def intervals(self, draws: int, confidence: float, seed: int = 0) -> dict[str, dict[str, list[float]]]:
-        """Return intervals ``[low, high]`` of each measure by forecaster (percentile bootstrap, Efron)."""
-        weight = self.weight.sum(axis=0)
-        used = np.flatnonzero(weight)
-        if draws == 0 or len(used) < 2:
-            return {}
-        rng = np.random.default_rng([seed, 30])
-        times = rng.multinomial(len(used), np.full(len(used), 1 / len(used)), size=draws)
-        total = times @ weight[used]
-        edges = [(1 - confidence) / 2, (1 + confidence) / 2]
-        found: dict[str, dict[str, list[float]]] = {}
-        for name, sums in self.sums.items():
-            drawn = times @ sums.sum(axis=1)[:, used].T / total[:, None]
-            low, high = np.quantile(drawn, edges, axis=0)
-            found[name] = {m: [float(low[k]), float(high[k])] for k, m in enumerate(MEASURES)}
-        return found
+    def interval(self, name: str, measure: str, draws: int, seed: int = 0) -> list[float] | None:
+        """Return the 95 % interval ``[low, high]`` of a measure; None for too few draws or tiles."""
+        return mean_interval(self._tiles(name, measure), draws=draws, confidence=CONFIDENCE, seed=seed)
 
-    def gain(self, name: str, rival: str, draws: int, confidence: float, seed: int = 0) -> list[float] | None:
+    def gain(self, name: str, rival: str, draws: int, seed: int = 0) -> list[float] | None:
         """Return the interval of by how many per cent the MSE of `name` is below that of `rival`."""
+        own, other = self._tiles(name, "mse"), self._tiles(rival, "mse")
+        return gain_interval(own, other, draws=draws, confidence=CONFIDENCE, seed=seed)
+
+    def _tiles(self, name: str, measure: str) -> npt.NDArray[np.float64]:
+        """Return (tiles, 2) of errors and weights summed over the leads, where anything counts."""
         weight = self.weight.sum(axis=0)
-        used = weight > 0
-        own, other = (
-            np.stack([self.sums[n][MEASURES.index("mse")].sum(axis=0)[used], weight[used]], axis=1)
-            for n in (name, rival)
-        )
-        return gain_interval(own, other, draws=draws, confidence=confidence, seed=seed)
+        sums = self.sums[name][MEASURES.index(measure)].sum(axis=0)
+        return np.asarray(np.stack([sums, weight], axis=1)[weight > 0], dtype=np.float64)
+
+
+def score(
+    run: Run,
+    cube: Cube,
+    moments: Sequence[Moment],
+    weights: Callable[[int], npt.NDArray[np.float32]],
+    linear: npt.NDArray[Any],
+    tile: int,
+    count_filled: bool,
+) -> tuple[Scores, Scores]:
+    """Gather the errors of the hindcasts and of all baselines, strip by strip.
+
+    Parameters
+    ----------
+    moments
+        Moments with a truth; their forecasts lie in ``run.inputs["predict"]``.
+    weights
+        ``weights(start)``: (rows, columns), how much each pixel counts.
+    linear
+        (F, 2P + 2) coefficients of the linear baseline.
+    tile
+        Side of the tiles that errors are gathered in.
+    count_filled
+        Whether filled and interpolated pixels count.
+
+    Returns
+    -------
+    Scores of the frames that count, and of interpolated pixels apart.
+
+    Raises
+    ------
+    DataError
+        A hindcast is missing.
+    """
+    shape, leads = cube.shape[1:], len(moments[0].future)
+    observed, interpolated = (Scores(tile, shape, leads) for _ in range(2))
+    with run.progress("scoring", total=len(moments) * shape[0]) as advance:
+        for moment in moments:
+            weight, path = weights(moment.start), hindcast(run, moment)
+            for top in range(0, shape[0], _STRIP):
+                rows = slice(top, min(top + _STRIP, shape[0]))
+                if weight[rows].any():
+                    truth, flags, forecasts = _strip(run.plugin.name, cube, moment, rows, path, linear)
+                    known = ~np.isnan(truth) & ~np.isnan(forecasts[run.plugin.name])
+                    truth = np.nan_to_num(truth)
+                    counts = countable(flags, count_filled) & known
+                    observed.add(top, truth, counts * weight[rows], forecasts)
+                    made_up = (flags == Flag.INTERPOLATED) & known
+                    interpolated.add(top, truth, made_up * weight[rows], forecasts)
+                advance(rows.stop - rows.start)
+    return observed, interpolated
+
+
+def hindcast(run: Run, moment: Moment) -> Path:
+    """Return the file of one hindcast."""
+    path = run.inputs["predict"] / f"{moment.stem}.tif"
+    if not path.is_file():
+        raise DataError(f"{path} is missing", "run `icectl predict` again without --moments last")
+    return path
+
+
+def _strip(
+    name: str, cube: Cube, moment: Moment, rows: slice, path: Path, linear: npt.NDArray[Any]
+) -> tuple[Floats, npt.NDArray[np.uint8], dict[str, Floats]]:
+    """Return truth and flags (F, rows, columns), and the forecasts of the model and all baselines."""
+    future = slice(moment.frames.stop, moment.frames.stop + len(moment.future))
+    past, truth, flags = cube.read(rows, moment.frames), cube.read(rows, future), cube.flags(rows, future)
+    window = Window(rows.start, 0, rows.stop - rows.start, cube.shape[2])
+    forecast = np.ma.filled(read(path, window, band=None), np.nan).astype(np.float32)
+    others = baselines(np.nan_to_num(past), moment.past, moment.future, linear)
+    return truth, flags, {name: forecast, **others}
 
 
 def skill(score: float, reference: float) -> float | None:

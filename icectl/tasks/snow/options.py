@@ -9,12 +9,12 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from icectl.contract import BatchSize, Options
+from icectl.errors import DataError
 from icectl.sources.options import SceneQuery
 
-HeadKind = Literal["plain", "gated", "mixed"]
-Target = Literal["mask", "departure"]
+HeadKind = Literal["plain", "product", "mixed"]
 Split = Literal["blocks", "time", "paper"]
-Guide = Literal["season", "linear", "calendar"]
+Guide = Literal["flags", "season", "linear", "calendar"]
 
 THRESHOLD = 0.3
 """NDSI from which a pixel counts as snow (Müller 2023, section 2.1)."""
@@ -39,25 +39,19 @@ class PrepareOptions(Options):
         default="months", description="One frame for each period of months, or one for each scene as it is."
     )
     months: int = Field(default=3, ge=1, le=24, description="Months in a period.")
-    composite: Literal["mean", "median"] = Field(
-        default="mean", description="How the scenes of a period become one frame."
+    composite: Literal["mean", "median", "mean-of-masks"] = Field(
+        default="mean",
+        description="How the scenes of a period become one frame; mean-of-masks applies the threshold to "
+        "each scene before, as the paper words it.",
     )
     start: date | None = Field(default=None, description="First day of the series (YYYY-MM-DD).")
     end: date | None = Field(default=None, description="The day after the last of the series (YYYY-MM-DD).")
-    align: Literal["median", "mean", "none"] = Field(
-        default="median",
-        description="What ECC aligns scenes to: the temporal median, the paper's smoothed mean, or nothing.",
-    )
-    motion: Literal["homography", "affine", "translation"] = Field(
+    align: Literal["translation", "homography", "none"] = Field(
         default="translation",
-        description="Family of warps of the alignment. Snow that comes and goes pulls free warps astray.",
+        description="How ECC lays scenes onto each other: shifted onto the temporal median, by the paper's "
+        "homography onto its smoothed mean, or not at all.",
     )
     fill: bool = Field(default=True, description="Fill gaps of the bands from valid neighbours.")
-    threshold: float = Field(default=THRESHOLD, gt=-1, lt=1, description="NDSI below this becomes 0.")
-    threshold_before_mean: bool = Field(
-        default=False,
-        description="Apply the threshold to each scene before averaging, as the paper words it.",
-    )
 
 
 class TrainOptions(Options):
@@ -71,21 +65,15 @@ class TrainOptions(Options):
     future: int = Field(default=4, ge=1, le=64, description="Frames that the network predicts.")
     patch: int = Field(default=50, ge=8, le=1024, description="Side of a window in pixels.")
     stride: int = Field(default=10, ge=1, le=1024, description="Pixels between neighbouring windows.")
-    target: Target = Field(
-        default="departure",
-        description="Learn the mask itself, or its departure from the same season of the past.",
-    )
-    head: Literal["plain", "product"] = Field(
-        default="product",
-        description="One output channel, or chance of snow times index (a mean of choices for departures).",
+    head: HeadKind = Field(
+        default="mixed",
+        description="What the network writes: the mask from one channel, chance of snow times index, or a "
+        "weighted mean of no snow, a learned index and the guides that are whole frames.",
     )
     guides: tuple[Guide, ...] = Field(
-        default=("season", "linear", "calendar"),
-        description="What the network is told of each future frame: the same season of the past, the linear "
-        "baseline, the time of year. May be given several times.",
-    )
-    flags: bool = Field(
-        default=True, description="Give snow flags (mask ≥ 0.3) to the network beside the masks."
+        default=("flags", "season", "linear", "calendar"),
+        description="What the network is told besides the masks: snow flags (mask ≥ 0.3) of the past; and of "
+        "each future frame the same season of the past, the linear baseline, the time of year.",
     )
     split: Split = Field(
         default="blocks",
@@ -105,7 +93,6 @@ class TrainOptions(Options):
         description="Windows in a batch, over all processes; auto: as many as fit.",
     )
     dropout: float = Field(default=0.1, ge=0, lt=1, description="Share of units dropped in training.")
-    clip: float = Field(default=3.0, gt=0, description="Bound of each gradient's value.")
     teacher_forcing: float = Field(
         default=0.0, ge=0, le=1, description="Share of samples fed with true frames while training."
     )
@@ -130,6 +117,21 @@ class TrainOptions(Options):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
 
+class VectorOptions(TrainOptions):
+    """Sizes of a network whose cells hold vectors (`lstm`, `salstm`)."""
+
+    layers: int = Field(default=1, ge=1, le=16, description="LSTM cells on top of each other.")
+    peepholes: bool = Field(default=True, description="Let the gates see the cell state (Gers et al. 2002).")
+    side: int = Field(
+        default=5,
+        ge=0,
+        le=64,
+        description="Side of a sub-patch that becomes a vector; 0: the whole patch flattened.",
+    )
+    hidden: int = Field(default=48, ge=1, description="Length of a sub-patch's vector.")
+    width: int = Field(default=8, ge=1, description="Channels of the convolutions at full resolution.")
+
+
 def published(
     lr: float, weight_decay: float, epochs: int, teacher_forcing: float = 0.0, **more: Any
 ) -> dict[str, Any]:
@@ -145,10 +147,8 @@ def published(
         "stride": 10,
         "batch_size": 100,
         "schedule": "constant",
-        "target": "mask",
         "head": "plain",
         "guides": (),
-        "flags": False,
         "teacher_forcing": teacher_forcing,
         "mix_years": 0.0,
         "updates": None,
@@ -159,15 +159,6 @@ def published(
 class PredictOptions(Options):
     """Whole scenes, window by window."""
 
-    tile: int = Field(
-        default=512,
-        ge=16,
-        le=65_536,
-        description="Side of the blocks read and written; the result is the same.",
-    )
-    overlap: int | None = Field(
-        default=None, ge=0, description="Pixels shared by neighbouring windows (default: half a window)."
-    )
     moments: Literal["auto", "last", "all"] = Field(
         default="auto",
         description="What to predict besides the coming frames: test moments, nothing, or every moment.",
@@ -180,8 +171,47 @@ class EvaluateOptions(Options):
     bootstrap: int = Field(
         default=1000, ge=0, le=100_000, description="Draws of the bootstrap intervals; 0: none."
     )
-    confidence: float = Field(default=0.95, gt=0, lt=1, description="Share of draws inside an interval.")
     count_filled: bool = Field(
         default=False, description="Let filled and interpolated pixels count in the loss and the metric."
     )
-    arrows: int = Field(default=40, ge=5, description="Pixels between the arrows of the flow maps.")
+    arrows: int = Field(
+        default=0,
+        ge=0,
+        description="Pixels between arrows of the mask's own motion on the report's maps; 0: none. They show "
+        "how the outline of snow moves, which is not how ice flows.",
+    )
+
+
+def from_schema_1(options: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return options saved by version 0.1.0 as this version names them.
+
+    Raises
+    ------
+    DataError
+        For what is no more: a plain departure, another threshold, affine alignment.
+    """
+    new = {verb: dict(values) for verb, values in options.items()}
+    prepare, train = new.get("prepare", {}), new.get("train", {})
+    if prepare.pop("threshold", THRESHOLD) != THRESHOLD or prepare.get("motion") == "affine":
+        raise DataError(
+            "this run was prepared in a way that icectl offers no more", "prepare and train again"
+        )
+    motion = prepare.pop("motion", "translation")
+    if prepare.get("align", "none") != "none":
+        prepare["align"] = motion
+    if prepare.pop("threshold_before_mean", False):
+        prepare["composite"] = "mean-of-masks"
+    target, head = train.pop("target", "departure"), train.get("head", "product")
+    if (target, head) == ("departure", "plain"):
+        raise DataError("this run learnt a plain departure, which is no more", "train again: --head mixed")
+    train["head"] = "mixed" if target == "departure" else head
+    told = train.get("guides", ("season", "linear", "calendar"))
+    train["guides"] = ("flags", *told) if train.pop("flags", True) else tuple(told)
+    for verb, names in {
+        "train": ("clip",),
+        "predict": ("tile", "overlap"),
+        "evaluate": ("confidence", "arrows"),
+    }.items():
+        for name in names:
+            new.get(verb, {}).pop(name, None)
+    return new

@@ -1,7 +1,7 @@
 """How a network's last channels become a frame.
 
 A snow mask is zero over bare ground and 0.3 to 1 over snow, so its mean squared error is least at
-(chance of snow) × (index if there is snow). A plain output has to learn that product; the gated and mixed
+(chance of snow) × (index if there is snow). A plain output has to learn that product; the product and mixed
 heads have it built in.
 """
 
@@ -25,9 +25,9 @@ class Head(nn.Module):
     Parameters
     ----------
     kind
-        ``"plain"``: one channel, the departure from the base. ``"gated"``: chance of snow times index, two
-        channels. ``"mixed"``: a weighted mean, with weights that sum to one, of no snow, a learned index and
-        the references in the guide.
+        ``"plain"``: the mask itself, one channel. ``"product"``: chance of snow times index, two channels.
+        ``"mixed"``: a weighted mean, with weights that sum to one, of no snow, a learned index and the
+        references in the guide.
     references
         How many channels at the front of the guide are whole frames that a mixed head may choose; the last
         of them is where it starts from.
@@ -36,14 +36,14 @@ class Head(nn.Module):
     def __init__(self, kind: HeadKind = "plain", references: int = 0) -> None:
         super().__init__()
         self.kind, self.references = kind, references
-        self.channels = {"plain": 1, "gated": 2, "mixed": 3 + references}[kind]
+        self.channels = {"plain": 1, "product": 2, "mixed": 3 + references}[kind]
 
-    def forward(self, raw: Tensor, guide: Tensor, base: Tensor) -> Tensor:
-        """Return a frame (B, H, W) from `raw` (B, channels, H, W), `guide` (B, G, H, W), `base` (B, H, W)."""
+    def forward(self, raw: Tensor, guide: Tensor) -> Tensor:
+        """Return a frame (B, H, W) from `raw` (B, channels, H, W) and `guide` (B, G, H, W)."""
         if self.kind == "plain":
-            return base + raw[:, 0]
+            return raw[:, 0]
         snow = TYPICAL_SNOW + raw[:, 0]
-        if self.kind == "gated":
+        if self.kind == "product":
             return torch.sigmoid(raw[:, 1]) * snow
         logits = torch.cat([raw[:, 1:-1], raw[:, -1:] + (PRIOR if self.references else 0.0)], dim=1)
         weights = torch.softmax(logits, dim=1)

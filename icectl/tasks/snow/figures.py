@@ -1,4 +1,4 @@
-"""What the report shows of an evaluation: maps over time with flow arrows, and errors by lead time."""
+"""What the report shows of an evaluation: maps over time, and errors by lead time."""
 
 from __future__ import annotations
 
@@ -12,53 +12,53 @@ from icectl.report.panels import Curve, Frame, Layer, Panel, Series, TimeMaps
 from icectl.run import Run
 from icectl.tasks.snow.baselines import NAMES
 from icectl.tasks.snow.dataset import Cube, Floats
-from icectl.tasks.snow.metrics import Scores
+from icectl.tasks.snow.masks.moments import Moment
+from icectl.tasks.snow.metrics import Scores, hindcast
 from icectl.tasks.snow.options import EvaluateOptions
-from icectl.tasks.snow.products import Moment
-from icectl.tasks.snow.scoring import Scored, prediction
 
 Arrow = tuple[float, float, float, float]
 
-MOST_PIXELS = 2_000_000
-"""Scenes with more pixels are shown without flow arrows."""
+MAX_PIXELS = 2_000_000
+"""Scenes with more pixels are shown without arrows."""
 
 
-def panels_of(run: Run, cube: Cube, scored: Scored, options: EvaluateOptions) -> list[Panel]:
-    """Return the panels of the latest scored moment and of the errors."""
-    moment = scored.moments[-1]
+def figures(run: Run, cube: Cube, moment: Moment, scores: Scores, options: EvaluateOptions) -> list[Panel]:
+    """Return the panels of one scored moment (the latest) and of the errors."""
+    note = "The difference is forecast minus truth."
+    if options.arrows:
+        note += (
+            " Arrows: optical flow of the mask from the frame before, how snow's outline moves; not ice flow."
+        )
     maps = TimeMaps(
         title=f"Snow masks forecast from {moment.past[-1].isoformat()}",
-        frames=tuple(_frames(run, cube, moment, options)),
+        frames=tuple(_frames(run, cube, moment, options.arrows)),
         colours="snow",
         low=0.0,
         high=1.0,
         difference_limit=0.6,
         unit="NDSI",
-        note="The difference is forecast minus truth. Arrows show optical flow from the frame before.",
+        note=note,
     )
-    return [maps, _curve(run.plugin.name, scored.observed)]
+    return [maps, _curve(run.plugin.name, scores)]
 
 
-def _frames(run: Run, cube: Cube, moment: Moment, options: EvaluateOptions) -> Iterator[Frame]:
-    path, past = prediction(run, moment), len(moment.past)
-    small = cube.shape[1] * cube.shape[2] <= MOST_PIXELS
-    before_truth = before_forecast = _frame(cube, moment.start + past - 1) if small else None
+def _frames(run: Run, cube: Cube, moment: Moment, step: int) -> Iterator[Frame]:
+    path, first = hindcast(run, moment), moment.frames.stop
+    drawn = step > 0 and cube.shape[1] * cube.shape[2] <= MAX_PIXELS
+    before = (_frame(cube, first - 1),) * 2 if drawn else None
     for lead, day in enumerate(moment.future):
-        number = moment.start + past + lead
-        truth_arrows: tuple[Arrow, ...] = ()
-        forecast_arrows: tuple[Arrow, ...] = ()
-        if before_truth is not None and before_forecast is not None:
-            truth = _frame(cube, number)
+        moved: tuple[tuple[Arrow, ...], ...] = ((), ())
+        if before is not None:
             forecast = np.ma.filled(read(path, band=lead + 1), np.nan).astype(np.float32)
-            truth_arrows = _arrows(before_truth, truth, options.arrows)
-            forecast_arrows = _arrows(before_forecast, forecast, options.arrows)
-            before_truth, before_forecast = truth, forecast
+            now = (_frame(cube, first + lead), forecast)
+            moved = tuple(_arrows(a, b, step) for a, b in zip(before, now, strict=True))
+            before = now
         yield Frame(
             label=f"{day.isoformat()} · lead {lead + 1}",
-            truth=Layer(file=str(cube.path), variable="snow", index=(number,)),
+            truth=Layer(file=str(cube.path), variable="snow", index=(first + lead,)),
             prediction=Layer(file=str(path), band=lead + 1),
-            truth_arrows=truth_arrows,
-            prediction_arrows=forecast_arrows,
+            truth_arrows=moved[0],
+            prediction_arrows=moved[1],
         )
 
 
@@ -81,7 +81,7 @@ def _curve(name: str, scores: Scores) -> Curve:
     leads = tuple(float(k + 1) for k in range(scores.leads))
     series = [
         Series(
-            label=name if key == name else NAMES[key],
+            label=NAMES.get(key, name),
             x=leads,
             y=tuple(scores.per_lead(key, "mse")),
             role="prediction" if key == name else "baseline",

@@ -20,7 +20,7 @@ from torch import Tensor
 from icectl.errors import DataError
 from icectl.splits import WindowGrid
 from icectl.tasks.snow.dataset import Cube, Floats, countable
-from icectl.tasks.snow.seasons import phases, same_season, season_index
+from icectl.tasks.snow.masks.seasons import phases, same_season, season_index
 from icectl.training.sampling import permutation, sample_rng, share
 
 POOL_BYTES = 128 * 2**20

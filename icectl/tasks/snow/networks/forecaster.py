@@ -1,4 +1,4 @@
-"""The network with all that surrounds it: derived channels, guides, and what it departs from."""
+"""The network with all that surrounds it: derived channels, and what is known of each future frame."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from icectl.tasks.snow.codec import Codec, FlatCodec, Teacher, TokenCodec
-from icectl.tasks.snow.heads import Head
-from icectl.tasks.snow.options import THRESHOLD, HeadKind, TrainOptions
+from icectl.tasks.snow.networks.codec import Codec, FlatCodec, Teacher, TokenCodec
+from icectl.tasks.snow.networks.heads import Head
+from icectl.tasks.snow.options import THRESHOLD, TrainOptions
 
 GUIDE_CHANNELS = {"season": 1, "linear": 1, "calendar": 2}
 """Channels of each guide, and their order: references first, so that a mixed head finds them."""
@@ -35,16 +35,14 @@ class Ports:
 
 def ports(options: TrainOptions) -> Ports:
     """Return what a network for `options` has to fit."""
-    references = sum(name in options.guides for name in ("season", "linear"))
-    kind: HeadKind = "mixed" if options.target == "departure" else "gated"
-    kind = "plain" if options.head == "plain" else kind
+    told = set(options.guides)
     return Ports(
         past=options.past,
         future=options.future,
         patch=options.patch,
-        inputs=2 if options.flags else 1,
-        guides=sum(GUIDE_CHANNELS[name] for name in set(options.guides)),
-        head=Head(kind, references),
+        inputs=2 if "flags" in told else 1,
+        guides=sum(channels for name, channels in GUIDE_CHANNELS.items() if name in told),
+        head=Head(options.head, len(told & {"season", "linear"})),
         dropout=nn.Dropout(options.dropout),
     )
 
@@ -62,7 +60,7 @@ class Forecaster(nn.Module):
     Parameters
     ----------
     network
-        ``network(past, guide, base, teacher)`` as the plugins' networks are.
+        ``network(past, guide, teacher)`` as the plugins' networks are.
     options
         Options of the training.
 
@@ -76,7 +74,6 @@ class Forecaster(nn.Module):
     def __init__(self, network: nn.Module, options: TrainOptions) -> None:
         super().__init__()
         self.network, self.guides = network, frozenset(options.guides)
-        self.flags, self.departure = options.flags, options.target == "departure"
         self.register_buffer("linear", torch.zeros(options.future, 2 * options.past + 2))
 
     def forward(self, past: Tensor, season: Tensor, phase: Tensor, teacher: Teacher | None = None) -> Tensor:
@@ -100,11 +97,10 @@ class Forecaster(nn.Module):
         """
         reference = past.gather(1, season[:, :, None, None].expand(-1, -1, *past.shape[-2:]))
         guide = self._guide(past, reference, phase)
-        base = reference if self.departure else torch.zeros_like(reference)
         frames = past[:, :, None]
-        if self.flags:
+        if "flags" in self.guides:
             frames = torch.cat([frames, (frames >= THRESHOLD).to(frames.dtype)], dim=2)
-        result: Tensor = self.network(frames, guide, base, teacher)
+        result: Tensor = self.network(frames, guide, teacher)
         return result
 
     def _guide(self, past: Tensor, reference: Tensor, phase: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from icectl.errors import DataError
 from icectl.raster import write_cog
 from icectl.sources.catalogue import write_catalogue
 from icectl.sources.scene import Band, Scene
-from icectl.tasks.snow.dataset import open_cube
+from icectl.tasks.snow.dataset import open_dataset
 
 PLUGIN = import_module("icectl_unet").plugin
 LANDSAT = Band(scale=2.75e-5, offset=-0.2, nodata=0)
@@ -40,7 +40,7 @@ def prepare(tmp_path, make_run):
             file.write_text(json.dumps(items))
         run = make_run(PLUGIN, "prepare", options)
         UNetModel().prepare(run, run.options["prepare"])
-        return open_cube(run.out), run
+        return open_dataset(run.out), run
 
     return work
 
@@ -82,7 +82,7 @@ def test_means_of_a_quarter_are_true_means(prepare, scene):
 def test_threshold_before_the_mean_as_the_paper_words_it(prepare, scene):
     pairs = [(0.6, 0.1), (0.4, 0.3), (0.3, 0.25)]  # only the first is snow
     scenes = [scene(f"2019-0{k + 1}-10", g, s) for k, (g, s) in enumerate(pairs)]
-    cube, _ = prepare(scenes, align="none", threshold_before_mean=True)
+    cube, _ = prepare(scenes, align="none", composite="mean-of-masks")
     assert ndsi(0.6, 0.1) / 3 < 0.3
     np.testing.assert_allclose(cube.read(slice(None)), 0, atol=1e-6)
 
@@ -167,12 +167,12 @@ def test_alignment_takes_out_a_shift(prepare, scene):
         for day, shift in zip(days, shifts, strict=True)
     ]
     errors = {}
-    for way in ("none", "median"):
+    for way in ("none", "translation"):
         cube, _ = prepare(scenes, align=way, cadence="scenes")
         frames = cube.read(slice(10, 54), cols=slice(10, 54))
         errors[way] = np.abs(frames[3] - frames[0]).mean()
         shutil.rmtree(cube.path)
-    assert errors["median"] < 0.3 * errors["none"]
+    assert errors["translation"] < 0.3 * errors["none"]
 
 
 def test_scenes_that_cannot_be_aligned_are_told_of_once(prepare, scene):
@@ -184,7 +184,7 @@ def test_scenes_that_cannot_be_aligned_are_told_of_once(prepare, scene):
         scene(day, green, 0.1, shape=(64, 64))
         for day, green in zip(days, [ground, ground, ground, flat, flat], strict=True)
     ]
-    _, run = prepare(scenes, align="median", cadence="scenes")
+    _, run = prepare(scenes, align="translation", cadence="scenes")
     kept = run.notes["scenes kept unaligned"]
     assert list(kept) == [scenes[3].id, scenes[4].id]
     (said,) = run.notes["warnings"]

@@ -7,7 +7,6 @@ scene waits on disk between the steps, so memory holds one scene and one strip o
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -24,10 +23,12 @@ from icectl.imagery.periods import Period, plan_periods
 from icectl.raster import Grid, read, read_on, same_grid
 from icectl.raster.grid import grid_of
 from icectl.run import Run
+from icectl.sources.catalogue import read_catalogue
 from icectl.sources.scene import Scene
-from icectl.tasks.snow.bands import green_and_swir, is_index
 from icectl.tasks.snow.dataset import STORE, CubeWriter, Floats
+from icectl.tasks.snow.masks.bands import green_and_swir, is_index
 from icectl.tasks.snow.options import PrepareOptions
+from icectl.workspace import own_folder
 
 Bools = npt.NDArray[np.bool_]
 _STRIP = 100  # a multiple of the cube's ten-row chunks
@@ -68,14 +69,15 @@ class Layers:
         return (self.folder / f"{number}-{name}.npy").is_file()
 
 
-def prepare_cube(run: Run, scenes: Sequence[Scene], options: PrepareOptions) -> Path:
-    """Make the cube of `scenes` in ``run.out``.
+def prepare(run: Run, options: PrepareOptions) -> Path:
+    """Make the cube of the scenes catalogued in ``run.inputs["fetch"]`` in ``run.out``.
 
     Raises
     ------
     DataError
         For scenes on different grids, without the bands needed, or without one valid pixel.
     """
+    scenes = read_catalogue(run.inputs["fetch"])
     within = [s for s in scenes if _between(s.time.date(), options)]
     if not within:
         raise DataError(
@@ -83,14 +85,10 @@ def prepare_cube(run: Run, scenes: Sequence[Scene], options: PrepareOptions) -> 
             f"and {options.end or 'the end'}",
             "widen --start and --end",
         )
-    folder = run.out / ".layers"
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
+    with own_folder(run.out) as folder:
         layers = Layers(folder, common_grid(within))
         _index_scenes(run, layers, within, options)
         return _compose(run, layers, options)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _between(day: date, options: PrepareOptions) -> bool:
@@ -193,17 +191,18 @@ def _on(path: Path, grid: Grid) -> Any:
 
 def _align(run: Run, layers: Layers, options: PrepareOptions) -> None:
     """Lay every scene onto the temporal median or mean; keep what gains nothing by it, with a warning."""
+    motion: align.Motion = "homography" if options.align == "homography" else "translation"
     count, shape = len(layers.scenes), (int(layers.grid.shape[0]), int(layers.grid.shape[1]))
 
     def grey(number: int, rows: slice) -> Floats:
         return align.grey(layers.get(number, "green")[rows], layers.get(number, "swir16")[rows])
 
-    reference = align.reference_image(grey, count, shape, "mean" if options.align == "mean" else "median")
+    reference = align.reference_image(grey, count, shape, "mean" if motion == "homography" else "median")
     reached: list[float] = []
     kept: dict[str, str] = {}
     with run.progress("aligning scenes", total=count) as advance:
         for number, scene in enumerate(layers.scenes):
-            found = align.estimate(reference, grey(number, slice(None)), options.motion)
+            found = align.estimate(reference, grey(number, slice(None)), motion)
             if not np.isnan(found.correlation):
                 reached.append(found.correlation)
             if found.aligned:
@@ -211,7 +210,7 @@ def _align(run: Run, layers: Layers, options: PrepareOptions) -> None:
             else:
                 kept[scene.id] = found.reason
             advance()
-    said = f"{count - len(kept)} of {count} scenes by {options.motion}"
+    said = f"{count - len(kept)} of {count} scenes by {motion}"
     if reached:
         said += f"; correlation {min(reached):.3f} to {max(reached):.3f}"
     layers.facts["aligned"] = said
@@ -242,12 +241,13 @@ def _periods(layers: Layers, options: PrepareOptions) -> list[Period]:
 def _compose(run: Run, layers: Layers, options: PrepareOptions) -> Path:
     """Composite, interpolate, threshold, and write the cube strip by strip."""
     periods = _periods(layers, options)
+    statistic: composite.Statistic = "median" if options.composite == "median" else "mean"
     shape = (int(layers.grid.shape[0]), int(layers.grid.shape[1]))
 
     def rows_of(number: int, rows: slice) -> composite.Scene:
         values = np.array(layers.get(number, "index")[rows])
-        if options.threshold_before_mean:
-            values = indices.snow_mask(values, options.threshold)
+        if options.composite == "mean-of-masks":
+            values = indices.snow_mask(values)
         return values, (
             np.array(layers.get(number, "filled")[rows]) if layers.has(number, "filled") else None
         )
@@ -265,10 +265,10 @@ def _compose(run: Run, layers: Layers, options: PrepareOptions) -> Path:
     }
     writer = CubeWriter(run.out / STORE, [period.start for period in periods], layers.grid, facts)
     shares = np.zeros(3)
-    strips = composite.composite_strips(rows_of, periods, shape, options.composite, _STRIP)
+    strips = composite.composite_strips(rows_of, periods, shape, statistic, _STRIP)
     with run.progress("compositing", total=shape[0]) as advance:
         for rows, values, flags in strips:
-            writer.write(rows, indices.snow_mask(values, options.threshold), flags)
+            writer.write(rows, indices.snow_mask(values), flags)
             shares += [(flags == kind).sum() for kind in (0, Flag.FILLED, Flag.INTERPOLATED)]
             advance(rows.stop - rows.start)
     shares /= len(periods) * shape[0] * shape[1]

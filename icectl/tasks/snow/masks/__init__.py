@@ -1,0 +1,1 @@
+"""Snow masks as arrays: bands, seasons and windows."""

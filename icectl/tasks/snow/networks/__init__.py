@@ -1,0 +1,1 @@
+"""Parts of networks that forecast snow masks: tensors to tensors."""

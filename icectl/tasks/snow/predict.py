@@ -1,0 +1,79 @@
+"""Whole scenes, window by window.
+
+The network sees windows of its training size on one grid anchored at the scene's origin, blended with weights
+fixed by that grid; the size of the blocks read and written changes no bit of the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from icectl.raster import Window, predict_blended
+from icectl.run import Run
+from icectl.tasks.model import TaskModel
+from icectl.tasks.snow import products
+from icectl.tasks.snow.dataset import Cube, Floats, open_dataset
+from icectl.tasks.snow.masks.moments import Moment, forecast, hindcasts
+from icectl.tasks.snow.masks.seasons import phases, season_index
+from icectl.tasks.snow.options import PredictOptions
+from icectl.tasks.snow.split import scope_of
+
+TILE = 512
+"""Side of the blocks read and written, in pixels."""
+
+
+def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
+    """Forecast the frames to come, and moments whose truth is known, into ``run.out``."""
+    from icectl.training import inference, resolve, windows_a_call
+
+    cube = open_dataset(run.inputs["prepare"])
+    answer, facts = model.answering(run)
+    trained = model.trained_options(run, facts)
+    sizes = (trained.past, trained.future)
+    starts: list[int] = []
+    if options.moments == "all":
+        starts = list(range(cube.shape[0] - sum(sizes) + 1))
+    elif options.moments == "auto":
+        starts = list(scope_of(cube, facts["cube"], trained, facts["seed"]).starts)
+    wanted = [*hindcasts(cube.times, *sizes, starts), forecast(cube.times, *sizes)]
+    decision = resolve(run.compute)
+    batch = windows_a_call(decision)
+    with inference(answer, decision) as apply, run.progress("predicting") as advance:
+        for moment in wanted:
+
+            def fill(write: products.Write, moment: Moment = moment) -> None:
+                read, network = _ends(cube, moment, apply)
+                sides = (trained.patch, trained.patch // 2, TILE)
+                predict_blended(
+                    read, network, cube.shape[1:], *sides, write, batch=batch, advance=advance
+                )  # fmt: skip
+
+            written = products.write(run, cube, moment, fill)
+            run.say(f"wrote {written[0].name}")
+    return run.out
+
+
+def _ends(
+    cube: Cube, moment: Moment, apply: Callable[..., Tensor]
+) -> tuple[Callable[[Window], Floats], Callable[[npt.NDArray[Any]], npt.NDArray[Any]]]:
+    """Return what reads a window of the past frames, and what forecasts a batch of them."""
+    season = torch.tensor([season_index(moment.past, moment.future)])
+    phase = torch.tensor([phases(moment.future)], dtype=torch.float32)
+
+    def read(window: Window) -> Floats:
+        rows, cols = window.slices
+        return np.nan_to_num(cube.read(rows, moment.frames, cols))
+
+    def network(windows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        count = len(windows)
+        made = apply(torch.from_numpy(windows), season.expand(count, -1), phase.expand(count, -1))
+        return made.numpy()
+
+    return read, network

@@ -1,0 +1,134 @@
+"""Training of a forecaster: mean squared error over the pixels that count (equation 1 of Müller 2023)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+
+from icectl.run import Run
+from icectl.splits import TRAIN, VALIDATE, Split, audit
+from icectl.tasks.model import TaskModel, learn
+from icectl.tasks.snow.baselines import fit_linear
+from icectl.tasks.snow.dataset import Cube, open_dataset
+from icectl.tasks.snow.masks.windows import WindowBatches
+from icectl.tasks.snow.networks.codec import Teacher
+from icectl.tasks.snow.options import TrainOptions
+from icectl.tasks.snow.split import split
+from icectl.training import Context, FitSettings, SingleOptimizer, launch
+
+WARM_UP = 0.1
+"""Share of the updates over which the learning rate rises."""
+
+CLIP = 3.0
+"""Bound of each gradient's value, as in the authors' code."""
+
+
+def train(run: Run, model: TaskModel, options: TrainOptions) -> Path:
+    """Split, fit the linear baseline, and train; weights and logs go to ``run.out``."""
+    cube = open_dataset(run.inputs["prepare"])
+    made = split(cube, options, run.seed)
+    found = audit(made)
+    run.say(found.sentence())
+    run.notes["audit"] = found.facts()
+    linear = fit_linear(cube, made, options.count_filled)
+    facts = {"cube": cube.identity, "audit": found.facts(), "linear": linear.tolist()}
+    launch(_learn, run, model, options, facts)
+    return run.out
+
+
+def _learn(run: Run, model: TaskModel, options: TrainOptions, facts: Mapping[str, Any]) -> None:
+    """Train `model` in one process of a training; see `icectl.training.launch`."""
+    cube = open_dataset(run.inputs["prepare"])
+    made = split(cube, options, run.seed)
+    settings = FitSettings(
+        epochs=options.epochs,
+        max_updates=options.updates,
+        every="update",
+        validate_every=options.validate_every,
+        patience=options.patience,
+        clip_value=CLIP,
+    )
+
+    def batches(size: int) -> WindowBatches:
+        return training_batches(cube, made, options, size, run.seed)
+
+    def valid(size: int) -> WindowBatches:
+        return WindowBatches(
+            cube, made.grid, made.windows == VALIDATE, size, run.seed, shuffle=False,
+            limit=options.validation_windows, count_filled=options.count_filled, reuse=True,
+        )  # fmt: skip
+
+    learn(run, model, options, facts, batches, valid, settings)
+
+
+def training_batches(cube: Cube, made: Split, options: TrainOptions, size: int, seed: int) -> WindowBatches:
+    """Return shuffled batches of the training windows; a series too short for a cut in time is not mixed."""
+    mix = options.mix_years if made.cut is not None else 0.0
+    return WindowBatches(
+        cube, made.grid, made.windows == TRAIN, size, seed,
+        count_filled=options.count_filled, mix_years=mix, reuse=True,
+    )  # fmt: skip
+
+
+class SnowLearner(SingleOptimizer):
+    """The loss, the optimiser (AdamW) and its schedule.
+
+    Parameters
+    ----------
+    forecaster
+        What is trained.
+    options
+        Options of the training.
+    facts
+        Plain JSON to keep with the weights; ``"updates"`` is their number at most, for the schedule.
+    """
+
+    def __init__(self, forecaster: nn.Module, options: TrainOptions, facts: Mapping[str, Any]) -> None:
+        super().__init__(forecaster, options.lr, options.weight_decay)
+        self.options, self.facts = options, dict(facts)
+
+    def loss(self, batch: Mapping[str, Tensor], context: Context) -> Tensor:
+        """Return the mean squared error over valid pixels of the global batch."""
+        teacher = self._teacher(batch, context)
+        predicted = self.modules(batch["past"], batch["season"], batch["phase"], teacher)
+        return context.mean((predicted - batch["future"]) ** 2, batch["valid"])
+
+    def _teacher(self, batch: Mapping[str, Tensor], context: Context) -> Teacher | None:
+        """Return the true frames and where they are fed back, drawn by (seed, step, sample)."""
+        if not context.training or self.options.teacher_forcing == 0:
+            return None
+        chosen = context.uniform(batch["future"].shape[1]) < self.options.teacher_forcing
+        return batch["future"], chosen
+
+    def schedule(self, optimizers: Mapping[str, Optimizer]) -> Mapping[str, LRScheduler]:
+        """Return a warm-up followed by half a cosine, or nothing for a constant rate."""
+        if self.options.schedule == "constant":
+            return {}
+        total = int(self.facts["updates"])
+        return {"main": LambdaLR(optimizers["main"], lambda step: rate(step, total))}
+
+    def describe(self) -> dict[str, Any]:
+        """Return what predicting needs to know."""
+        return self.facts
+
+    def images(self, batches: Any, context: Context) -> Mapping[str, Tensor]:
+        """Return truth above forecast of the first validation window."""
+        batch = next(iter(batches))
+        predicted = self.modules(batch["past"][:1], batch["season"][:1], batch["phase"][:1])
+        rows = torch.cat([torch.cat(list(f[0]), dim=1) for f in (batch["future"][:1], predicted)], dim=0)
+        return {"truth above forecast": rows[None].clamp(0, 1)}
+
+
+def rate(step: int, total: int) -> float:
+    """Return the share of the full learning rate at `step` of `total`."""
+    warm = max(1, round(WARM_UP * total))
+    if step < warm:
+        return (step + 1) / warm
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, total - warm))))
