@@ -20,8 +20,12 @@ from icectl.workspace import (
     RECORD,
     RUN,
     appear,
+    contents,
+    expect_intact,
     own_folder,
     read_json,
+    run_of,
+    stage_of,
     worded_os_errors,
     write_json,
 )
@@ -64,8 +68,9 @@ def _zipped(folder: Path, archive: Path) -> Path:
 
 
 def _fill(run: Path, folder: Path, licence: str, added: Sequence[str]) -> None:
-    saved, record = read_json(run / RUN), read_json(run / RECORD)
-    data = _training_data(saved)
+    saved, record = run_of(run), stage_of(run)
+    expect_intact(run)
+    data = _training_data(run, saved)
     for path in run.iterdir():
         if path.name not in (*LEFT_BEHIND, RUN, RECORD) and not path.name.startswith("."):
             (shutil.copytree if path.is_dir() else shutil.copy2)(path, folder / path.name)
@@ -75,7 +80,7 @@ def _fill(run: Path, folder: Path, licence: str, added: Sequence[str]) -> None:
     record["options"] = plain_options(record["options"])
     metrics = newest_metrics(run)
     write_json(folder / RUN, saved)
-    write_json(folder / RECORD, record)
+    write_json(folder / RECORD, {**record, "files": contents(folder, kept)})
     if metrics is not None:
         write_json(folder / "metrics.json", {**metrics, "details": {}})
     others = ["", "## Other files", "", *added, ""] if added else []
@@ -98,13 +103,13 @@ def placeless(saved: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _training_data(saved: Mapping[str, Any]) -> dict[str, Any]:
+def _training_data(run: Path, saved: Mapping[str, Any]) -> dict[str, Any]:
     """Return what identifies the training data: fingerprints and facts of the stages it came from."""
     found: dict[str, Any] = {"glacier": saved["glacier"]["name"]}
     for verb in ("fetch", "prepare"):
-        path = Path(saved["inputs"].get(verb, "")) / RECORD
+        path = run / saved["inputs"].get(verb, "") / RECORD
         if saved["inputs"].get(verb) and path.is_file():
-            record = read_json(path)
+            record = stage_of(path.parent)
             found[verb] = {"fingerprint": record["fingerprint"], "notes": record["notes"]}
     return found
 

@@ -24,11 +24,15 @@ from icectl.workspace import (
     RECORD,
     RUN,
     Workspace,
+    contents,
+    damage,
     own_folder,
     read_json,
     replace_folder,
+    run_of,
     safe_fingerprint,
     safe_name,
+    stage_of,
     worded_os_errors,
     write_json,
 )
@@ -108,11 +112,14 @@ def _checked(folder: Path, copy: Path, export: Path) -> Path:
         if not (folder / name).is_file():
             raise UsageError(f"--from {export} holds no {name}", _NO_EXPORT)
     saved = _shaped(read_json(folder / RUN), _RUN_SHAPE, export, RUN)
-    record = _shaped(read_json(folder / RECORD), _RECORD_SHAPE, export, RECORD)
+    record = _shaped(stage_of(folder), _RECORD_SHAPE, export, RECORD)
     plugin = registry.get(saved["model"])
     _check_run(plugin, saved, record, export)
+    held = list(_contents(folder, export))
+    if wrong := damage(folder, None):
+        raise DataError(f"'{wrong[0]}' of {export} is damaged: it is not what was written", "copy it again")
     copy.mkdir()
-    for path in _contents(folder, export):
+    for path in held:
         (shutil.copytree if path.is_dir() else shutil.copyfile)(path, copy / path.name)
     saved = placeless({**saved, "model": plugin.name})
     write_json(copy / RUN, saved)
@@ -120,7 +127,8 @@ def _checked(folder: Path, copy: Path, export: Path) -> Path:
     if lost := [name for name in names if not (copy / name).exists()]:
         raise DataError(f"{export} lacks '{lost[0]}', which its record lists", "copy it again")
     options = plain_options(record["options"])
-    write_json(copy / RECORD, {**record, "inputs": {}, "command": saved["command"], "options": options})
+    values = {"inputs": {}, "command": "", "options": options, "files": contents(copy, names)}
+    write_json(copy / RECORD, {**record, **values})
     return copy
 
 
@@ -178,7 +186,7 @@ def _place(made: Path, box: Path, workspace: Workspace, export: Path) -> Path:
 def _differing(made: Path, target: Path) -> str:
     """Return the first thing that differs between two runs of one fingerprint, or nothing."""
     try:
-        ours, theirs = placeless(read_json(target / RUN)), read_json(made / RUN)
+        ours, theirs = placeless(run_of(target)), read_json(made / RUN)
         outputs = read_json(target / RECORD)["outputs"]
     except (IcectlError, KeyError, TypeError, AttributeError):
         return RECORD

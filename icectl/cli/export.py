@@ -26,10 +26,10 @@ def export(
     """
     from icectl import stages
     from icectl.export import export_run
-    from icectl.workspace import RUN, Workspace, read_json
+    from icectl.workspace import Workspace, run_of, safe_name
 
     folder = stages.find_run(Workspace.locate(workspace), run)
-    name = f"{read_json(folder / RUN)['model']}-{folder.parent.name}-{folder.name}"
+    name = safe_name(f"{run_of(folder)['model']}-{folder.parent.name}-{folder.name}", "the export")
     add = partial(_add_onnx, folder) if onnx else None
     print(export_run(folder, (out or Path(name)).absolute(), licence, add))
 
@@ -40,12 +40,12 @@ def _add_onnx(folder: Path, export: Path) -> list[str]:
     from icectl.cli import show
     from icectl.onnx import export_onnx
     from icectl.run import Run
-    from icectl.workspace import RUN, read_json
+    from icectl.workspace import run_of
 
     show.start_log(False)
-    saved = read_json(folder / RUN)
+    saved = run_of(folder)
     plugin = registry.get(saved["model"])
-    glacier = settings.validate(settings.Glacier, saved["glacier"], str(folder / RUN))
+    glacier = settings.validate(settings.Glacier, saved["glacier"], f"the record of {folder}")
     run = Run(verb="predict", plugin=plugin, glacier=glacier, out=export, inputs={"train": folder})
     written = export_onnx(plugin, run, export)
     for one in written:

@@ -24,7 +24,7 @@ from icectl.errors import UsageError, redact
 from icectl.run import Compute
 from icectl.settings import Glacier
 from icectl.training.devices import check_names
-from icectl.workspace import RUN, read_json
+from icectl.workspace import run_of
 
 Saved = Mapping[str, Any] | None
 """The record of the run whose weights are used, if one is."""
@@ -34,7 +34,7 @@ def requests(asked: Asked) -> Iterator[tuple[str, Callable[[], stages.Request]]]
     """Yield the name of each glacier asked for, with a function that builds its `Request`."""
     asked = _region(asked)
     run = chosen_run(asked)
-    saved = read_json(run / RUN) if run else None
+    saved = run_of(run) if run else None
     for name in glacier_names(asked, saved):
 
         def build(name: str = name) -> stages.Request:

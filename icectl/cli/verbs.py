@@ -171,14 +171,14 @@ def default_model(args: list[str], files: Files) -> str:
         return model_of(Path(named["--from"]))
     if "--run" in named:
         from icectl.stages import find_run
-        from icectl.workspace import RUN, Workspace, read_json
+        from icectl.workspace import Workspace, run_of
 
         workspace = _value_of("--workspace", args)
         run = find_run(
             Workspace.locate(Path(workspace) if workspace else None),
             named["--run"],
         )
-        return str(read_json(run / RUN)["model"])
+        return str(run_of(run)["model"])
     return files.glacier(named.get("--glacier", "demo")).model
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from icectl.errors import DataError, UsageError
-from icectl.workspace import RECORD, RUN, read_json
+from icectl.workspace import RECORD, RUN, read_json, run_of
 
 METRICS = "metrics.json"
 LOG = "log.jsonl"
@@ -54,7 +54,7 @@ class RunFacts:
         """Return the records of the stages behind the newest evaluation, or behind the training."""
         if self.evaluations:
             return dict(self.evaluations[0].stages)
-        return _stages(_mapping(self.record.get("inputs")), {"train": self.training})
+        return _stages(self.folder, _mapping(self.record.get("inputs")), {"train": self.training})
 
 
 def read_run(folder: Path) -> RunFacts:
@@ -70,7 +70,7 @@ def read_run(folder: Path) -> RunFacts:
     folder = folder.absolute()
     if not (folder / RUN).is_file():
         raise UsageError(f"{folder} is no run: it holds no {RUN}", "name a folder under runs/MODEL/GLACIER/")
-    record = _object(folder / RUN)
+    record = run_of(folder)
     training = _object(folder / RECORD) if (folder / RECORD).is_file() else {}
     found = [
         p.parent for p in (folder / "evaluations").glob(f"*/{METRICS}") if not p.parent.name.startswith(".")
@@ -85,17 +85,17 @@ def read_run(folder: Path) -> RunFacts:
 def _evaluation(folder: Path, training: Mapping[str, Any]) -> Evaluation:
     record = _object(folder / RECORD) if (folder / RECORD).is_file() else {}
     metrics = _object(folder / METRICS)
-    stages = _stages(_mapping(record.get("inputs")), {"train": training, "evaluate": record})
+    stages = _stages(folder, _mapping(record.get("inputs")), {"train": training, "evaluate": record})
     return Evaluation(folder, record, metrics, stages)
 
 
 def _stages(
-    inputs: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]
+    folder: Path, inputs: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Mapping[str, Any]]:
     """Return the record of every stage that still has one, in the order of the verbs."""
     stages: dict[str, Mapping[str, Any]] = {}
     for verb in ("fetch", "prepare", "train", "predict", "evaluate"):
-        path = Path(str(inputs.get(verb, ""))) / RECORD
+        path = folder / str(inputs.get(verb, "")) / RECORD
         if known.get(verb):
             stages[verb] = known[verb]
         elif verb in inputs and path.is_file():

@@ -5,7 +5,7 @@ finished, so that ``--dry-run`` and the work itself cannot disagree.
 """
 
 from icectl.stages.execute import Outcome, perform
-from icectl.stages.plan import Request, Step, finished, plan, run_folder, run_for, source_of
+from icectl.stages.plan import Request, Step, plan, run_folder, run_for, source_of
 from icectl.stages.records import metrics_record, run_record, versions
 from icectl.stages.runs import find_run, newest_run
 
@@ -14,7 +14,6 @@ __all__ = [
     "Request",
     "Step",
     "find_run",
-    "finished",
     "metrics_record",
     "newest_run",
     "perform",

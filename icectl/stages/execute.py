@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from icectl import registry
@@ -13,21 +13,27 @@ from icectl.contract import Metrics
 from icectl.errors import UsageError, WorkError
 from icectl.run import Compute, Run
 from icectl.settings import available
-from icectl.stages.plan import Request, Step, finished, plan, run_folder, run_for, settled
+from icectl.stages.plan import Request, Step, plan, run_folder, run_for, settled
 from icectl.stages.records import metrics_record, run_record, stage_record
+from icectl.training.settings import STATE
 from icectl.workspace import (
     RECORD,
     RUN,
     adopt,
     building,
+    clear_damaged,
+    damage,
+    expect_intact,
     read_json,
     redoing,
     remove_file,
+    sound,
     sweep,
     worded_os_errors,
     write_json,
 )
 
+LOG = "log.jsonl"
 RESUMABLE = ("fetch", "train")
 """Stages that go on in their folder after a kill; the others are built aside and appear whole."""
 
@@ -45,7 +51,7 @@ class Outcome:
 def perform(request: Request, verb: str) -> Outcome:
     """Perform `verb` and the missing stages before it, after saying so."""
     request = settled(request)
-    steps = plan(request, verb)
+    steps = _intact(request, plan(request, verb))
     missing = [step.verb for step in steps[:-1] if not step.done]
     if missing and not request.chain:
         raise UsageError(
@@ -77,6 +83,19 @@ def _say_who_made(request: Request, talk: Run) -> None:
     made, here = (saved["distribution"], saved["version"]), (found.distribution, found.version)
     if made != here:
         talk.say(f"{request.run.name} was made by {' '.join(made)}; {' '.join(here)} is used now")
+
+
+def _intact(request: Request, steps: list[Step]) -> list[Step]:
+    """Return the steps, those whose files are not as they were written to be done again."""
+    if request.run is not None:
+        expect_intact(request.run)
+    found = []
+    for step in steps:
+        wrong = damage(step.out) if step.done else []
+        if wrong:
+            run_for(request, step).say(f"{step.verb}: {step.out / wrong[0]} is damaged, so it is made again")
+        found.append(replace(step, done=step.done and not wrong))
+    return found
 
 
 def _place(request: Request) -> str:
@@ -132,7 +151,7 @@ def _perform_step(request: Request, step: Step, redo: bool) -> None:
 
     model = registry.load_model(request.plugin)
     with request.workspace.lock(step.out), worded_os_errors(request.workspace.root):
-        if finished(step.out, step.fingerprint) and not redo:  # another process did it meanwhile
+        if not redo and sound(step.out, step.fingerprint):  # another process did it meanwhile
             return
         with _folder_of_work(step, redo) as out:
             run = run_for(request, step, out)
@@ -158,6 +177,7 @@ def _folder_of_work(step: Step, redo: bool) -> Iterator[Path]:
             yield step.out
         return
     adopt(step.out)
+    clear_damaged(step.out, (STATE, LOG, RUN) if step.verb == "train" else ())
     remove_file(step.out / RECORD)
     sweep(step.out)
     yield step.out

@@ -12,7 +12,7 @@ from icectl.run import Compute, Run
 from icectl.settings import Glacier
 from icectl.sources.options import resolve_source
 from icectl.stages.origin import code_of
-from icectl.workspace import RECORD, Workspace, fingerprint, identify, read_json
+from icectl.workspace import Workspace, fingerprint, finished, identify, stage_of
 
 _NOT_IDENTITY = {"title", "note", "model", "options"}
 
@@ -58,7 +58,7 @@ def plan(request: Request, verb: str) -> list[Step]:
     prints: dict[str, str] = {}
     if request.run is not None:
         inputs["train"] = request.run
-        prints["train"] = str(read_json(request.run / RECORD)["fingerprint"])
+        prints["train"] = str(stage_of(request.run)["fingerprint"])
     wanted = _needed(request, verb)
     for stage in VERBS:
         if stage in inputs or stage not in wanted:
@@ -181,14 +181,6 @@ def _folder(request: Request, stage: str, identity: str, inputs: Mapping[str, Pa
 def source_of(request: Request) -> str:
     """Return the name of the source that a fetch uses, which is also in the folder's name."""
     return resolve_source(request.scenes, getattr(request.options["fetch"], "source", "own"), request.glacier)
-
-
-def finished(out: Path, identity: str) -> bool:
-    """Tell whether `out` holds the finished stage of that identity, with all it wrote."""
-    if not (out / RECORD).is_file():
-        return False
-    record = read_json(out / RECORD)
-    return record.get("fingerprint") == identity and all((out / name).exists() for name in record["outputs"])
 
 
 def run_folder(steps: list[Step], chosen: Path | None) -> Path | None:

@@ -14,7 +14,7 @@ from icectl.contract import Metrics
 from icectl.run import Run
 from icectl.stages.origin import code_of
 from icectl.stages.plan import Request, Step
-from icectl.workspace import RECORD
+from icectl.workspace import RECORD, contents, relative
 
 _RECORDED_VERSIONS = ("icectl", "torch", "numpy", "rasterio", "opencv-python-headless")
 _LATER = {RECORD, "predictions", "evaluations", "report.html"}
@@ -37,7 +37,7 @@ def run_record(request: Request, step: Step) -> dict[str, Any]:
         "seed": request.seed,
         "fingerprint": step.fingerprint,
         "command": request.command,
-        "inputs": {verb: str(path) for verb, path in step.inputs.items()},
+        "inputs": relative(step.inputs, step.out),
     }
 
 
@@ -45,6 +45,7 @@ def stage_record(
     request: Request, step: Step, out: Path, run: Run, meter: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return what a finished stage says of itself; its presence in the folder marks the end."""
+    outputs = sorted(p.name for p in out.iterdir() if p.name not in _LATER and p.name[0] != ".")
     return {
         "stage": step.verb,
         "model": request.plugin.name,
@@ -53,13 +54,14 @@ def stage_record(
         "fingerprint": step.fingerprint,
         "code": code_of(request.plugin, step.verb),
         "options": request.options[step.verb].model_dump(mode="json"),
-        "inputs": {verb: str(path) for verb, path in step.inputs.items()},
+        "inputs": relative(step.inputs, step.out),
         "seed": run.seed,
         "command": request.command,
         "versions": versions(),
         "meter": dict(meter),
         "notes": run.notes,
-        "outputs": sorted(p.name for p in out.iterdir() if p.name not in _LATER and p.name[0] != "."),
+        "outputs": outputs,
+        "files": contents(out, outputs),
     }
 
 

@@ -30,6 +30,17 @@ from icectl.workspace.folders import (
     sweep,
 )
 from icectl.workspace.identity import PUBLISHED, fingerprint, identify
+from icectl.workspace.integrity import (
+    clear_damaged,
+    contents,
+    damage,
+    expect_intact,
+    finished,
+    relative,
+    run_of,
+    sound,
+    stage_of,
+)
 from icectl.workspace.names import inside, safe_fingerprint, safe_name
 from icectl.workspace.places import DEFAULT, ENVIRONMENT, ID_LENGTH, RECORD, RUN, Workspace
 
@@ -44,18 +55,27 @@ __all__ = [
     "adopt",
     "appear",
     "building",
+    "clear_damaged",
+    "contents",
+    "damage",
+    "expect_intact",
     "fingerprint",
+    "finished",
     "identify",
     "inside",
     "own_folder",
     "plain",
     "read_json",
     "redoing",
+    "relative",
     "remove",
     "remove_file",
     "replace_folder",
+    "run_of",
     "safe_fingerprint",
     "safe_name",
+    "sound",
+    "stage_of",
     "sweep",
     "sync_folder",
     "worded_os_errors",

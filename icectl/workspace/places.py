@@ -67,7 +67,8 @@ class Workspace:
 
         from filelock import FileLock, Timeout
 
-        name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+        place = os.path.relpath(folder.resolve(), self.root.resolve())  # one name for every spelling
+        name = hashlib.sha256(place.encode()).hexdigest()[:16]
         path = self.root / ".locks" / f"{name}.lock"
         with worded_os_errors(self.root):
             try:

@@ -1,0 +1,187 @@
+"""What a finished stage wrote, by size and checksum, so that damage is found before it is used."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from icectl.errors import DataError, IcectlError
+from icectl.workspace.files import read_json
+from icectl.workspace.folders import remove_file
+from icectl.workspace.names import inside
+from icectl.workspace.places import RECORD, RUN
+
+CHEAP = 512 * 2**20
+"""Bytes of a stage whose checksums are taken before each use, small files first; about a second's work."""
+
+_UNREAD = ("tensorboard",)
+"""Outputs that no stage reads: `icectl doctor --workspace` alone looks at their content."""
+
+Sizes = Mapping[str, tuple[int, str]]
+
+
+def contents(folder: Path, outputs: list[str]) -> dict[str, list[Any]]:
+    """Return ``{name: [bytes, sha256]}`` of every file of a stage's outputs, names relative to `folder`."""
+    return {
+        name: [(folder / name).stat().st_size, _digest(folder / name)] for name in _names(folder, outputs)
+    }
+
+
+def _names(folder: Path, outputs: list[str]) -> Iterator[str]:
+    for name in outputs:
+        path = folder / name
+        if path.is_dir():
+            below = (Path(root) / file for root, _, files in os.walk(path) for file in files)
+            yield from sorted(file.relative_to(folder).as_posix() for file in below)
+        elif path.exists():
+            yield name
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def stage_of(folder: Path) -> dict[str, Any]:
+    """Return the record of the finished stage in `folder`.
+
+    Raises
+    ------
+    DataError
+        It is missing or damaged, or is JSON of another shape.
+    """
+    record = read_json(folder / RECORD)
+    shape = {"fingerprint": str, "outputs": list, "options": dict, "notes": dict, "meter": dict}
+    if not isinstance(record, dict) or not all(isinstance(record.get(k), t) for k, t in shape.items()):
+        raise DataError(
+            f"{folder / RECORD} is no record of a stage",
+            "run the stage that writes it again: it is made anew",
+        )
+    files = record.setdefault("files", {})
+    plain = isinstance(files, dict) and all(_is_entry(name, entry) for name, entry in files.items())
+    if not plain or not all(isinstance(name, str) for name in record["outputs"]):
+        raise DataError(f"{folder / RECORD} lists its files wrongly", "run the stage that writes it again")
+    return record
+
+
+_RUN_SHAPE = {"model": str, "glacier": dict, "options": dict, "seed": int, "schema": int, "fingerprint": str}
+
+
+def run_of(folder: Path) -> dict[str, Any]:
+    """Return the record of the run in `folder`: model, glacier, options, seed.
+
+    Raises
+    ------
+    DataError
+        It is missing or damaged, or is JSON of another shape.
+    """
+    saved = read_json(folder / RUN)
+    if isinstance(saved, dict):
+        saved = {"command": "", "inputs": {}, "scenes": None, **saved}
+        shapes = {**_RUN_SHAPE, "command": str, "inputs": dict}
+        plain = all(isinstance(saved.get(key), kind) for key, kind in shapes.items())
+        if plain and isinstance(saved["glacier"].get("name"), str):
+            texts = all(isinstance(one, str) for one in saved["inputs"].values())
+            if texts and all(isinstance(one, dict) for one in saved["options"].values()):
+                return saved
+    raise DataError(
+        f"{folder / RUN} is no record of a run", f"move {folder} away, and train or import it again"
+    )
+
+
+def _is_entry(name: Any, entry: Any) -> bool:
+    path = Path(name)
+    kinds = (
+        isinstance(entry, list)
+        and len(entry) == 2
+        and isinstance(entry[0], int)
+        and isinstance(entry[1], str)
+    )
+    return kinds and not path.is_absolute() and ".." not in path.parts
+
+
+def damage(folder: Path, cheap: int | None = CHEAP) -> list[str]:
+    """Return the files of a finished stage that are not as they were written, smallest first.
+
+    Parameters
+    ----------
+    cheap
+        Bytes that may be read for checksums; sizes are always compared. None: all of them; 0: none.
+
+    Raises
+    ------
+    DataError
+        The record itself cannot be read.
+    """
+    record = stage_of(folder)
+    wrong = [name for name in record["outputs"] if not (folder / name).exists()]
+    for name, (size, digest) in sorted(record["files"].items(), key=lambda item: (item[1][0], item[0])):
+        path = folder / name
+        try:
+            if path.stat().st_size != size:
+                wrong.append(name)
+                continue
+            if cheap is None or (size <= cheap and name.split("/")[0] not in _UNREAD):
+                cheap = None if cheap is None else cheap - size
+                wrong += [name] if _digest(path) != digest else []
+        except OSError:
+            wrong.append(name)
+    return list(dict.fromkeys(wrong))
+
+
+def finished(folder: Path, identity: str) -> bool:
+    """Tell whether `folder` holds the finished stage of that identity, all files of their size."""
+    if not (folder / RECORD).is_file():
+        return False
+    try:
+        return bool(stage_of(folder)["fingerprint"] == identity and not damage(folder, 0))
+    except IcectlError:
+        return False
+
+
+def expect_intact(folder: Path) -> None:
+    """Refuse a finished stage whose files are not as they were written.
+
+    Raises
+    ------
+    DataError
+        Names the first of them.
+    """
+    wrong = damage(folder)
+    if wrong:
+        command = stage_of(folder).get("command")
+        again = f"run `{command}` again" if command else "import it again"
+        raise DataError(
+            f"{folder / wrong[0]} is damaged: it is not what was written",
+            f"move {folder} away and {again}, or use another run",
+        )
+
+
+def sound(folder: Path, identity: str) -> bool:
+    """Tell whether `folder` holds the finished stage of that identity, by checksum where cheap."""
+    return finished(folder, identity) and not damage(folder)
+
+
+def clear_damaged(folder: Path, needed: tuple[str, ...] = ()) -> None:
+    """Remove from a stage that is done again what is not as it was written.
+
+    Parameters
+    ----------
+    needed
+        Files that the work can only go on from together: if one is damaged, the stage begins anew.
+    """
+    try:
+        wrong = damage(folder)
+        files = list(stage_of(folder)["files"])
+    except IcectlError:  # unfinished: files that are there are whole
+        return
+    for name in files if any(name in needed for name in wrong) else wrong:
+        remove_file(inside(folder, folder / name))
+
+
+def relative(paths: Mapping[str, Path], folder: Path) -> dict[str, str]:
+    """Return `paths` as they are reached from `folder`, so that both may be moved together."""
+    return {name: Path(os.path.relpath(path, folder)).as_posix() for name, path in paths.items()}
