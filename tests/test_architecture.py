@@ -37,6 +37,7 @@ FLOORS = {
     "stages": 9,
     "export": 9,
     "imports": 10,
+    "weights": 11,
     "onnx": 9,
     "scale": 10,
     "testing": 10,

@@ -16,10 +16,10 @@ import typer
 from typer.core import TyperGroup
 
 from icectl.cli import options
-from icectl.cli.asked import Asked, Files
 from icectl.errors import IcectlError, UsageError
 
 if TYPE_CHECKING:  # pydantic comes with the contract: `icectl --help` needs neither
+    from icectl.cli.asked import Files
     from icectl.contract import Plugin
 
 SUMMARIES = {
@@ -104,6 +104,8 @@ class ModelGroup(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the model first, adding the default one where none is named."""
+        from icectl.cli.asked import Files
+
         ctx.obj = Files()
         arranged = args if ctx.resilient_parsing else arrange(self.verb, args, ctx.obj)
         self.calling = bool(arranged) and not arranged[0].startswith("-")
@@ -114,6 +116,7 @@ class ModelGroup(TyperGroup):
 def arrange(verb: str, args: list[str], files: Files) -> list[str]:
     """Return `args` with the model in front.
 
+    >>> from icectl.cli.asked import Files
     >>> arrange("train", ["--gpus", "2", "convlstm"], Files())
     ['convlstm', '--gpus', '2']
     """
@@ -215,6 +218,7 @@ def command(verb: str, plugin: Plugin) -> Any:
     shared = options.parameters(verb)
 
     def callback(context: typer.Context, **values: Any) -> None:
+        from icectl.cli.asked import Asked, Files
         from icectl.cli.work import perform
 
         perform(Asked.of(verb, plugin, values, context.find_object(Files)))

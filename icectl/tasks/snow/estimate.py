@@ -16,10 +16,10 @@ _METRES = 111_320.0
 
 def estimate(run: Run) -> Estimate:
     """Return the bytes that ``run.verb`` would read, write, download and hold, as far as can be known."""
-    pixels, frames = _pixels(run), _frames(run)
-    cube = pixels * frames * _BYTES
     if run.verb == "fetch":
         return _fetch(run)
+    pixels, frames = _pixels(run), _frames(run)
+    cube = pixels * frames * _BYTES
     if run.verb == "prepare":
         return Estimate(writes=round(1.05 * cube), memory=12 * pixels * _BYTES + 128 * 2**20)
     if run.verb == "train":

@@ -1,0 +1,188 @@
+"""Finds weights by name, file or address, checks them, and brings them into a workspace."""
+
+from __future__ import annotations
+
+import os
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from icectl import registry
+from icectl.contract import Plugin
+from icectl.errors import DataError, IcectlError, UsageError, did_you_mean
+from icectl.weights.card import CARD, Card, check_files, read_card
+from icectl.workspace import RUN, Workspace, own_folder, read_json, replace_folder, worded_os_errors
+
+ENVIRONMENT = "ICECTL_WEIGHTS"
+_MARK = re.compile(r"#sha256=([0-9a-f]{64})$")
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Trained weights: the folder that holds them, their card, and who brought them."""
+
+    folder: Path
+    card: Card
+    origin: str
+
+
+def user_folder() -> Path:
+    """Return the folder of the weights that a user added."""
+    named = os.environ.get(ENVIRONMENT)
+    home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return Path(named) if named else home / "icectl" / "weights"
+
+
+def shipped(plugin: Plugin) -> Iterator[Weights]:
+    """Yield the weights that a plugin's distribution ships, the default of its model first."""
+    for dotted in plugin.weights:
+        package, _, inside = dotted.partition(":")
+        spec = find_spec(package)
+        for place in (spec.submodule_search_locations or ()) if spec else ():
+            if (Path(place) / inside / CARD).is_file():
+                folder = Path(place) / inside
+                yield Weights(folder, read_card(folder), registry.owner(plugin).distribution)
+                break
+        else:
+            raise DataError(
+                f"'{plugin.name}' announces the weights {dotted}, which are not there", "reinstall it"
+            )
+
+
+def added() -> Iterator[Weights]:
+    """Yield the weights that the user added."""
+    for card in sorted(user_folder().glob(f"*/{CARD}")):
+        yield Weights(card.parent, read_card(card.parent), "added by you")
+
+
+def known() -> list[Weights]:
+    """Return all weights that are here; a damaged card is passed over, its own commands name it."""
+    found: list[Weights] = []
+    plugins = [f.plugin for f in registry.plugins() if f.plugin and not f.problem]
+    for source in (*(shipped(plugin) for plugin in plugins), added()):
+        try:
+            found += source
+        except IcectlError:
+            continue
+    return found
+
+
+def default(plugin: Plugin) -> Weights | None:
+    """Return the weights that `plugin` predicts with where nothing was trained, if it ships any."""
+    return next(shipped(plugin), None)
+
+
+def find(chosen: str) -> Weights:
+    """Return weights by name, folder, archive or address (``https://…/x.zip#sha256=…``).
+
+    Raises
+    ------
+    UsageError
+        Nothing of that name is known, or the card lacks something.
+    DataError
+        The file is damaged.
+    WorkError
+        The address cannot be fetched, or holds something else.
+    """
+    if "://" in chosen or chosen.startswith("doi:"):
+        return _unpacked(_fetched(chosen))
+    if Path(chosen).expanduser().is_dir():
+        folder = Path(chosen).expanduser().absolute()
+        return Weights(folder, read_card(folder), str(folder))
+    if Path(chosen).expanduser().is_file():
+        return _unpacked(Path(chosen).expanduser().absolute())
+    here = known()
+    for one in here:
+        if one.card.name == chosen:
+            return one
+    names = [one.card.name for one in here]
+    raise UsageError(f"no weights called '{chosen}'", did_you_mean(chosen, names))
+
+
+def _fetched(address: str) -> Path:
+    """Bring an archive into the cache that all workspaces share; a DOI names its file (``doi:…/x.zip``)."""
+    from icectl.sources.archive import cache, retrieve
+
+    mark = _MARK.search(address)
+    url = address[: mark.start()] if mark else address
+    return retrieve(url, cache() / "weights", checksum=f"sha256:{mark[1]}" if mark else None)
+
+
+def _unpacked(archive: Path) -> Weights:
+    """Return the weights in an archive, unpacked in the cache under its checksum."""
+    from icectl.sources.archive import cache, unpack
+    from icectl.weights.card import sha256
+
+    if not zipfile.is_zipfile(archive):
+        raise UsageError(f"{archive} holds no weights", "name a folder or a .zip with a card.toml")
+    folder = cache() / "weights" / sha256(archive)[:16]
+    if not (folder / CARD).is_file():
+        with worded_os_errors(folder.parent), own_folder(folder.parent) as box:
+            made = box / "weights"
+            made.mkdir()
+            unpack(archive, made)
+            check_files(read_card(made), made)
+            replace_folder(made, folder, box)
+    return Weights(folder, read_card(folder), str(archive))
+
+
+def add(chosen: str) -> Weights:
+    """Keep weights from a folder, an archive or an address under their own name, and return them.
+
+    Raises
+    ------
+    UsageError
+        Weights of that name are here already.
+    """
+    import shutil
+
+    found = find(chosen)
+    check_files(found.card, found.folder)
+    if any(one.card.name == found.card.name for one in known()):
+        raise UsageError(f"weights called '{found.card.name}' are here already", "see `icectl models list`")
+    root = user_folder()
+    with worded_os_errors(root), own_folder(root) as box:
+        shutil.copytree(found.folder, box / "weights")
+        replace_folder(box / "weights", root / found.card.name, box)
+    return Weights(root / found.card.name, found.card, "added by you")
+
+
+def bring(weights: Weights, plugin: Plugin, workspace: Workspace) -> Path:
+    """Check `weights` against `plugin` and return the run that they become in `workspace`.
+
+    Raises
+    ------
+    UsageError
+        They are of another model.
+    DataError
+        A file is damaged, or they read other bands or layers than the model.
+    """
+    from icectl.imports import import_run
+
+    _check(weights, plugin)
+    with own_folder(workspace.root) as box:
+        import shutil
+
+        copy = shutil.copytree(weights.folder, box / "weights", ignore=shutil.ignore_patterns(CARD))
+        return import_run(copy, workspace)
+
+
+def _check(weights: Weights, plugin: Plugin) -> None:
+    card = weights.card
+    check_files(card, weights.folder)
+    if card.model != plugin.name:
+        raise UsageError(
+            f"'{card.name}' are weights of {card.model}, not of {plugin.name}", f"give {card.model}"
+        )
+    if plugin.inputs and card.inputs and set(card.inputs) != set(plugin.inputs):
+        raise DataError(
+            f"'{card.name}' read {', '.join(card.inputs)}, {plugin.name} {', '.join(plugin.inputs)}",
+            "take other weights",
+        )
+    if read_json(weights.folder / RUN).get("model") != card.model:
+        raise DataError(
+            f"{RUN} of the weights '{card.name}' names another model than their card", "get them again"
+        )

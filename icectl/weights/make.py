@@ -1,0 +1,80 @@
+"""Makes weights that ship out of a finished run: half precision, a card, checksums."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from icectl.errors import DataError
+from icectl.export import export_run
+from icectl.settings import validate
+from icectl.weights.card import CARD, Card, sha256
+from icectl.workspace import RECORD, RUN, fingerprint, read_json, write_json
+
+_SUFFIX = ".safetensors"
+
+
+def make(run: Path, folder: Path, card: Mapping[str, Any]) -> Card:
+    """Write the weights of `run` to `folder`, which must not exist, and return their card.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    folder
+        Where the weights appear; the last part of it is their name.
+    card
+        What `Card` holds, but for `name`, `model`, `command` and `files`, which are filled in.
+
+    Raises
+    ------
+    UsageError
+        The card lacks something, or the folder exists.
+    DataError
+        A weight does not fit into half precision.
+    """
+    import tomli_w
+
+    saved = read_json(run / RUN)
+    values = {"name": folder.name, "model": saved["model"], "command": saved["command"], **card}
+    validate(Card, {**values, "files": {RUN: ""}}, "the card")
+    export_run(run, folder, str(card["licence"]))
+    for path in folder.glob(f"*{_SUFFIX}"):
+        halve(path)
+    digests = {path.name: sha256(path) for path in sorted(folder.glob(f"*{_SUFFIX}"))}
+    _rename(folder, fingerprint([saved["fingerprint"], digests]), folder.name)
+    files = {p.relative_to(folder).as_posix(): sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
+    made = validate(Card, {**values, "files": files}, "the card")
+    plain = made.model_dump(mode="json", exclude_none=True)
+    (folder / CARD).write_text(tomli_w.dumps(plain, multiline_strings=True), encoding="utf-8")
+    return made
+
+
+def halve(path: Path) -> None:
+    """Keep matrices and kernels of a weights file in half precision; vectors stay as they are.
+
+    Vectors hold means and variances of batch normalisation, which half precision would overflow.
+    """
+    import torch
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    with safe_open(path, "pt") as file:
+        facts = file.metadata()
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a mapping
+    for name, tensor in state.items():
+        if tensor.dtype == torch.float32 and tensor.ndim > 1:
+            state[name] = tensor.half()
+            if not torch.isfinite(state[name]).all():
+                raise DataError(
+                    f"{name} in {path} does not fit into half precision", "train with weight decay"
+                )
+    save_file(state, path, metadata=facts)
+
+
+def _rename(folder: Path, identity: str, name: str) -> None:
+    """Give the records the fingerprint of the weights as shipped, and their name."""
+    for record in (RUN, RECORD):
+        values = read_json(folder / record)
+        write_json(folder / record, {**values, "fingerprint": identity, "weights": name})

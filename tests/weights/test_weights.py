@@ -1,0 +1,116 @@
+"""Weights that come with a model: their card, their checksums, and the run that they become."""
+
+from __future__ import annotations
+
+import shutil
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tomli_w
+
+from icectl import registry, weights
+from icectl.errors import DataError, UsageError
+from icectl.workspace import RECORD, RUN, Workspace, read_json
+
+CARD = {
+    "summary": "Words of the demo glacier",
+    "licence": "CC-BY-4.0",
+    "limits": ["only words"],
+    "data": [{"name": "words", "licence": "CC0-1.0", "source": "the test"}],
+    "tested": [{"data": "other words", "metric": "share", "value": 0.5}],
+}
+
+
+@pytest.fixture
+def folder(cli, tmp_path, monkeypatch) -> Path:
+    """Weights of the toy model, made from a run in a workspace that is gone then."""
+    monkeypatch.setenv("ICECTL_WEIGHTS", str(tmp_path / "mine"))
+    monkeypatch.setenv("ICECTL_CACHE", str(tmp_path / "cache"))
+    run = Path(cli("train", "toy", "--json").json["run"])
+    weights.make(run, tmp_path / "made" / "words", CARD)
+    shutil.rmtree("icectl-workspace")
+    return tmp_path / "made" / "words"
+
+
+def change(folder: Path, **values) -> None:
+    path = folder / "card.toml"
+    card = {**tomllib.loads(path.read_text()), **values}
+    path.write_text(tomli_w.dumps({key: value for key, value in card.items() if value is not None}))
+
+
+def test_a_run_becomes_weights_and_weights_become_a_run(folder):
+    found = weights.find(str(folder))
+    assert (found.card.name, found.card.model, found.card.licence) == ("words", "toy", "CC-BY-4.0")
+    run = weights.bring(found, registry.get("toy"), Workspace.locate())
+    assert read_json(run / RUN)["weights"] == "words"
+    assert read_json(run / RUN)["fingerprint"] == read_json(run / RECORD)["fingerprint"]
+    assert weights.bring(found, registry.get("toy"), Workspace.locate()) == run  # once
+
+
+def test_a_card_without_a_licence_is_refused(folder):
+    change(folder, licence=None)
+    with pytest.raises(UsageError, match="'licence' is missing"):
+        weights.find(str(folder))
+    with pytest.raises(UsageError, match="the card: 'licence' is missing"):
+        weights.make(folder, folder.with_name("b"), {k: v for k, v in CARD.items() if k != "licence"})
+
+
+def test_damage_and_strangers_are_refused(folder):
+    plugin, space = registry.get("toy"), Workspace.locate()
+    found = weights.find(str(folder))
+    (folder / "extra.py").write_text("print('run me')")
+    with pytest.raises(DataError, match=r"extra\.py does not stand on the card"):
+        weights.bring(found, plugin, space)
+    (folder / "extra.py").unlink()
+    (folder / "README.md").write_text("another")
+    with pytest.raises(DataError, match=r"README\.md of the weights 'words' is damaged"):
+        weights.bring(found, plugin, space)
+    assert not list(space.root.glob("runs/*"))
+
+
+def test_weights_of_another_model_or_other_bands_are_refused(folder):
+    space = Workspace.locate()
+    found = weights.find(str(folder))
+    with pytest.raises(UsageError, match="weights of toy, not of lstm"):
+        weights.bring(found, registry.get("lstm"), space)
+    change(folder, inputs=["thermal"])
+    with pytest.raises(DataError, match="read thermal, toy words"):
+        weights.bring(weights.find(str(folder)), replace(registry.get("toy"), inputs=("words",)), space)
+
+
+def test_a_plugin_ships_weights(folder, monkeypatch, tmp_path):
+    import toy_plugin
+
+    package = tmp_path / "site" / "toy_shipped"
+    shutil.copytree(folder, package / "words")
+    (package / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(package.parent))
+    monkeypatch.setattr(toy_plugin, "plugin", replace(toy_plugin.plugin, weights=("toy_shipped:words",)))
+    registry.refresh()
+    found = weights.default(registry.get("toy"))
+    assert found is not None
+    assert found.card.name == "words"
+    assert "words" in [one.card.name for one in weights.known()]
+
+
+def test_half_precision_keeps_what_it_can(tmp_path):
+    import torch
+
+    from icectl.training import load_weights, save_weights
+    from icectl.weights.make import halve
+
+    network = torch.nn.Sequential(torch.nn.Linear(3, 5), torch.nn.BatchNorm1d(5))
+    network[1].running_var.fill_(1e6)  # more than half precision holds
+    path = save_weights(tmp_path / "w.safetensors", network, {"some": "fact"})
+    halve(path)
+    state, facts = load_weights(path)
+    assert facts["some"] == "fact"
+    assert state["0.weight"].dtype == torch.float16
+    torch.testing.assert_close(state["0.weight"].float(), network[0].weight.detach(), atol=0, rtol=2**-11)
+    assert state["1.running_var"].tolist() == [1e6] * 5
+    with torch.no_grad():
+        network[0].weight.fill_(1e6)
+    with pytest.raises(DataError, match=r"0\.weight .* does not fit into half precision"):
+        halve(save_weights(path, network))
