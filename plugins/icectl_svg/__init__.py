@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -20,20 +21,13 @@ _CODE = {  # defaults of the code that the paper builds on (train_svg_lp.py)
     "batch_size": 100,
     "lr": 2e-3,
     "width": 64,
-    "norm": "batch",
     "skip": "last",
-    "vector": 128,
     "latent": 10,
     "latent_map": 0,
     "hidden": 256,
-    "predictor_layers": 2,
-    "gaussian_layers": 1,
     "beta": 1e-4,
     "peak_weight": 0.0,
     "correlation_weight": 0.0,
-    "l2_weight": 1.0,
-    "teach": True,
-    "every": True,
     "future_latent": "posterior",
 }
 
@@ -42,19 +36,50 @@ _PAPER = {
     "past": 8,
     "latent": 128,
     "hidden": 128,
-    "gaussian_layers": 2,
     "peak_weight": 1.0,
 }  # section 4: z of 128, two LSTM layers of 128 units, eight past frames
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fixed:
+    """What a preset says and no flag changes.
+
+    Attributes
+    ----------
+    vector
+        Length of the encoder's vector.
+    predictor_layers, gaussian_layers
+        Recurrent layers of the predictor, and of prior and posterior.
+    norm
+        Normalisation of the convolutions: ``"batch"`` (statistics shared by all processes) or ``"group"``.
+    l2_weight
+        Weight of the squared error.
+    teach
+        Feed true frames after t0 while training, and generate every frame, as the reference does.
+    cosine
+        Learning rate with a warm-up and half a cosine; else constant.
+    """
+
+    vector: int = 128
+    predictor_layers: int = 2
+    gaussian_layers: int = 1
+    norm: Literal["batch", "group"] = "batch"
+    l2_weight: float = 1.0
+    teach: bool = True
+    cosine: bool = False
+
+
+FIXED: Mapping[str, Fixed] = {
+    "paper": Fixed(gaussian_layers=2),
+    "reference": Fixed(),
+    "small": Fixed(vector=32, predictor_layers=1, norm="group", l2_weight=0.2, teach=False, cosine=True),
+}
 
 
 class SVGTrain(TrainOptions):
     """Options of ``train`` with the sizes of the network and the parts of its loss."""
 
     width: int = Field(default=8, ge=4, le=256, description="Channels after the first halving of a chip.")
-    norm: Literal["batch", "group"] = Field(
-        default="group",
-        description="Normalisation of the convolutions; batch statistics are shared by all processes.",
-    )
     skip: Literal["last", "attention"] = Field(
         default="attention",
         description="Decode with feature maps of the last frame seen, or of a mixture of all past frames.",
@@ -63,7 +88,6 @@ class SVGTrain(TrainOptions):
         default="lstm",
         description="Recurrent parts as LSTM (the reference code) or convolutional LSTM (the paper's text).",
     )
-    vector: int = Field(default=32, ge=4, le=1024, description="Length of the encoder's vector.")
     latent: int = Field(default=8, ge=1, le=1024, description="Length of the latent z, where it is a vector.")
     latent_map: int = Field(
         default=4,
@@ -72,17 +96,9 @@ class SVGTrain(TrainOptions):
         description="Channels of a latent map that says what differs where; 0: the latent is a vector.",
     )
     hidden: int = Field(default=32, ge=4, le=2048, description="Units of each recurrent layer.")
-    predictor_layers: int = Field(default=1, ge=1, le=8, description="Recurrent layers of the predictor.")
-    gaussian_layers: int = Field(
-        default=1, ge=1, le=8, description="Recurrent layers of prior and posterior."
-    )
     beta: float = Field(default=4e-3, ge=0, le=100, description="Weight of the KL divergence.")
-    l2_weight: float = Field(default=0.2, ge=0, le=100, description="Weight of the squared error.")
     peak_weight: float = Field(
         default=0.0, ge=0, le=100, description="Weight of the squared error around each chip's peak."
-    )
-    peak_radius: int = Field(
-        default=12, ge=1, le=256, description="Radius of the area around a peak in pixels."
     )
     correlation_weight: float = Field(
         default=1.0, ge=0, le=100, description="Weight of 1 − correlation, which is what is scored."
@@ -90,26 +106,18 @@ class SVGTrain(TrainOptions):
     adversarial: float = Field(
         default=0.0, ge=0, le=100, description="Weight of an adversarial term (hinge); 0: none."
     )
-    teach: bool = Field(
-        default=False, description="Feed true frames after t0 while training, as the reference does."
-    )
-    every: bool = Field(
-        default=False, description="Generate every frame while training, not only those after t0."
-    )
     future_latent: Literal["posterior", "prior", "both"] = Field(
         default="both",
         description="Where the latent comes from after t0 while training; both: the posterior, or the"
         " prior's mean, for each window by chance.",
     )
-    schedule: Literal["constant", "cosine"] = Field(
-        default="cosine", description="Learning rate over the training: constant, or a warm-up and a cosine."
-    )
 
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "paper": {**_PAPER, "schedule": "constant"},
-        "reference": {**_CODE, "schedule": "constant"},
-        "small": {},
-    }
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": _PAPER, "reference": _CODE, "small": {}}
+
+    @property
+    def fixed(self) -> Fixed:
+        """What the preset says and no flag changes."""
+        return FIXED[self.preset]
 
 
 plugin = Plugin(

@@ -16,6 +16,9 @@ from icectl_svg import SVGTrain
 from icectl_svg.losses import Critic, around_peak, decorrelation, squared
 from icectl_svg.svg import SVG, Passed
 
+PEAK_RADIUS = 12
+"""Pixels around a peak that the peak's term looks at; the paper does not state them."""
+
 WARM_UP = 0.1
 """Share of the updates over which the learning rate rises."""
 
@@ -25,12 +28,12 @@ class SVGLearner(Learner):
 
     modules: nn.ModuleDict
 
-    def __init__(self, network: SVG, options: SVGTrain, updates: int, facts: Mapping[str, Any]) -> None:
+    def __init__(self, network: SVG, options: SVGTrain, facts: Mapping[str, Any]) -> None:
         self.modules = nn.ModuleDict({"svg": network})
         if options.adversarial > 0:
             self.modules["critic"] = Critic(network.sizes.bands)
         self.network = network
-        self.options, self.updates, self.facts = options, updates, dict(facts)
+        self.options, self.facts = options, {**facts, "kept": "svg"}
 
     def configure(self) -> Mapping[str, Optimizer]:
         """Return Adam (Kingma and Ba 2015) for the network, and one for the critic if there is one."""
@@ -44,16 +47,17 @@ class SVGLearner(Learner):
 
     def schedule(self, optimizers: Mapping[str, Optimizer]) -> Mapping[str, LRScheduler]:
         """Return a warm-up followed by half a cosine, or nothing for a constant rate."""
-        if self.options.schedule == "constant":
+        if not self.options.fixed.cosine:
             return {}
-        total = self.updates
+        total = int(self.facts["updates"])
         return {"main": LambdaLR(optimizers["main"], lambda step: rate(step, total))}
 
     def run(self, batch: Mapping[str, Tensor], context: Context) -> tuple[Passed, Tensor]:
         """Pass over a batch; return what was made and the frames it stands for."""
         o, frames = self.options, batch["frames"]
+        teach = o.fixed.teach
         passed: Passed = self.modules["svg"](
-            frames, batch["days"], o.past, context.noise, teach=o.teach, every=o.every, latent=o.future_latent
+            frames, batch["days"], o.past, context.noise, teach=teach, every=teach, latent=o.future_latent
         )
         return passed, frames[:, list(passed.steps)]
 
@@ -65,9 +69,10 @@ class SVGLearner(Learner):
             "kl": context.mean(passed.divergence),
             "correlation": context.mean(decorrelation(made, truth)),
         }
-        total = o.l2_weight * parts["l2"] + o.beta * parts["kl"] + o.correlation_weight * parts["correlation"]
+        total = o.fixed.l2_weight * parts["l2"] + o.beta * parts["kl"]
+        total = total + o.correlation_weight * parts["correlation"]
         if o.peak_weight > 0:
-            parts["peak"] = context.mean(around_peak(made, truth, o.peak_radius))
+            parts["peak"] = context.mean(around_peak(made, truth, PEAK_RADIUS))
             total = total + o.peak_weight * parts["peak"]
         return {"loss": total, **parts}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -83,7 +82,7 @@ def make_run(verb, out, inputs=None, options=None, **more):
 OPTIONS = {
     "prepare": {"chip": 32, "chips": 60, "scale": 1.5},
     "train": {
-        "past": 3, "updates": 6, "batch_size": 4, "width": 4, "vector": 8, "latent": 4, "hidden": 8,
+        "past": 3, "updates": 6, "batch_size": 4, "width": 4, "latent": 4, "hidden": 8,
         "validate_every": 3, "test_share": 0.35, "valid_share": 0.15,
     },
     "predict": {"velocity_chip": 32, "spacing": 16, "samples": 2, "pairs": 4},
@@ -114,8 +113,3 @@ def stages(tmp_path_factory, model):
 def _made(folder):
     folder.mkdir()
     return folder
-
-
-def load(name):
-    """Import a module of the task by its last name."""
-    return importlib.import_module(f"icectl.tasks.flow.{name}")

@@ -12,11 +12,13 @@ import xarray as xr
 from icectl.contract import Metrics
 from icectl.errors import DataError, UsageError
 from icectl.report.panels import unpack
-from icectl.sources.catalogue import read_catalogue
-from icectl.tasks.flow.dataset import open_dataset, prepare_dataset, smallest_type
-from icectl.tasks.flow.parts import TEST, TRAIN, check_past, split_ground
-from icectl.tasks.flow.predicting import FUTURES, predict_chips
-from icectl.tasks.flow.windows import Scaling, Windows, turn
+from icectl.sources.catalogue import read_catalogue, write_catalogue
+from icectl.tasks.flow.chips.windows import Scaling, Windows, turn
+from icectl.tasks.flow.dataset import open_dataset
+from icectl.tasks.flow.model import FlowPorts
+from icectl.tasks.flow.predict import FUTURES, predict_chips
+from icectl.tasks.flow.prepare import prepare, smallest_type
+from icectl.tasks.flow.split import TEST, TRAIN, check_past, split
 
 from .conftest import CLOUDY, DAYS, OPTIONS, RESOLUTION, SPEED, make_run, moving, write_scenes
 
@@ -144,7 +146,7 @@ def test_training_and_test_share_no_pixel(stages):
         options = make_run(
             "train", stages["train"], options={"train": {**OPTIONS["train"], "test_side": side}}
         )
-        parts = split_ground(data, options.options["train"])
+        parts = split(data, options.options["train"])
         position = data.array("position")
         train, test = position[parts.of == TRAIN, :, 1], position[parts.of == TEST, :, 1]
         if side == "east":
@@ -168,19 +170,6 @@ def test_windows_give_past_and_two_more(stages):
     np.testing.assert_allclose(np.sort(turned["frames"].ravel()), np.sort(sample["frames"].ravel()))
 
 
-def test_cloudy_windows_can_be_left_out_of_training(stages):
-    data = open_dataset(stages["prepare"])
-    options = make_run(
-        "train", stages["train"], options={"train": {**OPTIONS["train"], "cloudy": "leave-out"}}
-    )
-    kept = Windows(data, np.arange(data.chip.shape[0]), options.options["train"])
-    everything = 3 * data.chip.shape[0]
-    assert 0 < len(kept) < everything
-    hidden = data.array("cloud_share") > 0.3
-    last = kept.pairs[:, 1] + 2
-    assert not hidden[kept.pairs[:, 0], last].any()
-
-
 @pytest.mark.parametrize("kind", ["chip", "scene"])
 def test_scaling_can_be_undone(kind):
     rng = np.random.default_rng(0)
@@ -197,10 +186,10 @@ def test_iceNet_has_10_675_sequences(tmp_path):
     rng = np.random.default_rng(0)
     frames = np.repeat(rng.integers(0, 1000, (1, 7, 96, 96)), 12, axis=0).astype(np.float32)
     frames += rng.integers(0, 3, frames.shape)
-    scenes = write_scenes(tmp_path, frames, tuple(range(0, 192, 16)), names=tuple(f"b{i}" for i in range(7)))
+    write_scenes(tmp_path, frames, tuple(range(0, 192, 16)), names=tuple(f"b{i}" for i in range(7)))
     options = {"prepare": {"chip": 16, "chips": 1525, "cloud_guess": False}}
-    run = make_run("prepare", tmp_path / "out", options=options)
-    prepare_dataset(run, scenes, None, run.options["prepare"])
+    run = make_run("prepare", tmp_path / "out", {"fetch": tmp_path}, options)
+    prepare(run, run.options["prepare"])
     assert open_dataset(tmp_path / "out").chip.shape == (10_675, 12, 16, 16)
 
 
@@ -220,7 +209,7 @@ def test_more_past_frames_than_there_are(stages, model, tmp_path):
 
 def test_chip_of_no_power_of_two(model):
     with pytest.raises(UsageError, match="power of two"):
-        model.network(make_run.__globals__["plugin"].stages["train"](), 48)
+        model.network(FlowPorts(size=48, past=3), make_run.__globals__["plugin"].stages["train"]())
 
 
 def test_folder_without_dataset(model, tmp_path):
@@ -232,9 +221,10 @@ def test_folder_without_dataset(model, tmp_path):
 def test_bands_must_agree(tmp_path):
     scenes = write_scenes(tmp_path, moving()[:3, :1, :64, :64], DAYS[:3])
     more = write_scenes(tmp_path, moving()[3:4, :, :64, :64], DAYS[3:4])
-    run = make_run("prepare", tmp_path / "out", options=OPTIONS)
+    write_catalogue(tmp_path, [*scenes, *more])
+    run = make_run("prepare", tmp_path / "out", {"fetch": tmp_path}, OPTIONS)
     with pytest.raises(DataError, match="has red, nir08"):
-        prepare_dataset(run, [*scenes, *more], None, run.options["prepare"])
+        prepare(run, run.options["prepare"])
 
 
 def test_catalogue_is_read_back(stages):
@@ -244,9 +234,9 @@ def test_catalogue_is_read_back(stages):
 def test_futures_are_drawn_for_the_report_though_the_priors_mean_is_scored(stages, model, tmp_path):
     inputs = {verb: stages[verb] for verb in ("fetch", "prepare", "train")}
     run = make_run("predict", tmp_path, inputs, {**OPTIONS, "predict": {"samples": 1}})
-    network, trained, _ = model.load(run)
+    generate, facts = model.answering(run)
     sequences = open_dataset(stages["prepare"])
-    predict_chips(run, sequences, network, model.trained_options(run, trained), run.options["predict"])
+    predict_chips(run, sequences, generate, model.trained_options(run, facts), run.options["predict"])
     made = xr.open_zarr(tmp_path / "predictions.zarr", consolidated=False, chunks=None)
     assert made.sizes["sample"] == FUTURES
     shown, opens = made["shown_sequence"].values, made["shown_window"].values

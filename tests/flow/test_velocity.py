@@ -9,14 +9,17 @@ from scipy import ndimage
 
 from icectl.errors import DataError
 from icectl.settings import Glacier
-from icectl.tasks.flow import averaging, refining, velocity
-from icectl.tasks.flow.averaging import YEAR, Mean, agreeing, combine, finest
 from icectl.tasks.flow.dataset import open_dataset
-from icectl.tasks.flow.displacement import chip_sizes, displace
 from icectl.tasks.flow.options import PredictOptions
-from icectl.tasks.flow.outliers import coherent
-from icectl.tasks.flow.truth import velocity_table
-from icectl.tasks.flow.velocity import centres, choose_pairs, map_velocity, measure
+from icectl.tasks.flow.predict import map_velocity
+from icectl.tasks.flow.velocity import averaging, displacement, refining
+from icectl.tasks.flow.velocity import measure as measuring
+from icectl.tasks.flow.velocity.averaging import YEAR, Mean, agreeing, combine, finest
+from icectl.tasks.flow.velocity.displacement import chip_sizes, displace
+from icectl.tasks.flow.velocity.measure import centres, measure
+from icectl.tasks.flow.velocity.outliers import coherent
+from icectl.tasks.flow.velocity.pairs import choose_pairs
+from icectl.tasks.flow.velocity.truth import velocity_table
 
 from .conftest import make_run
 
@@ -63,11 +66,14 @@ def test_velocity_of_the_synthetic_glacier_is_true_within_a_twentieth(fjord, tmp
     assert (found.chip[known] >= options.velocity_chip).all()
 
 
-def test_walls_in_the_chips_would_spoil_it(fjord, tmp_path):
+def test_walls_in_the_chips_would_spoil_it(fjord, tmp_path, monkeypatch):
     """With chips of 32 pixels that do not tell ice from ground, as at first, most of the speed is lost."""
     sequences, truth, _ = fjord
+    monkeypatch.setattr(displacement, "FILTER", "none")
+    monkeypatch.setattr(refining, "FILTER", "none")
+    monkeypatch.setattr(displacement, "SIZES", 1)
     blind = type(sequences)(sequences.data.drop_vars("ice"), sequences.chip)
-    options = PredictOptions(velocity_chip=32, velocity_largest=32, velocity_filter="none", pairs=4)
+    options = PredictOptions(velocity_chip=32, pairs=4)
     found = map_velocity(make_run("predict", tmp_path), blind, options)
     at = tuple(np.moveaxis(centres(sequences.grid.shape, options), -1, 0))
     true, speed = np.hypot(truth[0][at], truth[1][at]), np.hypot(found.vx, found.vy)
@@ -95,7 +101,7 @@ def tongue(days, width=12.0, fastest=0.07):
     return np.asarray(frames, np.float32) * 100 + 500, profile > 0
 
 
-def test_refining_wins_back_speed_in_the_middle_of_a_narrow_tongue(tmp_path, monkeypatch):
+def test_refining_wins_back_speed_in_the_middle_of_a_narrow_tongue(monkeypatch):
     """Chips of 12 pixels on a tongue of 24 see a mean over its sides; deforming frames first tells more."""
     days = np.array([0, 16, 40, 64, 96], np.float32)
     frames, ice = tongue(days)
@@ -104,7 +110,7 @@ def test_refining_wins_back_speed_in_the_middle_of_a_narrow_tongue(tmp_path, mon
     middle = 0.07 * YEAR
 
     def along(cells):
-        found = measure(make_run("predict", tmp_path), frames, ~none, none, ice, days, (1.0, 1.0), options)
+        found = measure(frames, ~none, none, ice, days, (1.0, 1.0), options)
         at = cells[..., 1] == 66
         inner = at & (cells[..., 0] > 30) & (cells[..., 0] < 130)
         return -found.vy[inner] / middle
@@ -113,7 +119,7 @@ def test_refining_wins_back_speed_in_the_middle_of_a_narrow_tongue(tmp_path, mon
     refined = along(cells)
     assert len(refined) >= 8
     assert np.median(refined) == pytest.approx(1, abs=0.07)
-    monkeypatch.setattr(velocity, "refine", lambda run, stack, kind, cells, mean, options: mean)
+    monkeypatch.setattr(measuring, "refine", lambda stack, kind, cells, mean, options, tick: mean)
     plain = along(cells)
     assert 1 - np.median(refined) < 0.7 * (1 - np.median(plain))
 
@@ -140,7 +146,7 @@ def test_what_is_measured_again_with_a_much_larger_error_is_not_taken():
     assert refining._merge(new, old, 1).down.tolist() == [[2, 1, 1]]
 
 
-def test_chips_grow_only_where_small_ones_fail():
+def test_chips_grow_only_where_small_ones_fail(monkeypatch):
     """A stretch without fine texture is matched by larger chips; the rest keeps small ones."""
     rng = np.random.default_rng(0)
     first = rng.standard_normal((160, 160)).astype(np.float32)
@@ -148,7 +154,8 @@ def test_chips_grow_only_where_small_ones_fail():
     noise = 4 * rng.standard_normal(first.shape).astype(np.float32)
     second[:, 90:] += noise[:, 90:]
     seen = np.ones(first.shape, dtype=bool)
-    options = PredictOptions(velocity_chip=8, velocity_largest=40, velocity_filter="none", spacing=8)
+    monkeypatch.setattr(displacement, "FILTER", "none")
+    options = PredictOptions(velocity_chip=8, spacing=8)
     assert chip_sizes(options) == [8, 16, 32]
     cells = centres(first.shape, options)
     found = displace(first, second, (seen, seen), [seen], cells, options)

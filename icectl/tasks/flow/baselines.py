@@ -32,8 +32,8 @@ NOTES = {
 }
 
 
-def score_window(
-    sequences: Sequences, chosen: NDArray[np.int64], start: int, past: int, width: int
+def baselines(
+    sequences: Sequences, chosen: NDArray[np.int64], start: int, past: int
 ) -> dict[str, NDArray[np.float64]]:
     """Score every baseline and mark on one window of the chosen sequences.
 
@@ -41,8 +41,6 @@ def score_window(
     ----------
     start, past
         First frame of the window and number of past frames; t0 is ``start + past - 1``.
-    width
-        Width of the high-pass kernel in pixels.
 
     Returns
     -------
@@ -52,7 +50,7 @@ def score_window(
     chips = sequences.chips(chosen, slice(start, t0 + AHEAD + 1))
     seen, truth = chips[:, :past], chips[:, -1]
     each = correlation(seen, truth[:, None])
-    sharp = [np.stack([high_pass(c, width) for c in frames]) for frames in (seen[:, -1], truth)]
+    sharp = [np.stack([high_pass(c) for c in frames]) for frames in (seen[:, -1], truth)]
     return {
         "persistence": each[:, -1],
         "high-pass": correlation(*sharp),

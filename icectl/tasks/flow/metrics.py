@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from icectl.intervals import gain_interval, grouped, mean_interval
+
 Array = NDArray[Any]
 
 LOW, HIGH = 0.3, 0.7
@@ -57,6 +59,39 @@ def likeness(truth: Array, predicted: Array, span: Array) -> dict[str, float]:
     )
 
 
-def summary(scores: Array, extra: Mapping[str, float] | None = None) -> dict[str, float | None]:
-    """Return one row's values: Table 1's numbers and whatever else was measured."""
-    return {**classes(scores), **(extra or {})}
+def score(truth: Array, predicted: Array) -> dict[str, float | None]:
+    """Return Table 1's numbers of predicted chips ``(n, rows, cols)``."""
+    return classes(correlation(predicted, truth))
+
+
+def by_chip(scores: NDArray[np.float64], chip: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return (chips, 2) sums and counts of the non-zero correlations `scores` (window, sequence)."""
+    return grouped(np.where(scores == 0, np.nan, scores).ravel(), np.tile(chip, len(scores)))
+
+
+def intervals(
+    by: Mapping[str, NDArray[np.float64]],
+    chip: NDArray[np.int64],
+    labels: Mapping[str, str],
+    draws: int,
+    seed: int,
+) -> dict[str, dict[str, list[float]]]:
+    """Return ``{row name: {"mean": [low, high]}}`` of each method in `labels` (key to row name)."""
+    found = {}
+    for key, label in labels.items():
+        bounds = mean_interval(by_chip(by[key], chip), draws=draws, seed=seed)
+        if bounds is not None:
+            found[label] = {"mean": bounds}
+    return found
+
+
+def gain(
+    by: Mapping[str, NDArray[np.float64]],
+    chip: NDArray[np.int64],
+    rival: str,
+    draws: int,
+    seed: int,
+) -> list[float] | None:
+    """Return the interval of by how many per cent the model's mean correlation is above the rival's."""
+    own, other = by_chip(by["model"], chip), by_chip(by[rival], chip)
+    return gain_interval(own, other, draws=draws, seed=seed, higher_is_better=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from icectl.contract import BatchSize, Options
 from icectl.sources.options import SceneQuery
@@ -15,6 +15,9 @@ BANDS = ("coastal", "blue", "green", "red", "nir08", "swir16", "swir22")
 
 AHEAD = 2
 """Steps from the last frame seen (t0) to the one scored (t2)."""
+
+CLOUDY = 0.3
+"""Share of cloud from which a chip counts as cloudy."""
 
 Side = Literal["north", "south", "east", "west"]
 
@@ -32,11 +35,18 @@ class FetchOptions(SceneQuery):
     pattern: str | None = Field(
         default=None, description="Regular expression with named groups (year, month, day) for file names."
     )
+    aerosol_limit: float | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        description="Fetch the aerosol band too, and leave out frames with more high aerosol than this"
+        " percentage.",
+    )
     setting: Literal["alpine", "fjord"] = Field(
         default="fjord", description="Synthetic glacier: slow valley glaciers, or a fast outlet into the sea."
     )
     interval: int = Field(default=24, ge=8, le=400, description="Mean days between synthetic frames.")
-    frames: int = Field(default=12, ge=3, le=200, description="Dates of the synthetic glacier.")
+    frames: int = Field(default=12, ge=2, le=200, description="Dates of the synthetic glacier.")
     size: int = Field(default=384, ge=128, le=4096, description="Side of the synthetic glacier in pixels.")
 
 
@@ -45,7 +55,10 @@ class PrepareOptions(Options):
 
     chip: int = Field(default=64, ge=16, le=512, description="Side of a chip in pixels.")
     chips: int = Field(
-        default=120, ge=1, le=1_000_000, description="Chips, on a regular grid of valid ground."
+        default=120,
+        ge=0,
+        le=1_000_000,
+        description="Chips, on a regular grid of valid ground; 0 prepares frames alone, for velocity.",
     )
     scale: float = Field(
         default=1.5, gt=1, le=8, description="Width of the search window over that of a chip."
@@ -53,9 +66,6 @@ class PrepareOptions(Options):
     track: Literal["together", "each"] = Field(
         default="together",
         description="Follow the mean of all bands, or each band by itself as the paper does.",
-    )
-    track_filter: Literal["none", "high-pass", "wallis", "gaussian"] = Field(
-        default="none", description="Filter applied before chips are matched."
     )
     least_score: float = Field(
         default=0.5, ge=-1, le=1, description="Correlation below which a match is not trusted; -1 trusts all."
@@ -69,21 +79,16 @@ class PrepareOptions(Options):
     cloud_guess: bool = Field(
         default=True, description="Guess clouds from brightness and texture where no quality band tells them."
     )
-    aerosol_limit: float | None = Field(
-        default=None,
-        ge=0,
-        le=100,
-        description="Leave out frames with more high aerosol (qa_aerosol) than this percentage.",
-    )
-    histogram: bool = Field(
-        default=False, description="Match the histogram of every frame to the clearest one."
-    )
     resolution: float | None = Field(
         default=None,
         gt=0,
         description="Metres per pixel of images without georeference; pixel units without.",
     )
     crs: str | None = Field(default=None, description="CRS of images without georeference, e.g. EPSG:32718.")
+
+    def seeded(self) -> bool:
+        """Return False: nothing is drawn."""
+        return False
 
 
 class TrainOptions(Options):
@@ -97,13 +102,6 @@ class TrainOptions(Options):
     test_side: Side = Field(default="east", description="Side of the ground that is tested on.")
     test_share: float = Field(default=0.35, gt=0, lt=1, description="Share of the chips' ground to test on.")
     valid_share: float = Field(default=0.1, ge=0, lt=0.5, description="Share of the ground to validate on.")
-    cloudy: Literal["keep", "leave-out"] = Field(
-        default="keep",
-        description="Train on windows whose last frame or target is cloudy, or leave them out.",
-    )
-    cloudy_share: float = Field(
-        default=0.3, gt=0, le=1, description="Share of cloud from which a chip counts as cloudy."
-    )
     normalise: Literal["chip", "scene"] = Field(
         default="chip", description="Bring each chip to mean 0 and deviation 1, or each band to [0, 1]."
     )
@@ -118,7 +116,6 @@ class TrainOptions(Options):
     )
     lr: float = Field(default=2e-3, gt=0, le=1, description="Learning rate.")
     validate_every: int = Field(default=250, ge=1, description="Updates between validations.")
-    patience: int | None = Field(default=None, ge=1, description="Validations without gain before stopping.")
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
@@ -132,21 +129,16 @@ class PredictOptions(Options):
         description="Score the mean of all futures, or the one nearest to the truth (then it is a mark).",
     )
     parts: Literal["test", "all"] = Field(default="test", description="Predict test chips only, or all.")
-    forecast: bool = Field(default=True, description="Also forecast the two frames after the last one.")
-    velocity_chip: int = Field(
-        default=12, ge=8, le=512, description="Side of the smallest velocity chips in pixels."
+    forecast: bool = Field(
+        default=True,
+        description="Forecast chips and frames by the trained network; without it only the velocity is"
+        " mapped, and nothing is trained.",
     )
-    velocity_largest: int = Field(
-        default=48,
-        ge=8,
-        le=1024,
-        description="Side of the largest, tried by doubling where smaller chips find nothing coherent.",
+    velocity_chip: int = Field(
+        default=12, ge=8, le=256, description="Side of the smallest velocity chips in pixels."
     )
     velocity_reach: int = Field(
         default=16, ge=2, le=512, description="Pixels that a velocity chip is sought in every direction."
-    )
-    velocity_filter: Literal["none", "high-pass", "wallis", "gaussian"] = Field(
-        default="wallis", description="Filter of 5 pixels applied before velocity chips are matched."
     )
     spacing: int = Field(default=12, ge=1, le=512, description="Pixels between velocities.")
     longest: float = Field(default=400.0, gt=0, description="Longest time between paired frames in days.")
@@ -154,24 +146,19 @@ class PredictOptions(Options):
     pairs: int = Field(
         default=12, ge=1, le=1000, description="Most pairs of frames to match for the velocity."
     )
-    stable: bool = Field(
-        default=True, description="Remove the motion of stable ground where an outline or mask tells it."
-    )
+
+    def needs(self) -> tuple[str, ...] | None:
+        """Return what a velocity reads: frames, and no network."""
+        return None if self.forecast else ("fetch", "prepare")
+
+    def seeded(self) -> bool:
+        """Return whether futures are drawn."""
+        return self.forecast
 
 
 class EvaluateOptions(Options):
     """Table 1 beside its baselines."""
 
-    high_pass: int = Field(
-        default=5, ge=3, le=99, description="Width of the high-pass kernel in pixels (odd)."
-    )
     bootstrap: int = Field(
         default=1_000, ge=0, le=100_000, description="Draws of chips for the intervals; 0: none."
     )
-
-    @field_validator("high_pass")
-    @classmethod
-    def _odd(cls, value: int) -> int:
-        if value % 2 == 0:
-            raise ValueError("give an odd number of pixels")
-        return value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,10 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from icectl.raster import Grid, write_cog
+from icectl.run import Run
 from icectl.tasks.flow.dataset import Sequences
 from icectl.tasks.flow.options import PredictOptions
+from icectl.tasks.flow.velocity.measure import Velocity
 
 FILL = -32767.0
 """ITS_LIVE's fill value."""
@@ -28,51 +29,18 @@ _NAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Velocity:
-    """A velocity field on a grid of `spacing` pixels.
-
-    Attributes
-    ----------
-    vx, vy
-        ``(rows, cols)`` to the east and to the north, in metres (or pixels) per year.
-    error
-        ``(rows, cols)`` standard error of either component.
-    count
-        ``(rows, cols)`` pairs that contributed.
-    chip
-        ``(rows, cols)`` side of the chips that were matched in pixels; 0 where none was.
-    top, left
-        Pixel that the first cell is centred on.
-    pairs
-        ``(first, second)`` frames that were matched.
-    stable
-        Mean offset removed from the pairs in pixels (rows, cols), or None.
-    """
-
-    vx: NDArray[np.float64]
-    vy: NDArray[np.float64]
-    error: NDArray[np.float64]
-    count: NDArray[np.int64]
-    chip: NDArray[np.int64]
-    top: float
-    left: float
-    pairs: tuple[tuple[int, int], ...]
-    stable: tuple[float, float] | None
-
-
 def velocity_grid(sequences: Sequences, found: Velocity, options: PredictOptions) -> Grid:
     """Return the grid whose pixels are centred on the chips that were matched."""
-    offset = (found.left + 0.5 - options.spacing / 2, found.top + 0.5 - options.spacing / 2)
+    offset = found.corner + 0.5 - options.spacing / 2
     base: Affine = sequences.grid.transform
-    transform = base * Affine.translation(*offset) * Affine.scale(options.spacing)
+    transform = base * Affine.translation(offset, offset) * Affine.scale(options.spacing)
     rows, cols = found.vx.shape
     return Grid((rows, cols), transform, sequences.grid.crs)
 
 
-def write_velocity(folder: Path, found: Velocity, sequences: Sequences, options: PredictOptions) -> None:
+def write(run: Run, found: Velocity, sequences: Sequences, options: PredictOptions) -> list[Path]:
     """Write ``velocity.nc`` and the COGs ``vx``, ``vy``, ``v`` and ``v_error``."""
-    grid = velocity_grid(sequences, found, options)
+    folder, grid = run.out, velocity_grid(sequences, found, options)
     metres = sequences.data.attrs["units"] == "m"
     layers = {"vx": found.vx, "vy": found.vy, "v": np.hypot(found.vx, found.vy), "v_error": found.error}
     unit = "meter/year" if metres else "pixel/year"
@@ -87,6 +55,7 @@ def write_velocity(folder: Path, found: Velocity, sequences: Sequences, options:
         aside, engine="h5netcdf", encoding={**packing, "x": {"_FillValue": None}, "y": {"_FillValue": None}}
     )
     aside.replace(folder / "velocity.nc")
+    return [folder / "velocity.nc", *(folder / f"{name}.tif" for name in layers)]
 
 
 def _dataset(

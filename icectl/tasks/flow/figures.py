@@ -58,7 +58,7 @@ def correlation_maps(
     return paths
 
 
-def panels(
+def figures(
     run: Run, sequences: Sequences, predictions: Any, trained: TrainOptions, maps: Mapping[str, Path]
 ) -> list[dict[str, Any]]:
     """Return packed panels."""

@@ -13,15 +13,15 @@ from icectl.contract import Column, Metrics, Row, Table
 from icectl.errors import DataError
 from icectl.run import Run
 from icectl.settings import find, read_toml
-from icectl.tasks.flow.baselines import BASELINES, MARKS, NOTES, score_window
-from icectl.tasks.flow.dataset import Sequences
-from icectl.tasks.flow.drawing import correlation_maps, panels
-from icectl.tasks.flow.intervals import gain, intervals
-from icectl.tasks.flow.metrics import correlation, likeness, summary
-from icectl.tasks.flow.options import AHEAD, EvaluateOptions, TrainOptions
-from icectl.tasks.flow.parts import TEST, split_ground
-from icectl.tasks.flow.predicting import open_predictions
-from icectl.tasks.flow.truth import velocity_table
+from icectl.tasks.flow.baselines import BASELINES, MARKS, NOTES, baselines
+from icectl.tasks.flow.dataset import Sequences, open_dataset
+from icectl.tasks.flow.figures import correlation_maps, figures
+from icectl.tasks.flow.metrics import classes, correlation, gain, intervals, likeness
+from icectl.tasks.flow.options import AHEAD, CLOUDY, EvaluateOptions, TrainOptions
+from icectl.tasks.flow.predict import open_predictions
+from icectl.tasks.flow.split import TEST, split
+from icectl.tasks.flow.velocity.truth import velocity_table
+from icectl.tasks.model import TaskModel
 
 COLUMNS = (
     Column(key="mean", label="Mean correlation", better="higher"),
@@ -45,14 +45,15 @@ class Scores:
     likeness: Mapping[str, Mapping[str, float]]
 
 
-def evaluate_predictions(
-    run: Run, sequences: Sequences, trained: TrainOptions, options: EvaluateOptions
-) -> Metrics:
+def evaluate(run: Run, model: TaskModel, options: EvaluateOptions) -> Metrics:
     """Score all windows of the test chips; write the correlation maps and return tables and panels."""
     predictions = open_predictions(run)
-    part = split_ground(sequences, trained)
+    sequences = open_dataset(run.inputs["prepare"])
+    _, facts = model.load(run)
+    trained = model.trained_options(run, facts)
+    part = split(sequences, trained)
     chosen, mine = _test_chips(predictions, part.of)
-    scores = score_all(run, sequences, predictions, chosen, mine, trained, options)
+    scores = score_all(run, sequences, predictions, chosen, mine, trained)
     keep = str(predictions.attrs["keep"])
     samples = int(predictions.attrs["samples"])
     label = f"{run.plugin.name} ({'prior mean' if samples == 1 else f'{keep} of {samples} futures'})"
@@ -72,7 +73,7 @@ def evaluate_predictions(
     details: dict[str, Any] = {
         "data": _facts(sequences, trained),
         "audit": part.facts(),
-        "panels": panels(run, sequences, predictions, trained, maps),
+        "panels": figures(run, sequences, predictions, trained, maps),
         "intervals": {tables[0].title: intervals(scores.by, chips, names, options.bootstrap, run.seed)},
         "gain": None if rival is None else gain(scores.by, chips, rival, options.bootstrap, run.seed),
         "by_window": {name: np.nanmean(value, axis=1).round(4).tolist() for name, value in scores.by.items()},
@@ -99,7 +100,6 @@ def score_all(
     chosen: NDArray[np.int64],
     mine: NDArray[np.int64],
     trained: TrainOptions,
-    options: EvaluateOptions,
 ) -> Scores:
     """Correlate the model's t2, and that of every baseline and mark, with the true one."""
     windows = predictions.sizes["window"]
@@ -113,10 +113,10 @@ def score_all(
             last, truth = sequences.chips(chosen, slice(t0, t0 + AHEAD + 1))[:, [0, -1]].swapaxes(0, 1)
             made = predictions["chip"][start, mine, AHEAD - 1].values
             by = {"model": correlation(made, truth)}
-            by |= score_window(sequences, chosen, start, trained.past, options.high_pass)
+            by |= baselines(sequences, chosen, start, trained.past)
             for name, values in by.items():
                 found.setdefault(name, []).append(values)
-            hidden.append(share[chosen, t0] > trained.cloudy_share)
+            hidden.append(share[chosen, t0] > CLOUDY)
             pictures.append([likeness(truth, made, span), likeness(truth, last, span)])
             advance()
     means = {
@@ -150,10 +150,10 @@ def _tables(scores: Scores, label: str, kind: str, past: int) -> tuple[Table, ..
 def _table(
     scores: Scores, which: NDArray[np.bool_], title: str, label: str, kind: str, *, published: bool
 ) -> Table:
-    rows = [Row(name=label, kind=kind, values=summary(scores.by["model"][which]))]
+    rows = [Row(name=label, kind=kind, values=classes(scores.by["model"][which]))]
     for names, of in ((BASELINES, "baseline"), (MARKS, "mark")):
         for key, name in names.items():
-            values = summary(scores.by[key][which])
+            values = classes(scores.by[key][which])
             rows.append(Row(name=name, kind=of, values=values, note=NOTES.get(key, "")))
     note = "mean over non-zero correlations; a mark uses what no forecast knows"
     if published:

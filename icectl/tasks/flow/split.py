@@ -61,15 +61,15 @@ class Parts:
 _NAMES = {"training": TRAIN, "validation": VALIDATE, "test": TEST}
 
 
-def split_ground(sequences: Sequences, options: TrainOptions) -> Parts:
-    """Split sequences by the side of the ground that they lie on.
+def split(dataset: Sequences, options: TrainOptions, seed: int = 0) -> Parts:
+    """Split sequences by the side of the ground that they lie on; nothing is drawn.
 
     Raises
     ------
     DataError
         If no chip lies wholly on the training or the test side.
     """
-    position, size = sequences.array("position"), sequences.size
+    position, size = dataset.array("position"), dataset.size
     axis = 0 if options.test_side in ("north", "south") else 1
     low, high = position[..., axis].min(axis=1), position[..., axis].max(axis=1) + size
     beyond = options.test_side in ("south", "east")
@@ -93,7 +93,7 @@ def split_ground(sequences: Sequences, options: TrainOptions) -> Parts:
                 "use smaller chips, more of them, or another --test-side or --test-share",
             )
     sign = 1 if beyond else -1
-    return Parts(of, axis, (sign * valid_cut, sign * test_cut), _shared(sequences, of))
+    return Parts(of, axis, (sign * valid_cut, sign * test_cut), _shared(dataset, of))
 
 
 def _shared(sequences: Sequences, of: NDArray[np.uint8]) -> int:

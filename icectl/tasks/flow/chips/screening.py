@@ -1,4 +1,4 @@
-"""Screening: guessed clouds, frames left out with the reason, histograms brought together."""
+"""Screening: guessed clouds, and frames left out with the reason."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from icectl.errors import DataError
 from icectl.imagery.filters import high_pass, local_mean
-from icectl.tasks.flow.frames import Mask, Series
+from icectl.tasks.flow.chips.frames import Mask, Series
 from icectl.tasks.flow.options import PrepareOptions
 
 AGREEMENT = 0.35
@@ -60,8 +60,15 @@ def guess_clouds(values: NDArray[np.float32], valid: Mask) -> Mask:
     return out
 
 
-def screen(series: Series, options: PrepareOptions) -> tuple[Series, Mask, list[str]]:
+def screen(
+    series: Series, options: PrepareOptions, aerosol_limit: float | None = None
+) -> tuple[Series, Mask, list[str]]:
     """Leave out frames that cannot serve.
+
+    Parameters
+    ----------
+    aerosol_limit
+        Largest share of high aerosol in percent; None: any.
 
     Returns
     -------
@@ -71,7 +78,7 @@ def screen(series: Series, options: PrepareOptions) -> tuple[Series, Mask, list[
     Raises
     ------
     DataError
-        If fewer than three frames are left.
+        If fewer than two frames are left.
     """
     cloud = series.cloud
     if cloud is None:
@@ -82,20 +89,27 @@ def screen(series: Series, options: PrepareOptions) -> tuple[Series, Mask, list[
     keep: list[int] = []
     reasons: list[str] = []
     for i, name in enumerate(series.names):
-        reason = _reason(series, cloud, i, keep, options)
+        reason = _reason(series, cloud, i, keep, options, aerosol_limit)
         if reason:
             reasons.append(f"{name} left out: {reason}")
         else:
             keep.append(i)
-    if len(keep) < 3:
+    if len(keep) < 2:
         raise DataError(
-            f"{len(keep)} of {len(series.names)} frames are usable, 3 are needed; {'; '.join(reasons)}",
+            f"{len(keep)} of {len(series.names)} frames are usable, 2 are needed; {'; '.join(reasons)}",
             "raise --cloud-limit or --aerosol-limit, or give more frames",
         )
     return series.take(keep), cloud[keep], reasons
 
 
-def _reason(series: Series, cloud: Mask, i: int, kept: list[int], options: PrepareOptions) -> str:
+def _reason(
+    series: Series,
+    cloud: Mask,
+    i: int,
+    kept: list[int],
+    options: PrepareOptions,
+    aerosol_limit: float | None,
+) -> str:
     """Say why frame `i` cannot serve, or return an empty string."""
     valid = series.valid[i]
     if not valid.any():
@@ -108,36 +122,6 @@ def _reason(series: Series, cloud: Mask, i: int, kept: list[int], options: Prepa
     if cover > options.cloud_limit:
         return f"{cover:.0f} % of it is cloud (limit {options.cloud_limit:g} %)"
     aerosol = 100 * series.aerosol[i]
-    if options.aerosol_limit is not None and aerosol > options.aerosol_limit:
-        return f"{aerosol:.0f} % of it has high aerosol (limit {options.aerosol_limit:g} %)"
+    if aerosol_limit is not None and aerosol > aerosol_limit:
+        return f"{aerosol:.0f} % of it has high aerosol (limit {aerosol_limit:g} %)"
     return ""
-
-
-def match_histograms(series: Series, cloud: Mask) -> Series:
-    """Bring the histogram of every band of every frame to that of the least cloudy frame.
-
-    Clear pixels define both histograms; all pixels are mapped (monotonously, so order is kept).
-    """
-    shares = [c[v].mean() if v.any() else 1.0 for c, v in zip(cloud, series.valid, strict=True)]
-    best = int(np.argmin(shares))
-    values = series.values.copy()
-    levels = np.linspace(0, 1, 257)
-    for band in range(values.shape[1]):
-        model = series.values[best, band][series.valid[best] & ~cloud[best]]
-        for i in range(len(values)):
-            clear = series.valid[i] & ~cloud[i]
-            if i == best or clear.sum() < 100:
-                continue
-            source = np.maximum.accumulate(np.quantile(series.values[i, band][clear], levels))
-            mapped = np.interp(values[i, band], source, np.quantile(model, levels))
-            values[i, band] = np.where(series.valid[i], mapped, 0)
-    return Series(
-        series.times,
-        series.names,
-        series.bands,
-        values,
-        series.valid,
-        series.cloud,
-        series.aerosol,
-        series.grid,
-    )

@@ -16,10 +16,16 @@ from numpy.typing import NDArray
 from icectl.imagery.filters import apply_filter
 from icectl.imagery.masked import match_masked
 from icectl.tasks.flow.options import PredictOptions
-from icectl.tasks.flow.outliers import coherent
+from icectl.tasks.flow.velocity.outliers import coherent
+
+FILTER = "wallis"
+"""Filter applied to frames before they are matched: a bright wall then weighs no more than dull ice."""
 
 FILTER_WIDTH = 5
-"""autoRIFT's width of the Wallis and high-pass filters in pixels."""
+"""autoRIFT's width of the Wallis filter in pixels."""
+
+SIZES = 3
+"""Sizes of chips that are tried, doubling from the smallest."""
 
 Mask = NDArray[np.bool_]
 F32 = NDArray[np.float32]
@@ -47,10 +53,7 @@ class Displacement:
 
 def chip_sizes(options: PredictOptions) -> list[int]:
     """Return the sides of chips to try, doubling from the smallest."""
-    sizes = [options.velocity_chip]
-    while 2 * sizes[-1] <= options.velocity_largest:
-        sizes.append(2 * sizes[-1])
-    return sizes
+    return [options.velocity_chip * 2**i for i in range(SIZES)]
 
 
 def displace(
@@ -78,7 +81,7 @@ def displace(
         own = kind[centres[..., 0], centres[..., 1]]
         masks = seen[0] & kind, seen[1] & kind
         images = [
-            apply_filter(options.velocity_filter, image, FILTER_WIDTH, mask)
+            apply_filter(FILTER, image, FILTER_WIDTH, mask)
             for image, mask in zip((first, second), masks, strict=True)
         ]
         _grow(found, images, masks, centres, own, options)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from icectl.run import Run
 from icectl.sources.options import source_of
-from icectl.tasks.flow.options import FetchOptions, PrepareOptions
+from icectl.tasks.flow.options import FetchOptions
 
 MASK = "mask"
 """Stem of a picture, beside the frames, whose bright pixels are the glacier."""
 
 
-def fetch_frames(run: Run, options: FetchOptions) -> Path:
+def fetch(run: Run, options: FetchOptions) -> Path:
     """Leave a catalogue of frames in ``run.out`` (``items.json``) and return that folder."""
     source = source_of(run, options)
     if source == "folder":
@@ -21,9 +21,8 @@ def fetch_frames(run: Run, options: FetchOptions) -> Path:
         return _from_synthetic(run, options)
     from icectl.sources.stac import fetch_scenes
 
-    prepare = run.options.get("prepare")
-    aerosol = isinstance(prepare, PrepareOptions) and prepare.aerosol_limit is not None
-    return fetch_scenes(run, options, (*options.bands, *(("qa_aerosol",) if aerosol else ())))
+    aerosol = () if options.aerosol_limit is None else ("qa_aerosol",)
+    return fetch_scenes(run, options, (*options.bands, *aerosol))
 
 
 def ground_mask(folder: Path) -> Path | None:
@@ -39,8 +38,8 @@ def _from_folder(run: Run, options: FetchOptions) -> Path:
     from icectl.sources.folder import in_dates, scan_folder, static_layers
 
     assert run.scenes is not None
-    scenes = scan_folder(run.scenes, options.pattern, georeferenced=False, minimum=3)
-    kept = in_dates(scenes, options, run.scenes, minimum=3)
+    scenes = scan_folder(run.scenes, options.pattern, georeferenced=False, minimum=2)
+    kept = in_dates(scenes, options, run.scenes, minimum=2)
     write_catalogue(run.out, kept)
     mask = static_layers(run.scenes).get(MASK)
     if mask is not None:

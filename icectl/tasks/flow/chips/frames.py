@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+import cv2
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
@@ -22,7 +23,9 @@ from icectl.tasks.flow.options import PrepareOptions
 BLACK = 8
 """Grey levels up to this mean "no data" in 8-bit pictures without a nodata value (JPEG blurs the border)."""
 
-Frame = NDArray[np.float32]
+EDGE = 9
+"""Pixels eroded from the border of valid ground: compression and resampling soil it."""
+
 Mask = NDArray[np.bool_]
 
 
@@ -55,17 +58,13 @@ class Series:
 
     def take(self, keep: Sequence[int]) -> Series:
         """Return the frames numbered `keep`."""
-        chosen = list(keep)
-        return Series(
-            tuple(self.times[i] for i in chosen),
-            tuple(self.names[i] for i in chosen),
-            self.bands,
-            self.values[chosen],
-            self.valid[chosen],
-            None if self.cloud is None else self.cloud[chosen],
-            self.aerosol[chosen],
-            self.grid,
-        )
+        k = list(keep)
+        cloud = None if self.cloud is None else self.cloud[k]
+        times, names = tuple(self.times[i] for i in k), tuple(self.names[i] for i in k)
+        return replace(
+            self, times=times, names=names, values=self.values[k], valid=self.valid[k], cloud=cloud,
+            aerosol=self.aerosol[k],
+        )  # fmt: skip
 
 
 def read_series(run: Run, scenes: Sequence[Scene], options: PrepareOptions) -> Series:
@@ -175,3 +174,10 @@ def _aerosol(scene: Scene, grid: Grid, valid: Mask) -> float:
         return float("nan")
     low = qa.low_aerosol(raster.read_on(scene.asset("qa_aerosol"), grid, "nearest"))
     return float((~low)[valid].mean())
+
+
+def sound(valid: Mask) -> Mask:
+    """Pixels valid in every frame, less a border of `EDGE` pixels around gaps."""
+    always = valid.all(axis=0).astype(np.uint8)
+    kernel = np.ones((EDGE, EDGE), np.uint8)
+    return np.asarray(cv2.erode(always, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=1) > 0)

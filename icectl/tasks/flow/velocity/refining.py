@@ -9,7 +9,7 @@ displacement then also belongs to the place half-way, not to where the chip star
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import cv2
@@ -19,11 +19,10 @@ from scipy import ndimage
 
 from icectl.imagery.deform import deform, match_aligned
 from icectl.imagery.filters import apply_filter
-from icectl.run import Run
-from icectl.tasks.flow.averaging import YEAR, Mean, combine
-from icectl.tasks.flow.displacement import FILTER_WIDTH, likeness
 from icectl.tasks.flow.options import PredictOptions
-from icectl.tasks.flow.outliers import coherent, median
+from icectl.tasks.flow.velocity.averaging import YEAR, Mean, combine
+from icectl.tasks.flow.velocity.displacement import FILTER, FILTER_WIDTH, likeness
+from icectl.tasks.flow.velocity.outliers import coherent, median
 
 PASSES = 2
 """More passes gain little more, and their noise adds up."""
@@ -67,7 +66,9 @@ class Pairs:
     errors: F64
 
 
-def refine(run: Run, stack: Pairs, kind: Mask, cells: I64, mean: Mean, options: PredictOptions) -> Mean:
+def refine(
+    stack: Pairs, kind: Mask, cells: I64, mean: Mean, options: PredictOptions, tick: Callable[[], None]
+) -> Mean:
     """Measure the velocities on the pixels `kind` again.
 
     Parameters
@@ -77,6 +78,8 @@ def refine(run: Run, stack: Pairs, kind: Mask, cells: I64, mean: Mean, options: 
     mean
         What the pairs told so far; it stays where nothing new is found, or with a much larger error, and
         off `kind`.
+    tick
+        Called after each pair and pass.
     """
     own = kind[cells[..., 0], cells[..., 1]]
     known = own & np.isfinite(mean.down)
@@ -91,21 +94,20 @@ def refine(run: Run, stack: Pairs, kind: Mask, cells: I64, mean: Mean, options: 
     field = _everywhere(_soothed(_vector(mean), known, slack), known, cells, kind.shape, 0.0)
     masks = {frame: stack.seen[frame] & kind for frame in {f for pair in stack.pairs for f in pair}}
     shown = {
-        frame: (apply_filter(options.velocity_filter, stack.frames[frame], FILTER_WIDTH, mask), mask)
+        frame: (apply_filter(FILTER, stack.frames[frame], FILTER_WIDTH, mask), mask)
         for frame, mask in masks.items()
     }
-    with run.progress("refining the velocity", total=PASSES * len(stack.pairs)) as advance:
-        for _ in range(PASSES):
-            layers, weights = [], []
-            for k in range(len(stack.pairs)):
-                layer, weight = _again(stack, k, shown, inside, field, places, sigma, options)
-                layers.append(layer)
-                weights.append(weight)
-                advance()
-            found = _average(stack, np.stack(layers), np.stack(weights), options)
-            better = np.isfinite(found.down)[..., None]
-            values = np.where(better, _vector(found), field[at])
-            field = _everywhere(_soothed(values, inside, slack), inside, places, kind.shape, sigma)
+    for _ in range(PASSES):
+        layers, weights = [], []
+        for k in range(len(stack.pairs)):
+            layer, weight = _again(stack, k, shown, inside, field, places, sigma, options)
+            layers.append(layer)
+            weights.append(weight)
+            tick()
+        found = _average(stack, np.stack(layers), np.stack(weights), options)
+        better = np.isfinite(found.down)[..., None]
+        values = np.where(better, _vector(found), field[at])
+        field = _everywhere(_soothed(values, inside, slack), inside, places, kind.shape, sigma)
     return _merge(found, mean, finer)
 
 

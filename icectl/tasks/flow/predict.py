@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from torch import nn
 
 from icectl.errors import DataError
 from icectl.raster import write_cog
 from icectl.run import Run
-from icectl.tasks.flow.dataset import Sequences
+from icectl.tasks.flow.chips.windows import Scaling, scaling
+from icectl.tasks.flow.dataset import Sequences, open_dataset
 from icectl.tasks.flow.metrics import correlation
 from icectl.tasks.flow.options import AHEAD, PredictOptions, TrainOptions
-from icectl.tasks.flow.parts import TEST, check_past, split_ground
-from icectl.tasks.flow.windows import Scaling, scaling
+from icectl.tasks.flow.products import write
+from icectl.tasks.flow.split import TEST, check_past, split
+from icectl.tasks.flow.velocity.measure import Velocity, measure
+from icectl.tasks.model import TaskModel
 
 F32 = NDArray[np.float32]
 PREDICTIONS = "predictions.zarr"
@@ -30,8 +33,47 @@ FUTURES = 4
 BATCH = 32
 
 
+def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
+    """Map the velocity; generate t1 and t2 of held-out chips, and forecast the frames to come."""
+    sequences = open_dataset(run.inputs["prepare"])
+    map_velocity(run, sequences, options)
+    if not options.forecast:
+        return run.out
+    generate, facts = model.answering(run)
+    if sequences.size != facts["size"]:
+        raise DataError(
+            f"the model was trained on chips of {facts['size']} pixels, these are {sequences.size}",
+            f"prepare with --chip {facts['size']}",
+        )
+    trained = model.trained_options(run, facts)
+    predict_chips(run, sequences, generate, trained, options)
+    forecast(run, sequences, generate, trained)
+    return run.out
+
+
+def map_velocity(run: Run, sequences: Sequences, options: PredictOptions) -> Velocity:
+    """Match pairs of frames; write ``velocity.nc`` and the COGs ``vx``, ``vy``, ``v`` and ``v_error``."""
+    frames = sequences.data["frame"].mean("band").values.astype(np.float32)
+    valid, cloud = sequences.array("valid"), sequences.array("cloud")
+    ice = sequences.array("ice") if "ice" in sequences.data else None
+    steps = abs(sequences.grid.transform.a), abs(sequences.grid.transform.e)
+    with run.progress("matching frames", total=3 * options.pairs) as advance:
+        found = measure(frames, valid, cloud, ice, sequences.days, steps, options, advance)
+    write(run, found, sequences, options)
+    speed = np.hypot(found.vx, found.vy)
+    if np.isfinite(speed).any():
+        unit = "m" if sequences.data.attrs["units"] == "m" else "px"
+        run.say(f"velocity from {len(found.pairs)} pairs: median speed {np.nanmedian(speed):.1f} {unit}/yr")
+    elif not found.pairs:
+        apart = f"{options.shortest:g} to {options.longest:g} days"
+        run.warn(f"no velocity: no two frames lie {apart} apart (--shortest, --longest)")
+    else:
+        run.warn(f"no velocity: no chip was matched in any of {len(found.pairs)} pairs")
+    return found
+
+
 def generator(
-    network: nn.Module, scale: Scaling, run: Run, samples: int
+    generate: Any, scale: Scaling, run: Run, samples: int
 ) -> Callable[[F32, F32, NDArray[np.int64], int], F32]:
     """Return ``make(past, days, band, key)`` → ``(samples, n, 2, rows, cols)`` in the sensor's units.
 
@@ -43,8 +85,6 @@ def generator(
     from icectl.training.sampling import key as seed_of
 
     device = resolve(run.compute).torch_device()
-    network.to(device).eval()
-    generate: Any = network.generate
 
     def make(past: F32, days: F32, band: NDArray[np.int64], key: int) -> F32:
         frames = torch.as_tensor(scale(past, band)[:, :, None], device=device)
@@ -61,7 +101,8 @@ def generator(
                     else torch.randn(shape, generator=source).to(device)
                 )
 
-            drawn = generate(frames, when, noise)
+            with torch.no_grad():
+                drawn = generate(frames, when, noise)
             made.append(drawn[:, :, 0].float().cpu().numpy())
         return np.stack([scale.undo(m, past[:, -1], band) for m in made])
 
@@ -69,16 +110,16 @@ def generator(
 
 
 def predict_chips(
-    run: Run, sequences: Sequences, network: nn.Module, trained: TrainOptions, options: PredictOptions
+    run: Run, sequences: Sequences, generate: Any, trained: TrainOptions, options: PredictOptions
 ) -> None:
     """Generate t1 and t2 of every window of the test chips; write ``predictions.zarr``.
 
     With ``keep="best"`` the future nearest to t2 is kept, which is knowledge no forecast has.
     """
     past, count = trained.past, check_past(sequences, trained.past)
-    parts = split_ground(sequences, trained)
+    parts = split(sequences, trained)
     chosen = np.flatnonzero(parts.of == TEST) if options.parts == "test" else np.arange(len(parts.of))
-    make = generator(network, scaling(sequences, trained.normalise), run, options.samples)
+    make = generator(generate, scaling(sequences, trained.normalise), run, options.samples)
     band, days, size = sequences.array("sequence_band"), sequences.days, sequences.size
     made = np.empty((count, len(chosen), AHEAD, size, size), np.float32)
     several = options.samples if options.samples > 1 else FUTURES
@@ -99,20 +140,20 @@ def predict_chips(
                         futures[i] = drawn[:, shown[i] - first]
                 advance(len(which))
     if options.samples == 1:
-        futures[:] = _futures(run, sequences, network, trained, chosen[shown], opens)
+        futures[:] = _futures(run, sequences, generate, trained, chosen[shown], opens)
     _write(run, made, futures, chosen, (shown, opens), parts.of[chosen], options)
 
 
 def _futures(
     run: Run,
     sequences: Sequences,
-    network: nn.Module,
+    generate: Any,
     trained: TrainOptions,
     which: NDArray[np.int64],
     opens: NDArray[np.int64],
 ) -> F32:
     """Draw `FUTURES` futures of one window of each sequence: ``(n, futures, 2, rows, cols)``."""
-    draw = generator(network, scaling(sequences, trained.normalise), run, FUTURES)
+    draw = generator(generate, scaling(sequences, trained.normalise), run, FUTURES)
     band, made = sequences.array("sequence_band"), []
     for one, start in zip(which[:, None], opens, strict=True):
         when = sequences.days[start : start + trained.past + AHEAD] - sequences.days[start]
@@ -161,7 +202,7 @@ def open_predictions(run: Run) -> xr.Dataset:
     return data
 
 
-def forecast(run: Run, sequences: Sequences, network: nn.Module, trained: TrainOptions) -> None:
+def forecast(run: Run, sequences: Sequences, generate: Any, trained: TrainOptions) -> None:
     """Forecast the two frames after the last one: ``forecast_1.tif`` and ``forecast_2.tif``, all bands.
 
     Chips are generated from the last frames, put where their last velocity carries them after the
@@ -172,7 +213,7 @@ def forecast(run: Run, sequences: Sequences, network: nn.Module, trained: TrainO
     when = np.concatenate(
         [days[-past:] - days[-past], days[-1] - days[-past] + step * np.arange(1, AHEAD + 1)]
     )
-    make = generator(network, scaling(sequences, trained.normalise), run, 1)
+    make = generator(generate, scaling(sequences, trained.normalise), run, 1)
     band = sequences.array("sequence_band")
     position, grid, size = sequences.array("position"), sequences.grid, sequences.size
     speed = (position[:, -1] - position[:, -past]) / max(float(days[-1] - days[-past]), 1e-9)

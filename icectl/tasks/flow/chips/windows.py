@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from icectl.tasks.flow.dataset import Sequences
 from icectl.tasks.flow.options import AHEAD, TrainOptions
-from icectl.tasks.flow.parts import check_past
+from icectl.tasks.flow.split import check_past
 
 F32 = NDArray[np.float32]
 
@@ -68,7 +68,7 @@ class Windows:
     sequences, chosen
         The dataset, and the numbers of the sequences to use.
     options
-        Options of the training: `past`, `normalise`, `cloudy`.
+        Options of the training: `past`, `normalise`.
     memory
         Keep chips in memory if they fit into so many bytes.
     """
@@ -81,10 +81,6 @@ class Windows:
         self.band, self.days = sequences.array("sequence_band"), sequences.days
         starts = np.arange(check_past(sequences, options.past))
         pairs = np.stack(np.meshgrid(chosen, starts, indexing="ij"), -1).reshape(-1, 2)
-        if options.cloudy == "leave-out":
-            hidden = sequences.array("cloud_share") > options.cloudy_share
-            last = pairs[:, 1] + options.past - 1
-            pairs = pairs[~(hidden[pairs[:, 0], last] | hidden[pairs[:, 0], last + AHEAD])]
         self.pairs = pairs
         self._where = {int(s): i for i, s in enumerate(chosen)}
         size = sequences.chip.dtype.itemsize * len(chosen) * sequences.times * sequences.size**2

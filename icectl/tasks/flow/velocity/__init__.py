@@ -1,0 +1,1 @@
+"""Velocity of the ice from matched pairs of frames: arrays to arrays."""

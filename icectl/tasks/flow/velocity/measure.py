@@ -1,0 +1,139 @@
+"""Velocity of the ice from matched pairs of frames.
+
+Cells on a regular grid are matched in every chosen pair of frames (`displacement`), the motion of stable
+ground is removed, the pairs are averaged (`averaging`), and all is matched again in frames that the result
+has brought together (`refining`). Years have 365 days, as in ITS_LIVE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from icectl.errors import DataError
+from icectl.tasks.flow.chips.frames import sound
+from icectl.tasks.flow.options import PredictOptions
+from icectl.tasks.flow.velocity.averaging import YEAR, combine
+from icectl.tasks.flow.velocity.displacement import displace
+from icectl.tasks.flow.velocity.pairs import choose_pairs
+from icectl.tasks.flow.velocity.refining import Pairs, refine
+
+PIXEL_ERROR = 0.2
+"""Error of one displacement in pixels where no stable ground tells it: a cautious figure for matching."""
+
+LEAST_STABLE = 20
+"""Cells of stable ground below which its motion is not trusted."""
+
+F64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Velocity:
+    """A velocity field on a grid of cells.
+
+    Attributes
+    ----------
+    vx, vy
+        ``(rows, cols)`` to the east and to the north, in metres (or pixels) per year.
+    error
+        ``(rows, cols)`` standard error of either component.
+    count
+        ``(rows, cols)`` pairs that contributed.
+    chip
+        ``(rows, cols)`` side of the chips that were matched in pixels; 0 where none was.
+    corner
+        Row and column of the pixel that the first cell is centred on.
+    pairs
+        ``(first, second)`` frames that were matched.
+    stable
+        Mean offset removed from the pairs in pixels (rows, cols), or None.
+    """
+
+    vx: F64
+    vy: F64
+    error: F64
+    count: NDArray[np.int64]
+    chip: NDArray[np.int64]
+    corner: int
+    pairs: tuple[tuple[int, int], ...]
+    stable: tuple[float, float] | None
+
+
+def measure(
+    frames: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+    cloud: NDArray[np.bool_],
+    ice: NDArray[np.bool_] | None,
+    days: NDArray[np.float32],
+    steps: tuple[float, float],
+    options: PredictOptions,
+    tick: Callable[[], None] = lambda: None,
+) -> Velocity:
+    """Measure the velocity from frames ``(time, rows, cols)``; `steps` is the pixel size along x and y.
+
+    `tick` is called after each pair that was matched.
+    """
+    ground = sound(valid)
+    kinds = [ground] if ice is None else [ground & ice, ground & ~ice]
+    cells = centres(frames.shape[1:], options)
+    stable = None if ice is None else kinds[1][cells[..., 0], cells[..., 1]]
+    pairs = choose_pairs(days, cloud, valid, options)
+    count, shape = len(pairs), cells.shape[:2]
+    spans, errors, offsets = np.zeros(count), np.zeros(count), np.zeros((count, 2))
+    layers, likeness = np.full((count, *shape, 2), np.nan), np.zeros((count, *shape))
+    chips = np.zeros((count, *shape), np.int64)
+    for k, (first, second) in enumerate(pairs):
+        seen = ground & ~cloud[first], ground & ~cloud[second]
+        found = displace(frames[first], frames[second], seen, kinds, cells, options)
+        offsets[k], errors[k] = _stable_motion(found.pixels, stable)
+        spans[k] = days[second] - days[first]
+        layers[k], likeness[k], chips[k] = found.pixels - offsets[k], found.weight, found.chip
+        tick()
+    per_year = YEAR / np.maximum(spans, 1e-9)
+    mean = combine(layers * per_year[:, None, None, None], likeness, chips, errors * per_year, spans)
+    if count:
+        stack = Pairs(frames, ground & ~cloud, pairs, spans, offsets, errors)
+        mean = refine(stack, kinds[0], cells, mean, options, tick)
+    known = count > 0 and stable is not None and int(stable.sum()) >= LEAST_STABLE
+    return Velocity(
+        vx=mean.right * steps[0],
+        vy=-mean.down * steps[1],
+        error=mean.error * float(np.mean(steps)),
+        count=mean.count,
+        chip=mean.chip,
+        corner=options.velocity_chip // 2,
+        pairs=tuple(pairs),
+        stable=(float(offsets[:, 0].mean()), float(offsets[:, 1].mean())) if known else None,
+    )
+
+
+def centres(shape: tuple[int, ...], options: PredictOptions) -> NDArray[np.int64]:
+    """Return the cells' pixels ``(rows, cols, 2)`` on a grid that holds whole chips of the smallest size.
+
+    Raises
+    ------
+    DataError
+        If the frames are smaller than one chip.
+    """
+    size = options.velocity_chip
+    if size > min(shape):
+        raise DataError(
+            f"velocity chips of {size} pixels do not fit into frames of {shape[0]} × {shape[1]}",
+            f"use --velocity-chip {max(min(shape) // 4, 8)} or less",
+        )
+    rows, cols = (np.arange(size // 2, n - size + size // 2 + 1, options.spacing) for n in shape)
+    return np.stack(np.meshgrid(rows, cols, indexing="ij"), -1)
+
+
+def _stable_motion(d: F64, stable: NDArray[np.bool_] | None) -> tuple[F64, float]:
+    """Return the median motion of stable ground and its spread (1.4826 MAD), in pixels."""
+    if stable is None:
+        return np.zeros(2), PIXEL_ERROR
+    still = d[stable & np.isfinite(d[..., 0])]
+    if len(still) < LEAST_STABLE:
+        return np.zeros(2), PIXEL_ERROR
+    offset = np.median(still, axis=0)
+    return offset, float(1.4826 * np.median(np.abs(still - offset)))
