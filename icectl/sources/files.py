@@ -48,6 +48,7 @@ class ImageFile:
     resolution: tuple[float, float]
     shape: tuple[int, int]
     properties: Mapping[str, Any]
+    floating: bool = False
 
 
 def describe(
@@ -102,6 +103,7 @@ def describe(
             resolution=_resolution(info),
             shape=info.shape,
             properties=_properties(item, period, named),
+            floating=info.dtype in ("float32", "float64"),
         )
         for one in _assets(named, info, bands, path)
     ]
@@ -186,8 +188,6 @@ def _band(named: Named, info: Info, item: Mapping[str, Any], entry: Mapping[str,
         return replace(known, scale=listed.scale, offset=listed.offset or 0.0)
     if named.band.scale is not None:
         return replace(known, scale=named.band.scale, offset=named.band.offset)
-    if info.dtype in ("float32", "float64"):
-        return replace(known, scale=1.0, offset=0.0)
     said = str(info.descriptions[number - 1] or "").upper()
     if re.fullmatch(r"SR_B\d", said) or str(item.get("collection")) == "landsat-c2-l2":
         return replace(known, scale=SURFACE_REFLECTANCE.scale, offset=SURFACE_REFLECTANCE.offset)
@@ -255,6 +255,8 @@ def _properties(item: Mapping[str, Any], period: Period | None, named: Named) ->
     known = {k: v for k, v in (item.get("properties") or {}).items() if k in _KEPT}
     if named.platform:
         known["platform"] = named.platform
+    if named.product and named.band.scale is None and named.asset not in QUALITY:
+        known["icectl:product"] = named.product
     if period is not None and period.end is not None:
         known |= {"start_datetime": period.start.isoformat(), "end_datetime": period.end.isoformat()}
     return known

@@ -210,7 +210,7 @@ def _scenes(files: list[ImageFile], fallback: Band) -> Iterator[Scene]:
         group[file.named.asset] = file
     for time, group in by_time.items():
         first = next(iter(group.values()))
-        bands = {name: _filled(file.named.band, fallback) for name, file in group.items()}
+        bands = {name: _filled(file, fallback) for name, file in group.items()}
         name = re.sub(r"[^A-Za-z0-9._-]+", "_", first.named.scene).strip("._-")
         identity = name if parse_date(name) else "_".join(filter(None, (name, f"{time:%Y%m%d}")))
         paths = {asset: file.path for asset, file in group.items()}
@@ -223,12 +223,11 @@ def _scenes(files: list[ImageFile], fallback: Band) -> Iterator[Scene]:
         )
 
 
-def _filled(band: Band, fallback: Band) -> Band:
-    """Use the user's scale and offset where the file says nothing."""
+def _filled(file: ImageFile, fallback: Band) -> Band:
+    """Use the user's scale and offset where the file says nothing; floats are values as they are."""
+    band = file.named.band
     if band.scale is not None:
         return band
-    return replace(
-        band,
-        scale=fallback.scale,
-        offset=0.0 if fallback.offset is None and fallback.scale else fallback.offset,
-    )
+    if fallback.scale is not None:
+        return replace(band, scale=fallback.scale, offset=fallback.offset or 0.0)
+    return replace(band, scale=1.0, offset=0.0) if file.floating else band

@@ -179,7 +179,7 @@ def _by_landsat(stem: str, match: re.Match[str]) -> Named:
     scene = stem[: match.start("layer")].rstrip("_")
     number = re.fullmatch(r"(?:SR_)?B(?:AND)?([1-9])", layer)
     quality = layer.removeprefix("SR_") if layer not in ("PIXEL_QA",) else "QA_PIXEL"
-    asset, band = UNUSED, Band()
+    asset, band = ASSETS.get(layer.lower(), UNUSED), Band()
     if quality.lower() in QUALITY:
         asset, band = quality.lower(), QA_PIXEL if quality == "QA_PIXEL" else band
     elif number:
@@ -213,7 +213,7 @@ def _by_sentinel2(stem: str, match: re.Match[str]) -> Named:
 def _by_hls(stem: str, match: re.Match[str]) -> Named:
     """Read an HLS file name: Landsat's numbers in L30, Sentinel-2's in S30, one mask of bits."""
     layer = match["layer"].upper()
-    asset = _MSI.get(layer, UNUSED)
+    asset = _MSI.get(layer) or ASSETS.get(layer.lower(), UNUSED)
     if match["sensor"].upper() == "L30" and re.fullmatch(r"B\d\d", layer):
         asset = _landsat_band("LC08", int(layer[1:]))
     return Named(

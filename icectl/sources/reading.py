@@ -80,8 +80,14 @@ def _meaning(scene: Scene, name: str) -> Band:
     info = Info(path)
     scale, offset = info.scales[band.number - 1], info.offsets[band.number - 1]
     if (scale, offset) == (1.0, 0.0) and info.dtype not in ("float32", "float64"):
+        product = scene.properties.get("icectl:product")
+        known = (
+            f"is of {product}, of which its name does not say how reflectance is stored"
+            if product
+            else (f"holds {info.dtype} numbers and nothing says what they mean")
+        )
         raise DataError(
-            f"{path} holds {info.dtype} numbers and nothing says what they mean",
+            f"{path} {known}",
             "say it with --scale and --offset: 2.75e-05 and -0.2 for Landsat C2 surface reflectance, "
             "0.0001 and -0.1 for Sentinel-2 since 2022 (0 before), 0.0001 and 0 for HLS",
         )
