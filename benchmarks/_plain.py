@@ -93,26 +93,28 @@ def svg(batch: int, size: int) -> Case:
 
 
 def front(batch: int, size: int) -> Case:
-    """Build deeplab-xception's network for two cores: its loss, AdamW, a running mean of the weights."""
-    from icectl_deeplab_xception.learner import FrontLearner
-    from icectl_deeplab_xception.loss import front_loss
+    """Build front-unet: its loss, AdamW, a running mean of the weights."""
+    from icectl.tasks.front.network.learner import FrontLearner
+    from icectl.tasks.front.network.loss import front_loss
+    from icectl.tasks.front.train import CLIP
+    from icectl_front_unet.model import FrontUNet
 
-    o = options_of("icectl_deeplab_xception", batch_size=batch, crop=(size, size))
+    o = options_of("icectl_front_unet", batch_size=batch, crop=(size, size))
     torch.manual_seed(0)
-    learner = FrontLearner(o, {})
-    network = FrontLearner(o, {}).network.train()
+    learner = FrontLearner(FrontUNet().build(o, {}), o, {})
+    network = FrontUNet().build(o, {}).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=o.lr, weight_decay=o.weight_decay)
     mean = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(o.average), use_buffers=True)
 
     def plain(x: dict[str, Tensor]) -> None:
-        front_loss(network(x["x"]), x["y"], o.edge_share, o.overlap)["loss"].mean().backward()
-        nn.utils.clip_grad_norm_(network.parameters(), o.clip)
+        front_loss(network(x["x"]), x["y"], o.edge_share)["loss"].mean().backward()
+        nn.utils.clip_grad_norm_(network.parameters(), CLIP)
         optimizer.step()
         optimizer.zero_grad()
         mean.update_parameters(network)
 
     samples = [{"x": torch.rand(3, size, size), "y": torch.ones(4, size, size)} for _ in range(4 * batch)]
-    return Case(learner, plain, samples, {"clip_norm": o.clip})
+    return Case(learner, plain, samples, {"clip_norm": CLIP})
 
 
 def gan(batch: int, size: int) -> Case:
@@ -154,5 +156,5 @@ def cases() -> Iterator[tuple[str, Callable[[int, int], Case], tuple[tuple[int, 
     for name, model in SNOW.items():
         yield name, partial(snow, f"icectl_{name}", model), ((8, 50), (16, 50), (32, 50))
     yield "svg", svg, ((4, 64), (8, 64), (16, 64))
-    yield "deeplab-xception", front, ((4, 128), (8, 128), (16, 128))
+    yield "front-unet", front, ((4, 128), (8, 128), (16, 128))
     yield "inpaint-gan", gan, ((8, 32), (16, 32), (32, 32))

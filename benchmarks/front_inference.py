@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from common import Row, compare, finish, sizes
 
-from icectl.tasks.front.lines import draw
-from icectl.tasks.front.options import PredictOptions
-from icectl.tasks.front.passes import Predictor
-from icectl_deeplab_xception.network import build
+from icectl.tasks.front.line.lines import draw
+from icectl.tasks.front.line.passes import Predictor
+from icectl.tasks.front.line.rules import Rules
+from icectl_front_unet.residual import ResidualUNet
 
 
 class Counting:
@@ -49,10 +49,10 @@ def scene(size: int) -> np.ndarray:
 def measure(size: int) -> Row:
     """Measure one size of the image."""
     torch.manual_seed(0)
-    network = build("compact").eval()
-    settings = PredictOptions(mask_ratio=1e9, edge_confidence=0.0)
+    network = ResidualUNet().eval()
+    rules = Rules(full_size=256, mask_ratio=1e9, edge_confidence=0.0)
     image, counting = scene(size), Counting(network)
-    predictor = Predictor(counting, ("raw", "contrast", "shadows"), settings, "two")
+    predictor = Predictor(counting, rules)
     found = predictor(image)  # keeps the windows, and warms up
     counting.keep = False
 
@@ -70,4 +70,4 @@ def measure(size: int) -> Row:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    finish("front_inference", [measure(size) for size in sizes(384, 768, 1536)], ("torch", "timm"))
+    finish("front_inference", [measure(size) for size in sizes(384, 768, 1536)], ("torch",))

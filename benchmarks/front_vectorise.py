@@ -21,8 +21,8 @@ from common import Row, absent, bound, compare, finish, installed, sizes
 from scipy.spatial import cKDTree
 from skimage.morphology import skeletonize
 
-from icectl.tasks.front.lines import draw
-from icectl.tasks.front.vectorise import order_points
+from icectl.tasks.front.line.lines import draw
+from icectl.tasks.front.line.vectorise import order_points
 
 PUBLISHED = Path(__file__).parent.parent / "tests" / "front" / "published.py"
 

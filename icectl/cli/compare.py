@@ -69,7 +69,6 @@ def _models_of(task: str, wanted: list[str] | None) -> list[Any]:
     found = [plugin for plugin in usable if plugin.task == task]
     if not found:
         raise UsageError(f"no model has the task '{task}'", did_you_mean(task, {p.task for p in usable}))
-    found.sort(key=lambda plugin: "member" in plugin.stages["train"].model_fields)  # ensembles last
     return found
 
 
@@ -170,7 +169,7 @@ def _fronts(arguments: list[str], within_days: float, as_json: bool) -> None:
     from icectl.contract import Metrics
     from icectl.errors import UsageError
     from icectl.stages import metrics_record
-    from icectl.tasks.front.compare import compare_fronts
+    from icectl.tasks.front.files.compare import compare_fronts
 
     paths = [Path(word) for word in arguments if not word.startswith("-")]
     if len(paths) != 2:

@@ -88,9 +88,9 @@ def _several(origin: Any, inside: tuple[Any, ...]) -> tuple[Any, list[str]]:
 def word(name: str, field: FieldInfo) -> str:
     """Return what a user types for an option; what no flag can hold is a key of a file.
 
-    >>> from icectl.tasks.front.options import PrepareOptions
-    >>> [word(name, PrepareOptions.model_fields[name]) for name in ("held_out", "wrs_glaciers")]
-    ['--held-out', 'wrs_glaciers (in a file)']
+    >>> from icectl.tasks.front.options import FetchOptions
+    >>> [word(name, FetchOptions.model_fields[name]) for name in ("labels", "wrs_glaciers")]
+    ['--labels', 'wrs_glaciers (in a file)']
     """
     kind, _ = flag_type(field.annotation)
     return f"--{name.replace('_', '-')}" if kind is not None else f"{name} (in a file)"

@@ -22,7 +22,7 @@ SMALLEST: Mapping[str, Mapping[str, Any]] = {
         "validation_windows": 8,
         "bootstrap": 10,
         "moments": "auto",
-        "member": ("convlstm", "unet"),
+        "tile": 48,
     },
     "flow": {
         "source": "synthetic",
@@ -46,8 +46,7 @@ SMALLEST: Mapping[str, Mapping[str, Any]] = {
         "crop": (32, 32),
         "batch_size": 4,
         "validate_every": 2,
-        "full_size": 64,
-        "window": 32,
+        "turns": 2,
     },
     "bed": {"source": "synthetic", "batch_size": 2, "validate_every": 2, "thickness_updates": 3, "tile": 64},
 }

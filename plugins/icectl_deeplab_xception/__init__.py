@@ -1,7 +1,40 @@
 """Calving fronts by DeepLabV3+ with an Xception encoder (Cheng et al. 2021)."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
 from icectl.contract import Plugin
-from icectl.tasks.front import TrainOptions, stages
+from icectl.tasks.front import stages
+from icectl.tasks.front.options import BEST, CALFIN, TrainOptions
+
+_RATES = (1, 2, 3, 4, 5)
+
+
+class DeepLabTrain(TrainOptions):
+    """Options of `train` with the network; it is a DeepLabV3+ with an Xception encoder at every preset."""
+
+    preset: Literal["small", "best", "paper", "calfin"] = Field(
+        default="small",
+        description="A small network for two cores; that trained longer; the paper's; the authors' layout.",
+    )
+    network: Literal["small", "calfin", "tu-xception41", "tu-xception65", "tu-xception71"] = Field(
+        default="small", description="Size and layout of the encoder."
+    )
+    rates: tuple[int, ...] = Field(
+        default=(1, 2, 3), description="Atrous rates of the pyramid. May be given several times."
+    )
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "small": {},
+        "best": BEST,
+        "paper": {"network": "tu-xception65", "rates": _RATES, **CALFIN},
+        "calfin": {"network": "calfin", "rates": _RATES, **CALFIN},
+    }
+
 
 plugin = Plugin(
     name="deeplab-xception",
@@ -9,8 +42,10 @@ plugin = Plugin(
     summary="Calving fronts as GIS lines: DeepLabV3+ with an Xception encoder.",
     task="front",
     model="icectl_deeplab_xception.model:DeepLabXception",
-    stages=stages(TrainOptions),
+    stages=stages(DeepLabTrain),
     inputs=("image",),
+    schema=2,
+    upgrades={1: "icectl.tasks.front.upgrade:deeplab_from_1"},
     estimate="icectl.tasks.front.estimate:estimate",
     paper="Cheng et al. 2021, Calving Front Machine (CALFIN), The Cryosphere 15(3), 1663–1675",
 )

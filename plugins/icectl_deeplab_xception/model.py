@@ -1,34 +1,25 @@
-"""DeepLab-Xception on the front task: which networks, how they learn, how they are called."""
+"""DeepLab-Xception on the front task: which of the networks is built."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from icectl.tasks.front.model import FrontModel
-from icectl_deeplab_xception.learner import FrontLearner, Trained
+from icectl.tasks.front.model import FrontModel, Ports
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from icectl.tasks.front.infer import Network
-    from icectl.tasks.front.options import TrainOptions
-    from icectl.training import Learner
-
 
 class DeepLabXception(FrontModel):
-    """Edge and mask by DeepLabV3+ with an Xception encoder, CALFIN's layout, a compact net or a U-Net."""
+    """Edge and mask by DeepLabV3+ with an Xception encoder: a small one, timm's, or CALFIN's own layout."""
 
-    def learner(self, options: TrainOptions, facts: Mapping[str, Any]) -> Learner:
-        """Return the network and its loss."""
-        return FrontLearner(options, facts)
+    def network(self, ports: Ports, options: Any) -> nn.Module:
+        """Return the network of ``options.network``, with ``options.rates`` in its pyramid."""
+        if options.network in ("small", "calfin"):
+            from icectl_deeplab_xception.calfin import CALFIN, SMALL, Calfin
 
-    def trained(self, state: Mapping[str, Any], facts: Mapping[str, Any], device: str) -> Network:
-        """Return trained weights as a function of windows."""
-        return Trained(state, facts, device)
+            layout = SMALL if options.network == "small" else CALFIN
+            return Calfin(ports.bands, ports.outputs, layout, options.rates)
+        from icectl_deeplab_xception.xception import deeplab
 
-    def probabilities(self, state: Mapping[str, Any], facts: Mapping[str, Any]) -> nn.Module:
-        """Return trained weights as a module that ends in probabilities."""
-        from torch import nn
-
-        return nn.Sequential(Trained(state, facts).network, nn.Sigmoid())
+        return deeplab(options.network, bands=ports.bands, outputs=ports.outputs, rates=options.rates)

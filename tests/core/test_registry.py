@@ -100,4 +100,6 @@ def test_badly_written_environment_is_named(announce):
 def test_our_models_come_through_the_entry_points():
     registry.refresh()
     ours = {f.name for f in registry.announced() if f.distribution == "icectl"}
-    assert ours == {"lstm", "convlstm", "unet", "salstm", "svg", "deeplab-xception", "inpaint-gan"}
+    assert ours == {
+        "lstm", "convlstm", "unet", "salstm", "svg", "deeplab-xception", "front-unet", "inpaint-gan",
+    }  # fmt: skip

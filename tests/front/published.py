@@ -1,7 +1,7 @@
 """CALFIN's vectorisation as published: a dense distance matrix and a walk from every node.
 
 Written from the description (Cheng et al. 2021 and notes on its steps), independently of
-`icectl.tasks.front.vectorise`; it is the oracle of the tests and the clock of the benchmark.
+`icectl.tasks.front.line.vectorise`; it is the oracle of the tests and the clock of the benchmark.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from icectl.registry import load_model
 from icectl.run import Run
 from icectl.settings import Glacier
 from icectl.sources.catalogue import read_catalogue
-from icectl.tasks.front.archive import DOI
+from icectl.tasks.front.files.archive import DOI
 from icectl_deeplab_xception import plugin
 
 pytestmark = pytest.mark.filterwarnings(  # pooch leaves the answer of a refused request open
@@ -133,7 +133,7 @@ def fetch(out: Path) -> Run:
 
 
 def test_pairs_are_fetched_verified_unpacked_and_prepared(dryad, tmp_path):
-    from icectl.tasks.front.dataset import open_data
+    from icectl.tasks.front.dataset import open_dataset
 
     run = fetch(tmp_path / "out")
     (scene,) = read_catalogue(run.out)
@@ -144,7 +144,7 @@ def test_pairs_are_fetched_verified_unpacked_and_prepared(dryad, tmp_path):
     (tmp_path / "prepared").mkdir()
     prepare = run.at(verb="prepare", out=tmp_path / "prepared", inputs={"fetch": run.out})
     load_model(plugin).prepare(prepare, plugin.stages["prepare"]())
-    (entry,) = open_data(prepare.out).entries
+    (entry,) = open_dataset(prepare.out).entries
     assert entry.has_mask
     assert entry.lines[0][:, 0].mean() == pytest.approx(31.5, abs=1)
 

@@ -6,24 +6,25 @@ import cv2
 import numpy as np
 import pytest
 
-from icectl.tasks.front.augment import (
+from icectl.tasks.front.image.augment import (
     Recipe,
     Truth,
     affine,
     augment,
-    generator,
     mask_edge,
     part_tones,
     sides_of,
     targets,
     warp,
 )
-from icectl.tasks.front.layers import filled, lift_shadows, local_contrast, stack, stretch
-from icectl.tasks.front.lines import draw, transform
+from icectl.tasks.front.image.layers import filled, lift_shadows, local_contrast, stack, stretch
+from icectl.tasks.front.line.lines import draw, transform
 
 LINE = np.stack([40 + 6 * np.sin(np.arange(70) / 9), np.arange(70) + 15.0], axis=1)
 SHAPE = (90, 100)
-PLAIN = Recipe(size=SHAPE, turns=False, angle=0, scale=1, shift=0, tone=0, sharpen=0, noise=0)
+PLAIN = Recipe(
+    size=SHAPE, turns=False, angle=0, scale=1, shift=0, tone=0, contrast=0, stretch=1, sharpen=0, noise=0
+)
 
 
 def layers():
@@ -33,7 +34,7 @@ def layers():
 def test_same_key_same_sample_other_key_another():
     recipe = Recipe(size=(64, 64))
     draws = [
-        augment(layers(), Truth((LINE,)), generator(*key), recipe)
+        augment(layers(), Truth((LINE,)), np.random.default_rng(key), recipe)
         for key in ((1, 2, 3), (1, 2, 3), (1, 2, 4))
     ]
     np.testing.assert_array_equal(draws[0][0], draws[1][0])
@@ -85,7 +86,7 @@ def test_front_without_mask_trains_the_edge_alone():
 
 
 def test_known_flow_tells_the_sides_between_the_ends():
-    goal = targets(Truth((LINE,), None, sides_of(LINE, "up")), np.eye(3)[:2], SHAPE)
+    goal = targets(Truth((LINE,), None, sides_of(LINE)), np.eye(3)[:2], SHAPE)
     known = goal[3] > 0
     assert goal[1, 80, 50] == 1  # below the front, where the ice comes from
     assert known[80, 50]
@@ -103,7 +104,7 @@ def test_pixels_from_outside_have_no_weight():
 
 
 def test_sides_change_brightness_apart():
-    goal = targets(Truth((LINE,), None, sides_of(LINE, "up")), np.eye(3)[:2], SHAPE)
+    goal = targets(Truth((LINE,), None, sides_of(LINE)), np.eye(3)[:2], SHAPE)
     before = np.zeros((3, *SHAPE), np.float32)
     after = part_tones(np.random.default_rng(3), before, goal)
     assert abs(after[0, 80, 50] - after[0, 5, 50]) > 0.05

@@ -18,10 +18,10 @@ from icectl.raster import grid_of, read
 from icectl.sources.catalogue import Scene, read_catalogue
 from icectl.sources.remote import Patience
 from icectl.sources.synthetic import World, write_front_scenes
-from icectl.tasks.front.dataset import open_data
-from icectl.tasks.front.fetching import sensor_code
+from icectl.tasks.front.dataset import open_dataset
+from icectl.tasks.front.fetch import sensor_code
 from icectl.tasks.front.options import FetchOptions
-from icectl.tasks.front.preparing import decibels, image_of
+from icectl.tasks.front.prepare import decibels, image_of
 
 SIDE = 112
 PLATFORMS = {4: "LT04", 5: "LT05", 7: "LE07", 8: "LC08", 9: "LC09"}
@@ -108,7 +108,7 @@ def call(monkeypatch, capfd, tmp_path, served):
     monkeypatch.setattr("icectl.sources.stac.Patience", partial(Patience, attempts=2, backoff=0.01))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "configs" / "glaciers").mkdir(parents=True)
-    text = f'bbox = {list(served.box)}\nmodel = "deeplab-xception"\n'
+    text = f'bbox = {list(served.box)}\nmodel = "front-unet"\n'
     (tmp_path / "configs" / "glaciers" / "here.toml").write_text(text)
     return terminal(monkeypatch, capfd)
 
@@ -122,7 +122,7 @@ def home(tmp_path_factory):
 def trained(call, home):
     """The record of a tiny network's training, made once."""
     if not (home / "icectl").exists():
-        call("train", "deeplab", "--glacier", "demo", *TINY, "--workspace", str(home / "icectl"))
+        call("train", "front-unet", "--glacier", "demo", *TINY, "--workspace", str(home / "icectl"))
     (record,) = (home / "icectl" / "runs").rglob("run.json")
     return record.parent
 
@@ -139,8 +139,8 @@ def test_landsat_4_to_9_are_fetched_cut_and_predicted(served, call, trained, tmp
     space = tmp_path / "space"
     with stac_api(served.items, tmp_path / "stac") as url:
         call(
-            "predict", "deeplab", "--glacier", "here", "--run", str(trained), "--api", url,
-            "--dates", "1985-01-01/2022-12-31", "--workspace", str(space),
+            "predict", "front-unet", "--glacier", "here", "--run", str(trained), "--api", url,
+            "--dates", "1985-01-01/2022-12-31", "--workspace", str(space), "--least-confidence", "0",
         )  # fmt: skip
     (catalogue,) = space.rglob("items.json")
     scenes = read_catalogue(catalogue.parent)
@@ -162,7 +162,7 @@ def test_landsat_4_to_9_are_fetched_cut_and_predicted(served, call, trained, tmp
     assert len(fronts) >= 1
     assert fronts.crs.to_epsg() == 3413
     assert set(fronts.Satellite) <= set(PLATFORMS.values())
-    assert set(fronts.GlacierID) == {0}
+    assert set(fronts.GlacierID) == {1}
     assert set(fronts.RefName) == {"here"}
     west, south, east, north = served.box
     assert fronts.Longitude.between(west, east).all()
@@ -174,7 +174,7 @@ def test_sentinel_1_is_fetched_as_one_band_and_read_in_decibels(served, call, tr
     space = tmp_path / "space"
     with stac_api(served.items, tmp_path / "stac", "sentinel-1-rtc") as url:
         call(
-            "predict", "deeplab", "--glacier", "here", "--run", str(trained), "--api", url,
+            "predict", "front-unet", "--glacier", "here", "--run", str(trained), "--api", url,
             "--collection", "sentinel-1-rtc", "--asset", "hh", "--start", "2018-01-01",
             "--workspace", str(space),
         )  # fmt: skip
@@ -183,7 +183,7 @@ def test_sentinel_1_is_fetched_as_one_band_and_read_in_decibels(served, call, tr
     assert [set(scene.assets) for scene in scenes] == [{"hh"}, {"hh"}]
     assert {scene.properties["icectl:facts"]["sensor"] for scene in scenes} == {"S1A"}
     (index,) = space.rglob("index.json")
-    data = open_data(index.parent)
+    data = open_dataset(index.parent)
     assert [entry.id for entry in data.entries] == names
     image = data.image(data.entries[0])
     assert -31 < np.nanmin(image) < np.nanmax(image) < 26

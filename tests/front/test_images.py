@@ -11,10 +11,10 @@ import shapely
 from rasterio.transform import from_origin
 
 from icectl.errors import DataError, UsageError
-from icectl.tasks.front.images import label_from_raster, read_image, read_label, without_margins
-from icectl.tasks.front.lines import draw, length
-from icectl.tasks.front.metrics import compare_lines
-from icectl.tasks.front.pairs import find_pairs
+from icectl.tasks.front.files.images import label_from_raster, read_image, read_label, without_margins
+from icectl.tasks.front.files.pairs import find_pairs
+from icectl.tasks.front.line.lines import draw, length
+from icectl.tasks.front.metrics import score
 
 SHAPE = (60, 80)
 LINE = np.stack([30 + 4 * np.sin(np.arange(50) / 8), np.arange(50) + 15.0], axis=1)
@@ -86,7 +86,7 @@ def test_drawn_lines_dark_or_bright(bright, width):
     label = label_from_raster(raster)
     assert label.mask is None
     assert len(label.lines) == 1
-    assert compare_lines(label.lines, [LINE], SHAPE).pooled.mean() < 0.5
+    assert score(label.lines, [LINE], SHAPE).pooled.mean() < 0.5
 
 
 def test_masks_give_mask_and_line():

@@ -7,13 +7,13 @@ import pytest
 from scipy.ndimage import binary_dilation
 from scipy.spatial.distance import cdist
 
-from icectl.tasks.front.lines import clip, draw, length, resample, simplify, smooth, transform
+from icectl.tasks.front.line.lines import clip, draw, length, resample, simplify, smooth, transform
 from icectl.tasks.front.metrics import (
-    compare_lines,
     edge_iou,
     mask_iou,
     pixels_of,
     pooled_distances,
+    score,
     summary,
     two_way_distance,
 )
@@ -37,7 +37,7 @@ def test_pooled_distances_are_those_of_the_dense_matrix(seed):
 
 
 def test_parallel_lines_are_their_offset_apart():
-    error = compare_lines([FLAT + np.array([5, 0])], [FLAT], SHAPE)
+    error = score([FLAT + np.array([5, 0])], [FLAT], SHAPE)
     assert error.status == "found"
     assert set(error.pooled) == {5.0}
     assert error.two_way == pytest.approx(5.0)
@@ -47,7 +47,7 @@ def test_parallel_lines_are_their_offset_apart():
 def test_the_two_definitions_differ_when_one_line_is_short():
     short = FLAT.copy()
     short[1, 1] = 20.0
-    error = compare_lines([short], [FLAT], SHAPE)
+    error = score([short], [FLAT], SHAPE)
     # 51 true pixels, 11 predicted; 40 of the true ones lie 1…40 px beyond the end
     assert len(error.pooled) == 51 + 11
     assert error.pooled.sum() == pytest.approx(40 * 41 / 2)
@@ -77,9 +77,9 @@ def test_mask_overlap_is_soft():
 
 def test_missed_and_false_fronts_are_counted_and_not_averaged():
     cases = [([FLAT], [FLAT]), ([], [FLAT]), ([FLAT], []), ([], [])]
-    errors = [compare_lines(p, t, SHAPE) for p, t in cases]
+    errors = [score(p, t, SHAPE, frame=np.diag([30.0, -30.0])) for p, t in cases]
     assert [e.status for e in errors] == ["found", "missed", "false", "none"]
-    values = summary(errors, resolution=30.0)
+    values = summary(errors)
     assert (values["missed"], values["false"], values["fronts"], values["images"]) == (1, 1, 2, 4)
     assert values["mean_px"] == 0.0
     assert values["mean_m"] == 0.0
@@ -89,10 +89,10 @@ def test_missed_and_false_fronts_are_counted_and_not_averaged():
 def test_averages_over_points_and_over_images_differ():
     long, short = FLAT, np.array([[40.0, 10.0], [40.0, 14.0]])
     errors = [
-        compare_lines([long + np.array([2, 0])], [long], SHAPE),
-        compare_lines([short + np.array([8, 0])], [short], SHAPE),
+        score([long + np.array([2, 0])], [long], SHAPE, None, np.diag([10.0, -10.0])),
+        score([short + np.array([8, 0])], [short], SHAPE, None, np.diag([10.0, -10.0])),
     ]
-    values = summary(errors, resolution=10.0)
+    values = summary(errors)
     assert values["image_mean_px"] == pytest.approx(5.0)
     assert values["mean_px"] == pytest.approx((102 * 2 + 10 * 8) / 112)
     assert values["image_mean_m"] == pytest.approx(50.0)
@@ -100,12 +100,12 @@ def test_averages_over_points_and_over_images_differ():
 
 
 def test_without_resolution_there_are_no_metres():
-    assert summary([compare_lines([FLAT], [FLAT], SHAPE)])["mean_m"] is None
+    assert summary([score([FLAT], [FLAT], SHAPE)])["mean_m"] is None
 
 
 def test_several_lines_count_as_one_front():
     left, right = FLAT[:, :] * [1, 0.4], FLAT + np.array([0, 10])
-    error = compare_lines([left, right], [left, right], SHAPE)
+    error = score([left, right], [left, right], SHAPE)
     assert error.pooled.max() == 0.0
     assert error.two_way == pytest.approx(0.0, abs=1e-9)
 

@@ -8,45 +8,67 @@ import numpy as np
 import pytest
 import torch
 
-from icectl.tasks.front.options import TrainOptions
-from icectl_deeplab_xception.learner import Cosine, FrontLearner, Trained
-from icectl_deeplab_xception.loss import front_loss, soft_iou
-from icectl_deeplab_xception.network import build
+from icectl.tasks.front.model import Ports
+from icectl.tasks.front.network.learner import Cosine, FrontLearner, Trained
+from icectl.tasks.front.network.loss import front_loss, soft_iou
+from icectl_deeplab_xception import DeepLabTrain
+from icectl_deeplab_xception.calfin import Calfin
+from icectl_deeplab_xception.model import DeepLabXception
 from icectl_deeplab_xception.xception import fitting_rates
+from icectl_front_unet import FrontUNetTrain
+from icectl_front_unet.model import FrontUNet
 
 
 def parameters(network):
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 
+def built(model, train, **chosen):
+    options = train(**chosen)
+    return model().network(Ports(), options).eval(), options
+
+
 def test_calfins_layout_has_its_parameters():
-    network = build("calfin").eval()
+    network, options = built(DeepLabXception, DeepLabTrain, preset="calfin")
+    assert options.rates == (1, 2, 3, 4, 5)
     assert parameters(network) == 29_316_387  # Cheng et al.'s training script
     with torch.inference_mode():
         assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 2, 64, 64)
 
 
 def test_the_paper_preset_is_xception65_with_five_small_rates():
-    options = TrainOptions(preset="paper")
+    network, options = built(DeepLabXception, DeepLabTrain, preset="paper")
     assert (options.network, options.rates, options.crop) == ("tu-xception65", (1, 2, 3, 4, 5), (224, 224))
-    assert (options.optimizer, options.lr, options.batch_size) == ("adam", 1e-4, 16)
-    network = build(options.network, rates=options.rates).eval()
+    assert (options.weight_decay, options.lr, options.batch_size) == (0.0, 1e-4, 16)  # Adam
     assert sum(p.numel() for p in network.encoder.parameters()) == 37_867_312
     with torch.inference_mode():
         assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 2, 64, 64)
 
 
+@pytest.mark.parametrize("preset", ["small", "best"])
+def test_deeplab_is_an_xception_with_separable_convolutions_at_every_preset(preset):
+    network, _ = built(DeepLabXception, DeepLabTrain, preset=preset)
+    assert isinstance(network, Calfin)
+    depthwise = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d) and m.groups > 1]
+    assert len(depthwise) == 3 * (3 + 3 + 2) + 3 + 2  # blocks, pyramid, decoder
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules())
+    assert parameters(network) < 2e6
+    with torch.inference_mode():
+        assert network(torch.zeros(1, 3, 96, 64)).shape == (1, 2, 96, 64)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["tu-xception41", "tu-xception71"])
 def test_other_encoders_run_at_224(name):
+    network, _ = built(DeepLabXception, DeepLabTrain, network=name)
     with torch.inference_mode():
-        assert build(name).eval()(torch.zeros(1, 3, 224, 224)).shape == (1, 2, 224, 224)
+        assert network(torch.zeros(1, 3, 224, 224)).shape == (1, 2, 224, 224)
 
 
-@pytest.mark.parametrize(("name", "width"), [("compact", 8), ("unet", 8)])
-def test_small_networks_keep_the_size(name, width):
-    network = build(name, bands=2, width=width).eval()
-    assert network(torch.zeros(2, 2, 96, 64)).shape == (2, 2, 96, 64)
+@pytest.mark.parametrize("plain", [False, True])
+def test_small_networks_keep_the_size(plain):
+    network, _ = built(FrontUNet, FrontUNetTrain, width=8, plain=plain)
+    assert network(torch.zeros(2, 3, 96, 64)).shape == (2, 2, 96, 64)
 
 
 def test_rates_that_fit_a_tile():
@@ -100,8 +122,9 @@ def test_soft_overlap_of_equal_sets_is_one():
 
 
 def test_running_mean_follows_and_is_what_is_used():
-    options = TrainOptions(width=8, average=0.9)
-    learner = FrontLearner(options, {"seen": ["a"]})
+    options = FrontUNetTrain(width=8, average=0.9)
+    network = FrontUNet().build(options, {})
+    learner = FrontLearner(network, options, {"seen": ["a"]})
     with torch.no_grad():
         for p in learner.network.parameters():
             p.add_(1.0)
@@ -111,7 +134,9 @@ def test_running_mean_follows_and_is_what_is_used():
     torch.testing.assert_close(after - before, torch.full_like(after, 0.1), rtol=1e-3, atol=1e-4)
     facts = learner.describe()
     assert facts["seen"] == ["a"]
-    trained = Trained(learner.modules.state_dict(), facts)
+    again = FrontUNet().build(options, {})
+    again.load_state_dict(FrontUNet().kept(learner.modules.state_dict(), facts))
+    trained = Trained(again)
     x = np.random.default_rng(0).random((2, 3, 32, 32)).astype(np.float32)
     learner.best.eval()
     with torch.inference_mode():

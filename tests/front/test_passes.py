@@ -1,18 +1,15 @@
-"""Windows, two passes, filters and the series, with a network that is known: the image itself."""
+"""Windows, two passes, filters with a network that is known: the image itself."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
-from pydantic import ValidationError
 
-from icectl.tasks.front import filters
-from icectl.tasks.front.domains import best, domains
-from icectl.tasks.front.found import Front
-from icectl.tasks.front.infer import (
+from icectl.tasks.front.image.views import padded_box, view
+from icectl.tasks.front.image.windows import (
     mirrored,
     pad_to,
     predict_whole,
@@ -20,13 +17,13 @@ from icectl.tasks.front.infer import (
     predict_zoomed,
     window_starts,
 )
-from icectl.tasks.front.layers import LAYERS
-from icectl.tasks.front.lines import draw
-from icectl.tasks.front.metrics import compare_lines
-from icectl.tasks.front.options import PredictOptions
-from icectl.tasks.front.passes import Look, Predictor, away_from_gaps, painted, supported
-from icectl.tasks.front.series import Member, read_again
-from icectl.tasks.front.views import padded_box, view
+from icectl.tasks.front.line import filters
+from icectl.tasks.front.line.domains import best, by_domains, domains
+from icectl.tasks.front.line.found import Front
+from icectl.tasks.front.line.lines import draw
+from icectl.tasks.front.line.passes import PassResult, Predictor, away_from_gaps, painted, supported
+from icectl.tasks.front.line.rules import Rules
+from icectl.tasks.front.metrics import score
 
 SHAPE = (180, 240)
 LINE = np.stack([90 + 12 * np.sin(np.arange(140) / 20), np.arange(140) + 50.0], axis=1)
@@ -84,15 +81,15 @@ def test_whole_images_are_padded_and_mirrored():
     assert pad_to(layers, (50, 70)) is layers
 
 
-@pytest.mark.parametrize("passes", ["whole", "one", "two"])
+@pytest.mark.parametrize("passes", ["whole", "two"])
 @pytest.mark.parametrize("shape", [SHAPE, (600, 700)])
 def test_every_pass_finds_the_front_in_source_pixels(passes, shape):
     line = LINE * (np.array(shape) / SHAPE).min()
-    options = PredictOptions(window=224, mask_ratio=1e9)
-    found = Predictor(network, ("raw", "contrast", "shadows"), options, passes)(scene(line, shape))
+    rules = Rules(full_size=256 if passes == "two" else None, mask_ratio=1e9)
+    found = Predictor(network, rules)(scene(line, shape))
     assert len(found.fronts) == 1
     assert not found.fronts[0].fallback
-    error = compare_lines([found.fronts[0].line], [line], shape)
+    error = score([found.fronts[0].line], [line], shape)
     assert error.pooled.mean() < 1.6 * max(1.0, max(shape) / 256)
     assert found.edge.shape == shape
     if passes == "two" and shape == SHAPE:
@@ -104,7 +101,7 @@ def test_every_pass_finds_the_front_in_source_pixels(passes, shape):
 def test_later_looks_lie_over_earlier_ones(second):
     rng = np.random.default_rng(0)
     looks = [
-        Look(box, *rng.random((2, 32, 32), np.float32), (), ()) for box in ((0, 0, 90, 90), second)
+        PassResult(box, *rng.random((2, 32, 32), np.float32), (), ()) for box in ((0, 0, 90, 90), second)
     ]  # fmt: skip
     edge, mask = painted((90, 90), looks)
     for found, parts in ((edge, [look.edge for look in looks]), (mask, [look.mask for look in looks])):
@@ -118,16 +115,15 @@ def test_large_scenes_are_cut_into_domains():
     image = np.full((500, 900), 0.25, np.float32)
     image[300:480, 600:840] = scene()
     image[:60, :300] = np.nan  # the first domain holds data all the same
-    options = PredictOptions(domain=300, mask_ratio=1e9, fallback=False)
-    found = Predictor(network, LAYERS, options, "two")(image)
+    rules = Rules(full_size=256, mask_ratio=1e9, fallback=False)
+    found = by_domains(image, Predictor(network, rules), 300, 75, 1)
     assert found.edge.shape == found.mask.shape == image.shape
     assert found.notes[0] == "cut into 15 domains"
     assert len(found.fronts) == 1  # though several domains hold it
-    error = compare_lines([found.fronts[0].line], [np.add(LINE, (300, 600))], image.shape)
+    error = score([found.fronts[0].line], [np.add(LINE, (300, 600))], image.shape)
     assert error.pooled.mean() < 2
-    many = Predictor(network, LAYERS, options.model_copy(update={"fronts": 5}), "one")(image)
-    assert len(many.fronts) == 1
-    empty = Predictor(nothing, LAYERS, options, "two")(image)
+    assert len(by_domains(image, Predictor(network, rules), 300, 75, 5).fronts) == 1
+    empty = by_domains(image, Predictor(nothing, rules), 300, 75, 1)
     assert (empty.fronts, empty.notes[1:]) == ((), ("no front found",))
 
 
@@ -147,7 +143,7 @@ def test_flagged_fronts_count_only_without_others():
 
 
 def test_no_front_is_an_empty_result_with_a_reason():
-    found = Predictor(nothing, ("raw",), PredictOptions(), "whole")(np.random.default_rng(0).random((64, 64)))
+    found = Predictor(nothing, Rules())(np.random.default_rng(0).random((64, 64)))
     assert found.fronts == ()
     assert found.notes == ("no front found",)
 
@@ -156,10 +152,10 @@ def test_weak_fronts_are_flagged_or_refused():
     def weak(windows):
         return network(windows) * np.array([0.2, 1.0], np.float32)[None, :, None, None]
 
-    flagged = Predictor(weak, ("raw",), PredictOptions(mask_ratio=1e9), "whole")(scene())
+    flagged = Predictor(weak, Rules(mask_ratio=1e9))(scene())
     assert flagged.fronts[0].fallback
     assert "no front passed the filters" in flagged.notes[0]
-    refused = Predictor(weak, ("raw",), PredictOptions(fallback=False), "whole")(scene())
+    refused = Predictor(weak, Rules(fallback=False))(scene())
     assert refused.fronts == ()
     assert refused.notes == ("no front found",)
 
@@ -182,14 +178,14 @@ def test_filters_one_by_one():
     edge[50, 10:90], edge[20, 10:14] = 0.95, 0.95
     parts = filters.parts_of(edge, mask, 0.25)
     assert sorted(part.area for part in parts) == [4, 80]
-    options = PredictOptions(full_size=100, minimum_relative=0.0, edge_confidence=0.0, fronts=5)
+    options = Rules(full_size=100, minimum_relative=0.0, edge_confidence=0.0, fronts=5)
     assert [p.area for p in filters.accept(parts, mask, options, 0.0)] == [80]  # the other is too short
-    loose = options.model_copy(update={"minimum_length": 0.0})
+    loose = replace(options, minimum_length=0.0)
     assert [p.area for p in filters.accept(parts, mask, loose, 0.0)] == [80, 4]
-    assert len(filters.accept(parts, mask, loose.model_copy(update={"minimum_relative": 0.15}), 0.0)) == 1
-    assert len(filters.accept(parts, mask, loose.model_copy(update={"front_distance": 0.5}), 0.0)) == 1
-    assert len(filters.accept(parts, mask, loose.model_copy(update={"edge_confidence": 0.99}), 0.0)) == 0
-    assert len(filters.accept(parts, mask, loose.model_copy(update={"band_bias": 0.2}), 0.0)) == 1
+    assert len(filters.accept(parts, mask, replace(loose, minimum_relative=0.15), 0.0)) == 1
+    assert len(filters.accept(parts, mask, replace(loose, front_distance=0.5), 0.0)) == 1
+    assert len(filters.accept(parts, mask, replace(loose, edge_confidence=0.99), 0.0)) == 0
+    assert len(filters.accept(parts, mask, replace(loose, band_bias=0.2), 0.0)) == 1
     assert len(filters.accept(parts, np.ones_like(mask), loose, 0.0)) == 0  # all ice: ratio above 32
     assert filters.confidence(np.array([0.0, 0.75, 1.0])) == pytest.approx(0.75)
 
@@ -222,9 +218,9 @@ def test_only_networks_that_know_the_mask_are_supported_by_it():
         edge = np.clip(windows[:, 0] * 4 - 3, 0, 1)
         return np.stack([edge, np.full_like(edge, 0.5)], axis=1)
 
-    options = PredictOptions(mask_ratio=1e9, fallback=False)
-    assert len(Predictor(flat, LAYERS, options, "whole")(image).fronts) == 1
-    assert Predictor(flat, LAYERS, options, "whole", has_mask=True)(image).fronts == ()
+    rules = Rules(mask_ratio=1e9, fallback=False)
+    assert len(Predictor(flat, rules)(image).fronts) == 1
+    assert Predictor(flat, rules, has_mask=True)(image).fronts == ()
 
 
 def test_zooms_are_averaged_on_the_image_itself():
@@ -241,37 +237,3 @@ def test_zooms_are_averaged_on_the_image_itself():
     smooth = cv2.GaussianBlur(layers[0], (0, 0), 4)
     again = predict_zoomed(np.stack([smooth] * 2), lambda bands: bands[:2], (0.8, 1.0, 1.25))
     assert np.abs(again[0] - smooth).max() < 0.02  # nothing is shifted by going there and back
-
-
-@pytest.mark.parametrize("bad", [{"zooms": ()}, {"zooms": (0.0,)}, {"bridge": 0}, {"mask_support": -1}])
-def test_options_that_mean_nothing_are_refused(bad):
-    with pytest.raises(ValidationError):
-        PredictOptions(**bad)
-
-
-def series(places, sure=0.9):
-    start = datetime(2000, 1, 1, tzinfo=UTC)
-    members = []
-    for number, place in enumerate(places):
-        line = None if place is None else LINE + np.array([place, 0])
-        edge = np.full(SHAPE, 0.001, np.float32)
-        edge[draw(LINE, SHAPE, 3)] = 0.1  # a faint true front everywhere
-        if line is not None:
-            edge[draw(line, SHAPE, 3)] = sure
-        members.append(Member(start + timedelta(days=30 * number), edge, line))
-    return members
-
-
-def test_a_stray_front_is_read_again_and_a_missing_one_found():
-    new = read_again(series([0, 1, 0, 70, 1, None, 0, 1]))
-    assert sorted(new) == [3, 5]
-    for line in new.values():
-        assert compare_lines([line], [LINE], SHAPE).pooled.mean() < 3
-
-
-def test_a_retreat_that_lasts_stays():
-    assert read_again(series([0, 0, 0, 0, 0, 60, 60, 60, 60, 60]), days=60.0) == {}
-
-
-def test_few_images_are_left_alone():
-    assert read_again(series([0, 0, 70, 0])) == {}

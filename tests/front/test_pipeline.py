@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import cv2
 import geopandas
@@ -16,10 +18,10 @@ from icectl.errors import DataError, UsageError
 from icectl.registry import load_model
 from icectl.run import Run
 from icectl.settings import Glacier
-from icectl.tasks.front.dataset import open_data
-from icectl.tasks.front.lines import draw
-from icectl.tasks.front.split import Moment, audit, split_images
-from icectl_deeplab_xception import plugin
+from icectl.tasks.front.dataset import Entry, FrontData, open_dataset
+from icectl.tasks.front.line.lines import draw
+from icectl.tasks.front.split import audit, split
+from icectl_front_unet import plugin
 
 VERBS = ("fetch", "prepare", "train", "predict", "evaluate")
 SHAPE = (64, 80)
@@ -78,8 +80,8 @@ def run_all(tmp_path, verbs=VERBS, scenes=None, glacier="here", **options):
 
 
 TINY = {
-    "width": 8, "crop": (64, 64), "batch_size": 4, "updates": 140, "validate_every": 70, "turn_angle": 5,
-    "tone": 0.3, "contrast": 0.0, "stretch": 1.0, "lr": 5e-3, "average": 0.9, "edge_share": 0.7,
+    "width": 8, "crop": (64, 64), "batch_size": 4, "updates": 140, "validate_every": 70, "augment": "calfin",
+    "lr": 5e-3, "average": 0.9, "edge_share": 0.7,
 }  # fmt: skip
 
 
@@ -90,7 +92,7 @@ def trained(tmp_path_factory):
     write_folder(root, georeferenced=True)
     options = {
         "fetch": {"labels": root / "labels", "table": root / "table.csv"},
-        "prepare": {"held_out": ("glacier-b",), "flow": "up"},
+        "prepare": {"held_out": ("glacier-b",), "flow": "up", "resolution": 30},
         "train": TINY,
     }
     results, runs = run_all(root, scenes=root / "images", **options)
@@ -104,14 +106,16 @@ def test_a_network_learns_and_beats_the_straight_line(trained):
     assert len(results["evaluate"].details["images"]) == 5
     assert rows["network"].values["missed"] == 0
     assert rows["network"].values["mean_px"] < rows["straight line"].values["mean_px"]
-    assert rows["network"].values["mean_m"] == pytest.approx(30 * rows["network"].values["mean_px"])
+    assert rows["network"].values["mean_m"] == pytest.approx(
+        30 / 0.9996 * rows["network"].values["mean_px"], rel=1e-4
+    )  # on the ground: 0.9996 is the scale of UTM at its central meridian
     assert rows["previous date"].values["missed"] == 1  # nothing comes before the first date
     assert {row.kind for row in table.rows} >= {"model", "baseline"}
 
 
 def test_only_unseen_images_are_scored(trained):
     root, results, _, _ = trained
-    data = open_data(root / "prepare")
+    data = open_dataset(root / "prepare")
     assert {e.role for e in data.entries if e.glacier == "glacier-b"} == {"test"}
     scored = {row["image"] for row in results["evaluate"].details["images"]}
     assert scored == {e.id for e in data.entries if e.glacier == "glacier-b"}
@@ -142,7 +146,7 @@ def test_report_panels_and_tables_by_condition(trained):
     metrics = results["evaluate"]
     titles = [t.title for t in metrics.tables]
     assert titles[:4] == ["Calving fronts", "More measures", "By glacier", "By year"]
-    assert titles[4] == "Published figures, other images"
+    assert titles[4:] == ["By doubt", "Published figures, other images"]
     kinds = [panel["kind"] for panel in metrics.details["panels"]]
     assert kinds[:2] == ["image-lines", "bars"]
     assert "curve" in kinds
@@ -212,7 +216,7 @@ def test_no_front_anywhere_is_an_empty_layer(trained, tmp_path):
         inputs={"prepare": tmp_path / "prepare", "train": root / "train"},
     )  # fmt: skip
     run.out.mkdir()
-    load_model(plugin).predict(run, plugin.stages["predict"](fallback=False, edge_confidence=0.999))
+    load_model(plugin).predict(run, plugin.stages["predict"](least_confidence=0.999))
     assert len(pyogrio.read_dataframe(run.out / "fronts.gpkg", layer="fronts")) == 0
     assert "QualFlag" in pyogrio.read_info(run.out / "fronts.gpkg", layer="fronts")["fields"]
     images = pyogrio.read_dataframe(run.out / "fronts.gpkg", layer="images")
@@ -230,13 +234,13 @@ def test_empty_labels_are_told_and_kept(tmp_path):
     fetch = {"labels": tmp_path / "labels"}
     _, runs = run_all(tmp_path, ("fetch", "prepare"), scenes=tmp_path / "images", fetch=fetch)
     assert any("1 labels hold no front" in w for w in runs["prepare"].notes["warnings"])
-    assert [e.lines == () for e in open_data(tmp_path / "prepare").entries] == [False, True, False, False]
+    assert [e.lines == () for e in open_dataset(tmp_path / "prepare").entries] == [False, True, False, False]
 
 
 def test_the_synthetic_fjord_gives_lines_and_masks(tmp_path):
     options = {"fetch": {"worlds": 1, "size": 64, "years": 1}}
     run_all(tmp_path, ("fetch", "prepare"), **options)
-    data = open_data(tmp_path / "prepare")
+    data = open_dataset(tmp_path / "prepare")
     assert len(data.entries) >= 3
     assert all(entry.has_mask and len(entry.lines) >= 1 for entry in data.entries)
     assert all(entry.place.crs == "EPSG:32622" for entry in data.entries)
@@ -244,25 +248,40 @@ def test_the_synthetic_fjord_gives_lines_and_masks(tmp_path):
 
 def moments():
     start = datetime(2000, 1, 1, tzinfo=UTC)
-    return [Moment("ab"[n % 2], start + timedelta(days=20 * n)) for n in range(40)]
+    return [
+        Entry(
+            str(n), start + timedelta(days=20 * n), SHAPE, lines=(front(0),), facts={"glacier": "ab"[n % 2]}
+        )
+        for n in range(40)
+    ]
+
+
+def roles_of(entries, **chosen):
+    given = plugin.stages["prepare"](valid_share=0.2, **chosen)
+    return split(FrontData(Path(), tuple(entries)), given, 0)
 
 
 def test_held_out_glaciers_are_never_trained_on():
     all_ = moments()
-    roles = split_images(all_, ["b"], 0.2, 0.25, 10)
+    roles = roles_of(all_, held_out=("b",))
     assert {r for m, r in zip(all_, roles, strict=True) if m.glacier == "b"} == {"test"}
     assert {r for m, r in zip(all_, roles, strict=True) if m.glacier == "a"} == {"train", "valid"}
     with pytest.raises(UsageError, match="held out glacier 'c'"):
-        split_images(all_, ["c"], 0.2, 0.25, 10)
+        roles_of(all_, held_out=("c",))
+
+
+def test_unlabelled_images_of_elsewhere_need_no_held_out_glacier():
+    assert roles_of([replace(e, lines=None) for e in moments()], held_out=("c",)) == ["unlabelled"] * 40
 
 
 def test_dates_near_validation_or_test_are_left_out():
     all_ = moments()
-    roles = split_images(all_, [], 0.2, 0.25, 45)
+    roles = roles_of(all_, guard=45)
     for glacier in "ab":
         own = [(m.time, r) for m, r in zip(all_, roles, strict=True) if m.glacier == glacier]
         train = [t for t, r in own if r == "train"]
         others = [t for t, r in own if r in ("valid", "test")]
         assert min(abs((a - b).days) for a in train for b in others) > 45
         assert max(train) < max(others)
-    assert audit(all_, roles)["least days between a training and a test image of one glacier"] > 45
+    done = audit([replace(m, role=r) for m, r in zip(all_, roles, strict=True)])
+    assert done["least days between a training and a test image of one glacier"] > 45

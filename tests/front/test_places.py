@@ -10,8 +10,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from icectl.tasks.front.dataset import Entry
-from icectl.tasks.front.places import look_of, places_of
-from icectl.tasks.front.preparing import places_by_looks
+from icectl.tasks.front.files.places import look_of, places_of
+from icectl.tasks.front.prepare import places_by_looks
 
 SHAPE = (120, 100)
 

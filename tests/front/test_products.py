@@ -10,12 +10,12 @@ import pytest
 import shapely
 
 from icectl.errors import DataError
-from icectl.tasks.front.compare import compare_fronts
-from icectl.tasks.front.dataset import Entry
-from icectl.tasks.front.gis import to_map
-from icectl.tasks.front.images import Place
-from icectl.tasks.front.length import length_series, position, reference_of
-from icectl.tasks.front.polygons import cut, fjord_mask, join_ends, outline
+from icectl.tasks.front.dataset import Entry, Place
+from icectl.tasks.front.files.compare import compare_fronts
+from icectl.tasks.front.files.fjord import fjord_mask
+from icectl.tasks.front.files.gis import to_map
+from icectl.tasks.front.line.length import length_series, position, reference_of
+from icectl.tasks.front.line.polygons import cut, join_ends, outline
 from icectl.tasks.front.products import product_crs, quality
 
 SHAPE = (100, 120)
@@ -98,7 +98,7 @@ def moving(steps, tilt=0.0):
 
 
 @pytest.mark.parametrize("method", ["box", "centre-line"])
-@pytest.mark.parametrize("flow", ["up", "unknown"])
+@pytest.mark.parametrize("flow", [0.0, None])
 def test_advance_is_positive_and_exact(method, flow):
     fronts = moving([0, -4, 3, 8])  # rows grow against a flow that goes up
     reference = reference_of([line for _, line in fronts], flow)
@@ -109,14 +109,14 @@ def test_advance_is_positive_and_exact(method, flow):
 def test_box_averages_where_a_centre_line_does_not():
     plain, bulged = LINE, LINE.copy()
     bulged[25:36, 0] -= 10
-    reference = reference_of([plain, plain, bulged], "up")
+    reference = reference_of([plain, plain, bulged], 0.0)
     assert position(bulged, reference, "centre-line") - position(plain, reference, "centre-line") == 10
     box = position(bulged, reference, "box") - position(plain, reference, "box")
     assert 2 < box < 6
 
 
 def test_fronts_that_do_not_cross_have_no_length():
-    reference = reference_of([LINE], "up")
+    reference = reference_of([LINE], 0.0)
     assert position(LINE[:5], reference, "box") is None
     assert position(LINE[:5], reference, "centre-line") is None
     assert reference_of([]) is None

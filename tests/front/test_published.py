@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from icectl.settings import find, load_experiment, read_toml
-from icectl.tasks.front.evaluating import published_rows
+from icectl.tasks.front.evaluate import published_rows
 
 PAPERS = Path(__file__).parents[2].parent / "shared" / "papers"
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from icectl.settings import load_experiment
-from icectl.tasks.front.images import read_image, read_label
-from icectl.tasks.front.metrics import compare_lines
-from icectl.tasks.front.pairs import find_pairs
+from icectl.tasks.front.files.images import read_image, read_label
+from icectl.tasks.front.files.pairs import find_pairs
+from icectl.tasks.front.metrics import score
 
 pytestmark = pytest.mark.realdata
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.realdata
 @pytest.fixture(scope="module")
 def pairs(shared_data):
     root = shared_data / "fronts_mohajerani2019"
-    places = load_experiment("mohajerani2019-jakobshavn").prepare["wrs_glaciers"]
+    places = load_experiment("mohajerani2019-jakobshavn").fetch["wrs_glaciers"]
     return find_pairs(root / "images", root / "labels", wrs_glaciers=places)
 
 
@@ -40,4 +40,4 @@ def test_wide_and_thin_labels_are_one_front(pairs):
         thin = pair.label.parents[1] / "labels_1px" / pair.label.name
         wide, fine = (read_label(path, (300, 200), None) for path in (pair.label, thin))
         assert len(wide.lines) == len(fine.lines) == 1
-        assert np.mean(compare_lines(wide.lines, fine.lines, (300, 200)).pooled) < 0.5
+        assert np.mean(score(wide.lines, fine.lines, (300, 200)).pooled) < 0.5

@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from icectl.tasks.front.dataset import Entry
-from icectl.tasks.front.images import Place
-from icectl.tasks.front.preparing import flow_of
+from icectl.tasks.front.dataset import Entry, Place
+from icectl.tasks.front.prepare import turned_upward
 
 ACROSS = np.array([[40.0, 10.0], [60.0, 50.0], [50.0, 90.0]])
 PLACE = Place("EPSG:3413", (30.0, 0.0, 0.0, 0.0, -30.0, 0.0))
@@ -23,8 +22,8 @@ def entries(count: int = 6, line: np.ndarray = ACROSS) -> list[Entry]:
 
 
 def test_crops_whose_fronts_run_from_left_to_right_were_turned() -> None:
-    assert flow_of(entries()) == "up"
-    assert flow_of([*entries(), replace(entries(1)[0], lines=())]) == "up"  # one without a front says nothing
+    assert turned_upward(entries())
+    assert turned_upward([*entries(), replace(entries(1)[0], lines=())])  # one without a front says nothing
 
 
 @pytest.mark.parametrize(
@@ -39,4 +38,4 @@ def test_crops_whose_fronts_run_from_left_to_right_were_turned() -> None:
     ],
 )
 def test_others_tell_no_direction(other: list[Entry]) -> None:
-    assert flow_of(other) == "unknown"
+    assert not turned_upward(other)

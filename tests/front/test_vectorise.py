@@ -11,9 +11,9 @@ import pytest
 from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial import distance_matrix
 
-from icectl.tasks.front.lines import draw
-from icectl.tasks.front.tree import longest_path
-from icectl.tasks.front.vectorise import front_line, order_points, skeleton_of, spanning_tree
+from icectl.tasks.front.line.lines import draw
+from icectl.tasks.front.line.tree import longest_path
+from icectl.tasks.front.line.vectorise import front_line, order_points, skeleton_of, spanning_tree
 
 _spec = importlib.util.spec_from_file_location("published", Path(__file__).parent / "published.py")
 published = importlib.util.module_from_spec(_spec)
@@ -144,7 +144,7 @@ def test_memory_is_linear_at_twenty_thousand_pixels():
 @pytest.mark.parametrize("density", [0.02, 0.1, 0.4, 0.8])
 @pytest.mark.parametrize("seed", range(5))
 def test_touching_pixels_and_short_gaps_give_the_triangulation_s_tree(seed, density, monkeypatch):
-    from icectl.tasks.front import vectorise
+    from icectl.tasks.front.line import vectorise
 
     rng = np.random.default_rng(seed)
     points = rng.permutation(np.argwhere(rng.random((30, 30)) < density))

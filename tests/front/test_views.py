@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from icectl.tasks.front.dataset import DataWriter, Entry, open_data
-from icectl.tasks.front.infer import resize
-from icectl.tasks.front.layers import LAYERS, stack
-from icectl.tasks.front.options import PredictOptions
-from icectl.tasks.front.passes import Predictor
-from icectl.tasks.front.samples import load
-from icectl.tasks.front.views import view
+from icectl.tasks.front.dataset import DataWriter, Entry, open_dataset
+from icectl.tasks.front.image.layers import stack
+from icectl.tasks.front.image.samples import load
+from icectl.tasks.front.image.views import view
+from icectl.tasks.front.image.windows import resize
+from icectl.tasks.front.line.passes import Predictor
+from icectl.tasks.front.line.rules import Rules
 
 DAY = datetime(2005, 8, 8, tzinfo=UTC)
 
@@ -45,13 +45,13 @@ def test_pass_one_shows_the_network_what_training_did(tmp_path, shape, gap):
     if gap:
         image[20:30, 40:60] = np.nan
     writer = DataWriter(tmp_path)
-    writer.add(Entry("a", DAY, shape, lines=()), image, None)
-    writer.finish(["train"], "unknown", {})
-    data = open_data(tmp_path)
+    entry = Entry("a", DAY, shape, lines=())
+    writer.add(entry, image, None)
+    writer.finish([entry], False, {})
+    data = open_dataset(tmp_path)
     trained, _ = load(data, data.entries[0], 256)
     network = Recording()
-    options = PredictOptions(full_size=256, window=256, window_stride=256)
-    Predictor(network, LAYERS, options, "one")(image)
+    Predictor(network, Rules(full_size=256, window=256, stride=256, flip=False))(image)
     rows, columns = trained.shape[1:]
     assert max(rows, columns) == 256
     np.testing.assert_array_equal(network.shown[0][0][:, :rows, :columns], trained)

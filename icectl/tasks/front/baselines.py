@@ -1,7 +1,7 @@
-"""What a network must beat: a straight line, the previous date, and an untrained path.
+"""What a network must beat: a straight line, the previous date, and two paths with nothing learnt.
 
-What they know of the training set (median end points and centre, as shares of the image) is kept
-with the weights, so that they can be drawn on any other glacier.
+What they know of the training set (median end points and centre, as shares of the image in the
+training's pose) is kept with the weights, so that they can be drawn on any other glacier.
 """
 
 from __future__ import annotations
@@ -13,20 +13,51 @@ import numpy as np
 from numpy.typing import NDArray
 
 from icectl.tasks.front.dataset import Entry
-from icectl.tasks.front.layers import filled, stretch
-from icectl.tasks.front.lines import Line, resample
-from icectl.tasks.front.route import gradient_cost, least_cost_path
+from icectl.tasks.front.image.layers import filled, stretch
+from icectl.tasks.front.line.lines import Line, resample
+from icectl.tasks.front.line.route import gradient_cost, least_cost_path, path_across
+from icectl.tasks.front.pose.pose import Pose
+
+STRAIGHT, PREVIOUS = "straight line", "previous date"
+BETWEEN_ENDS, ACROSS = "path between median ends", "path between median end columns"
 
 
-def training_facts(entries: Sequence[Entry]) -> dict[str, Any]:
-    """Return median left end, right end and centre of the training fronts, as shares of the image."""
+def baselines(
+    image: NDArray[np.float32], pose: Pose, facts: Mapping[str, Any], before: Sequence[Line] = ()
+) -> dict[str, Sequence[Line]]:
+    """Return the fronts that simple methods draw in one image, by their names.
+
+    Parameters
+    ----------
+    image
+        (rows, columns), NaN where invalid.
+    pose
+        The view in which ice flows as in the training, the network's own: rivals are not worse off.
+    facts
+        What the weights carry of the training fronts: ``median_ends``, ``median_centre``.
+    before
+        The true fronts of the glacier's image before, if there is one.
+    """
+    drawn: dict[str, Sequence[Line]] = {PREVIOUS: before}
+    if facts.get("median_ends") is None:
+        return drawn | {STRAIGHT: (), BETWEEN_ENDS: (), ACROSS: ()}
+    cost = gradient_cost(stretch(filled(pose.show(image))))
+    ends = np.asarray(facts["median_ends"]) * np.array(pose.size) - 0.5
+    lines = {
+        STRAIGHT: straight_line(facts, pose.size),
+        BETWEEN_ENDS: least_cost_path(cost, *ends),
+        ACROSS: path_across(cost, *ends[:, 1]),
+    }
+    return drawn | {name: (pose.to_image(line),) for name, line in lines.items()}
+
+
+def training_facts(lines: Sequence[tuple[Line, tuple[int, int]]]) -> dict[str, Any]:
+    """Return median left end, right end and centre of fronts, each with its image's size, as shares of it."""
     ends, centres = [], []
-    for entry in entries:
-        if entry.lines:
-            line = left_to_right(entry.lines[0])
-            share = (line + 0.5) / np.array(entry.shape)
-            ends.append(share[[0, -1]])
-            centres.append(resample(share, 0.01).mean(axis=0))
+    for line, size in lines:
+        share = (left_to_right(line) + 0.5) / np.array(size)
+        ends.append(share[[0, -1]])
+        centres.append(resample(share, 0.01).mean(axis=0))
     if not ends:
         return {"median_ends": None, "median_centre": None}
     return {
@@ -41,36 +72,27 @@ def left_to_right(line: Line) -> Line:
     return line if (first[1], first[0]) <= (last[1], last[0]) else line[::-1]
 
 
-def straight_line(facts: Mapping[str, Any], shape: tuple[int, int]) -> Line | None:
+def straight_line(facts: Mapping[str, Any], shape: tuple[int, int]) -> Line:
     """Return a straight line with the training fronts' median ends, moved to their median centre."""
-    if facts.get("median_ends") is None:
-        return None
     ends, centre = np.asarray(facts["median_ends"]), np.asarray(facts["median_centre"])
     moved = ends + centre - ends.mean(axis=0)
     return np.asarray(moved * np.array(shape) - 0.5)
 
 
-def gradient_path(facts: Mapping[str, Any], image: NDArray[np.float32]) -> Line | None:
-    """Return the least-cost path over the brightness gradient between the training fronts' median ends."""
-    if facts.get("median_ends") is None:
-        return None
-    shape = (image.shape[0], image.shape[1])
-    start, end = np.asarray(facts["median_ends"]) * np.array(shape) - 0.5
-    return least_cost_path(gradient_cost(stretch(filled(image))), start, end)
-
-
 def previous_fronts(entries: Sequence[Entry]) -> dict[str, Sequence[Line]]:
     """Return for each image the true fronts of its glacier's image before; none for the first.
 
-    `entries` are all labelled images, whatever their role: what was mapped before is known.
+    `entries` are all labelled images, whatever their role: what was mapped before is known. Only an image
+    on the same grid tells where its front is in this one.
     """
     before: dict[str, Sequence[Line]] = {}
-    latest: dict[str, Sequence[Line]] = {}
+    latest: dict[str, Entry] = {}
     for entry in sorted(entries, key=lambda e: (e.time, e.id)):
         if entry.lines is None:
             continue
-        if entry.glacier in latest and entry.dated:
-            before[entry.id] = latest[entry.glacier]
+        last = latest.get(entry.glacier)
+        if last is not None and entry.dated and (last.shape, last.place) == (entry.shape, entry.place):
+            before[entry.id] = last.lines or ()
         if entry.lines:
-            latest[entry.glacier] = entry.lines
+            latest[entry.glacier] = entry
     return before

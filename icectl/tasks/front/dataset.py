@@ -7,7 +7,7 @@ roles, facts and places. Lines are in pixels of the source image.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,9 +18,17 @@ import zarr
 from numpy.typing import NDArray
 
 from icectl.errors import DataError
-from icectl.tasks.front.images import Place
-from icectl.tasks.front.lines import Line
+from icectl.tasks.front.line.lines import Line
 from icectl.workspace import read_json, write_json
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an image lies: CRS as text and pixel-to-map transform (a, b, c, d, e, f)."""
+
+    crs: str
+    transform: tuple[float, float, float, float, float, float]
+
 
 STORE = "dataset.zarr"
 INDEX = "index.json"
@@ -28,7 +36,12 @@ INDEX = "index.json"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One image of a data set. `lines` is None where there is no label, empty where no front."""
+    """One image of a data set.
+
+    `lines` is None where there is no label, empty where no front. `flow` is where its ice flows to
+    (degrees clockwise from north, which is the top of an image without a place), None if nobody said;
+    `resolution` its metres per pixel on the ground.
+    """
 
     id: str
     time: datetime
@@ -39,6 +52,7 @@ class Entry:
     has_mask: bool = False
     place: Place | None = None
     resolution: float | None = None
+    flow: float | None = None
     file: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
 
@@ -62,13 +76,19 @@ class FrontData:
         Where `write` left it.
     entries
         All images by date.
-    flow
-        Direction of the ice's flow in the images, or ``"unknown"``.
+    assumed
+        Whether the entries' flow was read off their labels: for training only.
     """
 
     folder: Path
     entries: tuple[Entry, ...]
-    flow: str = "unknown"
+    assumed: bool = False
+
+    @property
+    def flow(self) -> str:
+        """``"up"`` where all images to train on are brought to that pose, else ``"unknown"``."""
+        used = [entry for entry in self.of("train", "valid") if entry.lines]
+        return "up" if used and all(entry.flow is not None for entry in used) else "unknown"
 
     def of(self, *roles: str) -> tuple[Entry, ...]:
         """Return the images with one of the roles."""
@@ -104,27 +124,26 @@ class DataWriter:
 
     def finish(
         self,
-        roles: Iterable[str],
-        flow: str,
+        entries: Sequence[Entry],
+        assumed: bool,
         audit: Mapping[str, Any],
-        glaciers: Mapping[str, str] | None = None,
     ) -> FrontData:
-        """Give each image its role, in the order of `add`, and some a glacier by id; write the index."""
-        entries = tuple(
-            replace(e, role=role).named((glaciers or {}).get(e.id))
-            for e, role in zip(self._entries, roles, strict=True)
+        """Write the index: entries in the order of `add`, with what was found out since."""
+        kept = tuple(
+            replace(entry, has_mask=stored.has_mask)
+            for entry, stored in zip(entries, self._entries, strict=True)
         )
-        index = {"flow": flow, "audit": dict(audit), "entries": [_to_json(entry) for entry in entries]}
+        index = {"assumed": assumed, "audit": dict(audit), "entries": [_to_json(entry) for entry in kept]}
         write_json(self.folder / INDEX, index)
-        return FrontData(self.folder, entries, flow)
+        return FrontData(self.folder, kept, assumed)
 
 
-def open_data(folder: Path) -> FrontData:
+def open_dataset(folder: Path) -> FrontData:
     """Open a prepared data set. Raises DataError if it is none."""
     if not (folder / INDEX).is_file():
-        raise DataError(f"{folder} holds no prepared fronts", "run `icectl prepare deeplab` first")
+        raise DataError(f"{folder} holds no prepared fronts", "run `icectl prepare front-unet` first")
     index = read_json(folder / INDEX)
-    return FrontData(folder, tuple(_from_json(value) for value in index["entries"]), index["flow"])
+    return FrontData(folder, tuple(_from_json(value) for value in index["entries"]), index["assumed"])
 
 
 def read_audit(folder: Path) -> dict[str, Any]:
@@ -143,6 +162,7 @@ def _to_json(entry: Entry) -> dict[str, Any]:
         "has_mask": entry.has_mask,
         "place": None if entry.place is None else [entry.place.crs, list(entry.place.transform)],
         "resolution": entry.resolution,
+        "flow": entry.flow,
         "file": entry.file,
         "facts": dict(entry.facts),
     }
@@ -161,6 +181,7 @@ def _from_json(value: Mapping[str, Any]) -> Entry:
         has_mask=value["has_mask"],
         place=None if place is None else Place(place[0], tuple(place[1])),
         resolution=value["resolution"],
+        flow=value["flow"],
         file=value["file"],
         facts=value["facts"],
     )

@@ -13,13 +13,11 @@ from icectl.tasks.front.options import FetchOptions, TrainOptions
 _TORCH = 700 * 2**20
 """A rough bound on the bytes that torch and its libraries take once imported."""
 
-_PARAMETERS = {
-    "compact": 1.0e6,
-    "unet": 1.0e6,
-    "calfin": 29.3e6,
-    "tu-xception41": 28.1e6,
-    "tu-xception65": 41.0e6,
-}
+_WEIGHTS = 16 * 43.5e6
+"""Bytes of the largest network's weights with Adam's moments and gradients."""
+
+_CHANNELS = 16 * 40
+"""Activations a pixel: channels of a small network's first level, over all its layers."""
 
 
 def estimate(run: Run) -> Estimate:
@@ -49,9 +47,8 @@ def _training_memory(run: Run) -> int:
     options = run.options["train"]
     assert isinstance(options, TrainOptions)
     rows, columns = options.crop
-    weights = 16 * _PARAMETERS.get(options.network, 43.5e6)
-    activations = max(1, options.batch_size) * rows * columns * options.width * 4 * 40
-    return round(_TORCH + weights + activations)
+    activations = max(1, options.batch_size) * rows * columns * 4 * _CHANNELS
+    return round(_TORCH + _WEIGHTS + activations)
 
 
 def _bytes_of(folder: Path | None) -> int | None:

@@ -13,21 +13,21 @@ distance: it is counted, and the count is printed beside the mean.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from icectl.tasks.front.lines import Line, draw, resample
+from icectl.tasks.front.line.lines import Line, draw, resample
 
 Distances = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class FrontError:
-    """Errors of one image. Distances are in pixels of the source image.
+    """Errors of one image. Distances are in pixels of the source image, `…_m` in metres on the ground.
 
     `status` is ``"found"``, ``"missed"`` (a true front, none predicted), ``"false"`` (predicted
     where there is none) or ``"none"`` (neither).
@@ -37,7 +37,10 @@ class FrontError:
     pooled: Distances
     two_way: float
     edge_iou: float
-    mask_iou: float
+    mask_iou: float = float("nan")
+    calfin_iou: float = float("nan")
+    pooled_m: Distances = field(default_factory=lambda: np.empty(0))
+    two_way_m: float = float("nan")
 
 
 def nearest(line: Line, other: Line) -> Distances:
@@ -85,6 +88,21 @@ def edge_iou(predicted: Sequence[Line], truth: Sequence[Line], shape: tuple[int,
     return float((first & second).sum()) / union if union else float("nan")
 
 
+def calfin_mask_iou(predicted: NDArray[np.floating], truth: NDArray[np.bool_], above: float = 0.5) -> float:
+    """Return CALFIN's overlap of two masks: of ice and of ocean, intersections and unions summed over both.
+
+    Examples
+    --------
+    >>> truth = np.array([[True, True, False, False]])
+    >>> calfin_mask_iou(np.array([[0.9, 0.2, 0.2, 0.2]]), truth)
+    0.6
+    """
+    ice = predicted > above
+    pairs = ((ice, truth), (~ice, ~truth))
+    shared, union = (sum(int(op(a, b).sum()) for a, b in pairs) for op in (np.logical_and, np.logical_or))
+    return shared / union if union else float("nan")
+
+
 def mask_iou(predicted: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:
     """Return the soft overlap Σ t·p / Σ max over pixels of an ice/ocean mask and probabilities."""
     together = float((predicted * truth).sum())
@@ -92,62 +110,86 @@ def mask_iou(predicted: NDArray[np.floating], truth: NDArray[np.bool_]) -> float
     return together / union if union else float("nan")
 
 
-def compare_lines(
+def score(
     predicted: Sequence[Line],
     truth: Sequence[Line],
     shape: tuple[int, int],
     masks: tuple[NDArray[np.floating], NDArray[np.bool_]] | None = None,
+    frame: NDArray[np.float64] | None = None,
 ) -> FrontError:
-    """Score one image; an empty side means no front, which is a result and never skipped."""
-    overlap = mask_iou(*masks) if masks else float("nan")
+    """Score one image; an empty side means no front, which is a result and never skipped.
+
+    Parameters
+    ----------
+    predicted, truth
+        Lines in pixels.
+    shape
+        Rows and columns of the image.
+    masks
+        Predicted probability of ice, and the true mask.
+    frame
+        The ground under a pixel (`icectl.tasks.front.pose.frame.frame_of`), for distances in metres.
+
+    Examples
+    --------
+    >>> line = np.array([[5.0, 1.0], [5.0, 8.0]])
+    >>> error = score([line + [2, 0]], [line], (10, 10), frame=np.diag([30.0, -30.0]))
+    >>> error.status, float(error.pooled.mean()), float(error.pooled_m.mean())
+    ('found', 2.0, 60.0)
+    """
+    overlaps = (mask_iou(*masks), calfin_mask_iou(*masks)) if masks else (float("nan"),) * 2
     has_truth, has_line = any(len(line) for line in truth), any(len(line) for line in predicted)
     if not (has_truth and has_line):
         status = "missed" if has_truth else "false" if has_line else "none"
         iou = 0.0 if has_truth != has_line else float("nan")
-        return FrontError(status, np.empty(0), float("nan"), iou, overlap)
+        return FrontError(status, np.empty(0), float("nan"), iou, *overlaps)
     found, true = pixels_of(predicted, shape), pixels_of(truth, shape)
     if len(found) == 0 or len(true) == 0:
-        return FrontError("missed", np.empty(0), float("nan"), 0.0, overlap)
-    pooled = pooled_distances(found, true)
-    return FrontError(
-        "found", pooled, two_way_distance(predicted, truth), edge_iou(predicted, truth, shape), overlap
-    )
+        return FrontError("missed", np.empty(0), float("nan"), 0.0, *overlaps)
+    metres, two_way_m = np.empty(0), float("nan")
+    if frame is not None:
+        metres = pooled_distances(_on_ground(found, frame), _on_ground(true, frame))
+        own, other = ([_on_ground(line, frame) for line in side] for side in (predicted, truth))
+        two_way_m = two_way_distance(own, other, 0.5 * float(np.sqrt(abs(np.linalg.det(frame)))))
+    pooled, overlap = pooled_distances(found, true), edge_iou(predicted, truth, shape)
+    two_way = two_way_distance(predicted, truth)
+    return FrontError("found", pooled, two_way, overlap, *overlaps, metres, two_way_m)
 
 
-def summary(errors: Iterable[FrontError], resolution: float | None = None) -> dict[str, float | None]:
-    """Return all figures of a set of images.
+def _on_ground(points: Line, frame: NDArray[np.float64]) -> Line:
+    """Return (row, column) points as metres east and north."""
+    return np.asarray(points[:, ::-1] @ frame.T)
 
-    Parameters
-    ----------
-    errors
-        One entry an image.
-    resolution
-        Metres per pixel of the source image; without it, distances in metres are None.
+
+def summary(errors: Iterable[FrontError]) -> dict[str, float | None]:
+    """Return all figures of a set of images, one entry an image.
 
     Returns
     -------
     dict
         ``mean_px``, ``median_px`` over points; ``image_mean_px``, ``image_median_px`` over
-        images' means; ``two_way_px``; the same in ``…_m``; ``edge_iou``, ``mask_iou``; counts
-        ``images``, ``fronts``, ``missed``, ``false``.
+        images' means; ``two_way_px``; the same in ``…_m`` over the images whose scale is known;
+        ``edge_iou``, ``mask_iou``, ``calfin_iou``; counts ``images``, ``fronts``, ``missed``, ``false``.
     """
     rows = list(errors)
     found = [row for row in rows if row.status == "found"]
-    points = np.concatenate([row.pooled for row in found]) if found else np.empty(0)
-    means = np.array([row.pooled.mean() for row in found])
-    values: dict[str, float | None] = {
-        "mean_px": _of(np.mean, points),
-        "median_px": _of(np.median, points),
-        "image_mean_px": _of(np.mean, means),
-        "image_median_px": _of(np.median, means),
-        "two_way_px": _of(np.mean, np.array([row.two_way for row in found])),
-        "worst_px": _of(np.max, means),
-    }
-    for key in list(values):
-        pixel = values[key]
-        values[key.replace("_px", "_m")] = pixel * resolution if pixel is not None and resolution else None
-    values["edge_iou"] = _of(np.mean, np.array([row.edge_iou for row in rows]))
-    values["mask_iou"] = _of(np.mean, np.array([row.mask_iou for row in rows]))
+    values: dict[str, float | None] = {}
+    for unit, of, two_way in (
+        ("px", [row.pooled for row in found], [row.two_way for row in found]),
+        ("m", [row.pooled_m for row in found if len(row.pooled_m)], [row.two_way_m for row in found]),
+    ):
+        points = np.concatenate(of) if of else np.empty(0)
+        means = np.array([own.mean() for own in of])
+        values |= {
+            f"mean_{unit}": _of(np.mean, points),
+            f"median_{unit}": _of(np.median, points),
+            f"image_mean_{unit}": _of(np.mean, means),
+            f"image_median_{unit}": _of(np.median, means),
+            f"two_way_{unit}": _of(np.mean, np.array(two_way)),
+            f"worst_{unit}": _of(np.max, means),
+        }
+    for key in ("edge_iou", "mask_iou", "calfin_iou"):
+        values[key] = _of(np.mean, np.array([getattr(row, key) for row in rows]))
     status = [row.status for row in rows]
     values |= {"images": len(rows), "missed": status.count("missed"), "false": status.count("false")}
     values["fronts"] = len(found) + status.count("missed")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +10,12 @@ import numpy as np
 import shapely
 
 from icectl.tasks.front.dataset import Entry, FrontData
-from icectl.tasks.front.gis import lon_lat, to_map, write_layer
-from icectl.tasks.front.lines import Line
-from icectl.tasks.front.pairs import SLC_FAILED
-from icectl.tasks.front.polygons import write_polygons
+from icectl.tasks.front.files.fjord import fjord_mask
+from icectl.tasks.front.files.gis import lon_lat, to_map, write_geojson, write_layer
+from icectl.tasks.front.files.pairs import SLC_FAILED
+from icectl.tasks.front.files.records import Record, lines_in, probabilities
+from icectl.tasks.front.line.lines import Line
+from icectl.tasks.front.line.polygons import cut, outline
 
 if TYPE_CHECKING:
     from icectl.run import Run
@@ -24,18 +26,17 @@ GREENLAND_BOX = (-75.0, 59.0, -10.0, 84.0)
 """West, south, east, north in degrees: scenes centred in it get EPSG:3413."""
 
 AUTO, AUTO_GAPS, WEAK = 10, 13, 20
-"""QualFlag: automatic; automatic with Landsat 7's scan-line gaps (both CALFIN's); weak (ours)."""
+"""QualFlag: automatic; automatic with Landsat 7's scan-line gaps (both CALFIN's); in doubt (ours)."""
 
 METHOD = "icectl"
 
 
-def write_products(
-    run: Run, options: PredictOptions, data: FrontData, records: Sequence[dict[str, Any]]
-) -> list[Path]:
-    """Write ``fronts.gpkg`` (layers fronts, polygons, images) and the Shapefiles.
+def write(run: Run, options: PredictOptions, data: FrontData, records: Sequence[Record]) -> list[Path]:
+    """Write ``fronts.gpkg`` (layers fronts, polygons, images), ``fronts.geojson`` and the Shapefiles.
 
     All images of a data set share one CRS in the product: the one asked for, EPSG:3413 in
-    Greenland, else the first image's own. Images without CRS give pixel coordinates.
+    Greenland, else the first image's own. Images without CRS give pixel coordinates. GeoJSON is in
+    longitude and latitude, as its standard demands; without a CRS there is none.
     """
     by_id = {entry.id: entry for entry in data.entries}
     crs = product_crs(data.entries, options.product_crs)
@@ -43,24 +44,38 @@ def write_products(
         run.warn(
             "the images have no CRS: products are in pixels (x = column, y = −row from the upper left corner)"
         )
+    numbers = glacier_numbers(data.entries)
     rows, shapes = [], []
     for record in records:
         entry = by_id[record["image"]]
-        for number, front in enumerate(record["fronts"]):
+        for front in record["fronts"]:
             line = np.asarray(front["line"], float)
-            rows.append(fields_of(entry, line, front, run.glacier.title or run.glacier.name, number))
+            rows.append(fields_of(entry, line, front, run.glacier.title or run.glacier.name, numbers, crs))
             shapes.append(shapely.LineString(to_map(line, entry.place, crs)))
     stem = f"termini_{_years(data.entries)}_{run.glacier.name}"
     written = [write_layer(run.out / "fronts.gpkg", rows, shapes, crs, "fronts", FIELDS, "LineString")]
     written.append(write_layer(run.out / f"{stem}.shp", rows, shapes, crs, stem, FIELDS, "LineString"))
+    if crs is not None:
+        written.append(write_geojson(run.out / "fronts.geojson", rows, shapes, crs, FIELDS))
     _write_images(run.out / "fronts.gpkg", data.entries, records, crs)
     if options.fjord is not None:
-        written += write_polygons(run, options, data, records, crs, stem)
+        written += _write_polygons(run, options.fjord, by_id, records, crs, stem)
     else:
         run.notes["polygons"] = "no fjord boundary (--fjord), no polygons"
         run.say("no fjord boundary (--fjord): lines only, no polygons")
     run.notes["crs"] = crs or "pixels"
     return written
+
+
+def glacier_numbers(entries: Sequence[Entry]) -> dict[str, int]:
+    """Return a number of each glacier: the table's ``glacier_id`` if it is one, else by order of names."""
+    names = sorted({entry.glacier for entry in entries})
+    numbers = {name: number for number, name in enumerate(names, 1)}
+    for entry in entries:
+        said = entry.facts.get("glacier_id", "")
+        if said.isdigit():
+            numbers[entry.glacier] = int(said)
+    return numbers
 
 
 def product_crs(entries: Sequence[Entry], chosen: str | None) -> str | None:
@@ -77,20 +92,27 @@ def product_crs(entries: Sequence[Entry], chosen: str | None) -> str | None:
     return GREENLAND if inside else place.crs if place else None
 
 
-def fields_of(entry: Entry, line: Line, front: dict[str, Any], name: str, number: int) -> dict[str, Any]:
-    """Return CALFIN's fields of one front; GlacierID counts fronts within the image."""
+def fields_of(
+    entry: Entry,
+    line: Line,
+    front: Record,
+    name: str,
+    numbers: Mapping[str, int],
+    crs: str | None,
+) -> dict[str, Any]:
+    """Return CALFIN's fields of one front; its centre is in the product's CRS."""
     longitude, latitude = lon_lat(entry, line)
-    centre = to_map(line, entry.place, entry.place.crs if entry.place else None).mean(axis=0)
+    centre = to_map(line, entry.place, crs).mean(axis=0)
     glacier = entry.facts.get("glacier", name)
     return {
-        "GlacierID": number,
+        "GlacierID": numbers[entry.glacier],
         "Center_X": float(centre[0]),
         "Center_Y": float(centre[1]),
         "Latitude": latitude,
         "Longitude": longitude,
-        "QualFlag": quality(entry, bool(front["fallback"])),
+        "QualFlag": quality(entry, bool(front["doubt"])),
         "Satellite": entry.facts.get("sensor", ""),
-        "Date": entry.time.strftime("%Y-%m-%d") if entry.dated else "",
+        "Date": entry.time.date() if entry.dated else None,
         "ImageID": entry.id,
         "GrnlndcN": "",
         "OfficialN": glacier,
@@ -98,13 +120,17 @@ def fields_of(entry: Entry, line: Line, front: dict[str, Any], name: str, number
         "RefName": glacier,
         "Author": METHOD,
         "Confidence": float(front["confidence"]),
+        "Doubt": "; ".join(front["doubt"])[:254],
+        "FlowDir": float("nan") if front["bearing"] is None else float(front["bearing"]),
         "Enlarged": float(front["enlarged"]),
     }
 
 
 def quality(entry: Entry, weak: bool) -> int:
-    """Return CALFIN's flag (10; 13 with scan-line gaps), or 20 where the thresholds were lowered."""
-    gaps = entry.facts.get("sensor") == "LE07" and entry.time > SLC_FAILED
+    """Return CALFIN's flag (10; 13 with scan-line gaps), or 20 where the front is in doubt."""
+    gaps = entry.facts.get("slc_off") == "yes" or (
+        entry.facts.get("sensor") == "LE07" and entry.time > SLC_FAILED
+    )
     return WEAK if weak else AUTO_GAPS if gaps else AUTO
 
 
@@ -115,9 +141,9 @@ def _years(entries: Sequence[Entry]) -> str:
 
 FIELDS = {
     "GlacierID": "int32", "Center_X": "float64", "Center_Y": "float64", "Latitude": "float64",
-    "Longitude": "float64", "QualFlag": "int32", "Satellite": "str", "Date": "str", "ImageID": "str",
+    "Longitude": "float64", "QualFlag": "int32", "Satellite": "str", "Date": "date", "ImageID": "str",
     "GrnlndcN": "str", "OfficialN": "str", "AltName": "str", "RefName": "str", "Author": "str",
-    "Confidence": "float64", "Enlarged": "float64",
+    "Confidence": "float64", "Doubt": "str", "FlowDir": "float64", "Enlarged": "float64",
 }  # fmt: skip
 
 
@@ -132,8 +158,47 @@ def _write_images(
         height, width = entry.shape
         corners = np.array([[0, 0], [0, width], [height, width], [height, 0]], float) - 0.5
         shapes.append(shapely.Polygon(to_map(corners, entry.place, crs)))
-        date = entry.time.strftime("%Y-%m-%d") if entry.dated else ""
+        date = entry.time.date() if entry.dated else None
         notes = "; ".join(record["notes"])
         rows.append({"ImageID": entry.id, "Date": date, "Status": record["status"], "Notes": notes})
-    fields = {"ImageID": "str", "Date": "str", "Status": "str", "Notes": "str"}
+    fields = {"ImageID": "str", "Date": "date", "Status": "str", "Notes": "str"}
     write_layer(path, rows, shapes, crs, "images", fields, "Polygon", append=True)
+
+
+def _write_polygons(
+    run: Run, fjord: Path, by_id: Mapping[str, Entry], records: Sequence[Record], crs: str | None, stem: str
+) -> list[Path]:
+    """Add the layer ``polygons`` to ``fronts.gpkg`` and write the ``…_closed`` Shapefile."""
+    rows, shapes, failed = [], [], []
+    for record in records:
+        entry = by_id[record["image"]]
+        ice = probabilities(run.out, entry.id)[1]
+        inside = fjord_mask(fjord, entry)
+        for line in lines_in(record)[:1]:
+            parts = cut(inside, line, ice)
+            if parts is None:
+                failed.append(entry.id)
+                continue
+            for kind, mask in zip(("glacier", "ocean"), parts, strict=True):
+                shapes.append(_placed(outline(mask), entry, crs))
+                date = entry.time.date() if entry.dated else None
+                rows.append({"ImageID": entry.id, "Date": date, "Class": kind, "Area": shapes[-1].area})
+    if failed:
+        run.warn(f"{len(failed)} fronts do not part the fjord and give no polygon ({', '.join(failed[:5])})")
+    run.notes["polygons"] = len(rows)
+    fields = {"ImageID": "str", "Date": "date", "Class": "str", "Area": "float64"}
+    closed = run.out / f"{stem}_closed.shp"
+    write_layer(run.out / "fronts.gpkg", rows, shapes, crs, "polygons", fields, "MultiPolygon", append=True)
+    write_layer(closed, rows, shapes, crs, closed.stem, fields, "MultiPolygon")
+    return [closed]
+
+
+def _placed(shape: Any, entry: Entry, crs: str | None) -> Any:
+    """Move a polygon of (column, row) edges to the map."""
+
+    def move(xy: Any) -> Any:
+        return to_map(np.asarray(xy)[:, ::-1] - 0.5, entry.place, crs)
+
+    moved = shapely.make_valid(shapely.transform(shape, move))
+    parts = [p for p in shapely.get_parts(moved) if p.geom_type in ("Polygon", "MultiPolygon")]
+    return shapely.MultiPolygon([q for p in parts for q in shapely.get_parts(p)])

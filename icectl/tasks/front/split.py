@@ -3,59 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from icectl.errors import UsageError, did_you_mean
+from icectl.tasks.front.dataset import Entry, FrontData
+
+if TYPE_CHECKING:
+    from icectl.tasks.front.options import PrepareOptions
 
 ROLES = ("train", "valid", "test", "left_out")
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """What a split needs of an image: its glacier and its time."""
+def split(dataset: FrontData, options: PrepareOptions, seed: int) -> list[str]:
+    """Return the role of each image; ``"unlabelled"`` where there is no label. No seed decides it.
 
-    glacier: str
-    time: datetime
-
-
-def split_images(
-    moments: Sequence[Moment],
-    held_out: Sequence[str],
-    valid_share: float,
-    test_share: float,
-    guard_days: float,
-) -> list[str]:
-    """Return the role of each image.
-
-    With `held_out` glaciers, all their images are the test. Otherwise the latest dates of each
+    With glaciers held out, all their images are the test. Otherwise the latest dates of each
     glacier are. Validation images are blocks of consecutive dates of the training glaciers. A
-    training image within `guard_days` of a validation or test image *of its own glacier* is left
+    training image within `guard` days of a validation or test image *of its own glacier* is left
     out, since such images show nearly the same front.
 
     Raises
     ------
     UsageError
-        An unknown glacier.
+        An unknown glacier among those held out, of labelled images.
     """
-    names = sorted({moment.glacier for moment in moments})
-    for name in held_out:
-        if name not in names:
+    labelled = [i for i, entry in enumerate(dataset.entries) if entry.lines is not None]
+    names = sorted({dataset.entries[i].glacier for i in labelled})
+    for name in options.held_out:
+        if names and name not in names:
             raise UsageError(f"no image is of the held out glacier '{name}'", did_you_mean(name, names))
-    roles = ["test" if moment.glacier in held_out else "" for moment in moments]
+    roles = ["unlabelled"] * len(dataset.entries)
     for name in names:
-        own = sorted((i for i, m in enumerate(moments) if m.glacier == name), key=lambda i: moments[i].time)
-        if name not in held_out:
-            _split_by_date(own, roles, moments, valid_share, 0.0 if held_out else test_share, guard_days)
+        own = sorted(
+            (i for i in labelled if dataset.entries[i].glacier == name), key=lambda i: dataset.entries[i].time
+        )
+        if name in options.held_out:
+            for i in own:
+                roles[i] = "test"
+        else:
+            tests = 0.0 if options.held_out else options.test_share
+            _split_by_date(own, roles, dataset.entries, options.valid_share, tests, options.guard)
     return roles
 
 
 def _split_by_date(
     own: list[int],
     roles: list[str],
-    moments: Sequence[Moment],
+    entries: Sequence[Entry],
     valid_share: float,
     test_share: float,
     guard_days: float,
@@ -66,9 +62,9 @@ def _split_by_date(
     valid = _blocks(rest, max(1, round(valid_share * len(rest)))) if len(rest) > 2 else []
     for i in own:
         roles[i] = "test" if i in tests else "valid" if i in valid else "train"
-    fixed = np.array([moments[i].time.timestamp() for i in (*tests, *valid)])
+    fixed = np.array([entries[i].time.timestamp() for i in (*tests, *valid)])
     for i in own:
-        apart = np.abs(fixed - moments[i].time.timestamp()) / 86400
+        apart = np.abs(fixed - entries[i].time.timestamp()) / 86400
         if roles[i] == "train" and len(fixed) and apart.min() <= guard_days:
             roles[i] = "left_out"
 
@@ -84,26 +80,22 @@ def _blocks(ordered: list[int], count: int, blocks: int = 3) -> set[int]:
     return chosen
 
 
-def audit(moments: Sequence[Moment], roles: Sequence[str]) -> dict[str, str | int | float]:
+def audit(entries: Sequence[Entry]) -> dict[str, str | int | float]:
     """Return what the report prints of a split: sizes, glaciers shared, days between sets."""
-    facts: dict[str, str | int | float] = {f"{role} images": list(roles).count(role) for role in ROLES}
-    train = {m.glacier for m, r in zip(moments, roles, strict=True) if r == "train"}
-    test = {m.glacier for m, r in zip(moments, roles, strict=True) if r == "test"}
+    roles = [entry.role for entry in entries]
+    facts: dict[str, str | int | float] = {f"{role} images": roles.count(role) for role in ROLES}
+    train, test = ({e.glacier for e in entries if e.role == role} for role in ("train", "test"))
     facts["glaciers both trained and tested on"] = ", ".join(sorted(train & test)) or "none"
-    gaps = [_gap(moments, roles, name) for name in train & test]
+    gaps = [_gap(entries, name) for name in train & test]
     if gaps:
         facts["least days between a training and a test image of one glacier"] = round(min(gaps), 1)
     return facts
 
 
-def _gap(moments: Sequence[Moment], roles: Sequence[str], glacier: str) -> float:
+def _gap(entries: Sequence[Entry], glacier: str) -> float:
     """Return the least number of days between training and test images of a glacier."""
     times: Mapping[str, list[float]] = {
-        role: [
-            m.time.timestamp()
-            for m, r in zip(moments, roles, strict=True)
-            if r == role and m.glacier == glacier
-        ]
+        role: [e.time.timestamp() for e in entries if e.role == role and e.glacier == glacier]
         for role in ("train", "test")
     }
     return float(np.abs(np.subtract.outer(times["train"], times["test"])).min() / 86400)

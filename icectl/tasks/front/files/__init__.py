@@ -1,0 +1,1 @@
+"""Files of images and labels: pairs in folders, archives, what names say."""

@@ -1,0 +1,49 @@
+"""The fjord between its walls, as a user gives it, in an image's pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from icectl.errors import DataError
+from icectl.tasks.front.dataset import Entry
+from icectl.tasks.front.files.images import read_image, vectors_in_pixels
+from icectl.tasks.front.files.pairs import VECTORS
+
+Mask = NDArray[np.bool_]
+
+
+def fjord_mask(path: Path, entry: Entry) -> Mask:
+    """Return where the fjord is in one image's pixels, from polygons or a mask raster.
+
+    Raises
+    ------
+    DataError
+        It does not meet the image, or a mask raster has another size.
+    """
+    if path.suffix.lower() in VECTORS:
+        from rasterio.features import rasterize
+
+        shapes = vectors_in_pixels(path, entry.place)
+        inside = rasterize(
+            [s for s in shapes if s.area > 0] or [shapely.Point(-9, -9)], out_shape=entry.shape
+        )
+        mask = np.asarray(inside, bool)
+    else:
+        values, _ = read_image(path)
+        if values.shape != entry.shape:
+            raise DataError(f"{path.name} and image {entry.id} differ in size: {values.shape}, {entry.shape}")
+        mask = np.asarray(np.nan_to_num(values) > np.nanmax(values) / 2)
+    if not mask.any():
+        raise DataError(f"the fjord boundary {path} misses image {entry.id}", "check its CRS and place")
+    return mask
+
+
+def check_fjord(path: Path, entries: Sequence[Entry]) -> None:
+    """Refuse a fjord boundary that misses one of the images, before hours go into predicting them."""
+    for entry in {(entry.shape, entry.place): entry for entry in entries}.values():
+        fjord_mask(path, entry)

@@ -1,0 +1,117 @@
+"""From pixels to maps: coordinates of lines, and layers of GIS files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from icectl.raster import write_vectors
+from icectl.tasks.front.dataset import Entry, Place
+from icectl.tasks.front.line.lines import Line
+
+PIXELS = (
+    'ENGCRS["pixels of the image",EDATUM["upper left corner"],CS[Cartesian,2],'
+    'AXIS["column (x)",east],AXIS["row, negated (y)",north],LENGTHUNIT["pixel",1]]'
+)
+"""A local CRS for images without one: x is the column and y the row, negated, so that north is up."""
+
+
+def to_map(line: Line, place: Place | None, crs: str | None) -> Any:
+    """Return (N, 2) x and y of a line given in (row, column) pixel centres."""
+    columns, rows = line[:, 1] + 0.5, line[:, 0] + 0.5
+    if place is None or crs is None:
+        return np.stack([columns, -rows], axis=1)
+    a, b, c, d, e, f = place.transform
+    x, y = a * columns + b * rows + c, d * columns + e * rows + f
+    if place.crs != crs:
+        from pyproj import Transformer
+
+        x, y = Transformer.from_crs(place.crs, crs, always_xy=True).transform(x, y)
+    return np.stack([x, y], axis=1)
+
+
+def lon_lat(entry: Entry, points: Line) -> tuple[float, float]:
+    """Return longitude and latitude of the mean of some points; NaN without a CRS."""
+    if entry.place is None:
+        return float("nan"), float("nan")
+    x, y = to_map(points, entry.place, "EPSG:4326").mean(axis=0)
+    return float(x), float(y)
+
+
+_EMPTY = {
+    "str": np.array([], object),
+    "int32": np.array([], np.int32),
+    "float64": np.array([], float),
+    "date": np.array([], "datetime64[D]"),
+}
+
+
+def write_layer(
+    path: Path,
+    rows: Sequence[dict[str, Any]],
+    shapes: Sequence[Any],
+    crs: str | None,
+    layer: str,
+    fields: Mapping[str, str],
+    kind: str,
+    append: bool = False,
+) -> Path:
+    """Write one layer; one without features keeps its fields and geometry type."""
+    import pyogrio
+
+    if not rows:
+        columns = [_EMPTY[dtype] for dtype in fields.values()]
+        with quiet_pyogrio():
+            pyogrio.raw.write(
+                path, np.array([], object), columns, list(fields), geometry_type=kind, crs=crs or PIXELS,
+                layer=layer, append=append,
+            )  # fmt: skip
+        return path
+    frame = _frame(rows, shapes, crs, fields)
+    if not append:
+        with quiet_pyogrio():
+            return write_vectors(path, frame, layer)
+    with quiet_pyogrio():
+        pyogrio.write_dataframe(frame, path, layer=layer, append=True)
+    return path
+
+
+def write_geojson(
+    path: Path, rows: Sequence[dict[str, Any]], shapes: Sequence[Any], crs: str, fields: Mapping[str, str]
+) -> Path:
+    """Write features as GeoJSON in longitude and latitude (RFC 7946)."""
+    import json
+
+    from icectl.workspace import write_json
+
+    features: Any = {"type": "FeatureCollection", "features": []}
+    if rows:
+        features = json.loads(_frame(rows, shapes, crs, fields).to_crs("EPSG:4326").to_json(default=str))
+    write_json(path, features)
+    return path
+
+
+def _frame(
+    rows: Sequence[dict[str, Any]], shapes: Sequence[Any], crs: str | None, fields: Mapping[str, str]
+) -> Any:
+    """Return features as a table with dates as dates."""
+    import geopandas
+
+    return geopandas.GeoDataFrame(list(rows), geometry=list(shapes), crs=crs or PIXELS)[[*fields, "geometry"]]
+
+
+@contextmanager
+def quiet_pyogrio() -> Iterator[None]:
+    """Keep pyogrio's count of records out of the terminal."""
+    logger = logging.getLogger("pyogrio")
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

@@ -1,0 +1,202 @@
+"""Reading images of any kind as one grey band, and labels as lines and masks in its pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from icectl.errors import DataError
+from icectl.raster import Info, read
+from icectl.tasks.front.dataset import Place
+from icectl.tasks.front.files.pairs import VECTORS
+from icectl.tasks.front.image.augment import mask_edge
+from icectl.tasks.front.line.lines import Line, clip, length
+from icectl.tasks.front.line.vectorise import front_line
+
+THIN = 9
+"""A label class that vanishes under an opening of this side is a line."""
+
+MINIMUM_LENGTH = 5.0
+"""Shorter pieces of a label (px) are specks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Fronts of one image as lines, longest first, and the ice mask if the label was one."""
+
+    lines: tuple[Line, ...]
+    mask: NDArray[np.bool_] | None = None
+
+
+def read_image(path: Path, band: int | None = None) -> tuple[NDArray[np.float32], Place | None]:
+    """Return an image as (rows, columns), NaN where invalid, and where it lies.
+
+    Images of 1, 2 (with alpha), 3 and 4 (with alpha) bands, 8 or 16 bits or floating, are read:
+    the given band, or the mean of the colour bands; transparent pixels are invalid.
+    """
+    info = Info(path)
+    if min(info.shape) < 16:
+        raise DataError(f"{path} has {info.shape[0]} × {info.shape[1]} pixels, 16 a side are needed")
+    values = _grey(read_values(path, None), path) if band is None else read_values(path, band)
+    place = None
+    if info.grid is not None:
+        place = Place(str(info.crs), tuple(float(v) for v in info.grid.affine)[:6])  # type: ignore[arg-type]
+    if not np.isfinite(values).any():
+        raise DataError(f"{path} holds no valid pixel", "check its nodata value")
+    return without_margins(values), place
+
+
+def read_values(path: Path, band: int | None) -> NDArray[np.float32]:
+    """Return a band, or all of them, as float32 with NaN where invalid."""
+    from icectl.raster.read import filled
+
+    return filled(read(path, band=band))
+
+
+MARGIN_SHARE = 0.003
+"""A margin is at least this share of the image."""
+
+
+def without_margins(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Set undeclared margins to NaN: exactly constant, darkest, and touching the image's border.
+
+    Crops of turned scenes have such wedges; to a network their edge looks like a front.
+    """
+    darkest = np.nanmin(values)
+    constant = (values == darkest).astype(np.uint8)
+    solid = cv2.morphologyEx(constant, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(solid, connectivity=8)
+    border = {
+        int(v) for side in (parts[0], parts[-1], parts[:, 0], parts[:, -1]) for v in np.unique(side)
+    } - {0}
+    wide = [part for part in border if stats[part, cv2.CC_STAT_AREA] >= MARGIN_SHARE * values.size]
+    margin = np.isin(parts, wide)
+    return np.where(margin, np.nan, values) if wide and margin.mean() < 0.9 else values
+
+
+def _grey(bands: NDArray[np.float32], path: Path) -> NDArray[np.float32]:
+    """Average the colour bands; the last of two or four is transparency."""
+    count = len(bands)
+    if count > 4:
+        raise DataError(f"{path} has {count} bands", "name the one to use with --band")
+    if count in (2, 4):
+        colour = bands[:-1].mean(axis=0)
+        opaque = bands[-1] > 0
+        return np.where(opaque, colour, np.nan) if opaque.any() else colour
+    return np.asarray(bands.mean(axis=0))
+
+
+def read_label(path: Path, shape: tuple[int, int], place: Place | None, kind: str = "auto") -> Label:
+    """Return the fronts in a label file, in pixels of its image.
+
+    Parameters
+    ----------
+    path
+        A raster of the image's size (lines or a mask), or a vector file.
+    shape
+        Rows and columns of the image.
+    place
+        Where the image lies; None takes a vector file's coordinates as (column, row).
+    kind
+        ``"line"``, ``"mask"`` or ``"auto"``.
+
+    Raises
+    ------
+    DataError
+        The sizes differ, the file cannot be read, or what it holds is neither.
+    """
+    if path.suffix.lower() in VECTORS:
+        return _from_vectors(path, shape, place)
+    values = _grey(read_values(path, None), path)
+    if values.shape != shape:
+        (rows, columns), (r, c) = shape, values.shape
+        raise DataError(f"{path.name} has {r} × {c} pixels, its image {rows} × {columns}", "make them equal")
+    return label_from_raster(np.nan_to_num(values), kind, path.name)
+
+
+def label_from_raster(values: NDArray[Any], kind: str = "auto", name: str = "the label") -> Label:
+    """Tell a drawn line from a mask and return it; a constant raster has no front.
+
+    Lines may be dark on bright or bright on dark; in a mask the higher value is ice.
+    """
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        return Label(())
+    bright = values > (low + high) / 2
+    thin = [side for side in (~bright, bright) if _is_thin(side)]
+    if kind == "line" or (kind == "auto" and thin):
+        side = thin[0] if thin else min((~bright, bright), key=lambda s: int(s.sum()))
+        return Label(lines_of(side))
+    if kind == "auto" and min(bright.mean(), 1 - bright.mean()) < 0.01:
+        raise DataError(f"{name} is neither a thin line nor a mask", "say which with --label-kind")
+    return Label(lines_of(mask_edge(bright, 1)), bright)
+
+
+def _is_thin(side: NDArray[np.bool_]) -> bool:
+    """Tell whether a class has no place where a square of `THIN` pixels fits."""
+    kernel = np.ones((THIN, THIN), np.uint8)
+    padded = np.pad(side.astype(np.uint8), THIN)
+    return bool(side.any()) and not cv2.morphologyEx(padded, cv2.MORPH_OPEN, kernel).any()
+
+
+def lines_of(pixels: NDArray[np.bool_]) -> tuple[Line, ...]:
+    """Return each connected piece of drawn pixels as a line, longest first."""
+    count, parts = cv2.connectedComponents(pixels.astype(np.uint8), connectivity=8)
+    lines = [
+        front_line((parts == part).astype(float), 0.5, neighbours=1.0, sigma=0) for part in range(1, count)
+    ]
+    kept = [line for line in lines if length(line) >= MINIMUM_LENGTH]
+    return tuple(sorted(kept, key=length, reverse=True))
+
+
+def _from_vectors(path: Path, shape: tuple[int, int], place: Place | None) -> Label:
+    """Read lines, or polygons of ice, and put them into the image's pixels."""
+    import shapely
+
+    shapes = vectors_in_pixels(path, place)
+    kinds = shapely.get_dimensions(shapes)
+    if (kinds == 2).any():
+        from rasterio.features import rasterize
+
+        mask = rasterize(list(shapes[kinds == 2]), out_shape=shape).astype(bool)
+        return Label(lines_of(mask_edge(mask, 1)), mask)
+    lines = [line for shape_ in shapes for line in clip(_line_of(shape_), shape)]
+    return Label(tuple(sorted(lines, key=length, reverse=True)))
+
+
+def _line_of(shape: Any) -> Line:
+    """Return a shapely line of (column, row) edges as (row, column) pixel centres."""
+    import shapely
+
+    return np.asarray(shapely.get_coordinates(shape)[:, ::-1]) - 0.5
+
+
+def vectors_in_pixels(path: Path, place: Place | None) -> Any:
+    """Return an array of shapely shapes, coordinates (column, row) from the image's corner."""
+    import shapely
+    from affine import Affine
+
+    if place is None:
+        import geopandas
+
+        from icectl.raster.vectors import mended
+
+        shapes = mended(geopandas.read_file(path, engine="pyogrio")).geometry.array
+    else:
+        from icectl.raster import read_vectors
+
+        a, b, c, d, e, f = tuple(~Affine(*place.transform))[:6]
+        moved = read_vectors(path, place.crs).geometry.array
+
+        def to_pixels(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+            x, y = xy.T
+            return np.stack([a * x + b * y + c, d * x + e * y + f], axis=1)
+
+        shapes = shapely.transform(np.asarray(moved), to_pixels)
+    parts = shapely.get_parts(np.asarray(shapes))
+    return np.asarray(parts)

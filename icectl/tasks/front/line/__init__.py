@@ -1,0 +1,1 @@
+"""Lines: from probabilities to ordered fronts, their polygons and lengths."""

@@ -1,0 +1,76 @@
+"""Scenes much larger than a front: cut into domains that overlap by half, and put together again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from icectl.tasks.front.image.views import Box
+from icectl.tasks.front.image.windows import window_starts
+from icectl.tasks.front.line.found import Found, Front
+from icectl.tasks.front.line.lines import length
+
+Floats = NDArray[np.float32]
+
+
+def domains(shape: Sequence[int], side: int) -> list[Box]:
+    """Return boxes of `side` pixels that cover an image; a front shorter than half of it is whole in one."""
+    tops, lefts = (window_starts(extent, side, max(1, side // 2)) for extent in shape)
+    rows, columns = shape
+    return [(top, left, min(top + side, rows), min(left + side, columns)) for top in tops for left in lefts]
+
+
+def by_domains(
+    image: Floats, predict: Callable[[Floats], Found], side: int, distance: float, most: int
+) -> Found:
+    """Predict a large scene domain by domain; probabilities are averaged where domains overlap.
+
+    Parameters
+    ----------
+    image
+        (rows, columns), NaN where invalid; domains without a valid pixel are left out.
+    predict
+        Finds the fronts of one domain.
+    side
+        Side of a domain in pixels.
+    distance
+        Fronts nearer than this to a better one (centre to centre, pixels) are the same seen twice.
+    most
+        Most fronts to return.
+    """
+    total, weight = np.zeros((2, *image.shape), np.float32), np.zeros(image.shape, np.float32)
+    parts: list[tuple[tuple[Front, ...], tuple[str, ...]]] = []
+    boxes = domains(image.shape, side)
+    for top, left, bottom, right in boxes:
+        part = image[top:bottom, left:right]
+        if not np.isfinite(part).any():
+            continue
+        found = predict(part)
+        total[0, top:bottom, left:right] += found.edge
+        total[1, top:bottom, left:right] += found.mask
+        weight[top:bottom, left:right] += 1
+        moved = tuple(replace(front, line=np.add(front.line, (top, left))) for front in found.fronts)
+        parts.append((moved, found.notes))
+    total /= np.maximum(weight, 1)
+    kept = best([front for fronts, _ in parts for front in fronts], distance, most)
+    told = [said for fronts, said in parts if not kept or any(f is own for f in fronts for own in kept)]
+    notes = dict.fromkeys(note for said in told for note in said)
+    return Found(tuple(kept), total[0], total[1], (f"cut into {len(boxes)} domains", *notes))
+
+
+def best(fronts: Sequence[Front], distance: float, most: int) -> list[Front]:
+    """Return the best fronts, each once: long and certain ones, and flagged ones only where no other is."""
+    sure = [front for front in fronts if not front.fallback] or fronts
+    kept: list[Front] = []
+    for front in sorted(sure, key=lambda f: -f.certainty * length(f.line)):
+        if all(np.hypot(*(_centre(front) - _centre(other))) >= distance for other in kept):
+            kept.append(front)
+    return kept[:most]
+
+
+def _centre(front: Front) -> NDArray[np.float64]:
+    """Return the middle of a front's box."""
+    return np.asarray((front.line.min(axis=0) + front.line.max(axis=0)) / 2)

@@ -1,0 +1,45 @@
+"""What prediction finds in one image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from icectl.tasks.front.line.lines import Line
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """One predicted front in pixels of its image, and how it came about.
+
+    `certainty` is CALFIN's 2·mean|p − ½|; `along` the edge's probability at each point of the line;
+    `contrast` how far the mask of ice differs behind and before it, −1…1; `fallback` whether the
+    thresholds were lowered; `enlarged` how far the source was magnified for it; `bearing` where the ice
+    behind it flows to (degrees clockwise from north), None if nobody looked. `confidence` is the probability
+    that the line lies within 500 m of the front, and `doubt` says in words why it may not.
+    """
+
+    line: Line
+    certainty: float
+    passes: str
+    enlarged: float = 1.0
+    fallback: bool = False
+    along: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    contrast: float = 0.0
+    bearing: float | None = None
+    confidence: float = 1.0
+    doubt: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All that prediction says of one image. `edge` and `mask` are on the image's own pixels."""
+
+    fronts: tuple[Front, ...]
+    edge: Floats
+    mask: Floats
+    notes: tuple[str, ...] = field(default=())

@@ -1,0 +1,268 @@
+"""Fronts of one image in the network's pose: seen whole, or the domain first and then each front's box."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from icectl.tasks.front.image.layers import filled, stack
+from icectl.tasks.front.image.views import Box, View, padded_box, view
+from icectl.tasks.front.image.windows import (
+    Network,
+    mirrored,
+    pad_to,
+    predict_whole,
+    predict_windows,
+    predict_zoomed,
+)
+from icectl.tasks.front.line import filters
+from icectl.tasks.front.line.found import Found, Front
+from icectl.tasks.front.line.lines import Line, length, resample, smooth
+from icectl.tasks.front.line.rules import Rules
+from icectl.tasks.front.line.vectorise import front_line
+
+Floats = NDArray[np.float32]
+LOWERED = (0.2, 0.1, 0.05, 0.02)
+"""Thresholds that are tried when no front passes the filters."""
+
+AT_ONCE = 4_096
+"""Longer side of an image that a network sees at once; larger ones in windows."""
+
+
+@dataclass(frozen=True, slots=True)
+class PassResult:
+    """What one pass saw in a box: probabilities in pixels of the view, fronts in pixels of the image."""
+
+    box: Box
+    edge: Floats
+    mask: Floats
+    fronts: tuple[Front, ...]
+    notes: tuple[str, ...]
+
+
+class Predictor:
+    """Finds fronts with one network.
+
+    Parameters
+    ----------
+    network
+        Probabilities of windows (see `icectl.tasks.front.image.windows.Network`).
+    rules
+        Passes, thresholds and filters.
+    has_mask
+        Whether the network has learnt the mask of ice, so that it may support the edge.
+    """
+
+    def __init__(self, network: Network, rules: Rules, has_mask: bool = False) -> None:
+        self.network = mirrored(network) if rules.flip else network
+        self.rules = rules
+        self._support = rules.mask_support if has_mask else 0
+
+    def __call__(self, image: Floats) -> Found:
+        """Return the fronts of an image (rows, columns), NaN where invalid."""
+        allowed = away_from_gaps(image)
+        image = filled(image)
+        if self.rules.full_size is None:
+            return self._whole(stack(image), allowed)
+        first = self._look(image, allowed, (0, 0, *image.shape), "one", self.rules.minimum_area)
+        return self._second(image, first, allowed)
+
+    def _whole(self, layers: Floats, allowed: Floats | None) -> Found:
+        """Predict the image at its own resolution, at once or, when large, in windows."""
+        edge, mask = predict_zoomed(layers, self._at_once, self.rules.zooms)
+        edge = edge if allowed is None else edge * allowed
+        fronts, notes = self._lines(edge, mask, self.rules.minimum_area, "whole", identity)
+        return Found(tuple(fronts), edge, mask, tuple(notes))
+
+    def _at_once(self, layers: Floats) -> Floats:
+        """Return probabilities of an image seen at once or, when it is large, in windows."""
+        if max(layers.shape[1:]) <= AT_ONCE:
+            return predict_whole(layers, self.network)
+        return predict_windows(layers, self.network, self.rules.window, self.rules.window // 2)
+
+    def _second(self, image: Floats, first: PassResult, allowed: Floats | None) -> Found:
+        """Look at each front's box again, in the full image."""
+        fronts, notes, results = list[Front](), list(first.notes), [first]
+        for front in first.fronts:
+            box = padded_box(front.line, image.shape, self.rules.box_padding, self.rules.full_size or 1)
+            again = self._look(image, allowed, box, "two", self.rules.minimum_area_two, most=1)
+            fronts += again.fronts or (front,)
+            notes += again.notes if again.fronts else ["pass two found no front; pass one's is kept"]
+            results.append(again)
+        return Found(tuple(fronts), *painted(image.shape, results), tuple(dict.fromkeys(notes)))
+
+    def _look(
+        self,
+        image: Floats,
+        allowed: Floats | None,
+        box: Box,
+        passes: str,
+        area: float,
+        most: int | None = None,
+    ) -> PassResult:
+        """Predict a box resampled to ``full_size``, and find its fronts."""
+        shown = view(image, box, self.rules.full_size or max(image.shape))
+        edge, mask = self._windows(shown)
+        if allowed is not None:
+            edge = np.asarray(edge * view(allowed, box, max(shown.image.shape)).image)
+        fronts, notes = self._lines(edge, mask, area, passes, shown.to_source, most)
+        enlarged = max(1.0, 1 / shown.scale)
+        if enlarged > 1:
+            notes.append(f"enlarged {enlarged:.2f}× for pass {passes}: the source has fewer pixels")
+        return PassResult(box, edge, mask, tuple(replace(f, enlarged=enlarged) for f in fronts), tuple(notes))
+
+    def _windows(self, shown: View) -> tuple[Floats, Floats]:
+        """Predict a view in overlapping windows; the padding is cut off again."""
+        rows, columns = shown.image.shape
+        full = pad_to(stack(shown.image), (max(rows, columns),) * 2)
+        edge, mask = predict_windows(full, self.network, self.rules.window, self.rules.stride)
+        return edge[:rows, :columns], mask[:rows, :columns]
+
+    def _lines(
+        self,
+        edge: Floats,
+        mask: Floats,
+        minimum_area: float,
+        passes: str,
+        to_source: Callable[[Line], Line],
+        most: int | None = None,
+    ) -> tuple[list[Front], list[str]]:
+        """Filter the parts of an edge raster and vectorise those that pass."""
+        rules = self.rules
+        parts = filters.accept(filters.parts_of(edge, mask, rules.box), mask, rules, minimum_area)
+        edge = supported(edge, mask, self._support)
+        fronts = []
+        for part in parts[:most]:
+            alone = edge if len(parts) == 1 else _beside(edge, parts, part)
+            line = self._line(alone, rules.edge)
+            if len(line) >= rules.minimum_points:
+                fronts.append(_front(line, edge, mask, part.confidence, passes, to_source))
+        if fronts:
+            return fronts, []
+        return self._lowered(edge, mask, passes, to_source) if rules.fallback else ([], ["no front found"])
+
+    def _lowered(
+        self, edge: Floats, mask: Floats, passes: str, to_source: Callable[[Line], Line]
+    ) -> tuple[list[Front], list[str]]:
+        """Look again with lower thresholds; such fronts are flagged."""
+        rules = self.rules
+        least = rules.minimum_length * min(edge.shape) / 2
+        for threshold in (rules.edge, *LOWERED):
+            line = self._line(edge, threshold) if threshold <= rules.edge else np.empty((0, 2))
+            if len(line) >= rules.minimum_points and length(line) >= least:
+                front = _front(line, edge, mask, filters.confidence(edge), passes, to_source)
+                return [replace(front, fallback=True)], [
+                    f"no front passed the filters: taken above {threshold:g}"
+                ]
+        return [], ["no front found"]
+
+    def _line(self, edge: Floats, threshold: float) -> Line:
+        """Vectorise and smooth."""
+        rules = self.rules
+        tree = front_line(edge, threshold, neighbours=rules.neighbours, bridge=rules.bridge, sigma=0)
+        return smooth(tree, rules.smoothing)
+
+
+def _front(
+    line: Line, edge: Floats, mask: Floats, certainty: float, passes: str, to_source: Callable[[Line], Line]
+) -> Front:
+    """Return a line with what the two maps say of it."""
+    return Front(
+        to_source(line), certainty, passes, along=at(edge, line, BESIDE), contrast=contrast(mask, line)
+    )
+
+
+BESIDE = 3
+"""An edge's probability is the largest within a square of this side around a point of the line (px)."""
+
+APART = 8
+"""Ice is looked for so many pixels behind a front, and sea so many before it."""
+
+
+def at(raster: Floats, points: Line, widened: int = 1) -> NDArray[np.float64]:
+    """Return a raster's values at points (row, column), the largest within a square of side `widened`."""
+    if widened > 1:
+        raster = cv2.dilate(np.ascontiguousarray(raster, np.float32), np.ones((widened, widened), np.uint8))
+    columns, rows = (np.ascontiguousarray(points[None, :, axis], np.float32) for axis in (1, 0))
+    values = cv2.remap(
+        np.ascontiguousarray(raster, np.float32), columns, rows, cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+    return np.asarray(values[0], float)
+
+
+def contrast(mask: Floats, line: Line) -> float:
+    """Return how much more ice is behind a front than before it, −1…1.
+
+    Behind is on the right of the line run through from left to right: below, where ice flows up. A line
+    beside which the mask hardly changes parts nothing, whatever edge it follows.
+    """
+    if len(line) < 2:
+        return 0.0
+    points = resample(smooth(line, APART / 2))
+    points = points if points[0, 1] <= points[-1, 1] else points[::-1]
+    along = np.gradient(points, axis=0)
+    along /= np.maximum(np.hypot(*along.T), 1e-9)[:, None]
+    behind = APART * np.stack([along[:, 1], -along[:, 0]], axis=1)
+    return float((at(mask, points + behind) - at(mask, points - behind)).mean())
+
+
+def painted(shape: tuple[int, ...], looks: Sequence[PassResult]) -> tuple[Floats, Floats]:
+    """Return edge and mask on the image's pixels; later looks lie over earlier ones, the first has it all."""
+    everywhere = (0, 0, *shape)
+    last = max(number for number, look in enumerate(looks) if look.box == everywhere)
+    edge, mask = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    for look in looks[last:]:
+        top, left, bottom, right = look.box
+        for whole, part in ((edge, look.edge), (mask, look.mask)):
+            inside = whole[top:bottom, left:right]
+            cv2.resize(np.ascontiguousarray(part), inside.shape[::-1], dst=inside)
+    return edge, mask
+
+
+FULL_SUPPORT = 0.5
+"""An edge counts in full where the mask changes by this much or more."""
+
+
+def supported(edge: Floats, mask: Floats, side: int) -> Floats:
+    """Weaken an edge where the mask of ice hardly changes within a square of `side` pixels.
+
+    A front parts ice from sea, so both outputs of a network must see it; crevasses, the snow line and
+    ridges of rock are edges too, but not of the mask.
+    """
+    if side < 1:
+        return edge
+    kernel = np.ones((side, side), np.uint8)
+    mask = np.ascontiguousarray(mask, np.float32)
+    change = cv2.dilate(mask, kernel) - cv2.erode(mask, kernel)
+    return np.asarray(edge * np.minimum(change / np.float32(FULL_SUPPORT), 1), np.float32)
+
+
+def away_from_gaps(image: Floats, distance: int = 4) -> Floats | None:
+    """Return 0 within `distance` pixels of invalid pixels, else 1: no front is read there.
+
+    None stands for an image without any, which most are.
+    """
+    if np.isfinite(image).all():
+        return None
+    gaps = (~np.isfinite(image)).astype(np.uint8)
+    size = 2 * distance + 1
+    return np.asarray(1 - cv2.dilate(gaps, np.ones((size, size), np.uint8)), np.float32)
+
+
+def identity(line: Line) -> Line:
+    """Return the line as it is."""
+    return line
+
+
+def _beside(edge: Floats, parts: Sequence[filters.Part], own: filters.Part) -> Floats:
+    """Return the edge raster without the other parts."""
+    others = np.zeros(edge.shape, bool)
+    for part in parts:
+        if part is not own:
+            others |= part.pixels
+    return np.where(others, 0, edge).astype(np.float32)

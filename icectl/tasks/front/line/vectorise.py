@@ -1,0 +1,186 @@
+"""From a raster of front probabilities to one ordered line (CALFIN, Cheng et al. 2021).
+
+Skeleton -> nearest-neighbour graph -> minimum spanning tree -> longest path. The published code
+holds an N×N distance matrix and walks the tree from every node. Here the graph is the Delaunay
+triangulation, which contains every minimum spanning tree of the plane (an edge of such a tree
+has no other point in its lune, hence none in its diametral disc), so that memory stays linear,
+and the path is found in one sweep (`icectl.tasks.front.line.tree`). Equal distances are ordered by
+the indices of their end points, so the tree, and the path, are the published ones.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+from scipy.spatial import Delaunay, QhullError, cKDTree
+
+from icectl.tasks.front.line.lines import Line, smooth
+from icectl.tasks.front.line.tree import longest_path
+
+Index = NDArray[np.int64]
+STEP_BONUS = 3.0
+"""A tree edge of d pixels weighs 3 - d: a unit step gains 2, a gap wider than 3 px costs."""
+
+SHORT_GAPS = (3.0, 6.0, 12.0)
+"""Pixels up to which gaps are bridged without a triangulation."""
+
+
+def front_line(
+    edge: NDArray[np.floating],
+    threshold: float = 0.33,
+    *,
+    neighbours: float = 0.25,
+    bridge: float = np.inf,
+    sigma: float = 1.0,
+) -> Line:
+    """Return the front in a raster of edge probabilities as one smooth line.
+
+    Parameters
+    ----------
+    edge
+        (rows, columns) probabilities of the front edge.
+    threshold
+        Pixels above it are skeletonised (CALFIN: 0.33).
+    neighbours
+        Gaps are bridged only to a node's nearest neighbours, this share of all (CALFIN: 0.25).
+    bridge
+        Widest gap in pixels that is bridged (CALFIN: any).
+    sigma
+        Smoothing along the line in pixels; 0 keeps the skeleton's pixels.
+
+    Returns
+    -------
+    Line
+        (N, 2) rows and columns from the end nearer to the image's origin; empty without a front.
+    """
+    points = skeleton_of(np.asarray(edge) > threshold)
+    if len(points) == 0:
+        return np.empty((0, 2))
+    path = points[order_points(points, neighbours, bridge)].astype(float)
+    if np.hypot(*path[0]) > np.hypot(*path[-1]):
+        path = path[::-1]
+    return smooth(path, sigma)
+
+
+def skeleton_of(pixels: NDArray[np.bool_]) -> Index:
+    """Return the (N, 2) pixels of a raster's skeleton; only the part that holds any pixel is looked at."""
+    from skimage.morphology import skeletonize
+
+    rows, columns = (np.flatnonzero(pixels.any(axis=axis)) for axis in (1, 0))
+    if len(rows) == 0:
+        return np.empty((0, 2), np.int64)
+    top, left = max(0, rows[0] - 1), max(0, columns[0] - 1)
+    part = pixels[top : rows[-1] + 2, left : columns[-1] + 2]
+    return np.add(np.argwhere(skeletonize(part)), (top, left), dtype=np.int64)
+
+
+def order_points(points: NDArray[Any], neighbours: float = 0.25, bridge: float = np.inf) -> Index:
+    """Return indices of unordered pixels along the longest path of their spanning tree.
+
+    Parameters
+    ----------
+    points
+        (N, 2) distinct rows and columns.
+    neighbours, bridge
+        See `front_line`.
+
+    Returns
+    -------
+    ndarray of int
+        The path; pixels on side branches are left out. O(N log N) time, O(N) memory.
+    """
+    points = np.asarray(points, np.int64)
+    edges = spanning_tree(points)
+    distance = np.hypot(*(points[edges[:, 0]] - points[edges[:, 1]]).T)
+    keep = _within_reach(points, edges, distance, neighbours) & (distance <= bridge)
+    return longest_path(len(points), edges[keep], STEP_BONUS - distance[keep])
+
+
+def spanning_tree(points: Index) -> Index:
+    """Return the (N - 1, 2) edges of the Euclidean minimum spanning tree of distinct pixels.
+
+    Of equal distances the edge with the smaller pair of indices is taken first, which makes
+    the tree unique.
+    """
+    if len(points) < 2:
+        return np.empty((0, 2), np.int64)
+    touching = _touching_edges(points)
+    tree = _minimum_tree(points, touching)
+    return tree if len(tree) >= len(points) - 1 else _minimum_tree(points, _bridged(points, touching))
+
+
+def _minimum_tree(points: Index, edges: Index) -> Index:
+    """Return the edges of the minimum spanning forest of a graph."""
+    squared = ((points[edges[:, 0]] - points[edges[:, 1]]) ** 2).sum(axis=1)
+    edges = edges[np.lexsort((edges[:, 1], edges[:, 0], squared))]
+    rank = np.arange(1.0, len(edges) + 1)  # distinct weights in the order of the distances
+    taken = minimum_spanning_tree(_graph(rank, edges, len(points))).data.astype(np.int64) - 1
+    return np.asarray(edges[np.sort(taken)])
+
+
+def _graph(values: NDArray[np.float64], edges: Index, count: int) -> csr_array:
+    return csr_array((values, (edges[:, 0], edges[:, 1])), shape=(count, count))
+
+
+def _bridged(points: Index, touching: Index) -> Index:
+    """Return edges that hold the spanning tree of pixels in several pieces, at as little cost as they allow.
+
+    Where edges up to some length join all pixels, no longer one is in the tree, and two pixels that a chain
+    of touching ones joins need no edge but the chain's. Wide gaps are left to a triangulation.
+    """
+    _, part = connected_components(_graph(np.ones(len(touching)), touching, len(points)), directed=False)
+    tree = cKDTree(points)
+    for reach in SHORT_GAPS:
+        pairs = tree.query_pairs(reach, output_type="ndarray").astype(np.int64)  # smaller index first
+        edges = np.concatenate([touching, pairs[part[pairs[:, 0]] != part[pairs[:, 1]]]])
+        if connected_components(_graph(np.ones(len(edges)), edges, len(points)), directed=False)[0] == 1:
+            return edges
+    return _delaunay_edges(points)
+
+
+def _touching_edges(points: Index) -> Index:
+    """Return the edges between pixels that touch by a side or a corner, smaller index first."""
+    rows, columns = (points - points.min(axis=0)).T
+    width = int(columns.max()) + 2  # one column more, so that no row touches the next at its end
+    place = rows * width + columns
+    order = np.argsort(place)
+    ordered, pairs = place[order], []
+    for step in (1, width - 1, width, width + 1):
+        wanted = ordered + step
+        at = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
+        found = ordered[at] == wanted
+        first, second = order[found], order[at[found]]
+        pairs.append(np.stack([np.minimum(first, second), np.maximum(first, second)], axis=1))
+    return np.concatenate(pairs)
+
+
+def _delaunay_edges(points: Index) -> Index:
+    """Return the edges of the triangulation, smaller index first, without repeats."""
+    try:
+        corners = Delaunay(points).simplices
+    except (QhullError, ValueError):  # fewer than three points, or all on one straight line
+        order = np.lexsort((points[:, 1], points[:, 0]))
+        pairs = np.stack([order[:-1], order[1:]], axis=1)
+    else:
+        pairs = np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [0, 2]]])
+    return np.unique(np.sort(pairs, axis=1).astype(np.int64), axis=0)
+
+
+def _within_reach(
+    points: Index, edges: Index, distance: NDArray[np.float64], neighbours: float
+) -> NDArray[np.bool_]:
+    """Tell which edges join a pixel to one of its nearest neighbours, the given share of all."""
+    count = max(3, int(neighbours * len(points)))
+    keep = np.ones(len(edges), bool)
+    wide = np.flatnonzero(distance > 2)  # nearer pixels are among the nearest in any skeleton
+    if len(wide) == 0 or count >= len(points) - 1:
+        return keep
+    tree = cKDTree(points)
+    radius = np.nextafter(distance[wide], 0)
+    ranks = [tree.query_ball_point(points[edges[wide, side]], radius, return_length=True) for side in (0, 1)]
+    keep[wide] = np.minimum(*ranks) - 1 < count  # the pixel itself is counted too
+    return keep

@@ -1,0 +1,1 @@
+"""What trains the networks of fronts, and how trained ones answer."""

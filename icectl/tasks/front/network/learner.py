@@ -1,0 +1,119 @@
+"""How the networks are trained, and how trained ones are called."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+
+from icectl.tasks.front.network.loss import front_loss
+from icectl.training import SingleOptimizer
+
+if TYPE_CHECKING:
+    from icectl.tasks.front.options import TrainOptions
+    from icectl.training import Batch, Context
+
+WARM_UP = 50
+
+
+class FrontLearner(SingleOptimizer):
+    """One network, the loss of Cheng et al., and a running mean of the weights.
+
+    ``modules.mean`` holds the running mean, which is validated and predicted with; without
+    averaging it is the network itself.
+    """
+
+    def __init__(self, network: nn.Module, options: TrainOptions, facts: Mapping[str, Any]) -> None:
+        parts = {"network": network}
+        if options.average:
+            parts["mean"] = copy.deepcopy(network).requires_grad_(False)
+        super().__init__(nn.ModuleDict(parts), options.lr, options.weight_decay)
+        self.options, self.facts = options, dict(facts)
+
+    @property
+    def network(self) -> nn.Module:
+        """The network that learns."""
+        return self.modules["network"]  # type: ignore[index, no-any-return]
+
+    @property
+    def best(self) -> nn.Module:
+        """The network to validate and predict with."""
+        return self.modules["mean" if self.options.average else "network"]  # type: ignore[index, no-any-return]
+
+    def configure(self) -> Mapping[str, Optimizer]:
+        """Return AdamW over the network that learns; Adam is AdamW without decay."""
+        parameters = list(self.network.parameters())
+        return {"main": torch.optim.AdamW(parameters, lr=self.learning_rate, weight_decay=self.weight_decay)}
+
+    def schedule(self, optimizers: Mapping[str, Optimizer]) -> Mapping[str, LRScheduler]:
+        """Return a warm-up and a cosine over all updates, or nothing."""
+        if self.options.schedule == "constant":
+            return {}
+        return {"main": LambdaLR(optimizers["main"], Cosine(self.facts.get("updates", self.options.updates)))}
+
+    def loss(self, batch: Batch, context: Context) -> Mapping[str, Tensor]:
+        """Return the loss and its parts, averaged over the global batch."""
+        network = self.network if context.training else self.best
+        parts = front_loss(network(batch["x"]).float(), batch["y"].float(), self.options.edge_share)
+        return {name: context.mean(value) for name, value in parts.items()}
+
+    def update(self, batch: Batch, context: Context) -> Mapping[str, Tensor]:
+        """Take one step, then move the running mean towards the weights."""
+        losses = super().update(batch, context)
+        if self.options.average:
+            self._follow(context.step_number)
+        return losses
+
+    @torch.no_grad()
+    def _follow(self, step: int) -> None:
+        """Update the running mean; its decay grows from 0.1, so that early weights are forgotten."""
+        decay = min(self.options.average, (1 + step) / (10 + step))
+        own, mean = self.network.state_dict(), self.best.state_dict()
+        for name, value in mean.items():
+            if value.is_floating_point():
+                value.lerp_(own[name], 1 - decay)
+            else:
+                value.copy_(own[name])
+
+    def validate(self, batches: Iterable[Batch], context: Context) -> Mapping[str, float]:
+        """Return mean loss and overlaps of the network that would be kept."""
+        self.best.eval()
+        return super().validate(batches, context)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the facts, and which of the modules answers after training."""
+        return {**self.facts, "kept": "mean" if self.options.average else "network"}
+
+
+class Cosine:
+    """Learning rate factor: linear warm-up, then half a cosine down to zero."""
+
+    def __init__(self, updates: int) -> None:
+        self.updates = updates
+
+    def __call__(self, step: int) -> float:
+        """Return the factor at an update."""
+        warm = min(1.0, (step + 1) / min(WARM_UP, max(1, self.updates // 10)))
+        return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.updates)))
+
+
+class Trained:
+    """A trained network as a function of numpy arrays (see `icectl.tasks.front.image.windows.Network`)."""
+
+    def __init__(self, network: nn.Module, device: str = "cpu") -> None:
+        self.network = network.eval().to(device)
+        self.device = device
+
+    def __call__(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return probabilities (windows, 2, side, side)."""
+        with torch.inference_mode():
+            logits = self.network(torch.from_numpy(np.ascontiguousarray(windows)).to(self.device))
+            return logits.sigmoid().float().cpu().numpy()  # type: ignore[no-any-return]

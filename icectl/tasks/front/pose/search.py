@@ -1,0 +1,90 @@
+"""Fronts of an image as delivered: brought to the network's pose and scale, and back again.
+
+Where nobody says where ice flows to, all turns are tried and the network's own answer decides: how
+certain it is of the edge along the line, times how cleanly the mask parts ice behind it from sea before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from icectl.tasks.front.line.found import Found, Front
+from icectl.tasks.front.line.lines import length
+from icectl.tasks.front.line.passes import Predictor
+from icectl.tasks.front.pose.frame import Frame, bearing_in
+from icectl.tasks.front.pose.pose import posed
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What a network was trained on: ice flowing up or not, and metres per pixel (None: not known)."""
+
+    upward: bool
+    resolution: float | None = None
+
+
+class PoseSearch:
+    """Finds fronts in images of any pose and scale.
+
+    Parameters
+    ----------
+    predictor
+        Finds fronts in the network's pose.
+    quick
+        The same with fewer looks (no magnifications, not mirrored), to choose the turn with.
+    training
+        Pose and scale of the network.
+    turns
+        Directions to try.
+    """
+
+    def __init__(self, predictor: Predictor, quick: Predictor, training: Training, turns: int = 12) -> None:
+        self.predictor, self.quick, self.training, self.turns = predictor, quick, training, turns
+
+    def __call__(self, image: Floats, frame: Frame | None, bearing: float | None) -> Found:
+        """Return the fronts of an image (rows, columns), NaN where invalid.
+
+        Parameters
+        ----------
+        frame
+            Its ground; None where its scale is not known.
+        bearing
+            Where ice flows to, degrees clockwise from north; None where nobody said.
+        """
+        if not self.training.upward:  # trained in all directions: the image stays as it lies
+            found = self._at(self.predictor, image, frame, bearing_in(frame, 0.0))
+            return replace(found, fronts=tuple(replace(f, bearing=bearing) for f in found.fronts))
+        if bearing is not None:
+            return self._at(self.predictor, image, frame, bearing)
+        return self._at(self.predictor, image, frame, self.best_bearing(image, frame))
+
+    def best_bearing(self, image: Floats, frame: Frame | None) -> float:
+        """Return the direction of flow with the best answer of all turns."""
+        scores = self.scores(image, frame)
+        return max(scores, key=lambda pair: pair[1])[0]
+
+    def scores(self, image: Floats, frame: Frame | None) -> list[tuple[float, float]]:
+        """Return the directions that are tried, and how good the network's answer is in each."""
+        tried = [360.0 * turn / self.turns for turn in range(self.turns)]
+        return [(bearing, answer(self._at(self.quick, image, frame, bearing).fronts)) for bearing in tried]
+
+    def _at(self, predictor: Predictor, image: Floats, frame: Frame | None, bearing: float) -> Found:
+        """Predict in one pose, and move what is found to the image's pixels."""
+        shape = (image.shape[0], image.shape[1])
+        pose = posed(shape, frame, bearing, self.training.resolution)
+        found = predictor(pose.show(image))
+        fronts = tuple(replace(f, line=pose.to_image(f.line), bearing=bearing) for f in found.fronts)
+        return Found(fronts, pose.paint(found.edge), pose.paint(found.mask), found.notes)
+
+
+def answer(fronts: Sequence[Front]) -> float:
+    """Return how good a network's answer is, 0…1: certainty along the line times contrast of the mask."""
+    return max(
+        (float(f.along.mean()) * max(0.0, f.contrast) for f in fronts if length(f.line) > 0), default=0.0
+    )

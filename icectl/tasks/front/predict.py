@@ -1,0 +1,124 @@
+"""Stage four: fronts of every image as GIS lines and polygons, and a record of how each came about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from icectl.tasks.front import products
+from icectl.tasks.front.dataset import Entry, FrontData, open_dataset
+from icectl.tasks.front.files.fjord import check_fjord, fjord_mask
+from icectl.tasks.front.files.records import Record, keep, open_probabilities, record_of, write_records
+from icectl.tasks.front.image.windows import Network
+from icectl.tasks.front.line.domains import by_domains
+from icectl.tasks.front.line.found import Found
+from icectl.tasks.front.line.passes import Predictor
+from icectl.tasks.front.line.rules import ROWS, Rules
+from icectl.tasks.front.line.walls import within
+from icectl.tasks.front.pose.doubt import Doubt, judged, reasons_of
+from icectl.tasks.front.pose.frame import Frame, frame_of, metres_per_pixel
+from icectl.tasks.front.pose.search import PoseSearch, Training
+
+if TYPE_CHECKING:
+    from icectl.run import Run
+    from icectl.tasks.front.model import FrontModel
+    from icectl.tasks.front.options import PredictOptions
+
+
+def predict(run: Run, model: FrontModel, options: PredictOptions) -> Path:
+    """Find fronts in every image of ``run.inputs["prepare"]``; labels are not looked at."""
+    network, facts = model.answering(run)
+    data = open_dataset(run.inputs["prepare"])
+    if options.fjord is not None:
+        check_fjord(options.fjord, data.entries)
+    finder = Finder(network, facts, options)
+    store = open_probabilities(run.out)
+    records = []
+    with run.progress("predicting", total=len(data.entries)) as advance:
+        for entry in data.entries:
+            found = finder(entry, data)
+            keep(store, entry, found)
+            records.append(record_of(entry, found))
+            advance()
+    write_records(run.out, records)
+    _say_misses(run, records)
+    products.write(run, options, data, records)
+    return run.out
+
+
+class Finder:
+    """Finds the fronts of one entry after another with trained weights.
+
+    Parameters
+    ----------
+    network, facts
+        Trained weights as a function of arrays, and what is kept with them.
+    options
+        Of the stage.
+    """
+
+    def __init__(self, network: Network, facts: Mapping[str, Any], options: PredictOptions) -> None:
+        self.options, self.rules = options, rules_of(options, facts)
+        has_mask = bool(facts.get("has_mask", True))
+        quick = replace(self.rules, zooms=(1.0,), flip=False)
+        self.training = Training(facts["pose"] != "unknown", facts.get("resolution"))
+        self.search = PoseSearch(
+            Predictor(network, self.rules, has_mask), Predictor(network, quick, has_mask),
+            self.training, options.turns,
+        )  # fmt: skip
+        self.doubt = Doubt(facts.get("doubt"))
+
+    def __call__(self, entry: Entry, data: FrontData) -> Found:
+        """Return what is found in one image: fronts that are believed, and why others are not."""
+        frame = frame_of(entry.place, entry.shape, entry.resolution)
+        bearing = None if data.assumed else entry.flow
+        image = data.image(entry)
+        side = self._domain_side(frame)
+        if max(image.shape) <= side:
+            found = self.search(image, frame, bearing)
+        else:
+            apart = self.rules.front_distance * side
+            found = by_domains(
+                image, lambda part: self.search(part, frame, bearing), side, apart, max(self.rules.fronts, 20)
+            )
+        if self.options.fjord is not None:
+            found = within(found, fjord_mask(self.options.fjord, entry))
+        reasons = reasons_of(image, frame, self.training)
+        return judged(found, self.doubt, self.options.least_confidence, reasons)
+
+    def _domain_side(self, frame: Frame | None) -> int:
+        """Return the side of a domain in the image's pixels."""
+        own, trained = metres_per_pixel(frame), self.training.resolution
+        scale = own / trained if own and trained else 1.0
+        return max(64, round(self.options.domain / scale))
+
+
+def rules_of(options: PredictOptions, facts: Mapping[str, Any]) -> Rules:
+    """Return the row of thresholds that was asked for, with the views that the network was trained on."""
+    rules = ROWS[options.thresholds]
+    trained = facts.get("options", {})
+    full = trained.get("train_size")
+    if full:
+        rules = replace(rules, full_size=full, window=min(full, *trained["crop"]), zooms=(1.0,))
+    return rules if options.fronts is None else replace(rules, fronts=options.fronts)
+
+
+def _say_misses(run: Run, records: list[Record]) -> None:
+    """Tell how many images have no front, and how many fronts are in doubt and why."""
+    missed = [r["image"] for r in records if not r["fronts"]]
+    weak = [r for r in records if any(f["doubt"] for f in r["fronts"])]
+    if missed:
+        run.warn(f"no front was found in {len(missed)} of {len(records)} images ({', '.join(missed[:5])})")
+    if weak:
+        why = dict.fromkeys(reason for r in weak for f in r["fronts"] for reason in f["doubt"])
+        run.warn(
+            f"{len(weak)} of {len(records)} fronts are in doubt (QualFlag 20): {'; '.join(list(why)[:3])}"
+        )
+    run.notes.update({"images": len(records), "without a front": len(missed), "flagged": len(weak)})
+    if records:
+        sure = [f["confidence"] for r in records for f in r["fronts"]]
+        run.notes["mean confidence"] = round(float(np.mean(sure)), 3) if sure else None

@@ -1,0 +1,211 @@
+"""Stage two: images and labels become one data set with roles, poses and scales."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from icectl.errors import DataError, UsageError
+from icectl.sources.catalogue import Scene, read_catalogue
+from icectl.sources.products import FLAGS
+from icectl.tasks.front.dataset import DataWriter, Entry, FrontData, Place
+from icectl.tasks.front.fetch import RADAR
+from icectl.tasks.front.files.images import Label, read_image, read_label
+from icectl.tasks.front.files.places import SERIES, Texture, look_of, places_of
+from icectl.tasks.front.options import bearing_of
+from icectl.tasks.front.pose.centre_line import flow_along
+from icectl.tasks.front.pose.frame import bearing_in, frame_of, metres_per_pixel
+from icectl.tasks.front.split import audit, split
+
+if TYPE_CHECKING:
+    from icectl.run import Run
+    from icectl.tasks.front.options import PrepareOptions
+
+SHOWN = 5
+
+MIN_TURNED = 5
+"""Fewest fronts that tell how a set was turned."""
+
+MOSTLY = 0.95
+"""Share of them that must agree."""
+
+
+def prepare(run: Run, options: PrepareOptions) -> Path:
+    """Read every image and label of the fetched catalogue and write the data set."""
+    writer = DataWriter(run.out)
+    entries: list[Entry] = []
+    looks: list[Texture] = []
+    scenes = read_catalogue(run.inputs["fetch"])
+    with run.progress("preparing", total=len(scenes)) as advance:
+        for entry, image, mask in _entries(scenes, options):
+            writer.add(entry, image, mask)
+            entries.append(replace(entry, has_mask=mask is not None))
+            looks.append(look_of(image))
+            advance()
+    _say_oddities(run, entries)
+    entries = [
+        _with_flow(entry, options.flow, run.glacier.centre_line) for entry in _named(run, entries, looks)
+    ]
+    assumed = options.flow == "auto" and turned_upward(entries)
+    if assumed:
+        run.say(
+            "all fronts run from left to right: ice is taken to flow up in training (--flow says otherwise)"
+        )
+        entries = [replace(entry, flow=0.0) for entry in entries]
+    roles = split(FrontData(run.out, tuple(entries)), options, run.seed)
+    entries = [replace(entry, role=role) for entry, role in zip(entries, roles, strict=True)]
+    writer.finish(entries, assumed, audit(entries))
+    return run.out
+
+
+def _named(run: Run, entries: Sequence[Entry], looks: Sequence[Texture]) -> list[Entry]:
+    """Return the images with names of places where neither a name nor a CRS tells them."""
+    names = places_by_looks(entries, looks)
+    if names:
+        run.say(f"{len(set(names.values()))} places are told apart by their ground (--table names glaciers)")
+    return [entry.named(names.get(entry.id)) for entry in entries]
+
+
+def places_by_looks(entries: Sequence[Entry], looks: Sequence[Texture]) -> dict[str, str]:
+    """Return names of places by image, where neither a name nor a CRS tells them.
+
+    Empty when all are of one place; images of which a place has fewer than a series stay without a name.
+    """
+    nameless = [k for k, entry in enumerate(entries) if "glacier" not in entry.facts and entry.place is None]
+    numbers = places_of([looks[k] for k in nameless])
+    series = [number for number in sorted(set(numbers)) if numbers.count(number) >= SERIES]
+    if len(set(numbers)) < 2:
+        return {}
+    return {
+        entries[k].id: f"place {series.index(number) + 1}"
+        for k, number in zip(nameless, numbers, strict=True)
+        if number in series
+    }
+
+
+def _with_flow(entry: Entry, told: str, centre_line: Path | None) -> Entry:
+    """Return an image with its direction of flow: as told, else the table's, else the centre line's."""
+    if told == "auto":
+        told = entry.facts.get("flow", "auto")
+    if told in ("auto", "unknown"):
+        along = flow_along(centre_line, entry) if told == "auto" and centre_line is not None else None
+        return replace(entry, flow=along)
+    try:
+        degrees, on_ground = bearing_of(told.strip().lower())
+    except ValueError as error:
+        raise UsageError(
+            f"the flow of image {entry.id}: {error}", "correct the table's column 'flow'"
+        ) from error
+    frame = frame_of(entry.place, entry.shape, entry.resolution)
+    return replace(entry, flow=degrees if on_ground else bearing_in(frame, degrees))
+
+
+def turned_upward(entries: Sequence[Entry]) -> bool:
+    """Tell whether a set was turned so that fronts run from left to right.
+
+    Crops without a CRS whose fronts all do were turned by someone, and glaciers are then shown below
+    the sea. Where labels are masks nothing needs to be known of it.
+    """
+    lines = [entry.lines[0] for entry in entries if entry.lines]
+    turned = [abs(np.subtract(*line[[0, -1], 0])) < abs(np.subtract(*line[[0, -1], 1])) for line in lines]
+    plain = all(entry.place is None and entry.flow is None and not entry.has_mask for entry in entries)
+    return plain and len(turned) >= MIN_TURNED and float(np.mean(turned)) >= MOSTLY
+
+
+def _entries(
+    scenes: list[Scene], options: PrepareOptions
+) -> Iterator[tuple[Entry, NDArray[np.float32], NDArray[np.bool_] | None]]:
+    """Yield what is stored of each scene."""
+    for scene in scenes:
+        asset = image_of(scene)
+        source = scene.assets[asset]
+        image, place = read_image(source, options.band)
+        if asset in RADAR:
+            image = decibels(image)
+        shape = (image.shape[0], image.shape[1])
+        label = _label_of(scene, shape, place, options.label_kind)
+        facts = {k: str(v) for k, v in scene.properties.get("icectl:facts", {}).items()}
+        entry = Entry(
+            id=scene.id,
+            time=scene.time,
+            dated=bool(scene.properties.get("icectl:dated", True)),
+            shape=shape,
+            lines=None if label is None else label.lines,
+            place=place,
+            resolution=_resolution(scene.id, facts, place, shape, options.resolution),
+            file=str(source),
+            facts=facts,
+        )
+        yield entry, image, None if label is None else label.mask
+
+
+def _resolution(
+    name: str, facts: dict[str, str], place: Place | None, shape: tuple[int, int], given: float | None
+) -> float | None:
+    """Return metres per pixel on the ground: by the CRS, else the table's ``resolution``, else as given."""
+    said = facts.get("resolution")
+    if place is None and said is not None:
+        try:
+            given = float(said)
+        except ValueError:
+            given = -1.0
+        if given <= 0:
+            raise UsageError(
+                f"the resolution of image {name} is '{said}'", "give metres per pixel in the table's column"
+            )
+    return metres_per_pixel(frame_of(place, shape, given))
+
+
+IMAGES = ("image", "nir08", "red", "green", "pan", *RADAR)
+"""Assets that are taken as the image, the first that is there."""
+
+
+def decibels(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return 10 log₁₀ of backscatter, NaN where it is not above zero.
+
+    A few bright rocks would otherwise take the whole range, and ice and sea have one grey.
+    """
+    return np.asarray(10 * np.log10(np.where(image > 0, image, np.nan)), np.float32)
+
+
+def image_of(scene: Scene) -> str:
+    """Return the asset that is a scene's image: ``image``, its best band, or whatever band there is."""
+    others = [name for name in scene.assets if name not in FLAGS and name not in ("front", "mask", "label")]
+    for name in (*IMAGES, *others):
+        if name in scene.assets:
+            return name
+    raise DataError(
+        f"scene '{scene.id}' has no image among its assets ({', '.join(scene.assets)})",
+        f"known: {', '.join(IMAGES)}",
+    )
+
+
+def _label_of(scene: Scene, shape: tuple[int, int], place: Place | None, kind: str) -> Label | None:
+    """Return what is known of a scene's front: a label, or the lines and the mask of a source's own."""
+    if "label" in scene.assets:
+        return read_label(scene.assets["label"], shape, place, kind)
+    if "front" not in scene.assets:
+        return None
+    line = read_label(scene.assets["front"], shape, place, "line")
+    mask = read_label(scene.assets["mask"], shape, place, "mask").mask if "mask" in scene.assets else None
+    return Label(line.lines, mask)
+
+
+def _say_oddities(run: Run, entries: list[Entry]) -> None:
+    """Tell of labels without a front, with several, and of images without a date."""
+    odd = {
+        "labels hold no front; they count as images without one": [e for e in entries if e.lines == ()],
+        "labels hold several fronts; all are used": [e for e in entries if e.lines and len(e.lines) > 1],
+        "images have no date in their name; their order is that of the names": [
+            e for e in entries if not e.dated
+        ],
+    }
+    for text, found in odd.items():
+        if found:
+            names = ", ".join(entry.id for entry in found[:SHOWN])
+            run.warn(f"{len(found)} {text} ({names}{' …' if len(found) > SHOWN else ''})")
