@@ -23,6 +23,14 @@ VERBS = ("fetch", "prepare", "train", "predict", "evaluate")
 """The five stages, each of which needs the ones before it."""
 
 
+_SHARED = (
+    "glacier glaciers scenes experiment workspace run seed device gpus gpu processes precision cluster force "
+    "chain dry_run json json_output quiet debug from from_export help"
+)
+RESERVED = frozenset(_SHARED.split())
+"""Names of options that belong to icectl; no plugin may have one."""
+
+
 def _auto_is_zero(value: Any) -> Any:
     if isinstance(value, str) and not value.lstrip("-").isdigit():
         if value != "auto":

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from icectl import registry
-from icectl.errors import UsageError
+from icectl.errors import IcectlError, UsageError
 from icectl.workspace import (
     ID_LENGTH,
     RECORD,
@@ -139,16 +139,16 @@ def card(
     saved: Mapping[str, Any], record: Mapping[str, Any], metrics: Mapping[str, Any] | None, licence: str
 ) -> str:
     """Return the model card as Markdown."""
-    plugin = registry.get(saved["model"])
+    summary, paper = _about(saved)
     meter = record["meter"]
     lines = [
         f"# {saved['model']} trained on {saved['glacier']['title'] or saved['glacier']['name']}",
         "",
-        plugin.summary,
+        summary,
         "",
         f"- task: {saved['task']}",
         f"- from: {saved['distribution']} {saved['version']} (options schema {saved['schema']})",
-        f"- paper: {plugin.paper or 'none'}",
+        f"- paper: {paper or 'none'}",
         f"- training data: {saved['glacier']['name']}, prepared dataset "
         f"{saved['data'].get('prepare', {}).get('fingerprint', 'unknown')[:ID_LENGTH]}",
         f"- trained in {meter.get('seconds', 0):.0f} s; energy {_energy(meter)}",
@@ -157,6 +157,7 @@ def card(
         "## Use",
         "",
         "```sh",
+        *([f"pip install {saved['distribution']}"] if not saved["distribution"].startswith("$") else []),
         f"icectl predict {saved['model']} --from THIS-FOLDER --scenes my-folder",
         "```",
         "",
@@ -164,6 +165,17 @@ def card(
     for table in (metrics or {}).get("tables", [])[:1]:
         lines += ["## Measured", "", *_markdown(table), ""]
     return "\n".join(lines)
+
+
+def _about(saved: Mapping[str, Any]) -> tuple[str, str]:
+    """Return a model's summary and paper: from its record, else from the plugin if that is installed."""
+    if "summary" in saved:
+        return str(saved["summary"]), str(saved["paper"])
+    try:
+        plugin = registry.maker(saved)
+    except IcectlError:
+        return "", ""
+    return plugin.summary, plugin.paper
 
 
 def _energy(meter: Mapping[str, Any]) -> str:

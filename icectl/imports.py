@@ -103,7 +103,7 @@ def model_of(export: Path) -> str:
         saved = read_json(export / RUN)
     if saved is None:
         raise UsageError(f"--from {export} is no export", _NO_EXPORT)
-    return str(_shaped(saved, {"model": str}, export, RUN)["model"])
+    return registry.typed(registry.maker(_shaped(saved, {"model": str}, export, RUN)))
 
 
 def _checked(folder: Path, copy: Path, export: Path) -> Path:
@@ -113,7 +113,7 @@ def _checked(folder: Path, copy: Path, export: Path) -> Path:
             raise UsageError(f"--from {export} holds no {name}", _NO_EXPORT)
     saved = _shaped(read_json(folder / RUN), _RUN_SHAPE, export, RUN)
     record = _shaped(stage_of(folder), _RECORD_SHAPE, export, RECORD)
-    plugin = registry.get(saved["model"])
+    plugin = registry.maker(saved)
     _check_run(plugin, saved, record, export)
     held = list(_contents(folder, export))
     if wrong := damage(folder, None):

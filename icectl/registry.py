@@ -1,31 +1,44 @@
 """Finds plugins, keeps broken ones apart, and imports a model only when a stage runs.
 
 One entry-point group is read through `importlib.metadata`. Work that is not packaged yet is
-named in ``ICECTL_PLUGINS=name=module:attribute`` (several separated by commas). A plugin that
-does not load, was written for another API version, or shares its name with another is listed
-with its distribution and the reason; only its own commands fail.
+named in ``ICECTL_PLUGINS=name=module:attribute`` (several separated by commas), and what is named in
+``ICECTL_DISABLE`` is left out. A plugin that does not load or was written for another API version is
+listed with its distribution and the reason; only its own commands fail.
 """
 
 from __future__ import annotations
 
 import importlib
+import logging
 import os
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from icectl.contract import API_VERSION, ENTRY_POINT_GROUP, VERBS, Options, Plugin
 from icectl.errors import UsageError, WorkError, did_you_mean
+from icectl.guard import PluginError, Seen, attributed, plugin_error, watched_import
 from icectl.model import Model
 
 ENVIRONMENT = "ICECTL_PLUGINS"
+DISABLED = "ICECTL_DISABLE"
+
+NAME = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
+"""Names of plugins: small letters, digits and single hyphens, 40 at most; they become folders."""
+
+_DISTRIBUTION = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An announced plugin: where it comes from, and either its descriptor or what is wrong."""
+    """An announced plugin: where it comes from, and either its descriptor or what is wrong.
+
+    `note` says what is odd with one that works: another of its name comes first, or its import is slow.
+    """
 
     name: str
     value: str
@@ -33,14 +46,29 @@ class Found:
     version: str
     plugin: Plugin | None = None
     problem: str = ""
+    note: str = ""
+
+    @property
+    def whole(self) -> str:
+        """The long form of the name, which is never ambiguous."""
+        return f"{self.distribution}:{self.name}"
 
 
 @lru_cache(maxsize=1)
 def announced() -> tuple[Found, ...]:
-    """Return every announced plugin by name, none of them imported yet."""
+    """Return every announced plugin that is not disabled by name, none of them imported yet.
+
+    Of one name the first counts: what ``ICECTL_PLUGINS`` names, then icectl's own, then others by their
+    distributions' names.
+    """
     found = [*_from_environment(), *(_from_entry_point(e) for e in entry_points(group=ENTRY_POINT_GROUP))]
-    unique = {(f.name, f.value, f.distribution): f for f in found}
-    return tuple(sorted(unique.values(), key=lambda f: (f.name, f.distribution)))
+    disabled = {one.strip() for one in os.environ.get(DISABLED, "").split(",")}
+    unique = {(f.name, f.value, f.distribution): f for f in found if not disabled & {f.name, f.whole}}
+    return tuple(sorted(unique.values(), key=lambda f: (f.name, _rank(f), f.distribution)))
+
+
+def _rank(found: Found) -> int:
+    return {f"${ENVIRONMENT}": 0, "icectl": 1}.get(found.distribution, 2)
 
 
 def _from_entry_point(entry: EntryPoint) -> Found:
@@ -64,32 +92,38 @@ def names() -> tuple[str, ...]:
 @lru_cache(maxsize=1)
 def plugins() -> tuple[Found, ...]:
     """Return every announced plugin with its descriptor, or with what is wrong with it."""
-    clashes = _clashes()
-    return tuple(_load(f, clashes.get(f.name, ())) for f in announced())
+    loaded = [_load(found) for found in announced()]
+    first: dict[str, Found] = {}
+    for found in loaded:
+        if not found.problem:
+            first.setdefault(found.name, found)
+    return tuple(_placed(found, first.get(found.name)) for found in loaded)
 
 
-def _clashes() -> Mapping[str, tuple[Found, ...]]:
-    by_name: dict[str, list[Found]] = {}
-    for found in announced():
-        by_name.setdefault(found.name, []).append(found)
-    return {name: tuple(group) for name, group in by_name.items() if len(group) > 1}
+def _placed(found: Found, first: Found | None) -> Found:
+    """Note which of several plugins of one name is meant by the name alone."""
+    if found.problem or first is None or found.whole == first.whole:
+        return found
+    note = f"'{found.name}' means {first.distribution}'s: write '{found.whole}' for this one"
+    return replace(found, note="; ".join(filter(None, [note, found.note])))
 
 
-def _load(found: Found, rivals: tuple[Found, ...] = ()) -> Found:
+@lru_cache(maxsize=256)
+def _load(found: Found) -> Found:
     """Import one descriptor; any failure becomes its `problem`."""
+    seen = Seen()
     try:
-        plugin = resolve(found.value)
+        with watched_import() as seen:
+            plugin = resolve(found.value)
     except Exception as error:
-        return _with(found, None, f"{type(error).__name__}: {error}")
+        return replace(found, problem=f"{type(error).__name__}: {error}")
     problem = check_descriptor(plugin, found.name)
-    if not problem and rivals:
-        others = ", ".join(f"{f.distribution} {f.version}" for f in rivals)
-        problem = f"the name '{found.name}' is taken by several distributions: {others}"
-    return _with(found, plugin if isinstance(plugin, Plugin) else None, problem)
-
-
-def _with(found: Found, plugin: Plugin | None, problem: str) -> Found:
-    return Found(found.name, found.value, found.distribution, found.version, plugin, problem)
+    return replace(
+        found,
+        plugin=plugin if isinstance(plugin, Plugin) else None,
+        problem=problem,
+        note=seen.sentence(),
+    )
 
 
 def check_descriptor(plugin: Any, name: str) -> str:
@@ -99,6 +133,8 @@ def check_descriptor(plugin: Any, name: str) -> str:
     if plugin.api != API_VERSION:
         newer = "icectl" if plugin.api > API_VERSION else "the plugin"
         return f"written for plugin API {plugin.api}, this icectl has {API_VERSION}: upgrade {newer}"
+    if not is_name(name):
+        return f"'{name}' is no name for a plugin: small letters, digits and single hyphens, 40 at most"
     if plugin.name != name:
         return f"announced as '{name}' but calls itself '{plugin.name}'"
     missing = [verb for verb in VERBS if verb not in plugin.stages]
@@ -108,41 +144,82 @@ def check_descriptor(plugin: Any, name: str) -> str:
     return f"the options of {', '.join(bad)} are not icectl.contract.Options" if bad else ""
 
 
+def is_name(name: str) -> bool:
+    """Tell whether a plugin may be called so."""
+    return bool(NAME.match(name)) and len(name) <= 40
+
+
 def get(name: str) -> Plugin:
-    """Return the plugin called `name` (or by an alias, or as ``distribution:name``).
+    """Return the plugin called `name` (or by an alias), or ``distribution:name`` for one of several.
 
     Raises
     ------
     UsageError
         No such model; the hint names the nearest one.
     WorkError
-        The plugin is broken, or two distributions claim the name.
+        Every plugin of that name is broken.
     """
     distribution, _, plain = name.rpartition(":")
-    if distribution:
-        return _usable(
-            [_load(f) for f in announced() if (f.name, f.distribution) == (plain, distribution)], name
-        )
-    exact = [f for f in announced() if f.name == name]
-    if exact:
-        return _usable([_load(f, tuple(exact) if len(exact) > 1 else ()) for f in exact], name)
-    return _usable([f for f in plugins() if f.plugin and name in f.plugin.aliases], name)
+    candidates = [_load(found) for found in announced() if found.name == plain] or [
+        found for found in plugins() if found.plugin and plain in found.plugin.aliases
+    ]
+    candidates = [one for one in candidates if distribution in ("", one.distribution)]
+    return _first(sorted(candidates, key=_rank), name)
 
 
-def _usable(candidates: list[Found], name: str) -> Plugin:
+def _first(candidates: list[Found], name: str) -> Plugin:
+    """Return the first that works, and say so where another has the name too."""
     if not candidates:
         known = [*names(), *(a for f in plugins() if f.plugin for a in f.plugin.aliases)]
         raise UsageError(f"unknown model '{name}'", did_you_mean(name, known))
-    first = candidates[0]
-    if len(candidates) > 1:
-        choices = " or ".join(f"'{f.distribution}:{f.name}'" for f in candidates)
-        raise UsageError(f"the name '{name}' is taken by several distributions", f"write {choices}")
-    if first.problem or first.plugin is None:
+    working = [one for one in candidates if not one.problem and one.plugin is not None]
+    if not working:
+        first = candidates[0]
         raise WorkError(
             f"the plugin '{first.name}' of {first.distribution} {first.version} is broken: {first.problem}",
             f"report it to the authors of {first.distribution}, or uninstall it",
         )
-    return first.plugin
+    chosen = working[0]
+    for other in working[1:]:
+        _say_once(
+            f"'{name}' is {chosen.distribution}'s; write '{other.whole}' for that of {other.distribution}"
+        )
+    assert chosen.plugin is not None
+    return chosen.plugin
+
+
+@lru_cache(maxsize=256)
+def _say_once(sentence: str) -> None:
+    logging.getLogger("icectl").info(sentence)
+
+
+def maker(saved: Mapping[str, Any]) -> Plugin:
+    """Return the plugin that made a run, by the run's record.
+
+    Raises
+    ------
+    WorkError
+        Its distribution is not installed; the hint says how to get it.
+    """
+    name, distribution = str(saved["model"]), str(saved.get("distribution", ""))
+    if any(found.whole == f"{distribution}:{name}" for found in announced()):
+        return get(f"{distribution}:{name}")
+    never_installed = distribution in ("", "icectl") or not _DISTRIBUTION.match(distribution)
+    if name in names() and distribution != "icectl" and never_installed:
+        return get(name)  # named in an environment: any of its name will do
+    if never_installed:
+        raise UsageError(f"unknown model '{name}'", did_you_mean(name, names()))
+    version = saved.get("version", "?")
+    raise WorkError(
+        f"the run was made by {distribution} {version}, which is not installed", f"pip install {distribution}"
+    )
+
+
+def typed(plugin: Plugin) -> str:
+    """Return what a user types for a plugin: its name, or the long form where the name means another."""
+    found = owner(plugin)
+    first = next((f for f in plugins() if f.name == plugin.name and not f.problem), found)
+    return plugin.name if first.whole == found.whole else found.whole
 
 
 def owner(plugin: Plugin) -> Found:
@@ -151,6 +228,21 @@ def owner(plugin: Plugin) -> Found:
     if len(same) > 1:  # two distributions: the one whose descriptor this is
         same = [found for found in same if _load(found).plugin == plugin] or same
     return same[0] if same else Found(plugin.name, "", "?", "?")
+
+
+def _who(plugin: Plugin) -> tuple[str, str, str]:
+    found = owner(plugin)
+    return plugin.name, found.distribution, found.version
+
+
+def doing(plugin: Plugin, what: str) -> AbstractContextManager[None]:
+    """Return a block in which an error of the plugin's code names the plugin; see `icectl.guard`."""
+    return attributed(*_who(plugin), plugin.model, what)
+
+
+def fault(plugin: Plugin, what: str) -> PluginError:
+    """Return the error that says what a plugin did wrong, e.g. ``"returned a list from evaluate"``."""
+    return plugin_error(*_who(plugin), what)
 
 
 def resolve(dotted: str) -> Any:
@@ -164,10 +256,11 @@ def resolve(dotted: str) -> Any:
 
 def load_model(plugin: Plugin) -> Model:
     """Import and build the model of `plugin`; this is where torch comes in."""
+    found = owner(plugin)
     try:
-        model = resolve(plugin.model)()
+        with attributed(*_who(plugin), plugin.model, "the construction of its model"):
+            model = resolve(plugin.model)()
     except (ImportError, AttributeError) as error:
-        found = owner(plugin)
         raise WorkError(
             f"the model of '{plugin.name}' ({found.distribution} {found.version}) does not import: {error}",
             "run `icectl doctor`: it names mismatched packages",
@@ -199,7 +292,8 @@ def upgrade_options(plugin: Plugin, saved: Mapping[str, Any], schema: int) -> di
             raise WorkError(
                 f"'{plugin.name}' cannot carry options from schema {step} to {step + 1}", "train again"
             )
-        values = resolve(plugin.upgrades[step])(values)
+        with attributed(*_who(plugin), plugin.upgrades[step], f"the upgrade of options of schema {step}"):
+            values = resolve(plugin.upgrades[step])(values)
     return values
 
 
@@ -207,3 +301,5 @@ def refresh() -> None:
     """Forget what was found; for tests and long-lived processes."""
     announced.cache_clear()
     plugins.cache_clear()
+    _load.cache_clear()
+    _say_once.cache_clear()

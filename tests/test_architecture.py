@@ -18,6 +18,7 @@ FLOORS = {
     "arrays": 0,
     "errors": 0,
     "contract": 1,
+    "guard": 2,
     "settings": 2,
     "workspace": 2,
     "run": 3,
@@ -53,7 +54,7 @@ PUBLIC_DOOR = {
 }  # fmt: skip
 """What plugins may import: the documented surface."""
 
-LIGHT = ["errors", "contract", "settings", "workspace", "run", "model", "registry", "stages", "cli"]
+LIGHT = ["errors", "contract", "settings", "workspace", "run", "model", "guard", "registry", "stages", "cli"]
 HEAVY = {
     "torch", "numpy", "rasterio", "cv2", "xarray", "zarr", "scipy", "geopandas", "shapely", "odc",
     "matplotlib",

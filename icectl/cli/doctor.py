@@ -94,7 +94,7 @@ def plugin_states() -> Iterator[Check]:
             continue
         try:
             registry.load_model(found.plugin)
-            yield Check(f"plugin {found.name}", True, origin)
+            yield Check(f"plugin {found.name}", True, f"{origin} ({found.note})" if found.note else origin)
         except IcectlError as problem:
             yield Check(f"plugin {found.name}", False, problem.message, problem.hint)
 

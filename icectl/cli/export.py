@@ -44,7 +44,7 @@ def _add_onnx(folder: Path, export: Path) -> list[str]:
 
     show.start_log(False)
     saved = run_of(folder)
-    plugin = registry.get(saved["model"])
+    plugin = registry.maker(saved)
     glacier = settings.validate(settings.Glacier, saved["glacier"], f"the record of {folder}")
     run = Run(verb="predict", plugin=plugin, glacier=glacier, out=export, inputs={"train": folder})
     written = export_onnx(plugin, run, export)

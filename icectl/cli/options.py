@@ -6,8 +6,8 @@ how                     seed, force, chain, dry_run, json_output, quiet
 compute                 device, gpus, processes, precision, cluster
 ======================  =====================================================================
 
-A name in this table is closed to plugins: `RESERVED` holds them all, and the conformance suite
-checks it.
+A name in this table is closed to plugins: `icectl.contract.RESERVED` holds them all, and the conformance
+suite checks it.
 """
 
 from __future__ import annotations
@@ -151,8 +151,6 @@ class Shared:
 SHARED: dict[str, Any] = get_type_hints(Shared, include_extras=True)
 """The annotation of each shared option: its type and its flag."""
 
-RESERVED = frozenset({*SHARED, "json", "from", "debug", "help", "gpu"})
-"""Names that no plugin may give to an option."""
 
 _EVERYWHERE = ("glacier", "glaciers", "scenes", "experiment", "workspace")
 _ALWAYS = ("seed", "force", "chain", "dry_run", "json_output", "quiet")

@@ -173,6 +173,7 @@ def default_model(args: list[str], files: Files) -> str:
 
         return model_of(Path(named["--from"]))
     if "--run" in named:
+        from icectl import registry
         from icectl.stages import find_run
         from icectl.workspace import Workspace, run_of
 
@@ -181,7 +182,7 @@ def default_model(args: list[str], files: Files) -> str:
             Workspace.locate(Path(workspace) if workspace else None),
             named["--run"],
         )
-        return str(run_of(run)["model"])
+        return registry.typed(registry.maker(run_of(run)))
     return files.glacier(named.get("--glacier", "demo")).model
 
 
@@ -207,10 +208,11 @@ def broken(name: str, problem: IcectlError) -> Any:
 def command(verb: str, plugin: Plugin) -> Any:
     """Build the command of one verb of one model: shared options, then the plugin's own."""
     from icectl.cli import flags
+    from icectl.contract import RESERVED
 
     stages = stages_of(verb)
     own = flags.parameters(plugin, stages)
-    clash = sorted({p.name for p in own} & options.RESERVED)
+    clash = sorted({p.name for p in own} & RESERVED)
     if clash:
         raise UsageError(
             f"the plugin '{plugin.name}' uses the reserved option name '{clash[0]}'", "tell its authors"

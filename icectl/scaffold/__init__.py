@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import keyword
-import re
 from pathlib import Path
 
 from icectl import registry
+from icectl.contract import RESERVED
 from icectl.errors import UsageError, WorkError
-from icectl.testing.light import RESERVED
 
 KINDS = ("snow", "own")
 """What a plugin can start from: a model of the snow task, or a task of its own."""
 
-_NAME = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -25,7 +23,7 @@ def check_name(name: str) -> None:
     UsageError
         With the name and the rule that it breaks.
     """
-    if not _NAME.match(name) or len(name) > 40:
+    if not registry.is_name(name):
         raise UsageError(f"'{name}' is no name for a plugin", "use small letters, digits and single hyphens")
     if keyword.iskeyword(name) or name in RESERVED:
         raise UsageError(f"'{name}' is a reserved word", "choose another name")

@@ -11,6 +11,7 @@ from pathlib import Path
 from icectl import registry
 from icectl.contract import Metrics
 from icectl.errors import UsageError, WorkError
+from icectl.model import Model
 from icectl.run import Compute, Run
 from icectl.settings import available
 from icectl.stages.plan import Request, Step, plan, run_folder, run_for, settled
@@ -24,9 +25,9 @@ from icectl.workspace import (
     clear_damaged,
     damage,
     expect_intact,
-    read_json,
     redoing,
     remove_file,
+    run_of,
     sound,
     sweep,
     worded_os_errors,
@@ -79,7 +80,7 @@ def _say_who_made(request: Request, talk: Run) -> None:
     """Say so where the weights to be used come from another version than the one that would use them."""
     if request.run is None:
         return
-    saved, found = read_json(request.run / RUN), registry.owner(request.plugin)
+    saved, found = run_of(request.run), registry.owner(request.plugin)
     made, here = (saved["distribution"], saved["version"]), (found.distribution, found.version)
     if made != here:
         talk.say(f"{request.run.name} was made by {' '.join(made)}; {' '.join(here)} is used now")
@@ -108,6 +109,12 @@ def _place(request: Request) -> str:
 
 def _check_devices(request: Request, steps: list[Step]) -> None:
     """Refuse devices that are not here before anything is fetched or prepared for them."""
+    training = any(step.verb == "train" and not step.done for step in steps)
+    if training and request.compute.processes > 1 and not request.plugin.multi_device:
+        raise UsageError(
+            f"'{request.plugin.name}' trains in one process, not {request.compute.processes}",
+            "leave out --processes and --gpus",
+        )
     computing = any(step.verb in ("train", "predict") and not step.done for step in steps)
     if computing and request.compute != Compute(cluster=request.compute.cluster):
         from icectl.training.devices import resolve
@@ -159,10 +166,19 @@ def _perform_step(request: Request, step: Step, redo: bool) -> None:
             if step.verb == "train":
                 write_json(out / RUN, run_record(request, step))
             with Meter() as meter:
-                result = getattr(model, step.verb)(run, request.options[step.verb])
+                result = _called(request, model, step.verb, run)
             if isinstance(result, Metrics):
                 write_json(out / "metrics.json", metrics_record(result))
             write_json(out / RECORD, stage_record(request, step, out, run, meter.facts()))
+
+
+def _called(request: Request, model: Model, verb: str, run: Run) -> Path | Metrics:
+    """Call one verb of a model; what its code does wrong is said to be its code's."""
+    with registry.doing(request.plugin, verb):
+        result: Path | Metrics = getattr(model, verb)(run, request.options[verb])
+    if verb == "evaluate" and not isinstance(result, Metrics):
+        raise registry.fault(request.plugin, f"returned a {type(result).__name__} from evaluate, not Metrics")
+    return result
 
 
 @contextlib.contextmanager

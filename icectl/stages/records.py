@@ -27,6 +27,8 @@ def run_record(request: Request, step: Step) -> dict[str, Any]:
     return {
         "model": request.plugin.name,
         "task": request.plugin.task,
+        "summary": request.plugin.summary,
+        "paper": request.plugin.paper,
         "distribution": found.distribution,
         "version": found.version,
         "schema": request.plugin.schema,

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from icectl import registry
 from icectl.contract import Plugin
 from icectl.errors import UsageError, WorkError
-from icectl.workspace import RECORD, RUN, Workspace
+from icectl.workspace import RECORD, RUN, Workspace, run_of
 
 
 def newest_run(workspace: Workspace, plugin: Plugin) -> Path | None:
     """Return the newest finished run of a model, if there is one."""
     runs = workspace.finished_runs(plugin.name)
+    if sum(found.name == plugin.name for found in registry.announced()) > 1:
+        own = registry.owner(plugin).distribution
+        runs = [run for run in runs if run_of(run)["distribution"] == own]
     return runs[-1] if runs else None
 
 

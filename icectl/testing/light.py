@@ -9,17 +9,8 @@ from types import NoneType
 from typing import Any, Union, get_args, get_origin
 
 from icectl import registry
-from icectl.contract import VERBS, Options, Plugin
-
-HEAVY = ("torch", "numpy", "pandas", "xarray", "rasterio", "cv2", "scipy", "torchvision")
-"""Packages that a descriptor must not import: each `--help` and each Tab would pay for them."""
-
-_SHARED = (
-    "glacier glaciers scenes experiment workspace run seed device gpus gpu processes precision cluster force "
-    "chain dry_run json json_output quiet debug from from_export help"
-)
-RESERVED = frozenset(_SHARED.split())
-"""Flags that belong to icectl."""
+from icectl.contract import RESERVED, VERBS, Options, Plugin
+from icectl.guard import HEAVY
 
 
 def descriptor_is_light(value: str) -> None:

@@ -30,7 +30,7 @@ def validate(name: str, full: bool = False) -> list[Result]:
     UsageError
         No distribution announces the name.
     """
-    announced = [found for found in registry.plugins() if found.name == name]
+    announced = [found for found in registry.plugins() if name in (found.name, found.whole)]
     if not announced:
         raise UsageError(f"no plugin is announced as '{name}'", did_you_mean(name, registry.names()))
     results = []
@@ -38,7 +38,7 @@ def validate(name: str, full: bool = False) -> list[Result]:
         origin = f"{found.distribution} {found.version}"
         results.append(Result(f"{origin} loads", not found.problem, found.problem))
         if found.plugin is not None and not found.problem:
-            checks = light_checks(found.plugin, name, found.value)
+            checks = light_checks(found.plugin, found.name, found.value)
             results += [_tried(sentence, check) for sentence, check in checks.items()]
             if full:
                 results += _heavy(found.plugin)

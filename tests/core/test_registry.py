@@ -17,6 +17,9 @@ no_options = dataclasses.replace(good, name="no-options", stages={**good.stages,
 no_model = dataclasses.replace(good, name="no-model", model="toy_plugin:Missing")
 half_model = dataclasses.replace(good, name="half-model", model="builtins:object")
 later = dataclasses.replace(good, name="later", schema=3, upgrades={1: "variants:up1", 2: "variants:up2"})
+convlstm = dataclasses.replace(good, name="convlstm")
+plaything = dataclasses.replace(good, name="plaything", aliases=())
+evil = dataclasses.replace(good, name="../evil")
 not_a_plugin = 3
 def up1(options): return {**options, "train": {**options["train"], "one": 1}}
 def up2(options): return {**options, "train": {**options["train"], "two": 2}}
@@ -61,15 +64,55 @@ def test_broken_plugin_is_listed_with_its_reason_and_hurts_nobody(announce, entr
     assert registry.get("toy").name == "toy"
 
 
-def test_two_plugins_of_one_name_are_both_named_and_neither_is_chosen(announce):
-    announce("convlstm=toy_plugin:plugin")
-    with pytest.raises(UsageError, match="taken by several distributions") as caught:
-        registry.get("convlstm")
-    assert "'icectl:convlstm'" in caught.value.hint
-    assert "'$ICECTL_PLUGINS:convlstm'" in caught.value.hint
-    reasons = [f.problem for f in registry.plugins() if f.name == "convlstm"]
-    assert len(reasons) == 2
-    assert all("taken by several" in reason or "calls itself" in reason for reason in reasons)
+def test_of_two_plugins_of_one_name_the_first_that_works_is_meant(announce, caplog):
+    announce("convlstm=toy_plugin:plugin", "plaything=variants:plaything")
+    assert registry.get("convlstm").task == "snow"  # the toy's descriptor calls itself otherwise
+    assert registry.get("plaything").name == "plaything"  # a name comes before an alias
+    assert registry.get("$ICECTL_PLUGINS:toy").name == "toy"
+    announce("convlstm=variants:convlstm")
+    with caplog.at_level("INFO", "icectl"):
+        mine = registry.get("convlstm")
+    assert mine.task == "words"
+    assert "'convlstm' is $ICECTL_PLUGINS's; write 'icectl:convlstm' for that of icectl" in caplog.text
+    ours = registry.get("icectl:convlstm")
+    assert ours.task == "snow"
+    assert [registry.owner(one).distribution for one in (mine, ours)] == ["$ICECTL_PLUGINS", "icectl"]
+    assert [registry.typed(one) for one in (mine, ours)] == ["convlstm", "icectl:convlstm"]
+    notes = {f.distribution: f.note for f in registry.plugins() if f.name == "convlstm"}
+    assert notes["icectl"].startswith("'convlstm' means $ICECTL_PLUGINS's: write 'icectl:convlstm'")
+
+
+def test_a_name_that_could_leave_its_folder_is_refused(announce):
+    announce("../evil=variants:evil")
+    with pytest.raises(WorkError, match="is no name for a plugin"):
+        registry.get("../evil")
+
+
+def test_what_is_disabled_is_not_there(announce, monkeypatch):
+    announce("raises=raises:plugin")
+    monkeypatch.setenv("ICECTL_DISABLE", "raises, icectl:lstm")
+    registry.refresh()
+    assert not {"raises", "lstm"} & set(registry.names())
+    assert "convlstm" in registry.names()
+
+
+@pytest.mark.parametrize(
+    ("saved", "words", "hint"),
+    [
+        (
+            {"model": "simvp", "distribution": "icectl-simvp", "version": "0.1.0"},
+            "made by icectl-simvp 0.1.0, which is not installed",
+            "pip install icectl-simvp",
+        ),
+        ({"model": "convlstm2", "distribution": "icectl"}, "unknown model 'convlstm2'", "convlstm"),
+        ({"model": "simvp", "distribution": "x; rm"}, "unknown model 'simvp'", ""),
+    ],
+)
+def test_a_run_of_a_plugin_that_is_gone_says_so(toy, saved, words, hint):
+    with pytest.raises((WorkError, UsageError), match=words) as caught:
+        registry.maker(saved)
+    assert hint in caught.value.hint
+    assert registry.maker({"model": "toy", "distribution": "$ICECTL_PLUGINS"}).name == "toy"
 
 
 def test_model_that_does_not_import_or_lacks_verbs_is_worded(announce):
