@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from icectl.errors import DataError, UsageError
 from icectl.imagery.correlation import F32, Texture
-from icectl.imagery.matching import match_chips
+from icectl.imagery.matching import Search, match_chips
 
 I64 = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -136,6 +136,7 @@ def follow(
     dates: Sequence[datetime] | None = None,
     least_score: float = -1.0,
     least_ratio: float = 1.0,
+    search: Search = "coarse-to-fine",
     workers: int = 2,
 ) -> Tracks:
     """Follow chips through a series of scenes.
@@ -167,7 +168,7 @@ def follow(
         for seen in np.unique(last):
             who = np.flatnonzero(last == seen)
             start = position[who, seen]
-            found = match_chips(scenes[seen], scenes[t], start, size, scale, workers=workers)
+            found = match_chips(scenes[seen], scenes[t], start, size, scale, search=search, workers=workers)
             good = found.found & (found.score >= least_score) & (found.ratio >= least_ratio)
             step = max(days[t] - days[seen], 1e-9)
             velocity[who] = np.where(good[:, None], found.shift / step, velocity[who])

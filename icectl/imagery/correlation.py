@@ -4,7 +4,8 @@ The score is equation 1 of Min, Mukkavilli and Bengio (2019): both chips lose th
 are divided by their norm, so that it lies in [-1, 1] and ignores gain and offset. It is 0 by
 definition where either chip is constant.
 
-`surface` scores every position of a search window.
+`surface` scores every position of a search window; `icectl.imagery.coarse` finds the same peak
+from fewer.
 """
 
 from __future__ import annotations
@@ -29,12 +30,14 @@ NONE = np.float32(-2)
 class Texture:
     """A scene made ready for matching; its sums are shared by all chips.
 
-    `image` is the scene less its mean with a border of `margin` pixels, `sums` and `squares` its integral
-    images (float64: float32 loses digits here), `bad` the integral image of the invalid pixels, border
-    included; None where only the border is invalid.
+    `image` is the scene less its mean with a border of `margin` pixels, `halves` the same at half
+    the resolution for chips that start on even or odd rows and columns (`half` makes them when asked),
+    `sums` and `squares` integral images (float64: float32 loses digits here), `bad` the integral image of
+    the invalid pixels, border included; None where only the border is invalid.
     """
 
     image: F32
+    halves: dict[tuple[int, int], F32]
     sums: F64
     squares: F64
     bad: NDArray[np.int32] | None
@@ -61,19 +64,32 @@ def prepare(image: ArrayLike, valid: NDArray[np.bool_] | None = None, margin: in
             "pick a band, or average the colours",
         )
     good = np.isfinite(array) if valid is None else np.isfinite(array) & valid
-    filled = np.zeros([n + 2 * margin for n in array.shape], np.float32)
-    inner = filled[margin : margin + array.shape[0], margin : margin + array.shape[1]]
+    even = margin + margin % 2  # so that the half resolution keeps its phase
+    filled = np.zeros([n + 2 * even for n in array.shape], np.float32)
+    inner = filled[even : even + array.shape[0], even : even + array.shape[1]]
     bad = None
     if good.all():
         np.subtract(array, np.float32(cv2.mean(array)[0] if array.size else 0), out=inner)
     else:
         mean = float(array[good].mean(dtype=np.float64)) if good.any() else 0.0
         inner[good] = array[good] - np.float32(mean)
-        holes = cv2.copyMakeBorder((~good).view(np.uint8), *4 * (margin,), cv2.BORDER_CONSTANT, value=1)
+        holes = cv2.copyMakeBorder(
+            (~good).view(np.uint8), even, even, even, even, cv2.BORDER_CONSTANT, value=1
+        )
         bad = cv2.integral(holes, sdepth=cv2.CV_32S)
     sums, squares = cv2.integral2(filled, sdepth=cv2.CV_64F, sqdepth=cv2.CV_64F)
     floor = 1e-9 * (cv2.norm(filled, cv2.NORM_INF) if filled.size else 0.0) ** 2 + 1e-30
-    return Texture(filled, sums, squares, bad, margin, floor)
+    return Texture(filled, {}, sums, squares, bad, even, floor)
+
+
+def half(texture: Texture, odd: tuple[int, int]) -> F32:
+    """Mean of every 2×2 pixels, from odd or even rows and columns on (1 or 0 each); kept for later."""
+    if odd not in texture.halves:
+        part = texture.image[odd[0] :, odd[1] :]
+        part = part[: part.shape[0] // 2 * 2, : part.shape[1] // 2 * 2]
+        small = cv2.resize(part, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        texture.halves[odd] = np.asarray(small)
+    return texture.halves[odd]
 
 
 def box(integral: NDArray[Any], rows: ArrayLike, cols: ArrayLike, size: int) -> NDArray[Any]:
@@ -117,42 +133,16 @@ def surface(ref: Texture, mov: Texture, row: int, col: int, size: int, radius: i
     texture.
     """
     template = ref.image[row : row + size, col : col + size]
-    centred = cv2.subtract(template, cv2.mean(template)[0])
     window = mov.image[row - radius : row + size + radius, col - radius : col + size + radius]
-    scores = cv2.matchTemplate(window, centred, cv2.TM_CCORR)
+    scores = cv2.matchTemplate(window, template, cv2.TM_CCOEFF_NORMED)
     near = slice(row - radius, row + radius + 1), slice(col - radius, col + radius + 1)
     far = slice(near[0].start + size, near[0].stop + size), slice(near[1].start + size, near[1].stop + size)
 
-    def sums(i: NDArray[Any]) -> NDArray[Any]:
-        total: NDArray[Any] = i[far] - i[near[0], far[1]]
-        total -= i[far[0], near[1]]
-        total += i[near]
-        return total
+    def sums(i: NDArray[Any]) -> F64:
+        return np.asarray(i[far] - i[near[0], far[1]] - i[far[0], near[1]] + i[near], dtype=np.float64)
 
-    total = sums(mov.sums)
-    total *= total
-    total *= -1 / size**2
-    total += sums(mov.squares)  # of each window, the sum of squared deviations from its mean
-    own = float(cv2.norm(centred))
-    flat = cv2.minMaxLoc(total)[0] <= mov.floor * size**2
-    unusable = total <= mov.floor * size**2 if flat else None
-    if unusable is not None:
-        total[unusable] = 1.0
-    scores /= np.sqrt(total.astype(np.float32))
-    scores *= np.float32(1 / max(own, 1e-30))
-    if unusable is not None:
-        scores[unusable] = NONE
-    if mov.bad is not None:
-        scores[sums(mov.bad) > 0] = NONE
-    else:
-        _close(scores, mov, near, size)
-    return np.asarray(scores)
-
-
-def _close(scores: F32, mov: Texture, near: tuple[slice, slice], size: int) -> None:
-    """Mark positions whose window reaches into the scene's border, where nothing else is invalid."""
-    for axis, span in enumerate(near):
-        first, last = mov.margin, mov.image.shape[axis] - mov.margin - size
-        lines = scores if axis == 0 else scores.T
-        lines[: max(first - span.start, 0)] = NONE
-        lines[max(last + 1 - span.start, 0) :] = NONE
+    usable = sums(mov.squares) - sums(mov.sums) ** 2 / size**2 > mov.floor * size**2
+    usable &= clean(
+        mov, np.arange(near[0].start, near[0].stop)[:, None], np.arange(near[1].start, near[1].stop), size
+    )
+    return np.asarray(np.where(usable, np.clip(scores, -1, 1), NONE))

@@ -146,7 +146,6 @@ def peaks(scores: F32, reach: int) -> Matches:
     around = scores[np.arange(n)[:, None, None], rows, cols]
     shift = np.where(found[:, None], at - reach, 0)
     nan = np.where(found, 0, np.nan).astype(np.float32)
-    quals = [quality(one, (int(y), int(x))) for one, (y, x) in zip(scores, shift + reach, strict=True)]
-    snr, ratio = np.array(quals, np.float32).reshape(-1, 2).T
+    snr, ratio = quality(scores, shift, peak, 1)
     subpixel = (shift + parabola(around) + nan[:, None]).astype(np.float32)
     return Matches(shift, subpixel, peak + nan, snr + nan, ratio + nan, found)

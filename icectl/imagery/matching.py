@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -19,7 +19,13 @@ from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import ThreadpoolController
 
 from icectl.errors import DataError, UsageError
-from icectl.imagery.correlation import F32, NONE, Texture, clean, energy, prepare, surface
+from icectl.imagery import coarse
+from icectl.imagery.correlation import F32, NONE, Texture, clean, energy, half, prepare, surface
+
+Search = Literal["coarse-to-fine", "exhaustive"]
+
+LEAST_COARSE = 48
+"""Chips below this width hold too little texture at half the resolution; all shifts are scored."""
 
 BATCH = 64
 """Chips handed to a thread at once."""
@@ -78,6 +84,7 @@ def match_chips(
     scale: float = 1.5,
     *,
     valid: tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None] = (None, None),
+    search: Search = "coarse-to-fine",
     workers: int = 2,
 ) -> Matches:
     """Find each chip of `reference` in `moving`.
@@ -92,6 +99,9 @@ def match_chips(
         Chip width in pixels; width of the search window over that of the chip.
     valid
         Masks of usable pixels of the two scenes (ignored for textures, which carry theirs).
+    search
+        ``"coarse-to-fine"`` (the same whole-pixel peak in all but a few of a thousand cases) or
+        ``"exhaustive"``.
     workers
         Threads; OpenCV and BLAS release the interpreter's lock.
 
@@ -121,14 +131,22 @@ def match_chips(
             "prepare it with `texture` for the same chip size and scale",
         )
     corners = np.asarray(starts, dtype=np.int64).reshape(-1, 2) + ref.margin
-    usable = np.flatnonzero(_usable(ref, corners, size))
+    usable = _usable(ref, corners, size)
+    quick = (
+        usable & _clear(mov, corners, size, radius) & (size >= LEAST_COARSE) & (search == "coarse-to-fine")
+    )
+    odd = sorted(set(map(tuple, (corners[quick] % 2).tolist())))
+    _each(_halve, [(scene, one) for one in odd for scene in (ref, mov)], workers)
     found = _Found(len(corners), radius)
+    parts = [p for p in (np.flatnonzero(quick), np.flatnonzero(usable & ~quick)) if len(p)]
+    jobs = [(bool(quick[p[0]]), q) for p in parts for q in np.array_split(p, -(-len(p) // BATCH))]
 
-    def work(which: NDArray[np.int64]) -> None:
-        found.score(which, ref, mov, corners[which], size)
+    def work(job: tuple[bool, NDArray[np.int64]]) -> None:
+        fast, which = job
+        (found.quickly if fast else found.slowly)(which, ref, mov, corners[which], size)
 
     with _libraries().limit(limits=1, user_api="blas"):  # else BLAS starts threads under each of ours
-        _each(work, np.array_split(usable, -(-len(usable) // BATCH) or 1), workers)
+        _each(work, jobs, workers)
     return found.matches()
 
 
@@ -162,6 +180,10 @@ def _each(work: Callable[[Any], None], jobs: Sequence[Any], workers: int) -> Non
         cv2.setNumThreads(threads)
 
 
+def _halve(job: tuple[Texture, tuple[int, int]]) -> None:
+    half(*job)
+
+
 def _usable(ref: Texture, corners: NDArray[np.int64], size: int) -> NDArray[np.bool_]:
     """Chips that lie within the scene, hold only valid pixels, and are not constant."""
     limit = np.array(ref.image.shape) - size
@@ -169,6 +191,15 @@ def _usable(ref: Texture, corners: NDArray[np.int64], size: int) -> NDArray[np.b
     row, col = np.where(inside[:, None], corners, 0).T
     whole = clean(ref, row, col, size)
     return np.asarray(inside & whole & (energy(ref, row, col, size) > 0))
+
+
+def _clear(mov: Texture, corners: NDArray[np.int64], size: int, radius: int) -> NDArray[np.bool_]:
+    """Chips whose whole search window is valid."""
+    limit = np.array(mov.image.shape) - size - radius
+    inside = np.asarray(((corners >= radius) & (corners <= limit)).all(axis=1))
+    row, col = np.where(inside[:, None], corners - radius, 0).T
+    width = min(size + 2 * radius, *mov.image.shape)
+    return np.asarray(inside & clean(mov, row, col, width))
 
 
 class _Found:
@@ -181,18 +212,26 @@ class _Found:
         self.snr, self.ratio = np.full((2, count), np.nan, np.float32)
         self.found = np.zeros(count, dtype=bool)
 
-    def score(
+    def quickly(
         self, which: NDArray[np.int64], ref: Texture, mov: Texture, corners: NDArray[np.int64], size: int
     ) -> None:
-        """Score every position of the chips `which`, and keep each peak."""
+        """Search coarse to fine."""
+        self.shift[which], self.around[which], surfaces = coarse.search(ref, mov, corners, size, self.radius)
+        self.snr[which], self.ratio[which] = quality(surfaces, self.shift[which], self.around[which, 1, 1], 2)
+        self.found[which] = self.around[which, 1, 1] > NONE + 1  # a constant window scores that
+
+    def slowly(
+        self, which: NDArray[np.int64], ref: Texture, mov: Texture, corners: NDArray[np.int64], size: int
+    ) -> None:
+        """Score every position."""
         for i, (row, col) in zip(which.tolist(), corners.tolist(), strict=True):
             scores = surface(ref, mov, row, col, size, self.radius)
-            _, peak, _, (x, y) = cv2.minMaxLoc(scores)
-            if peak > NONE:
+            y, x = divmod(int(scores.argmax()), scores.shape[1])
+            if scores[y, x] > NONE:
                 self.shift[i] = y - self.radius, x - self.radius
-                self.around[i] = neighbours(scores, y, x)
-                self.snr[i], self.ratio[i] = quality(scores, (y, x))
-                self.found[i] = True
+                self.around[i] = coarse.neighbours(scores, y, x)
+                snr, ratio = quality(scores[None], self.shift[i][None], scores[y, x][None], 1)
+                self.snr[i], self.ratio[i], self.found[i] = snr[0], ratio[0], True
 
     def matches(self) -> Matches:
         """Return what was gathered."""
@@ -200,13 +239,6 @@ class _Found:
         subpixel = (self.shift + parabola(self.around) + nan[:, None]).astype(np.float32)
         score = np.clip(self.around[:, 1, 1], -1, 1) + nan
         return Matches(self.shift, subpixel, score, self.snr, self.ratio, self.found)
-
-
-def neighbours(scores: F32, y: int, x: int) -> F32:
-    """Return the 3×3 scores around a position, `NONE` outside the surface."""
-    if 0 < y < scores.shape[0] - 1 and 0 < x < scores.shape[1] - 1:
-        return scores[y - 1 : y + 2, x - 1 : x + 2]
-    return np.pad(scores, 1, constant_values=NONE)[y : y + 3, x : x + 3]
 
 
 def parabola(around: F32) -> F32:
@@ -224,23 +256,25 @@ def parabola(around: F32) -> F32:
     return np.where(top[:, None], np.clip(offset, -0.5, 0.5), 0).astype(np.float32)
 
 
-def quality(scores: F32, at: tuple[int, int]) -> tuple[float, float]:
-    """Return signal-to-noise and peak ratio from the scores more than `APART` pixels from the peak.
+def quality(surfaces: F32, shift: NDArray[np.int64], peak: F32, step: int) -> tuple[F32, F32]:
+    """Signal-to-noise and peak ratio from the scores away from the peak.
 
     Parameters
     ----------
-    scores
-        ``(m, m)`` scores of every shift, `NONE` where unusable.
-    at
-        Row and column of the peak.
+    surfaces
+        ``(n, m, m)`` scores, `NONE` where unusable, with `step` pixels between neighbours.
+    shift, peak
+        ``(n, 2)`` the shift found in pixels, and ``(n,)`` its score.
     """
-    rest = scores.copy()
-    rest[max(at[0] - APART, 0) : at[0] + APART + 1, max(at[1] - APART, 0) : at[1] + APART + 1] = NONE
-    usable = cv2.compare(rest, float(NONE), cv2.CMP_GT)
-    count = cv2.countNonZero(usable)
-    if count < 8:
-        return np.nan, np.nan
-    mean, spread = (float(v[0, 0]) for v in cv2.meanStdDev(rest, mask=usable))
-    peak, second = float(scores[at]), cv2.minMaxLoc(rest)[1]
-    ratio = max(peak / second, 1.0) if second > 1e-6 else np.inf
-    return (peak - mean) / max(spread, 1e-6), ratio
+    line = (np.arange(surfaces.shape[1]) - surfaces.shape[1] // 2) * step
+    near = [np.abs(line[None] - shift[:, axis, None]) <= APART for axis in (0, 1)]
+    outside = ~(near[0][:, :, None] & near[1][:, None]) & (surfaces > NONE)
+    count = outside.sum(axis=(1, 2))
+    some = np.maximum(count, 1)
+    values = np.where(outside, surfaces, np.float32(0))
+    mean = values.sum(axis=(1, 2)) / some
+    spread = np.sqrt(np.maximum(np.square(values).sum(axis=(1, 2)) / some - mean**2, 1e-12))
+    second = np.where(outside, surfaces, NONE).max(axis=(1, 2))
+    ratio = np.where(second > 0, np.maximum(peak / np.maximum(second, 1e-6), 1), np.inf)
+    few = count < 8
+    return np.where(few, np.nan, (peak - mean) / spread), np.where(few, np.nan, ratio)
