@@ -12,7 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 API_VERSION = 1
 """Raised whenever the documented surface that plugins import changes incompatibly."""
@@ -69,6 +76,14 @@ class Options(BaseModel):
         A stage that says False is handed ``run.seed == 0``, and its identity holds no seed.
         """
         return True
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _numbers_are_no_truths(cls, value: Any, info: ValidationInfo) -> Any:
+        field = cls.model_fields.get(info.field_name or "")
+        if isinstance(value, bool) and field is not None and field.annotation in (int, float):
+            raise ValueError(f"a number is wanted, not {str(value).lower()}")
+        return value
 
     @model_validator(mode="before")
     @classmethod

@@ -8,6 +8,7 @@ or in a plugin and is worded as such.
 from __future__ import annotations
 
 import difflib
+import errno
 import re
 from collections.abc import Iterable
 
@@ -66,6 +67,45 @@ class DataError(IcectlError):
 
 class WorkError(IcectlError):
     """Work was started and could not be finished: no disk, no network, a killed worker."""
+
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "unable to allocate")
+
+
+def worded(error: BaseException, where: object = "") -> IcectlError | None:
+    """Return what a failure of the system means for a user, or None if it is not one.
+
+    Parameters
+    ----------
+    where
+        The place that was worked in, named where the system names no file.
+
+    Examples
+    --------
+    >>> worded(OSError(28, "No space left on device"), "/data").message
+    'the disk of /data is full'
+    """
+    if isinstance(error, IcectlError):
+        return error
+    text = str(error)
+    if isinstance(error, MemoryError) or any(part in text.lower() for part in _MEMORY):
+        return WorkError(
+            "the memory of this machine or device does not suffice",
+            "take smaller batches or tiles, fewer processes, or another --device",
+        )
+    if not isinstance(error, OSError):
+        return None
+    place = error.filename or where or "the output"
+    number = error.errno or next((n for n in _FULL if f"errno = {n}," in text), 0)  # HDF5 says it in words
+    if number in _FULL:
+        hint = "free some space (or lift the limit) and start the same command again: it goes on"
+        return WorkError(f"the disk of {place} is full", hint)
+    if number in _FORBIDDEN:
+        kind = "is not writable" if where and not error.filename else "cannot be read or written"
+        return WorkError(f"{place} {kind}: {error.strerror}", "mend its rights, or name another place")
+    return WorkError(f"{place}: {error.strerror or text}", "check that place, and start the command again")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -140,7 +140,7 @@ def _check_run(plugin: Plugin, saved: Mapping[str, Any], record: Mapping[str, An
     safe_fingerprint(saved["fingerprint"], where)
     if record["stage"] != "train" or record["fingerprint"] != saved["fingerprint"]:
         raise DataError(f"{RUN} and {RECORD} of {export} are not of one run", "export it again")
-    if not 0 <= saved["seed"] < 2**63 or not all(isinstance(o, dict) for o in saved["options"].values()):
+    if not 0 <= saved["seed"] < 2**32 or not all(isinstance(o, dict) for o in saved["options"].values()):
         raise DataError(f"{where} holds no options or seed of a run", "export it again")
     carried = registry.upgrade_options(plugin, saved["options"], saved["schema"])
     for verb in VERBS:

@@ -33,7 +33,11 @@ class Glacier(BaseModel):
     bbox: tuple[float, float, float, float] | None = Field(
         default=None, description="West, south, east, north in degrees (WGS 84)."
     )
-    crs: str | None = Field(default=None, description="CRS of the products, e.g. EPSG:32643.")
+    crs: str | None = Field(
+        default=None,
+        pattern=r"^((EPSG|ESRI):\d{4,6}|[A-Z]+\[.*\]|\+proj=.*)$",
+        description="CRS of the products, e.g. EPSG:32643.",
+    )
     resolution: float | None = Field(default=None, gt=0, description="Pixel size of the products in metres.")
     outline: Path | None = Field(default=None, description="Vector file of the glacier's outline.")
     dem: Path | None = Field(default=None, description="Elevation model (GeoTIFF).")
@@ -65,7 +69,7 @@ class Experiment(BaseModel):
     title: str = Field(default="", description="One line for listings.")
     model: str = Field(description="Model name or alias.")
     glacier: str | None = Field(default=None, description="Glacier name.")
-    seed: int = Field(default=0, ge=0, description="Seed of every random draw.")
+    seed: int = Field(default=0, ge=0, le=2**32 - 1, description="Seed of every random draw.")
     note: str = Field(default="", description="What this reproduces, and where it departs.")
     fetch: dict[str, Any] = Field(default_factory=dict)
     prepare: dict[str, Any] = Field(default_factory=dict)
@@ -112,7 +116,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Read one TOML file; a syntax error names the file and the line."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise DataError(f"{path} is not valid TOML: {error}", "mend the line it names") from error
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
@@ -142,7 +146,7 @@ def load_glacier(name: str) -> Glacier:
     path = find("glaciers", name)
     values = {"name": path.stem, **read_toml(path)}
     for key in ("outline", "dem", "centre_line"):
-        if key in values:
+        if isinstance(values.get(key), str):
             values[key] = path.parent / Path(values[key]).expanduser()
     return validate(Glacier, values, str(path))
 

@@ -13,28 +13,55 @@ def main() -> NoReturn:
     """Run the command line; the console script ``icectl`` points here."""
     arguments = sys.argv[1:]
     debug = "--debug" in arguments or bool(os.environ.get(DEBUG))
-    sys.exit(call([a for a in arguments if a != "--debug"], debug))
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal without our signs shows others
+    code = call([a for a in arguments if a != "--debug"], debug)
+    sys.exit(code if _flushed() else code or 1)
 
 
 def call(arguments: list[str], debug: bool = False) -> int:
     """Run one command and return its exit code; errors of ours become two lines on stderr."""
     from icectl.cli import app, show
-    from icectl.errors import IcectlError
+    from icectl.errors import IcectlError, worded
 
     try:
+        _expect_values(arguments)
         return app.invoke(arguments)
-    except IcectlError as problem:
-        if debug:
-            raise
-        show.error(problem)
-        return problem.exit_code
     except KeyboardInterrupt:
         show.error(IcectlError("interrupted", "start the same command again: it goes on where it stopped"))
         return 130
     except Exception as error:
         if debug:
-            raise
-        show.error(
-            IcectlError(f"unexpected {type(error).__name__}: {error}", "run again with --debug and report it")
+            show.trace()
+        problem = worded(error) or IcectlError(
+            f"unexpected {type(error).__name__}: {error}", "run again with --debug and report it"
         )
-        return 1
+        show.error(problem)
+        return problem.exit_code
+
+
+def _expect_values(arguments: list[str]) -> None:
+    """Refuse an option with an empty value: an empty path would mean the working folder."""
+    from icectl.errors import UsageError
+
+    for flag, value in zip(arguments, [*arguments[1:], " "], strict=True):
+        if flag.startswith("--") and (flag.endswith("=") or (value == "" and "=" not in flag)):
+            raise UsageError(f"{flag.rstrip('=')} is given no value", "name one, or leave the option out")
+
+
+def _flushed() -> bool:
+    """Write out what was printed; say so if that cannot be done. A reader that has gone is no fault."""
+    from icectl.cli import show
+    from icectl.errors import WorkError
+
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter would fail at its end
+        if not isinstance(error, BrokenPipeError):
+            show.error(
+                WorkError(f"standard output cannot be written: {error.strerror}", "direct it elsewhere")
+            )
+            return False
+    return True

@@ -69,6 +69,7 @@ def _models_of(task: str, wanted: list[str] | None) -> list[Any]:
     found = [plugin for plugin in usable if plugin.task == task]
     if not found:
         raise UsageError(f"no model has the task '{task}'", did_you_mean(task, {p.task for p in usable}))
+    found.sort(key=lambda plugin: "member" in plugin.stages["train"].model_fields)  # ensembles last
     return found
 
 

@@ -24,9 +24,14 @@ def list_glaciers(as_json: Json = False) -> None:
     """List every known glacier; your own files win over shipped ones."""
     from icectl import settings
     from icectl.cli import show
+    from icectl.errors import IcectlError
 
-    files = settings.available("glaciers")
-    found = [(settings.load_glacier(name), path) for name, path in files.items()]
+    files, found = settings.available("glaciers"), []
+    for name, path in files.items():
+        try:
+            found.append((settings.load_glacier(name), path))
+        except IcectlError as problem:  # one bad file hides no other glacier
+            show.warning(problem.message)
     if as_json:
         show.as_json([{**glacier.model_dump(mode="json"), "file": str(path)} for glacier, path in found])
         return

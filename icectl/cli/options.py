@@ -19,6 +19,9 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+MAX_SEED = 2**32 - 1
+"""The largest seed that numpy's generators take."""
+
 WHERE, HOW, COMPUTE = "Where", "How", "Devices"
 
 
@@ -90,7 +93,7 @@ class Shared:
     ] = None
     seed: Annotated[
         int | None,
-        _option("--seed", help="Seed of every random draw (default 0).", panel=HOW, min=0),
+        _option("--seed", help="Seed of every random draw (default 0).", panel=HOW, min=0, max=MAX_SEED),
     ] = None
     force: Annotated[
         bool,

@@ -18,6 +18,18 @@ def error(problem: IcectlError) -> None:
         _stderr("hint", problem.hint, "cyan")
 
 
+def warning(text: str) -> None:
+    """Print one sentence that costs nothing but should be read."""
+    _stderr("warning", text, "yellow")
+
+
+def trace() -> None:
+    """Print the traceback of the present error for ``--debug``, without the secrets that links carry."""
+    import traceback
+
+    print(redact(traceback.format_exc()), file=sys.stderr)
+
+
 def _stderr(label: str, text: str, colour: str) -> None:
     from rich.console import Console
     from rich.text import Text
@@ -30,7 +42,8 @@ def as_json(value: Any) -> None:
     """Print plain data as JSON on stdout."""
     from icectl.workspace import plain
 
-    json.dump(plain(value), sys.stdout, indent=2, ensure_ascii=False)
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    json.dump(plain(value), sys.stdout, indent=2, ensure_ascii=not unicode)
     sys.stdout.write("\n")
 
 

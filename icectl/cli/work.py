@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from icectl import stages
 from icectl.cli import resolve, show
 from icectl.cli.asked import Asked
-from icectl.errors import IcectlError
+from icectl.errors import IcectlError, worded
 from icectl.workspace import RECORD, read_json
 
 Wanted = list[tuple[str, Callable[[], stages.Request]]]
@@ -102,14 +101,20 @@ def _described(verb: str, request: stages.Request, outcome: stages.Outcome) -> d
     result["record"] = read_json(outcome.out / RECORD)
     if verb == "evaluate":
         result["metrics"] = read_json(outcome.out / "metrics.json")
-        result["report"] = str(_write_report(outcome))
+        result["report"] = _write_report(outcome)
     return result
 
 
-def _write_report(outcome: stages.Outcome) -> Path:
+def _write_report(outcome: stages.Outcome) -> str | None:
+    """Write the report and return its path; the evaluation stands even where that cannot be written."""
     from icectl.report.page import write_report
 
-    return write_report(outcome.run or outcome.out)
+    try:
+        return str(write_report(outcome.run or outcome.out))
+    except (IcectlError, OSError, MemoryError) as error:
+        said = worded(error) or error
+        logging.getLogger("icectl").warning(f"the report could not be written: {said}")
+        return None
 
 
 def _report(results: list[dict[str, Any]], verb: str, asked: Asked, many: bool) -> None:
@@ -138,6 +143,6 @@ def _print(result: dict[str, Any], asked: Asked) -> None:
     if "metrics" in result:
         show.metrics(result["metrics"])
         print(f"run:    {result['run']}")
-        print(f"report: {result['report']}")
+        print(f"report: {result['report'] or 'not written'}")
     else:
         print(result["folder"])

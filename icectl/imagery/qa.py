@@ -6,6 +6,7 @@ pixel may be used. Masked and fill pixels are never usable.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum, IntFlag
 from typing import Any
 
@@ -118,6 +119,43 @@ def fmask(layer: Any, *, shadow: bool = True, water: bool = False) -> BoolImage:
     return np.isin(_numbers(layer, int(Fmask.FILL)), wanted)
 
 
+class HlsFmask(IntFlag):
+    """Bits of HLS v2.0's ``Fmask`` (HLS User Guide v2, table 9); bits 6 and 7 tell the aerosol level."""
+
+    CIRRUS = 1
+    CLOUD = 2
+    ADJACENT = 4
+    CLOUD_SHADOW = 8
+    SNOW = 16
+    WATER = 32
+
+
+def hls_fmask(layer: Any, *, adjacent: bool = True, shadow: bool = True, water: bool = False) -> BoolImage:
+    """Return the usable pixels by the ``Fmask`` of HLS; cirrus and cloud are refused, snow is kept.
+
+    `adjacent`, `shadow` and `water` say whether those are refused too. 255 is fill.
+    """
+    values = _numbers(layer, int(Fmask.FILL))
+    refused = HlsFmask.CIRRUS | HlsFmask.CLOUD
+    refused |= HlsFmask.ADJACENT if adjacent else HlsFmask(0)
+    refused |= HlsFmask.CLOUD_SHADOW if shadow else HlsFmask(0)
+    refused |= HlsFmask.WATER if water else HlsFmask(0)
+    return np.asarray(((values & int(refused)) == 0) & (values != int(Fmask.FILL)))
+
+
+def any_fmask(layer: Any) -> BoolImage:
+    """Return the usable pixels by a layer called Fmask: classes, or bits where numbers are above 4."""
+    values = _numbers(layer, int(Fmask.FILL))
+    bits = bool(((values > int(Fmask.CLOUD)) & (values != int(Fmask.FILL))).any())
+    return hls_fmask(layer) if bits else fmask(layer)
+
+
+def qa60(layer: Any) -> BoolImage:
+    """Return the usable pixels by Sentinel-2's ``QA60``: bit 10 is opaque cloud, bit 11 cirrus."""
+    missing = np.ma.getmaskarray(layer)
+    return np.asarray(((_numbers(layer, 0) & (1 << 10 | 1 << 11)) == 0) & ~missing)
+
+
 def scl(layer: Any, *, shadow: bool = True, cirrus: bool = True, water: bool = False) -> BoolImage:
     """Return the usable pixels by Sentinel-2's ``SCL`` (no data, saturation, clouds are refused)."""
     refused = [Scl.NO_DATA, Scl.SATURATED, Scl.CLOUD_MEDIUM, Scl.CLOUD_HIGH]
@@ -130,3 +168,9 @@ def scl(layer: Any, *, shadow: bool = True, cirrus: bool = True, water: bool = F
 def keep(image: npt.NDArray[np.float32], usable: BoolImage) -> npt.NDArray[np.float32]:
     """Return a copy of `image` with NaN where `usable` is False."""
     return np.where(usable, image, np.float32(np.nan))
+
+
+READERS: dict[str, Callable[[Any], BoolImage]] = {
+    "qa_pixel": landsat, "scl": scl, "hls_fmask": hls_fmask, "fmask": any_fmask, "qa60": qa60,
+}  # fmt: skip
+"""What turns each kind of quality layer into usable pixels, by the asset's name."""

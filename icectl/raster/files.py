@@ -20,6 +20,9 @@ from icectl.errors import DataError, WorkError
 # GDAL's own default is 5 % of the machine's memory: gigabytes on a large one, for no gain here.
 CACHE_MB = 128
 
+CUBES = frozenset({".nc", ".nc4", ".cdf", ".zarr"})
+"""Suffixes of what is read by its CF conventions."""
+
 _warnings_lock = threading.Lock()  # catch_warnings swaps a global list; threads must take turns
 
 
@@ -29,8 +32,15 @@ def cache_settings() -> dict[str, Any]:
 
 
 @contextmanager
-def opened(path: str | Path) -> Iterator[Any]:
-    """Open a raster for reading.
+def opened(path: str | Path, driver: str | None = None) -> Iterator[Any]:
+    """Open a raster for reading: whatever GDAL reads, and NetCDF and Zarr with CF georeference.
+
+    Parameters
+    ----------
+    path
+        The file (or the folder of a Zarr store).
+    driver
+        The only format to take, e.g. ``"GTiff"``: GDAL follows links inside some others.
 
     Raises
     ------
@@ -40,7 +50,7 @@ def opened(path: str | Path) -> Iterator[Any]:
     if "://" not in str(path) and not Path(path).exists():
         raise DataError(f"{path} does not exist", "check the path")
     try:
-        with rasterio.Env(**cache_settings()), _open(path) as source:
+        with rasterio.Env(**cache_settings()), _open(path, driver) as source:
             yield source
     except RasterioIOError as error:
         reason = str(error.__cause__ or error).splitlines()[0]
@@ -49,11 +59,15 @@ def opened(path: str | Path) -> Iterator[Any]:
         ) from error
 
 
-def _open(path: str | Path) -> Any:
+def _open(path: str | Path, driver: str | None) -> Any:
     """Open without the warning on files that have no place on the ground: those are refused by name."""
+    if Path(path).suffix.lower() in CUBES and driver is None:
+        from icectl.raster.cf import as_raster
+
+        return as_raster(Path(path))
     with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        return rasterio.open(path)
+        return rasterio.open(path, driver=driver)
 
 
 @contextmanager

@@ -191,3 +191,18 @@ def grid_from_bbox(
     )
     shape = (max(1, last_row - first_row), max(1, last_column - first_column))
     return GeoBox(shape, transform, crs)
+
+
+def upright_values(grid: Grid, values: Any) -> tuple[Grid, Any]:
+    """Return a grid and its array ``(…, rows, columns)`` north up; a rotated grid is refused.
+
+    Raises
+    ------
+    DataError
+        The grid is rotated.
+    """
+    turned = turns(grid.affine)
+    if turned is None:
+        raise DataError("a rotated grid cannot be turned north up", "warp it first, e.g. with gdalwarp")
+    rows, columns = (slice(None, None, -1 if flip else 1) for flip in turned)
+    return upright(grid), values[..., rows, columns]

@@ -158,6 +158,8 @@ def read_quantity(
     ('m', dtype('float32'), True)
     """
     kind, info, said = KINDS[quantity], Info(path), numbers or Numbers()
+    if grid is not None and grid == info.grid:
+        grid = None
     number = band_of(info, band, kind.names)
     if grid is None:
         raw = read(path, window, number)
@@ -208,8 +210,13 @@ def _scaled(
     )
     stated = said.unit or info.units[number - 1] or info.tags.get("units")
     factor = factor_to(kind.unit, stated, what) if kind.unit else 1.0
-    # Double precision: 9e3 m in float32 has steps of 1 mm, but scale times number may not.
-    return (raw.astype(np.float64) * (scale * factor) + offset * factor).astype(np.float32)
+    # Single precision is exact enough for numbers that it can hold; others are scaled first.
+    single = raw.dtype.kind == "b" or raw.dtype.itemsize <= 2 or raw.dtype == np.float32
+    values: npt.NDArray[Any] = raw.astype(np.float32 if single else np.float64)
+    if (scale * factor, offset * factor) != (1.0, 0.0):
+        values *= scale * factor
+        values += offset * factor
+    return values.astype(np.float32, copy=False)
 
 
 def bounded(

@@ -41,12 +41,12 @@ class Info:
     alpha
         Number of the band that says what is transparent, or 0.
     tags
-        The file's tags (``TIFFTAG_DATETIME``, …).
+        The tags of the file and of its first band (``TIFFTAG_DATETIME``, …).
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, driver: str | None = None) -> None:
         self.path = Path(path)
-        with opened(path) as source:
+        with opened(path, driver) as source:
             self.crs: str | None = source.crs.to_string() if source.crs else None
             self.grid: Grid | None = None if source.crs is None else grid_of_dataset(source, path)
             self.shape: tuple[int, int] = source.shape if self.grid is None else tuple(self.grid.shape)
@@ -60,7 +60,7 @@ class Info:
             self.alpha: int = next(
                 (n for n, c in enumerate(source.colorinterp, 1) if c == ColorInterp.alpha), 0
             )
-            self.tags: dict[str, str] = source.tags()
+            self.tags: dict[str, str] = {**source.tags(1), **source.tags()}
 
 
 def read(path: str | Path, window: Window | None = None, band: int | None = 1) -> Masked:
@@ -168,6 +168,21 @@ def _warped(source: Any, grid: Grid, resampling: str, band: int | None, crs: str
             outside = warped.dataset_mask() == 0
             values = np.ma.MaskedArray(values, mask=np.broadcast_to(outside, values.shape))
         return _without_nan(values)
+
+
+def check_end(path: str | Path, driver: str | None = None) -> None:
+    """Read the last block of a raster, which a truncated file lacks.
+
+    Raises
+    ------
+    DataError
+        It cannot be read.
+    """
+    with opened(path, driver) as source:
+        rows, columns = (
+            -(-size // block) - 1 for size, block in zip(source.shape, source.block_shapes[0], strict=True)
+        )
+        source.read(1, window=source.block_window(1, rows, columns))
 
 
 def _part(grid: Grid, window: Window | None, path: str | Path) -> Grid:

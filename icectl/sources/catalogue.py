@@ -10,14 +10,16 @@ from __future__ import annotations
 import json
 import os
 import re
-import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from icectl.errors import DataError
+from icectl.raster import Info
 from icectl.sources.scene import Band, Scene, in_order, safe_id
+from icectl.sources.stated import stated
 from icectl.workspace import write_json
 
 if TYPE_CHECKING:
@@ -34,6 +36,10 @@ _PROJECTION = "https://stac-extensions.github.io/projection/v2.0.0/schema.json"
 _MEDIA = {
     ".tif": "image/tiff; application=geotiff",
     ".tiff": "image/tiff; application=geotiff",
+    ".gtif": "image/tiff; application=geotiff",
+    ".gtiff": "image/tiff; application=geotiff",
+    ".jp2": "image/jp2",
+    ".vrt": "image/vnd.gdal.vrt",
     ".png": "image/png",
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
@@ -106,6 +112,8 @@ def _item(scene: Scene, folder: Path) -> pystac.Item:
         known = _known(scene.band(name), fields.pop("nodata", None))
         if known:
             fields["raster:bands"] = [known]
+        if scene.band(name).number != 1:
+            fields["icectl:band"] = scene.band(name).number
         media = _MEDIA.get(path.suffix.lower())
         item.add_asset(name, pystac.Asset(_href(path, folder), media_type=media, extra_fields=fields))
     return item
@@ -123,31 +131,20 @@ def _known(band: Band, nodata: float | None) -> dict[str, float]:
 
 def _grid_fields(path: Path, scene: str) -> dict[str, Any]:
     """Return the projection fields of a raster; nothing for other files."""
-    import rasterio
-    from rasterio.errors import NotGeoreferencedWarning, RasterioError
-    from rasterio.warp import transform_bounds
-
     if not path.is_file():
         raise DataError(f"scene '{scene}' names {path}, which is not there")
     if not _MEDIA.get(path.suffix.lower(), "").startswith("image/"):
         return {}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path) as raster:
-                fields: dict[str, Any] = {
-                    "proj:shape": list(raster.shape),
-                    "proj:transform": list(raster.transform)[:6],
-                }
-                if raster.nodata is not None and raster.nodata == raster.nodata:
-                    fields["nodata"] = raster.nodata
-                if raster.crs is not None:
-                    epsg = raster.crs.to_epsg()
-                    fields["proj:code"] = f"EPSG:{epsg}" if epsg else None
-                    fields["footprint"] = list(transform_bounds(raster.crs, "EPSG:4326", *raster.bounds))
-                return fields
-    except RasterioError as error:
-        raise DataError(f"{path} cannot be opened: {error}") from error
+    info = Info(path)
+    fields: dict[str, Any] = {"proj:shape": list(info.shape)}
+    if info.nodata is not None and info.nodata == info.nodata:
+        fields["nodata"] = info.nodata
+    if info.grid is not None:
+        epsg = info.grid.crs.to_epsg()
+        fields["proj:code"] = f"EPSG:{epsg}" if epsg else None
+        fields["proj:transform"] = list(info.grid.affine)[:6]
+        fields["footprint"] = list(info.grid.geographic_extent.boundingbox)
+    return fields
 
 
 def _rectangle(box: list[float]) -> dict[str, Any]:
@@ -172,7 +169,7 @@ def _scene(item: pystac.Item, folder: Path, where: str) -> Scene:
     assets = {
         name: _local(asset.href, folder, f"{where}: scene '{item.id}'") for name, asset in item.assets.items()
     }
-    bands = {name: _band(asset.extra_fields, where) for name, asset in item.assets.items()}
+    bands = {name: _band(asset.extra_fields) for name, asset in item.assets.items()}
     return Scene(item.id, time, assets, {k: v for k, v in item.properties.items() if k != "datetime"}, bands)
 
 
@@ -192,15 +189,10 @@ def _local(href: str, folder: Path, where: str) -> Path:
     return path
 
 
-def _band(fields: Mapping[str, Any], where: str) -> Band:
-    """Read ``raster:bands`` (STAC 1.0) or ``bands`` (1.1) of one asset."""
-    listed = fields.get("raster:bands") or fields.get("bands") or [{}]
-    first = listed[0] if isinstance(listed, list) and isinstance(listed[0], Mapping) else {}
-    values = {key: first.get(key, first.get(f"raster:{key}")) for key in ("scale", "offset", "nodata")}
-    try:
-        return Band(**{key: None if value is None else float(value) for key, value in values.items()})
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{where}: scale, offset or nodata is no number: {values}") from error
+def _band(fields: Mapping[str, Any]) -> Band:
+    """Read what an asset says of its numbers, in any version of STAC, and which band of its file is meant."""
+    number = fields.get("icectl:band", 1)
+    return replace(stated(fields), number=number if isinstance(number, int) and number > 0 else 1)
 
 
 def _read_json(path: Path) -> Any:

@@ -1,29 +1,46 @@
-"""What one image file says of itself: its grid, its date, its asset, what its numbers mean."""
+"""What one image file says of itself: its grid, its date, its assets, what its numbers mean."""
 
 from __future__ import annotations
 
 import json
 import re
-import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from icectl.errors import DataError
-from icectl.sources.names import ASSETS, Named, Period, by_name, parse_date
+from icectl.raster import Info
+from icectl.raster.read import check_end
+from icectl.sources.names import (
+    ASSETS,
+    QUALITY,
+    SURFACE_REFLECTANCE,
+    UNUSED,
+    Named,
+    Period,
+    by_description,
+    by_name,
+    parse_date,
+)
 from icectl.sources.scene import Band
+from icectl.sources.stated import corrected, stated
 
-DRIVERS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
-"""Only these and GeoTIFF are opened: GDAL would follow links inside other formats."""
+DRIVERS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jp2": "JP2OpenJPEG", ".vrt": "VRT"}
+"""Formats by suffix; all others are opened as GeoTIFF alone: GDAL would follow links inside other formats."""
 
 _DATE_TAGS = ("ACQUISITION_DATE", "DATE_ACQUIRED", "ACQUISITIONDATETIME", "DATETIME", "DATE", "QUARTER")
 _LARGEST_ITEM = 4_000_000
+_KEPT = (
+    "platform", "eo:cloud_cover", "view:sun_elevation", "s2:processing_baseline",
+    "earthsearch:boa_offset_applied",
+)  # fmt: skip
+_BASELINE = re.compile(r"_N(\d{2})(\d{2})_R\d{3}_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFile:
-    """One opened file: what its name says, what it is, and where it lies."""
+    """One asset of a file: what its name says, what it is, and where it lies."""
 
     path: Path
     named: Named
@@ -31,97 +48,150 @@ class ImageFile:
     resolution: tuple[float, float]
     shape: tuple[int, int]
     properties: Mapping[str, Any]
+    floating: bool = False
 
 
 def describe(
     path: Path,
     folder: Path,
     pattern: re.Pattern[str] | None,
-    asset: str,
     items: Mapping[str, Mapping[str, Any]],
-) -> ImageFile:
-    """Open one file and settle its asset, its date and its grid."""
-    header = _header(path)
+    bands: Sequence[str] = (),
+) -> list[ImageFile]:
+    """Open one file and settle its date, its grid, and the assets that it holds.
+
+    Parameters
+    ----------
+    path, folder
+        The file, and the folder that is scanned.
+    pattern
+        The user's pattern for names, or None.
+    items
+        STAC items beside the file, by the names of the files that they list.
+    bands
+        What the bands of a stack are, in their order, where the user says it.
+
+    Returns
+    -------
+    list of ImageFile
+        One for a file of one band or a picture; one for each band of a stack. `named.asset` is None where
+        nothing tells what it is.
+    """
+    info = _header(path)
     named = by_name(path.relative_to(folder).with_suffix("").as_posix(), pattern)
     item: Mapping[str, Any] = {} if pattern is not None else items.get(path.name, {})
-    period = (
-        (_item_period(item) or _tag_period(header["tags"]) or named.period)
-        if pattern is None
-        else named.period
-    )
-    if period is None and pattern is None:
-        period = _parse_tag(header["tags"].get("TIFFTAG_DATETIME"))
+    if named.asset is None and pattern is None:
+        named = replace(named, asset=_asset_in(item, path.name))
+    period = _period_of(path, pattern, named, item, info)
     if period is None and not named.static:
         raise DataError(
             f"{path} says nothing of its date",
             "name files like 20190710_green.tif or 2019Q3.tif, "
             r"or give a pattern such as (?P<date>\d{8})_(?P<asset>\w+)",
         )
-    described = next((ASSETS[w] for w in header["descriptions"] if w in ASSETS), asset)
-    if header["count"] > 1 and (named.asset or described) != "image":
-        raise DataError(
-            f"{path} holds {header['count']} bands where one ('{named.asset or described}') was expected",
-            "write each band to a file of its own (gdal_translate -b N)",
+    entry = _entry(item, path.name)
+    return [
+        ImageFile(
+            path=path.absolute(),
+            named=replace(
+                one,
+                period=period,
+                static=one.static and period is None,
+                band=_band(one, info, item, entry, path),
+            ),
+            crs=info.crs,
+            resolution=_resolution(info),
+            shape=info.shape,
+            properties=_properties(item, period, named),
+            floating=info.dtype in ("float32", "float64"),
         )
-    return ImageFile(
-        path=path.absolute(),
-        named=replace(
-            named,
-            asset=named.asset or described,
-            period=period,
-            static=named.static and period is None,
-            band=_band(named.band, header, item, path),
-        ),
-        crs=header["crs"],
-        resolution=header["resolution"],
-        shape=header["shape"],
-        properties=_properties(item, period, named),
+        for one in _assets(named, info, bands, path)
+    ]
+
+
+def _resolution(info: Info) -> tuple[float, float]:
+    return (1.0, 1.0) if info.grid is None else (abs(info.grid.affine.a), abs(info.grid.affine.e))
+
+
+def _header(path: Path) -> Info:
+    """Read the facts of a raster and its last block."""
+    driver = DRIVERS.get(path.suffix.lower(), "GTiff")
+    try:
+        info = Info(path, driver)
+        check_end(path, driver)
+    except DataError as error:
+        if "cannot be read" not in error.message:
+            raise
+        raise DataError(
+            f"{path} is damaged or no image: {error.message}", "copy or download it again"
+        ) from error
+    return info
+
+
+def _period_of(
+    path: Path, pattern: re.Pattern[str] | None, named: Named, item: Mapping[str, Any], info: Info
+) -> Period | None:
+    """Return the date by the item, the file's tags, its name, and last the time the file was made."""
+    if pattern is not None:
+        return named.period
+    return (
+        _item_period(item)
+        or _tag_period(info.tags)
+        or named.period
+        or _parse_tag(info.tags.get("TIFFTAG_DATETIME"))
     )
 
 
-def _header(path: Path) -> dict[str, Any]:
-    """Read the facts of a raster and its last block, which a truncated file lacks."""
-    import rasterio
-    from rasterio.errors import NotGeoreferencedWarning, RasterioError
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path, driver=DRIVERS.get(path.suffix.lower(), "GTiff")) as raster:
-                rows, columns = (
-                    -(-size // block) - 1
-                    for size, block in zip(raster.shape, raster.block_shapes[0], strict=True)
-                )
-                raster.read(1, window=raster.block_window(1, rows, columns))
-                return {
-                    "crs": None if raster.crs is None else raster.crs.to_string(),
-                    "resolution": (abs(raster.transform.a), abs(raster.transform.e)),
-                    "shape": raster.shape,
-                    "count": raster.count,
-                    "descriptions": [str(d).lower() for d in raster.descriptions if d],
-                    "tags": {**raster.tags(1), **raster.tags()},
-                    "integer": raster.dtypes[0] not in ("float32", "float64"),
-                    "scale": (raster.scales[0], raster.offsets[0]),
-                    "nodata": raster.nodata,
-                }
-    except RasterioError as error:
-        raise DataError(f"{path} is damaged or no image: {error}", "copy or download it again") from error
+def _assets(named: Named, info: Info, bands: Sequence[str], path: Path) -> list[Named]:
+    """Return what a file holds: one asset, or those of a stack's bands by their descriptions."""
+    called = [str(text or "").lower() for text in info.descriptions]
+    data = [number for number in range(1, info.count + 1) if number != info.alpha]
+    if len(data) == 1 or named.asset == UNUSED:
+        asset = named.asset or next((ASSETS[word] for word in called if word in ASSETS), None)
+        return [replace(named, asset=asset, band=replace(named.band, number=data[0]))]
+    if named.asset is not None and named.asset != "image":
+        raise DataError(
+            f"{path} holds {info.count} bands where one ('{named.asset}') was expected",
+            "write each band to a file of its own (gdal_translate -b N)",
+        )
+    found = tuple(ASSETS.get(word.lower(), word.lower()) for word in bands) or by_description(
+        info.descriptions, path.stem
+    )
+    if all(asset == UNUSED for asset in found):
+        return [replace(named, asset=named.asset or "image")]  # a picture, or a stack that nothing names
+    named = replace(named, scene=path.stem)
+    return [
+        replace(named, asset=asset, band=replace(named.band, number=number), static=False)
+        for number, asset in enumerate(found[: info.count], 1)
+    ]
 
 
-def _band(named: Band, header: Mapping[str, Any], item: Mapping[str, Any], path: Path) -> Band:
+def _band(named: Named, info: Info, item: Mapping[str, Any], entry: Mapping[str, Any], path: Path) -> Band:
     """Settle scale, offset and nodata: the file's own tags, the item beside it, then its name."""
-    nodata = named.nodata if header["nodata"] is None else header["nodata"]
-    if header["scale"] != (1.0, 0.0):
-        return Band(scale=header["scale"][0], offset=header["scale"][1], nodata=nodata)
-    for entry in item.get("assets", {}).values():
-        bands = entry.get("raster:bands") if isinstance(entry, Mapping) else None
-        if bands and _basename(entry) == path.name and "scale" in bands[0]:
-            return Band(
-                scale=float(bands[0]["scale"]), offset=float(bands[0].get("offset", 0.0)), nodata=nodata
-            )
-    if named.scale is None and not header["integer"]:
-        return Band(scale=1.0, offset=0.0, nodata=nodata)
-    return replace(named, nodata=nodata)
+    number = named.band.number
+    listed = stated(entry)
+    nodata = info.nodata if info.nodata is not None else listed.nodata
+    nodata = named.band.nodata if nodata is None else nodata
+    known = Band(nodata=nodata, number=number)
+    if named.asset in QUALITY:
+        return known
+    scale, offset = info.scales[number - 1], info.offsets[number - 1]
+    if (scale, offset) != (1.0, 0.0):
+        return replace(known, scale=scale, offset=offset)
+    properties = dict(item.get("properties") or {})
+    if named.product == "Sentinel-2" and (match := _BASELINE.search(str(path))):
+        properties.setdefault("s2:processing_baseline", f"{match[1]}.{match[2]}")
+    if "s2:processing_baseline" in properties:
+        found = corrected(listed, properties, str(item.get("collection", "")), str(path))
+        return replace(known, scale=found.scale, offset=found.offset)
+    if listed.scale is not None:
+        return replace(known, scale=listed.scale, offset=listed.offset or 0.0)
+    if named.band.scale is not None:
+        return replace(known, scale=named.band.scale, offset=named.band.offset)
+    said = str(info.descriptions[number - 1] or "").upper()
+    if re.fullmatch(r"SR_B\d", said) or str(item.get("collection")) == "landsat-c2-l2":
+        return replace(known, scale=SURFACE_REFLECTANCE.scale, offset=SURFACE_REFLECTANCE.offset)
+    return known
 
 
 def items_beside(folder: Path) -> dict[str, Mapping[str, Any]]:
@@ -134,15 +204,30 @@ def items_beside(folder: Path) -> dict[str, Mapping[str, Any]]:
             item = json.loads(candidate.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError):
             continue  # not every JSON file beside an image speaks of it
-        if isinstance(item, dict) and item.get("type") == "Feature" and isinstance(item.get("assets"), dict):
-            entries = [entry for entry in item["assets"].values() if isinstance(entry, dict)]
-            items |= {_basename(entry): item for entry in entries}
+        features = item.get("features") if isinstance(item, dict) else None
+        for one in features if isinstance(features, list) else [item]:
+            if isinstance(one, dict) and one.get("type") == "Feature" and isinstance(one.get("assets"), dict):
+                entries = [entry for entry in one["assets"].values() if isinstance(entry, dict)]
+                items |= {_basename(entry): one for entry in entries}
     return items
 
 
 def _basename(entry: Mapping[str, Any]) -> str:
     """Return the file name at the end of an asset's link."""
-    return str(entry.get("href", "")).rsplit("/", 1)[-1]
+    return str(entry.get("href", "")).partition("?")[0].rsplit("/", 1)[-1]
+
+
+def _entry(item: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return the asset of an item whose link ends in a file's name."""
+    entries = item.get("assets", {}).values()
+    return next((e for e in entries if isinstance(e, Mapping) and _basename(e) == name), {})
+
+
+def _asset_in(item: Mapping[str, Any], name: str) -> str | None:
+    """Return what an item calls a file, where that is an asset that is known."""
+    keys = (key for key, entry in item.get("assets", {}).items() if isinstance(entry, Mapping))
+    key = next((k for k in keys if _basename(item["assets"][k]) == name), "")
+    return ASSETS.get(str(key).lower())
 
 
 def _item_period(item: Mapping[str, Any]) -> Period | None:
@@ -167,13 +252,11 @@ def _parse_tag(value: Any) -> Period | None:
 
 def _properties(item: Mapping[str, Any], period: Period | None, named: Named) -> dict[str, Any]:
     """Keep what an item says of its scene, and the span of a composite."""
-    known = {
-        k: v
-        for k, v in (item.get("properties") or {}).items()
-        if k in ("platform", "eo:cloud_cover", "view:sun_elevation")
-    }
+    known = {k: v for k, v in (item.get("properties") or {}).items() if k in _KEPT}
     if named.platform:
         known["platform"] = named.platform
+    if named.product and named.band.scale is None and named.asset not in QUALITY:
+        known["icectl:product"] = named.product
     if period is not None and period.end is not None:
         known |= {"start_datetime": period.start.isoformat(), "end_datetime": period.end.isoformat()}
     return known

@@ -1,27 +1,30 @@
 """A folder of images that a user already has, read as scenes.
 
-Asset names come from Landsat Collection-2 file names, from words in the name (``green``, ``swir16``,
-``qa_pixel``, ``ndsi`` …) or from the band's description; dates from a STAC item beside the file, the
-file's tags, or its name (`icectl.sources.names`). Files of one date make one scene.
+Asset names come from the names of Landsat, Sentinel-2 and HLS files, from words in the name (``green``,
+``swir16``, ``qa_pixel``, ``ndsi`` …) or from the bands' descriptions; dates from a STAC item beside the file,
+the file's tags, or its name (`icectl.sources.names`). Files of one date make one scene.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from icectl.errors import DataError, UsageError
 from icectl.sources.catalogue import CATALOGUE, read_catalogue
+from icectl.sources.delivered import unfolded
 from icectl.sources.files import ImageFile, describe, items_beside
-from icectl.sources.names import by_name, compile_pattern, parse_date
+from icectl.sources.names import QUALITY, UNUSED, by_name, compile_pattern, parse_date
 from icectl.sources.options import SceneQuery
 from icectl.sources.scene import Band, Scene, in_order
 
-GEOTIFF = frozenset({".tif", ".tiff", ".gtif"})
+GEOTIFF = frozenset({".tif", ".tiff", ".gtif", ".gtiff", ".jp2", ".vrt"})
 IMAGES = GEOTIFF | {".png", ".jpg", ".jpeg"}
+PLACES = ("*", "*/*", "*.SAFE/GRANULE/*/IMG_DATA/R20m/*", "GRANULE/*/IMG_DATA/R20m/*")
+"""Where images lie: in the folder, in one folder a scene, or in those of Sentinel-2's SAFE format."""
 
 
 def scan_folder(
@@ -33,11 +36,17 @@ def scan_folder(
     minimum: int = 1,
     scale: float | None = None,
     offset: float | None = None,
+    bands: Sequence[str] = (),
+    wanted: Collection[str] = (),
+    into: Path | None = None,
 ) -> list[Scene]:
-    r"""Return the scenes in `folder` by time. Nothing is written, and only headers are read.
+    r"""Return the scenes in `folder` by time. Only headers are read.
 
     A folder with a catalogue (``items.json``) is read by it. Otherwise the rasters directly in the folder
-    are taken; if there are none, those one level below (one folder a scene, as Landsat is delivered).
+    are taken; if there are none, those one level below (one folder a scene, as Landsat is delivered), or
+    those of 20 m in Sentinel-2's SAFE folders. Archives of Landsat scenes (``.tar``) and cubes (NetCDF, Zarr)
+    are unfolded into `into` first. A file that names no asset is taken for `asset`, unless others of the
+    folder name theirs: then it is none.
 
     Parameters
     ----------
@@ -53,6 +62,12 @@ def scan_folder(
         The least number of dates.
     scale, offset
         What turns stored numbers into values, for files that do not say it themselves.
+    bands
+        What the bands of stacks are, in their order, e.g. ``("green", "swir16")``.
+    wanted
+        The assets that are needed beside quality layers; where one of them is there, others are left out.
+    into
+        Where archives and cubes are unfolded; None leaves them alone.
 
     Raises
     ------
@@ -68,10 +83,9 @@ def scan_folder(
         scenes = read_catalogue(folder)
     else:
         compiled = None if pattern is None else compile_pattern(pattern)
-        images = _images(folder, georeferenced)
-        items = {parent: items_beside(parent) for parent in {path.parent for path in images}}
-        files = [describe(path, folder, compiled, asset, items[path.parent]) for path in images]
-        dated = [file for file in files if not file.named.static]
+        places = [folder] if into is None else unfolded(folder, into)
+        files = [file for place in places for file in _described(place, compiled, georeferenced, bands)]
+        dated = _needed([file for file in files if not file.named.static], asset, wanted)
         if georeferenced:
             _same_ground(dated)
         scenes = in_order(_scenes(dated, Band(scale=scale, offset=offset)), str(folder))
@@ -79,6 +93,33 @@ def scan_folder(
         dates = f"{len(scenes)} date" + ("" if len(scenes) == 1 else "s")
         raise DataError(f"{folder} holds {dates}, {minimum} are needed", "add scenes of other dates")
     return scenes
+
+
+def _described(
+    folder: Path, pattern: re.Pattern[str] | None, georeferenced: bool, bands: Sequence[str]
+) -> Iterator[ImageFile]:
+    """Open the images of a folder, but for layers of a product that no task asks for."""
+    images = _images(folder, georeferenced)
+    items = {parent: items_beside(parent) for parent in {path.parent for path in images}}
+    for path in images:
+        if pattern is not None or by_name(path.stem).asset != UNUSED:
+            yield from describe(path, folder, pattern, items[path.parent], bands)
+
+
+def _needed(files: list[ImageFile], asset: str, wanted: Collection[str]) -> list[ImageFile]:
+    """Leave out what is not needed: files of no asset beside such as have one, and layers not asked for."""
+    known = [file for file in files if file.named.asset not in (None, UNUSED)]
+    named = {file.named.asset for file in known} - set(QUALITY)
+    if not named:
+        known += [_as(file, asset) for file in files if file.named.asset is None]
+    if named & set(wanted):
+        known = [file for file in known if file.named.asset in wanted or file.named.asset in QUALITY]
+    return known
+
+
+def _as(file: ImageFile, asset: str) -> ImageFile:
+    """Return a file as that of another asset."""
+    return replace(file, named=replace(file.named, asset=asset))
 
 
 def in_dates(scenes: Sequence[Scene], query: SceneQuery, folder: Path, minimum: int = 1) -> list[Scene]:
@@ -114,7 +155,7 @@ def static_layers(folder: Path) -> dict[str, Path]:
 def _images(folder: Path, georeferenced: bool) -> list[Path]:
     """List the images of a folder, or fail with what is there instead."""
     suffixes = GEOTIFF if georeferenced else IMAGES
-    for glob in ("*", "*/*"):
+    for glob in PLACES:
         found = [p for p in sorted(folder.glob(glob)) if p.is_file() and not p.name.startswith(".")]
         images = [p for p in found if p.suffix.lower() in suffixes]
         if images:
@@ -135,26 +176,27 @@ def _same_ground(files: list[ImageFile]) -> None:
                 f"{file.path} has no coordinate reference system",
                 "assign one, e.g. gdal_edit.py -a_srs EPSG:32643 FILE",
             )
+    bands = [file for file in files if file.named.asset not in QUALITY]  # a quality layer may be coarser
     for file in files[1:]:
-        first = files[0]
-        if file.crs != first.crs:
-            what, ours, theirs = "CRS", first.crs, file.crs
-        elif any(abs(a - b) > 1e-6 * a for a, b in zip(first.resolution, file.resolution, strict=True)):
-            what, ours, theirs = (
-                "pixel sizes",
-                *(f"{x:g} × {y:g}" for x, y in (first.resolution, file.resolution)),
-            )
-        else:
-            continue
-        raise DataError(
-            f"mixed {what}: {first.path.name} has {ours}, {file.path.name} has {theirs}",
-            "bring them onto one grid (gdalwarp -t_srs … -tr …), or keep them in folders of their own",
-        )
+        if file.crs != files[0].crs:
+            raise _mixed("CRS", files[0], str(files[0].crs), file, str(file.crs))
+    for file in bands[1:]:
+        ours, theirs = bands[0].resolution, file.resolution
+        if any(abs(a - b) > 1e-6 * a for a, b in zip(ours, theirs, strict=True)):
+            sizes = [f"{across:g} × {down:g}" for across, down in (ours, theirs)]
+            raise _mixed("pixel sizes", bands[0], sizes[0], file, sizes[1])
+
+
+def _mixed(what: str, first: ImageFile, ours: str, file: ImageFile, theirs: str) -> DataError:
+    return DataError(
+        f"mixed {what}: {first.path.name} has {ours}, {file.path.name} has {theirs}",
+        "bring them onto one grid (gdalwarp -t_srs … -tr …), or keep them in folders of their own",
+    )
 
 
 def _scenes(files: list[ImageFile], fallback: Band) -> Iterator[Scene]:
     """Join the files of one date into scenes."""
-    by_time: dict[Any, dict[str, ImageFile]] = {}
+    by_time: dict[datetime, dict[str, ImageFile]] = {}
     for file in files:
         if file.named.period is None or file.named.asset is None:  # describe() settled both
             continue
@@ -168,7 +210,7 @@ def _scenes(files: list[ImageFile], fallback: Band) -> Iterator[Scene]:
         group[file.named.asset] = file
     for time, group in by_time.items():
         first = next(iter(group.values()))
-        bands = {name: _filled(file.named.band, fallback) for name, file in group.items()}
+        bands = {name: _filled(file, fallback) for name, file in group.items()}
         name = re.sub(r"[^A-Za-z0-9._-]+", "_", first.named.scene).strip("._-")
         identity = name if parse_date(name) else "_".join(filter(None, (name, f"{time:%Y%m%d}")))
         paths = {asset: file.path for asset, file in group.items()}
@@ -181,12 +223,11 @@ def _scenes(files: list[ImageFile], fallback: Band) -> Iterator[Scene]:
         )
 
 
-def _filled(band: Band, fallback: Band) -> Band:
-    """Use the user's scale and offset where the file says nothing."""
+def _filled(file: ImageFile, fallback: Band) -> Band:
+    """Use the user's scale and offset where the file says nothing; floats are values as they are."""
+    band = file.named.band
     if band.scale is not None:
         return band
-    return replace(
-        band,
-        scale=fallback.scale,
-        offset=0.0 if fallback.offset is None and fallback.scale else fallback.offset,
-    )
+    if fallback.scale is not None:
+        return replace(band, scale=fallback.scale, offset=fallback.offset or 0.0)
+    return replace(band, scale=1.0, offset=0.0) if file.floating else band

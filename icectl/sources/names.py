@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -15,22 +16,46 @@ SURFACE_REFLECTANCE = Band(scale=2.75e-05, offset=-0.2, nodata=0)
 QA_PIXEL = Band(nodata=1)
 """Bit 0 of QA_PIXEL alone: fill."""
 
+HLS = Band(scale=1e-4, offset=0.0, nodata=-9999)
+"""Harmonized Landsat Sentinel-2 v2.0 bands (HLS User Guide v2, table 6)."""
+
+LANDSAT_C1 = Band(scale=1e-4, offset=0.0, nodata=-9999)
+"""Landsat Collection-1 surface reflectance, and LEDAPS' before it."""
+
+MODIS_SNOW = Band(scale=0.01, offset=0.0)
+"""NDSI snow cover of MOD10: 0 to 100; codes from 101 on (200 missing, 250 cloud …) are no index."""
+
+QUALITY = ("qa_pixel", "scl", "fmask", "hls_fmask", "qa60", "qa_aerosol", "qa_radsat")
+"""Layers that say what the pixels are worth; never taken for bands, averaged or scaled."""
+
 _OLI = ("coastal", "blue", "green", "red", "nir08", "swir16", "swir22")
 _TM = ("blue", "green", "red", "nir08", "swir16", "lwir", "swir22")
+_MSI = {
+    "B01": "coastal", "B02": "blue", "B03": "green", "B04": "red", "B8A": "nir08", "B08": "nir",
+    "B11": "swir16", "B12": "swir22", "SCL": "scl", "QA60": "qa60", "FMASK": "hls_fmask",
+}  # fmt: skip
 
 ASSETS = {
-    **{name: name for name in (*_OLI, "lwir", "lwir11", "qa_pixel", "qa_aerosol", "qa_radsat")},
-    **{name: name for name in ("ndsi", "image", "fmask")},
+    **{name: name for name in (*_OLI, "lwir", "lwir11", "nir", *QUALITY)},
+    **{name: name for name in ("ndsi", "image")},
     **{"swir1": "swir16", "swir": "swir16", "swir2": "swir22", "nir": "nir08", "ndsi_snow": "ndsi"},
+    **{"fmask4": "fmask", "ndsi_snow_cover": "ndsi", "pixel_qa": "qa_pixel"},
 }
 """Words in a file's name, and the asset each stands for."""
 
 STATIC = frozenset({"mask", "dem", "outline", "outlines", "bed", "thickness", "boundary", "fjord"})
 """Files called so carry no date: they hold for the whole series."""
 
+UNUSED = "unused"
+"""The asset of a product's layer that no task asks for (``ST_ATRAN``, ``SR_CLOUD_QA``, panchromatic …)."""
+
 _LANDSAT = re.compile(
-    r"(?P<sensor>L[COTEM]0[4-9])_L\w{3}_\d{6}_(?P<date>\d{8})_\d{8}_\d{2}_(?:T1|T2|RT)"
-    r"_(?:(?P<level>SR|ST)_)?(?P<layer>B\d{1,2}|QA_PIXEL|QA_RADSAT|QA_AEROSOL)"
+    r"(?P<sensor>L[COTEM]0[4-9])_L(?P<product>\w{3})_\d{6}_(?P<date>\d{8})_\d{8}_\d{2}_(?:T1|T2|RT|GS)"
+    r"_(?P<layer>\w+)"
+)
+_SENTINEL2 = re.compile(r"T\d{2}[A-Z]{3}_(?P<date>\d{8})T\d{6}_(?P<layer>B\d[\dA]|[A-Z]{3})(?:_\d\dm)?$")
+_HLS = re.compile(
+    r"HLS\.(?P<sensor>[LS]30)\.T\w{5}\.(?P<date>\d{7})T\d{6}\.v[\d.]+\.(?P<layer>\w+)$", re.IGNORECASE
 )
 _WORD = r"(?<![a-z0-9])(?:{})(?![a-z0-9])"
 _WORDS = re.compile(_WORD.format("|".join(sorted(ASSETS, key=len, reverse=True))))
@@ -61,7 +86,10 @@ class Period:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
-    """What a name says. `scene` is the name without its asset; `static` files carry no date."""
+    """What a name says. `scene` is the name without its asset; `static` files carry no date.
+
+    `product` is what the numbers are said to be by the name of a known product, for errors.
+    """
 
     asset: str | None = None
     period: Period | None = None
@@ -69,6 +97,7 @@ class Named:
     band: Band = field(default_factory=Band)
     static: bool = False
     platform: str = ""
+    product: str = ""
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
@@ -119,13 +148,15 @@ def by_name(path: str, pattern: re.Pattern[str] | None = None) -> Named:
     stem = path.rsplit("/", 1)[-1]
     if pattern is not None:
         return _by_pattern(path, stem, pattern)
-    if landsat := _LANDSAT.search(stem):
-        return _by_landsat(stem, landsat)
+    for product, reader in ((_LANDSAT, _by_landsat), (_SENTINEL2, _by_sentinel2), (_HLS, _by_hls)):
+        if match := product.search(stem):
+            return reader(stem, match)
     words = _WORDS.findall(stem.lower())
     asset = ASSETS[words[-1]] if words else None
     period = parse_date(stem) or (parse_date(path.rsplit("/", 2)[-2]) if "/" in path else None)
     static = period is None and _is_static(stem)
-    return Named(asset=asset, period=period, scene=_without_asset(stem, asset), static=static)
+    band = MODIS_SNOW if words and words[-1].startswith("ndsi_snow") else Band()
+    return Named(asset=asset, period=period, scene=_without_asset(stem, asset), static=static, band=band)
 
 
 def _is_static(stem: str) -> bool:
@@ -143,18 +174,81 @@ def _without_asset(stem: str, asset: str | None) -> str:
 
 
 def _by_landsat(stem: str, match: re.Match[str]) -> Named:
-    """Read a Landsat Collection-2 file name (USGS naming: sensor, level, path-row, dates, tier, layer)."""
-    layer, bands = match["layer"], _OLI if match["sensor"][-1] in "89" else _TM
-    scene = stem[: match.start("layer")].rstrip("_").removesuffix("_SR").removesuffix("_ST")
-    band = Band()
-    if layer.startswith("QA"):
-        asset, band = layer.lower(), QA_PIXEL if layer == "QA_PIXEL" else band
-    else:
-        number = int(layer[1:])
-        asset = bands[number - 1] if number <= len(bands) else f"b{number}"
-        band = SURFACE_REFLECTANCE if match["level"] == "SR" else band
+    """Read a Landsat file name (USGS naming: sensor, level, path-row, dates, tier, layer)."""
+    layer, level = match["layer"].upper(), f"Level-{match['product'][0]}"
+    scene = stem[: match.start("layer")].rstrip("_")
+    number = re.fullmatch(r"(?:SR_)?B(?:AND)?([1-9])", layer)
+    quality = layer.removeprefix("SR_") if layer not in ("PIXEL_QA",) else "QA_PIXEL"
+    asset, band = ASSETS.get(layer.lower(), UNUSED), Band()
+    if quality.lower() in QUALITY:
+        asset, band = quality.lower(), QA_PIXEL if quality == "QA_PIXEL" else band
+    elif number:
+        asset = _landsat_band(match["sensor"], int(number[1]))
+        if layer.startswith("SR_B"):
+            band = LANDSAT_C1 if layer.startswith("SR_BAND") else SURFACE_REFLECTANCE
     platform = f"landsat-{match['sensor'][-1]}"
-    return Named(asset=asset, period=parse_date(match["date"]), scene=scene, band=band, platform=platform)
+    date = parse_date(match["date"])
+    return Named(
+        asset=asset, period=date, scene=scene, band=band, platform=platform, product=f"Landsat {level}"
+    )
+
+
+def _landsat_band(sensor: str, number: int) -> str:
+    """Return the asset of a numbered band; panchromatic, cirrus and thermal ones are not used."""
+    bands = _OLI if sensor[-1] in "89" else _TM
+    return bands[number - 1] if number <= len(bands) and bands[number - 1] != "lwir" else UNUSED
+
+
+def _by_sentinel2(stem: str, match: re.Match[str]) -> Named:
+    """Read a Sentinel-2 granule's file name; the processing baseline, hence the offset, is said elsewhere."""
+    return Named(
+        asset=_MSI.get(match["layer"], UNUSED),
+        period=parse_date(match["date"]),
+        scene=stem[: match.start("layer")].rstrip("_"),
+        platform="sentinel-2",
+        product="Sentinel-2",
+    )
+
+
+def _by_hls(stem: str, match: re.Match[str]) -> Named:
+    """Read an HLS file name: Landsat's numbers in L30, Sentinel-2's in S30, one mask of bits."""
+    layer = match["layer"].upper()
+    asset = _MSI.get(layer) or ASSETS.get(layer.lower(), UNUSED)
+    if match["sensor"].upper() == "L30" and re.fullmatch(r"B\d\d", layer):
+        asset = _landsat_band("LC08", int(layer[1:]))
+    return Named(
+        asset=asset,
+        period=parse_date(match["date"]),
+        scene=stem[: match.start("layer")].rstrip("."),
+        band=Band() if asset in QUALITY else HLS,
+        product="HLS",
+    )
+
+
+def by_description(words: Sequence[str | None], path: str) -> tuple[str, ...]:
+    """Return the asset of each band of a stack by its description; `UNUSED` where it names none.
+
+    Earth Engine's names are read by the sensor: ``SR_B3`` by the Landsat in the file's name or by the bands
+    that are there, ``B3`` as Sentinel-2's beside a ``B8A`` or ``B11``.
+
+    >>> by_description(["SR_B3", "SR_B6", "QA_PIXEL"], "LC08_147038_20220701")
+    ('green', 'swir16', 'qa_pixel')
+    >>> by_description(["B3", "B11", "SCL"], "20220701")
+    ('green', 'swir16', 'scl')
+    """
+    upper = [str(word or "").strip().upper() for word in words]
+    sentinel = bool({"B8A", "B11", "B12"} & set(upper))
+    old = re.search(r"L[ET]0[4-7]", path) is not None or ("SR_B7" in upper and "SR_B6" not in upper)
+    found = []
+    for word in upper:
+        number = re.fullmatch(r"(?:SR_)?B(\d{1,2})", word)
+        if sentinel and re.fullmatch(r"B\d[\dA]?|B\d\d", word):
+            found.append(_MSI.get(word if len(word) > 2 else f"B0{word[1]}", UNUSED))
+        elif number:
+            found.append(_landsat_band("LE07" if old else "LC08", int(number[1])))
+        else:
+            found.append(ASSETS.get(word.lower(), UNUSED))
+    return tuple(found)
 
 
 def _by_pattern(path: str, stem: str, pattern: re.Pattern[str]) -> Named:

@@ -7,12 +7,13 @@ they are called in its items. Items of the Planetary Computer often leave out ty
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from icectl.errors import DataError, UsageError, did_you_mean
-from icectl.sources.names import QA_PIXEL, SURFACE_REFLECTANCE
+from icectl.errors import UsageError, did_you_mean
+from icectl.sources.names import HLS, QA_PIXEL, SURFACE_REFLECTANCE
 from icectl.sources.scene import Band
+from icectl.sources.stated import corrected, stated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,16 @@ _SENTINEL2 = Product(
     quality="scl",
     band=Band(scale=1e-4, nodata=0),
 )
+_HLS_S30 = Product(
+    names={**_SENTINEL2.names, "hls_fmask": ("Fmask",)}, quality="hls_fmask", dtype="int16", band=HLS
+)
+_HLS_L30 = Product(
+    names={
+        "coastal": ("B01",), "blue": ("B02",), "green": ("B03",), "red": ("B04",), "nir08": ("B05",),
+        "swir16": ("B06",), "swir22": ("B07",), "hls_fmask": ("Fmask",),
+    },
+    quality="hls_fmask", dtype="int16", band=HLS,
+)  # fmt: skip
 _RADAR = Product(dtype="float32", band=Band(nodata=-32768))
 _ELEVATION = Product(names={"dem": ("data",)}, dtype="float32", timeless=True)
 
@@ -89,6 +100,10 @@ PRODUCTS = {
     "landsat-c2-l2": _LANDSAT,
     "sentinel-2-l2a": _SENTINEL2,
     "sentinel-2-c1-l2a": _SENTINEL2,
+    "hls2-s30": _HLS_S30,
+    "hls2-l30": _HLS_L30,
+    "HLSS30_2.0": _HLS_S30,
+    "HLSL30_2.0": _HLS_L30,
     "sentinel-1-rtc": _RADAR,
     "cop-dem-glo-30": _ELEVATION,
     "cop-dem-glo-90": _ELEVATION,
@@ -97,10 +112,16 @@ PRODUCTS = {
 _QUALITY = {
     "qa_pixel": Band(nodata=1),
     "scl": Band(nodata=0),
+    "fmask": Band(nodata=255),
+    "hls_fmask": Band(nodata=255),
+    "qa60": Band(),
     "qa_aerosol": Band(nodata=1),
     "qa_radsat": Band(),
 }
-_QUALITY_TYPE = {"scl": "uint8", "qa_aerosol": "uint8"}
+_QUALITY_TYPE = dict.fromkeys(("scl", "qa_aerosol", "fmask", "hls_fmask"), "uint8")
+SCREENS = ("qa_pixel", "scl", "fmask", "hls_fmask")
+"""Quality layers that tell cloud and fill, one of which a product has."""
+
 FLAGS = frozenset(_QUALITY)
 """Assets that hold flags or classes: never averaged, never scaled."""
 
@@ -117,13 +138,16 @@ def service_for(name: str, api: str | None = None) -> Service:
 
 def product_for(collection: str, bands: tuple[str, ...]) -> Product:
     """Return the facts of `collection`; one not known takes asset names as they are."""
-    unknown = Product(quality=next((name for name in ("qa_pixel", "scl") if name in bands), ""))
-    return PRODUCTS.get(collection, unknown)
+    if collection in PRODUCTS:
+        return PRODUCTS[collection]
+    asked = next((name for name in SCREENS if name in bands), "")
+    names = {"hls_fmask": ("hls_fmask", "Fmask"), "scl": ("scl", "SCL"), "qa_pixel": ("qa_pixel", "QA_PIXEL")}
+    return Product(quality=asked, names=names)
 
 
 def wanted(product: Product, bands: tuple[str, ...]) -> tuple[str, ...]:
     """Return the assets to fetch: `bands`, with the product's own quality layer in place of another's."""
-    own = [band for band in bands if band not in ("qa_pixel", "scl")]
+    own = [band for band in bands if band not in SCREENS]
     if not own:
         raise UsageError("no band to fetch is named", "name at least one, e.g. green")
     return (*dict.fromkeys(own), *([product.quality] if product.quality else []))
@@ -137,8 +161,7 @@ def type_of(product: Product, band: str) -> str:
 def meaning(item: Any, key: str, band: str, product: Product, collection: str) -> Band:
     """Return scale, offset and nodata of one asset.
 
-    Sentinel-2's numbers carry an offset of −1000 since processing baseline 04.00, unless Earth Search
-    has taken it off (``earthsearch:boa_offset_applied``; its ``raster:bands`` say −0.1 all the same).
+    What the item says wins, then its collection's ``item_assets``, then what is known of the product.
 
     Parameters
     ----------
@@ -149,40 +172,16 @@ def meaning(item: Any, key: str, band: str, product: Product, collection: str) -
     """
     if band in FLAGS:
         return QA_PIXEL if band == "qa_pixel" else _QUALITY[band]
-    listed = _listed(item.assets[key].extra_fields)
-    nodata = product.band.nodata if listed.nodata is None else listed.nodata
+    listed = stated(item.assets[key].extra_fields, _common(item, key))
+    listed = replace(listed, nodata=product.band.nodata if listed.nodata is None else listed.nodata)
     if collection.startswith("sentinel-2"):
-        return Band(scale=1e-4, offset=_sentinel2_offset(item, listed, collection), nodata=nodata)
+        return corrected(listed, item.properties, collection, f"item {item.id}")
     if listed.scale is None:
-        return Band(scale=product.band.scale, offset=product.band.offset, nodata=nodata)
-    return Band(scale=listed.scale, offset=listed.offset or 0.0, nodata=nodata)
+        return replace(product.band, nodata=listed.nodata)
+    return replace(listed, offset=listed.offset or 0.0)
 
 
-def _sentinel2_offset(item: Any, listed: Band, collection: str) -> float:
-    from icectl.imagery.reflectance import sentinel2
-
-    baseline = item.properties.get("s2:processing_baseline")
-    applied = bool(item.properties.get("earthsearch:boa_offset_applied")) and "c1" not in collection
-    if baseline is not None:
-        return sentinel2(str(baseline), applied).offset
-    if listed.offset is None:
-        raise DataError(
-            f"item {item.id} does not say its Sentinel-2 processing baseline",
-            "its offset cannot be known; take another collection or service",
-        )
-    return 0.0 if applied else listed.offset
-
-
-def _listed(fields: Mapping[str, Any]) -> Band:
-    """Read ``raster:bands`` (STAC 1.0) or ``bands`` (1.1) of an asset."""
-    bands = fields.get("raster:bands") or fields.get("bands") or [{}]
-    first = bands[0] if isinstance(bands, list) and isinstance(bands[0], Mapping) else {}
-    values = {name: first.get(name, first.get(f"raster:{name}")) for name in ("scale", "offset", "nodata")}
-    return Band(**{name: _number(value) for name, value in values.items()})
-
-
-def _number(value: Any) -> float | None:
-    try:
-        return None if value is None else float(value)
-    except (TypeError, ValueError):
-        return None
+def _common(item: Any, key: str) -> Mapping[str, Any]:
+    """Return what the item's collection says of the asset (``item_assets``), if `search` has put it there."""
+    fields = item.extra_fields.get("icectl:item_assets", {}).get(key, {})
+    return fields if isinstance(fields, Mapping) else {}

@@ -18,12 +18,14 @@ _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 class Band:
     """How stored numbers become values: ``value = scale * number + offset``.
 
-    `scale` and `offset` are None where nobody said; `nodata` is the number that means "nothing here".
+    `scale` and `offset` are None where nobody said; `nodata` is the number that means "nothing here";
+    `number` is the band's place in a file of several, from 1.
     """
 
     scale: float | None = None
     offset: float | None = None
     nodata: float | None = None
+    number: int = 1
 
 
 @dataclass(frozen=True, slots=True)

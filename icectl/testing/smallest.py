@@ -22,7 +22,7 @@ SMALLEST: Mapping[str, Mapping[str, Any]] = {
         "validation_windows": 8,
         "bootstrap": 10,
         "moments": "auto",
-        "tile": 48,
+        "member": ("convlstm", "unet"),
     },
     "flow": {
         "source": "synthetic",

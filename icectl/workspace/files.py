@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from icectl.errors import DataError, IcectlError, WorkError
+from icectl.errors import DataError, IcectlError, WorkError, worded
 
 PREFIX = ".icectl-"
 """How the names of unfinished files and folders begin."""
@@ -23,18 +23,18 @@ def worded_os_errors(where: Path) -> Iterator[None]:
     """Turn a full disk or a folder that cannot be written to into an error with a hint."""
     try:
         yield
-    except OSError as error:
-        if isinstance(error, IcectlError):
-            raise
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise WorkError(
-                f"the disk of {where} is full", "free some space and start the same command again: it goes on"
-            ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise WorkError(
-                f"{error.filename or where} is not writable", "name another --workspace"
-            ) from error
+    except IcectlError:
         raise
+    except (OSError, MemoryError) as error:
+        number = getattr(error, "errno", 0)
+        if isinstance(error, OSError) and number in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise WorkError(
+                f"{error.filename or where} is not writable", "name another --workspace or place"
+            ) from error
+        said = worded(error, where)
+        if said is None:
+            raise
+        raise said from error
 
 
 @contextmanager

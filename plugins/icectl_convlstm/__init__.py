@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from icectl.tasks.snow import of_mueller
 from icectl.tasks.snow.options import TrainOptions, published
@@ -22,6 +22,13 @@ class ConvLSTMTrain(TrainOptions):
     decoder: tuple[int, ...] = Field(default=(16,), description="Hidden channels of the decoder's cells.")
     kernel: int = Field(default=3, ge=1, le=15, description="Kernel width in pixels (odd).")
     fold: int = Field(default=2, ge=1, le=16, description="Blocks of so many pixels become one position.")
+
+    @field_validator("kernel")
+    @classmethod
+    def _odd(cls, value: int) -> int:
+        if value % 2 == 0:
+            raise ValueError("give an odd number of pixels: the kernel lies around one")
+        return value
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": _PUBLISHED,

@@ -116,3 +116,27 @@ def test_a_band_by_its_description(tmp_path):
     assert read_quantity(path, "grey", band="b2").values[0, 0] == 100
     with pytest.raises(DataError, match="has no band 'b3'"):
         read_quantity(path, "grey", band="b3")
+
+
+@pytest.mark.parametrize("kind", ["nc", "zarr"])
+def test_netcdf_and_zarr_with_cf_georeference(tmp_path, kind):
+    import xarray as xr
+    from odc.geo.geobox import GeoBox
+    from odc.geo.xr import xr_coords
+
+    grid = GeoBox((5, 6), NORTH, "EPSG:32643")
+    coords = xr_coords(grid, "mapping")
+    dem = xr.DataArray(
+        HEIGHTS.astype(np.float32),
+        dims=("y", "x"),
+        coords=coords,
+        attrs={"units": "m", "grid_mapping": "mapping"},
+    )
+    data = xr.Dataset({"elevation": dem}).isel(y=slice(None, None, -1))  # south up, as models write
+    del data["mapping"].attrs["GeoTransform"]  # that of the rows' old order
+    data["elevation"].encoding |= {"dtype": "int16", "scale_factor": 0.5, "_FillValue": -1}
+    path = tmp_path / f"dem.{kind}"
+    data.to_netcdf(path, engine="h5netcdf") if kind == "nc" else data.to_zarr(path, consolidated=False)
+    field = read_quantity(path, "elevation")
+    np.testing.assert_allclose(field.values, HEIGHTS)
+    assert field.grid == grid

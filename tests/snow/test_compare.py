@@ -6,14 +6,14 @@ import json
 
 from icectl.tasks.snow.baselines import NAMES
 
-MODELS = ["convlstm", "lstm", "salstm", "unet"]
+MODELS = ["convlstm", "lstm", "salstm", "unet", "ensemble"]
 TINY = [
     *("compare", "--task=snow", "--glacier=demo", "--years=5", "--size=96", "--months=6", "--align=none"),
     *("--patch=16", "--stride=8", "--updates=2", "--validate-every=1", "--batch-size=4", "--bootstrap=20"),
 ]
 
 
-def test_four_models_and_four_baselines_fill_one_table(icectl, tmp_path):
+def test_all_models_and_four_baselines_fill_one_table(icectl, tmp_path):
     plans = icectl(*TINY, "--dry-run", "--json").json
     assert [plan["model"] for plan in plans] == MODELS
     assert not (tmp_path / "icectl-workspace").exists()
@@ -31,11 +31,11 @@ def test_four_models_and_four_baselines_fill_one_table(icectl, tmp_path):
         assert 0 < rows[name]["mse"] < 1
         low, high = record["details"]["intervals"][table["title"]][name]["mse"]
         assert low <= rows[name]["mse"] <= high
-    assert len({rows[name]["mse"] for name in MODELS}) == 4
+    assert len({rows[name]["mse"] for name in MODELS}) == 5
 
     shown = icectl(*TINY)  # again: nothing is done twice
     assert " on demo …" not in shown.err
-    assert shown.err.count("train: up to date") == 4
+    assert shown.err.count("train: up to date") == 5
     assert shown.out.count("baseline: the bar") == 1
     for name in (*MODELS, *NAMES.values()):
         assert shown.out.count(f"\n{name} ") == 1

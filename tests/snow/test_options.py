@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from icectl import registry
+from icectl.cli.layers import FLAG, Layer, merge
 from icectl.run import Run
 from icectl.settings import find, load_experiment, load_glacier, read_toml
 from icectl.tasks.snow.estimate import estimate
@@ -22,6 +24,24 @@ PAPER = Path(__file__).parents[2].parent / "shared" / "papers" / "001_ae9f046caf
 
 def plugin_of(name):
     return import_module(f"icectl_{name}").plugin
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_the_papers_preset_wins_over_the_demo_glaciers_file(name, icectl):
+    """Every value that a paper's preset names is what is planned, whatever the glacier's file says."""
+    plugin = registry.get(name)
+    kind = plugin.stages["train"]
+    if "paper" not in kind.presets:
+        pytest.skip(f"{name} has no paper preset")
+    file = load_glacier("demo").options.get(plugin.task, {}).get("train", {})
+    merged = merge(kind, [Layer(file, "the glacier"), Layer({"preset": "paper"}, FLAG)])
+    assert merged.model_dump(include=set(kind.presets["paper"])) == kind(preset="paper").model_dump(
+        include=set(kind.presets["paper"])
+    )
+    if plugin.task == "snow":
+        assert (merged.patch, merged.stride, merged.batch_size) == (50, 10, 100)
+    plan = icectl("train", name, "--glacier=demo", "--preset=paper", "--dry-run", "--json").json
+    assert plan["steps"][-1]["stage"] == "train"
 
 
 def test_descriptors_import_neither_numpy_nor_torch():

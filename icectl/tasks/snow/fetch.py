@@ -30,7 +30,10 @@ def _from_folder(run: Run, options: FetchOptions) -> Path:
     from icectl.sources.folder import in_dates, scan_folder
 
     assert run.scenes is not None
-    scenes = scan_folder(run.scenes, options.pattern, asset="ndsi", minimum=2)
+    scenes = scan_folder(
+        run.scenes, options.pattern, asset="ndsi", minimum=2, scale=options.scale, offset=options.offset,
+        bands=options.bands, wanted=("green", "swir16", "ndsi"), into=run.out,
+    )  # fmt: skip
     kept = in_dates(scenes, options, run.scenes)
     write_catalogue(run.out, kept)
     run.say(f"{len(kept)} scenes in {run.scenes}, {kept[0].time:%Y-%m-%d} to {kept[-1].time:%Y-%m-%d}")

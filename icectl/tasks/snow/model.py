@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -28,6 +28,9 @@ class SnowModel(TaskModel):
 
     task = "snow"
     needs = ("options", "cube", "seed")
+
+    spread: ClassVar[bool] = False
+    """Whether the trained network gives, after the F future frames, F channels of their spread."""
 
     @abstractmethod
     def network(self, ports: Ports, options: Any) -> nn.Module:

@@ -27,6 +27,15 @@ class FetchOptions(SceneQuery):
         default=None,
         description="Regular expression with named groups that reads dates and bands from file names.",
     )
+    scale: float | None = Field(
+        default=None,
+        description="What stored numbers are multiplied by to be reflectance, for files that do not say it.",
+    )
+    offset: float | None = Field(default=None, description="What is added after --scale, e.g. -0.2.")
+    bands: tuple[str, ...] = Field(
+        default=(),
+        description="What the bands of stacks are, in their order, e.g. green; may be given several times.",
+    )
     world: int = Field(default=0, ge=0, le=799, description="Which of the synthetic glaciers.")
     years: int = Field(default=8, ge=1, le=100, description="Years of the synthetic series.")
     size: int = Field(default=224, ge=64, le=4096, description="Side of the synthetic scene in pixels.")
@@ -137,14 +146,17 @@ def published(
 ) -> dict[str, Any]:
     """Return the defaults of a preset that trains as Table 1 of Müller 2023 says.
 
-    Batches of 100, AdamW, the mask itself from one plain channel, nothing told of the future.
+    Patches of 50 pixels every 10, four frames to four, batches of 100, AdamW, the mask itself from one plain
+    channel, nothing told of the future. What is named here wins over a glacier's file.
     """
     return {
+        "past": 4,
+        "future": 4,
+        "patch": 50,
+        "stride": 10,
         "lr": lr,
         "weight_decay": weight_decay,
         "epochs": epochs,
-        "patch": 50,
-        "stride": 10,
         "batch_size": 100,
         "schedule": "constant",
         "head": "plain",

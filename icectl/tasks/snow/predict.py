@@ -55,7 +55,7 @@ def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
                     read, network, cube.shape[1:], *sides, write, batch=batch, advance=advance
                 )  # fmt: skip
 
-            written = products.write(run, cube, moment, fill)
+            written = products.write(run, cube, moment, fill, getattr(model, "spread", False))
             run.say(f"wrote {written[0].name}")
     return run.out
 

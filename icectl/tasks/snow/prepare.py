@@ -20,13 +20,12 @@ from icectl.errors import DataError
 from icectl.imagery import align, composite, gaps, indices
 from icectl.imagery.composite import Flag
 from icectl.imagery.periods import Period, plan_periods
-from icectl.raster import Grid, read, read_on, same_grid
-from icectl.raster.grid import grid_of
+from icectl.raster import Field, Grid, grid_of, same_grid
 from icectl.run import Run
 from icectl.sources.catalogue import read_catalogue
 from icectl.sources.scene import Scene
 from icectl.tasks.snow.dataset import STORE, CubeWriter, Floats
-from icectl.tasks.snow.masks.bands import green_and_swir, is_index
+from icectl.tasks.snow.masks.bands import BANDS, green_and_swir, is_index, read_index
 from icectl.tasks.snow.options import PrepareOptions
 from icectl.workspace import own_folder
 
@@ -103,7 +102,8 @@ def common_grid(scenes: Sequence[Scene]) -> Grid:
     DataError
         If two scenes lie on different rasters; both are named.
     """
-    paths = [next(iter(scene.assets.values())) for scene in scenes]
+    names = [next((n for n in (*BANDS, "ndsi") if n in s.assets), next(iter(s.assets))) for s in scenes]
+    paths = [scene.asset(name) for scene, name in zip(scenes, names, strict=True)]
     first = grid_of(paths[0])
     result = first
     for path in paths[1:]:
@@ -126,11 +126,11 @@ def _index_scenes(run: Run, layers: Layers, scenes: Sequence[Scene], options: Pr
         raise DataError(
             "some scenes are a ready index (ndsi) and others are bands", "keep them in two folders"
         )
+    reader = _read_index if ready[0] else _read_bands
     aligning = options.align != "none" and not ready[0] and len(scenes) > 1
     with run.progress("reading scenes", total=len(scenes)) as advance:
         for scene in scenes:
-            usable = _read_index(layers, scene, options) if ready[0] else _read_bands(layers, scene, options)
-            if usable:
+            if reader(run, layers, scene, options):
                 layers.scenes.append(scene)
             else:
                 run.warn(f"scene {scene.id} has no valid pixel: left out")
@@ -147,35 +147,26 @@ def _index_scenes(run: Run, layers: Layers, scenes: Sequence[Scene], options: Pr
             )
 
 
-def _read_index(layers: Layers, scene: Scene, options: PrepareOptions) -> bool:
+def _read_index(run: Run, layers: Layers, scene: Scene, options: PrepareOptions) -> bool:
     """Keep a ready index."""
-    values = _on(scene.asset("ndsi"), layers.grid)
-    band = scene.band("ndsi")
-    index = np.asarray(np.ma.filled(values.astype(np.float32), np.nan))
-    if band.scale is not None:
-        index = index * np.float32(band.scale) + np.float32(band.offset or 0.0)
-    if np.isnan(index).all():
-        return False
-    if np.nanmax(index) > 1.001 or np.nanmin(index) < -1.001:
-        raise DataError(
-            f"{scene.asset('ndsi')} holds values from {np.nanmin(index):g} to {np.nanmax(index):g}: no index",
-            "an NDSI lies between −1 and 1; name band files green, swir16 and qa_pixel",
-        )
-    return _keep(layers, options, {"index": index.astype(np.float32)})
+    return _keep(run, layers, options, {"index": read_index(scene, layers.grid)})
 
 
-def _read_bands(layers: Layers, scene: Scene, options: PrepareOptions) -> bool:
+def _read_bands(run: Run, layers: Layers, scene: Scene, options: PrepareOptions) -> bool:
     """Keep green and short-wave infrared reflectances without clouds."""
-    green, swir = green_and_swir(scene, lambda path: _on(path, layers.grid))
-    if np.isnan(green).all() or np.isnan(swir).all():
+    green, swir = green_and_swir(scene, layers.grid)
+    return _keep(run, layers, options, {"green": green, "swir16": swir})
+
+
+def _keep(run: Run, layers: Layers, options: PrepareOptions, bands: dict[str, Field]) -> bool:
+    """Fill gaps of each band and keep it; remember which pixels were made up. False where one is empty."""
+    if not all(field.valid.any() for field in bands.values()):
         return False
-    return _keep(layers, options, {"green": green, "swir16": swir})
-
-
-def _keep(layers: Layers, options: PrepareOptions, bands: dict[str, Floats]) -> bool:
-    """Fill gaps of each band and keep it; remember which pixels were made up."""
     number, made_up = len(layers.scenes), np.zeros(tuple(layers.grid.shape), dtype=bool)
-    for name, values in bands.items():
+    for name, found in bands.items():
+        for note in found.notes:
+            run.warn(note)
+        values = found.values
         if options.fill:
             values, filled = gaps.fill_gaps(values)
             made_up |= filled
@@ -183,10 +174,6 @@ def _keep(layers: Layers, options: PrepareOptions, bands: dict[str, Floats]) -> 
     if made_up.any():
         layers.put(number, "filled", made_up)
     return True
-
-
-def _on(path: Path, grid: Grid) -> Any:
-    return read(path) if grid_of(path) == grid else read_on(path, grid)
 
 
 def _align(run: Run, layers: Layers, options: PrepareOptions) -> None:

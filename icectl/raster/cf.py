@@ -1,0 +1,120 @@
+"""NetCDF and Zarr with CF georeference: their variables as the bands of a raster.
+
+GDAL reads some of these files, and gets rows or CRS wrong in others; xarray decodes scale, offset, fill and
+time, and odc-geo the grid mapping and the coordinates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rasterio.io import MemoryFile
+
+from icectl.errors import DataError
+from icectl.raster.grid import Grid
+
+MAX_BANDS = 2000
+"""Variables times time steps that are taken for the bands of one raster."""
+
+
+def open_cube(path: Path) -> Any:
+    """Open a NetCDF file or a Zarr store as an `xarray.Dataset`, decoded by its CF attributes.
+
+    Raises
+    ------
+    DataError
+        It cannot be read.
+    """
+    import odc.geo.xr  # noqa: F401, gives xarray objects their accessor .odc
+    import xarray as xr
+
+    try:
+        if path.suffix.lower() == ".zarr":
+            return xr.open_zarr(path, chunks=None, consolidated=False, decode_coords="all")
+        return xr.open_dataset(path, engine="h5netcdf", decode_coords="all")
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        hint = "NetCDF of the classic format: convert it, e.g. `nccopy -k nc4 A B`"
+        raise DataError(f"{path} cannot be read by its CF conventions: {said}", hint) from error
+
+
+def layers(data: Any, path: Path) -> Iterator[tuple[str, Any, Any]]:
+    """Yield every map of a cube: the variable's name, its time (or None), and its values ``(y, x)``.
+
+    Raises
+    ------
+    DataError
+        No variable has two axes on the ground, or one has an axis that is neither time nor space.
+    """
+    found = False
+    for name, values in data.data_vars.items():
+        space = values.odc.spatial_dims if values.ndim >= 2 else None
+        if space is None or not np.issubdtype(values.dtype, np.number):
+            continue
+        rest = [axis for axis in values.dims if axis not in space]
+        single = [axis for axis in rest if values.sizes[axis] == 1 and not _is_time(values, axis)]
+        values = values.squeeze(single, drop=True).transpose(..., *space)
+        times = [axis for axis in values.dims[:-2] if _is_time(values, axis)]
+        if len(times) != values.ndim - 2 or len(times) > 1:
+            axes = ", ".join(map(str, values.dims))
+            raise DataError(f"{path}: variable '{name}' has the axes {axes}", "keep time, y and x only")
+        found = True
+        if not times:
+            yield str(name), None, values
+        for step in range(values.sizes[times[0]] if times else 0):
+            one = values.isel({times[0]: step})
+            yield str(name), one[times[0]].values, one
+    if not found:
+        raise DataError(f"{path} holds no variable with axes y and x", "its coordinates need CF attributes")
+
+
+def _is_time(values: Any, axis: Any) -> bool:
+    """Tell whether an axis counts dates."""
+    return axis in values.coords and np.issubdtype(values[axis].dtype, np.datetime64)
+
+
+def grid_of_cube(values: Any, path: Path) -> Grid:
+    """Return the grid of a variable by its coordinates and grid mapping, in the file's order of rows."""
+    grid = values.odc.geobox
+    if grid is None or grid.crs is None:
+        raise DataError(f"{path} states no CRS that is understood", "it needs a CF grid mapping (crs_wkt)")
+    return grid
+
+
+def as_raster(path: Path) -> Any:
+    """Return an open rasterio dataset in memory whose bands are the cube's maps, called by variable and time.
+
+    Raises
+    ------
+    DataError
+        Its variables lie on several grids, or there are more than `MAX_BANDS`.
+    """
+    data = open_cube(path)
+    maps = list(layers(data, path))
+    grids = {grid_of_cube(values, path) for _, _, values in maps[:1]}
+    if len(maps) > MAX_BANDS or len({values.shape for _, _, values in maps}) > 1:
+        raise DataError(
+            f"{path} holds {len(maps)} maps of several sizes", "write what is meant to a file of its own"
+        )
+    grid = grids.pop()
+    rows, columns = grid.shape
+    memory = MemoryFile()
+    with memory.open(
+        driver="GTiff", height=rows, width=columns, count=len(maps), dtype="float32", crs=grid.crs.to_wkt(),
+        transform=grid.affine, nodata=float("nan"),
+    ) as made:  # fmt: skip
+        for number, (_, _, values) in enumerate(maps, 1):
+            made.write(values.values.astype(np.float32), number)
+        made.descriptions = tuple(_called(name, time) for name, time, _ in maps)
+        made.units = tuple(str(values.attrs.get("units", "")) for _, _, values in maps)
+    data.close()
+    source = memory.open()
+    source._memory = memory  # lives as long as the dataset
+    return source
+
+
+def _called(name: str, time: Any) -> str:
+    return name if time is None else f"{name} {np.datetime_as_string(time, unit='s')}"

@@ -1,0 +1,104 @@
+"""Scenes as archives deliver them: Landsat's tar files, and cubes (NetCDF, Zarr), unfolded into GeoTIFFs."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from icectl.errors import DataError
+from icectl.raster import write_cog
+from icectl.raster.cf import grid_of_cube, layers, open_cube
+from icectl.raster.files import CUBES, replacing
+from icectl.raster.grid import upright_values
+from icectl.sources.archive import MAX_MEMBER
+from icectl.sources.names import UNUSED, by_name
+
+TARS = (".tar", ".tar.gz", ".tgz")
+"""Endings of the archives that are looked into."""
+
+
+def unfolded(folder: Path, into: Path) -> list[Path]:
+    """Return the folders to scan in place of `folder`: itself, and what its archives and cubes became.
+
+    Parameters
+    ----------
+    folder
+        A folder that may hold ``*.tar`` of Landsat scenes, NetCDF files and Zarr stores.
+    into
+        Where they are unfolded, each into a folder of its own; what is there already is taken as it is.
+
+    Raises
+    ------
+    DataError
+        An archive or a cube is damaged, or holds nothing to read.
+    """
+    places = []
+    for path in sorted(folder.iterdir()):
+        target = into / "unfolded" / path.name.partition(".")[0]
+        if path.name.lower().endswith(TARS) and path.is_file():
+            places.append(_untar(path, target))
+        elif path.suffix.lower() in CUBES:
+            places.append(_maps(path, target))
+    images = [
+        p
+        for p in folder.rglob("*")
+        if p.suffix.lower() in (".tif", ".tiff", ".gtif", ".jp2", ".vrt", ".png", ".jpg")
+    ]
+    inside = folder.absolute() in into.absolute().parents  # what was unfolded below the folder itself
+    return [*([folder] if (images and not inside) or not places else []), *places]
+
+
+def _untar(archive: Path, target: Path) -> Path:
+    """Take the layers that a task may ask for out of a Landsat archive; each appears whole."""
+    try:
+        with tarfile.open(archive) as opened:
+            wanted = [member for member in opened if _usable(member)]
+            if not wanted:
+                raise DataError(
+                    f"{archive} holds no Landsat layer", "unpack it, and name the folder of its rasters"
+                )
+            for member in wanted:
+                place = target / PurePosixPath(member.name).name
+                if place.is_file() and place.stat().st_size == member.size:
+                    continue
+                source = opened.extractfile(member)
+                assert source is not None
+                with replacing(place) as made, made.open("wb") as file:
+                    shutil.copyfileobj(source, file)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise DataError(
+            f"{archive} cannot be unpacked: {error}", "it may be cut short: download it again"
+        ) from error
+    return target
+
+
+def _usable(member: tarfile.TarInfo) -> bool:
+    """Tell whether a member is a file of a layer with a known name, of sensible size."""
+    name = PurePosixPath(member.name)
+    if not member.isfile() or member.size > MAX_MEMBER or name.suffix.lower() not in (".tif", ".tiff"):
+        return False
+    named = by_name(name.stem)
+    return bool(named.product) and named.asset not in (None, UNUSED)
+
+
+def _maps(path: Path, target: Path) -> Path:
+    """Write each map of a cube as a GeoTIFF ``DATE_VARIABLE.tif`` with its date and unit in tags."""
+    data = open_cube(path)
+    try:
+        for name, time, values in layers(data, path):
+            date = "" if time is None else np.datetime_as_string(time, unit="D")
+            made = target / f"{date.replace('-', '')}_{name}.tif".lstrip("_")
+            if made.is_file():
+                continue
+            grid, upright = upright_values(grid_of_cube(values, path), values.values)
+            tags = {"ACQUISITION_DATE": date} if date else {}
+            units = str(values.attrs.get("units", ""))
+            write_cog(
+                made, upright, grid, descriptions=[name], tags=tags | ({"units": units} if units else {})
+            )
+    finally:
+        data.close()
+    return target

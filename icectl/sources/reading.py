@@ -1,0 +1,119 @@
+"""The bands and quality layers of a scene as quantities, by what its catalogue says of their numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from icectl.errors import DataError
+from icectl.imagery import qa
+from icectl.raster import Field, Grid, Info, Numbers, Quantity, read_quantity
+from icectl.sources.scene import Band, Scene
+
+SATURATED = 65535
+"""The number that a 16-bit band holds where the sensor saw more than it can tell."""
+
+INDEX_CODES = tuple(range(101, 256))
+"""What an 8-bit index in percent (MODIS snow cover) holds where there is none: night, cloud, fill …"""
+
+LOW, HIGH = -0.05, 1.6
+"""Bounds of a scene's median reflectance; outside of them its numbers are of another product."""
+
+
+def read_asset(
+    scene: Scene,
+    name: str,
+    quantity: Quantity,
+    *,
+    grid: Grid | None = None,
+    resampling: str | None = None,
+) -> Field:
+    """Read one asset of a scene as a quantity; see `icectl.raster.read_quantity`.
+
+    Parameters
+    ----------
+    scene, name
+        The scene, and which of its assets.
+    quantity
+        ``"reflectance"`` and ``"index"`` need numbers whose meaning is stated; ``"grey"`` does not.
+    grid
+        The grid to read on; the file's own by default.
+    resampling
+        How it comes onto another grid.
+
+    Raises
+    ------
+    DataError
+        The asset is missing, nobody states what its numbers mean, or its values contradict that.
+    """
+    path, band = scene.asset(name), scene.band(name)
+    if quantity == "grey":
+        return read_quantity(
+            path, quantity, band=band.number, grid=grid, resampling=resampling,
+            numbers=Numbers(scale=1.0, offset=0.0, nodata=_codes(band)),
+        )  # fmt: skip
+    if quantity in ("reflectance", "index"):
+        band = _meaning(scene, name)
+    nodata = _codes(band)
+    if quantity == "reflectance":
+        nodata = (*nodata, SATURATED)
+    elif quantity == "index" and band.scale == 0.01:
+        nodata = (*nodata, *INDEX_CODES)
+    numbers = Numbers(scale=band.scale, offset=band.offset, nodata=nodata)
+    found = read_quantity(path, quantity, band=band.number, grid=grid, resampling=resampling, numbers=numbers)
+    if quantity == "reflectance":
+        _check(found, str(path))
+    return found
+
+
+def _codes(band: Band) -> tuple[float, ...]:
+    return () if band.nodata is None or np.isnan(band.nodata) else (band.nodata,)
+
+
+def _meaning(scene: Scene, name: str) -> Band:
+    """Return scale and offset of a band; refuse integers of which nobody said what they mean."""
+    band, path = scene.band(name), scene.asset(name)
+    if band.scale is not None:
+        return band
+    info = Info(path)
+    scale, offset = info.scales[band.number - 1], info.offsets[band.number - 1]
+    if (scale, offset) == (1.0, 0.0) and info.dtype not in ("float32", "float64"):
+        product = scene.properties.get("icectl:product")
+        known = (
+            f"is of {product}, of which its name does not say how reflectance is stored"
+            if product
+            else (f"holds {info.dtype} numbers and nothing says what they mean")
+        )
+        raise DataError(
+            f"{path} {known}",
+            "say it with --scale and --offset: 2.75e-05 and -0.2 for Landsat C2 surface reflectance, "
+            "0.0001 and -0.1 for Sentinel-2 since 2022 (0 before), 0.0001 and 0 for HLS",
+        )
+    return Band(scale=scale, offset=offset, nodata=band.nodata, number=band.number)
+
+
+def _check(found: Field, path: str) -> None:
+    """Refuse reflectances that cannot be those of a scene."""
+    known = found.values[found.valid]
+    middle = float(np.median(known[:: max(1, known.size // 100_000)])) if known.size else 0.0
+    if not LOW <= middle <= HIGH:
+        raise DataError(
+            f"{path}: half of the reflectances lie {'below' if middle < LOW else 'above'} {middle:.2g}, "
+            "which no scene has: its numbers are of another product than was said",
+            "correct --scale and --offset, or the item's or file's own scale and offset",
+        )
+
+
+def usable(scene: Scene, grid: Grid) -> npt.NDArray[np.bool_] | None:
+    """Return which pixels of `grid` a scene's quality layer lets through; None where it has no such layer.
+
+    ``qa_pixel``, ``scl``, ``fmask`` (classes, or bits as HLS writes them) and ``qa60`` are known.
+    """
+    for name, reader in qa.READERS.items():
+        if name in scene.assets:
+            layer = read_asset(scene, name, "quality", grid=grid)
+            values: Any = layer.masked
+            return reader(values)
+    return None

@@ -1,0 +1,77 @@
+"""What STAC metadata say of numbers: scale, offset and nodata, wherever version 1.0 or 1.1 puts them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from icectl.errors import DataError
+from icectl.sources.scene import Band
+
+
+def stated(asset: Mapping[str, Any], common: Mapping[str, Any] | None = None) -> Band:
+    """Return what an asset says of its numbers; None where it says nothing.
+
+    Parameters
+    ----------
+    asset
+        The asset's fields: ``raster:bands`` (STAC 1.0), ``bands`` (1.1), or ``raster:scale``, ``scale`` …
+        on the asset itself, as CDSE writes them.
+    common
+        The same asset in the collection's ``item_assets``, for what the item leaves out.
+
+    Examples
+    --------
+    >>> stated({"raster:scale": 0.0001, "raster:offset": -0.1, "nodata": 0})
+    Band(scale=0.0001, offset=-0.1, nodata=0.0, number=1)
+    """
+    places = [place for fields in (asset, common or {}) for place in _places(fields)]
+    found: dict[str, float | None] = {}
+    for name in ("scale", "offset", "nodata"):
+        values = (place.get(name, place.get(f"raster:{name}")) for place in places)
+        found[name] = next((number for number in map(_number, values) if number is not None), None)
+    return Band(scale=found["scale"], offset=found["offset"], nodata=found["nodata"])
+
+
+def _places(fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return where a field of a one-band asset may stand, the nearest first."""
+    listed = (fields.get("raster:bands"), fields.get("bands"))
+    firsts = [bands[0] for bands in listed if isinstance(bands, list) and bands]
+    return [*(first for first in firsts if isinstance(first, Mapping)), fields]
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return None if value is None or isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def corrected(band: Band, properties: Mapping[str, Any], collection: str, what: str) -> Band:
+    """Return a Sentinel-2 band with the offset that its processing baseline demands.
+
+    Numbers carry an offset of −1000 since baseline 04.00, unless Earth Search has taken it off
+    (``earthsearch:boa_offset_applied``; its ``raster:bands`` say −0.1 all the same).
+
+    Raises
+    ------
+    DataError
+        Neither the baseline nor the offset is said.
+    """
+    from icectl.imagery.reflectance import sentinel2
+
+    baseline = properties.get("s2:processing_baseline", properties.get("processing:version"))
+    applied = bool(properties.get("earthsearch:boa_offset_applied")) and "c1" not in collection
+    if baseline is not None:
+        scale = 1e-4 if band.scale is None else band.scale
+        return Band(scale=scale, offset=sentinel2(str(baseline), applied).offset, nodata=band.nodata)
+    if band.offset is None:
+        raise DataError(
+            f"{what} does not say its Sentinel-2 processing baseline",
+            "its offset cannot be known; take another collection or service",
+        )
+    return Band(
+        scale=1e-4 if band.scale is None else band.scale,
+        offset=0.0 if applied else band.offset,
+        nodata=band.nodata,
+    )

@@ -1,0 +1,151 @@
+"""Faults of the system and of what is typed: one sentence and a hint, and finished work stays finished."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from icectl.errors import WorkError, worded
+
+
+def explained(shown) -> str:
+    assert shown.code in (1, 2), shown.err
+    assert "hint:" in shown.err
+    assert "unexpected" not in shown.err, shown.err
+    return shown.err
+
+
+@pytest.mark.parametrize("words", [("--workspace", ""), ("--workspace=",), ("--scenes", ""), ("--out=",)])
+def test_an_empty_value_is_refused(cli, tmp_path, words):
+    assert "is given no value" in explained(cli("fetch", "toy", *words, ok=False))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("seed", ["12345678901234567890", "-1", str(2**32), "x", "1.5"])
+def test_a_seed_out_of_bounds_is_refused_when_typed(cli, tmp_path, seed):
+    explained(cli("train", "toy", "--seed", seed, ok=False))
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_even_kernel_is_refused_when_typed(cli, tmp_path):
+    said = explained(cli("train", "convlstm", "--kernel", "4", "--glacier", "demo", ok=False))
+    assert "--kernel 4 is not allowed" in said
+    assert not list(tmp_path.iterdir())
+
+
+BAD = {
+    "number": "outline = 5",
+    "nested": "a = " + "[" * 3000,
+    "keys": ".".join("a" * 2000) + " = 1",
+    "crs": 'crs = "EPSG:banana"',
+    "table": "bbox = {a = 1}",
+    "list": "name = [1]",
+    "options": "options = 5",
+    "text": '[options]\nwords = "x"',
+    "binary": "\0\1",
+    "reals": "bbox = [nan, nan, nan, nan]",
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_glacier_file_of_another_shape_is_named(cli, tmp_path, name):
+    folder = tmp_path / "configs" / "glaciers"
+    folder.mkdir(parents=True)
+    (folder / "odd.toml").write_text(BAD[name])
+    assert "odd.toml" in explained(cli("fetch", "toy", "--glacier", "odd", ok=False))
+    listed = cli("glaciers", "list")
+    assert "demo" in listed.out
+    assert "odd.toml" in listed.err
+
+
+@pytest.mark.parametrize("value", ["true", '"x"', "[1]", "{}", "1e400"])
+def test_a_value_of_another_shape_in_an_experiment_is_named(cli, tmp_path, value):
+    (tmp_path / "odd.toml").write_text(f'model = "toy"\n[train]\nepochs = {value}\n')
+    assert "odd" in explained(cli("train", "toy", "--experiment", "odd.toml", ok=False))
+
+
+def test_a_report_that_cannot_be_written_costs_a_warning(cli, monkeypatch):
+    from icectl.report import page
+
+    def full(*_: object) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device", "report.html")
+
+    monkeypatch.setattr(page, "write_report", full)
+    shown = cli("evaluate", "toy", "--json")
+    assert "warning: the report could not be written: the disk of report.html is full" in shown.err
+    assert shown.json["report"] is None
+    assert shown.json["metrics"]["tables"]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space", "a.tif"), "the disk of a.tif is full"),
+        (OSError(errno.EFBIG, "File too large", "a.tif"), "the disk of a.tif is full"),
+        (OSError(errno.EROFS, "Read-only file system", "a.tif"), "a.tif cannot be read or written"),
+        (OSError("Can't write (file write failed: errno = 28, error message = 'x')"), "is full"),
+        (MemoryError(), "memory of this machine"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "memory"),
+    ],
+)
+def test_faults_of_the_system_are_worded(error, words):
+    said = worded(error)
+    assert isinstance(said, WorkError)
+    assert words in said.message
+    assert said.hint
+
+
+def test_a_bug_is_not_worded_away():
+    assert worded(ValueError("x")) is None
+
+
+def run(words: list[str], cwd: Path, stdout=subprocess.PIPE, **more: str) -> subprocess.CompletedProcess:
+    toys = str(Path(__file__).parent.parent / "toys")
+    environment = {**os.environ, "PYTHONPATH": toys, "ICECTL_PLUGINS": "toy=toy_plugin:plugin", **more}
+    command = [sys.executable, "-c", "from icectl.cli import main; main()", *words]
+    return subprocess.run(
+        command, cwd=cwd, env=environment, stdout=stdout, stderr=subprocess.PIPE, timeout=120
+    )
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_terminal_without_our_signs_shows_others(tmp_path, encoding):
+    (tmp_path / "configs" / "glaciers").mkdir(parents=True)
+    (tmp_path / "configs" / "glaciers" / "place.toml").write_text('title = "Großer Ünïcode 氷河 – ≤"\n')
+    plain = run(["evaluate", "toy", "--glacier", "place"], tmp_path, PYTHONIOENCODING=encoding)
+    assert plain.returncode == 0, plain.stderr
+    shown = run(["glaciers", "show", "place", "--json"], tmp_path, PYTHONIOENCODING=encoding)
+    assert json.loads(shown.stdout.decode(encoding))["title"] == "Großer Ünïcode 氷河 – ≤"
+
+
+def test_a_full_standard_output_is_said(tmp_path):
+    with open("/dev/full", "wb") as full:
+        done = run(["fetch", "toy"], tmp_path, stdout=full)
+    assert done.returncode == 1
+    assert b"error: the disk of the output is full" in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert b"Exception ignored" not in done.stderr
+
+
+def test_a_reader_that_has_gone_is_no_fault(tmp_path):
+    ends = os.pipe()
+    os.close(ends[0])
+    done = run(["glaciers", "list"], tmp_path, stdout=ends[1])
+    os.close(ends[1])
+    assert b"Traceback" not in done.stderr
+    assert b"Exception ignored" not in done.stderr
+
+
+def test_debug_hides_secrets(tmp_path):
+    secret = "https://me:hunter2@a.example/x?sig=hunter3"
+    code = f"import icectl.cli.app as a\ndef f(x): raise ValueError({secret!r})\na.invoke = f\n"
+    code += "import sys; from icectl.cli import main; sys.argv = ['icectl', '--debug']; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert "Traceback" in done.stderr
+    assert "hunter" not in done.stderr.replace("raise ValueError", "")
