@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from icectl.raster.blending import blend_profile, predict_blended
+from icectl.raster.cf import open_cube
 from icectl.raster.grid import Grid, describe, grid_from_bbox, grid_of, same_grid, utm_crs
 from icectl.raster.ground import (
     Ground,
@@ -12,6 +13,7 @@ from icectl.raster.ground import (
     ground_steps,
     line_distances,
     local_projection,
+    off_ground,
     warp,
 )
 from icectl.raster.quantity import Field, Numbers, Quantity, bounded, read_quantity
@@ -41,6 +43,8 @@ __all__ = [
     "ground_steps",
     "line_distances",
     "local_projection",
+    "off_ground",
+    "open_cube",
     "plan",
     "predict_blended",
     "rasterize",

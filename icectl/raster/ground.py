@@ -139,21 +139,24 @@ def ground_grid(grid: Grid, resolution: float | None = None) -> Ground:
     else:
         crs = local_crs(grid)
     made = _covering(grid, crs, side)
-    return Ground(made, True, _sentence(grid, float(across), float(down), crs, side), side)
+    why = off_ground(grid) or f"pixels of {abs(a.a):.6g} by {abs(a.e):.6g} m"
+    return Ground(made, True, f"{why}: warped to {_name(crs)} with pixels of {side:.6g} m", side)
 
 
-def _sentence(grid: Grid, across: float, down: float, crs: Any, side: float) -> str:
-    """Say why a grid is another, and which."""
-    unit, name = _unit(grid), _name(grid.crs)
+def off_ground(grid: Grid) -> str:
+    """Say in what a grid's pixels are not what its CRS says in metres; nothing where they are.
+
+    >>> off_ground(GeoBox((9, 9), Affine(60, 0, 0, 0, -60, 8.6e6), "EPSG:3857"))
+    'a metre of EPSG:3857 is 0.49 m on the ground here'
+    """
+    (across, down), unit, name = ground_steps(grid), _unit(grid), _name(grid.crs)
     if grid.crs.geographic:
-        why = f"pixels of {name} are {across:.3g} by {down:.3g} m here"
-    elif unit != 1.0:
-        why = f"{name} is not in metres but in units of {unit:.6g} m"
-    elif abs(across / abs(grid.affine.a) - 1) > TOLERANCE or abs(down / abs(grid.affine.e) - 1) > TOLERANCE:
-        why = f"a metre of {name} is {across / abs(grid.affine.a):.3g} m on the ground here"
-    else:
-        why = f"pixels of {abs(grid.affine.a):.6g} by {abs(grid.affine.e):.6g} m"
-    return f"{why}: warped to {_name(crs)} with pixels of {side:.6g} m"
+        return f"pixels of {name} are {across:.3g} by {down:.3g} m here"
+    if unit != 1.0:
+        return f"{name} is not in metres but in units of {unit:.6g} m"
+    if not _true_to_scale(grid):
+        return f"a metre of {name} is {across / abs(grid.affine.a):.3g} m on the ground here"
+    return ""
 
 
 def _name(crs: Any) -> str:

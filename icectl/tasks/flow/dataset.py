@@ -13,7 +13,7 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from icectl.errors import DataError
-from icectl.raster import Grid
+from icectl.raster import Grid, open_cube
 
 DATASET = "dataset.zarr"
 
@@ -81,7 +81,7 @@ def open_dataset(folder: Path) -> Sequences:
     if not path.is_dir():
         raise DataError(f"{folder} holds no {DATASET}", "prepare it first (icectl prepare svg)")
     try:
-        data = xr.open_zarr(path, consolidated=False, chunks=None)
+        data = open_cube(path)
         chip = zarr.open_group(str(path), mode="r")["chip"]
     except (KeyError, ValueError, OSError) as error:
         raise DataError(f"{path} cannot be read: {error}", "prepare it again (--force)") from error

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from icectl.run import Run
 from icectl.sources.options import source_of
-from icectl.tasks.flow.options import FetchOptions
+from icectl.tasks.flow.options import BANDS, FetchOptions
 
 MASK = "mask"
 """Stem of a picture, beside the frames, whose bright pixels are the glacier."""
@@ -38,7 +38,11 @@ def _from_folder(run: Run, options: FetchOptions) -> Path:
     from icectl.sources.folder import in_dates, scan_folder, static_layers
 
     assert run.scenes is not None
-    scenes = scan_folder(run.scenes, options.pattern, georeferenced=False, minimum=2)
+    chosen = () if options.bands == BANDS else options.bands
+    scenes = scan_folder(
+        run.scenes, options.pattern, georeferenced=False, minimum=2, bands=chosen, wanted=options.bands,
+        into=run.out,
+    )  # fmt: skip
     kept = in_dates(scenes, options, run.scenes, minimum=2)
     write_catalogue(run.out, kept)
     mask = static_layers(run.scenes).get(MASK)

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 
 from icectl.imagery.filters import high_pass
-from icectl.raster import Grid, write_cog
+from icectl.raster import Grid, Info, write_cog
 from icectl.report.panels import Layer, Map, SampleRow, Samples, pack
 from icectl.run import Run
 from icectl.tasks.flow.dataset import Sequences
@@ -74,8 +73,7 @@ def figures(
     ]
     velocity = run.inputs["predict"] / "v.tif"
     if velocity.is_file():
-        with rasterio.open(velocity) as file:
-            unit = file.tags().get("units", "")
+        unit = Info(velocity).tags.get("units", "")
         drawn.append(
             Map(title="Velocity of the ice", layer=Layer(file=str(velocity)), colours="speed", unit=unit)
         )

@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from icectl.errors import DataError
-from icectl.raster import write_cog
+from icectl.raster import Grid, ground_steps, off_ground, open_cube, write_cog
 from icectl.run import Run
 from icectl.tasks.flow.chips.windows import Scaling, scaling
 from icectl.tasks.flow.dataset import Sequences, open_dataset
@@ -19,7 +19,7 @@ from icectl.tasks.flow.metrics import correlation
 from icectl.tasks.flow.options import AHEAD, PredictOptions, TrainOptions
 from icectl.tasks.flow.products import write
 from icectl.tasks.flow.split import TEST, check_past, split
-from icectl.tasks.flow.velocity.measure import Velocity, measure
+from icectl.tasks.flow.velocity.measure import Velocity, centres, measure
 from icectl.tasks.model import TaskModel
 
 F32 = NDArray[np.float32]
@@ -56,7 +56,7 @@ def map_velocity(run: Run, sequences: Sequences, options: PredictOptions) -> Vel
     frames = sequences.data["frame"].mean("band").values.astype(np.float32)
     valid, cloud = sequences.array("valid"), sequences.array("cloud")
     ice = sequences.array("ice") if "ice" in sequences.data else None
-    steps = abs(sequences.grid.transform.a), abs(sequences.grid.transform.e)
+    steps = _steps(run, sequences.grid, centres(frames.shape[1:], options))
     with run.progress("matching frames", total=3 * options.pairs) as advance:
         found = measure(frames, valid, cloud, ice, sequences.days, steps, options, advance)
     write(run, found, sequences, options)
@@ -70,6 +70,17 @@ def map_velocity(run: Run, sequences: Sequences, options: PredictOptions) -> Vel
     else:
         run.warn(f"no velocity: no chip was matched in any of {len(found.pairs)} pairs")
     return found
+
+
+def _steps(run: Run, grid: Grid, cells: NDArray[np.int64]) -> tuple[Any, Any]:
+    """Return the pixel's sides across and down at each cell, in metres on the ground where there is a CRS."""
+    if grid.crs is None:
+        return abs(grid.affine.a), abs(grid.affine.e)
+    why = off_ground(grid)
+    if why:
+        run.say(f"{why}: velocities are in metres on the ground")
+        run.notes["ground metres"] = why
+    return ground_steps(grid, cells[..., 0], cells[..., 1])
 
 
 def generator(
@@ -198,7 +209,7 @@ def open_predictions(run: Run) -> xr.Dataset:
     path = run.inputs["predict"] / PREDICTIONS
     if not path.is_dir():
         raise DataError(f"{path} is not there", "run predict first")
-    data: xr.Dataset = xr.open_zarr(path, consolidated=False, chunks=None)
+    data: xr.Dataset = open_cube(path)
     return data
 
 

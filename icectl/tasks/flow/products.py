@@ -13,7 +13,7 @@ import xarray as xr
 from affine import Affine
 from numpy.typing import NDArray
 
-from icectl.raster import Grid, write_cog
+from icectl.raster import Grid, ground_steps, write_cog
 from icectl.run import Run
 from icectl.tasks.flow.dataset import Sequences
 from icectl.tasks.flow.options import PredictOptions
@@ -75,7 +75,7 @@ def _dataset(
         data[axis].attrs = {
             "standard_name": f"projection_{axis}_coordinate",
             "long_name": f"{axis} coordinate of projection",
-            "units": length,
+            "units": "degrees" if grid.crs is not None and grid.crs.geographic else length,
             "axis": axis.upper(),
         }
     for name, layer in layers.items():
@@ -86,8 +86,9 @@ def _dataset(
         {"long_name": "pairs of frames that contributed", "grid_mapping": "mapping"},
     )
     pixel = sequences.grid.transform
-    for name, what, step in (("chip_size_width", "width", pixel.a), ("chip_size_height", "height", pixel.e)):
-        sides = (found.chip * abs(step)).astype(np.float32)
+    steps = (abs(pixel.a), abs(pixel.e)) if grid.crs is None else ground_steps(sequences.grid)
+    for what, step in zip(("width", "height"), steps, strict=True):
+        name, sides = f"chip_size_{what}", (found.chip * float(step)).astype(np.float32)
         described = {"long_name": f"{what} of the chips matched", "units": length, "grid_mapping": "mapping"}
         data[name] = (("y", "x"), sides, described)
     data["mapping"] = ((), np.int8(0), _mapping(grid))

@@ -17,6 +17,8 @@ from icectl.errors import DataError
 from icectl.imagery import qa
 from icectl.raster import Grid
 from icectl.run import Run
+from icectl.sources.names import QUALITY
+from icectl.sources.reading import read_asset, usable
 from icectl.sources.scene import Scene
 from icectl.tasks.flow.options import PrepareOptions
 
@@ -114,8 +116,7 @@ def grid_of(scene: Scene, options: PrepareOptions) -> Grid:
 
 def _images(scene: Scene) -> list[tuple[str, Path]]:
     """Return the assets that are bands, in their order."""
-    quality = {"qa_pixel", "qa_aerosol", "qa_radsat", "scl", "mask", "truth"}
-    found = [(name, path) for name, path in scene.assets.items() if name not in quality]
+    found = [(name, path) for name, path in scene.assets.items() if name not in (*QUALITY, "mask", "truth")]
     if not found:
         raise DataError(f"scene '{scene.id}' holds no image band")
     return found
@@ -125,7 +126,7 @@ def bands_of(scene: Scene) -> tuple[str, ...]:
     """Return band names: those of the assets, or ``red, green, blue`` of a picture."""
     names: list[str] = []
     for name, path in _images(scene):
-        count = raster.Info(path).count
+        count = raster.Info(path).count if name == "image" else 1
         names += [name] if count == 1 else _colours(name, count)
     return tuple(names)
 
@@ -135,37 +136,32 @@ def _colours(name: str, count: int) -> list[str]:
 
 
 def _bands(scene: Scene, grid: Grid) -> tuple[NDArray[np.float32], Mask]:
-    """Read every band of a scene, and the pixels that all of them have."""
-    layers, valid = [], np.ones(grid.shape, dtype=bool)
-    for _, path in _images(scene):
+    """Read every band of a scene as grey levels, and the pixels that all of them have."""
+    fields = []
+    for name, path in _images(scene):
         info = raster.Info(path)
-        for band in range(1, min(info.count, 3 if info.count == 4 else info.count) + 1):
-            layer = _read(path, grid, band, info)
-            valid &= ~np.ma.getmaskarray(layer)
-            layers.append(np.ma.filled(layer, 0).astype(np.float32))
-    values = np.stack(layers)
+        if info.crs is None and tuple(info.shape) != tuple(grid.shape):
+            raise DataError(
+                f"{path.name} is of {tuple(info.shape)} pixels, the first frame of {tuple(grid.shape)}",
+                "pictures without georeference must be of one size",
+            )
+        target = None if info.crs is None else grid
+        if name == "image" and info.count > 1:
+            numbers = range(1, min(info.count, 3 if info.count == 4 else info.count) + 1)
+            fields += [raster.read_quantity(path, "grey", band=b, grid=target) for b in numbers]
+        else:
+            fields.append(read_asset(scene, name, "grey", grid=target))
+    valid = np.asarray(np.all([field.valid for field in fields], axis=0))
+    values = np.stack([np.where(field.valid, field.values, np.float32(0)) for field in fields])
     if info.nodata is None and info.dtype == "uint8":
         valid &= values.max(axis=0) > BLACK
     return values * valid, valid
 
 
-def _read(path: Path, grid: Grid, band: int, info: raster.Info) -> raster.Masked:
-    if info.crs is None:
-        if tuple(info.shape) != tuple(grid.shape):
-            raise DataError(
-                f"{path.name} is of {tuple(info.shape)} pixels, the first frame of {tuple(grid.shape)}",
-                "pictures without georeference must be of one size",
-            )
-        return raster.read(path, band=band)
-    return raster.read_on(path, grid, "bilinear", band)
-
-
 def _cloud(scene: Scene, grid: Grid) -> Mask | None:
-    """Return cloud, cirrus and shadow from ``qa_pixel`` or ``scl``, if the scene has one of them."""
-    for name, usable in (("qa_pixel", qa.landsat), ("scl", qa.scl)):
-        if name in scene.assets:
-            return ~usable(raster.read_on(scene.asset(name), grid, "nearest"))
-    return None
+    """Return cloud, cirrus and shadow by the scene's quality layer, if it has one."""
+    clear = usable(scene, grid)
+    return None if clear is None else ~clear
 
 
 def _aerosol(scene: Scene, grid: Grid, valid: Mask) -> float:

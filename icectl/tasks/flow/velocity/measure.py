@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,11 +69,12 @@ def measure(
     cloud: NDArray[np.bool_],
     ice: NDArray[np.bool_] | None,
     days: NDArray[np.float32],
-    steps: tuple[float, float],
+    steps: tuple[Any, Any],
     options: PredictOptions,
     tick: Callable[[], None] = lambda: None,
 ) -> Velocity:
-    """Measure the velocity from frames ``(time, rows, cols)``; `steps` is the pixel size along x and y.
+    """Measure the velocity from frames ``(time, rows, cols)``; `steps` are the sides of a pixel across and
+    down, numbers or one a cell.
 
     `tick` is called after each pair that was matched.
     """
@@ -101,7 +103,7 @@ def measure(
     return Velocity(
         vx=mean.right * steps[0],
         vy=-mean.down * steps[1],
-        error=mean.error * float(np.mean(steps)),
+        error=mean.error * np.mean(steps, axis=0),
         count=mean.count,
         chip=mean.chip,
         corner=options.velocity_chip // 2,

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from icectl import raster
@@ -32,7 +31,7 @@ def velocity_table(run: Run) -> Table | None:
     scenes, found = run.inputs.get("fetch"), run.inputs["predict"] / "velocity.nc"
     if scenes is None or not (scenes / "truth" / "vx.tif").is_file() or not found.is_file():
         return None
-    with xr.open_dataset(found, engine="h5netcdf") as data:
+    with raster.open_cube(found) as data:
         measured = np.stack([data[name].values.astype(np.float64) for name in ("vx", "vy")])
         places = data["x"].values, data["y"].values
     true = np.stack([_at(scenes / "truth" / f"{name}.tif", *places) for name in ("vx", "vy")])
