@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from odc.geo.geobox import GeoBox
 from rasterio.io import MemoryFile
 
 from icectl.errors import DataError
-from icectl.raster.grid import Grid
 
 MAX_BANDS = 2000
 """Variables times time steps that are taken for the bands of one raster."""
@@ -76,7 +76,7 @@ def _is_time(values: Any, axis: Any) -> bool:
     return axis in values.coords and np.issubdtype(values[axis].dtype, np.datetime64)
 
 
-def grid_of_cube(values: Any, path: Path) -> Grid:
+def grid_of_cube(values: Any, path: Path) -> GeoBox:
     """Return the grid of a variable by its coordinates and grid mapping, in the file's order of rows."""
     grid = values.odc.geobox
     if grid is None or grid.crs is None:
