@@ -8,7 +8,19 @@ from typing import Annotated, Any
 import typer
 
 from icectl import __version__
-from icectl.cli import compare, completions, devices, doctor, export, glaciers, plugins, report, verbs
+from icectl.cli import (
+    compare,
+    completions,
+    devices,
+    doctor,
+    export,
+    glaciers,
+    models,
+    plugins,
+    report,
+    runs,
+    verbs,
+)
 from icectl.errors import UsageError
 
 _VERBS = ("fetch", "prepare", "train", "predict", "evaluate", "run", "demo")
@@ -49,6 +61,8 @@ def _root(
 for _verb in _VERBS:
     app.add_typer(verbs.group(_verb), name=_verb, rich_help_panel="Verbs")
 app.add_typer(plugins.app, name="plugins", rich_help_panel="Look and manage")
+app.add_typer(models.app, name="models", rich_help_panel="Look and manage")
+app.add_typer(runs.app, name="runs", rich_help_panel="Look and manage")
 app.add_typer(glaciers.app, name="glaciers", rich_help_panel="Look and manage")
 app.command("compare", rich_help_panel="Look and manage", context_settings=compare.CONTEXT)(compare.compare)
 app.command("report", rich_help_panel="Look and manage")(report.report)

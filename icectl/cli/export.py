@@ -8,9 +8,16 @@ from typing import Annotated
 
 import typer
 
+from icectl.cli.runs import complete
+
 
 def export(
-    run: Annotated[str, typer.Argument(help="A finished run: its folder or id.")],
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            help="A finished run: its folder or id (default: the newest).", autocompletion=complete
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder, or a file ending in .zip.")] = None,
     onnx: Annotated[
         bool, typer.Option("--onnx", help="Add the network as ONNX, checked against torch.")
@@ -25,10 +32,14 @@ def export(
     Example: icectl export 3f2a91c0de --out parvati.zip, then elsewhere: icectl predict --from parvati.zip
     """
     from icectl import stages
+    from icectl.cli import show
     from icectl.export import export_run
     from icectl.workspace import Workspace, run_of, safe_name
 
-    folder = stages.find_run(Workspace.locate(workspace), run)
+    folder = stages.find_run(Workspace.locate(workspace), run or stages.LAST)
+    if run is None:
+        show.start_log(quiet=False)
+        show.say(f"the newest run is {folder}")
     name = safe_name(f"{run_of(folder)['model']}-{folder.parent.name}-{folder.name}", "the export")
     add = partial(_add_onnx, folder) if onnx else None
     print(export_run(folder, (out or Path(name)).absolute(), licence, add))

@@ -1,7 +1,7 @@
 """Every option that more than one verb shares, declared once, as fields of `Shared`.
 
 ======================  =====================================================================
-where                   glacier, glaciers, scenes, experiment, workspace, run, from_export
+where                   glacier, glaciers, scenes, experiment, workspace, run, from_export, weights
 how                     seed, force, chain, dry_run, json_output, quiet
 compute                 device, gpus, processes, precision, cluster
 ======================  =====================================================================
@@ -37,6 +37,13 @@ def complete_experiments(incomplete: str) -> list[str]:
     from icectl.settings import available
 
     return [name for name in available("experiments") if name.startswith(incomplete)]
+
+
+def complete_weights(incomplete: str) -> list[str]:
+    """Return the names of weights that start with `incomplete`."""
+    from icectl import weights
+
+    return [one.card.name for one in weights.known() if one.card.name.startswith(incomplete)]
 
 
 def _option(*names: str, help: str, panel: str, **more: Any) -> Any:
@@ -90,6 +97,15 @@ class Shared:
     from_export: Annotated[
         Path | None,
         _option("--from", help="Use the weights of an exported model (see `icectl export`).", panel=WHERE),
+    ] = None
+    weights: Annotated[
+        str | None,
+        _option(
+            "--weights",
+            help="Trained weights: a name (`icectl models list`), a file or an address.",
+            panel=WHERE,
+            autocompletion=complete_weights,
+        ),
     ] = None
     seed: Annotated[
         int | None,
@@ -163,8 +179,8 @@ OF_VERB: dict[str, tuple[str, ...]] = {
     "fetch": (*_EVERYWHERE, *_ALWAYS, "cluster"),
     "prepare": (*_EVERYWHERE, *_ALWAYS, "cluster"),
     "train": (*_EVERYWHERE, *_ALWAYS, *_DEVICES),
-    "predict": (*_EVERYWHERE, "run", "from_export", *_ALWAYS, *_DEVICES, "cluster"),
-    "evaluate": (*_EVERYWHERE, "run", "from_export", *_ALWAYS, *_DEVICES),
+    "predict": (*_EVERYWHERE, "run", "from_export", "weights", *_ALWAYS, *_DEVICES, "cluster"),
+    "evaluate": (*_EVERYWHERE, "run", "from_export", "weights", *_ALWAYS, *_DEVICES),
     "run": (*_EVERYWHERE, *_ALWAYS, *_DEVICES, "cluster"),
     "demo": ("workspace", *_ALWAYS, *_DEVICES),
 }

@@ -7,9 +7,16 @@ from typing import Annotated
 
 import typer
 
+from icectl.cli.runs import complete
+
 
 def report(
-    runs: Annotated[list[str], typer.Argument(help="Folders of runs, or the start of their ids.")],
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Folders of runs, or the start of their ids (default: the newest).", autocompletion=complete
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="Where to write the page; by default report.html in the run's folder."),
@@ -32,7 +39,10 @@ def report(
     from icectl.workspace import Workspace, worded_os_errors
 
     place = Workspace.locate(workspace)
-    folders = [stages.find_run(place, name) for name in runs]
+    show.start_log(quiet=False)
+    folders = [stages.find_run(place, name) for name in runs or [stages.LAST]]
+    if not runs:
+        show.say(f"the newest run is {folders[0]}")
     with worded_os_errors(out.absolute().parent if out else place.root):
         page = write_report(folders[0], out) if len(folders) == 1 else compare(folders, out)
     if as_json:

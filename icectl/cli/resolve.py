@@ -19,12 +19,12 @@ from typing import Any
 from icectl import registry, settings, stages
 from icectl.cli.asked import Asked
 from icectl.cli.layers import FLAG, Layer, merge
+from icectl.cli.source import Source, chosen_run
 from icectl.contract import VERBS, Options
 from icectl.errors import UsageError, redact
 from icectl.run import Compute
 from icectl.settings import Glacier
 from icectl.training.devices import check_names
-from icectl.workspace import run_of
 
 Saved = Mapping[str, Any] | None
 """The record of the run whose weights are used, if one is."""
@@ -33,12 +33,11 @@ Saved = Mapping[str, Any] | None
 def requests(asked: Asked) -> Iterator[tuple[str, Callable[[], stages.Request]]]:
     """Yield the name of each glacier asked for, with a function that builds its `Request`."""
     asked = _region(asked)
-    run = chosen_run(asked)
-    saved = run_of(run) if run else None
-    for name in glacier_names(asked, saved):
+    source = chosen_run(asked)
+    for name in glacier_names(asked, source.saved):
 
         def build(name: str = name) -> stages.Request:
-            return request(asked, name, run, saved)
+            return request(asked, name, source)
 
         yield name, build
 
@@ -51,12 +50,13 @@ def _region(asked: Asked) -> Asked:
     return replace(asked, glaciers=None, own={**asked.own, "region": chosen.removeprefix("rgi:")})
 
 
-def request(asked: Asked, name: str, run: Path | None, saved: Saved) -> stages.Request:
+def request(asked: Asked, name: str, source: Source) -> stages.Request:
     """Build the request of the glacier called `name`."""
+    saved = source.saved
     glacier = _glacier(asked, name, saved)
     own = saved is not None and not asked.scenes and glacier.name == saved["glacier"]["name"]
     scenes = asked.scenes or (Path(saved["scenes"]) if own and saved and saved["scenes"] else None)
-    return stages.Request(
+    made = stages.Request(
         plugin=asked.plugin,
         glacier=glacier,
         options={verb: _options(asked, verb, glacier, saved, own) for verb in VERBS},
@@ -64,13 +64,14 @@ def request(asked: Asked, name: str, run: Path | None, saved: Saved) -> stages.R
         scenes=checked_scenes(scenes),
         seed=_seed(asked, saved),
         compute=compute(asked),
-        run=run,
         force=asked.force,
         force_all=asked.force and asked.verb in ("run", "demo"),
         chain=asked.chain,
         quiet=asked.quiet,
         command=redact(shlex.join(["icectl", *sys.argv[1:]])),
     )
+    named = asked.run or asked.from_export or asked.weights
+    return source.use(asked, made) if named or stages.trains(made) else made
 
 
 def _seed(asked: Asked, saved: Saved) -> int:
@@ -88,8 +89,9 @@ def _glacier(asked: Asked, name: str, saved: Saved) -> Glacier:
         return asked.files.glacier(name)
     if saved and saved["glacier"]["name"] == name:
         return settings.validate(Glacier, saved["glacier"], f"the record of run on {name}")
-    if asked.scenes and not asked.glacier and place_of(asked.scenes) == name:
-        return Glacier(name=name, title=asked.scenes.absolute().name)
+    own = own_place(asked)
+    if own is not None and not asked.glacier and place_of(own) == name:
+        return Glacier(name=name, title=titled(own))
     return asked.files.glacier(name)
 
 
@@ -134,20 +136,6 @@ def checked_scenes(scenes: Path | None) -> Path | None:
     return scenes.absolute()
 
 
-def chosen_run(asked: Asked) -> Path | None:
-    """Return the weights that predict or evaluate use; None trains (or finds) what the options say."""
-    if asked.verb not in ("predict", "evaluate"):
-        return None
-    if asked.from_export:
-        from icectl.imports import import_run
-
-        return import_run(asked.from_export, asked.space)
-    if asked.run:
-        return stages.find_run(asked.space, asked.run)
-    says_training = bool(asked.given(asked.plugin.stages["train"])) or asked.experiment is not None
-    return None if says_training else stages.newest_run(asked.space, asked.plugin)
-
-
 def glacier_names(asked: Asked, saved: Saved) -> list[str]:
     """Return the glaciers asked for: by flag, file of names, experiment, folder, run, else the default.
 
@@ -159,14 +147,49 @@ def glacier_names(asked: Asked, saved: Saved) -> list[str]:
         return many(asked, asked.glaciers)
     if asked.named_experiment is not None and asked.named_experiment.glacier:
         return [asked.named_experiment.glacier]
-    if saved is not None and (not asked.scenes or saved["scenes"] == str(asked.scenes.absolute())):
+    own = own_place(asked)
+    trained_here = saved is not None and "weights" not in saved
+    if saved is not None and trained_here and (own is None or saved["scenes"] == str(own.absolute())):
         return [str(saved["glacier"]["name"])]
-    return [place_of(asked.scenes)] if asked.scenes else [asked.plugin.default_glacier]
+    return [place_of(own)] if own else [asked.plugin.default_glacier]
 
 
-def place_of(scenes: Path) -> str:
-    """Return a folder of scenes as a glacier's name: somebody's own scenes show no default glacier."""
-    words = re.findall(r"[a-z0-9]+", scenes.absolute().name.lower())
+def own_place(asked: Asked) -> Path | None:
+    """Return the user's own folder of scenes, or elevation model, that a request is about."""
+    dem = asked.own.get("dem")
+    return asked.scenes or (Path(dem) if dem else None)
+
+
+_SAY_NOTHING = {
+    "images",
+    "image",
+    "scenes",
+    "data",
+    "rasters",
+    "tif",
+    "tiff",
+    "tifs",
+    "dem",
+    "dtm",
+    "surface",
+}
+"""Names of folders and files that say what they hold, and not where it is."""
+
+
+def titled(own: Path) -> str:
+    """Return what a user's own folder or file calls its place, by the folder above if it says nothing.
+
+    >>> titled(Path("/data/South Glacier/images")), titled(Path("/data/south_glacier.tif"))
+    ('South Glacier', 'south_glacier')
+    """
+    path = own.absolute()
+    names = [path.stem if path.suffix.lower() in (".tif", ".tiff") else path.name, path.parent.name]
+    return next((name for name in names if name and name.lower() not in _SAY_NOTHING), names[0])
+
+
+def place_of(own: Path) -> str:
+    """Return a user's own folder or file as a glacier's name: it shows no default glacier."""
+    words = re.findall(r"[a-z0-9]+", titled(own).lower())
     return "-".join(words)[:80].rstrip("-") or "scenes"
 
 

@@ -136,6 +136,11 @@ def number(value: float | None) -> str:
     return f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
 
 
+def say(text: str) -> None:
+    """Tell the user something in one line on stderr."""
+    logging.getLogger("icectl").info(redact(text))
+
+
 def start_log(quiet: bool) -> None:
     """Send icectl's messages to stderr, one line each."""
     log = logging.getLogger("icectl")

@@ -113,11 +113,10 @@ class ModelGroup(TyperGroup):
         return rest
 
 
-def arrange(verb: str, args: list[str], files: Files) -> list[str]:
+def arrange(verb: str, args: list[str], files: Files | None = None) -> list[str]:
     """Return `args` with the model in front.
 
-    >>> from icectl.cli.asked import Files
-    >>> arrange("train", ["--gpus", "2", "convlstm"], Files())
+    >>> arrange("train", ["--gpus", "2", "convlstm"])
     ['convlstm', '--gpus', '2']
     """
     if not args and verb not in ("run", "demo"):
@@ -129,6 +128,10 @@ def arrange(verb: str, args: list[str], files: Files) -> list[str]:
         return [args[position], *args[:position], *args[position + 1 :]]
     if "--help" in args:
         return ["--help"]
+    if files is None:
+        from icectl.cli.asked import Files
+
+        files = Files()
     return [default_model(args, files), *args]
 
 
@@ -164,7 +167,7 @@ def switches(verb: str, plugin: Plugin) -> set[str]:
 
 def default_model(args: list[str], files: Files) -> str:
     """Return the model that the experiment, the run or the glacier named in `args` stands for."""
-    flags = ("--experiment", "--from", "--run", "--glacier")
+    flags = ("--experiment", "--from", "--run", "--weights", "--glacier")
     named = {flag: value for flag in flags if (value := _value_of(flag, args))}
     if "--experiment" in named:
         return files.experiment(named["--experiment"]).model
@@ -178,11 +181,12 @@ def default_model(args: list[str], files: Files) -> str:
         from icectl.workspace import Workspace, run_of
 
         workspace = _value_of("--workspace", args)
-        run = find_run(
-            Workspace.locate(Path(workspace) if workspace else None),
-            named["--run"],
-        )
+        run = find_run(Workspace.locate(Path(workspace) if workspace else None), named["--run"])
         return registry.typed(registry.maker(run_of(run)))
+    if "--weights" in named:
+        from icectl import weights
+
+        return weights.find(named["--weights"]).card.model
     return files.glacier(named.get("--glacier", "demo")).model
 
 

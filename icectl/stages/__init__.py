@@ -5,11 +5,12 @@ finished, so that ``--dry-run`` and the work itself cannot disagree.
 """
 
 from icectl.stages.execute import Outcome, perform
-from icectl.stages.plan import Request, Step, plan, run_folder, run_for, source_of
+from icectl.stages.plan import Request, Step, plan, run_folder, run_for, source_of, trains
 from icectl.stages.records import metrics_record, run_record, versions
-from icectl.stages.runs import find_run, newest_run
+from icectl.stages.runs import LAST, find_run, newest_run, runs
 
 __all__ = [
+    "LAST",
     "Outcome",
     "Request",
     "Step",
@@ -21,6 +22,8 @@ __all__ = [
     "run_folder",
     "run_for",
     "run_record",
+    "runs",
     "source_of",
+    "trains",
     "versions",
 ]

@@ -165,6 +165,8 @@ def _perform_step(request: Request, step: Step, redo: bool) -> None:
             run.say(f"{step.verb} {request.plugin.name} on {request.glacier.name} …")
             if step.verb == "train":
                 write_json(out / RUN, run_record(request, step))
+            elif step.verb == "predict" and "train" not in step.inputs:
+                write_json(step.out.parents[1] / RUN, run_record(request, step))
             with Meter() as meter:
                 result = _called(request, model, step.verb, run)
             if isinstance(result, Metrics):

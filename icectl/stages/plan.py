@@ -14,6 +14,9 @@ from icectl.sources.options import resolve_source
 from icectl.stages.origin import code_of
 from icectl.workspace import Workspace, fingerprint, finished, identify, stage_of
 
+UNTRAINED = "untrained"
+"""Stands in place of a run's id where a product needs no trained weights."""
+
 _NOT_IDENTITY = {"title", "note", "model", "options"}
 
 
@@ -21,6 +24,7 @@ _NOT_IDENTITY = {"title", "note", "model", "options"}
 class Request:
     """What a user asked for, fully resolved. `run` names finished weights to use.
 
+    A dry run names the folder that weights would be brought into as `home`, and does not bring them.
     `force` does the stage asked for again, `force_all` also those before it.
     """
 
@@ -32,6 +36,7 @@ class Request:
     seed: int = 0
     compute: Compute = field(default_factory=Compute)
     run: Path | None = None
+    home: Path | None = None
     force: bool = False
     force_all: bool = False
     chain: bool = True
@@ -83,8 +88,16 @@ def _needed(request: Request, verb: str) -> set[str]:
     if verb == "train" and request.run is not None:
         return set()
     needs = request.options[verb].needs()
-    before = VERBS[: VERBS.index(verb)] if needs is None else needs
+    before = set(VERBS[: VERBS.index(verb)] if needs is None else needs)
+    if verb == "evaluate" and needs is None and not trains(request):
+        before -= {"train"}
     return {verb}.union(*(_needed(request, stage) for stage in before))
+
+
+def trains(request: Request) -> bool:
+    """Tell whether what is predicted reads trained weights; some products need no network."""
+    needs = request.options["predict"].needs()
+    return needs is None or any("train" in _needed(request, stage) for stage in needs) or "train" in needs
 
 
 def _identity(request: Request, stage: str, prints: Mapping[str, str]) -> dict[str, Any]:
@@ -175,7 +188,10 @@ def _folder(request: Request, stage: str, identity: str, inputs: Mapping[str, Pa
     if stage == "train":
         return space.run(plugin.name, glacier, identity)
     kind = "predictions" if stage == "predict" else "evaluations"
-    return inputs["train"] / kind / f"{glacier}-{identity[:10]}"
+    home = (
+        request.home or inputs.get("train") or space.run(plugin.name, glacier, identity).with_name(UNTRAINED)
+    )
+    return home / kind / f"{glacier}-{identity[:10]}"
 
 
 def source_of(request: Request) -> str:
@@ -184,7 +200,8 @@ def source_of(request: Request) -> str:
 
 
 def run_folder(steps: list[Step], chosen: Path | None) -> Path | None:
-    """Return the folder of the weights that a plan trains or uses."""
+    """Return the folder of the weights that a plan trains or uses, or of products that need none."""
     if chosen is not None:
         return chosen
-    return next((step.out for step in steps if step.verb == "train"), None)
+    trained = (step.out for step in steps if step.verb == "train")
+    return next(trained, None) or next((s.out.parents[1] for s in steps if s.verb == "predict"), None)

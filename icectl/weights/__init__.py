@@ -7,7 +7,7 @@ them the default of its model; a user's (``icectl models add``) lie in ``$ICECTL
 """
 
 from icectl.weights.card import CARD, Card, Data, Score, read_card
-from icectl.weights.known import Weights, add, bring, default, find, known, user_folder
+from icectl.weights.known import Weights, add, bring, default, find, home, known, user_folder
 from icectl.weights.make import make
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "bring",
     "default",
     "find",
+    "home",
     "known",
     "make",
     "read_card",

@@ -14,7 +14,7 @@ from icectl import registry
 from icectl.contract import Plugin
 from icectl.errors import DataError, IcectlError, UsageError, did_you_mean
 from icectl.weights.card import CARD, Card, check_files, read_card
-from icectl.workspace import RUN, Workspace, own_folder, read_json, replace_folder, worded_os_errors
+from icectl.workspace import RUN, Workspace, own_folder, replace_folder, run_of, worded_os_errors
 
 ENVIRONMENT = "ICECTL_WEIGHTS"
 _MARK = re.compile(r"#sha256=([0-9a-f]{64})$")
@@ -150,6 +150,12 @@ def add(chosen: str) -> Weights:
     return Weights(root / found.card.name, found.card, "added by you")
 
 
+def home(weights: Weights, workspace: Workspace) -> Path:
+    """Return the folder that `bring` puts weights into; touches nothing."""
+    saved = run_of(weights.folder)
+    return workspace.run(saved["model"], saved["glacier"]["name"], saved["fingerprint"])
+
+
 def bring(weights: Weights, plugin: Plugin, workspace: Workspace) -> Path:
     """Check `weights` against `plugin` and return the run that they become in `workspace`.
 
@@ -182,7 +188,7 @@ def _check(weights: Weights, plugin: Plugin) -> None:
             f"'{card.name}' read {', '.join(card.inputs)}, {plugin.name} {', '.join(plugin.inputs)}",
             "take other weights",
         )
-    if read_json(weights.folder / RUN).get("model") != card.model:
+    if run_of(weights.folder)["model"] != card.model:
         raise DataError(
             f"{RUN} of the weights '{card.name}' names another model than their card", "get them again"
         )

@@ -10,7 +10,7 @@ from icectl.errors import DataError
 from icectl.export import export_run
 from icectl.settings import validate
 from icectl.weights.card import CARD, Card, sha256
-from icectl.workspace import RECORD, RUN, fingerprint, read_json, write_json
+from icectl.workspace import RECORD, RUN, contents, fingerprint, read_json, write_json
 
 _SUFFIX = ".safetensors"
 
@@ -77,4 +77,5 @@ def _rename(folder: Path, identity: str, name: str) -> None:
     """Give the records the fingerprint of the weights as shipped, and their name."""
     for record in (RUN, RECORD):
         values = read_json(folder / record)
-        write_json(folder / record, {**values, "fingerprint": identity, "weights": name})
+        files = {"files": contents(folder, values["outputs"])} if record == RECORD else {}
+        write_json(folder / record, {**values, "fingerprint": identity, "weights": name, **files})

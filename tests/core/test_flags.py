@@ -196,11 +196,11 @@ def test_help_escapes_square_brackets_of_a_plugin():
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["--flags", "convlstm"],
-        ["--no-flags", "convlstm"],
+        ["--fill", "convlstm"],
+        ["--no-fill", "convlstm"],
         ["--no-count-filled", "-q", "convlstm"],
         ["--seed=3", "--no-chain", "convlstm"],
-        ["--seed", "3", "convlstm", "--flags"],
+        ["--seed", "3", "convlstm", "--fill"],
     ],
 )
 def test_the_model_may_follow_any_switch(arguments):
@@ -239,7 +239,10 @@ def test_a_preset_wins_over_the_file_of_the_glacier(cli):
 
 
 def test_the_path_of_prepare_passes_few_files(process):
-    """Files whose functions run from the first word typed to the model's own `prepare`."""
+    """Files whose functions run from the first word typed to the model's own `prepare`.
+
+    The workspace (locks, whole files, checksums) and the meter are called on the way, but decide nothing.
+    """
     code = """
 import inspect, sys
 from pathlib import Path
@@ -266,4 +269,6 @@ main()
     assert process("fetch", "toy", "--glacier", "parvati").returncode == 0
     done = process("prepare", "--glacier", "parvati", "toy", code=code)
     passed = done.stdout.split()
-    assert 10 < int(passed[0]) <= 28, passed
+    deciding = [file for file in passed[1:] if not file.startswith(("workspace/", "training/"))]
+    assert 10 < len(deciding) <= 25, deciding
+    assert int(passed[0]) <= 32, passed

@@ -35,7 +35,11 @@ class Predict(Options):
     tile: int = Field(512, ge=16, description="Block of reading and writing in pixels.")
     text: Path | None = Field(None, description="A text to predict, instead of the prepared one.")
 
+    plain: bool = Field(False, description="Count without weights.")
+
     def needs(self) -> tuple[str, ...] | None:
+        if self.plain:
+            return ("prepare",)
         return None if self.text is None else ("train",)
 
 
@@ -69,7 +73,7 @@ class Toy:
 
     def predict(self, run: Run, options: Predict) -> Path:
         words = (options.text or run.inputs["prepare"] / "dataset.txt").read_text().split()
-        weights = (run.inputs["train"] / "weights.txt").read_text()
+        weights = 1 if options.plain else (run.inputs["train"] / "weights.txt").read_text()
         (run.out / "prediction.txt").write_text(f"{len(words)} {weights}")
         return run.out
 

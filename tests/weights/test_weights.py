@@ -9,18 +9,11 @@ from pathlib import Path
 
 import pytest
 import tomli_w
+from weights.conftest import CARD
 
 from icectl import registry, weights
 from icectl.errors import DataError, UsageError
 from icectl.workspace import RECORD, RUN, Workspace, read_json
-
-CARD = {
-    "summary": "Words of the demo glacier",
-    "licence": "CC-BY-4.0",
-    "limits": ["only words"],
-    "data": [{"name": "words", "licence": "CC0-1.0", "source": "the test"}],
-    "tested": [{"data": "other words", "metric": "share", "value": 0.5}],
-}
 
 
 @pytest.fixture

@@ -1,0 +1,75 @@
+"""Which trained weights predict and evaluate use: a run, an export, weights by name, or those that ship."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from icectl import stages
+from icectl.cli.asked import Asked
+from icectl.errors import UsageError
+from icectl.workspace import run_of
+
+if TYPE_CHECKING:
+    from icectl.weights import Weights
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where weights come from; neither where nothing was trained and nothing ships."""
+
+    run: Path | None = None
+    weights: Weights | None = None
+
+    @property
+    def saved(self) -> Mapping[str, Any] | None:
+        """The record of the training."""
+        folder = self.weights.folder if self.weights else self.run
+        return run_of(folder) if folder else None
+
+    def use(self, asked: Asked, request: stages.Request) -> stages.Request:
+        """Return `request` with the weights; those that ship are checked, and brought into the workspace."""
+        if self.weights is None:
+            return replace(request, run=self.run)
+        from icectl import weights
+
+        card = self.weights.card
+        if asked.weights is None:
+            logging.getLogger("icectl").info(
+                f"no {asked.plugin.name} was trained in {asked.space.root}: using the weights '{card.name}' "
+                f"that come with {self.weights.origin} ({card.summary}; {card.licence})"
+            )
+        if asked.dry_run:
+            return replace(request, run=self.weights.folder, home=weights.home(self.weights, asked.space))
+        return replace(request, run=weights.bring(self.weights, asked.plugin, asked.space))
+
+
+def chosen_run(asked: Asked) -> Source:
+    """Return the weights that predict or evaluate use; an empty source trains (or finds) what options say."""
+    if asked.verb not in ("predict", "evaluate"):
+        return Source()
+    named = [flag for flag in ("run", "from_export", "weights") if getattr(asked, flag)]
+    if len(named) > 1:
+        flags = [f"--{flag.removesuffix('_export')}" for flag in named]
+        raise UsageError(f"{' and '.join(flags)} contradict each other", "give one of them")
+    if asked.from_export:
+        from icectl.imports import import_run
+
+        return Source(import_run(asked.from_export, asked.space))
+    if asked.run:
+        return Source(stages.find_run(asked.space, asked.run, asked.plugin))
+    if asked.weights:
+        from icectl import weights
+
+        return Source(weights=weights.find(asked.weights))
+    if asked.given(asked.plugin.stages["train"]) or asked.experiment is not None:
+        return Source()
+    newest = stages.newest_run(asked.space, asked.plugin)
+    if newest is not None or not asked.plugin.weights:
+        return Source(newest)
+    from icectl import weights
+
+    return Source(weights=weights.default(asked.plugin))

@@ -1,0 +1,165 @@
+"""Weights, runs and places from the command line: nothing trained that nobody needs."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.server
+import shutil
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from weights.conftest import CARD
+
+from icectl import registry, weights
+
+
+@pytest.fixture
+def shipped(cli, monkeypatch, tmp_path) -> Path:
+    """The toy plugin ships weights of five epochs; nothing was trained in the workspace."""
+    import toy_plugin
+
+    monkeypatch.setenv("ICECTL_WEIGHTS", str(tmp_path / "mine"))
+    monkeypatch.setenv("ICECTL_CACHE", str(tmp_path / "cache"))
+    run = Path(cli("train", "toy", "--epochs", "5", "--json").json["run"])
+    package = tmp_path / "site" / "toy_with_weights"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    weights.make(run, package / "five", CARD)
+    shutil.rmtree("icectl-workspace")
+    monkeypatch.syspath_prepend(str(package.parent))
+    monkeypatch.setattr(toy_plugin, "plugin", replace(toy_plugin.plugin, weights=("toy_with_weights:five",)))
+    registry.refresh()
+    return package / "five"
+
+
+def test_predict_uses_shipped_weights_and_says_so(cli, shipped):
+    made = cli("predict", "toy", "--json")
+    assert Path(made.json["folder"], "prediction.txt").read_text() == "3 5"
+    assert made.err.count("using the weights 'five' that come with") == 1
+    assert "CC-BY-4.0" in made.err
+    assert "train toy on" not in made.err
+    again = cli("predict", "toy", "--json")
+    assert again.json["skipped"] is True
+    assert again.json["folder"] == made.json["folder"]
+    assert cli("evaluate", "toy", "--json").json["metrics"]["tables"][0]["rows"][0]["values"]["error"] == 0.6
+
+
+def test_a_training_of_ones_own_comes_first(cli, shipped):
+    cli("predict", "toy")
+    cli("train", "toy", "--epochs", "2")
+    made = cli("predict", "toy", "--json")
+    assert Path(made.json["folder"], "prediction.txt").read_text() == "3 2"
+    assert "five" not in made.err
+    named = cli("predict", "toy", "--weights", "five", "--json")
+    assert Path(named.json["folder"], "prediction.txt").read_text() == "3 5"
+
+
+def test_a_dry_run_with_weights_touches_nothing_and_agrees(cli, shipped):
+    plan = cli("predict", "toy", "--weights", "five", "--dry-run", "--json").json
+    assert not Path("icectl-workspace").exists()
+    assert [step["stage"] for step in plan["steps"]] == ["fetch", "prepare", "predict"]
+    made = cli("predict", "toy", "--weights", "five", "--json").json
+    assert made["folder"] == plan["steps"][-1]["folder"]
+
+
+def test_weights_say_their_model(cli, shipped):
+    made = cli("predict", "--weights", str(shipped), "--json")
+    assert made.json["model"] == "toy"
+
+
+def test_weights_contradict_a_run(cli, shipped):
+    refused = cli("predict", "toy", "--weights", "five", "--run", "last", ok=False)
+    assert (refused.code, "--run and --weights contradict each other" in refused.err) == (2, True)
+
+
+@pytest.fixture
+def served(shipped, tmp_path):
+    """An archive of the weights on loopback, and its digest."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    archive = Path(shutil.make_archive(str(folder / "five"), "zip", shipped))
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/five.zip"
+        yield address, hashlib.sha256(archive.read_bytes()).hexdigest()
+        server.shutdown()
+
+
+def test_weights_are_added_from_an_address(cli, served, monkeypatch):
+    import toy_plugin
+
+    monkeypatch.setattr(toy_plugin, "plugin", replace(toy_plugin.plugin, weights=()))
+    registry.refresh()
+    address, digest = served
+    refused = cli("models", "add", f"{address}#sha256={'0' * 64}", ok=False)
+    assert (refused.code, "its checksum is not" in refused.err) == (1, True)
+    missing = cli("models", "add", address.replace("five", "six"), ok=False)
+    assert (missing.code, "could not be fetched" in missing.err) == (1, True)
+    assert cli("models", "add", f"{address}#sha256={digest}").out == "five\n"
+    assert [one["name"] for one in cli("models", "list", "--json").json if one["model"] == "toy"] == ["five"]
+    assert "other words: share 0.5" in cli("models", "show", "five").out
+    twice = cli("models", "add", f"{address}#sha256={digest}", ok=False)
+    assert (twice.code, "are here already" in twice.err) == (2, True)
+    assert cli("predict", "toy", "--weights", "five", "--json").json["stage"] == "predict"
+
+
+def test_a_name_that_is_not_known_is_near_one_that_is(cli, shipped):
+    refused = cli("predict", "toy", "--weights", "fives", ok=False)
+    assert (refused.code, "did you mean 'five'" in refused.err) == (2, True)
+
+
+def test_a_product_without_network_trains_nothing(cli):
+    plan = cli("evaluate", "toy", "--plain", "--dry-run", "--json").json
+    assert [step["stage"] for step in plan["steps"]] == ["fetch", "prepare", "predict", "evaluate"]
+    made = cli("evaluate", "toy", "--plain", "--json")
+    assert made.json["folder"] == plan["steps"][-1]["folder"]
+    assert made.json["metrics"]["tables"][0]["rows"][0]["values"]["error"] == 3.0
+    assert Path(made.json["run"]).name == "untrained"
+    assert Path(made.json["report"]).is_file()
+    assert cli("predict", "toy", "--plain", "--json").json["skipped"] is True
+
+
+def test_runs_are_listed_shown_and_removed(cli):
+    first = cli("evaluate", "toy", "--json").json["run"]
+    second = cli("train", "toy", "--epochs", "7", "--json").json["run"]
+    listed = cli("runs", "list", "--json").json
+    assert [one["folder"] for one in listed] == [second, first]
+    assert listed[1]["score"] == "error 3 m"
+    assert listed[1]["place"] == "The synthetic glacier"
+    assert cli("runs", "show", "last", "--json").json["folder"] == second
+    assert cli("predict", "toy", "--run", "last", "--json").json["run"] == second
+    cli("runs", "remove", "last")
+    assert not Path(second).exists()
+    assert [one["folder"] for one in cli("runs", "list", "--json").json] == [first]
+
+
+def test_report_and_export_take_the_newest_run_and_say_so(cli):
+    empty = cli("report", ok=False)
+    assert (empty.code, "there is no run in" in empty.err) == (2, True)
+    run = cli("evaluate", "toy", "--json").json["run"]
+    for verb in ("report", "export"):
+        made = cli(verb)
+        assert f"the newest run is {run}" in made.err
+        assert Path(made.out.strip()).exists()
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "title"),
+    [
+        ("South Glacier/images", "south-glacier", "South Glacier"),
+        ("Grey/2019", "2019", "2019"),
+        ("scenes", None, None),
+    ],
+)
+def test_a_folder_that_says_only_what_it_holds_is_named_by_the_one_above(cli, folder, name, title, tmp_path):
+    Path(folder).mkdir(parents=True)
+    Path(folder, "a.txt").write_text("x")
+    found = cli("fetch", "toy", "--scenes", folder, "--json").json["glacier"]
+    assert found == (name or tmp_path.name.replace("_", "-").lower()[:80])
+    if title:
+        cli("evaluate", "toy", "--scenes", folder)
+        assert cli("runs", "show", "last", "--json").json["place"] == title
