@@ -82,7 +82,7 @@ def served(shipped, tmp_path):
     folder.mkdir()
     archive = Path(shutil.make_archive(str(folder / "five"), "zip", shipped))
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with http.server.HTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}/five.zip"
         yield address, hashlib.sha256(archive.read_bytes()).hexdigest()
