@@ -10,6 +10,7 @@ from typing import Any
 from icectl import registry, stages
 from icectl.cli import show
 from icectl.contract import Estimate
+from icectl.tasks import TASKS
 
 
 def describe(request: stages.Request, verb: str) -> dict[str, Any]:
@@ -42,9 +43,13 @@ def describe(request: stages.Request, verb: str) -> dict[str, Any]:
 
 def _estimate(request: stages.Request, step: stages.Step) -> Estimate:
     """Ask the plugin's light estimator, where it has one."""
-    if not request.plugin.estimate:
+    dotted = request.plugin.estimate
+    if not dotted and request.plugin.task in TASKS:
+        dotted = f"icectl.tasks.{request.plugin.task}.estimate:estimate"
+    if not dotted:
         return Estimate(note="this plugin gives no estimate")
-    answer = registry.resolve(request.plugin.estimate)(stages.run_for(request, step))
+    with registry.doing(request.plugin, f"the estimate of {step.verb}"):
+        answer = registry.resolve(dotted)(stages.run_for(request, step))
     return answer if isinstance(answer, Estimate) else Estimate()
 
 

@@ -106,7 +106,7 @@ def new_plugin(
     task: Annotated[
         str,
         typer.Option(
-            "--task", help="Start from the snow task, or from a task of its own.", metavar="[snow|own]"
+            "--task", help="The task of the model, or a task of its own.", metavar="[snow|flow|front|bed|own]"
         ),
     ] = "snow",
     folder: Annotated[

@@ -8,9 +8,10 @@ from pathlib import Path
 from icectl import registry
 from icectl.contract import RESERVED
 from icectl.errors import UsageError, WorkError
+from icectl.tasks import TASKS
 
-KINDS = ("snow", "own")
-"""What a plugin can start from: a model of the snow task, or a task of its own."""
+KINDS = (*TASKS, "own")
+"""What a plugin can start from: a model of one of icectl's tasks, or a task of its own."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from icectl.contract import Metrics, OnnxNetwork, Options
-from icectl.errors import DataError
+from icectl.errors import DataError, WorkError
 from icectl.run import Run
 from icectl.tasks import step
 
@@ -80,6 +80,13 @@ class TaskModel(ABC):
     def build(self, options: Any, facts: Mapping[str, Any]) -> nn.Module:
         """Return the network with what the task puts around it; by default the network alone."""
         return self.network(self.ports(options, facts), options)
+
+    def example(self, network: nn.Module, ports: Any) -> tuple[tuple[Tensor, ...], tuple[int, ...]] | None:
+        """Return tensors that a network is called with, and the shape that it must return.
+
+        ``train`` calls a new network with them before any work is done. None: nothing is checked.
+        """
+        return None
 
     def offered(self, network: nn.Module, options: Any, facts: Mapping[str, Any]) -> Sequence[OnnxNetwork]:
         """Return what ``icectl export --onnx`` may write of a trained `network`; by default nothing."""
@@ -194,6 +201,7 @@ def learn(
 
     from icectl.training import fit, fitting_batch
 
+    check_network(run, model, options, facts)
     base = {
         "model": run.plugin.name,
         "options": _plain(options),
@@ -211,7 +219,41 @@ def learn(
     network = model.build(options, base)
     base["updates"] = updates(settings, len(batches))
     base["parameters"] = sum(one.numel() for one in network.parameters())
-    return fit(run, model.learner(network, options, base), batches, valid(size), settings)
+    learner = model.learner(network, options, base)
+    lost = sorted(set(base) - set(learner.describe()))
+    if lost:
+        raise WorkError(
+            f"the learner of '{run.plugin.name}' keeps no {', '.join(lost)} with the weights",
+            "return the facts that it was given from `describe`",
+        )
+    return fit(run, learner, batches, valid(size), settings)
+
+
+def check_network(run: Run, model: TaskModel, options: Any, facts: Mapping[str, Any]) -> None:
+    """Refuse a network that returns another shape than its task needs, before it is trained.
+
+    Raises
+    ------
+    WorkError
+        It says what was returned, and what was expected.
+    """
+    import torch
+
+    ports = model.ports(options, facts)
+    network = model.network(ports, options)
+    example = model.example(network, ports)
+    if example is None:
+        return
+    inputs, expected = example
+    with torch.no_grad():
+        made = network.eval()(*inputs)
+    shape = tuple(made.shape) if isinstance(made, torch.Tensor) else type(made).__name__
+    if shape != expected:
+        given = ", ".join(str(tuple(one.shape)) for one in inputs)
+        raise WorkError(
+            f"the network of '{run.plugin.name}' returned {shape}, expected {expected} for {given}",
+            "see the shapes in the task's model.py, and `ports`",
+        )
 
 
 def updates(settings: FitSettings, batches: int) -> int:

@@ -9,6 +9,7 @@ import pytest
 
 from icectl import scaffold
 from icectl.errors import UsageError, WorkError
+from icectl.tasks import TASKS
 
 
 def code_lines(text: str) -> int:
@@ -26,13 +27,15 @@ def code_lines(text: str) -> int:
     )
 
 
-def test_a_snow_plugin_is_small(tmp_path: Path) -> None:
+@pytest.mark.parametrize("task", TASKS)
+def test_a_plugin_is_small(tmp_path: Path, task: str) -> None:
     """At most 15 lines of Python besides the network, 12 of TOML."""
-    folder = scaffold.create("my-net", "snow", tmp_path)
+    folder = scaffold.create("my-net", task, tmp_path)
     descriptor = (folder / "icectl_my_net" / "__init__.py").read_text()
     network = (folder / "icectl_my_net" / "network.py").read_text()
     model = network[network.index("class Model") :]
-    beside = code_lines(descriptor) + code_lines(model) + 1  # the import of SnowModel
+    imports = sum(line.startswith("from icectl") for line in network.splitlines())
+    beside = code_lines(descriptor) + code_lines(model) + imports
     assert beside <= 15, beside
     toml = [line for line in (folder / "pyproject.toml").read_text().splitlines() if line.strip()]
     assert len(toml) <= 12

@@ -12,7 +12,7 @@ from icectl.tasks.model import TaskModel
 
 FOLDER = Path(inspect.getfile(TaskModel)).parent
 
-MOVED: tuple[str, ...] = ("snow", "front")
+MOVED: tuple[str, ...] = ("snow", "front", "flow")
 """Tasks whose folder has the files of `STEPS`; in the end all of `TASKS`."""
 
 

@@ -17,7 +17,7 @@ from icectl.tasks.flow.options import AHEAD, TrainOptions
 from icectl.tasks.model import TaskModel
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from icectl.training import Learner
 
@@ -39,6 +39,19 @@ class FlowModel(TaskModel):
     def ports(self, options: TrainOptions, facts: Mapping[str, Any]) -> FlowPorts:
         """Return what a network has to fit."""
         return FlowPorts(size=int(facts["size"]), past=options.past)
+
+    def example(
+        self, network: nn.Module, ports: FlowPorts
+    ) -> tuple[tuple[Tensor, ...], tuple[int, ...]] | None:
+        """Return chips of two windows with their days, and the shape of the two frames after t0."""
+        import torch
+
+        if hasattr(network, "generate"):  # it draws futures, and may be trained in a way of its own
+            return None
+
+        days = torch.arange(ports.past + AHEAD, dtype=torch.float32)[None].expand(2, -1) * 16
+        past = torch.zeros(2, ports.past, 1, ports.size, ports.size)
+        return (past, days), (2, AHEAD, 1, ports.size, ports.size)
 
     def learner(self, network: nn.Module, options: TrainOptions, facts: Mapping[str, Any]) -> Learner:
         """Return what trains a deterministic network: 1 − correlation, and a little squared error."""

@@ -12,7 +12,7 @@ from icectl.tasks.model import TaskModel
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch import nn
+    from torch import Tensor, nn
 
     from icectl.training import Learner
 
@@ -47,6 +47,12 @@ class FrontModel(TaskModel):
     def ports(self, options: Any, facts: Mapping[str, Any]) -> Ports:
         """Return the three layers and the two maps."""
         return Ports()
+
+    def example(self, network: nn.Module, ports: Ports) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+        """Return the layers of two windows, and the shape of logits of edge and mask."""
+        import torch
+
+        return (torch.zeros(2, ports.bands, 64, 96),), (2, ports.outputs, 64, 96)
 
     def learner(self, network: nn.Module, options: Any, facts: Mapping[str, Any]) -> Learner:
         """Return the loss of Cheng et al. 2021 and a running mean of the weights."""

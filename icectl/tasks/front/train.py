@@ -25,14 +25,7 @@ CLIP = 5.0
 def train(run: Run, model: FrontModel, options: TrainOptions) -> Path:
     """Train in as many processes as were asked for; leave weights and logs in ``run.out``."""
     check_trainable(open_dataset(run.inputs["prepare"]))
-    result = launch(work, run, model, options)
-    run.notes["training"] = {
-        "best loss": result.best,
-        "at update": result.best_step,
-        "updates": result.steps,
-        "stopped": result.stopped,
-        "seconds": round(result.seconds, 1),
-    }
+    launch(work, run, model, options)
     return run.out
 
 

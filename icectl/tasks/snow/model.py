@@ -22,6 +22,8 @@ from icectl.tasks.snow.networks.forecaster import Forecaster, Ports, ports
 from icectl.tasks.snow.options import TrainOptions
 from icectl.training import Learner
 
+__all__ = ["Ports", "SnowModel"]
+
 
 class SnowModel(TaskModel):
     """A model of the snow task; see `icectl.model.Model` for the verbs."""
@@ -42,6 +44,13 @@ class SnowModel(TaskModel):
     def ports(self, options: TrainOptions, facts: Mapping[str, Any]) -> Ports:
         """Return what a network for `options` has to fit."""
         return ports(options)
+
+    def example(self, network: nn.Module, ports: Ports) -> tuple[tuple[torch.Tensor, ...], tuple[int, ...]]:
+        """Return past and guide of two windows, and the shape (B, F, H, W) of what a network returns."""
+        sides = (ports.patch, ports.patch)
+        past = torch.zeros(2, ports.past, ports.inputs, *sides)
+        guide = torch.zeros(2, ports.future, ports.guides, *sides)
+        return (past, guide), (2, ports.future, *sides)
 
     def build(self, options: TrainOptions, facts: Mapping[str, Any]) -> Forecaster:
         """Return the network with what surrounds it, and the linear baseline of the facts."""
