@@ -282,12 +282,21 @@ def ground_lines(shapes: npt.ArrayLike, crs: Any, *others: npt.ArrayLike) -> lis
     """
     arrays = [np.asarray(s, dtype=object).reshape(-1) for s in (shapes, *others)]
     to_degrees = Transformer.from_crs(CRS.from_user_input(crs), "EPSG:4326", always_xy=True)
-    west, south, east, north = shapely.total_bounds(arrays[0])
-    lon, lat = to_degrees.transform((west + east) / 2, (south + north) / 2)
+    lon, lat = _centre(*to_degrees.transform(*shapely.get_coordinates(arrays[0]).T))
     moved = Transformer.from_crs(CRS.from_user_input(crs), local_projection(lon, lat), always_xy=True)
     return [
         shapely.transform(array, lambda xy: np.stack(moved.transform(*xy.T), axis=-1)) for array in arrays
     ]
+
+
+def _centre(lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Return the middle of places on the sphere: right beside 180° and at the poles too."""
+    turned, raised = np.radians(lon), np.radians(lat)
+    x, y, z = np.cos(raised) * np.cos(turned), np.cos(raised) * np.sin(turned), np.sin(raised)
+    mean = [float(np.mean(v)) for v in (x, y, z)]
+    return math.degrees(math.atan2(mean[1], mean[0])), math.degrees(
+        math.atan2(mean[2], math.hypot(*mean[:2]))
+    )
 
 
 def line_distances(first: Any, second: Any, crs: Any, step: float) -> tuple[Any, Any]:

@@ -16,18 +16,18 @@ import numpy as np
 
 from icectl.contract import Column, Row, Table
 from icectl.errors import DataError, UsageError
-from icectl.raster import read_vectors
+from icectl.raster import ground_lines, line_distances, read_vectors
 
 DATES = ("date", "sourcedate", "source_date", "acq_date", "dateobs", "time", "timestamp", "img_date")
 GLACIERS = ("refname", "glacierid", "glacier_id", "glacier", "officialn", "name", "glac_name")
-FALLBACK_CRS = "EPSG:3413"
+DEGREES = "EPSG:4326"
 
 
 @dataclass(frozen=True, slots=True)
 class FrontLine:
-    """One line of a set: (N, 2) x and y in metres, its date, and its glacier's name or number."""
+    """One line of a set: a shapely line in degrees, its date, and its glacier's name or number."""
 
-    xy: Any
+    lonlat: Any
     day: datetime
     glacier: str
 
@@ -37,12 +37,11 @@ def compare_fronts(
     second: Path,
     *,
     within_days: float = 1.0,
-    crs: str | None = None,
     step: float = 10.0,
     date_column: str | None = None,
     glacier_column: str | None = None,
 ) -> Table:
-    """Return distances between two sets of fronts in metres.
+    """Return distances between two sets of fronts in metres on the ground, whatever their CRS.
 
     Lines pair when they are of one glacier (where both sets name it; else when they lie nearest) and
     at most `within_days` apart; each line is used once, the nearest date first.
@@ -51,8 +50,6 @@ def compare_fronts(
     ----------
     first, second
         Vector files of lines.
-    crs
-        Metric CRS to measure in; the first set's own if it is projected, else EPSG:3413.
     step
         Metres between points along the lines.
     date_column, glacier_column
@@ -65,8 +62,7 @@ def compare_fronts(
     """
     if within_days < 0 or step <= 0:
         raise UsageError(f"within-days {within_days} and step {step} must be positive", "use 1 and 10")
-    metric = crs or _metric_crs(first)
-    sets = [read_set(path, metric, date_column, glacier_column) for path in (first, second)]
+    sets = [read_set(path, date_column, glacier_column) for path in (first, second)]
     pairs = match(sets[0], sets[1], within_days)
     if not pairs:
         raise DataError(
@@ -75,13 +71,13 @@ def compare_fronts(
         )
     groups: dict[str, list[Any]] = {}
     for a, b in pairs:
-        groups.setdefault(a.glacier or "all", []).append(distances(a, b, step))
+        groups.setdefault(a.glacier or "all", []).append(line_distances(a.lonlat, b.lonlat, DEGREES, step))
     everything = [d for own in groups.values() for d in own]
     rows = [_row("all", everything, "model")]
     if len(groups) > 1:
         rows += [_row(name, own, "model") for name, own in sorted(groups.items())]
     sizes = f"{len(sets[0])} and {len(sets[1])} lines, {len(pairs)} pair{'' if len(pairs) == 1 else 's'}"
-    note = f"{sizes} within {within_days:g} days, in {metric}"
+    note = f"{sizes} within {within_days:g} days, in metres on the ground"
     title = f"{first.name} against {second.name}"
     return Table(title=title, columns=COLUMNS, rows=tuple(rows), primary="mean_m", note=note)
 
@@ -96,12 +92,12 @@ COLUMNS = (
 
 
 def read_set(
-    path: Path, crs: str, date_column: str | None = None, glacier_column: str | None = None
+    path: Path, date_column: str | None = None, glacier_column: str | None = None
 ) -> list[FrontLine]:
     """Return the lines of a file, multi-lines joined into one set of points in order."""
     import shapely
 
-    frame = read_vectors(path, crs)
+    frame = read_vectors(path, DEGREES)
     date_name = date_column or _column(frame, DATES)
     if date_name is None or date_name not in frame:
         raise DataError(f"{path} has no column of dates", f"name it; columns are {', '.join(frame.columns)}")
@@ -132,13 +128,6 @@ def parse_day(value: Any) -> datetime | None:
     return period.start if period else None
 
 
-def _metric_crs(path: Path) -> str:
-    from pyproj import CRS
-
-    crs = CRS.from_user_input(read_vectors(path).crs)
-    return str(crs.to_string()) if crs.is_projected else FALLBACK_CRS
-
-
 def match(
     first: Sequence[FrontLine], second: Sequence[FrontLine], within_days: float
 ) -> list[tuple[FrontLine, FrontLine]]:
@@ -149,7 +138,7 @@ def match(
         for j, b in enumerate(second):
             apart = abs((a.day - b.day).total_seconds()) / 86400
             if apart <= within_days and (a.glacier == b.glacier if shared else True):
-                gap = 0.0 if shared else float(a.xy.distance(b.xy))
+                gap = 0.0 if shared else _gap(a, b)
                 candidates.append((apart, gap, i, j))
     used: tuple[set[int], set[int]] = (set(), set())
     pairs = []
@@ -161,15 +150,10 @@ def match(
     return pairs
 
 
-def distances(a: FrontLine, b: FrontLine, step: float) -> tuple[Any, Any]:
-    """Return distances from points along each line to the other line, in metres."""
-    import shapely
-
-    def one_way(line: Any, other: Any) -> Any:
-        points = shapely.get_coordinates(shapely.segmentize(line, step))
-        return shapely.distance(shapely.points(points), other)
-
-    return one_way(a.xy, b.xy), one_way(b.xy, a.xy)
+def _gap(a: FrontLine, b: FrontLine) -> float:
+    """Return the shortest distance between two lines, in metres on the ground."""
+    (one,), (other,) = ground_lines([a.lonlat], DEGREES, [b.lonlat])
+    return float(one.distance(other))
 
 
 def _row(name: str, pairs: Sequence[tuple[Any, Any]], kind: str) -> Row:
