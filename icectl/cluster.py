@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -14,6 +16,8 @@ R = TypeVar("R")
 
 AHEAD = 3
 """Jobs that wait at a cluster for each of its workers; more would only fill the scheduler's memory."""
+
+_PARENT = "ICECTL_CLUSTER_PARENT"
 
 _HINT = "write local:N for N processes here, or tcp://HOST:PORT of a running `dask scheduler`"
 
@@ -103,19 +107,32 @@ def _local(cluster: str) -> Iterator[Any]:
     count = cluster.removeprefix("local:")
     if not count.isdigit() or int(count) < 1:
         raise UsageError(f"--cluster {cluster} is not understood", _HINT)
-    with _environment(OMP_NUM_THREADS="1"):
+    with _environment(OMP_NUM_THREADS="1", **{_PARENT: str(os.getpid())}):
         local = SubprocessCluster(
             host="127.0.0.1",
             n_workers=int(count),
             threads_per_worker=1,
             worker_class="distributed.Worker",
-            worker_kwargs={"memory_limit": 0},
-            scheduler_kwargs={"dashboard": False, "dashboard_address": None},
+            worker_kwargs={"memory_limit": 0, "preload": [__name__]},
+            scheduler_kwargs={"dashboard": False, "dashboard_address": None, "preload": [__name__]},
             silence_logs=40,
         )
     with local, Client(local) as client:
         _expect_workers(client, int(count), cluster)
         yield client
+
+
+def dask_setup(_service: Any) -> None:
+    """End this scheduler or worker when the command that started it is gone; Dask calls it at the start."""
+    parent = os.environ.get(_PARENT, "")
+
+    def watch() -> None:
+        while str(os.getppid()) == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    if parent:
+        threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

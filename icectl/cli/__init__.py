@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import NoReturn
 
 DEBUG = "ICECTL_DEBUG"
+
+_received: list[int] = []
+"""The signal, other than Ctrl-C, that ended the command."""
 
 
 def main() -> NoReturn:
@@ -16,6 +20,7 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without our signs shows others
+    _end_by_exception()
     code = call([a for a in arguments if a != "--debug"], debug)
     sys.exit(code if _flushed() else code or 1)
 
@@ -29,8 +34,11 @@ def call(arguments: list[str], debug: bool = False) -> int:
         _expect_values(arguments)
         return app.invoke(arguments)
     except KeyboardInterrupt:
-        show.error(IcectlError("interrupted", "start the same command again: it goes on where it stopped"))
-        return 130
+        name = f" by {signal.Signals(_received[-1]).name}" if _received else ""
+        show.error(
+            IcectlError(f"interrupted{name}", "start the same command again: it goes on where it stopped")
+        )
+        return 128 + (_received[-1] if _received else signal.SIGINT)
     except Exception as error:
         if debug:
             show.trace()
@@ -39,6 +47,18 @@ def call(arguments: list[str], debug: bool = False) -> int:
         )
         show.error(problem)
         return problem.exit_code
+
+
+def _end_by_exception() -> None:
+    """Leave on SIGTERM and SIGHUP as on Ctrl-C, so that what was begun is cleared away."""
+
+    def end(number: int, _frame: object) -> None:
+        _received.append(number)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # else it is ignored, as under nohup
+            signal.signal(number, end)
 
 
 def _expect_values(arguments: list[str]) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from icectl.errors import DataError, WorkError
+from icectl.sources.bounds import download
 from icectl.workspace import building
 
 TIMEOUT = 60
@@ -72,7 +73,11 @@ def retrieve(
     known = checksum or (record.read_text().strip() if record.is_file() else None)
     pooch.get_logger().setLevel(logging.WARNING)
     try:
-        fetcher = pooch.HTTPDownloader(timeout=TIMEOUT, headers=dict(headers or {}))
+
+        def fetcher(address: str, file: str, _: object) -> None:
+            with open(file, "wb") as opened:
+                download(address, opened, TIMEOUT, headers or {})
+
         path = Path(pooch.retrieve(url, known, fname=name, path=folder, downloader=fetcher))
     except (requests.RequestException, ValueError, OSError) as error:
         if "hash" in str(error):

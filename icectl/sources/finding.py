@@ -12,7 +12,7 @@ from icectl.sources.options import SceneQuery
 from icectl.sources.picks import Pick, picks
 from icectl.sources.products import SERVICES, Product, Service, product_for, service_for, wanted
 from icectl.sources.remote import Patience
-from icectl.sources.search import Tally, connect, filtered, missing, search
+from icectl.sources.search import Tally, connect, expect_public_links, filtered, missing, search
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +60,8 @@ def find_scenes(
     kept = filtered(items, tally, area, query, product, assets, track)
     secure = service.url.startswith("https")
     scenes = picks(kept, tally, product, collection, assets, secure, query.limit)
+    for pick in scenes:
+        expect_public_links(pick.items, pick.keys.values(), service)
     found = Found(
         service=service, collection=collection, product=product, area=area,
         client=client, scenes=scenes, tally=tally,

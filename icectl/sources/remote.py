@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from rasterio.errors import NotGeoreferencedWarning
 
@@ -70,6 +71,7 @@ def gdal_settings(patience: Patience) -> dict[str, Any]:
         "GDAL_HTTP_CONNECTTIMEOUT": seconds,
         "GDAL_HTTP_LOW_SPEED_TIME": seconds,
         "GDAL_HTTP_LOW_SPEED_LIMIT": 100,
+        "GDAL_HTTP_TIMEOUT": 20 * seconds,
         "GDAL_HTTP_MAX_RETRY": 2,
         "GDAL_HTTP_RETRY_DELAY": min(patience.backoff, 5.0),
         "GDAL_HTTP_MULTIPLEX": "NO",
@@ -150,15 +152,11 @@ def patiently(
     raise WorkError(last)
 
 
-def session(patience: Patience) -> Any:
-    """Return a `requests.Session` that tries again after 429 and 5xx, for POST too."""
-    import requests
-    from requests.adapters import HTTPAdapter
+def session(patience: Patience, address: str) -> Any:
+    """Return a session for `address` that tries again after 429 and 5xx, for POST too, within bounds."""
+    from icectl.sources.bounds import BoundedSession
 
-    http = requests.Session()
-    for scheme in ("http://", "https://"):
-        http.mount(scheme, HTTPAdapter(max_retries=retries(patience)))
-    return http
+    return BoundedSession(str(urlsplit(address).hostname), retries(patience))
 
 
 def retries(patience: Patience) -> Any:

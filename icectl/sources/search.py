@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 
 from icectl.errors import DataError, WorkError
 from icectl.sources.area import Area
+from icectl.sources.bounds import Refused, expect_public
 from icectl.sources.options import SceneQuery, months_of
 from icectl.sources.products import Product, Service
-from icectl.sources.remote import Patience, reason, retries
+from icectl.sources.remote import Patience, reason, session
 from icectl.sources.scene import safe_id
 
 Item: TypeAlias = Any
@@ -66,7 +67,10 @@ def connect(service: Service, patience: Patience) -> Any:
     from pystac_client.stac_api_io import StacApiIO
 
     def ask() -> Any:
-        transport = StacApiIO(max_retries=retries(patience), timeout=patience.timeout)
+        transport = StacApiIO(timeout=patience.timeout)
+        bounded = session(patience, service.url)
+        bounded.headers = transport.session.headers
+        transport.session = bounded
         return Client.open(service.url, stac_io=transport, timeout=patience.timeout)
 
     return _asking(service, ask)
@@ -102,9 +106,22 @@ def search(
         asked["datetime"] = f"{query.start or '..'}/{last or '..'}"
     if query.platform and client.conforms_to("QUERY"):
         asked["query"] = {"platform": {"in": [name.lower() for name in query.platform]}}
-    items = _asking(service, lambda: list(client.search(max_items=MOST_ITEMS, **asked).items()))
-    unique = {item.id: item for item in items}
+    unique = _asking(service, lambda: _collected(client.search(max_items=MOST_ITEMS, **asked), service))
     return sorted(unique.values(), key=lambda item: (moment(item), item.id))
+
+
+def _collected(found: Any, service: Service) -> dict[str, Item]:
+    """Return the items of all pages by id; a server whose next page brings nothing new is cut off."""
+    unique: dict[str, Item] = {}
+    for page in found.pages():
+        before = len(unique)
+        unique.update({item.id: item for item in page.items})
+        if len(unique) == before:
+            raise WorkError(
+                f"{service.url} sends a page of results again and again",
+                "narrow --start and --end, or take another --service",
+            )
+    return unique
 
 
 def fresh(client: Any, service: Service, collection: str, ids: list[str]) -> dict[str, Item]:
@@ -174,6 +191,23 @@ def key_of(item: Item, product: Product, band: str) -> str | None:
 def missing(item: Item, product: Product, bands: tuple[str, ...]) -> list[str]:
     """Return those of `bands` that an item does not have."""
     return [band for band in bands if key_of(item, product, band) is None]
+
+
+def expect_public_links(items: Iterable[Item], keys: Iterable[str], service: Service) -> None:
+    """Refuse assets on private addresses, unless the user named that host as the service.
+
+    Raises
+    ------
+    DataError
+        Names the host.
+    """
+    named = str(urlsplit(service.url).hostname)
+    for item in items:
+        for key in keys:
+            try:
+                expect_public(item.assets[key].href, named)
+            except Refused as error:
+                raise DataError(f"item {item.id}: {error}", "do not trust this catalogue") from None
 
 
 def link(item: Item, key: str, secure: bool) -> str:

@@ -88,7 +88,7 @@ class Signer:
         key = _sas().Settings.get().subscription_key
         headers = {"Ocp-Apim-Subscription-Key": key} if key else None
         try:
-            with session(self._patience) as http:
+            with session(self._patience, address) as http:
                 answer = http.get(address, headers=headers, timeout=self._patience.timeout)
                 answer.raise_for_status()
                 _sas().TOKEN_CACHE[address] = _sas().SASToken(**answer.json())

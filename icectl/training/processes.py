@@ -12,9 +12,11 @@ import multiprocessing
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from logging.handlers import QueueListener
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,26 +66,41 @@ def _spawn(function: Callable[..., T], run: Run, decision: devices.Decision, arg
 
     run.say(decision.reason)
     multiprocessing.set_forkserver_preload(["icectl.training.loop", "icectl.training.worker"])
-    with tempfile.TemporaryDirectory(prefix="icectl-") as folder, _quiet_torch(), _own_signals():
-        with _log_bridge() as queue:
-            call = worker.Call(
-                function,
-                run,
-                args,
-                decision,
-                Path(folder),
-                queue,
-                logging.getLogger("icectl").getEffectiveLevel(),
-            )
-            try:
+    _start_fork_server()
+    level = logging.getLogger("icectl").getEffectiveLevel()
+    with tempfile.TemporaryDirectory(prefix="icectl-") as folder, _quiet_torch():
+        try:
+            with _own_signals(), _log_bridge() as queue:
+                call = worker.Call(function, run, args, decision, Path(folder), queue, level)
                 results = elastic_launch(_config(decision, run), worker.inner)(call)
-            except ChildFailedError as failure:
-                raise worker.reported(Path(folder)) or _killed(failure, run, Path(folder)) from None
-            except SignalException as stopped:
-                raise worker.reported(Path(folder)) or _stopped(run, int(stopped.sigval)) from None
+        except ChildFailedError as failure:
+            raise worker.reported(Path(folder)) or _killed(failure, run, Path(folder)) from None
+        except SignalException as stopped:
+            raise worker.reported(Path(folder)) or _stopped(run, int(stopped.sigval)) from None
         result, notes = results[0]
     run.notes.update(notes)
     return result  # type: ignore[no-any-return]
+
+
+def _start_fork_server() -> None:
+    """Start the server of which processes are forked, with Ctrl-C and hang-up ignored from the first moment.
+
+    A terminal sends both to the whole group; the command passes its wish on as SIGTERM.
+    """
+    if START_METHOD != "forkserver" or threading.current_thread() is not threading.main_thread():
+        return
+    kept = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)}
+    try:
+        forkserver.ensure_running()
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+def _handled() -> str:
+    """Return the signals that the agent acts on: not those that are ignored, as under ``nohup``."""
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    return ",".join(n.name for n in numbers if signal.getsignal(n) is not signal.SIG_IGN)
 
 
 def _config(decision: devices.Decision, run: Run) -> Any:
@@ -100,7 +117,7 @@ def _config(decision: devices.Decision, run: Run) -> Any:
         local_addr="127.0.0.1",
         max_restarts=0,
         start_method=START_METHOD,
-        signals_to_handle="SIGTERM,SIGINT",
+        signals_to_handle=_handled(),
         shutdown_timeout=60,
     )
 
@@ -153,7 +170,7 @@ def _quiet_torch() -> Iterator[None]:
 @contextmanager
 def _own_signals() -> Iterator[None]:
     """Put back the signal handlers that the agent replaces."""
-    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
         yield
     finally:

@@ -1,7 +1,8 @@
-"""Stop on Ctrl-C or SIGTERM after the present update, in all processes at the same one."""
+"""Stop on Ctrl-C, SIGTERM or SIGHUP after the present update, in all processes at the same one."""
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 import threading
 from types import FrameType
@@ -14,11 +15,15 @@ from icectl.run import Run
 from icectl.training.context import Context
 from icectl.training.settings import STATE, Interrupted
 
-_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+_NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Signals:
-    """Catches the first signal as a wish to stop; a second one acts at once."""
+    """Catches the first signal as a wish to stop; a second one acts at once.
+
+    A signal that is ignored (``nohup``) stays so. A process that the command started gets the same signal
+    twice where it was meant for the whole group; it follows the command alone, which ends it if need be.
+    """
 
     def __init__(self, run: Run, context: Context) -> None:
         self.run, self.context, self.received = run, context, 0
@@ -27,7 +32,7 @@ class Signals:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in _NUMBERS:
+            for number in (n for n in _NUMBERS if signal.getsignal(n) is not signal.SIG_IGN):
                 self._before[number] = signal.signal(number, self._catch)
         if self.context.world > 1 and dist.get_backend() != "gloo":
             self._group = dist.new_group(backend="gloo")  # a flag on the CPU: no wait for the GPU
@@ -56,7 +61,8 @@ class Signals:
 
     def _catch(self, number: int, frame: FrameType | None) -> None:
         self.received = number
-        self._restore()
+        if multiprocessing.parent_process() is None:
+            self._restore()
         if self.context.rank == 0:
             self.run.say("stopping after this update, then saving; once more to stop at once")
 

@@ -7,10 +7,12 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from logging.handlers import QueueHandler
 from multiprocessing.connection import wait
@@ -21,16 +23,19 @@ import torch
 import torch.distributed as dist
 
 from icectl import errors
-from icectl.errors import IcectlError, WorkError
+from icectl.errors import IcectlError, UsageError, WorkError
 from icectl.run import Run
 from icectl.training import fabric as fabrics
-from icectl.training.devices import Decision
+from icectl.training.devices import Decision, outer_world
 from icectl.training.settings import Interrupted
 
 T = TypeVar("T")
 
 _GRACE = 30.0
 """Seconds that a process whose parent died has for its last update and its state."""
+
+SAID_AFTER, GIVEN_UP_AFTER = 30.0, 600.0
+"""Seconds after which processes that were announced from outside are said to be missing, and given up."""
 
 _WAIT_FOR_BLAME = 3.0
 """Seconds that a process with a broken connection waits, so that the broken one is named first."""
@@ -60,7 +65,43 @@ def alone(function: Callable[..., T], run: Run, decision: Decision, args: tuple[
 
 def outer(function: Callable[..., T], run: Run, decision: Decision, args: tuple[Any, ...]) -> T:
     """Work as one of the processes that ``torchrun`` or SLURM started."""
-    return _joined(function, run, decision, args)
+    with _watched_rendezvous(run):
+        try:
+            fabric = fabrics.build(decision, several=True)
+        except RuntimeError as error:
+            if "ntasks" not in str(error):
+                raise
+            raise UsageError(
+                f"SLURM describes {outer_world()} tasks in a way that says nothing of their machines",
+                "start them with `srun --ntasks-per-node=N icectl train …`, or unset SLURM_NTASKS",
+            ) from error
+    return _joined(function, run, decision, args, fabric)
+
+
+@contextmanager
+def _watched_rendezvous(run: Run) -> Iterator[None]:
+    """Say whom this process waits for, and end it if they never come; torch alone waits half an hour."""
+    missing = f"the {outer_world() - 1} other processes that {_starter()} announced have not come"
+    hint = "start all of them (`srun icectl train …`, or `torchrun` on every machine), or unset its variables"
+
+    def give_up() -> None:
+        print(f"error: {missing}\nhint: {hint}", file=sys.stderr, flush=True)
+        os._exit(1)
+
+    said = threading.Timer(SAID_AFTER, run.warn, [f"{missing}: {hint}"])
+    timers = [said, threading.Timer(GIVEN_UP_AFTER, give_up)]
+    for timer in timers:
+        timer.daemon = True
+        timer.start()
+    try:
+        yield
+    finally:
+        for timer in timers:
+            timer.cancel()
+
+
+def _starter() -> str:
+    return "torchrun" if "TORCHELASTIC_RUN_ID" in os.environ else "SLURM_NTASKS"
 
 
 def inner(call: Call) -> tuple[Any, dict[str, Any]]:
@@ -77,11 +118,13 @@ def inner(call: Call) -> tuple[Any, dict[str, Any]]:
     return (result, dict(call.run.notes)) if int(os.environ["RANK"]) == 0 else (None, {})
 
 
-def _joined(function: Callable[..., T], run: Run, decision: Decision, args: tuple[Any, ...]) -> T:
+def _joined(
+    function: Callable[..., T], run: Run, decision: Decision, args: tuple[Any, ...], fabric: Any = None
+) -> T:
     """Join the group, work, and leave it together (gloo aborts now and then otherwise)."""
     torch.set_num_threads(decision.threads)
     fabrics.seed_everything(run.seed)
-    fabric = fabrics.build(decision, several=True)
+    fabric = fabric or fabrics.build(decision, several=True)
     with fabrics.using(fabric):
         result = function(run if fabric.global_rank == 0 else run.at(quiet=True), *args)
         fabric.barrier()

@@ -29,6 +29,14 @@ def test_foreign_links_are_refused(archive, fetch, href):
         fetch()
 
 
+def test_links_to_private_addresses_are_refused(archive, fetch):
+    """The service was named by the user; the router beside it was not."""
+    archive.add(0, href="http://192.168.1.1")
+    archive.items[0]["links"] = []
+    with pytest.raises(DataError, match=r"links to 192\.168\.1\.1, a private address"):
+        fetch()
+
+
 def test_an_alternate_web_address_is_taken_for_a_foreign_one(archive, fetch, files):
     name = archive.add(0, href="s3://usgs-landsat")
     for band, asset in archive.items[0]["assets"].items():

@@ -1,0 +1,106 @@
+"""Signals to a whole group of processes, parents that are killed, and processes that never come."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
+
+TRIES = int(os.environ.get("ICECTL_FAULT_SIGNALS", "1"))
+TRAIN = ["train", "field", "--glacier", "demo", "--size", "64", "--updates", "4000", "--seed", "1"]
+
+
+def start(field, words: list[str], workspace: Path, **more: str) -> subprocess.Popen:
+    environment = {
+        **os.environ, "PYTHONPATH": str(field.folder / "icectl-field"), "OMP_NUM_THREADS": "1",
+        "ICECTL_PLUGINS": "field=icectl_field:plugin", "ICECTL_ENERGY": "off", **more,
+    }  # fmt: skip
+    command = [sys.executable, "-m", "icectl", *words, "--workspace", str(workspace)]
+    return subprocess.Popen(
+        command, cwd=field.folder, env=environment, start_new_session=True, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def members(group: int) -> list[int]:
+    """The processes of a session that still live."""
+    listed = subprocess.run(["ps", "-o", "pid=,stat=", "-s", str(group)], capture_output=True, text=True)
+    return [int(line.split()[0]) for line in listed.stdout.splitlines() if "Z" not in line.split()[1]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_signal_to_the_group_ends_with_a_sentence_and_a_state(field, tmp_path, name, processes):
+    """At a random moment of the start-up or the training; the same command goes on afterwards."""
+    rng, number = random.Random(name + processes), signal.Signals[name]
+    for attempt in range(TRIES):
+        process = start(field, [*TRAIN, "--processes", processes], tmp_path / f"w{attempt}")
+        time.sleep(rng.uniform(2.0, 16.0))
+        if process.poll() is None:
+            os.killpg(process.pid, number)
+        said, _ = process.communicate(timeout=150)
+        assert "Traceback" not in said, said
+        assert process.returncode in (128 + number, -number, 0), said  # -: before Python had begun
+        assert process.returncode != 128 + number or "hint: " in said, said
+        assert members(process.pid) == []
+    print(f"\n{TRIES} times {name} to a group of {processes}")
+
+
+@pytest.mark.slow
+def test_a_local_cluster_ends_with_its_parent(field, tmp_path):
+    code = "from icectl.cluster import connected\nimport time\n"
+    code += "with connected('local:2'): print('up', flush=True); time.sleep(600)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout.readline() == "up\n"
+    assert len(members(process.pid)) >= 4
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 20
+    while members(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert members(process.pid) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "announced",
+    [
+        {"SLURM_NTASKS": "2", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0",
+         "SLURM_NTASKS_PER_NODE": "2",
+         "SLURM_NNODES": "1",
+         "SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "batch", "SLURM_NODELIST": "localhost"},
+        {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0",
+         "LOCAL_WORLD_SIZE": "2"},
+    ],
+    ids=["slurm", "torchrun"],
+)  # fmt: skip
+def test_processes_that_never_come_are_said_within_a_minute(field, tmp_path, announced):
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29613"}
+    process = start(field, TRAIN, tmp_path / "w", **announced, **place)
+    deadline, said = time.monotonic() + 90, ""
+    while "have not come" not in said and time.monotonic() < deadline:
+        said += process.stdout.readline()
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert "warning: the 1 other processes that" in said
+    assert "srun icectl train" in said
+
+
+def test_a_job_that_slurm_describes_by_halves_is_said(field, tmp_path):
+    job = {"SLURM_NTASKS": "2", "SLURM_PROCID": "0", "SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "batch"}
+    process = start(field, TRAIN, tmp_path / "w", **job)
+    said, _ = process.communicate(timeout=200)
+    assert process.returncode == 2, said
+    assert "error: SLURM describes 2 tasks" in said
+    assert "hint: " in said
