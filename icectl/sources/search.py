@@ -162,6 +162,12 @@ def filtered(
         items = tally.keep(
             items, "of other platforms", lambda item: str(item.properties.get("platform")).lower() in names
         )
+    if getattr(query, "cloud_of", "area") == "scene":
+        items = tally.keep(
+            items,
+            "too cloudy as a whole",
+            lambda item: item.properties.get("eo:cloud_cover", 0) <= query.max_cloud,
+        )
     if query.season and not product.timeless:
         months = months_of(query.season)
         items = tally.keep(items, "outside the season", lambda item: moment(item).month in months)

@@ -85,9 +85,10 @@ def _bring_all(run: Run, query: SceneQuery, found: Found, patience: Patience) ->
 
     keys = [(item, key) for pick in found.scenes for item in pick.items for key in pick.keys.values()]
     grid = grid_for(found.area, [placed(item, key) for item, key in keys])
+    inside = 100.0 if getattr(query, "cloud_of", "area") == "scene" else query.max_cloud
     fetcher = Fetcher(
         out=run.out, grid=grid, inside=found.area.inside(grid), product=found.product,
-        collection=found.collection, max_cloud=query.max_cloud, max_missing=query.max_missing,
+        collection=found.collection, max_cloud=inside, max_missing=query.max_missing,
         signer=Signer(found.service.signed, patience), patience=patience,
         client=found.client, service=found.service,
     )  # fmt: skip

@@ -16,10 +16,9 @@ from icectl import registry
 from icectl.contract import Plugin
 from icectl.errors import UsageError
 from icectl.tasks.snow.model import SnowModel
-from icectl.tasks.snow.networks.codec import Teacher
 from icectl.tasks.snow.networks.forecaster import Forecaster, Ports
 from icectl.tasks.snow.options import TrainOptions
-from icectl.tasks.snow.train import SnowLearner
+from icectl.tasks.snow.train import SnowLearner, inputs
 from icectl.training import Context
 from icectl_ensemble import EnsembleTrain
 
@@ -45,13 +44,13 @@ class Ensemble(nn.Module):
         found: Tensor = self.members[0].linear  # type: ignore[assignment]
         return found
 
-    def each(self, past: Tensor, season: Tensor, phase: Tensor, teacher: Teacher | None = None) -> Tensor:
+    def each(self, *given: Any) -> Tensor:
         """Return every member's forecast (members, B, F, H, W); see `Forecaster` for the arguments."""
-        return torch.stack([member(past, season, phase, teacher) for member in self.members])
+        return torch.stack([member(*given) for member in self.members])
 
-    def forward(self, past: Tensor, season: Tensor, phase: Tensor) -> Tensor:
+    def forward(self, past: Tensor, season: Tensor, phase: Tensor, terrain: Tensor | None = None) -> Tensor:
         """Return mean and spread (B, 2F, H, W): F channels of each."""
-        every = self.each(past, season, phase)
+        every = self.each(past, season, phase, terrain)
         return torch.cat([every.mean(dim=0), every.std(dim=0, correction=0)], dim=1)
 
 
@@ -65,7 +64,7 @@ class EnsembleLearner(SnowLearner):
     ) -> Mapping[str, Tensor]:
         """Return the sum of the members' losses in training, the loss of their mean in validation."""
         teacher = self._teacher(batch, context)
-        every = self.modules.each(batch["past"], batch["season"], batch["phase"], teacher)
+        every = self.modules.each(*inputs(batch), teacher)
         own = {
             f"loss of {k + 1} ({told['name']})": context.mean((one - batch["future"]) ** 2, batch["valid"])
             for k, (one, told) in enumerate(zip(every, self.modules.told, strict=True))

@@ -38,7 +38,7 @@ def snow(frames, rows, cols, seed=0):
 def make_cube(tmp_path):
     """Return ``make(values, flags=None, times=None)``: writes a cube and opens it."""
 
-    def make(values, flags=None, times=None, folder=None):
+    def make(values, flags=None, times=None, folder=None, height=None):
         folder = folder or tmp_path / "prepare"
         folder.mkdir(parents=True, exist_ok=True)
         frames, rows, cols = values.shape
@@ -47,6 +47,8 @@ def make_cube(tmp_path):
             folder / "dataset.zarr", times or quarters(frames), grid_of_shape(rows, cols), {"frames": frames}
         )
         writer.write(slice(0, rows), values, flags)
+        if height is not None:
+            writer.write_height(height)
         writer.close()
         return open_dataset(folder)
 

@@ -10,6 +10,7 @@ import pytest
 from icectl.errors import DataError
 from icectl.splits import TRAIN, WindowGrid, make_split
 from icectl.tasks.snow.baselines import NAMES, baselines, features, fit_linear
+from icectl.tasks.snow.evaluate import season
 from icectl.tasks.snow.metrics import MEASURES, Scores, skill, thresholded
 
 DAYS = [date(2013 + k // 4, 3 * (k % 4) + 1, 1) for k in range(40)]
@@ -70,7 +71,9 @@ def test_scores_are_plain_weighted_means():
         rows = slice(top, top + 11)
         scores.add(top, truth[:, rows], weight[:, rows], {"m": forecast[:, rows]})
     error, cut = forecast - truth, np.where(forecast < 0.3, 0, forecast) - truth
-    expected = [np.average(e, weights=weight) for e in (error**2, abs(error), cut**2, abs(cut))]
+    brier = np.clip(forecast / 0.6, 0, 1) - (truth >= 0.3)
+    errors = (error**2, abs(error), cut**2, abs(cut), brier**2)
+    expected = [np.average(e, weights=weight) for e in errors]
     assert [scores.overall("m")[m] for m in MEASURES] == pytest.approx(expected, rel=1e-5)
     leads = [np.average(error[k] ** 2, weights=weight[k]) for k in range(2)]
     assert scores.per_lead("m", "mse") == pytest.approx(leads, rel=1e-5)
@@ -88,6 +91,45 @@ def test_bootstrap_interval_holds_the_score_and_narrows_with_more_tiles():
         widths.append(high - low)
     assert widths[1] < 0.5 * widths[0]
     assert scores.interval("m", "mse", 0) is None
+
+
+def test_the_interval_is_one_of_95_per_cent():
+    """Of independent tiles the bootstrap's interval is that of the mean: ± 1.96 standard errors."""
+    rng = np.random.default_rng(5)
+    scores = Scores(4, (160, 160), 1)
+    truth = np.zeros((1, 160, 160), "f4")
+    tiles = rng.uniform(0.1, 0.3, (40, 40)).astype("f4")
+    scores.add(0, truth, np.ones_like(truth), {"m": truth + np.kron(tiles, np.ones((4, 4), "f4"))})
+    low, high = scores.interval("m", "mse", 4000)
+    of_tiles = tiles.astype("f8") ** 2
+    half = 1.96 * of_tiles.std() / np.sqrt(tiles.size)
+    assert (high - low) / 2 == pytest.approx(half, rel=0.06)
+    assert (high + low) / 2 == pytest.approx(of_tiles.mean(), rel=0.01)
+
+
+def test_reliability_counts_snow_among_what_was_forecast_at_a_chance():
+    scores = Scores(8, (1, 100), 1, typical=0.5)
+    forecast = np.repeat(np.array([0.1, 0.4], "f4"), 50)[None, None]  # chances 0.2 and 0.8
+    truth = np.zeros((1, 1, 100), "f4")
+    truth[0, 0, :10], truth[0, 0, 50:90] = 0.7, 0.7  # 10 of 50, 40 of 50
+    scores.add(0, truth, np.ones_like(truth), {"m": forecast})
+    weight, chances, snow = scores.bins["m"][:, scores.bins["m"][0] > 0]
+    assert (chances / weight).tolist() == pytest.approx([0.2, 0.8], abs=1e-6)
+    assert (snow / weight).tolist() == pytest.approx([0.2, 0.8])
+
+
+def test_scores_by_season_and_year():
+    scores = Scores(8, (8, 8), 2)
+    for year, error in ((2015, 0.1), (2016, 0.3)):
+        truth = np.full((2, 8, 8), 0.5, "f4")
+        wrong = truth + np.array([error, 2 * error], "f4")[:, None, None]
+        scores.add(0, truth, np.ones_like(truth), {"m": wrong}, [date(year, 1, 1), date(year, 7, 1)])
+    assert scores.grouped("m", season) == pytest.approx(
+        {"December to February": (0.01 + 0.09) / 2, "June to August": (0.04 + 0.36) / 2}, rel=1e-5
+    )
+    assert scores.grouped("m", lambda day: str(day.year)) == pytest.approx(
+        {"2015": 0.025, "2016": 0.225}, rel=1e-5
+    )
 
 
 def test_interval_of_the_gain_shares_the_tiles():

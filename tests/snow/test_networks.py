@@ -82,7 +82,7 @@ def test_teacher_is_fed_only_where_it_is_chosen(name):
     past, season, phase = torch.rand(2, 4, 12, 12), torch.tensor([[0, 1, 2, 3]] * 2), torch.rand(2, 4)
     own = forecaster(past, season, phase)
     chosen = torch.tensor([[True] * 4, [False] * 4])
-    fed = forecaster(past, season, phase, (torch.rand(2, 4, 12, 12), chosen))
+    fed = forecaster(past, season, phase, teacher=(torch.rand(2, 4, 12, 12), chosen))
     torch.testing.assert_close(fed[:, 0], own[:, 0])
     torch.testing.assert_close(fed[1], own[1])
     assert (fed[0, 1:] - own[0, 1:]).abs().max() > 1e-6

@@ -81,10 +81,12 @@ def archive(files: FileServer) -> Archive:
 def fetch(archive: Archive, tmp_path: Path):
     """Start the STAC server over the archive and fetch from it."""
 
-    def call(run: Run | None = None, bands=BANDS, patience: Patience = HASTY, **query: Any) -> Path:
+    def call(
+        run: Run | None = None, bands=BANDS, patience: Patience = HASTY, kind=SceneQuery, **query: Any
+    ) -> Path:
         with stac_api(archive.items, tmp_path / "stac") as url:
             return fetch_scenes(
-                run or run_in(tmp_path / "out"), SceneQuery(api=url, **query), bands, patience=patience
+                run or run_in(tmp_path / "out"), kind(api=url, **query), bands, patience=patience
             )
 
     return call

@@ -17,6 +17,7 @@ from icectl.settings import Glacier
 from icectl.sources.catalogue import read_catalogue
 from icectl.sources.options import SceneQuery, source_of
 from icectl.sources.stac import fetch_scenes
+from icectl.tasks.snow.options import FetchOptions
 
 
 def test_filters_of_the_catalogue_and_of_the_pixels_are_counted(archive, fetch, tmp_path):
@@ -59,6 +60,17 @@ def test_shares_are_measured_inside_the_outline(archive, fetch, tmp_path):
     assert scene.properties["icectl:cloud"] == 0
     fetch(run_in(tmp_path / "lenient"), max_cloud=80)
     assert 20 < read_catalogue(tmp_path / "lenient")[0].properties["icectl:cloud"] < 80
+
+
+def test_the_cloud_of_the_scene_is_the_catalogues(archive, fetch, tmp_path):
+    """The catalogue says 12.5 % of cloud for every scene; in the area all is cloud."""
+    archive.add(0, qa_pixel=qa(cloud_rows=SHAPE[0]))
+    with pytest.raises(DataError, match="1 too cloudy in the area"):
+        fetch(kind=FetchOptions)
+    fetch(run_in(tmp_path / "scene"), kind=FetchOptions, cloud_of="scene")
+    assert len(read_catalogue(tmp_path / "scene")) == 1
+    with pytest.raises(DataError, match="1 too cloudy as a whole"):
+        fetch(run_in(tmp_path / "clear"), kind=FetchOptions, cloud_of="scene", max_cloud=12)
 
 
 def test_nothing_left_says_which_filter_took_how_many(archive, fetch):

@@ -19,9 +19,12 @@ import numpy.typing as npt
 
 from icectl.errors import DataError
 from icectl.imagery.composite import Flag
-from icectl.raster import Grid
+from icectl.raster import Grid, ground_metres
+from icectl.tasks.snow.masks.terrain import static
 
-STORE = "dataset.zarr"
+STORE, DEM = "dataset.zarr", "dem.tif"
+"""Names of the cube, and of an elevation model that `fetch` leaves."""
+
 CHUNK_ROWS = 10
 _EPOCH = date(1970, 1, 1)
 _FLAGS = {
@@ -72,6 +75,15 @@ class Cube:
         return np.asarray(self._group["flags"][frames, rows, cols])
 
     @cached_property
+    def has_height(self) -> bool:
+        """Whether `prepare` was given an elevation model."""
+        return "height" in self._group
+
+    def height(self) -> Floats:
+        """Return heights (rows, columns) in metres, without gaps; only if `has_height`."""
+        return np.asarray(self._group["height"][...], dtype=np.float32)
+
+    @cached_property
     def complete(self) -> bool:
         """Whether every pixel of every frame was observed."""
         return bool(self._group.attrs["complete"])
@@ -90,6 +102,23 @@ class Cube:
             "shape": list(self.shape[1:]),
             "times": [day.isoformat() for day in self.times],
         }
+
+
+def ground(cube: Cube) -> Floats:
+    """Return what networks are told of the ground, (6, rows, columns); see `terrain.static`.
+
+    Raises
+    ------
+    DataError
+        The cube was prepared without an elevation model.
+    """
+    if not cube.has_height:
+        raise DataError(
+            "the guide 'terrain' needs heights, and the dataset has none",
+            "give --dem FILE to `icectl prepare`",
+        )
+    box = cube.grid.geographic_extent.boundingbox
+    return static(cube.height(), ground_metres(cube.grid), (box.bottom + box.top) / 2)
 
 
 def countable(flags: Bytes, count_filled: bool) -> npt.NDArray[np.bool_]:
@@ -130,6 +159,14 @@ class CubeWriter:
         self._snow[:, rows] = snow
         self._flags[:, rows] = flags
         self.complete &= bool((flags == Flag.OBSERVED).all())
+
+    def write_height(self, height: Floats) -> None:
+        """Write heights (rows, columns) in metres."""
+        array = self._store.create_array(
+            "height", shape=height.shape, dtype="float32", dimension_names=("y", "x")
+        )
+        array[...] = height
+        array.attrs.update({"standard_name": "height", "units": "m", "grid_mapping": "spatial_ref"})
 
     def close(self) -> None:
         """Record what was found out; without it the store is refused."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from icectl.tasks.snow.options import EvaluateOptions
 from icectl.tasks.snow.split import scope_of
 
 TITLE = "Snow masks, all lead times"
-_LABELS = dict(zip(MEASURES, ("MSE", "MAE", "MSE ≥ 0.3", "MAE ≥ 0.3"), strict=True))
+_LABELS = dict(zip(MEASURES, ("MSE", "MAE", "MSE ≥ 0.3", "MAE ≥ 0.3", "Brier score"), strict=True))
 
 
 def evaluate(run: Run, model: TaskModel, options: EvaluateOptions) -> Metrics:
@@ -53,11 +54,11 @@ def evaluate(run: Run, model: TaskModel, options: EvaluateOptions) -> Metrics:
         )
     run.say(scope.sentence)
     name = run.plugin.name
-    tables = [overall(name, observed), *by_lead(name, observed)]
+    tables = [overall(name, observed), *by_lead(name, observed), *by_time(name, observed)]
     if not interpolated.empty:
         tables.append(_interpolated(name, interpolated))
     details = {
-        "panels": pack(figures(run, cube, moments[-1], observed, options)),
+        "panels": pack(figures(run, cube, moments, scope.weights, observed, options)),
         "audit": scope.facts,
         "data": {**cube.facts, "moments scored": len(moments)},
         **_intervals(name, tables[0], observed, options.bootstrap, run.seed),
@@ -109,7 +110,9 @@ def overall(name: str, scores: Scores) -> Table:
         ),
         rows=(*_rows(name, values), *published()),
         primary="mse",
-        note="≥ 0.3: forecasts below the threshold set to 0. Skill is 1 − MSE / MSE of that baseline.",
+        note="≥ 0.3: forecasts below the threshold set to 0. Brier score: of snow (NDSI ≥ 0.3), its chance "
+        f"being the forecast over {scores.typical:.2f}, the mean of past snow. Skill: 1 − MSE / MSE of that "
+        "baseline.",
     )
 
 
@@ -123,9 +126,35 @@ def by_lead(name: str, scores: Scores) -> list[Table]:
         def values(key: str, measure: str = measure) -> dict[str, float | None]:
             return dict(zip((c.key for c in columns), scores.per_lead(key, measure), strict=True))
 
-        title = f"{measure[:3].upper()} by lead time{thresholded}"
+        title = f"{_LABELS[measure].removesuffix(' ≥ 0.3')} by lead time{thresholded}"
         tables.append(Table(title=title, columns=columns, rows=_rows(name, values), primary="lead_1"))
     return tables
+
+
+def by_time(name: str, scores: Scores) -> list[Table]:
+    """Return the MSE by season and by year of the frames forecast, where there are several."""
+    tables = []
+    for title, key in (("MSE by season", season), ("MSE by year", lambda day: str(day.year))):
+        found = {row: scores.grouped(row, key) for row in (name, *NAMES)}
+        groups = list(found[name])
+        if len(groups) > 1:
+            columns = tuple(Column(key=group, label=group) for group in groups)
+
+            def values(row: str, found: dict[str, dict[str, float]] = found) -> dict[str, float | None]:
+                return {**found[row]}
+
+            tables.append(Table(title=title, columns=columns, rows=_rows(name, values), primary=groups[0]))
+    return tables
+
+
+def season(day: date) -> str:
+    """Return the meteorological season of a frame's first day.
+
+    >>> season(date(2021, 12, 1)), season(date(2021, 7, 1))
+    ('December to February', 'June to August')
+    """
+    names = ("December to February", "March to May", "June to August", "September to November")
+    return names[day.month % 12 // 3]
 
 
 def _interpolated(name: str, scores: Scores) -> Table:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from icectl.run import Run
 from icectl.sources.options import source_of
+from icectl.tasks.snow.dataset import DEM
 from icectl.tasks.snow.options import FetchOptions
 
 ASSETS = ("green", "swir16", "qa_pixel")
@@ -42,10 +43,12 @@ def _from_folder(run: Run, options: FetchOptions) -> Path:
 
 def _from_synthetic(run: Run, options: FetchOptions) -> Path:
     """Write the synthetic glacier's Landsat-like scenes."""
+    from icectl.raster import write_cog
     from icectl.sources.synthetic import World, write_snow_scenes
 
     start = options.start or date(2014, 1, 1)
     end = options.end or date(start.year + options.years, start.month, start.day)
     world = World(seed=options.world, shape=(options.size, options.size))
     run.say(f"writing the synthetic glacier from {start} to {end}, {options.size} × {options.size} pixels")
+    write_cog(run.out / DEM, world.surface.astype("float32"), world.grid, descriptions=["elevation"])
     return write_snow_scenes(world, run.out, start, end)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from icectl.imagery.flow import arrows, optical_flow
-from icectl.raster import read
+from icectl.raster import ground_metres, read
 from icectl.report.panels import Curve, Frame, Layer, Panel, Series, TimeMaps
 from icectl.run import Run
 from icectl.tasks.snow.baselines import NAMES
 from icectl.tasks.snow.dataset import Cube, Floats
+from icectl.tasks.snow.masks.cover import Cover, cover
 from icectl.tasks.snow.masks.moments import Moment
 from icectl.tasks.snow.metrics import Scores, hindcast
 from icectl.tasks.snow.options import EvaluateOptions
+from icectl.tasks.snow.products import THRESHOLDED
 
 Arrow = tuple[float, float, float, float]
 
@@ -22,16 +26,42 @@ MAX_PIXELS = 2_000_000
 """Scenes with more pixels are shown without arrows."""
 
 
-def figures(run: Run, cube: Cube, moment: Moment, scores: Scores, options: EvaluateOptions) -> list[Panel]:
-    """Return the panels of one scored moment (the latest) and of the errors."""
+def figures(
+    run: Run,
+    cube: Cube,
+    moments: Sequence[Moment],
+    weights: Callable[[int], npt.NDArray[np.float32]],
+    scores: Scores,
+    options: EvaluateOptions,
+) -> list[Panel]:
+    """Return maps of the latest scored moment, the errors, the reliability, and snow cover by date.
+
+    `weights` says for the first frame of a moment which pixels count, as `Scope.weights`.
+    """
+    moment = moments[-1]
     note = "The difference is forecast minus truth."
     if options.arrows:
         note += (
             " Arrows: optical flow of the mask from the frame before, how snow's outline moves; not ice flow."
         )
-    maps = TimeMaps(
-        title=f"Snow masks forecast from {moment.past[-1].isoformat()}",
-        frames=tuple(_frames(run, cube, moment, options.arrows)),
+    since = moment.past[-1].isoformat()
+    path = hindcast(run, moment)
+    panels: list[Panel] = [
+        _maps(f"Snow masks forecast from {since}", cube, moment, path, note, options.arrows)
+    ]
+    cut = path.with_name(moment.stem + THRESHOLDED)
+    if cut.is_file():  # forecasts of version 0.1.0 have none
+        note = "Values below 0.3 were set to 0 after the prediction, as in figure 6 of Müller 2023."
+        panels.append(_maps(f"Thresholded forecast from {since}", cube, moment, cut, note))
+    name = run.plugin.name
+    return [*panels, _curve(name, scores), _reliability(name, scores), *_covers(run, cube, moments, weights)]
+
+
+def _maps(title: str, cube: Cube, moment: Moment, path: Path, note: str, step: int = 0) -> TimeMaps:
+    """Return truth, forecast and difference of every lead."""
+    return TimeMaps(
+        title=title,
+        frames=tuple(_frames(cube, moment, path, step)),
         colours="snow",
         low=0.0,
         high=1.0,
@@ -39,11 +69,10 @@ def figures(run: Run, cube: Cube, moment: Moment, scores: Scores, options: Evalu
         unit="NDSI",
         note=note,
     )
-    return [maps, _curve(run.plugin.name, scores)]
 
 
-def _frames(run: Run, cube: Cube, moment: Moment, step: int) -> Iterator[Frame]:
-    path, first = hindcast(run, moment), moment.frames.stop
+def _frames(cube: Cube, moment: Moment, path: Path, step: int) -> Iterator[Frame]:
+    first = moment.frames.stop
     drawn = step > 0 and cube.shape[1] * cube.shape[2] <= MAX_PIXELS
     before = (_frame(cube, first - 1),) * 2 if drawn else None
     for lead, day in enumerate(moment.future):
@@ -90,4 +119,74 @@ def _curve(name: str, scores: Scores) -> Curve:
     ]
     return Curve(
         title="Error by lead time", series=tuple(series), x_label="lead time (frames)", y_label="MSE"
+    )
+
+
+def _reliability(name: str, scores: Scores) -> Curve:
+    """Return how often there was snow where it was forecast at a chance (Murphy and Winkler 1977)."""
+    series = []
+    for key in (name, "linear"):
+        weight, chances, snow = scores.bins[key][:, scores.bins[key][0] > 0]
+        series.append(
+            Series(
+                label=NAMES.get(key, name),
+                x=tuple((chances / weight).round(4).tolist()),
+                y=tuple((snow / weight).round(4).tolist()),
+                role="prediction" if key == name else "baseline",
+                points=True,
+            )
+        )
+    series.append(Series(label="as often as forecast", x=(0.0, 1.0), y=(0.0, 1.0), role="truth"))
+    return Curve(
+        title="Reliability of the chance of snow",
+        series=tuple(series),
+        x_label="chance of snow that was forecast",
+        y_label="share with snow (NDSI ≥ 0.3)",
+        note="The chance is the forecast over what past snow shows on average; ten bins, scored pixels only.",
+    )
+
+
+def _covers(
+    run: Run, cube: Cube, moments: Sequence[Moment], weights: Callable[[int], npt.NDArray[np.float32]]
+) -> list[Panel]:
+    """Return snow-covered area and (with heights) snowline altitude of the scored pixels by date."""
+    height = cube.height() if cube.has_height else None
+    pixel = (ground_metres(cube.grid) / 1000) ** 2
+    pairs = []
+    for moment in moments:
+        counted, path = weights(moment.start) > 0, hindcast(run, moment)
+        for lead, day in enumerate(moment.future):
+            truth = _frame(cube, moment.frames.stop + lead)
+            forecast = np.ma.filled(read(path, band=lead + 1), np.nan).astype(np.float32)
+            both = counted & np.isfinite(truth) & np.isfinite(forecast)
+            if both.any():
+                ends = ((truth, "observed"), (forecast, run.plugin.name))
+                pairs.append([cover(m, height, pixel, day, kind, where=both) for m, kind in ends])
+    panels: list[Panel] = []
+    for title, label, unit in (("Snow-covered area", "snow", "km²"), ("Snowline altitude", "line", "m")):
+        if label == "line" and height is None:
+            continue
+        panels.append(
+            Curve(
+                title=f"{title} of the scored pixels",
+                series=tuple(_by_date([pair[k] for pair in pairs], label, k) for k in range(2)),
+                x_label="first day of the frame",
+                y_label=unit,
+                dates=True,
+                note="Where a date was forecast more than once, each forecast has its point.",
+            )
+        )
+    return panels
+
+
+def _by_date(found: Sequence[Cover], value: str, k: int) -> Series:
+    """Return one value of masks by date; the first of a pair (`k` = 0) is the truth."""
+    ordered = sorted(found, key=lambda one: one.day)
+    numbers = (float(getattr(one, value)) for one in ordered)
+    return Series(
+        label=ordered[0].kind if ordered else "",
+        x=tuple(one.day.isoformat() for one in ordered),
+        y=tuple(round(v, 4) if np.isfinite(v) else None for v in numbers),
+        role="prediction" if k else "truth",
+        points=True,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,21 @@ CONFIDENCE = 0.95
 
 _STRIP = 128
 
-MEASURES = ("mse", "mae", "mse_thresholded", "mae_thresholded")
-"""Mean squared and absolute error, of forecasts as they are and set to 0 below the threshold."""
+MEASURES = ("mse", "mae", "mse_thresholded", "mae_thresholded", "brier")
+"""Mean squared and absolute error, of forecasts as they are and set to 0 below the threshold; Brier score."""
+
+BINS = 10
+"""Bins of the reliability diagram."""
 
 
 def thresholded(forecast: Floats) -> Floats:
     """Return the forecast with values below the snow threshold set to 0 (Müller 2023, section 3.2)."""
     return np.where(forecast >= THRESHOLD, forecast, np.float32(0))
+
+
+def chance(forecast: npt.NDArray[Any], typical: float) -> npt.NDArray[Any]:
+    """Return the chance of snow that a forecast of the NDSI means: its share of what snow typically shows."""
+    return np.clip(forecast / typical, 0.0, 1.0)
 
 
 @dataclass
@@ -50,6 +59,8 @@ class Scores:
         Rows and columns of the scene.
     leads
         Number of future frames.
+    typical
+        Mean NDSI of snow, by which a forecast becomes a chance of snow.
 
     Attributes
     ----------
@@ -57,20 +68,37 @@ class Scores:
         By forecaster: (measures, leads, tiles).
     weight
         (leads, tiles): weights summed.
+    bins
+        By forecaster (3, `BINS`): weights, chances and snow summed, by the chance that was forecast.
+    days
+        By day and forecaster: squared errors and weights summed.
     """
 
     tile: int
     shape: tuple[int, int]
     leads: int
+    typical: float = 0.6
     sums: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    bins: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    days: dict[date, dict[str, npt.NDArray[np.float64]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         high, self._wide = (-(-n // self.tile) for n in self.shape)
         self.tiles = high * self._wide
         self.weight = np.zeros((self.leads, self.tiles))
 
-    def add(self, top: int, truth: Floats, weight: Floats, forecasts: Mapping[str, Floats]) -> None:
-        """Add a strip from row `top`: all arrays (leads, rows, columns); weight 0 where nothing counts."""
+    def add(
+        self,
+        top: int,
+        truth: Floats,
+        weight: Floats,
+        forecasts: Mapping[str, Floats],
+        days: Sequence[date] | None = None,
+    ) -> None:
+        """Add a strip from row `top`: all arrays (leads, rows, columns); weight 0 where nothing counts.
+
+        `days` of the leads are given where scores by season and year are wanted.
+        """
         _, rows, cols = truth.shape
         index = (top + np.arange(rows))[:, None] // self.tile * self._wide + np.arange(cols)[
             None, :
@@ -82,11 +110,32 @@ class Scores:
             where, w = index[used], weight[lead][used].astype(np.float64)
             self.weight[lead] += np.bincount(where, w, self.tiles)
             for name, forecast in forecasts.items():
+                errors = self._errors(name, forecast[lead][used], truth[lead][used], w)
                 sums = self.sums.setdefault(name, np.zeros((len(MEASURES), self.leads, self.tiles)))
-                for k, values in enumerate((forecast[lead], thresholded(forecast[lead]))):
-                    error = values[used].astype(np.float64) - truth[lead][used]
-                    sums[2 * k, lead] += np.bincount(where, w * error**2, self.tiles)
-                    sums[2 * k + 1, lead] += np.bincount(where, w * np.abs(error), self.tiles)
+                for k, error in enumerate(errors):
+                    sums[k, lead] += np.bincount(where, w * error, self.tiles)
+                if days is not None:
+                    of_day = self.days.setdefault(days[lead], {}).setdefault(name, np.zeros(2))
+                    of_day += (w @ errors[0], w.sum())
+
+    def _errors(
+        self, name: str, forecast: Floats, truth: Floats, weight: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.float64], ...]:
+        """Return the error of every pixel (n,) by each measure, and note the chances for the reliability."""
+        plain, cut = (values.astype(np.float64) - truth for values in (forecast, thresholded(forecast)))
+        likely, snow = chance(forecast.astype(np.float64), self.typical), truth >= THRESHOLD
+        place = np.minimum((likely * BINS).astype(int), BINS - 1)
+        bins = self.bins.setdefault(name, np.zeros((3, BINS)))
+        for row, values in zip(bins, (weight, weight * likely, weight * snow), strict=True):
+            row += np.bincount(place, values, BINS)
+        return plain**2, np.abs(plain), cut**2, np.abs(cut), (likely - snow) ** 2
+
+    def grouped(self, name: str, key: Callable[[date], str]) -> dict[str, float]:
+        """Return the mean squared error of days that ``key(day)`` puts together."""
+        sums: dict[str, npt.NDArray[np.float64]] = {}
+        for day, found in sorted(self.days.items()):
+            sums[key(day)] = sums.get(key(day), np.zeros(2)) + found[name]
+        return {group: float(error / weight) for group, (error, weight) in sums.items()}
 
     @property
     def empty(self) -> bool:
@@ -153,7 +202,8 @@ def score(
         A hindcast is missing.
     """
     shape, leads = cube.shape[1:], len(moments[0].future)
-    observed, interpolated = (Scores(tile, shape, leads) for _ in range(2))
+    typical = typical_snow(cube, moments[0])
+    observed, interpolated = (Scores(tile, shape, leads, typical) for _ in range(2))
     with run.progress("scoring", total=len(moments) * shape[0]) as advance:
         for moment in moments:
             weight, path = weights(moment.start), hindcast(run, moment)
@@ -164,11 +214,18 @@ def score(
                     known = ~np.isnan(truth) & ~np.isnan(forecasts[run.plugin.name])
                     truth = np.nan_to_num(truth)
                     counts = countable(flags, count_filled) & known
-                    observed.add(top, truth, counts * weight[rows], forecasts)
+                    observed.add(top, truth, counts * weight[rows], forecasts, moment.future)
                     made_up = (flags == Flag.INTERPOLATED) & known
                     interpolated.add(top, truth, made_up * weight[rows], forecasts)
                 advance(rows.stop - rows.start)
     return observed, interpolated
+
+
+def typical_snow(cube: Cube, moment: Moment) -> float:
+    """Return the mean NDSI of snow in the past frames of a moment; 0.6 where there is no snow."""
+    values = cube.read(slice(None), moment.frames)
+    snow = values[values >= THRESHOLD]
+    return float(snow.mean(dtype=np.float64)) if snow.size else 0.6
 
 
 def hindcast(run: Run, moment: Moment) -> Path:

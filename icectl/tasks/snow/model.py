@@ -18,6 +18,7 @@ from torch import nn
 
 from icectl.contract import OnnxNetwork
 from icectl.tasks.model import TaskModel
+from icectl.tasks.snow.masks.terrain import CHANNELS
 from icectl.tasks.snow.networks.forecaster import Forecaster, Ports, ports
 from icectl.tasks.snow.options import TrainOptions
 from icectl.training import Learner
@@ -75,6 +76,8 @@ class SnowModel(TaskModel):
             "season": torch.arange(options.future)[None] % options.past,
             "phase": torch.rand(1, options.future, generator=drawn),
         }
+        if "terrain" in options.guides:
+            inputs["terrain"] = torch.rand(1, len(CHANNELS), options.patch, options.patch, generator=drawn)
         note = (
             "`past`: snow masks of patches, 0 to 1; `season`: the past frame of each future frame's season;"
             " `phase`: time of year in [0, 1); `future`: masks to come."

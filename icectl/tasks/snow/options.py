@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -14,7 +15,7 @@ from icectl.sources.options import SceneQuery
 
 HeadKind = Literal["plain", "product", "mixed"]
 Split = Literal["blocks", "time", "paper"]
-Guide = Literal["flags", "season", "linear", "calendar"]
+Guide = Literal["flags", "season", "linear", "calendar", "terrain"]
 
 THRESHOLD = 0.3
 """NDSI from which a pixel counts as snow (Müller 2023, section 2.1)."""
@@ -35,6 +36,11 @@ class FetchOptions(SceneQuery):
     bands: tuple[str, ...] = Field(
         default=(),
         description="What the bands of stacks are, in their order, e.g. green; may be given several times.",
+    )
+    cloud_of: Literal["area", "scene"] = Field(
+        default="area",
+        description="What --max-cloud is a share of: the area, by the quality layer, or the scene, by the "
+        "catalogue (eo:cloud_cover).",
     )
     world: int = Field(default=0, ge=0, le=799, description="Which of the synthetic glaciers.")
     years: int = Field(default=8, ge=1, le=100, description="Years of the synthetic series.")
@@ -61,6 +67,10 @@ class PrepareOptions(Options):
         "homography onto its smoothed mean, or not at all.",
     )
     fill: bool = Field(default=True, description="Fill gaps of the bands from valid neighbours.")
+    dem: Path | None = Field(
+        default=None,
+        description="Elevation model in metres: gives the snowline's altitude, and --guides terrain.",
+    )
 
 
 class TrainOptions(Options):
@@ -82,7 +92,8 @@ class TrainOptions(Options):
     guides: tuple[Guide, ...] = Field(
         default=("flags", "season", "linear", "calendar"),
         description="What the network is told besides the masks: snow flags (mask ≥ 0.3) of the past; and of "
-        "each future frame the same season of the past, the linear baseline, the time of year.",
+        "each future frame the same season of the past, the linear baseline, the time of year, the ground "
+        "(--dem: height, slope, aspect, potential radiation).",
     )
     split: Split = Field(
         default="blocks",
@@ -111,7 +122,11 @@ class TrainOptions(Options):
         ge=1,
         description="Windows scored at a validation, evenly drawn from the validation part.",
     )
-    patience: int = Field(default=10, ge=1, description="Validations without gain before training stops.")
+    patience: int | None = Field(
+        default=10,
+        ge=1,
+        description="Validations without gain before training stops; published presets: never.",
+    )
     mix_years: float = Field(
         default=1.0,
         ge=0,
@@ -164,6 +179,7 @@ def published(
         "teacher_forcing": teacher_forcing,
         "mix_years": 0.0,
         "updates": None,
+        "patience": None,
         **more,
     }
 

@@ -19,7 +19,7 @@ from icectl.raster import Window, predict_blended
 from icectl.run import Run
 from icectl.tasks.model import TaskModel
 from icectl.tasks.snow import products
-from icectl.tasks.snow.dataset import Cube, Floats, open_dataset
+from icectl.tasks.snow.dataset import Cube, Floats, ground, open_dataset
 from icectl.tasks.snow.masks.moments import Moment, forecast, hindcasts
 from icectl.tasks.snow.masks.seasons import phases, season_index
 from icectl.tasks.snow.options import PredictOptions
@@ -45,11 +45,12 @@ def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
     wanted = [*hindcasts(cube.times, *sizes, starts), forecast(cube.times, *sizes)]
     decision = resolve(run.compute)
     batch = windows_a_call(decision)
+    terrain = ground(cube) if "terrain" in trained.guides else None
     with inference(answer, decision) as apply, run.progress("predicting") as advance:
         for moment in wanted:
 
             def fill(write: products.Write, moment: Moment = moment) -> None:
-                read, network = _ends(cube, moment, apply)
+                read, network = _ends(cube, moment, apply, terrain)
                 sides = (trained.patch, trained.patch // 2, TILE)
                 predict_blended(
                     read, network, cube.shape[1:], *sides, write, batch=batch, advance=advance
@@ -57,11 +58,12 @@ def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
 
             written = products.write(run, cube, moment, fill, getattr(model, "spread", False))
             run.say(f"wrote {written[0].name}")
+    products.write_cover(run, cube, wanted)
     return run.out
 
 
 def _ends(
-    cube: Cube, moment: Moment, apply: Callable[..., Tensor]
+    cube: Cube, moment: Moment, apply: Callable[..., Tensor], terrain: Floats | None
 ) -> tuple[Callable[[Window], Floats], Callable[[npt.NDArray[Any]], npt.NDArray[Any]]]:
     """Return what reads a window of the past frames, and what forecasts a batch of them."""
     season = torch.tensor([season_index(moment.past, moment.future)])
@@ -69,11 +71,14 @@ def _ends(
 
     def read(window: Window) -> Floats:
         rows, cols = window.slices
-        return np.nan_to_num(cube.read(rows, moment.frames, cols))
+        past = np.nan_to_num(cube.read(rows, moment.frames, cols))
+        return past if terrain is None else np.concatenate([past, terrain[:, rows, cols]])
 
     def network(windows: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        count = len(windows)
-        made = apply(torch.from_numpy(windows), season.expand(count, -1), phase.expand(count, -1))
+        count, frames = len(windows), torch.from_numpy(windows)
+        past, below = frames[:, : len(moment.past)], frames[:, len(moment.past) :]
+        told = () if terrain is None else (below,)
+        made = apply(past, season.expand(count, -1), phase.expand(count, -1), *told)
         return made.numpy()
 
     return read, network

@@ -15,21 +15,25 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from icectl.errors import DataError
 from icectl.imagery import align, composite, gaps, indices
 from icectl.imagery.composite import Flag
 from icectl.imagery.periods import Period, plan_periods
-from icectl.raster import Field, Grid, grid_of, same_grid
+from icectl.raster import Field, Grid, grid_of, ground_metres, read_quantity, same_grid
 from icectl.run import Run
 from icectl.sources.catalogue import read_catalogue
 from icectl.sources.scene import Scene
-from icectl.tasks.snow.dataset import STORE, CubeWriter, Floats
+from icectl.tasks.snow.dataset import DEM, STORE, CubeWriter, Floats
 from icectl.tasks.snow.masks.bands import BANDS, green_and_swir, is_index, read_index
 from icectl.tasks.snow.options import PrepareOptions
 from icectl.workspace import own_folder
 
 Bools = npt.NDArray[np.bool_]
+MAX_VOID = 0.1
+"""Share of a scene that an elevation model may leave without a height."""
+
 _STRIP = 100  # a multiple of the cube's ten-row chunks
 
 
@@ -261,6 +265,9 @@ def _compose(run: Run, layers: Layers, options: PrepareOptions) -> Path:
     shares /= len(periods) * shape[0] * shape[1]
     for name, share in zip(("missing", "filled", "interpolated"), shares, strict=True):
         writer.facts[f"share {name}"] = round(float(share), 6)
+    dem = options.dem or run.glacier.dem or run.inputs["fetch"] / DEM
+    if dem != run.inputs["fetch"] / DEM or dem.is_file():
+        writer.write_height(_height(run, dem, layers.grid))
     writer.close()
     run.notes["dataset"] = writer.facts
     run.say(
@@ -268,3 +275,25 @@ def _compose(run: Run, layers: Layers, options: PrepareOptions) -> Path:
         f"{shares[1]:.1%} of the pixels filled, {shares[0]:.1%} missing"
     )
     return run.out
+
+
+def _height(run: Run, path: Path, grid: Grid) -> Floats:
+    """Return heights (rows, columns) in metres on `grid`; small voids take their neighbours' heights.
+
+    Raises
+    ------
+    DataError
+        The elevation model leaves more than `MAX_VOID` of the scene without a height.
+    """
+    finer = ground_metres(grid_of(path)) < 0.5 * ground_metres(grid)
+    found = read_quantity(path, "elevation", grid=grid, resampling="average" if finer else None)
+    for note in found.notes:
+        run.warn(note)
+    void = 1 - found.valid.mean()
+    if void > MAX_VOID:
+        raise DataError(
+            f"{path} has no height on {void:.0%} of the scene",
+            f"give an elevation model of all of it (at most {MAX_VOID:.0%} may be missing)",
+        )
+    nearest = ndimage.distance_transform_edt(~found.valid, return_distances=False, return_indices=True)
+    return np.asarray(found.values[tuple(nearest)], dtype=np.float32)

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import csv
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
-from icectl.raster import BlockWriter, Window, read
+from icectl.raster import BlockWriter, Window, ground_metres, read
 from icectl.run import Run
 from icectl.tasks.snow.dataset import Cube, Floats, add_series, new_store
+from icectl.tasks.snow.masks.cover import COLUMNS, cover
 from icectl.tasks.snow.masks.moments import Moment
+from icectl.tasks.snow.options import THRESHOLD
+
+COVER = "snow_cover.csv"
+"""Table of snow-covered area and snowline by date."""
 
 _STRIP = 256
 
-SPREAD = "_spread.tif"
-"""End of the name of the stack that holds a forecast's standard deviation."""
+THRESHOLDED, SPREAD = "_thresholded.tif", "_spread.tif"
+"""Ends of the names of stacks: a forecast set to 0 below the threshold, and its standard deviation."""
 
 QUANTITIES = {
     ".tif": "NDSI of snow, 0 where there is none",
+    THRESHOLDED: "NDSI of snow, set to 0 below 0.3 after the prediction (Müller 2023, figure 6)",
     SPREAD: "standard deviation of the NDSI over the members of an ensemble",
 }
 
@@ -30,7 +37,9 @@ Write = Callable[[Floats, int, int], None]
 def write(
     run: Run, cube: Cube, moment: Moment, fill: Callable[[Write], None], spread: bool = False
 ) -> list[Path]:
-    """Write one moment as ``<stem>.tif`` and ``<stem>.zarr`` into ``run.out``, and its spread beside it.
+    """Write one moment as ``<stem>.tif`` and ``<stem>.zarr`` into ``run.out``, with what belongs to it.
+
+    ``<stem>_thresholded.tif`` has values below 0.3 set to 0; ``<stem>_spread.tif`` is an ensemble's spread.
 
     Forecasts are clipped to [0, 1], where snow masks lie; pixels without any past value are nodata.
 
@@ -42,7 +51,7 @@ def write(
         Whether blocks hold, after a channel for each future frame, their spread.
     """
     count = len(moment.future)
-    paths = [run.out / f"{moment.stem}{end}" for end in QUANTITIES][: 1 + spread]
+    paths = [run.out / f"{moment.stem}{end}" for end in QUANTITIES][: 2 + spread]
     names = [f"{day.isoformat()} (lead {k + 1})" for k, day in enumerate(moment.future)]
     with ExitStack() as stack:
         writers = [
@@ -59,8 +68,10 @@ def write(
             if not cube.complete:
                 rows, cols = slice(row, row + block.shape[1]), slice(col, col + block.shape[2])
                 block[:, ~(cube.flags(rows, moment.frames, cols) > 0).any(axis=0)] = np.nan
-            for k, writer in enumerate(writers):
-                writer.write(block[k * count : (k + 1) * count], row, col)
+            mean = block[:count]
+            cut = np.where(mean < THRESHOLD, np.float32(0), mean)
+            for writer, values in zip(writers, (mean, cut, block[count:]), strict=False):
+                writer.write(values, row, col)
 
         fill(put)
     return [*paths, _as_cf(run, cube, moment, paths)]
@@ -81,7 +92,10 @@ def _as_cf(run: Run, cube: Cube, moment: Moment, stacks: list[Path]) -> Path:
     path = stacks[0].with_suffix(".zarr")
     _, rows, cols = cube.shape
     store = new_store(path, f"Forecast snow masks ({run.plugin.name})", moment.future, cube.grid)
-    for name, stack, quantity in zip(("snow", "spread"), stacks, QUANTITIES.values(), strict=False):
+    for stack, (end, quantity) in zip(stacks, QUANTITIES.items(), strict=False):
+        name = {".tif": "snow", SPREAD: "spread"}.get(end)
+        if name is None:
+            continue
         array = add_series(
             store, name, {"long_name": f"{quantity}, forecast", "units": "1"},
             dtype="float32", fill_value=float("nan"), chunks=(1, min(_STRIP, rows), cols),
@@ -89,4 +103,31 @@ def _as_cf(run: Run, cube: Cube, moment: Moment, stacks: list[Path]) -> Path:
         for top in range(0, rows, _STRIP):
             strip = read(stack, Window(top, 0, min(_STRIP, rows - top), cols), band=None)
             array[:, top : top + strip.shape[1]] = np.ma.filled(strip, np.nan)
+    return path
+
+
+def write_cover(run: Run, cube: Cube, moments: Sequence[Moment]) -> Path:
+    """Write ``snow_cover.csv``: snow-covered area and snowline of every frame observed and forecast.
+
+    All of the scene counts, also the ground that was trained on.
+
+    Parameters
+    ----------
+    moments
+        Moments whose stacks lie in ``run.out``.
+    """
+    path = run.out / COVER
+    height = cube.height() if cube.has_height else None
+    pixel = (ground_metres(cube.grid) / 1000) ** 2
+    found = [
+        cover(cube.read(slice(None), slice(k, k + 1))[0], height, pixel, day, "observed")
+        for k, day in enumerate(cube.times)
+    ]
+    for moment in moments:
+        kind = "hindcast" if moment.known else "forecast"
+        for lead, day in enumerate(moment.future, start=1):
+            mask = np.ma.filled(read(run.out / f"{moment.stem}.tif", band=lead), np.nan)
+            found.append(cover(mask.astype(np.float32), height, pixel, day, kind, lead))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([COLUMNS, *(one.row() for one in found)])
     return path

@@ -16,7 +16,7 @@ from icectl.run import Run
 from icectl.splits import TRAIN, VALIDATE, Split, audit
 from icectl.tasks.model import TaskModel, learn
 from icectl.tasks.snow.baselines import fit_linear
-from icectl.tasks.snow.dataset import Cube, open_dataset
+from icectl.tasks.snow.dataset import Cube, ground, open_dataset
 from icectl.tasks.snow.masks.windows import WindowBatches
 from icectl.tasks.snow.networks.codec import Teacher
 from icectl.tasks.snow.options import TrainOptions
@@ -63,6 +63,7 @@ def _learn(run: Run, model: TaskModel, options: TrainOptions, facts: Mapping[str
         return WindowBatches(
             cube, made.grid, made.windows == VALIDATE, size, run.seed, shuffle=False,
             limit=options.validation_windows, count_filled=options.count_filled, reuse=True,
+            terrain=ground(cube) if "terrain" in options.guides else None,
         )  # fmt: skip
 
     learn(run, model, options, facts, batches, valid, settings)
@@ -70,10 +71,11 @@ def _learn(run: Run, model: TaskModel, options: TrainOptions, facts: Mapping[str
 
 def training_batches(cube: Cube, made: Split, options: TrainOptions, size: int, seed: int) -> WindowBatches:
     """Return shuffled batches of the training windows; a series too short for a cut in time is not mixed."""
+    terrain = ground(cube) if "terrain" in options.guides else None
     mix = options.mix_years if made.cut is not None else 0.0
     return WindowBatches(
         cube, made.grid, made.windows == TRAIN, size, seed,
-        count_filled=options.count_filled, mix_years=mix, reuse=True,
+        count_filled=options.count_filled, mix_years=mix, reuse=True, terrain=terrain,
     )  # fmt: skip
 
 
@@ -97,7 +99,7 @@ class SnowLearner(SingleOptimizer):
     def loss(self, batch: Mapping[str, Tensor], context: Context) -> Tensor:
         """Return the mean squared error over valid pixels of the global batch."""
         teacher = self._teacher(batch, context)
-        predicted = self.modules(batch["past"], batch["season"], batch["phase"], teacher)
+        predicted = self.modules(*inputs(batch), teacher)
         return context.mean((predicted - batch["future"]) ** 2, batch["valid"])
 
     def _teacher(self, batch: Mapping[str, Tensor], context: Context) -> Teacher | None:
@@ -121,9 +123,14 @@ class SnowLearner(SingleOptimizer):
     def images(self, batches: Any, context: Context) -> Mapping[str, Tensor]:
         """Return truth above forecast of the first validation window."""
         batch = next(iter(batches))
-        predicted = self.modules(batch["past"][:1], batch["season"][:1], batch["phase"][:1])
+        predicted = self.modules(*inputs({name: value[:1] for name, value in batch.items()}))
         rows = torch.cat([torch.cat(list(f[0]), dim=1) for f in (batch["future"][:1], predicted)], dim=0)
         return {"truth above forecast": rows[None].clamp(0, 1)}
+
+
+def inputs(batch: Mapping[str, Tensor]) -> tuple[Tensor | None, ...]:
+    """Return what a forecaster is called with, out of a batch: past, season, phase, terrain."""
+    return batch["past"], batch["season"], batch["phase"], batch.get("terrain")
 
 
 def rate(step: int, total: int) -> float:

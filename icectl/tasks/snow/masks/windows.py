@@ -52,6 +52,8 @@ class WindowBatches:
         At most so many windows, evenly drawn (for validation).
     reuse
         Write every batch into the same memory: twice as fast, for callers that keep no batch.
+    terrain
+        (channels, rows, columns) of the ground, given with every window as ``terrain``, or None.
     mix_years
         Share of windows whose frames are replaced by frames of the same season of random years, drawn from
         the frames that the chosen windows cover; keyed by (seed, epoch, window).
@@ -76,10 +78,11 @@ class WindowBatches:
         limit: int | None = None,
         reuse: bool = False,
         mix_years: float = 0.0,
+        terrain: Floats | None = None,
     ) -> None:
         self.cube, self.grid, self.seed, self.shuffle = cube, grid, seed, shuffle
         self.chosen = _limited(chosen, limit) if limit is not None else chosen
-        self.count_filled, self.reuse = count_filled, reuse
+        self.count_filled, self.reuse, self.terrain = count_filled, reuse, terrain
         self.mixer = Mixer(cube.times, grid, self.chosen, mix_years, seed) if mix_years and shuffle else None
         self._kept: tuple[Tensor, Tensor] | None = None
         self._spare: list[Floats] = []
@@ -159,7 +162,9 @@ class WindowBatches:
                 order, frames.numpy()[into], None if self.cube.complete else valid.numpy()[into]
             )
             done += len(order)
+        told = {} if self.terrain is None else {"terrain": self._grounds(indices)}
         return {
+            **told,
             "past": frames[:, : grid.past],
             "future": frames[:, grid.past :],
             "valid": valid,
@@ -167,6 +172,14 @@ class WindowBatches:
             "phase": self._phase[starts],
             "index": torch.from_numpy(indices),
         }
+
+    def _grounds(self, indices: npt.NDArray[np.int64]) -> Tensor:
+        """Return the ground under the windows of these numbers, (B, channels, patch, patch)."""
+        assert self.terrain is not None
+        rows, cols, _ = np.unravel_index(indices, self.grid.shape)
+        tops, lefts, side = rows * self.grid.stride, cols * self.grid.stride, self.grid.patch
+        cut = [self.terrain[:, y : y + side, x : x + side] for y, x in zip(tops, lefts, strict=True)]
+        return torch.from_numpy(np.stack(cut))
 
     def _buffers(self, count: int) -> tuple[Tensor, Tensor]:
         """Return room for a batch; the same every time if `reuse`: fresh memory costs as much as a copy."""

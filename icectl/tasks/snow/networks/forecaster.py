@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from icectl.tasks.snow.masks.terrain import CHANNELS
 from icectl.tasks.snow.networks.codec import Codec, FlatCodec, Teacher, TokenCodec
 from icectl.tasks.snow.networks.heads import Head
 from icectl.tasks.snow.options import THRESHOLD, TrainOptions
 
-GUIDE_CHANNELS = {"season": 1, "linear": 1, "calendar": 2}
+GUIDE_CHANNELS = {"season": 1, "linear": 1, "calendar": 2, "terrain": len(CHANNELS)}
 """Channels of each guide, and their order: references first, so that a mixed head finds them."""
 
 
@@ -76,7 +77,14 @@ class Forecaster(nn.Module):
         self.network, self.guides = network, frozenset(options.guides)
         self.register_buffer("linear", torch.zeros(options.future, 2 * options.past + 2))
 
-    def forward(self, past: Tensor, season: Tensor, phase: Tensor, teacher: Teacher | None = None) -> Tensor:
+    def forward(
+        self,
+        past: Tensor,
+        season: Tensor,
+        phase: Tensor,
+        terrain: Tensor | None = None,
+        teacher: Teacher | None = None,
+    ) -> Tensor:
         """Predict.
 
         Parameters
@@ -87,6 +95,8 @@ class Forecaster(nn.Module):
             (B, F) integer: which past frame is of the same season as each future frame.
         phase
             (B, F): time of year of each future frame in [0, 1).
+        terrain
+            (B, 6, H, W) of the ground, for the guide of that name; see `icectl.tasks.snow.masks.terrain`.
         teacher
             True frames to feed back, where training does so.
 
@@ -96,14 +106,14 @@ class Forecaster(nn.Module):
             (B, F, H, W)
         """
         reference = past.gather(1, season[:, :, None, None].expand(-1, -1, *past.shape[-2:]))
-        guide = self._guide(past, reference, phase)
+        guide = self._guide(past, reference, phase, terrain)
         frames = past[:, :, None]
         if "flags" in self.guides:
             frames = torch.cat([frames, (frames >= THRESHOLD).to(frames.dtype)], dim=2)
         result: Tensor = self.network(frames, guide, teacher)
         return result
 
-    def _guide(self, past: Tensor, reference: Tensor, phase: Tensor) -> Tensor:
+    def _guide(self, past: Tensor, reference: Tensor, phase: Tensor, terrain: Tensor | None) -> Tensor:
         """Return what is known of each future frame, (B, F, G, H, W): references first."""
         parts = []
         if "season" in self.guides:
@@ -112,6 +122,9 @@ class Forecaster(nn.Module):
             parts.append(linear_frames(past, self.linear)[:, :, None])
         if "calendar" in self.guides:
             parts.append(_calendar(phase, reference))
+        if "terrain" in self.guides:
+            assert terrain is not None, "the guide 'terrain' needs the ground"
+            parts.append(terrain[:, None].expand(-1, reference.shape[1], -1, -1, -1))
         return torch.cat(parts, dim=2) if parts else reference[:, :, None][:, :, :0]
 
     def set_linear(self, coefficients: Any) -> None:

@@ -1,0 +1,108 @@
+"""What terrain tells of snow: slope, aspect and potential radiation, and the snowline altitude."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+CHANNELS = ("height", "slope", "northness", "eastness", "radiation in June", "radiation in December")
+"""Layers of `static`, in their order."""
+
+_TILT = np.deg2rad(23.44)
+_HOURS = 24
+
+
+def static(height: Floats, metres: float, latitude: float) -> Floats:
+    """Return what a network is told of the ground.
+
+    Parameters
+    ----------
+    height
+        (rows, columns) in metres, north up, without gaps.
+    metres
+        Side of a pixel on the ground.
+    latitude
+        Of the scene in degrees.
+
+    Returns
+    -------
+    (6, rows, columns) as in `CHANNELS`, of order one: height in kilometres above the scene's median; sine of
+    the slope; how far it faces north and east (−1 to 1); daily potential radiation at both solstices, as a
+    share of that on level ground at the equator in March (no cast shadows, no atmosphere).
+    """
+    south, east = np.gradient(height.astype(np.float64), metres)
+    steep = np.sqrt(1 + south**2 + east**2)
+    up, north, east = 1 / steep, south / steep, -east / steep  # of the surface's normal: it leans downhill
+    slope = np.sqrt(1 - up**2)
+    june, december = (daily_radiation(up, north, east, latitude, sign * _TILT) for sign in (1, -1))
+    above = (height - np.median(height)) / 1000
+    return np.stack([above, slope, north, east, june, december]).astype(np.float32)
+
+
+def daily_radiation(
+    up: npt.NDArray[np.float64],
+    north: npt.NDArray[np.float64],
+    east: npt.NDArray[np.float64],
+    latitude: float,
+    declination: float,
+) -> npt.NDArray[np.float64]:
+    """Return the daily potential radiation of slopes as a share of level ground at the equator at equinox.
+
+    The cosine of incidence on the slope's normal (`up`, `north`, `east`, unit vectors), summed over the hours
+    in which the sun stands above the horizon and before the slope.
+
+    Parameters
+    ----------
+    latitude
+        In degrees.
+    declination
+        Of the sun in radians.
+
+    Examples
+    --------
+    >>> level = np.ones(1), np.zeros(1), np.zeros(1)
+    >>> round(float(daily_radiation(*level, 0.0, 0.0)[0]), 2)
+    1.0
+    """
+    phi = np.deg2rad(latitude)
+    hours = (np.arange(_HOURS) + 0.5) / _HOURS * 2 * np.pi - np.pi
+    total = np.zeros_like(up)
+    for hour in hours:
+        sun_up = np.sin(phi) * np.sin(declination) + np.cos(phi) * np.cos(declination) * np.cos(hour)
+        sun_north = np.cos(phi) * np.sin(declination) - np.sin(phi) * np.cos(declination) * np.cos(hour)
+        sun_east = -np.cos(declination) * np.sin(hour)
+        if sun_up > 0:
+            total += np.maximum(0.0, up * sun_up + north * sun_north + east * sun_east)
+    return total * np.pi / _HOURS
+
+
+def snowline(snow: npt.NDArray[np.bool_], height: Floats) -> float:
+    """Return the altitude that best divides snow above from bare ground below; NaN without either.
+
+    It makes the fewest pixels lie on the wrong side (Krajčí et al. 2014, the regional snowline elevation).
+
+    Parameters
+    ----------
+    snow, height
+        (n,): whether a pixel shows snow, and its height in metres.
+
+    Examples
+    --------
+    >>> height = np.arange(1000.0, 2000.0, 10.0)
+    >>> snowline(height > 1500, height)
+    1505.0
+    """
+    if snow.all() or not snow.any():
+        return float("nan")
+    order = np.argsort(height, kind="stable")
+    white, z = snow[order], height[order]
+    below = np.concatenate([[0], np.cumsum(white)])  # snow below a line after k pixels
+    above = np.concatenate([np.cumsum(~white[::-1])[::-1], [0]])  # bare ground above it
+    wrong = below + above
+    wrong[1:-1][z[1:] == z[:-1]] = len(z) + 1  # a line runs between heights
+    k = int(np.argmin(wrong))
+    if k in (0, len(z)):
+        return float(z[0] if k == 0 else z[-1])
+    return float((z[k - 1] + z[k]) / 2)
