@@ -19,7 +19,6 @@ SMALLEST: Mapping[str, Mapping[str, Any]] = {
         "batch_size": 4,
         "epochs": 50,
         "validate_every": 2,
-        "validation_windows": 8,
         "bootstrap": 10,
         "moments": "auto",
         "member": ("convlstm", "unet"),

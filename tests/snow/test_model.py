@@ -179,7 +179,7 @@ def test_missing_pixels_reach_neither_the_loss_nor_the_score(trained):
     results = []
     for number in (0.0, 0.97):
         filled = np.where(flags == 2, np.float32(number), values)
-        _, run, later = trained("unet", filled, flags, dropout=0.0)
+        _, run, later = trained("unet", filled, flags)
         later("predict")
         _, metrics = later("evaluate")
         state, _ = load_weights(run.out / "weights.safetensors")
@@ -244,5 +244,5 @@ def test_a_raster_that_is_no_index_is_refused(make_run, tmp_path):
     fetch = make_run(plugin, "fetch", scenes=folder)
     model_of(plugin).fetch(fetch, fetch.options["fetch"])
     run = make_run(plugin, "prepare")
-    with pytest.raises(DataError, match="no index"):
+    with pytest.raises(DataError, match="cannot be a share of one"):
         model_of(plugin).prepare(run, run.options["prepare"])

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from icectl.tasks.snow.baselines import baselines
-from icectl.tasks.snow.networks.forecaster import Forecaster, linear_frames
+from icectl.tasks.snow.networks.forecaster import DROPOUT, Forecaster, linear_frames
 from icectl.tasks.snow.networks.recurrent import PeepholeLSTM, PlainLSTM
 from icectl.tasks.snow.train import CLIP
 from icectl_salstm.network import SelfAttention
@@ -77,7 +77,7 @@ def test_teacher_is_fed_only_where_it_is_chosen(name):
     sizes = {"unet": {"widths": (4, 8)}}.get(
         name, {"layers": 1, "heads": 4} if name == "salstm" else {"layers": 1}
     )
-    forecaster, _ = build(name, preset="paper", patch=12, dropout=0.0, **sizes)
+    forecaster, _ = build(name, preset="paper", patch=12, **sizes)
     forecaster.eval()
     past, season, phase = torch.rand(2, 4, 12, 12), torch.tensor([[0, 1, 2, 3]] * 2), torch.rand(2, 4)
     own = forecaster(past, season, phase)
@@ -160,15 +160,16 @@ def test_table_1(name):
         options = kind.model_validate({"preset": preset})
         assert (options.lr, options.weight_decay) == (row["learning_rate"], row["weight_decay"])
         assert (options.epochs, options.batch_size) == (row["epochs"], row["batch_size"])
-        assert (CLIP, options.dropout, options.validate_every) == (3.0, 0.1, 100)
+        assert (CLIP, DROPOUT, options.validate_every) == (3.0, 0.1, 100)
         assert (options.head, options.guides, options.updates, options.mix_years) == ("plain", (), None, 0.0)
 
 
 @pytest.mark.parametrize("name", ["lstm", "salstm"])
-def test_a_good_guide_does_not_drown_what_can_still_be_learnt(name):
+def test_a_good_guide_does_not_drown_what_can_still_be_learnt(name, monkeypatch):
     """Where one guide is nearly right, its weight grows; it must not saturate, or nothing learns any more."""
     torch.manual_seed(0)
-    forecaster, options = build(name, patch=20, dropout=0.0)
+    monkeypatch.setattr("icectl.tasks.snow.networks.forecaster.DROPOUT", 0.0)
+    forecaster, options = build(name, patch=20)
     coefficients = torch.zeros(4, 10)
     coefficients[:, :4] = torch.eye(4)  # the guide: each frame comes again
     forecaster.set_linear(coefficients)

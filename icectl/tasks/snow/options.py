@@ -112,16 +112,10 @@ class TrainOptions(Options):
         le=65_536,
         description="Windows in a batch, over all processes; auto: as many as fit.",
     )
-    dropout: float = Field(default=0.1, ge=0, lt=1, description="Share of units dropped in training.")
     teacher_forcing: float = Field(
         default=0.0, ge=0, le=1, description="Share of samples fed with true frames while training."
     )
     validate_every: int = Field(default=100, ge=1, description="Updates between validations.")
-    validation_windows: int = Field(
-        default=256,
-        ge=1,
-        description="Windows scored at a validation, evenly drawn from the validation part.",
-    )
     patience: int | None = Field(
         default=10,
         ge=1,
@@ -236,7 +230,7 @@ def from_schema_1(options: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[st
     told = train.get("guides", ("season", "linear", "calendar"))
     train["guides"] = ("flags", *told) if train.pop("flags", True) else tuple(told)
     for verb, names in {
-        "train": ("clip",),
+        "train": ("clip", "dropout", "validation_windows"),
         "predict": ("tile", "overlap"),
         "evaluate": ("confidence", "arrows"),
     }.items():

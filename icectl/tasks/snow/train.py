@@ -26,6 +26,9 @@ from icectl.training import Context, FitSettings, SingleOptimizer, launch
 WARM_UP = 0.1
 """Share of the updates over which the learning rate rises."""
 
+VALIDATION_WINDOWS = 256
+"""Windows scored at a validation, evenly drawn from the validation part."""
+
 CLIP = 3.0
 """Bound of each gradient's value, as in the authors' code."""
 
@@ -62,7 +65,7 @@ def _learn(run: Run, model: TaskModel, options: TrainOptions, facts: Mapping[str
     def valid(size: int) -> WindowBatches:
         return WindowBatches(
             cube, made.grid, made.windows == VALIDATE, size, run.seed, shuffle=False,
-            limit=options.validation_windows, count_filled=options.count_filled, reuse=True,
+            limit=VALIDATION_WINDOWS, count_filled=options.count_filled, reuse=True,
             terrain=ground(cube) if "terrain" in options.guides else None,
         )  # fmt: skip
 

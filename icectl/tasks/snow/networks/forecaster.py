@@ -14,6 +14,9 @@ from icectl.tasks.snow.networks.codec import Codec, FlatCodec, Teacher, TokenCod
 from icectl.tasks.snow.networks.heads import Head
 from icectl.tasks.snow.options import THRESHOLD, TrainOptions
 
+DROPOUT = 0.1
+"""Share of units dropped in training."""
+
 GUIDE_CHANNELS = {"season": 1, "linear": 1, "calendar": 2, "terrain": len(CHANNELS)}
 """Channels of each guide, and their order: references first, so that a mixed head finds them."""
 
@@ -44,7 +47,7 @@ def ports(options: TrainOptions) -> Ports:
         inputs=2 if "flags" in told else 1,
         guides=sum(channels for name, channels in GUIDE_CHANNELS.items() if name in told),
         head=Head(options.head, len(told & {"season", "linear"})),
-        dropout=nn.Dropout(options.dropout),
+        dropout=nn.Dropout(DROPOUT),
     )
 
 
