@@ -101,3 +101,24 @@ def test_constraints_name_no_address():
     for line in (ROOT / "constraints.txt").read_text().splitlines():
         assert "/" not in line
         assert "@" not in line
+
+
+def test_the_version_stands_in_one_place(wheel):
+    import re
+
+    from icectl import __version__
+
+    assert wheel.name.startswith(f"icectl-{__version__}-")
+    assert re.search(rf"(?m)^version: {re.escape(__version__)}$", (ROOT / "CITATION.cff").read_text())
+
+
+def test_the_environment_for_conda_and_the_image_install_what_is_here():
+    """Their pip lines name files of this repository; neither conda nor docker is needed to see that."""
+    yaml = pytest.importorskip("yaml")
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert environment["dependencies"][-1] == {"pip": ["-c constraints.txt", "-e ."]}
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    copied = [word for line in lines if line.startswith("COPY") for word in line.split()[1:-1]]
+    assert copied
+    assert all((ROOT / name).exists() for name in copied)
+    assert "Dockerfile" not in copied
