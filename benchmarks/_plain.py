@@ -119,12 +119,18 @@ def front(batch: int, size: int) -> Case:
 
 def gan(batch: int, size: int) -> Case:
     """Build inpaint-gan's step (a): a critic's hinge loss, then reconstruction and the critic's verdict."""
-    from icectl_inpaint_gan.learners import BedLearner, InpaintPart, channel_count
+    from icectl.tasks.bed.fill.inputs import CHANNELS
+    from icectl_inpaint_gan.learner import GanLearner
+    from icectl_inpaint_gan.networks import Generator
 
     o = options_of("icectl_inpaint_gan", step="inpaint", batch_size=batch, net_size=size, updates=10_000)
     torch.manual_seed(0)
-    learner, part = BedLearner(o, None, 0), InpaintPart(o)
-    generator, critic, steps = part.generator.train(), part.critic.train(), part.configure()
+
+    def fresh() -> GanLearner:
+        return GanLearner(Generator(CHANNELS, o.width, residual=True, size=size), o, {})
+
+    learner, part = fresh(), fresh()
+    generator, critic, steps = part.network.train(), part.critic.train(), part.configure()
 
     def step(loss: Tensor, network: nn.Module, name: str) -> None:
         loss.backward()
@@ -133,11 +139,11 @@ def gan(batch: int, size: int) -> Case:
         steps[name].zero_grad()
 
     def plain(x: dict[str, Tensor]) -> None:
-        mask, made = x["x"][:, -1:], generator(x["x"])[1]
+        mask, (first, made) = x["x"][:, -1:], generator.both(x["x"])
         both = [torch.cat([part, mask], 1) for part in (x["y"], made.detach())]
         yes, no = critic(torch.cat(both)).chunk(2)
         step(F.relu(1 - yes).mean() + F.relu(1 + no).mean(), critic, "discriminator")
-        error = (((made - x["y"]) ** 2) * x["valid"]).sum() / x["valid"].sum()
+        error = sum((((one - x["y"]) ** 2) * x["valid"]).sum() for one in (first, made)) / x["valid"].sum()
         critic.requires_grad_(False)
         verdict = -critic(torch.cat([made, mask], 1)).mean()
         critic.requires_grad_(True)
@@ -145,7 +151,7 @@ def gan(batch: int, size: int) -> Case:
 
     def sample(_: int) -> dict[str, Tensor]:
         hole = (torch.rand(1, size, size) > 0.7).float()
-        x = torch.cat([torch.randn(channel_count(o.begin) - 1, size, size), hole])
+        x = torch.cat([torch.randn(CHANNELS - 1, size, size), hole])
         return {"x": x, "y": torch.randn(1, size, size), "valid": hole}
 
     return Case(learner, plain, [sample(i) for i in range(4 * batch)], {"clip_norm": 1.0})

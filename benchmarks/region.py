@@ -37,7 +37,7 @@ from icectl.workspace import Workspace
 plugin = registry.get("inpaint-gan")
 quick = {"fetch": {"world_size": 128, "worlds": 3},
          "prepare": {"patch_size": 64, "hole_size": 24, "patches": 60, "minimum_relief": 50},
-         "train": {"updates": 20, "thickness_updates": 20, "validate_every": 20, "batch_size": 8}}
+         "train": {"updates": 20, "validate_every": 20, "batch_size": 8}}
 options = {v: kind.model_validate(quick.get(v, {})) for v, kind in plugin.stages.items()}
 request = stages.Request(plugin=plugin, glacier=load_glacier("demo"), options=options, quiet=True,
                          workspace=Workspace(Path(sys.argv[1])), compute=Compute(device="cpu"))

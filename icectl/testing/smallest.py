@@ -47,7 +47,7 @@ SMALLEST: Mapping[str, Mapping[str, Any]] = {
         "validate_every": 2,
         "turns": 2,
     },
-    "bed": {"source": "synthetic", "batch_size": 2, "validate_every": 2, "thickness_updates": 3, "tile": 64},
+    "bed": {"source": "synthetic", "batch_size": 2, "validate_every": 2, "tile": 64},
 }
 
 UPDATES = "updates"

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from icectl_inpaint_gan.gated import GatedConv, Up, contextual_attention
-from icectl_inpaint_gan.refine import Refiner
 
 DILATIONS = (2, 4, 8, 16)
 
@@ -100,58 +99,36 @@ class Generator(nn.Module):
         Channels of the input; the first holds the heights, the last the mask (1 = hidden).
     width
         Channels of the first full layer (48 in the paper: 4,046,042 parameters for 4 inputs).
-    fine
-        Whether there is a second stage.
     residual
-        A `Refiner` in the place of the coarse stage answers what is to be added to the first channel, a
-        smooth fill; without, the answer is the heights themselves, held to (−1, 1) by a hyperbolic tangent.
+        The answer is what is to be added to the first channel, a smooth fill, and begins as nothing;
+        without, it is the heights themselves, held to (−1, 1) by a hyperbolic tangent.
     size
         Side of the patches in pixels. Dilations end at a sixteenth of it (16 for the paper's 256): wider ones
         would look past the edges of the features, at zeros.
     """
 
-    def __init__(
-        self,
-        inputs: int = 4,
-        width: int = 48,
-        *,
-        fine: bool = True,
-        residual: bool = False,
-        size: int = 256,
-    ) -> None:
+    def __init__(self, inputs: int = 4, width: int = 48, *, residual: bool = False, size: int = 256) -> None:
         super().__init__()
         widest = max(1, size // 16)
-        self.coarse: nn.Module = Refiner(inputs, width) if residual else Coarse(inputs, width, widest)
-        self.fine = Fine(width, widest) if fine else None
+        self.coarse, self.fine = Coarse(inputs, width, widest), Fine(width, widest)
         self.residual = residual
-        if residual and self.fine is not None:  # begin at the first answer itself
-            for parameter in self.fine.decoder[-1].parameters():
+        for decoder in (self.coarse.decoder, self.fine.decoder) if residual else ():
+            for parameter in decoder[-1].parameters():
                 nn.init.zeros_(parameter)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the coarse and the fine heights ``(n, 1, rows, columns)``, hidden pixels only replaced."""
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the heights ``(n, 1, rows, columns)``, hidden pixels only replaced."""
+        return self.both(x)[1]
+
+    def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the coarse and the fine heights."""
         start, hidden = x[:, :1], x[:, -1:]
         first = self._answer(self.coarse(x), start, hidden)
-        if self.fine is None:
-            return first, first
         return first, self._answer(self.fine(first, hidden), first, hidden)
 
     def _answer(self, raw: Tensor, start: Tensor, hidden: Tensor) -> Tensor:
         made = start + raw if self.residual else torch.tanh(raw)
         return torch.where(hidden > 0.5, made, start)
-
-
-class Heights(nn.Module):
-    """A generator's final answer alone, which is all that a prediction uses."""
-
-    def __init__(self, generator: Generator) -> None:
-        super().__init__()
-        self.generator = generator
-
-    def forward(self, patch: Tensor) -> Tensor:
-        """Return ``(n, 1, rows, columns)``."""
-        heights: Tensor = self.generator(patch)[1]
-        return heights
 
 
 class Discriminator(nn.Module):

@@ -12,7 +12,7 @@ from rasterio.transform import from_origin
 from shapely.geometry import Point, Polygon, box
 
 from icectl.errors import DataError, UsageError
-from icectl.tasks.bed.metrics import errors, sample
+from icectl.tasks.bed.metrics import sample, score
 from icectl.tasks.bed.readers import thickness_samples as known
 from icectl.tasks.bed.readers.outlines import inside, read_outlines, region_of, short_id
 from icectl.tasks.bed.readers.points import read_points, years
@@ -183,7 +183,7 @@ def test_folders_that_hold_nothing_are_refused(tmp_path: Path) -> None:
 
 
 def test_errors_are_those_of_the_books() -> None:
-    found = errors(np.array([1.0, 5.0, 3.0]), np.array([2.0, 2.0, 2.0]), np.array([1.0, 1.0, 1.0]))
+    found = score(np.array([1.0, 5.0, 3.0]), np.array([2.0, 2.0, 2.0]), np.array([1.0, 1.0, 1.0]))
     assert found["bias"] == pytest.approx(1.0)
     assert found["rmse"] == pytest.approx(np.sqrt(11 / 3))
     assert found["mae"] == pytest.approx(5 / 3)
@@ -206,7 +206,7 @@ def test_sampling_is_linear_and_ignores_gaps() -> None:
 def test_volume_and_sea_level_are_sums() -> None:
     ice = np.zeros((10, 10), dtype=bool)
     ice[2:8, 2:8] = True
-    whole = integrate(np.full((10, 10), 100.0), ice, 100.0, 0.2, 0.9)
+    whole = integrate(np.full((10, 10), 100.0), ice, 100.0, np.exp(1.645 * 0.2))
     assert whole.volume == pytest.approx(36 * 100 * 1e4 / 1e9)
     assert whole.area == pytest.approx(0.36)
     assert whole.high / whole.volume == pytest.approx(np.exp(1.645 * 0.2), rel=1e-3)
@@ -224,3 +224,18 @@ def test_pixel_sizes_of_gridded_measurements(shared_data: Path) -> None:
     assert south.resolution == pytest.approx(known.working_resolution(5.35), abs=1.0)
     held = list(known.without(iter(found.values()), ("RGI60-01.16195",)))
     assert len(held) == 23
+
+
+def test_published_tables_concern_the_regions_of_the_glaciers_alone() -> None:
+    from icectl.tasks.bed.scores import published
+
+    sums = {"area_km2": "5.5", "volume_km3": "0.4", "sle_mm": "0.001", "note": ""}
+    rows = [{"id": "RGI60-01.16195", **sums}, {"id": "RGI60-11.00001", **sums, "note": "off the map"}]
+    inventory, volumes = published.tables(rows)
+    assert [r.name for r in inventory.rows] == ["predicted here, of region 01", "01 Alaska"]
+    assert inventory.rows[0].values == {"count": 1, "area": 5.5}
+    millan, farinotti = volumes.rows[1:]
+    assert millan.values["volume"] == 19.2
+    assert farinotti.values["volume"] == pytest.approx(19.2 / 0.96, abs=1e-3)  # "-4 %" less than Farinotti's
+    assert published.tables([{"id": "mine", **sums}]) == []
+    assert published.tables([{"id": "RGI2000-v7.0-G-99-00001", **sums}]) == []

@@ -1,6 +1,4 @@
-"""The networks of inpaint-gan: published sizes, attention, spectral norm, and thickness that cannot be
-negative.
-"""
+"""The networks of inpaint-gan: published sizes, attention, spectral norm, losses."""
 
 from __future__ import annotations
 
@@ -9,9 +7,8 @@ import pytest
 import torch
 
 from icectl_inpaint_gan.gated import GatedConv, contextual_attention
+from icectl_inpaint_gan.learner import adversary
 from icectl_inpaint_gan.networks import Discriminator, Generator
-from icectl_inpaint_gan.refine import straightened, symmetries
-from icectl_inpaint_gan.thickness import ThicknessEnsemble
 
 
 def count(module: torch.nn.Module) -> int:
@@ -28,7 +25,7 @@ def test_paper_generator_fills_hidden_pixels_only() -> None:
     x = torch.randn(1, 4, 64, 64).clamp(-1, 1)
     x[:, 3] = 0
     x[:, 3, 20:44, 20:44] = 1
-    first, second = Generator().eval()(x)
+    first, second = Generator().eval().both(x)
     for made in (first, second):
         assert made.shape == (1, 1, 64, 64)
         assert torch.equal(made[x[:, 3:] == 0], x[:, :1][x[:, 3:] == 0])
@@ -36,48 +33,23 @@ def test_paper_generator_fills_hidden_pixels_only() -> None:
     assert Discriminator()(torch.randn(2, 2, 256, 256)).shape == (2, 4096)
 
 
-def masked_sample(n: int = 2) -> torch.Tensor:
-    """Channels of a fill with a box for a hole."""
-    x = torch.randn(n, 10, 32, 32)
-    x[:, 4:9] = torch.randn(n, 5, 1, 1)
-    x[:, [1, 2, 3, 9]] = 0
-    x[:, 1:4, 8:20, 8:20] = torch.rand(n, 3, 12, 12)
-    x[:, 9, 8:20, 8:20] = 1
-    return x
-
-
 def test_a_residual_generator_begins_at_the_fill() -> None:
-    x = masked_sample()
-    assert torch.equal(Generator(10, 16, fine=False, residual=True)(x)[1], x[:, :1])
+    x = torch.randn(2, 4, 32, 32)
+    x[:, -1] = 0
+    x[:, -1, 8:20, 8:20] = 1
+    network = Generator(4, 16, residual=True, size=32)
+    assert torch.equal(network(x), x[:, :1])
+    network.fine.decoder[-1].bias.data.fill_(0.5)
+    inside = x[:, -1:] == 1
+    assert torch.allclose((network(x) - x[:, :1])[inside], torch.tensor(0.5))
+    assert torch.equal(network(x)[~inside], x[:, :1][~inside])
 
 
-def test_a_refiner_adds_bounded_shares_of_the_differences_and_nothing_at_known_ground() -> None:
-    network = Generator(10, 16, fine=False, residual=True).eval()
-    x = masked_sample()
-    with torch.no_grad():
-        network.coarse.gate.bias.copy_(torch.tensor([0.5, -2.0]))
-        network.coarse.gate.weight[0, 3] = 1.0
-        made = network(x)[1]
-    share = 0.5 + x[:, 7:8]
-    most = 0.5 * (x[:, 1:2].abs() + x[:, 2:3].abs())
-    added = share * x[:, 1:2] - 2 * x[:, 2:3]
-    inside = most > 0
-    assert torch.allclose((made - x[:, :1])[inside], (most * torch.tanh(added / most))[inside], atol=1e-5)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(torch.randn_like(parameter))
-        made = network(x)[1]
-    assert ((made - x[:, :1]).abs() <= most + 1e-5).all()  # where the fills agree, nothing is added
-    known = x[:, -1:] == 0
-    assert torch.equal(made[known], x[:, :1][known])
-    assert not torch.equal(made, x[:, :1])
-
-
-def test_symmetries_are_undone() -> None:
-    x = torch.randn(3, 2, 8, 8)
-    turned = symmetries(x)
-    assert len({one.numpy().tobytes() for one in turned[::3]}) == 8
-    assert all(torch.equal(one, x) for one in straightened(turned))
+@pytest.mark.parametrize("loss", ["hinge", "minimax"])
+def test_the_generators_loss_is_that_of_its_name(loss: str) -> None:
+    score = torch.tensor([-2.0, 0.0, 1.5])
+    expected = torch.log(1 - torch.sigmoid(score)) if loss == "minimax" else -score
+    torch.testing.assert_close(adversary(score, loss), expected)
 
 
 def test_gated_convolution_is_elu_times_sigmoid() -> None:
@@ -162,26 +134,3 @@ def test_spectral_norm_never_overwrites_the_weights_and_ignores_the_batch() -> N
     critic.eval()
     critic(torch.randn(2, 2, 32, 32))
     assert all(torch.equal(v, critic.state_dict()[k]) for k, v in after.items())
-
-
-def test_thickness_is_never_negative_whatever_the_weights() -> None:
-    torch.manual_seed(0)
-    network = ThicknessEnsemble(8, width=6, members=3)
-    for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=50.0)
-    made = network(100 * torch.randn(4, 8, 200), torch.rand(4, 1, 200) * 300)
-    assert made.shape == (4, 3, 200)
-    assert (made >= 0).all()
-    assert torch.isfinite(made).all()
-    assert (network(torch.randn(1, 8, 5), torch.zeros(1, 1, 5)) == 0).all()
-
-
-def test_an_untrained_network_answers_with_the_prior_and_members_are_apart() -> None:
-    network = ThicknessEnsemble(8, width=6, members=3)
-    prior = torch.rand(2, 1, 50) * 300
-    torch.testing.assert_close(network(torch.randn(2, 8, 50), prior), prior.expand(2, 3, 50))
-    with torch.no_grad():
-        network.last.bias[1] = 3.0
-    made = network(torch.randn(2, 8, 50), prior)
-    torch.testing.assert_close(made[:, 0], prior[:, 0])
-    assert not torch.allclose(made[:, 1], prior[:, 0])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -13,7 +11,7 @@ from icectl.onnx import export_onnx
 from icectl.run import Run
 from icectl.settings import load_glacier
 from icectl.training import save_weights
-from icectl_inpaint_gan.learners import build_generator
+from icectl_inpaint_gan.networks import Generator
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
@@ -21,11 +19,12 @@ onnxruntime = pytest.importorskip("onnxruntime")
 def test_attention_is_exported(tmp_path):
     """Also for a patch with nothing known to attend to, beside one with a small hole."""
     torch.manual_seed(3)
-    sizes = {"begin": "flat", "width": 8, "fine": True, "net_size": 32}
-    network = build_generator(SimpleNamespace(**sizes)).eval()
-    holder = torch.nn.ModuleDict({"generator": network})
-    save_weights(tmp_path / "weights.safetensors", holder, {"inpaint": sizes})
     plugin = registry.get("inpaint-gan")
+    options = plugin.stages["train"].model_validate({"preset": "paper", "width": 8, "net_size": 32})
+    network = Generator(4, 8, size=32).eval()
+    holder = torch.nn.ModuleDict({"generator": network})
+    facts = {"options": options.model_dump(mode="json"), "kept": "generator", "fill": {}}
+    save_weights(tmp_path / "weights.safetensors", holder, facts)
     run = Run(
         verb="predict",
         plugin=plugin,
@@ -39,7 +38,7 @@ def test_attention_is_exported(tmp_path):
     patches[0, -1, 8:14, 10:20] = 1
     patches[1, -1] = 1
     with torch.no_grad():
-        expected = network(patches)[1].numpy()
+        expected = network(patches).numpy()
     found = onnxruntime.InferenceSession(str(written.path)).run(["heights"], {"patch": patches.numpy()})[0]
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert np.abs(expected[0] - patches[0, 0].numpy()).max() > 0.1  # the hole was filled with something

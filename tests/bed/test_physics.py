@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from icectl.tasks.bed.thickness import physics
-from icectl.tasks.bed.thickness.features import thickness_inputs
+from icectl.tasks.bed.thickness.features import FEATURES, glacier_features
 
 
 def slab(slope: float = 0.2, size: int = 80, resolution: float = 50.0) -> tuple[np.ndarray, np.ndarray]:
@@ -81,24 +81,40 @@ def test_distance_and_half_width_of_a_strip() -> None:
     assert (width[~ice] == 0).all()
 
 
-def test_features_of_step_b_read_nothing_but_surface_and_outline() -> None:
-    surface, ice = slab()
-    channels, prior = thickness_inputs(surface, ice, 50.0)
-    again, _ = thickness_inputs(surface.copy(), ice.copy(), 50.0)
-    assert np.array_equal(channels, again)
-    assert np.isfinite(channels).all()
-    assert (prior >= 0).all()
-    assert (channels[:, ~ice] == 0).all()
+def test_features_of_step_b_are_finite_and_0_off_the_ice() -> None:
+    surface, ice = _slab()
+    found = glacier_features(surface, ice, 50.0)
+    assert found.channels.shape == (len(FEATURES), *surface.shape)
+    assert np.isfinite(found.channels).all()
+    assert (found.channels[:, ~ice] == 0).all()
+    assert (found.flux[ice] > 0).all()
 
 
-def test_velocity_is_a_channel_with_a_flag_and_a_gap_is_no_speed() -> None:
-    surface, ice = slab()
-    speed = np.where(np.indices(ice.shape)[0] < 40, 30.0, np.nan)
-    channels, _ = thickness_inputs(surface, ice, 50.0, speed=speed)
-    flag, value = channels[-1], channels[-2]
-    assert (flag[:40][ice[:40]] == 1).all()
-    assert (flag[40:] == 0).all()
-    assert (value[40:] == 0).all()
-    depth = np.expm1(value[20, 40])
-    stress = 0.8 * 917 * 9.81 * np.sin(np.arctan(0.2))
-    assert 2 * 2.4e-24 / 4 * stress**3 * depth**4 * physics.YEAR == pytest.approx(15.0, rel=0.05)
+def _slab() -> tuple[np.ndarray, np.ndarray]:
+    rows, _ = np.mgrid[:60, :40].astype(float)
+    ice = np.zeros((60, 40), dtype=bool)
+    ice[5:-5, 8:-8] = True
+    return 3000.0 - 10.0 * rows, ice
+
+
+def test_ice_thins_to_nothing_at_the_margin_and_not_at_a_divide() -> None:
+    surface, ice = _slab()
+    other = np.zeros_like(ice)
+    other[:5, 8:-8] = True  # another glacier beyond the upper rim
+    alone = glacier_features(surface, ice, 20.0)
+    joined = glacier_features(surface, ice, 20.0, all_ice=other)
+    assert alone.thinning[5, 20] == pytest.approx(1 - np.exp(-10 / 40))
+    assert joined.thinning[5, 20] > 0.8
+    assert joined.thinning[20, 8] == alone.thinning[20, 8]
+
+
+def test_the_inversion_of_a_velocity_is_that_of_an_inclined_slab() -> None:
+    surface, ice = _slab()
+    depth = 120.0
+    stress = 0.8 * 917 * 9.81 * np.sin(np.arctan(10 / 50))
+    creep = 2 * 2.4e-24 / 4 * (stress * depth) ** 3 * depth * 365.25 * 86_400
+    speed = np.where(ice, 2 * creep, np.nan)  # half of it slides
+    found = physics.velocity_inversion(surface, ice, 50.0, speed, 400.0)
+    np.testing.assert_allclose(found[ice], depth, rtol=1e-6)
+    speed[20, 20] = np.nan
+    assert physics.velocity_inversion(surface, ice, 50.0, speed, 400.0)[20, 20] == 0

@@ -16,18 +16,22 @@ from shapely.geometry import Point
 
 from icectl import registry, stages
 from icectl.errors import DataError, UsageError, WorkError
-from icectl.run import Compute
+from icectl.run import Compute, Run
 from icectl.settings import load_glacier
-from icectl.tasks.bed.predict import read_table
-from icectl.tasks.bed.thickness.solve import Scene, solve
+from icectl.tasks.bed.baselines import baselines
+from icectl.tasks.bed.fill.answer import Filler
+from icectl.tasks.bed.fill.smooth import biharmonic
+from icectl.tasks.bed.products import read_table
+from icectl.tasks.bed.thickness.solve import Scene
 from icectl.workspace import Workspace, read_json
+from icectl_inpaint_gan.model import InpaintGAN
 
 TINY = {
     "fetch": {"world_size": 128, "worlds": 3},
     "prepare": {"patch_size": 64, "hole_size": 24, "patches": 60, "synthetic_glaciers": 0,
                 "minimum_relief": 50},
-    "train": {"updates": 3, "validate_every": 3, "batch_size": 4, "width": 8, "critic_width": 4,
-              "gan_weight": 0.01, "members": 3, "thickness_updates": 20},
+    "train": {"preset": "small", "updates": 3, "validate_every": 3, "batch_size": 4, "width": 8,
+              "critic_width": 4, "net_size": 32, "begin": "fill"},
     "predict": {"rounds": 2},
     "evaluate": {"holes": (12, 24), "holes_each": 3},
 }  # fmt: skip
@@ -83,8 +87,7 @@ def test_evaluation_lists_the_model_and_every_baseline(done: stages.Outcome) -> 
     titles = [t["title"] for t in metrics["tables"]]
     assert any("exact thickness" in t for t in titles)
     assert any("Ice-free holes of 12 pixels" in t for t in titles)
-    world = next(t for t in metrics["tables"] if "Inventory" in t["title"])["rows"][0]
-    assert world["values"] == {"count": 215547, "area": 705738}
+    assert not any("published" in t for t in titles)  # the synthetic glacier concerns no region
     assert metrics["details"]["panels"]
     for name, bounds in metrics["details"]["intervals"][first["title"]].items():
         low, high = bounds["rmse"]
@@ -94,12 +97,9 @@ def test_evaluation_lists_the_model_and_every_baseline(done: stages.Outcome) -> 
     assert low <= 100 * (1 - first["rows"][0]["values"]["rmse"] / bar) <= high
 
 
-def test_each_step_has_its_own_number_of_updates(done: stages.Outcome) -> None:
+def test_only_step_a_takes_updates(done: stages.Outcome) -> None:
     lines = [json.loads(line) for line in (done.run / "log.jsonl").read_text().splitlines()]
-    last = {
-        part: max(one["step"] for one in lines if f"train/{part}" in one) for part in ("inpaint", "thickness")
-    }
-    assert last == {"inpaint": TINY["train"]["updates"], "thickness": TINY["train"]["thickness_updates"]}
+    assert max(one["step"] for one in lines if "train/inpaint" in one) == TINY["train"]["updates"]
 
 
 def test_bed_and_thickness_add_up_and_nothing_is_negative(prediction: Path, test_world: Path) -> None:
@@ -109,7 +109,7 @@ def test_bed_and_thickness_add_up_and_nothing_is_negative(prediction: Path, test
         surface, grid = source.read(1), source.transform
     for row in rows:
         layers = {}
-        for name in ("bed", "thickness", "spread", "others"):
+        for name in ("bed", "thickness", "low", "high", "others"):
             with rasterio.open(prediction / row["id"] / f"{name}.tif") as source:
                 layers[name] = source.read()
                 assert source.transform.a == grid.a
@@ -120,7 +120,9 @@ def test_bed_and_thickness_add_up_and_nothing_is_negative(prediction: Path, test
         depth = layers["thickness"][0]
         ice = np.isfinite(depth)
         assert (depth[ice] >= 0).all()
-        assert (layers["spread"][0][ice] >= 0).all()
+        low, high = layers["low"][0], layers["high"][0]
+        assert ((low <= depth + 1e-3) & (depth <= high + 1e-3))[ice].all()
+        assert low[ice].min() >= 0
         assert np.nanmin(layers["others"]) >= 0
         np.testing.assert_allclose((layers["bed"][0] + depth)[ice], part[ice], atol=1e-2)
         np.testing.assert_allclose(layers["bed"][0][~ice], part[~ice], atol=1e-2)
@@ -148,15 +150,16 @@ def test_what_was_learnt_from_synthetic_ice_alone_is_not_told_of_real_glaciers(
     root: Path, done: stages.Outcome, prediction: Path, test_world: Path
 ) -> None:
     own = read_table(prediction)[0]
-    assert own["volume_km3"] != own["mass_conservation_km3"]  # the synthetic glacier may be answered
     options = {"dem": test_world / "dem.tif", "outlines": test_world / "outlines.gpkg", "ids": (own["id"],)}
     made = stages.perform(request(root, run=done.run, predict=options), "predict")
     row = read_table(made.out)[0]
-    assert row["volume_km3"] == row["mass_conservation_km3"]
+    # that of mass conservation, but for what thins out at the margin and three metres of the logarithm
+    assert 0.6 < float(row["volume_km3"]) / float(row["mass_conservation_km3"]) < 1.0
+    assert row["volume_km3"] != own["volume_km3"]  # the synthetic glacier may be answered
     ratio = float(row["volume_high_km3"]) / float(row["volume_km3"])
     assert ratio == pytest.approx(np.exp(1.645 * 0.54), rel=1e-3)
     scored = stages.perform(request(root, run=done.run, predict=options), "evaluate")
-    assert any("synthetic glaciers alone" in note for note in read_json(scored.out / "metrics.json")["notes"])
+    assert any("no real glacier" in note.lower() for note in read_json(scored.out / "metrics.json")["notes"])
 
 
 def test_exported_weights_predict_without_fetching_or_preparing(
@@ -265,7 +268,7 @@ def test_missing_halves_are_refused(root: Path, done: stages.Outcome, test_world
         "train_outlines": (test_world / "outlines.gpkg",) * 2,
     }
     with pytest.raises(UsageError, match="do not match"):
-        stages.perform(request(root, prepare=twice), "prepare")
+        stages.perform(request(root, fetch=twice), "prepare")
 
 
 def test_excluded_ice_teaches_nothing(root: Path, test_world: Path, tmp_path: Path) -> None:
@@ -290,42 +293,56 @@ def test_excluded_ice_teaches_nothing(root: Path, test_world: Path, tmp_path: Pa
     assert "ice suspected above" in words
 
 
-def test_ground_below_the_ice_changes_no_answer_of_step_a(
-    root: Path, done: stages.Outcome, test_world: Path
-) -> None:
-    from icectl.tasks.bed.readers.dem import open_dem
-    from icectl_inpaint_gan.model import load
-
-    networks = load(done.run, "cpu")
-    heights = open_dem(test_world / "dem.tif").whole(None).heights.astype(float)
-    with rasterio.open(test_world / "truth" / "thickness.tif") as source:
-        ice = source.read(1) > 0
+def test_ground_below_the_ice_changes_no_answer_of_step_a(done: stages.Outcome, test_world: Path) -> None:
+    heights, ice = _world(test_world)
+    filler = _filler(done)
+    filler.share, filler.range = 1.0, {}
     lowered = np.where(ice, heights - 300.0, heights)
-    first, second = (networks.inpaint(h, ice, 3, 0) for h in (heights, lowered))
+    first, second = (filler(h, ice, 30.0, 3, 0) for h in (heights, lowered))
     assert np.array_equal(first[0], second[0])
     assert np.array_equal(first[1], second[1])
-    assert (first[1][ice] > 0).any()
+
+
+def test_step_a_falls_back_to_the_biharmonic_fill_beyond_its_range(
+    done: stages.Outcome, test_world: Path
+) -> None:
+    heights, _ice = _world(test_world)
+    filler = _filler(done)
+    filler.share, filler.range = 1.0, {"resolution": [30.0, 30.0], "hole": [6.0, 24.0]}
+    hole = np.zeros(heights.shape, dtype=bool)
+    hole[40:52, 40:52] = True
+    for resolution, word in ((30.0, ""), (300.0, "pixels of 300 m")):
+        made, _, said = filler(heights, hole, resolution, 1)
+        assert word in said
+        assert bool(said) == bool(word)
+        assert np.array_equal(made, biharmonic(heights, hole)) == bool(word)
+
+
+def _world(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    from icectl.tasks.bed.readers.dem import open_dem
+
+    with rasterio.open(folder / "truth" / "thickness.tif") as source:
+        return open_dem(folder / "dem.tif").whole(None).heights.astype(float), source.read(1) > 0
+
+
+def _filler(done: stages.Outcome) -> Filler:
+    plugin = registry.get("inpaint-gan")
+    run = Run(verb="predict", plugin=plugin, glacier=load_glacier("demo"), out=done.run,
+              inputs={"train": done.run}, compute=Compute(device="cpu"))  # fmt: skip
+    return InpaintGAN().answering(run)[0].filler
 
 
 def test_a_glacier_larger_than_the_window_is_filled_on_a_coarser_grid(
     done: stages.Outcome, test_world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from icectl.tasks.bed.readers.dem import open_dem
-    from icectl.tasks.bed.thickness import solve as onglacier
-    from icectl_inpaint_gan.model import load
-
-    heights = open_dem(test_world / "dem.tif").whole(None).heights.astype(float)
-    with rasterio.open(test_world / "truth" / "thickness.tif") as source:
-        ice = source.read(1) > 0
+    heights, ice = _world(test_world)
     scene = Scene(heights, ice, ice, 30.0)
-    settings = {"rounds": 1, "seed": 0, "yield_stress": 1e5, "slope_length": 100.0}
-    whole = solve(scene, load(done.run, "cpu"), **settings)
-    monkeypatch.setattr(onglacier, "LARGEST_WINDOW", 100)
-    coarse = solve(scene, load(done.run, "cpu"), **settings)
-    assert coarse.thickness.shape == whole.thickness.shape
-    np.testing.assert_allclose(coarse.thickness, whole.thickness)  # step (b) has its own working grid
-    assert np.abs(coarse.others["biharmonic"] - whole.others["biharmonic"]).mean() < 25
-    assert min(v.min() for v in coarse.others.values()) >= 0
+    whole, _ = baselines(scene, _filler(done), 1, 0)
+    monkeypatch.setattr("icectl.tasks.bed.baselines.MAX_WINDOW", 100)
+    coarse, _ = baselines(scene, _filler(done), 1, 0)
+    assert coarse["inpaint"].shape == whole["inpaint"].shape
+    assert np.abs(coarse["biharmonic"] - whole["biharmonic"]).mean() < 25
+    assert min(v.min() for v in coarse.values()) >= 0
 
 
 def test_a_region_is_chosen_by_its_number(root: Path, done: stages.Outcome, test_world: Path) -> None:

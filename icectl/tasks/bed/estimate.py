@@ -6,8 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from icectl.contract import Estimate
+from icectl.errors import UsageError
 from icectl.run import Run
 from icectl.sources.estimate import estimate_source
+from icectl.sources.options import source_of
+from icectl.tasks.bed.fetch import query
 from icectl.tasks.bed.options import FetchOptions, PredictOptions, PrepareOptions, TrainOptions
 
 _TORCH = 700 * 2**20
@@ -18,15 +21,29 @@ def estimate(run: Run) -> Estimate:
     """Return the bytes that ``run.verb`` would read, write, download and hold, as far as can be known."""
     if run.verb == "fetch":
         return _fetch(run)
-    prepare = run.options["prepare"]
+    prepare, given = run.options["prepare"], run.options["fetch"]
     assert isinstance(prepare, PrepareOptions)
+    assert isinstance(given, FetchOptions)
     patches = prepare.patches * prepare.patch_size**2 * 4
     if run.verb == "prepare":
-        reads = _bytes_of((*prepare.train_dem, *prepare.train_outlines, *prepare.thickness_data))
+        reads = _bytes_of((*given.train_dem, *given.train_outlines, *prepare.thickness_data))
         return Estimate(reads=reads, writes=patches, memory=_TORCH + 2**29, note="at most, for each DEM")
     if run.verb == "train":
+        _check_size(run, prepare)
         return Estimate(reads=patches, memory=_training_memory(run))
     return Estimate(reads=_bytes_of(_predicted(run)), memory=_TORCH + 2**29)
+
+
+def _check_size(run: Run, prepare: PrepareOptions) -> None:
+    """Refuse what training would: patches that are no multiple of what the network sees."""
+    options = run.options["train"]
+    assert isinstance(options, TrainOptions)
+    sizes = [prepare.patch_size // scale for scale in (1, 2, 4, 8)]
+    if options.step != "thickness" and not any(size % options.net_size == 0 and size for size in sizes):
+        raise UsageError(
+            f"patches of {prepare.patch_size} pixels cannot be averaged to the network's {options.net_size}",
+            f"give --patch-size {options.net_size} or a multiple of it, or a smaller --net-size",
+        )
 
 
 def _fetch(run: Run) -> Estimate:
@@ -34,7 +51,11 @@ def _fetch(run: Run) -> Estimate:
     assert isinstance(options, FetchOptions)
     size = options.worlds * options.world_size**2 * 24
     synthetic = Estimate(writes=size, note=f"{options.worlds} synthetic worlds")
-    return estimate_source(run, options, ("data",), synthetic)
+    if options.train_dem or (run.glacier.bbox is None and source_of(run, options) != "synthetic"):
+        return Estimate(writes=0, note="files of your own: nothing is fetched")
+    return estimate_source(
+        run, options if options.source == "synthetic" else query(options), ("dem",), synthetic
+    )
 
 
 def _predicted(run: Run) -> tuple[Path, ...]:

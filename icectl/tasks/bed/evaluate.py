@@ -5,62 +5,71 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from icectl.contract import Column, Metrics, Row, Table
 from icectl.run import Run
 from icectl.sources.published import resolve
-from icectl.tasks.bed import figures as show
-from icectl.tasks.bed.networks import Loader, Networks, PriorAlone, suited
+from icectl.tasks.bed.dataset import Dataset, open_dataset
+from icectl.tasks.bed.figures import figures
+from icectl.tasks.bed.fill.patches import sentence
+from icectl.tasks.bed.model import Answers, answers_of
 from icectl.tasks.bed.options import EvaluateOptions
-from icectl.tasks.bed.predict import PRIOR_ONLY, read_table
-from icectl.tasks.bed.readers.points import Points
+from icectl.tasks.bed.products import FILLED, PRIOR_ONLY, read_table
 from icectl.tasks.bed.scores import holes as hole_scores
 from icectl.tasks.bed.scores import published
 from icectl.tasks.bed.scores.pixels import compare
-from icectl.tasks.bed.scores.points import score_points
+from icectl.tasks.bed.scores.points import AtPoints, score_points
+from icectl.tasks.model import TaskModel
 
-Floats = NDArray[np.float64]
 
+def evaluate(run: Run, model: TaskModel, options: EvaluateOptions) -> Metrics:
+    """Score the prediction in ``run.inputs["predict"]``, and step (a) on ice-free holes."""
+    from icectl.report.panels import pack
 
-def evaluate(run: Run, options: EvaluateOptions, loader: Loader, device: str) -> Metrics:
-    """Score the prediction in ``run.inputs["predict"]`` and the networks on ice-free holes."""
-    folder = run.inputs["predict"]
-    networks = loader(run.inputs["train"], device)
-    tables: list[Table] = []
+    folder, dataset, answers = (
+        run.inputs["predict"],
+        open_dataset(run.inputs["prepare"]),
+        answers_of(model, run),
+    )
     notes: list[str] = []
-    panels: list[Any] = []
+    scored: AtPoints | None = None
+    tables: list[Table] = []
     details: dict[str, Any] = {}
-    points: Points | None = None
+    rows: list[dict[str, str]] = []
+    if not (folder / FILLED).is_file():
+        rows = read_table(folder)
+        tables, scored = _thickness(run, options, folder)
+        notes += scored.notes if scored else []
+        details = dict(scored.details) if scored else {}
+    tables += _holes(run, options, dataset, answers, notes)
+    tables += _volumes(rows) if rows else []
+    tables += published.tables(rows)
+    if answers.law is None or (answers.law.kind == "synthetic" and _synthetic(run, "dem.tif") is None):
+        notes.append(f"{PRIOR_ONLY[0].upper()}{PRIOR_ONLY[1:]}.")
+    panels = figures(run, scored) if rows else []
+    details |= {
+        "panels": pack(panels, run.inputs["train"]),
+        "data": _facts(dataset),
+        "audit": _audit(dataset),
+    }
+    dem: Path | None = run.options["predict"].dem  # type: ignore[attr-defined]
+    if dem is not None:  # the elevation model is the place, not the glacier of the training
+        details["place"] = dem.stem
+    return Metrics(tables=tuple(tables), notes=tuple(notes), details=details)
+
+
+def _thickness(run: Run, options: EvaluateOptions, folder: Path) -> tuple[list[Table], AtPoints | None]:
+    """Return tables of thickness at points and against rasters."""
     source = resolve(options.points, run.say) if options.points else _synthetic(run, "points.csv")
-    if source is not None:
-        scored = score_points(run, options, folder, source)
-        tables, notes, panels, details = scored.tables, scored.notes, scored.panels, scored.details
-        points = scored.points
+    scored = None if source is None else score_points(run, options, folder, source)
+    tables = list(scored.tables) if scored else []
     truth = _synthetic(run, "truth/thickness.tif")
-    if truth is not None and run.options["predict"].dem is None:  # type: ignore[attr-defined]
+    if truth is not None:
         tables.append(compare(folder, truth, "Against the exact thickness", "exact"))
     for name, path in (("Farinotti 2019", options.farinotti), ("Millan 2022", options.millan)):
         if path is not None:
             theirs = resolve(path, run.say)
             tables.append(compare(folder, theirs, f"Pixel by pixel against {name}", "modelled"))
-    tables += _holes(run, options, networks, notes)
-    tables += _volumes(folder)
-    tables += published.tables(_region(run))
-    if not networks.has_thickness:
-        notes.append("Step (b) was not trained: the thickness is step (a)'s.")
-    elif isinstance(suited(networks, _synthetic(run, "dem.tif") is None), PriorAlone):
-        notes.append(f"{PRIOR_ONLY[0].upper()}{PRIOR_ONLY[1:]}.")
-    panels += show.maps(folder, points)
-    from icectl.report.panels import pack
-
-    home = run.inputs["train"]
-    details |= {"panels": pack(panels, home), "data": _facts(run), "audit": _audit(run)}
-    dem: Path | None = run.options["predict"].dem  # type: ignore[attr-defined]
-    if dem is not None:  # the elevation model is the place, not the glacier of the training
-        details["place"] = dem.stem
-    return Metrics(tables=tuple(tables), notes=tuple(notes), details=details)
+    return tables, scored
 
 
 def _synthetic(run: Run, name: str) -> Path | None:
@@ -72,18 +81,13 @@ def _synthetic(run: Run, name: str) -> Path | None:
     return path
 
 
-def _region(run: Run) -> str | None:
-    options = run.options["predict"]
-    return getattr(options, "region", None)
-
-
-def _holes(run: Run, options: EvaluateOptions, networks: Networks, notes: list[str]) -> list[Table]:
+def _holes(
+    run: Run, options: EvaluateOptions, dataset: Dataset, answers: Answers, notes: list[str]
+) -> list[Table]:
     """Return the tables of ice-free holes: by size, and by elevation model."""
     rounds = run.options["predict"].rounds  # type: ignore[attr-defined]
     scores = list(
-        hole_scores.score_holes(
-            run.inputs["prepare"], networks, options.holes, options.holes_each, rounds, run.seed
-        )
+        hole_scores.score_holes(dataset, answers.filler, options.holes, options.holes_each, rounds, run.seed)
     )
     if not scores:
         notes.append(
@@ -115,14 +119,14 @@ def _hole_table(title: str, scores: list[hole_scores.Score], columns: tuple[Colu
     for name in hole_scores.FILLS:
         values = hole_scores.pooled(scores, name)
         if values:
-            label = "inpaint-gan, inpaint (a)" if name == "inpaint" else f"{name} fill"
+            label = "inpaint (a)" if name == "inpaint" else f"{name} fill"
             rows.append(Row(name=label, kind="model" if name == "inpaint" else "baseline", values=values))
     return Table(title=title, columns=columns, rows=tuple(rows), primary="rmse", note=note)
 
 
-def _volumes(folder: Path) -> list[Table]:
+def _volumes(rows: list[dict[str, str]]) -> list[Table]:
     """Return the table of area, volume, thickness and sea level of the largest glaciers and of all."""
-    rows = [r for r in read_table(folder) if not r["note"]]
+    rows = [r for r in rows if not r["note"]]
     keys = ("area_km2", "volume_km3", "volume_low_km3", "volume_high_km3", "mean_m", "max_m", "sle_mm")
     labels = ("area", "volume", "low", "high", "mean", "greatest", "sea level")
     units = ("km²", "km³", "km³", "km³", "m", "m", "mm")
@@ -148,22 +152,16 @@ def _volumes(folder: Path) -> list[Table]:
     ]
 
 
-def _facts(run: Run) -> dict[str, Any]:
-    from icectl.tasks.bed.dataset import read_facts
-
-    facts = read_facts(run.inputs["prepare"])
-    kinds = [g["kind"] for g in facts["glaciers"]]
+def _facts(dataset: Dataset) -> dict[str, Any]:
+    kinds = [g["kind"] for g in dataset.facts["glaciers"]]
     found = {f"glaciers of {k} thickness": kinds.count(k) for k in sorted(set(kinds))}
-    return {**found, "elevation models": len(facts["terrains"])}
+    return {**found, "elevation models": len(dataset.facts["terrains"])}
 
 
-def _audit(run: Run) -> dict[str, Any]:
+def _audit(dataset: Dataset) -> dict[str, Any]:
     """Return the rules' toll of each elevation model and the glaciers held out."""
-    from icectl.tasks.bed.dataset import read_facts
-    from icectl.tasks.bed.fill.patches import sentence
-
-    facts = read_facts(run.inputs["prepare"])
     said = {
-        t["name"]: f"{sentence(t['toll'])}, {t['toll']['kept']} kept; {t['rule']}" for t in facts["terrains"]
+        t["name"]: f"{sentence(t['toll'])}, {t['toll']['kept']} kept; {t['rule']}"
+        for t in dataset.facts["terrains"]
     }
-    return {**said, "held out": ", ".join(facts["held_out"])}
+    return {**said, "held out": ", ".join(dataset.facts["held_out"])}

@@ -12,33 +12,48 @@ from pyproj import Transformer
 
 from icectl.report.panels import CrossSection, Layer, Lines, Map, Panel, Scatter
 from icectl.report.panels import Points as MapPoints
+from icectl.run import Run
 from icectl.tasks.bed.metrics import sample
-from icectl.tasks.bed.predict import read_table
+from icectl.tasks.bed.products import place_of, read_table
 from icectl.tasks.bed.readers.points import Points
+from icectl.tasks.bed.scores.points import AtPoints
 
 Floats = NDArray[np.float64]
-MOST_MAPS = 3
-MOST_POINTS = 400
+MAX_MAPS = 3
+MAX_POINTS = 400
 STEPS = 200
 
 
-def maps(folder: Path, points: Points | None = None) -> list[Panel]:
-    """Return thickness (with what was measured on it), spread and bed of the largest glaciers.
+def figures(run: Run, scored: AtPoints | None = None) -> list[Panel]:
+    """Return maps of the largest glaciers, and where there are points, a scatter and a section along them."""
+    folder = run.inputs["predict"]
+    if scored is None:
+        return maps(folder)
+    hit = scored.hit
+    return [
+        *scatter(scored.points.thickness[hit], scored.predicted[hit]),
+        *section(folder, scored.points, scored.glacier, hit),
+        *maps(folder, scored.points),
+    ]
 
-    Thickness and spread lie on the shaded ground.
+
+def maps(folder: Path, points: Points | None = None) -> list[Panel]:
+    """Return thickness (with what was measured on it), its upper bound and bed of the largest glaciers.
+
+    Thickness lies on the shaded ground.
     """
     rows = [r for r in read_table(folder) if not r["note"]]
     made: list[Panel] = []
-    for row in sorted(rows, key=lambda r: -float(r["area_km2"]))[:MOST_MAPS]:
+    for row in sorted(rows, key=lambda r: -float(r["area_km2"]))[:MAX_MAPS]:
         place = folder / place_of(row["id"])
         outline = (Lines(label="outlines", file=str((folder / "glaciers.gpkg").absolute())),)
         ground = Layer(file=str((place / "bed.tif").absolute()))
         volume, low, high = (f"{float(row[f'volume{end}_km3']):.3g}" for end in ("", "_low", "_high"))
-        for name, colours in (("thickness", "thickness"), ("spread", "sequential"), ("bed", "terrain")):
+        for name, colours in (("thickness", "thickness"), ("high", "thickness"), ("bed", "terrain")):
             first = name == "thickness"
             made.append(
                 Map(
-                    title=f"{row['id']}: {name}",
+                    title=f"{row['id']}: {'90 % bound of thickness' if name == 'high' else name}",
                     layer=Layer(file=str((place / f"{name}.tif").absolute())),
                     unit="m",
                     colours=colours,
@@ -59,15 +74,10 @@ def _on_map(place: Path, points: Points) -> tuple[MapPoints, ...]:
         cols, rows = ~source.transform * np.asarray(move.transform(points.x, points.y))
         depth = source.read(1)
     on = np.isfinite(sample(depth, rows - 0.5, cols - 0.5))
-    at = np.flatnonzero(on)[:: max(1, int(on.sum()) // MOST_POINTS)]
+    at = np.flatnonzero(on)[:: max(1, int(on.sum()) // MAX_POINTS)]
     if not len(at):
         return ()
     return (MapPoints(label="measured", columns=cols[at], rows=rows[at], values=points.thickness[at]),)
-
-
-def place_of(name: str) -> str:
-    """Return the folder's name of a glacier."""
-    return "".join(c if c.isalnum() or c in "-._" else "_" for c in name)[:80]
 
 
 def scatter(measured: Floats, predicted: Floats) -> list[Panel]:

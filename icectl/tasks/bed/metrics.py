@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.floating]
 
 
-def errors(predicted: Floats, measured: Floats, uncertainty: Floats | None = None) -> dict[str, float]:
+def score(predicted: Floats, measured: Floats, uncertainty: Floats | None = None) -> dict[str, float]:
     """Return bias (predicted − measured), RMSE, MAE, median error and MAD about it, and the share within.
 
     Parameters

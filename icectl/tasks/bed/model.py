@@ -1,69 +1,97 @@
-"""BedModel: the five verbs of the task; a plugin trains networks and says how they are loaded."""
+"""BedModel: what the models of the bed task share. A plugin subclasses it and supplies the network of step
+(a).
+
+::
+
+    class MyModel(BedModel):
+        def network(self, ports, options):
+            return MyNetwork(ports.channels, ports.size)
+
+The network turns a masked patch ``(n, channels, size, size)`` into normalised heights ``(n, 1, size, size)``.
+Step (b), thickness, is a law fitted by the task; its numbers lie beside the weights.
+"""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from pathlib import Path
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from icectl.contract import Metrics
+import torch
+from torch import nn
+
 from icectl.run import Run
-from icectl.tasks.bed.networks import Loader
+from icectl.tasks.bed.fill.answer import Filler
+from icectl.tasks.bed.fill.inputs import CHANNELS
+from icectl.tasks.bed.options import TrainOptions
+from icectl.tasks.bed.thickness.law import Law, law_of
+from icectl.tasks.model import TaskModel
+from icectl.training import Learner
 
 
-class BedModel(ABC):
-    """A model of the bed below the ice.
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What a network has to fit: channels (`icectl.tasks.bed.fill.inputs.CHANNELS`) and side of a patch.
 
-    A subclass implements `train` (it leaves ``weights.safetensors`` in ``run.out``) and `loader`.
+    With `residual`, the network's answer is added to the first channel, a smooth fill; else it is the
+    heights.
     """
 
-    def fetch(self, run: Run, options: Any) -> Path:
-        """Bring an elevation model: the synthetic worlds, or one from a STAC service; own files need none.
+    channels: int
+    size: int
+    residual: bool
 
-        Published data that are asked for by name go to the user's cache.
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Trained weights: what fills in ground, and the thickness law; either may be missing."""
+
+    filler: Filler | None
+    law: Law | None
+
+
+class BedModel(TaskModel):
+    """A model of the bed below the ice; see `icectl.model.Model` for the verbs."""
+
+    task = "bed"
+
+    @abstractmethod
+    def network(self, ports: Ports, options: Any) -> nn.Module:
+        """Build the network of step (a).
+
+        `ports` says what it has to fit; `options` are the plugin's own training options.
         """
-        from icectl.sources.published import bring
 
-        bring(options.published, run.say)
-        if run.scenes is not None:
-            return run.out
-        source = options.source if options.source != "auto" else run.glacier.source
-        if source == "synthetic":
-            from icectl.tasks.bed.worlds import write_worlds
+    def ports(self, options: TrainOptions, facts: Mapping[str, Any]) -> Ports:
+        """Return what a network for `options` has to fit."""
+        return Ports(CHANNELS, options.net_size, options.begin == "fill")
 
-            return write_worlds(run, options)
-        prepared = run.options.get("prepare")
-        own = getattr(prepared, "train_dem", ()) or run.glacier.dem is not None
-        if own or run.glacier.bbox is None:
-            return run.out
-        from icectl.sources.stac import fetch_scenes
+    def build(self, options: TrainOptions, facts: Mapping[str, Any]) -> nn.Module:
+        """Return the network, or nothing where step (b) alone is trained."""
+        return nn.Identity() if options.step == "thickness" else super().build(options, facts)
 
-        return fetch_scenes(run, options, ("dem",))
+    def learner(self, network: nn.Module, options: TrainOptions, facts: Mapping[str, Any]) -> Learner:
+        """Return what trains a network by the error of its heights alone."""
+        from icectl.tasks.bed.train import FillLearner
 
-    def prepare(self, run: Run, options: Any) -> Path:
-        """Write patches of ice-free ground and pixels of known thickness; see `icectl.tasks.bed.prepare`."""
-        from icectl.tasks.bed.prepare import prepare
+        return FillLearner(network, options, facts)
 
-        return prepare(run, options)
+    def trained(self, network: nn.Module, facts: Mapping[str, Any], device: str) -> Answers:
+        """Return what fills in ground, and the thickness law."""
+        filler = None
+        if "fill" in facts:
+            filler = Filler(network.eval().to(device), torch.device(device), facts["options"], facts["fill"])
+        return Answers(filler, law_of(facts["law"]) if facts.get("law") else None)
 
-    @abstractmethod
-    def train(self, run: Run, options: Any) -> Path:
-        """Train on ``run.inputs["prepare"]`` and leave ``weights.safetensors`` in ``run.out``."""
 
-    @abstractmethod
-    def loader(self) -> Loader:
-        """Return the module-level function that loads the networks of a finished training."""
+def answers_of(model: TaskModel, run: Run) -> Answers:
+    """Return trained weights of a run, loaded once a process (a worker computes many glaciers)."""
+    key = (str(run.inputs["train"]), run.compute.device)
+    if key not in _LOADED:
+        _LOADED.clear()
+        _LOADED[key] = model.answering(run)[0]
+    return _LOADED[key]
 
-    def predict(self, run: Run, options: Any) -> Path:
-        """Write bed, thickness and spread of each glacier, and one table; see `icectl.tasks.bed.predict`."""
-        from icectl.tasks.bed.predict import predict
-        from icectl.training import resolve
 
-        return predict(run, options, self.loader(), str(resolve(run.compute).torch_device()))
-
-    def evaluate(self, run: Run, options: Any) -> Metrics:
-        """Score holes in ice-free ground and thickness at measured points, beside the baselines."""
-        from icectl.tasks.bed.evaluate import evaluate
-        from icectl.training import resolve
-
-        return evaluate(run, options, self.loader(), str(resolve(run.compute).torch_device()))
+_LOADED: dict[tuple[str, str], Answers] = {}

@@ -9,17 +9,33 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from icectl.contract import BatchSize, Options
-from icectl.sources.options import SceneQuery
 
 TEST_GLACIERS = ("RGI60-01.16195",)
 """South Glacier: measured at 9,619 points, kept for the test."""
 
 
-class FetchOptions(SceneQuery):
-    """An elevation model from a service, or the synthetic glacier; files of one's own need no fetch."""
+class FetchOptions(Options):
+    """Elevation models to learn from: one's own, one from a service, or the synthetic glacier's."""
 
-    collection: str | None = Field(
-        default="cop-dem-glo-30", description="STAC collection of the elevation model."
+    source: Literal["auto", "synthetic", "planetary-computer", "earth-search"] = Field(
+        default="auto", description="Where the elevation model comes from; auto takes the glacier's own."
+    )
+    api: str | None = Field(
+        default=None, pattern=r"^https?://[^\s?#@]+$", description="URL of another STAC API."
+    )
+    collection: str = Field(default="cop-dem-glo-30", description="STAC collection of the elevation model.")
+    train_dem: tuple[Path, ...] = Field(
+        default=(),
+        description="Elevation model to learn from, or a folder of tiles of one; nothing is fetched then. "
+        "May be given again.",
+    )
+    train_outlines: tuple[Path, ...] = Field(
+        default=(), description="Outlines for each --train-dem, in their order (or one file for all)."
+    )
+    published: tuple[str, ...] = Field(
+        default=(),
+        description="Published data to bring for later, by name: rgi:11, rgi7:11 (outlines), glathida:3.1 "
+        "(points), farinotti:11 (consensus thickness). May be given several times.",
     )
     world_size: int = Field(
         default=192, ge=96, le=2048, description="Side of the synthetic world in pixels of 30 m."
@@ -27,23 +43,15 @@ class FetchOptions(SceneQuery):
     worlds: int = Field(
         default=6, ge=2, le=200, description="Synthetic worlds: the first is the test, the rest train."
     )
-    published: tuple[str, ...] = Field(
-        default=(),
-        description="Published data to bring for later, by name: rgi:11, rgi7:11 (outlines), glathida:3.1 "
-        "(points), farinotti:11 (consensus thickness). May be given several times.",
-    )
+
+    def seeded(self) -> bool:
+        """Tell whether the seed decides what is fetched: it does for the synthetic glacier alone."""
+        return self.source == "synthetic"
 
 
 class PrepareOptions(Options):
     """Ground to learn from, and glaciers of known thickness."""
 
-    train_dem: tuple[Path, ...] = Field(
-        default=(),
-        description="Elevation model to learn from, or a folder of tiles of one. May be given again.",
-    )
-    train_outlines: tuple[Path, ...] = Field(
-        default=(), description="Outlines for each --train-dem, in their order (or one file for all)."
-    )
     dem_crs: str | None = Field(default=None, description="CRS of elevation models that carry none.")
     exclude: Path | None = Field(
         default=None, description="Vector file of more ice that the outlines do not list."
@@ -67,17 +75,11 @@ class PrepareOptions(Options):
         le=1024,
         description="Side of the ice-free centre of a patch in pixels (2,880 m at 30 m).",
     )
-    height_rule: Literal["mean", "maximum"] = Field(
-        default="mean", description="Which height of a patch must exceed --minimum-height."
-    )
-    minimum_height: float = Field(default=2000.0, description="Metres above sea level.")
+    minimum_height: float = Field(default=2000.0, description="Least mean height of a patch in metres.")
     minimum_relief: float = Field(
         default=300.0, ge=0, description="Highest less lowest height of a patch in metres."
     )
     patches: int = Field(default=1500, ge=4, description="Most patches to draw from each elevation model.")
-    test_share: float = Field(
-        default=0.1, gt=0, lt=0.9, description="Share of the ground kept to test on, by place."
-    )
     thickness_data: tuple[Path, ...] = Field(
         default=(),
         description="Folder of glaciers of known thickness: dem_*/thickness_* rasters, or gridded CSV files. "
@@ -87,7 +89,7 @@ class PrepareOptions(Options):
         default=12,
         ge=0,
         le=10_000,
-        description="Glaciers to grow on ice-free ground, for the thickness network.",
+        description="Glaciers to grow on ice-free ground; they count where no others are known.",
     )
     hold_out: tuple[str, ...] = Field(
         default=TEST_GLACIERS, description="Glacier ids that train nothing. May be given several times."
@@ -95,23 +97,20 @@ class PrepareOptions(Options):
 
 
 class TrainOptions(Options):
-    """Both steps; a plugin adds the sizes of its networks and its presets."""
+    """Both steps; a plugin adds the sizes of its network and its presets."""
 
     step: Literal["both", "inpaint", "thickness"] = Field(
         default="both", description="Which of the two steps to train."
     )
-    gan_loss: Literal["hinge", "minimax"] = Field(
-        default="hinge", description="Adversarial loss of step (a)."
+    net_size: int = Field(
+        default=256,
+        ge=16,
+        le=1024,
+        multiple_of=8,
+        description="Side in pixels to which patches are averaged; smaller patches are left out.",
     )
-    gan_weight: float = Field(
-        default=1.0, ge=0, description="Weight of the adversarial loss; 0 trains no discriminator."
-    )
-    reconstruction: Literal["l1", "l2"] = Field(
-        default="l1", description="Error of heights in the loss of step (a)."
-    )
-    masks: tuple[Literal["box", "brush", "glacier"], ...] = Field(
-        default=("box", "brush", "glacier"),
-        description="Shapes of training holes. May be given several times.",
+    begin: Literal["flat", "fill"] = Field(
+        default="flat", description="Answer the heights themselves, or what to add to a biharmonic fill."
     )
     updates: int = Field(default=100_000, ge=1, description="Updates of step (a).")
     batch_size: BatchSize = Field(
@@ -119,24 +118,12 @@ class TrainOptions(Options):
     )
     lr: float = Field(default=1e-4, gt=0, le=1, description="Learning rate of step (a).")
     validate_every: int = Field(default=500, ge=1, description="Updates between validations of step (a).")
-    members: int = Field(
-        default=8, ge=2, le=64, description="Thickness networks in the ensemble of step (b)."
-    )
-    thickness_updates: int = Field(
-        default=400, ge=1, description="Updates of step (b), beside those of step (a)."
-    )
-    thickness_lr: float = Field(default=3e-3, gt=0, le=1, description="Learning rate of step (b).")
-    modelled_weight: float = Field(
-        default=0.5,
-        ge=0,
-        description="Weight of modelled and synthetic glaciers against measured ones (1 = equal).",
-    )
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
 
 class PredictOptions(Options):
-    """Bed, thickness and volume of one glacier, of a list, or of a region."""
+    """Bed, thickness and volume of one glacier, of a list, or of a region; or holes filled in."""
 
     dem: Path | None = Field(
         default=None, description="Elevation model of the glaciers (GeoTIFF or a folder of tiles)."
@@ -145,6 +132,11 @@ class PredictOptions(Options):
         default=None,
         description="Outlines (RGI 6 or 7, GLIMS, or any vector file), or rgi:11, rgi7:11 to fetch those.",
     )
+    fill: Path | None = Field(
+        default=None,
+        description="Fill in holes of --dem instead: a mask (raster of what is not 0, or polygons), or the "
+        "word voids for its own.",
+    )
     ids: tuple[str, ...] = Field(
         default=(), description="Glacier id, e.g. RGI60-11.01421. May be given several times."
     )
@@ -152,22 +144,12 @@ class PredictOptions(Options):
     dem_crs: str | None = Field(default=None, description="CRS of elevation models that carry none.")
     smallest: float = Field(default=0.01, ge=0, description="Least area of a glacier in km².")
     velocity: tuple[Path, ...] = Field(
-        default=(), description="Surface velocity (m/a): speed, or the two components. May be given twice."
+        default=(), description="Surface velocity: speed, or the two components. May be given twice."
     )
     mass_balance: Path | None = Field(
         default=None, description="Mass balance (m of ice a year) on the glacier."
     )
     rounds: int = Field(default=5, ge=1, le=50, description="Sampled masks of step (a), for its spread.")
-    confidence: float = Field(default=0.9, gt=0, lt=1, description="Share of the interval of volumes.")
-    ocean_area: float = Field(
-        default=3.625e8, gt=0, description="km² of ocean, for the sea-level equivalent."
-    )
-    yield_stress: float = Field(
-        default=100_000.0, gt=0, description="τ of the plasticity baseline in pascal."
-    )
-    slope_length: float = Field(
-        default=100.0, gt=0, description="Metres over which that baseline's slope is averaged."
-    )
 
     def needs(self) -> tuple[str, ...] | None:
         """Return the trained networks alone where the elevation model is the user's own."""
@@ -183,11 +165,6 @@ class EvaluateOptions(Options):
     )
     points_field: str | None = Field(
         default=None, description="Column of the thickness; by default THICKNESS, thickness or thick."
-    )
-    points_uncertainty: float = Field(
-        default=0.1,
-        ge=0,
-        description="Uncertainty of a thickness that states none, as a share of it (at least 5 m).",
     )
     since: int | None = Field(
         default=None, ge=1900, le=2100, description="Leave out surveys before this year."
@@ -208,3 +185,24 @@ class EvaluateOptions(Options):
     millan: Path | None = Field(
         default=None, description="Raster of Millan et al. 2022, or a folder of them, to compare likewise."
     )
+
+
+def from_schema_1(saved: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Carry over options of 0.1.0: data to learn from moved to `fetch`, and what nothing used is gone."""
+    made = {verb: dict(options) for verb, options in saved.items()}
+    for name in ("train_dem", "train_outlines"):
+        if name in made.get("prepare", {}):
+            made.setdefault("fetch", {})[name] = made["prepare"].pop(name)
+    kinds: dict[str, type[Options]] = {
+        "fetch": FetchOptions,
+        "prepare": PrepareOptions,
+        "predict": PredictOptions,
+        "evaluate": EvaluateOptions,
+    }
+    for verb, kind in kinds.items():
+        if verb in made:
+            made[verb] = {k: v for k, v in made[verb].items() if k in kind.model_fields}
+    gone = ("reconstruction", "masks", "members", "thickness_updates", "thickness_lr", "modelled_weight",
+            "fine", "thickness_width")  # fmt: skip
+    made["train"] = {k: v for k, v in made.get("train", {}).items() if k not in gone}
+    return made

@@ -1,4 +1,4 @@
-"""Bed, thickness, spread and volume of one glacier, a list, or a region: one job a glacier."""
+"""Predict: bed, thickness and volume of glaciers, one job each; or the holes of an elevation model."""
 
 from __future__ import annotations
 
@@ -15,33 +15,22 @@ from shapely.strtree import STRtree
 
 from icectl.cluster import each
 from icectl.errors import DataError, IcectlError, UsageError
-from icectl.raster import rasterize, read_on, write_cog, write_vectors
-from icectl.raster.read import filled
+from icectl.raster import rasterize, read_quantity
 from icectl.run import Run
 from icectl.sources.published import resolve
-from icectl.tasks.bed.networks import Loader, PriorAlone, suited
+from icectl.tasks.bed import products
+from icectl.tasks.bed.baselines import baselines, fills
+from icectl.tasks.bed.model import answers_of
 from icectl.tasks.bed.options import PredictOptions
 from icectl.tasks.bed.readers.dem import Dem, open_dem
-from icectl.tasks.bed.readers.outlines import Outlines, read_outlines
-from icectl.tasks.bed.readers.terrain import Terrain, check_slopes, warp
-from icectl.tasks.bed.thickness.solve import Answer, Scene, solve
-from icectl.tasks.bed.thickness.volume import Volume, integrate, sea_level
+from icectl.tasks.bed.readers.outlines import Outlines, read_outlines, region_of
+from icectl.tasks.bed.readers.terrain import Terrain, check_slopes
+from icectl.tasks.bed.thickness.law import PHYSICS
+from icectl.tasks.bed.thickness.solve import Scene, solve
+from icectl.tasks.model import TaskModel
 
-OTHERS = (
-    "inpaint",
-    "biharmonic",
-    "harmonic",
-    "inverse distance",
-    "plasticity",
-    "mass conservation",
-    "no ice",
-)
-COLUMNS = (
-    "id", "area_km2", "volume_km3", "volume_low_km3", "volume_high_km3", "mean_m", "max_m", "sle_mm",
-    *(f"{name.replace(' ', '_')}_km3" for name in OTHERS), "note",
-)  # fmt: skip
-
-PRIOR_ONLY = "step (b) has seen synthetic glaciers alone, so the thickness is that of mass conservation"
+VOIDS = "voids"
+"""The word that stands for the elevation model's own holes in ``--fill``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +42,9 @@ class Job:
     neighbours: tuple[bytes, ...]
     crs: str
     dem: Dem
-    out: Path
-    weights: Path
-    loader: Loader
+    run: Run
+    model: TaskModel
     options: PredictOptions
-    device: str
     seed: int
     real: bool
 
@@ -72,7 +59,6 @@ class Inputs:
     dem: Path
     outlines: Path
     velocity: tuple[Path, ...]
-    mass_balance: Path | None
     real: bool = True
 
 
@@ -85,51 +71,56 @@ def inputs_of(run: Run, options: PredictOptions) -> Inputs:
         There is an elevation model and no outlines, or the other way round.
     """
     dem, outlines = options.dem or run.glacier.dem, options.outlines or run.glacier.outline
-    velocity, balance = options.velocity, options.mass_balance
     fetched = run.inputs.get("fetch")
     if dem is None and outlines is None and fetched is not None and (fetched / "test" / "dem.tif").is_file():
         test = fetched / "test"
-        return Inputs(
-            test / "dem.tif", test / "outlines.gpkg", (test / "vx.tif", test / "vy.tif"), None, False
-        )
+        return Inputs(test / "dem.tif", test / "outlines.gpkg", (test / "vx.tif", test / "vy.tif"), False)
     if dem is None and fetched is not None and any(fetched.glob("*/*_dem.tif")):
         dem = fetched
     if dem is None or outlines is None:
         missing = "--dem FILE" if dem is None else "--outlines FILE"
         raise UsageError(f"{missing} is missing", "a prediction needs an elevation model and outlines")
-    return Inputs(dem, resolve(outlines, run.say), velocity, balance)
+    return Inputs(dem, resolve(outlines, run.say), options.velocity)
 
 
-def predict(run: Run, options: PredictOptions, loader: Loader, device: str) -> Path:
-    """Write COGs of each glacier and one table of all into ``run.out``.
+def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
+    """Write COGs of each glacier and one table of all into ``run.out``, or the elevation model without holes.
 
     A glacier that fails is a row with a note; if all fail, the first failure is raised.
 
     Returns
     -------
     Path
-        ``run.out``, with ``table.csv``, ``glaciers.gpkg`` and a folder of COGs for each glacier.
+        ``run.out``, with ``table.csv``, ``glaciers.gpkg`` and a folder of COGs for each glacier; or
+        ``filled.tif``.
     """
+    if options.fill is not None:
+        return fill_holes(run, model, options)
     where = inputs_of(run, options)
     dem = open_dem(where.dem, options.dem_crs)
     outlines = read_outlines(where.outlines)
     chosen = outlines.choose(options.ids, options.region)
-    options = options.model_copy(update={"velocity": where.velocity, "mass_balance": where.mass_balance})
-    if isinstance(suited(loader(run.inputs["train"], device), where.real), PriorAlone):
-        run.warn(f"{PRIOR_ONLY}: give --thickness-data FOLDER to a training for more")
-    jobs = _jobs(run, options, chosen, outlines, dem, loader, device, where.real)
-    first: str = ""
-    done = 0
+    _overlaps(run, chosen)
+    options = options.model_copy(update={"velocity": where.velocity})
+    law = answers_of(model, run).law
+    if where.real and (law is None or law.kind == "synthetic"):
+        run.warn(f"{products.PRIOR_ONLY}: give --thickness-data FOLDER to a training for more")
+    jobs = _jobs(run, model, options, chosen, outlines, dem, where.real)
+    first, done = "", 0
+    said: list[str] = []
+    fell: list[str] = []
     with (
-        (run.out / "table.csv").open("w", newline="") as file,
+        (run.out / products.TABLE).open("w", newline="") as file,
         run.progress("glaciers", len(chosen)) as advance,
     ):
-        table = csv.DictWriter(file, COLUMNS)
+        table = csv.DictWriter(file, products.COLUMNS)
         table.writeheader()
-        for _, row in each(work, jobs, run.compute.cluster):
+        for _, (row, notes, words) in each(work, jobs, run.compute.cluster):
             table.writerow(row)
             first = first or str(row["note"])
             done += not row["note"]
+            said += [note for note in notes if note not in said]
+            fell += [words] if words else []
             advance()
     if not done:
         raise DataError(
@@ -137,18 +128,37 @@ def predict(run: Run, options: PredictOptions, loader: Loader, device: str) -> P
         )
     if done < len(chosen):
         run.warn(f"{len(chosen) - done} of {len(chosen)} glaciers could not be computed: see table.csv")
-    _summarise(run, options, chosen)
+    for note in said[:20]:
+        run.warn(note)
+    if fell:
+        run.say(f"step (a) is the biharmonic fill on {len(fell)} of {done} glaciers: {fell[0]}")
+    products.write(run, chosen)
     return run.out
+
+
+def _overlaps(run: Run, chosen: Outlines) -> None:
+    """Warn of outlines that share more than a twentieth of the smaller one: their ice counts twice."""
+    shapes = shapely.make_valid(np.array(chosen.geometries, dtype=object))
+    pairs = STRtree(shapes).query(shapes, predicate="intersects").T
+    pairs = pairs[pairs[:, 0] < pairs[:, 1]]
+    if not len(pairs):
+        return
+    common = shapely.area(shapely.intersection(shapes[pairs[:, 0]], shapes[pairs[:, 1]]))
+    smaller = np.minimum(shapely.area(shapes[pairs[:, 0]]), shapely.area(shapes[pairs[:, 1]]))
+    bad = pairs[common > 0.05 * smaller]
+    if len(bad):
+        one, other = (chosen.ids[i] for i in bad[0])
+        more = f" and {len(bad) - 1} more pairs" if len(bad) > 1 else ""
+        run.warn(f"the outlines of {one} and {other}{more} overlap: their common ice counts twice")
 
 
 def _jobs(
     run: Run,
+    model: TaskModel,
     options: PredictOptions,
     chosen: Outlines,
     every: Outlines,
     dem: Dem,
-    loader: Loader,
-    device: str,
     real: bool,
 ) -> Iterator[Job]:
     tree = STRtree(list(every.geometries))
@@ -164,45 +174,40 @@ def _jobs(
             neighbours=tuple(every.geometries[i].wkb for i in near),
             crs=every.crs,
             dem=dem,
-            out=run.out / _safe(name),
-            weights=run.inputs["train"],
-            loader=loader,
+            run=run,
+            model=model,
             options=options,
-            device=device,
             seed=run.seed + number,
             real=real,
         )
 
 
-def _safe(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-._" else "_" for c in name)[:80]
-
-
-def work(job: Job) -> dict[str, Any]:
-    """Compute one glacier, write its COGs, and return its row of the table."""
-    row: dict[str, Any] = dict.fromkeys(COLUMNS, "")
+def work(job: Job) -> tuple[dict[str, Any], list[str], str]:
+    """Compute one glacier, write its COGs, and return its row of the table, what there is to say, and why
+    step (a) fell back to the biharmonic fill, if it did.
+    """
+    row: dict[str, Any] = dict.fromkeys(products.COLUMNS, "")
     row["id"] = job.name
+    notes: list[str] = []
+    words = ""
     try:
-        scene, terrain = scene_of(job)
-        networks = suited(job.loader(job.weights, job.device), job.real)
-        o = job.options
-        answer = solve(
-            scene,
-            networks,
-            rounds=o.rounds,
-            seed=job.seed,
-            yield_stress=o.yield_stress,
-            slope_length=o.slope_length,
-        )
-        _write(job, scene, terrain, answer)
-        whole = integrate(answer.thickness, scene.ice, scene.resolution, networks.volume_error, o.confidence)
-        row.update(_row(whole, answer, scene, o))
+        scene, terrain, notes = scene_of(job)
+        answers = answers_of(job.model, job.run)
+        law = answers.law
+        if job.real and (law is None or law.kind == "synthetic"):
+            law = PHYSICS
+        others, words = baselines(scene, answers.filler, job.options.rounds, job.seed)
+        made = solve(scene, law or PHYSICS)
+        notes += [f"{job.name}: {one}" for one in made.notes]
+        made.others.update(others)
+        products.write_glacier(job.run.out / products.place_of(job.name), job.name, scene, terrain, made)
+        row.update(products.row_of(made, scene))
     except IcectlError as error:
         row["note"] = error.message
-    return row
+    return row, notes, words
 
 
-def scene_of(job: Job) -> tuple[Scene, Terrain]:
+def scene_of(job: Job) -> tuple[Scene, Terrain, list[str]]:
     """Read the surroundings of a glacier and burn in its outline and its neighbours'.
 
     Raises
@@ -237,9 +242,16 @@ def scene_of(job: Job) -> tuple[Scene, Terrain]:
     around = gpd.GeoSeries(shapely.from_wkb(list(job.neighbours)), crs=job.crs).to_crs(crs)
     everything = ice | _burn([s for s in shapely.make_valid(around.to_numpy()) if not s.is_empty], terrain)
     speed, balance = _fields(job.options, terrain)
-    return Scene(
-        terrain.heights.astype(np.float64), ice, everything, terrain.resolution, speed, balance
-    ), terrain
+    notes = list(terrain.notes)
+    if not (~everything).any():
+        notes.append(f"{job.name}: no margin lies on the elevation model: distances to it are too short")
+    return (
+        Scene(
+            terrain.heights.astype(np.float64), ice, everything, terrain.resolution, speed, balance,
+            region_of(job.name),
+        ),
+        terrain, notes,
+    )  # fmt: skip
 
 
 def _metres(shape: Any) -> float:
@@ -258,109 +270,59 @@ def _burn(shapes: list[Any], terrain: Terrain) -> NDArray[np.bool_]:
 def _fields(
     options: PredictOptions, terrain: Terrain
 ) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
-    """Read speed and mass balance on the terrain's grid; where a file has nothing they are NaN, or None."""
-    read = [filled(read_on(p, terrain.grid, "bilinear")).astype(np.float64) for p in options.velocity]
-    speed = None
-    if read:
-        speed = np.abs(read[0]) if len(read) == 1 else np.hypot(read[0], read[1])
-        speed = np.where(speed < 30_000, speed, np.nan)
+    """Read speed and mass balance (m/a) on the terrain's grid; NaN where a file has nothing."""
+    read = [
+        read_quantity(p, "velocity", grid=terrain.grid).values.astype(np.float64) for p in options.velocity
+    ]
+    speed = None if not read else np.abs(read[0]) if len(read) == 1 else np.hypot(read[0], read[1])
     balance = None
     if options.mass_balance is not None:
-        balance = filled(read_on(options.mass_balance, terrain.grid, "bilinear")).astype(np.float64)
-        balance = np.where(np.abs(balance) < 100, balance, np.nan)
+        balance = read_quantity(options.mass_balance, "mass balance", grid=terrain.grid).values.astype(
+            np.float64
+        )
     return (
         None if speed is None or not np.isfinite(speed).any() else speed,
         None if balance is None or not np.isfinite(balance).any() else balance,
     )
 
 
-def _write(job: Job, scene: Scene, terrain: Terrain, answer: Answer) -> None:
-    """Write bed, thickness and spread, and the other answers, on the elevation model's own grid."""
-    job.out.mkdir(parents=True, exist_ok=True)
-    bed = np.where(scene.ice, scene.heights - answer.thickness, scene.heights)
-    tags = {"glacier": job.name, "units": "m"}
-    spread = np.where(scene.ice, answer.spread, np.nan)
-    depth = np.where(scene.ice, answer.thickness, np.nan)
-    for name, values in (("bed", bed), ("thickness", depth), ("spread", spread)):
-        write_cog(
-            job.out / f"{name}.tif", _native(values, terrain), terrain.native, tags=tags, descriptions=[name]
-        )
-    names = [n for n in OTHERS if n in answer.others and n != "no ice"]
-    if names:
-        stack = np.stack([_native(np.where(scene.ice, answer.others[n], np.nan), terrain) for n in names])
-        write_cog(job.out / "others.tif", stack, terrain.native, tags=tags, descriptions=names)
+def fill_holes(run: Run, model: TaskModel, options: PredictOptions) -> Path:
+    """Fill in the holes of an elevation model that a mask names, or its own voids: ``filled.tif``.
 
-
-def _native(values: NDArray[np.floating], terrain: Terrain) -> NDArray[np.float32]:
-    if terrain.grid == terrain.native:
-        return values.astype(np.float32)
-    return warp(values, terrain.grid, terrain.native)
-
-
-def _row(whole: Volume, answer: Answer, scene: Scene, options: PredictOptions) -> dict[str, Any]:
-    pixel = scene.resolution**2 / 1e9
-    others = {
-        f"{name.replace(' ', '_')}_km3": _digits(float(answer.others[name].sum()) * pixel)
-        for name in OTHERS
-        if name in answer.others
-    }
-    return {
-        "area_km2": _digits(whole.area),
-        "volume_km3": _digits(whole.volume),
-        "volume_low_km3": _digits(whole.low),
-        "volume_high_km3": _digits(whole.high),
-        "mean_m": round(whole.mean, 2),
-        "max_m": round(whole.greatest, 2),
-        "sle_mm": _digits(sea_level(whole.volume, options.ocean_area)),
-        **others,
-    }
-
-
-def _digits(value: float) -> float:
-    """Return `value` to six digits, whatever its size."""
-    return float(f"{value:.6g}")
-
-
-def read_table(folder: Path) -> list[dict[str, str]]:
-    """Return the rows of a prediction's table."""
-    path = folder / "table.csv"
-    if not path.is_file():
-        raise DataError(f"{folder} holds no prediction", "run `icectl predict inpaint-gan` first")
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _summarise(run: Run, options: PredictOptions, chosen: Outlines) -> None:
-    """Write the outlines with their numbers, and say the sum."""
-    import geopandas as gpd
-
-    rows = {r["id"]: r for r in read_table(run.out)}
-    kept = [i for i, n in enumerate(chosen.ids) if n in rows and not rows[n]["note"]]
-    data = {c: [_number(rows[chosen.ids[i]][c]) for i in kept] for c in COLUMNS if c != "note"}
-    frame = gpd.GeoDataFrame(data, geometry=[chosen.geometries[i] for i in kept], crs=chosen.crs)
-    write_vectors(run.out / "glaciers.gpkg", frame, layer="glaciers")
-    total = sum(float(r["volume_km3"]) for r in rows.values() if not r["note"])
-    low = sum(float(r["volume_low_km3"]) for r in rows.values() if not r["note"])
-    high = sum(float(r["volume_high_km3"]) for r in rows.values() if not r["note"])
-    area = sum(float(r["area_km2"]) for r in rows.values() if not r["note"])
-    sea = sea_level(total, options.ocean_area)
-    run.say(
-        f"{len(kept)} glacier{'s' * (len(kept) != 1)}, {area:.4g} km²: {total:.4g} km³ of ice "
-        f"({low:.4g} to {high:.4g}), {sea:.3g} mm of sea level "
-        f"(ice of 900 kg/m³ on {options.ocean_area:.4g} km² of ocean)"
+    Raises
+    ------
+    UsageError
+        There is no elevation model.
+    DataError
+        The mask names nothing, or all of it.
+    """
+    if options.dem is None or options.fill is None:
+        raise UsageError("--dem FILE is missing", "name the elevation model whose holes are to be filled")
+    terrain = open_dem(options.dem, options.dem_crs).whole(None)
+    for note in terrain.notes:
+        run.warn(note)
+    heights = terrain.heights.astype(np.float64)
+    hidden = ~np.isfinite(heights) | _mask(options.fill, terrain)
+    if not hidden.any() or hidden.all():
+        what = "no pixel" if not hidden.any() else "every pixel"
+        raise DataError(f"{options.fill} names {what} of {options.dem.name}", "give another mask")
+    filler = answers_of(model, run).filler
+    made, words = fills(
+        np.where(hidden, 0.0, heights), hidden, terrain.resolution, filler, options.rounds, run.seed
     )
-    run.notes["volume"] = {
-        "km3": total,
-        "low": low,
-        "high": high,
-        "area_km2": area,
-        "sle_mm": sea,
-        "glaciers": len(kept),
-    }
+    if words or filler is None:
+        run.warn(f"filled by the biharmonic fill: {words or 'step (a) was not trained'}")
+    products.write_filled(run, terrain, hidden, made)
+    return run.out
 
 
-def _number(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
+def _mask(path: Path, terrain: Terrain) -> NDArray[np.bool_]:
+    """Return where a mask says that ground is to be filled: not 0 in a raster, or inside polygons."""
+    from icectl.raster import read_on, read_vectors
+
+    if str(path) == VOIDS:
+        return np.zeros(terrain.heights.shape, dtype=bool)
+    if path.suffix.lower() in (".tif", ".tiff", ".vrt", ".img", ".png"):
+        return np.asarray(read_on(path, terrain.grid, "nearest").filled(0) != 0)
+    frame = read_vectors(path, crs=terrain.grid.crs.to_wkt())
+    return np.asarray(rasterize(frame, terrain.grid), dtype=bool)

@@ -14,13 +14,15 @@ from icectl.errors import DataError, UsageError
 from icectl.raster import rasterize, read_vectors
 from icectl.run import Run
 from icectl.sources.published import resolve
-from icectl.tasks.bed.dataset import Writer
+from icectl.tasks.bed.dataset import MAX_PIXELS, Writer
 from icectl.tasks.bed.fill import ice
-from icectl.tasks.bed.fill.patches import RULES, Drawn, draw_patches, sentence
-from icectl.tasks.bed.options import PrepareOptions
+from icectl.tasks.bed.fill.patches import RULES, draw_patches, sentence
+from icectl.tasks.bed.options import FetchOptions, PrepareOptions
 from icectl.tasks.bed.readers import thickness_samples as known
 from icectl.tasks.bed.readers.dem import open_dem
 from icectl.tasks.bed.readers.terrain import Terrain, check_slopes
+from icectl.tasks.bed.split import Drawn, split
+from icectl.tasks.bed.thickness.samples import sample_of
 
 HALF = 0.5
 """Share of suspected ice that must be unlisted before the outlines count as incomplete."""
@@ -34,7 +36,7 @@ class Source:
     outlines: Path | None
 
 
-def sources(run: Run, options: PrepareOptions) -> list[Source]:
+def sources(run: Run) -> list[Source]:
     """Return what to learn from: the user's files, else what was fetched, else the glacier's own files.
 
     Raises
@@ -42,7 +44,9 @@ def sources(run: Run, options: PrepareOptions) -> list[Source]:
     UsageError
         The numbers of elevation models and outline files do not match, or there is nothing.
     """
-    dems, outlines = options.train_dem, options.train_outlines
+    given = run.options["fetch"]
+    assert isinstance(given, FetchOptions)
+    dems, outlines = given.train_dem, given.train_outlines
     if dems:
         if len(outlines) not in (0, 1, len(dems)):
             raise UsageError(
@@ -77,7 +81,7 @@ def prepare(run: Run, options: PrepareOptions) -> Path:
     rng = np.random.default_rng([run.seed, 6])
     failures: list[DataError] = []
     grown = 0
-    todo = sources(run, options)
+    todo = sources(run)
     with run.progress("terrain", len(todo)) as advance:
         for source in todo:
             try:
@@ -91,7 +95,7 @@ def prepare(run: Run, options: PrepareOptions) -> Path:
     if not writer.terrains:
         raise failures[0] if failures else DataError("no terrain is left to learn from")
     for glacier in known_glaciers(options, run):
-        writer.add_known(glacier, rng)
+        writer.add_sample(sample_of(glacier, MAX_PIXELS, rng), glacier.area)
     facts = {"table": _table(writer.terrains), "held_out": list(options.hold_out)}
     writer.close(facts)
     run.notes["patches"] = facts["table"]
@@ -114,12 +118,13 @@ def _terrain(
     for note in terrain.notes:
         run.warn(note)
     cover, rule = covered(terrain, source.outlines, options)
-    drawn = draw_patches(terrain.heights, cover, options, rng)
+    found, toll = draw_patches(terrain.heights, cover, options, rng)
+    drawn = split((found, toll, terrain.heights.shape), options, run.seed)
     writer.add_terrain(terrain, cover, drawn, rule)
     run.say(_said(writer.terrains[-1]["name"], terrain, drawn, options, rule))
     wanted = -(-options.synthetic_glaciers * (len(writer.terrains)) // of)
     for glacier in _grown(terrain, cover, drawn, rng, wanted - grown):
-        writer.add_known(glacier, rng)
+        writer.add_sample(sample_of(glacier, MAX_PIXELS, rng), glacier.area)
     return wanted
 
 
@@ -175,15 +180,13 @@ def known_glaciers(options: PrepareOptions, run: Run) -> Iterator[known.Known]:
     for folder in options.thickness_data:
         yield from known.without(known.read_known(folder), banned)
     fetched = run.inputs.get("fetch")
-    if fetched is not None and (fetched / "train").is_dir() and not options.train_dem:
+    if fetched is not None and (fetched / "train").is_dir():
         yield from known.without(_worlds(fetched / "train"), banned)
 
 
 def _worlds(folder: Path) -> Iterator[known.Known]:
-    from icectl.tasks.bed.worlds import known_of
-
     for one in sorted(p for p in folder.iterdir() if p.is_dir()):
-        yield from known_of(one)
+        yield from known.world_samples(one)
 
 
 def _said(name: str, terrain: Terrain, drawn: Drawn, options: PrepareOptions, rule: str) -> str:

@@ -8,25 +8,19 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from icectl.tasks.bed.fill.smooth import biharmonic, bounded
+
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
-Start = Literal["flat", "fill"]
+Begin = Literal["flat", "fill"]
 """What stands in a hole before the network: the mean height (the paper's), or the biharmonic fill."""
 
-FILL_CHANNELS = (
-    "biharmonic fill", "harmonic less biharmonic", "triharmonic less biharmonic", "depth into the hole",
-    "roughness at 1 to 2 pixels", "at 2 to 4", "at 4 to 8", "hole size", "curvature over relief", "mask",
-)  # fmt: skip
-"""Channels of `fill_features.mixed_patch`, in order; those of `masked_patch` are four."""
+CHANNELS = 4
+"""Heights, their slopes along x and y, and the mask (1 = hidden)."""
 
 SLOPE_GAIN = 8.0
 """Brings slopes of normalised heights, per pixel, to about one."""
-
-
-def channel_count(start: Start) -> int:
-    """Return the number of channels of step (a): the first holds heights, the last the mask."""
-    return len(FILL_CHANNELS) if start == "fill" else 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +36,17 @@ class Masked:
         return np.asarray(normal, dtype=np.float64) * self.scale + self.level
 
 
-def masked_patch(heights: NDArray[np.floating], hidden: Bools) -> Masked:
-    """Return the paper's channels of step (a): heights, slopes along x and y, mask.
+def masked_patch(
+    heights: NDArray[np.floating],
+    hidden: Bools,
+    size: int | None = None,
+    begin: Begin = "flat",
+    base: NDArray[np.float64] | None = None,
+) -> Masked:
+    """Return heights, slopes along x and y, and mask, averaged to `size` pixels a side.
 
-    Heights are normalised by mean and spread of the *known* pixels; hidden ones have the mean, and slopes are
-    those of the heights filled so: they say nothing of what is hidden.
+    Heights are normalised by mean and spread of the *known* pixels; hidden ones hold the mean or the
+    biharmonic fill, and slopes are those of the heights filled so: they say nothing of what is hidden.
 
     Parameters
     ----------
@@ -54,13 +54,36 @@ def masked_patch(heights: NDArray[np.floating], hidden: Bools) -> Masked:
         ``(y, x)`` metres; values under `hidden` are not read.
     hidden
         ``(y, x)`` True where the ground is hidden; at least one pixel must be known.
+    size
+        Side of the result, of which the side of `heights` is a multiple. None: no averaging.
+    begin
+        What stands in the holes.
+    base
+        The biharmonic fill, where it has been made already.
+
+    Examples
+    --------
+    >>> hidden = np.zeros((64, 64), dtype=bool)
+    >>> hidden[20:40, 20:40] = True
+    >>> masked_patch(np.arange(64.0 * 64).reshape(64, 64), hidden, 32, "fill").channels.shape
+    (4, 32, 32)
     """
-    known = heights[~hidden]
-    level, scale = float(known.mean()), 4.0 * (float(known.std()) + 1.0)  # the answer is held to (−1, 1)
-    normal = (np.where(hidden, level, heights) - level) / scale
+    if begin == "fill":
+        known = heights[~hidden]
+        filled = bounded(biharmonic, heights, hidden) if base is None else base
+        level, scale = float(known.mean()), float(known.std()) + 1.0
+        blocks = hidden
+    else:
+        heights, hidden = (heights, hidden) if size is None else thin(heights, hidden, size)
+        known = heights[~hidden]
+        level, scale = float(known.mean()), 4.0 * (float(known.std()) + 1.0)  # the answer is held to (−1, 1)
+        filled, blocks, size = np.where(hidden, level, heights), hidden, None
+    normal = (filled - level) / scale
+    if size is not None:
+        normal, blocks = averaged(normal, size), averaged(blocks.astype(np.float64), size) > 0
     down, right = np.gradient(normal)
-    planes = [normal, right * SLOPE_GAIN, down * SLOPE_GAIN]
-    return Masked(np.stack([*planes, hidden]).astype(np.float32), level, scale)
+    planes = [normal, right * SLOPE_GAIN, down * SLOPE_GAIN, blocks]
+    return Masked(np.stack(planes).astype(np.float32), level, scale)
 
 
 def averaged(plane: NDArray[np.floating], size: int) -> NDArray[np.float64]:

@@ -12,16 +12,8 @@ from pyproj.exceptions import CRSError
 from rasterio.windows import Window
 
 from icectl.errors import DataError, UsageError
-from icectl.raster import Grid
-from icectl.tasks.bed.readers.terrain import (
-    Heights,
-    Terrain,
-    checked,
-    metric_grid,
-    on_metric_grid,
-    warp,
-    without_hidden_voids,
-)
+from icectl.raster import Grid, bounded
+from icectl.tasks.bed.readers.terrain import Heights, Terrain, on_ground
 
 SUFFIXES = (".tif", ".tiff", ".vrt", ".asc", ".img", ".hgt", ".dem")
 
@@ -44,7 +36,7 @@ class Dem:
         out = np.full(part.shape, np.nan, dtype=np.float32)
         for file, grid in zip(self.files, self.grids, strict=True):
             _paste(out, part, file, grid)
-        mended, notes = without_hidden_voids(out, self.name)
+        mended, notes = bounded(out, "elevation", self.name)
         return mended, part, notes
 
     def whole(self, resolution: float | None = None) -> Terrain:
@@ -85,9 +77,10 @@ class Dem:
 def _terrain(
     name: str, heights: Heights, native: Grid, notes: tuple[str, ...], resolution: float | None
 ) -> Terrain:
-    checked(heights, name)
-    metric, grid = on_metric_grid(heights, native, resolution)
-    return Terrain(name, metric, grid, native, notes)
+    if not np.isfinite(heights).any():
+        raise DataError(f"{name} holds no valid height: all is nodata", "give another elevation model")
+    metric, grid, said = on_ground(heights, native, resolution)
+    return Terrain(name, metric, grid, native, (*notes, *(f"{name}: {one}" for one in said)))
 
 
 def open_dem(path: Path, crs: str | None = None) -> Dem:
@@ -176,6 +169,3 @@ def _paste(out: Heights, part: Grid, file: Path, grid: Grid) -> None:
     values = np.where(np.ma.getmaskarray(band), np.nan, band.data.astype("float32"))
     view = out[top:bottom, left:right]
     view[np.isnan(view)] = values[np.isnan(view)]
-
-
-__all__ = ["Dem", "metric_grid", "open_dem", "warp"]

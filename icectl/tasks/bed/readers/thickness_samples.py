@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from icectl.errors import DataError
-from icectl.tasks.bed.readers.outlines import short_id
+from icectl.tasks.bed.readers.outlines import read_outlines, short_id
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Kind = Literal["measured", "modelled", "synthetic"]
 
 KINDS: tuple[Kind, ...] = ("measured", "modelled", "synthetic")
-LEAST_PIXELS = 40
+MIN_PIXELS = 40
 """Glaciers with fewer pixels on their working grid say too little."""
 
 
@@ -107,7 +107,7 @@ def _from_table(path: Path) -> Iterator[Known]:
         grid[name][y, x] = values
     ice = grid["glacier_mask"] > 0
     inside = grid["dis_from_border"][ice & (grid["dis_from_border"] > 0)]
-    if len(inside) and ice.sum() >= LEAST_PIXELS:
+    if len(inside) and ice.sum() >= MIN_PIXELS:
         thickness = np.where(ice & (grid["thickness"] >= 0), grid["thickness"], np.nan)
         yield Known(path.stem, "measured", whole(grid["topo"]), ice, float(inside.min()), thickness)
 
@@ -128,9 +128,9 @@ def _from_rasters(elevation: Path, depth: Path) -> Iterator[Known]:
     heights = ndimage.map_coordinates(whole(heights), [at_y - 0.5, at_x - 0.5], order=1, mode="nearest")
     thickness = np.where(np.isfinite(thickness) & (thickness > 0), thickness, 0.0)
     known = Known(_name(depth), "modelled", heights, thickness > 0, resolution, thickness)
-    if known.ice.sum() >= LEAST_PIXELS:
+    if known.ice.sum() >= MIN_PIXELS:
         made = on_working_grid(known)
-        if made.ice.sum() >= LEAST_PIXELS:
+        if made.ice.sum() >= MIN_PIXELS:
             yield made
 
 
@@ -210,4 +210,33 @@ def grow(
         name, "synthetic", ice.surface, glacier, resolution, np.where(glacier, ice.thickness, np.nan), speed
     )
     made = on_working_grid(made)
-    return made if made.ice.sum() >= LEAST_PIXELS else None
+    return made if made.ice.sum() >= MIN_PIXELS else None
+
+
+def world_samples(folder: Path) -> Iterator[Known]:
+    """Yield the glaciers of a synthetic world with their exact thickness and speed."""
+    from icectl.raster import grid_of, rasterize
+
+    grid = grid_of(folder / "dem.tif")
+    surface, thickness, vx, vy = (
+        _read(folder / name) for name in ("dem.tif", "truth/thickness.tif", "vx.tif", "vy.tif")
+    )
+    found = read_outlines(folder / "outlines.gpkg")
+    for name, shape in zip(found.ids, found.geometries, strict=True):
+        ice = np.asarray(rasterize([shape], grid), dtype=bool)
+        rows, cols = np.flatnonzero(ice.any(1)), np.flatnonzero(ice.any(0))
+        if len(rows) < 3 or len(cols) < 3:
+            continue
+        part = np.s_[max(0, rows[0] - 8) : rows[-1] + 9, max(0, cols[0] - 8) : cols[-1] + 9]
+        known = Known(
+            name, "synthetic", surface[part], ice[part], float(grid.affine.a),
+            np.where(ice, thickness, np.nan)[part], np.hypot(vx, vy)[part],
+        )  # fmt: skip
+        made = on_working_grid(known)
+        if made.ice.sum() >= 40:
+            yield made
+
+
+def _read(path: Path) -> Floats:
+    with rasterio.open(path) as source:
+        return np.asarray(source.read(1), dtype=np.float64)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
-from icectl.tasks.bed.dataset import STORE, read_facts
-from icectl.tasks.bed.fill import smooth as fill
+from icectl.tasks.bed.baselines import fills
+from icectl.tasks.bed.dataset import Dataset
+from icectl.tasks.bed.fill.answer import Filler
 from icectl.tasks.bed.fill.ice import Cover
 from icectl.tasks.bed.fill.patches import Sums
-from icectl.tasks.bed.networks import Networks
 
 FILLS = ("inpaint", "biharmonic", "harmonic", "inverse distance")
 
@@ -33,25 +31,24 @@ class Score:
 
 
 def score_holes(
-    folder: Path, networks: Networks, sizes: tuple[int, ...], each: int, rounds: int, seed: int
+    dataset: Dataset, filler: Filler | None, sizes: tuple[int, ...], each: int, rounds: int, seed: int
 ) -> Iterator[Score]:
     """Yield scores of up to `each` random holes of each size on the test ground of each elevation model.
 
-    The window around a hole of n pixels has 8/3 n (the paper's 96 in 256) and lies wholly in the strip
-    kept for
-    the test; the hole is ice-free; ice elsewhere in the window is hidden too, for all fills alike.
+    The window around a hole of n pixels has 8/3 n (the paper's 96 in 256) and lies wholly in the ground
+    kept for the test; the hole is ice-free; ice elsewhere in the window is hidden too, for all fills alike.
     """
-    group = zarr.open_group(str(folder / STORE), mode="r")
-    for terrain in read_facts(folder)["terrains"]:
+    for terrain in dataset.facts["terrains"]:
         top, left, rows, cols = terrain["test_area"]
         area = np.s_[top : top + rows, left : left + cols]
-        heights = np.asarray(group[terrain["name"]]["height"][area], dtype=np.float64)
-        ground = np.asarray(group[terrain["name"]]["cover"][area]) == Cover.GROUND
+        arrays = dataset.terrain(terrain["name"])
+        heights = np.asarray(arrays["height"][area], dtype=np.float64)
+        ground = np.asarray(arrays["cover"][area]) == Cover.GROUND
         rng = np.random.default_rng([seed, 62])
         for hole in sizes:
             for row, col, window in _places(heights, ground, hole, each, rng):
                 part = np.s_[row : row + window, col : col + window]
-                yield _score(terrain, heights[part], ground[part], hole, networks, rounds, seed)
+                yield _score(terrain, heights[part], ground[part], hole, filler, rounds, seed)
 
 
 def _places(
@@ -74,7 +71,7 @@ def _score(
     heights: NDArray[np.float64],
     ground: NDArray[np.bool_],
     hole: int,
-    networks: Networks,
+    filler: Filler | None,
     rounds: int,
     seed: int,
 ) -> Score:
@@ -82,14 +79,10 @@ def _score(
     off = (heights.shape[0] - hole) // 2
     target[off : off + hole, off : off + hole] = True
     hidden = target | ~ground
-    visible = np.where(hidden, 0.0, heights)
-    made = {
-        "biharmonic": fill.biharmonic(visible, hidden),
-        "harmonic": fill.harmonic(visible, hidden),
-        "inverse distance": fill.inverse_distance(visible, hidden),
-    }
-    if networks.has_inpaint:
-        made["inpaint"] = networks.inpaint(visible, hidden, rounds, seed)[0]
+    made, _ = fills(
+        np.where(hidden, 0.0, heights), hidden, float(str(terrain["resolution"])), filler, rounds, seed
+    )
+    made.pop("inpaint spread", None)
     off_by = {n: (v - heights)[target] for n, v in made.items()}
     return Score(
         terrain=str(terrain["name"]),

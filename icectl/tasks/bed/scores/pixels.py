@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 
 from icectl.contract import Row, Table
 from icectl.errors import DataError
-from icectl.raster import Grid, grid_of, read_on
-from icectl.raster.read import filled
-from icectl.tasks.bed.metrics import errors
-from icectl.tasks.bed.predict import read_table
-from icectl.tasks.bed.readers.terrain import metres_across
+from icectl.raster import grid_of, ground_metres, read_quantity
+from icectl.tasks.bed.metrics import score
+from icectl.tasks.bed.products import place_of, read_table
 from icectl.tasks.bed.scores.points import ERRORS, layers_of, line_up
 
 Floats = NDArray[np.float64]
@@ -47,11 +45,11 @@ def compare(folder: Path, other: Path, title: str, kind: str) -> Table:
         if path is None:
             continue
         grid = grid_of(place / "thickness.tif")
-        values = filled(read_on(path, grid, "bilinear")).astype(np.float64)
+        values = read_quantity(path, "thickness", grid=grid).values.astype(np.float64)
         layers = dict(layers_of(place))
         mine = np.isfinite(layers["thickness"]) & np.isfinite(values) & (values > 0)
         truth.append(values[mine])
-        area.append(np.full(int(mine.sum()), pixel_area(grid)))
+        area.append(np.full(int(mine.sum()), ground_metres(grid) ** 2))
         layers["no ice"] = np.zeros(values.shape)
         for label, layer in layers.items():
             off.setdefault(label, []).append(layer[mine])
@@ -61,10 +59,11 @@ def compare(folder: Path, other: Path, title: str, kind: str) -> Table:
             f"{other} and the predicted glaciers have no pixel of ice in common",
             "check that it shows the same place, and its CRS",
         )
-    answers = {n: np.concatenate(v) for n, v in off.items() if n != "spread"}
+    everywhere = [n for n, parts in off.items() if len(parts) == len(truth) and n not in ("low", "high")]
+    answers = {n: np.concatenate(off[n]) for n in everywhere}
     rows = []
     for name, row_kind, label in line_up(answers):
-        found = {**errors(answers[name], against), "volume": float((answers[name] * areas).sum()) / 1e9}
+        found = {**score(answers[name], against), "volume": float((answers[name] * areas).sum()) / 1e9}
         rows.append(Row(name=label, kind=row_kind, values={c.key: found.get(c.key) for c in ERRORS}))
     note = f"{len(against)} pixels of {kind} thickness, {float((against * areas).sum()) / 1e9:.4g} km³"
     return Table(title=title, columns=ERRORS, rows=tuple(rows), primary="rmse", note=note)
@@ -73,7 +72,7 @@ def compare(folder: Path, other: Path, title: str, kind: str) -> Table:
 def places(folder: Path) -> Iterator[tuple[str, Path]]:
     """Yield id and folder of every glacier of a prediction that was computed."""
     for row in read_table(folder):
-        place = folder / "".join(c if c.isalnum() or c in "-._" else "_" for c in row["id"])[:80]
+        place = folder / place_of(row["id"])
         if not row["note"] and (place / "thickness.tif").is_file():
             yield row["id"], place
 
@@ -83,9 +82,3 @@ def raster_of(other: Path, name: str) -> Path | None:
     if not other.is_dir():
         return other
     return next((p for p in sorted(other.rglob("*.tif")) if name in p.name), None)
-
-
-def pixel_area(grid: Grid) -> float:
-    """Return the area of a pixel in m²; in degrees, that in the middle of the grid."""
-    across, down = metres_across(grid)
-    return across * down

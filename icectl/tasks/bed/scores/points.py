@@ -16,10 +16,9 @@ from icectl.errors import DataError
 from icectl.intervals import gain_interval, grouped, mean_interval
 from icectl.raster import grid_of, utm_crs
 from icectl.run import Run
-from icectl.tasks.bed import figures as show
-from icectl.tasks.bed.metrics import errors, sample
+from icectl.tasks.bed.metrics import sample, score
 from icectl.tasks.bed.options import EvaluateOptions
-from icectl.tasks.bed.predict import OTHERS, read_table
+from icectl.tasks.bed.products import OTHERS, place_of, read_table
 from icectl.tasks.bed.readers.points import Points, read_points
 
 Floats = NDArray[np.float64]
@@ -41,18 +40,22 @@ BASELINES = ("no ice", "biharmonic", "harmonic", "inverse distance", "plasticity
 
 @dataclass(frozen=True, slots=True)
 class AtPoints:
-    """What comparing with measured points gives: tables, sentences, figures, and details for the report."""
+    """What comparing with measured points gives: tables, sentences, details for the report, and the
+    thickness at each point (NaN off the glaciers) with the glacier it lies on.
+    """
 
     points: Points
     tables: list[Table]
     notes: list[str]
-    panels: list[Any]
     details: dict[str, Any]
+    predicted: Floats
+    glacier: NDArray[np.str_]
+    hit: NDArray[np.bool_]
 
 
 def score_points(run: Run, options: EvaluateOptions, folder: Path, source: Path) -> AtPoints:
     """Compare the predictions in `folder` with the points of `source`: all glaciers together, then each."""
-    points = read_points(source, options.points_field, options.points_uncertainty, options.since)
+    points = read_points(source, options.points_field, since=options.since)
     found, glacier = at_points(folder, points)
     hit = np.isfinite(found["thickness"])
     if not hit.any():
@@ -60,21 +63,22 @@ def score_points(run: Run, options: EvaluateOptions, folder: Path, source: Path)
             f"none of the {len(points)} points of {source} lies on a predicted glacier",
             "check that --points, --dem and --outlines show the same place",
         )
-    spread = found.pop("spread")
-    within = float(100 * (np.abs(found["thickness"] - points.thickness) <= 1.645 * spread)[hit].mean())
+    found = {name: values for name, values in found.items() if np.isfinite(values[hit]).all()}
+    low, high = found.pop("low"), found.pop("high")
+    inside = float(100 * ((points.thickness >= low) & (points.thickness <= high))[hit].mean())
+    width = float((high - low)[hit].mean())
     notes = [
         _said(points, hit),
-        f"{within:.0f} % of the points lie within the predicted 90 % interval (1.645 × spread).",
+        f"{inside:.0f} % of the points lie within the predicted 90 % interval, which is {width:.0f} m wide "
+        "on average.",
     ]
     tables = [_point_table("Thickness at measured points", found, points, hit, _sums(folder, None))]
     names = sorted(set(glacier[hit]))
     for name in names if len(names) > 1 else []:
         mine, sums = hit & (glacier == name), _sums(folder, name)
         tables.append(_point_table(f"Thickness at the points of {name}", found, points, mine, sums))
-    panels = show.scatter(points.thickness[hit], found["thickness"][hit])
-    panels += show.section(folder, points, glacier, hit)
     details = certainty(tables[0], found, points, hit, options.bootstrap, run.seed)
-    return AtPoints(points, tables, notes, panels, details)
+    return AtPoints(points, tables, notes, details, found["thickness"], glacier, hit)
 
 
 def _said(points: Points, hit: NDArray[np.bool_]) -> str:
@@ -128,7 +132,7 @@ def at_points(folder: Path, points: Points) -> tuple[dict[str, Floats], NDArray[
     found: dict[str, Floats] = {}
     glacier = np.full(len(points), "", dtype="U80")
     for row in read_table(folder):
-        place = folder / "".join(c if c.isalnum() or c in "-._" else "_" for c in row["id"])[:80]
+        place = folder / place_of(row["id"])
         if row["note"] or not (place / "thickness.tif").is_file():
             continue
         grid = grid_of(place / "thickness.tif")
@@ -147,14 +151,14 @@ def at_points(folder: Path, points: Points) -> tuple[dict[str, Floats], NDArray[
             if name == "thickness":
                 glacier[mine] = row["id"]
     if "thickness" not in found:
-        found = {"thickness": np.full(len(points), np.nan), "spread": np.full(len(points), np.nan)}
+        found = {n: np.full(len(points), np.nan) for n in ("thickness", "low", "high")}
     return found, glacier
 
 
 def layers_of(place: Path) -> list[tuple[str, Floats]]:
     """Return the rasters of one glacier's folder by name, each (rows, columns) in metres."""
     layers = []
-    for name in ("thickness", "spread", "others"):
+    for name in ("thickness", "low", "high", "others"):
         path = place / f"{name}.tif"
         if path.is_file():
             with rasterio.open(path) as source:
@@ -170,10 +174,10 @@ def _point_table(
     answers = {**found, "no ice": np.zeros(len(points))}
     rows = []
     for name, kind, label in line_up(answers):
-        values = errors(answers[name][mine], measured, uncertainty)
+        values = score(answers[name][mine], measured, uncertainty)
         shown = {c.key: values.get(c.key) for c in ERRORS} | {"volume": volumes.get(name)}
         rows.append(Row(name=label, kind=kind, values=shown))
-    mean = errors(np.full(len(measured), measured.mean()), measured, uncertainty)
+    mean = score(np.full(len(measured), measured.mean()), measured, uncertainty)
     shown = {c.key: mean.get(c.key) for c in ERRORS} | {
         "volume": volumes.get("area", np.nan) * measured.mean() / 1e3
     }
@@ -185,9 +189,10 @@ def _point_table(
 def line_up(answers: dict[str, Floats]) -> list[tuple[str, str, str]]:
     """Return (key, kind, label) of the rows in their order: the model, its parts, the baselines."""
     labels = {
-        "thickness": "inpaint-gan, thickness (b)",
-        "inpaint": "inpaint-gan, inpaint (a)",
-        "mass conservation": "mass conservation, the prior of (b)",
+        "thickness": "thickness (b)",
+        "inpaint": "inpaint (a)",
+        "mass conservation": "mass conservation",
+        "velocity inversion": "inversion of the velocity",
         "plasticity": "perfect plasticity",
         "biharmonic": "biharmonic fill",
         "harmonic": "harmonic fill",
@@ -196,7 +201,8 @@ def line_up(answers: dict[str, Floats]) -> list[tuple[str, str, str]]:
     order = [
         ("thickness", "model"),
         ("inpaint", "model"),
-        *((n, "baseline") for n in (*BASELINES, "mass conservation")),
+        ("law alone", "model"),
+        *((n, "baseline") for n in (*BASELINES, "mass conservation", "velocity inversion")),
     ]
     return [(n, kind, labels.get(n, n)) for n, kind in order if n in answers]
 

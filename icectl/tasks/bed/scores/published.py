@@ -1,63 +1,89 @@
-"""Published counts, areas and volumes, printed beside ours."""
+"""Published counts, areas and volumes of the regions that a prediction concerns, beside ours."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from icectl.contract import Column, Row, Table
 from icectl.settings import find, read_toml
+from icectl.tasks.bed.readers.outlines import region_of
 
 
-def tables(region: str | None) -> list[Table]:
-    """Return RGI 6's counts and areas and Millan's volumes: of one region and the world, or of all
-    regions.
+def tables(rows: Sequence[Mapping[str, str]]) -> list[Table]:
+    """Return RGI 6's counts and areas and Millan's columns of the regions of `rows`, ours in the first row.
+
+    `rows` are those of a prediction's table; glaciers whose ids name no RGI region concern no region.
     """
-    return [_inventory(region), _volumes(region)]
+    real = {f"{number:02d}" for number in range(1, 20)}
+    regions = sorted({region_of(r["id"]) for r in rows if not r["note"]} & real)
+    return [_inventory(regions, rows), _volumes(regions, rows)] if regions else []
 
 
-def _inventory(region: str | None) -> Table:
+def _ours(regions: Sequence[str], rows: Sequence[Mapping[str, str]]) -> list[tuple[str, dict[str, float]]]:
+    found = []
+    for region in regions:
+        mine = [r for r in rows if not r["note"] and region_of(r["id"]) == region]
+        sums = {c: sum(float(r[c]) for r in mine) for c in ("area_km2", "volume_km3", "sle_mm")}
+        found.append((region, {**sums, "count": float(len(mine))}))
+    return found
+
+
+def _inventory(regions: Sequence[str], rows: Sequence[Mapping[str, str]]) -> Table:
     source = read_toml(find("published", "maffezzoli2023"))
-    wanted = None if region is None else {"00", region.zfill(2)}
-    rows = [
-        Row(
-            name=f"{r['region']} {r['name']}",
-            kind="published",
-            values={"count": r["count"], "area": r["area_km2"]},
-        )
+    made = [
+        Row(name=f"predicted here, of region {region}", kind="model",
+            values={"count": ours["count"], "area": ours["area_km2"]})
+        for region, ours in _ours(regions, rows)
+    ]  # fmt: skip
+    made += [
+        Row(name=f"{r['region']} {r['name']}", kind="published",
+            values={"count": r["count"], "area": r["area_km2"]})
         for r in source["rgi6"]
-        if wanted is None or r["region"] in wanted
-    ]
+        if r["region"] in regions
+    ]  # fmt: skip
     columns = (
         Column(key="count", label="glaciers", better=""),
         Column(key="area", label="area", unit="km²", better=""),
     )
-    return Table(
-        title="Randolph Glacier Inventory 6.0 (published)", columns=columns, rows=tuple(rows), primary="area"
-    )
+    title = "Randolph Glacier Inventory 6.0 (published)"
+    return Table(title=title, columns=columns, rows=tuple(made), primary="area")
 
 
-def _volumes(region: str | None) -> Table:
+def _volumes(regions: Sequence[str], rows: Sequence[Mapping[str, str]]) -> Table:
     source = read_toml(find("published", "millan2022"))
-    keys = ("volume_1000km3", "volume_error_1000km3", "sle_mm", "sle_error_mm")
-    rows = [
-        Row(
-            name=f"{', '.join(r['regions'])} {r['name']}".strip(),
-            kind="published",
-            values={k: r.get(k) for k in keys},
-        )
-        for r in source["volume"]
-        if region is None or region.zfill(2) in r["regions"] or not r["regions"]
-    ]
+    made = [
+        Row(name=f"predicted here, of region {region}", kind="model", values={
+            "area": ours["area_km2"] / 1e3, "volume": ours["volume_km3"] / 1e3, "sle": ours["sle_mm"],
+        })
+        for region, ours in _ours(regions, rows)
+    ]  # fmt: skip
+    for one in source["volume"]:
+        if set(one["regions"]) & set(regions):
+            name = f"{', '.join(one['regions'])} {one['name']}"
+            made.append(Row(name=f"{name}: Millan 2022", kind="published", values=_millan(one)))
+            if one.get("difference_percent") is not None:
+                consensus = one["volume_1000km3"] / (1 + one["difference_percent"] / 100)
+                values = {"area": one.get("area_1000km2"), "volume": round(consensus, 3)}
+                made.append(Row(name=f"{name}: Farinotti 2019", kind="published", values=values))
     columns = tuple(
-        Column(key=k, label=n, unit=u, better="")
-        for k, n, u in zip(
-            keys,
-            ("volume", "± volume", "sea level", "± sea level"),
-            ("10³ km³", "10³ km³", "mm", "mm"),
-            strict=True,
+        Column(key=key, label=label, unit=unit, better="")
+        for key, label, unit in (
+            ("area", "area", "10³ km²"), ("coverage", "coverage", "%"), ("volume", "volume", "10³ km³"),
+            ("volume_error", "± volume", "10³ km³"), ("sle", "sea level", "mm"),
+            ("sle_error", "± sea level", "mm"), ("difference", "less Farinotti 2019", "%"),
         )
-    )
+    )  # fmt: skip
+    note = "Farinotti's volumes follow from Millan's and the difference that they state"
     return Table(
-        title="Volumes of Millan et al. 2022 (published)",
-        columns=columns,
-        rows=tuple(rows),
-        primary="volume_1000km3",
+        title="Volumes by region (published)", columns=columns, rows=tuple(made), primary="volume", note=note
     )
+
+
+def _millan(one: Mapping[str, Any]) -> dict[str, float | None]:
+    keys = {
+        "area": "area_1000km2", "coverage": "coverage_percent", "volume": "volume_1000km3",
+        "volume_error": "volume_error_1000km3", "sle": "sle_mm", "sle_error": "sle_error_mm",
+        "difference": "difference_percent",
+    }  # fmt: skip
+    return {key: one.get(name) for key, name in keys.items()}

@@ -1,81 +1,113 @@
-"""What the networks of step (b) see: the ice surface and the outline, and what physics makes of them."""
+"""What the thickness law and the networks of step (b) see of a glacier: its surface, its outline, physics."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from icectl.tasks.bed.thickness import physics
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-PRIOR_SCALE = 0.55
-"""Measured over computed thickness of `physics.mass_conservation`, on 22 measured glaciers (not the
-test's).
-"""
+FEATURES = (
+    "ln flux thickness", "ln distance to the margin", "height", "height squared", "ln half width",
+    "place across", "ln slope", "curvature", "ln size",
+)  # fmt: skip
+"""Channels of `Features`, in order; `icectl.tasks.bed.thickness.law` uses the first four."""
 
-PRIOR_VOLUME_ERROR, PRIOR_PIXEL_ERROR = 0.54, 0.44
-"""What the prior is off by on 23 measured glaciers (not the test's): the spread of ln(mean thickness), and a
-pixel's error over the mean once that is right.
-"""
+MARGIN = 40.0
+"""Metres from the margin over which ice thins out to nothing."""
 
 
-def thickness_inputs(
+@dataclass(frozen=True, slots=True)
+class Features:
+    """A glacier as step (b) sees it; all arrays are 0 off the ice.
+
+    `channels` is ``(c, y, x)``; `flux` is the thickness (m) that carries the balance flux ``(y, x)``;
+    `thinning` the share (0 to 1) that is left of the thickness near the margin ``(y, x)``.
+    """
+
+    channels: NDArray[np.float32]
+    flux: Floats
+    thinning: Floats
+
+
+def glacier_features(
     surface: NDArray[np.floating],
     ice: Bools,
     resolution: float,
     *,
-    speed: NDArray[np.floating] | None = None,
+    all_ice: Bools | None = None,
     balance: NDArray[np.floating] | None = None,
-) -> tuple[Floats, Floats]:
-    """Return the channels of step (b) ``(c, y, x)`` and the prior thickness (m) ``(y, x)``; 0 off the ice.
-
-    The channels are the logarithms of the thickness by flux, of the distance to the edge and of half the
-    width, the place across, the logarithms of the slope and of the thickness by velocity, and where a
-    velocity is known.
+) -> Features:
+    """Return what is known of a glacier without its thickness.
 
     Parameters
     ----------
     surface
-        Height of the ice surface (m); off the ice it is used for slopes at the rim alone.
+        Height of the ice surface (m), ``(y, x)``.
     ice
         Where the glacier is.
     resolution
         Pixel size in metres.
-    speed
-        Surface speed (m/a), NaN where unknown.
+    all_ice
+        The glacier and its neighbours: a divide between them is no margin. By default the glacier alone.
     balance
         Mass balance (m of ice a year), NaN where unknown; without, one linear in height.
+
+    Examples
+    --------
+    >>> slope = np.linspace(400.0, 0.0, 40)[:, None] + np.zeros((40, 20))
+    >>> ice = np.zeros((40, 20), dtype=bool)
+    >>> ice[4:-4, 4:-4] = True
+    >>> glacier_features(slope, ice, 50.0).channels.shape
+    (9, 40, 20)
     """
     size = float(np.sqrt(ice.sum()) * resolution)
     source = None if balance is None else np.where(np.isfinite(balance), balance, np.nanmean(balance[ice]))
     flux = physics.mass_conservation(surface, ice, resolution, source)
-    distance = physics.edge_distance(ice, resolution)
-    width = physics.local_half_width(distance, resolution)
+    own = physics.edge_distance(ice, resolution)
+    margin = own if all_ice is None else margin_distance(ice, all_ice, resolution, own)
+    width = physics.local_half_width(own, resolution)
     slope = np.maximum(physics.ice_slope(surface, ice, resolution, 0.05 * size), physics.GENTLEST)
+    low, high = float(surface[ice].min()), float(surface[ice].max())
+    height = (surface - low) / max(high - low, 1.0)
     planes = [
         np.log(flux + 1.0),
-        np.log(np.maximum(distance, 1.0)),
+        np.log(np.maximum(margin, 1.0)),
+        height,
+        height**2,
         np.log(np.maximum(width, 1.0)),
-        distance / np.maximum(width, 1.0),
+        own / np.maximum(width, 1.0),
         np.log(slope),
-        *_velocity_planes(speed, slope, ice),
+        _curvature(surface, ice, resolution, 0.06 * size) * size,
+        np.full(ice.shape, np.log(size)),
     ]
     channels = np.where(ice, np.stack(planes), 0.0).astype(np.float32)
-    return channels, (PRIOR_SCALE * flux).astype(np.float32)
+    return Features(channels, flux, thinning(margin))
 
 
-def _velocity_planes(
-    speed: NDArray[np.floating] | None, slope: NDArray[np.float64], ice: Bools
-) -> list[NDArray[np.float64]]:
-    """Return log thickness by shallow ice from half the surface speed, and where speed is known."""
-    if speed is None:
-        return [np.zeros(ice.shape), np.zeros(ice.shape)]
-    known = np.isfinite(speed) & ice
-    creep = 0.5 * np.where(known, speed, 0.0) / physics.YEAR
-    weight = physics.SHAPE_FACTOR * physics.DENSITY * physics.GRAVITY
-    stress = weight * np.sin(np.arctan(np.maximum(slope, physics.GENTLEST)))
-    n = physics.GLEN
-    depth = ((n + 1) * creep / (2 * physics.RATE * stress**n)) ** (1 / (n + 1))
-    return [np.where(known, np.log(depth + 1.0), 0.0), known.astype(np.float64)]
+def thinning(margin: Floats) -> Floats:
+    """Return the share of the thickness that is left at a distance (m) from the margin, 0 at it."""
+    return np.asarray(1.0 - np.exp(-margin / MARGIN))
+
+
+def margin_distance(ice: Bools, all_ice: Bools, resolution: float, own: Floats | None = None) -> Floats:
+    """Return the distance (m) of each pixel of a glacier to where ice ends; divides are no end.
+
+    It is no larger than the largest distance to the glacier's own outline (`own`): in the middle of an ice
+    cap it says nothing of one of its basins.
+    """
+    own = physics.edge_distance(ice, resolution) if own is None else own
+    far = physics.edge_distance(ice | all_ice, resolution)
+    return np.where(ice, np.minimum(far, own.max(initial=resolution)), 0.0)
+
+
+def _curvature(surface: NDArray[np.floating], ice: Bools, resolution: float, length: float) -> Floats:
+    """Return minus the Laplacian (1/m) of the surface smoothed over the ice: bulges are positive."""
+    smooth = physics.over_ice(surface, ice, length / resolution)
+    down, right = np.gradient(smooth, resolution)
+    return np.asarray(-(np.gradient(down, resolution)[0] + np.gradient(right, resolution)[1]))

@@ -30,6 +30,9 @@ YEAR = 365.25 * 86_400.0
 SHAPE_FACTOR = 0.8
 """Share of the driving stress that the bed carries in a valley (Nye 1965)."""
 
+CREEP = 0.5
+"""Share of the surface speed that is creep; the rest is sliding."""
+
 GENTLEST = 0.03
 """Least slope (m/m) used: on flatter ice neither law holds."""
 
@@ -163,6 +166,30 @@ def mass_conservation(
     power = 1.0 / (GLEN + 2)
     depth = ((GLEN + 2) * flux / YEAR / (2 * RATE * stress**GLEN)) ** power
     return np.where(ice, depth, 0.0)
+
+
+def velocity_inversion(
+    surface: NDArray[np.floating], ice: Bools, resolution: float, speed: Floats, length: float
+) -> Floats:
+    """Return the thickness (m) whose shallow-ice creep moves the surface as observed; 0 off the ice.
+
+    ``h = ((n + 1) c u / (2 A (f ρ g sin α)ⁿ))^(1/(n+1))``, where half of the surface speed is creep and
+    half is sliding (c = 0.5) and A is that of temperate ice, the method of Gantayat et al. (2014, *J.
+    Glaciol.* 60, 805–821).
+
+    Parameters
+    ----------
+    speed
+        Surface speed (m/a), ``(y, x)``; NaN counts as nothing known and gives 0.
+    length
+        Metres over which slope and speed are averaged: a few thicknesses, over which stress is passed on.
+    """
+    slope = np.maximum(ice_slope(surface, ice, resolution, length), GENTLEST)
+    known = np.isfinite(speed) & ice
+    creep = CREEP * over_ice(np.where(known, speed, 0.0), known, 0.5 * length / resolution) / YEAR
+    stress = SHAPE_FACTOR * DENSITY * GRAVITY * np.sin(np.arctan(slope))
+    depth = ((GLEN + 1) * creep / (2 * RATE * stress**GLEN)) ** (1 / (GLEN + 1))
+    return np.where(known, depth, 0.0)
 
 
 def edge_distance(ice: Bools, resolution: float) -> Floats:

@@ -1,30 +1,38 @@
-"""Both steps and the baselines on one glacier, as arrays."""
+"""Thickness of one glacier, as arrays: physical estimates, the law that joins them, and its interval."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from icectl.tasks.bed.fill import smooth as fill
-from icectl.tasks.bed.fill.tiling import refined
-from icectl.tasks.bed.networks import Networks
-from icectl.tasks.bed.readers import thickness_samples as known
+from icectl.tasks.bed.readers import thickness_samples as samples
 from icectl.tasks.bed.thickness import physics
-from icectl.tasks.bed.thickness.features import thickness_inputs
+from icectl.tasks.bed.thickness.features import glacier_features, margin_distance, thinning
+from icectl.tasks.bed.thickness.law import Law
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-LARGEST_WINDOW = 1024
-"""Side in pixels above which the surroundings of a glacier are filled in on a coarser grid, then in tiles."""
+INVERSION_ERROR = 0.4
+"""Standard deviation of ln thickness by the inversion of a velocity, for its weight beside the law.
+
+At worst a share of sliding between 0 and 0.9 is off from the assumed half by a factor of 1.5.
+"""
+
+VELOCITY_SHARE = 0.5
+"""Least share of the ice with a velocity that is not zero, below which a field is not used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A glacier and its surroundings: heights (m, NaN unknown), its ice, all ice, and what is known of it."""
+    """A glacier and its surroundings: heights (m, NaN unknown), its ice, all ice, and what is known of it.
+
+    `speed` is m/a, `balance` m of ice a year, both NaN where unknown; `region` the two digits of an RGI
+    region.
+    """
 
     heights: Floats
     ice: Bools
@@ -32,78 +40,114 @@ class Scene:
     resolution: float
     speed: Floats | None = None
     balance: Floats | None = None
+    region: str = ""
 
 
 @dataclass(slots=True)
-class Answer:
-    """Thickness (m) and spread (m) on the scene's grid, 0 off the glacier; `others` by name."""
+class Thickness:
+    """Thickness (m) with its 90 % interval on the scene's grid, 0 off the glacier; `others` by name.
+
+    `factor` is what the 90 % interval of the volume extends to, up and down.
+    """
 
     thickness: Floats
-    spread: Floats
-    others: dict[str, Floats] = field(default_factory=dict)
+    low: Floats
+    high: Floats
+    factor: float
+    others: dict[str, Floats]
+    notes: tuple[str, ...] = ()
 
 
-def solve(
-    scene: Scene, networks: Networks, *, rounds: int, seed: int, yield_stress: float, slope_length: float
-) -> Answer:
-    """Run step (b), step (a) and the baselines on one glacier; nothing is negative anywhere.
+def solve(scene: Scene, law: Law) -> Thickness:
+    """Return the thickness of a glacier, worked out on its own grid of about 70 pixels across.
 
-    ``thickness`` is that of step (b) where it was trained, else that of step (a).
+    With a velocity, thickness is the mean of the logarithms of the law's and the inversion's, each weighted
+    by the inverse of its expected variance.
     """
-    surface = np.where(np.isfinite(scene.heights), scene.heights, known.whole(scene.heights))
-    others: dict[str, Floats] = {"no ice": np.zeros(surface.shape)}
-    filled = _fills(scene, surface, networks, rounds, seed)
-    for name, ground in filled.items():
-        if name != "inpaint spread":
-            others[name] = np.where(scene.ice, np.maximum(surface - ground, 0.0), 0.0)
-    others["plasticity"] = physics.perfect_plasticity(
-        surface, scene.ice, scene.resolution, yield_stress, slope_length
+    surface = np.where(np.isfinite(scene.heights), scene.heights, samples.whole(scene.heights))
+    part = frame(scene.ice, 6)
+    fine = Scene(
+        surface[part], scene.ice[part], scene.all_ice[part], scene.resolution,
+        _part(scene.speed, part), _part(scene.balance, part), scene.region,
+    )  # fmt: skip
+    small = _working(fine)
+    found = glacier_features(
+        small.heights, small.ice, small.resolution, all_ice=small.all_ice, balance=small.balance
     )
-    if networks.has_thickness:
-        thickness, spread, prior = _step_b(scene, surface, networks)
-        others["mass conservation"] = prior
-    else:
-        thickness, spread = others["inpaint"], np.where(scene.ice, filled["inpaint spread"], 0.0)
-    if "inpaint spread" in filled:
-        others["inpaint spread"] = np.where(scene.ice, filled["inpaint spread"], 0.0)
-    return Answer(thickness, spread, others)
+    features = np.moveaxis(found.channels, 0, -1)
+    size = float(found.channels[-1][small.ice][0])
+    full = _full(law, features, small.ice, scene.region)
+    _, variance = law.level(scene.region, size)
+    near = thinning(margin_distance(fine.ice, fine.all_ice, scene.resolution))
+    others = {"mass conservation": _back(0.55 * found.flux, small.ice, fine.ice)}
+    inverted, notes = _inverted(fine, small, full)
+    if inverted is not None:
+        others["law alone"] = _back(full, small.ice, fine.ice) * near
+        others["velocity inversion"] = _back(inverted, small.ice, fine.ice) * near
+        weight = (variance + law.local) / (variance + law.local + INVERSION_ERROR**2)
+        mixed = np.exp((1 - weight) * np.log(full + 1.0) + weight * np.log(inverted + 1.0)) - 1.0
+        full = np.where(inverted > 0, mixed, full)
+    thickness = _back(full, small.ice, fine.ice) * near
+    low, high = law.interval(thickness, scene.region, size)
+    return Thickness(
+        thickness=_placed(thickness, part, scene.ice),
+        low=_placed(low, part, scene.ice),
+        high=_placed(high, part, scene.ice),
+        factor=law.volume_factor(scene.region, size),
+        others={name: _placed(a, part, scene.ice) for name, a in others.items()},
+        notes=notes,
+    )
 
 
-def _step_b(scene: Scene, surface: Floats, networks: Networks) -> tuple[Floats, Floats, Floats]:
-    """Return thickness, its spread and the physical prior, computed on the glacier's working grid."""
-    part = _frame(scene.ice, 6)
-    one = known.Known(
-        "",
-        "measured",
-        surface[part],
-        scene.ice[part],
-        scene.resolution,
-        np.where(scene.ice[part], 0.0, np.nan),
-    )
-    zoom = min(1.0, scene.resolution / known.working_resolution(one.area))
-    small = known.rescale(one.surface, zoom)
-    ice = known.rescale(one.ice.astype(np.float64), zoom) > 0.5
+def _full(law: Law, features: NDArray[np.float32], ice: Bools, region: str) -> Floats:
+    out = np.zeros(ice.shape)
+    out[ice] = law.full(features[ice], region)
+    return out
+
+
+def _working(fine: Scene) -> Scene:
+    """Return a glacier on its working grid."""
+    area = float(fine.ice.sum() * fine.resolution**2 / 1e6)
+    zoom = min(1.0, fine.resolution / samples.working_resolution(area))
+    ice = samples.rescale(fine.ice.astype(np.float64), zoom) > 0.5
     if not ice.any():  # thinner than a working pixel
-        small, ice, zoom = one.surface, one.ice, 1.0
-    extras = {
-        name: None if field is None else known.rescale(_gapless(field[part], one.ice), zoom)
-        for name, field in (("speed", scene.speed), ("balance", scene.balance))
-    }
-    channels, prior = thickness_inputs(small, ice, scene.resolution / zoom, **extras)
-    members = networks.thickness(channels, prior)
-    back = [
-        _back(members.mean(0), ice, one.ice),
-        _back(members.std(0), ice, one.ice),
-        _back(prior, ice, one.ice),
-    ]
-    local = np.sqrt(back[1] ** 2 + (networks.pixel_error * back[0]) ** 2)
-    return tuple(_placed(a, part, scene.ice) for a in (back[0], local, back[2]))  # type: ignore[return-value]
+        zoom, ice = 1.0, fine.ice
+    all_ice = samples.rescale((fine.ice | fine.all_ice).astype(np.float64), zoom) > 0.5
+    speed, balance = (_rescaled(field, fine.ice, zoom) for field in (fine.speed, fine.balance))
+    surface = samples.rescale(fine.heights, zoom)
+    return Scene(surface, ice, all_ice, fine.resolution / zoom, speed, balance, fine.region)
 
 
-def _gapless(field: Floats, ice: Bools) -> Floats:
-    """Fill gaps of a field that is known on part of the ice; nothing known stays NaN."""
-    known_part = np.isfinite(field)
-    return known.whole(field) if (known_part & ice).any() else field
+def _part(field: Floats | None, part: tuple[slice, slice]) -> Floats | None:
+    return None if field is None else field[part]
+
+
+def _rescaled(field: Floats | None, ice: Bools, zoom: float) -> Floats | None:
+    """Bring a field to the working grid; gaps are filled from the nearest known pixel."""
+    if field is None or not (np.isfinite(field) & ice).any():
+        return None
+    return samples.rescale(samples.whole(field), zoom)
+
+
+def _inverted(fine: Scene, small: Scene, full: Floats) -> tuple[Floats | None, tuple[str, ...]]:
+    """Return thickness by the inversion of the velocity, or why it is not used."""
+    if fine.speed is None or small.speed is None:
+        return None, ()
+    moving = fine.speed[fine.ice] > 0
+    if moving.mean() < VELOCITY_SHARE:
+        words = (
+            f"the velocity is zero or missing on {100 * (1 - moving.mean()):.0f} % of the ice and is not used"
+        )
+        return None, (words,)
+    length = 4.0 * float(full[small.ice].mean())
+    made = physics.velocity_inversion(small.heights, small.ice, small.resolution, small.speed, length)
+    usual = float(np.median(made[small.ice]) / max(np.median(full[small.ice]), 1.0))
+    if not 1 / 4 < usual < 4:
+        unit = "perhaps it is in metres a day" if usual < 1 else "perhaps its unit is another"
+        return None, (
+            f"the inversion of the velocity gives {usual:.2g} times the law's thickness and is left: {unit}",
+        )
+    return made, ()
 
 
 def _back(values: NDArray[np.floating], ice: Bools, target: Bools) -> Floats:
@@ -121,37 +165,10 @@ def _placed(values: Floats, part: tuple[slice, slice], ice: Bools) -> Floats:
     return np.where(ice, out, 0.0)
 
 
-def _frame(mask: Bools, margin: int) -> tuple[slice, slice]:
+def frame(mask: Bools, margin: int) -> tuple[slice, slice]:
+    """Return the rows and columns that hold `mask`, with `margin` more on each side."""
     rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return (
         slice(max(0, int(rows[0]) - margin), int(rows[-1]) + 1 + margin),
         slice(max(0, int(cols[0]) - margin), int(cols[-1]) + 1 + margin),
     )
-
-
-def _fills(scene: Scene, surface: Floats, networks: Networks, rounds: int, seed: int) -> dict[str, Floats]:
-    """Fill in the ground below all ice of the window, on a coarser grid where the window is very large.
-
-    There, the network's answer is refined in tiles; the baselines stay as they are.
-    """
-    hidden = scene.all_ice | ~np.isfinite(scene.heights)
-    heights, factor = surface, 1
-    while max(heights.shape) > LARGEST_WINDOW:
-        heights, hidden = fill.halve(heights, hidden)
-        factor *= 2
-    if hidden.all():
-        hidden = hidden.copy()
-        hidden[[0, -1]], hidden[:, [0, -1]] = False, False
-    made = {
-        "biharmonic": fill.bounded(fill.biharmonic, heights, hidden),
-        "harmonic": fill.bounded(fill.harmonic, heights, hidden),
-        "inverse distance": fill.inverse_distance(heights, hidden),
-    }
-    if networks.has_inpaint:
-        made["inpaint"], made["inpaint spread"] = networks.inpaint(heights, hidden, rounds, seed)
-    wide = {n: fill.widen(v, surface.shape, factor) for n, v in made.items()}
-    if factor > 1 and networks.has_inpaint:
-        unknown = scene.all_ice | ~np.isfinite(scene.heights)
-        smooth = fill.widen(made["inpaint"], surface.shape, factor, order=3)  # no kinks for tiles to go on
-        wide["inpaint"] = refined(surface, unknown, smooth, lambda h, m: networks.inpaint(h, m, 1, seed)[0])
-    return wide

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,11 +28,7 @@ class Volume:
 
 
 def integrate(
-    thickness: NDArray[np.floating],
-    ice: NDArray[np.bool_],
-    resolution: float,
-    error: float,
-    confidence: float,
+    thickness: NDArray[np.floating], ice: NDArray[np.bool_], resolution: float, factor: float
 ) -> Volume:
     """Return ``∬ (DEM − BED) dx dy`` over the ice, and its interval.
 
@@ -43,23 +38,26 @@ def integrate(
         Metres; the integral is a sum over pixels.
     resolution
         Pixel size in metres.
-    error
-        Standard deviation of the logarithm of a glacier's volume, as found on glaciers not trained on.
-    confidence
-        Share of the interval, e.g. 0.9.
+    factor
+        What the interval extends to, up and down (1 or more).
+
+    Examples
+    --------
+    >>> whole = integrate(np.full((10, 10), 50.0), np.ones((10, 10), dtype=bool), 100.0, 2.0)
+    >>> whole.volume, whole.low, whole.high, whole.area
+    (0.05, 0.025, 0.1, 1.0)
     """
     depth = np.where(ice, thickness, 0.0)
     area = float(ice.sum()) * resolution**2
     volume = float(depth.sum()) * resolution**2 / 1e9
-    factor = float(np.exp(NormalDist().inv_cdf(0.5 + confidence / 2) * error))
     mean = volume * 1e9 / area if area else 0.0
     return Volume(volume, volume / factor, volume * factor, area / 1e6, mean, float(depth.max(initial=0.0)))
 
 
-def sea_level(volume: float, ocean_area: float = OCEAN_AREA) -> float:
-    """Return millimetres of sea level for km³ of ice: all of it melts into the ocean, none lies below it.
+def sea_level(volume: float) -> float:
+    """Return millimetres of sea level for km³ of ice above the sea's level: all of it melts into the ocean.
 
     >>> round(sea_level(158_000.0), 1)
     392.3
     """
-    return volume * ICE_DENSITY / WATER_DENSITY / ocean_area * 1e6
+    return volume * ICE_DENSITY / WATER_DENSITY / OCEAN_AREA * 1e6

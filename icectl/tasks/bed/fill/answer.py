@@ -1,0 +1,122 @@
+"""Fills in ground with a trained network, and falls back to the biharmonic fill where it does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import nn
+
+from icectl.tasks.bed.fill.inputs import masked_patch
+from icectl.tasks.bed.fill.smooth import biharmonic, bounded
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+BEYOND = 1.25
+"""How far beyond the pixel sizes, reliefs and hole sizes trained on a network may answer (a factor)."""
+
+
+class Filler:
+    """A trained network of step (a).
+
+    Parameters
+    ----------
+    network
+        Turns a masked patch ``(1, c, size, size)`` into normalised heights ``(1, 1, size, size)``.
+    options
+        Training options, as plain JSON.
+    facts
+        ``share``, how much of what the network adds to the fill held on validation ground, and ``range``.
+    """
+
+    def __init__(
+        self, network: nn.Module, device: torch.device, options: Mapping[str, Any], facts: Mapping[str, Any]
+    ) -> None:
+        self.network, self.device = network, device
+        self.size, self.begin = int(options["net_size"]), options["begin"]
+        self.share, self.range = float(facts["share"]), facts["range"]
+
+    def unknown(self, heights: Floats, hidden: Bools, resolution: float) -> str:
+        """Return in words why a window lies beyond what was trained on, or nothing."""
+        depth = 2.0 * float(ndimage.distance_transform_edt(np.pad(hidden, 1)).max())
+        found = {
+            "resolution": (resolution, "pixels", "m"),
+            "hole": (depth, "holes", "pixels"),
+            "relief": (float(np.std(heights[~hidden])), "a relief", "m"),
+        }
+        for name, (value, word, unit) in found.items():
+            low, high = self.range.get(name, (value, value))
+            if name == "hole":
+                low = 0.0
+            if not low / BEYOND <= value <= high * BEYOND:
+                return f"{word} of {value:.0f} {unit}, trained on {low:.0f} to {high:.0f}"
+        return ""
+
+    def __call__(
+        self, heights: Floats, hidden: Bools, resolution: float, rounds: int = 1, seed: int = 0
+    ) -> tuple[Floats, Floats, str]:
+        """Return ground ``(y, x)`` (m) with the hidden pixels filled, its spread (m), and why it fell back.
+
+        The spread is that of `rounds` masks, each turned and grown a little. A network that adds to a fill
+        gives that fill alone outside of the range that it was trained on.
+        """
+        base = bounded(biharmonic, heights, hidden)
+        words = self.unknown(heights, hidden, resolution) if self.begin == "fill" else ""
+        if words or (self.begin == "fill" and self.share == 0.0):
+            return base, np.zeros(base.shape), words
+        rng = np.random.default_rng([seed, 61])
+        made = [self._once(heights, hidden, base, rng, number) for number in range(rounds)]
+        mean, spread = np.mean(made, axis=0), np.std(made, axis=0)
+        return np.where(hidden, mean, heights), np.where(hidden, spread, 0.0), ""
+
+    def _once(
+        self, heights: Floats, hidden: Bools, base: Floats, rng: np.random.Generator, number: int
+    ) -> Floats:
+        mask = ndimage.binary_dilation(hidden, iterations=number) if number in (1, 2) else hidden
+        mask = hidden if mask.all() else mask
+        side = -(-max(heights.shape) // self.size) * self.size
+        pads = [(int(rng.integers(0, side - n + 1)), n) for n in heights.shape]
+        widths = [(before, side - n - before) for before, n in pads]
+        turns = int(rng.integers(4)) if number else 0
+        square, masked = (np.rot90(np.pad(a, widths, mode="edge"), turns) for a in (base, mask))
+        if masked.all():
+            masked = np.rot90(np.pad(mask, widths), turns)
+        answer = np.rot90(self._answer(square, masked), -turns)
+        corner = answer[tuple(slice(before, before + n) for before, n in pads)]
+        if self.begin == "flat":
+            return np.where(hidden, corner, heights)
+        # Within a block of the rim the ground is known: what is added fades out there.
+        ramp = np.minimum(ndimage.distance_transform_edt(hidden) * self.size / side, 1.0)
+        return np.asarray(base + self.share * corner * ramp)
+
+    def _answer(self, square: Floats, masked: Bools) -> Floats:
+        """Return the heights of a window, or what is to be added to its fill."""
+        side = square.shape[0]
+        filled = square if self.begin == "fill" else np.where(masked, 0.0, square)
+        if self.begin == "flat" and _blocks(masked, self.size).all():  # no whole block is known
+            return square
+        patch = masked_patch(filled, masked, self.size, self.begin, filled)
+        with torch.inference_mode():
+            x = torch.from_numpy(patch.channels[None]).to(self.device)
+            answer = self.network(x)[0, 0].double().cpu().numpy()
+        if self.begin == "fill":
+            return _widen((answer - patch.channels[0]) * patch.scale, side)
+        return np.where(masked, _widen(patch.metres(answer), side), square)
+
+
+def _blocks(masked: Bools, size: int) -> Bools:
+    factor = masked.shape[0] // size
+    return np.asarray(masked.reshape(size, factor, size, factor).any((1, 3)))
+
+
+def _widen(values: Floats, side: int) -> Floats:
+    """Bring a square to `side` pixels by linear interpolation."""
+    axis = (np.arange(side) + 0.5) * values.shape[0] / side - 0.5
+    return np.asarray(
+        ndimage.map_coordinates(values, np.meshgrid(axis, axis, indexing="ij"), order=1, mode="nearest")
+    )

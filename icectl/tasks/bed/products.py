@@ -1,0 +1,133 @@
+"""Products: COGs of each glacier, one table, the outlines with their numbers, or a filled elevation model."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from icectl.errors import DataError
+from icectl.raster import warp, write_cog, write_vectors
+from icectl.run import Run
+from icectl.tasks.bed.readers.outlines import Outlines
+from icectl.tasks.bed.readers.terrain import Terrain
+from icectl.tasks.bed.thickness.solve import Scene, Thickness
+from icectl.tasks.bed.thickness.volume import integrate, sea_level
+
+TABLE, FILLED = "table.csv", "filled.tif"
+LAYERS = ("bed", "thickness", "low", "high")
+OTHERS = (
+    "inpaint", "biharmonic", "harmonic", "inverse distance", "plasticity", "mass conservation",
+    "velocity inversion", "law alone", "no ice",
+)  # fmt: skip
+"""Other answers whose volume stands in the table."""
+
+NUMBERS = (
+    "area_km2", "volume_km3", "volume_low_km3", "volume_high_km3", "mean_m", "max_m",
+    "below_sea_km3", "sle_mm",
+)  # fmt: skip
+COLUMNS = ("id", *NUMBERS, *(f"{name.replace(' ', '_')}_km3" for name in OTHERS), "note")
+PRIOR_ONLY = (
+    "no real glacier of known thickness was learnt from, so the thickness is that of mass conservation"
+)
+
+
+def write(run: Run, chosen: Outlines) -> list[Path]:
+    """Write the outlines with their numbers beside the table in ``run.out``, and say the sum."""
+    import geopandas as gpd
+
+    rows = {r["id"]: r for r in read_table(run.out)}
+    kept = [i for i, n in enumerate(chosen.ids) if n in rows and not rows[n]["note"]]
+    data = {c: [_number(rows[chosen.ids[i]][c]) for i in kept] for c in COLUMNS if c != "note"}
+    frame = gpd.GeoDataFrame(data, geometry=[chosen.geometries[i] for i in kept], crs=chosen.crs)
+    write_vectors(run.out / "glaciers.gpkg", frame, layer="glaciers")
+    done = [r for r in rows.values() if not r["note"]]
+    total, low, high, area, sea = (
+        sum(float(r[c]) for r in done)
+        for c in ("volume_km3", "volume_low_km3", "volume_high_km3", "area_km2", "sle_mm")
+    )
+    run.say(
+        f"{len(kept)} glacier{'s' * (len(kept) != 1)}, {area:.4g} km²: {total:.4g} km³ of ice "
+        f"({low:.4g} to {high:.4g}), {sea:.3g} mm of sea level"
+    )
+    run.notes["volume"] = {
+        "km3": total, "low": low, "high": high, "area_km2": area, "sle_mm": sea, "glaciers": len(kept),
+    }  # fmt: skip
+    return [run.out / TABLE, run.out / "glaciers.gpkg"]
+
+
+def write_glacier(place: Path, name: str, scene: Scene, terrain: Terrain, made: Thickness) -> None:
+    """Write the layers of one glacier on the elevation model's own grid."""
+    place.mkdir(parents=True, exist_ok=True)
+    tags = {"glacier": name, "units": "m"}
+    values = {
+        "bed": np.where(scene.ice, scene.heights - made.thickness, scene.heights),
+        **{n: np.where(scene.ice, getattr(made, n), np.nan) for n in LAYERS[1:]},
+    }
+    for layer, array in values.items():
+        path = place / f"{layer}.tif"
+        write_cog(path, _native(array, terrain), terrain.native, tags=tags, descriptions=[layer])
+    names = [n for n in (*OTHERS, "inpaint spread") if n in made.others and n != "no ice"]
+    stack = np.stack([_native(np.where(scene.ice, made.others[n], np.nan), terrain) for n in names])
+    write_cog(place / "others.tif", stack, terrain.native, tags=tags, descriptions=names)
+
+
+def write_filled(
+    run: Run, terrain: Terrain, hidden: NDArray[np.bool_], made: dict[str, NDArray[np.float64]]
+) -> None:
+    """Write the filled ground, with what was hidden and, where there is one, the spread of the fill."""
+    ground = np.where(hidden, made.get("inpaint", made["biharmonic"]), terrain.heights)
+    layers = {"elevation": ground, "filled": hidden.astype(np.float64)}
+    if "inpaint spread" in made:
+        layers["spread"] = np.where(hidden, made["inpaint spread"], 0.0)
+    stack = np.stack([_native(v, terrain) for v in layers.values()])
+    write_cog(run.out / FILLED, stack, terrain.native, tags={"units": "m"}, descriptions=list(layers))
+    area = float(hidden.sum()) * terrain.resolution**2 / 1e6
+    run.say(f"{int(hidden.sum()):,} pixels ({area:.4g} km²) of {terrain.name} filled")
+    run.notes["filled"] = {"pixels": int(hidden.sum()), "area_km2": area}
+
+
+def row_of(made: Thickness, scene: Scene) -> dict[str, Any]:
+    """Return a glacier's numbers by column."""
+    whole = integrate(made.thickness, scene.ice, scene.resolution, made.factor)
+    pixel = scene.resolution**2 / 1e9
+    bed = np.where(scene.ice, np.nan_to_num(scene.heights) - made.thickness, 0.0)
+    below = float(np.minimum(np.maximum(-bed, 0.0), made.thickness).sum()) * pixel
+    others = {f"{n.replace(' ', '_')}_km3": made.others[n].sum() * pixel for n in OTHERS if n in made.others}
+    numbers = {
+        "area_km2": whole.area, "volume_km3": whole.volume, "volume_low_km3": whole.low,
+        "volume_high_km3": whole.high, "below_sea_km3": below, "sle_mm": sea_level(whole.volume - below),
+        **others,
+    }  # fmt: skip
+    rounded = {n: float(f"{value:.6g}") for n, value in numbers.items()}
+    return {**rounded, "mean_m": round(whole.mean, 2), "max_m": round(whole.greatest, 2)}
+
+
+def read_table(folder: Path) -> list[dict[str, str]]:
+    """Return the rows of a prediction's table."""
+    path = folder / TABLE
+    if not path.is_file():
+        raise DataError(f"{folder} holds no prediction", "run `icectl predict inpaint-gan` first")
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def place_of(name: str) -> str:
+    """Return the folder's name of a glacier."""
+    return "".join(c if c.isalnum() or c in "-._" else "_" for c in name)[:80]
+
+
+def _native(values: NDArray[Any], terrain: Terrain) -> NDArray[np.float32]:
+    if terrain.grid == terrain.native:
+        return np.asarray(values, dtype=np.float32)
+    return warp(values, terrain.grid, terrain.native)
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text

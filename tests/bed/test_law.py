@@ -1,0 +1,89 @@
+"""The thickness law: what it learns, how sure it is, and that real glaciers come before synthetic ones."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from icectl.tasks.bed.thickness.law import SHAPE, Law, Sample, answer_kind, fit_law, law_of, left_out
+
+
+def glacier(
+    number: int, region: str = "11", kind: str = "measured", level: float = 0.0, noise: float = 0.1
+) -> Sample:
+    """A glacier whose thickness is that of its flux times e to the level, with noise."""
+    rng = np.random.default_rng([number, len(region), len(kind)])
+    features = rng.normal(size=(200, 9))
+    features[:, 0] = np.log(80.0) + 0.4 * features[:, 0]
+    features[:, -1] = np.log(1500.0)
+    thickness = np.exp(features[:, 0] + level + noise * rng.normal(size=200))
+    return Sample(f"RGI60-{region}.{number:05d}", kind, region, features, thickness, np.ones(200))
+
+
+def test_measured_come_before_modelled_and_both_before_synthetic() -> None:
+    assert answer_kind(["synthetic", "modelled", "measured"]) == "measured"
+    assert answer_kind(["synthetic", "modelled"]) == "modelled"
+    assert answer_kind(["synthetic"]) == "synthetic"
+    real = [glacier(i, kind="modelled") for i in range(6)]
+    odd = [glacier(i, kind="synthetic", level=2.0) for i in range(6)]
+    assert fit_law(real + odd).facts() == fit_law(real).facts()
+
+
+def test_the_level_is_that_of_the_region_and_new_regions_are_less_sure() -> None:
+    thin = [glacier(i, "11", level=-0.6) for i in range(8)]
+    thick = [glacier(i, "12", level=0.6) for i in range(8)]
+    law = fit_law(thin + thick)
+    size = thin[0].size
+    levels = {region: law.level(region, size) for region in ("11", "12", "05")}
+    assert levels["11"][0] < levels["05"][0] < levels["12"][0]
+    assert levels["12"][0] - levels["11"][0] == pytest.approx(1.2, abs=0.25)
+    assert levels["05"][1] > levels["11"][1]
+    made = law.full(thick[0].features, "12")
+    assert made.mean() == pytest.approx(thick[0].thickness.mean(), rel=0.15)
+
+
+def test_modelled_glaciers_do_not_shift_the_level_of_measured_ones() -> None:
+    measured = [glacier(i, level=-0.5) for i in range(6)]
+    modelled = [glacier(100 + i, kind="modelled", level=0.5) for i in range(60)]
+    alone, joined = fit_law(measured), fit_law(measured + modelled)
+    size = measured[0].size
+    assert joined.kind == "measured"
+    assert joined.level("11", size)[0] == pytest.approx(alone.level("11", size)[0], abs=0.2)
+
+
+def test_intervals_hold_on_glaciers_that_were_never_seen() -> None:
+    rng = np.random.default_rng(5)
+    levels = rng.normal(0, 0.4, 60)
+    made = [glacier(i, level=levels[i], noise=0.3) for i in range(60)]
+    law, unseen = fit_law(made[:30]), made[30:]
+    covered, volumes = [], []
+    for one in unseen:
+        answer = law.full(one.features, one.region)
+        low, high = law.interval(answer, one.region, one.size)
+        assert (low <= answer + 1e-9).all()
+        assert (low >= 0).all()
+        assert (high >= low).all()
+        covered.append(((one.thickness >= low) & (one.thickness <= high)).mean())
+        ratio = abs(np.log(one.thickness.mean() / answer.mean()))
+        volumes.append(ratio <= np.log(law.volume_factor(one.region, one.size)))
+    assert 0.82 <= np.mean(covered) <= 0.97
+    assert 0.8 <= np.mean(volumes) <= 1.0
+
+
+def test_a_glacier_left_out_is_left_out_under_every_kind_of_truth() -> None:
+    measured = [glacier(i) for i in range(6)]
+    twin = [Sample(measured[0].name, "modelled", "11", *(getattr(glacier(0, level=3.0), n)
+            for n in ("features", "thickness", "thinning")))]  # fmt: skip
+    with_twin = left_out(measured + twin, "measured", measured[0])
+    without = left_out(measured, "measured", measured[0])
+    np.testing.assert_allclose(with_twin[0], without[0])
+
+
+def test_a_law_survives_json() -> None:
+    law = fit_law([glacier(i) for i in range(7)])
+    again = law_of(json.loads(json.dumps(law.facts())))
+    assert isinstance(again, Law)
+    assert again == law
+    assert len(again.shape) == SHAPE
