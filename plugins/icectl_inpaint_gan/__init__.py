@@ -58,5 +58,6 @@ plugin = Plugin(
     schema=2,
     upgrades={1: "icectl.tasks.bed.options:from_schema_1"},
     estimate="icectl.tasks.bed.estimate:estimate",
+    weights=("icectl:weights/bed-thickness-law",),
     paper="Maffezzoli 2023, Estimate the ice volume of Earth's glaciers with deep learning",
 )

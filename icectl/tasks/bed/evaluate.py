@@ -25,11 +25,8 @@ def evaluate(run: Run, model: TaskModel, options: EvaluateOptions) -> Metrics:
     """Score the prediction in ``run.inputs["predict"]``, and step (a) on ice-free holes."""
     from icectl.report.panels import pack
 
-    folder, dataset, answers = (
-        run.inputs["predict"],
-        open_dataset(run.inputs["prepare"]),
-        answers_of(model, run),
-    )
+    folder, answers = run.inputs["predict"], answers_of(model, run)
+    dataset = open_dataset(run.inputs["prepare"]) if "prepare" in run.inputs else None
     notes: list[str] = []
     scored: AtPoints | None = None
     tables: list[Table] = []
@@ -40,17 +37,15 @@ def evaluate(run: Run, model: TaskModel, options: EvaluateOptions) -> Metrics:
         tables, scored = _thickness(run, options, folder)
         notes += scored.notes if scored else []
         details = dict(scored.details) if scored else {}
-    tables += _holes(run, options, dataset, answers, notes)
+    if dataset is not None:
+        tables += _holes(run, options, dataset, answers, notes)
+        details |= {"data": _facts(dataset), "audit": _audit(dataset)}
     tables += _volumes(rows) if rows else []
     tables += published.tables(rows)
     if answers.law is None or (answers.law.kind == "synthetic" and _synthetic(run, "dem.tif") is None):
         notes.append(f"{PRIOR_ONLY[0].upper()}{PRIOR_ONLY[1:]}.")
     panels = figures(run, scored) if rows else []
-    details |= {
-        "panels": pack(panels, run.inputs["train"]),
-        "data": _facts(dataset),
-        "audit": _audit(dataset),
-    }
+    details |= {"panels": pack(panels, run.inputs["train"])}
     dem: Path | None = run.options["predict"].dem  # type: ignore[attr-defined]
     if dem is not None:  # the elevation model is the place, not the glacier of the training
         details["place"] = dem.stem

@@ -186,6 +186,10 @@ class EvaluateOptions(Options):
         default=None, description="Raster of Millan et al. 2022, or a folder of them, to compare likewise."
     )
 
+    def needs(self) -> tuple[str, ...]:
+        """Return the prediction alone; ice-free holes are scored where it needed ground to learn from."""
+        return ("predict",)
+
 
 def from_schema_1(saved: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Carry over options of 0.1.0: data to learn from moved to `fetch`, and what nothing used is gone."""
