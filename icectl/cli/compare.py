@@ -21,6 +21,20 @@ def compare(
     within_days: Annotated[
         float, typer.Option("--within-days", help="Fronts: most days between two lines of a pair.", min=0)
     ] = 1.0,
+    length: Annotated[
+        bool,
+        typer.Option("--length", help="Fronts: advance and retreat of each set since its first date."),
+    ] = False,
+    length_method: Annotated[
+        str, typer.Option("--length-method", help="Fronts: box or centre-line.")
+    ] = "box",
+    csv: Annotated[
+        Path | None,
+        typer.Option(
+            "--csv",
+            help="Fronts: write the lengths to this file, and a figure (SVG) beside it.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what each model would read and write; touch nothing.")
     ] = False,
@@ -30,13 +44,16 @@ def compare(
 
     Other options go to each model: icectl compare --task snow --glacier parvati --preset small
 
-    Two sets of front lines: icectl compare fronts A.gpkg B.gpkg
+    Sets of front lines: icectl compare fronts A.gpkg B.gpkg (distances, of every two), or with --length
     """
     from icectl.cli import show
     from icectl.errors import UsageError
 
     if context.args[:1] == ["fronts"]:
-        _fronts(context.args[1:], within_days, as_json)
+        if length:
+            _lengths(context.args[1:], length_method, csv, as_json)
+        else:
+            _fronts(context.args[1:], within_days, as_json)
         return
     if task is None:
         raise UsageError("compare what?", "icectl compare --task snow, or icectl compare fronts A B")
@@ -168,19 +185,51 @@ def merged(records: list[Mapping[str, Any]]) -> dict[str, Any]:
 def _fronts(arguments: list[str], within_days: float, as_json: bool) -> None:
     from icectl.cli import show
     from icectl.contract import Metrics
-    from icectl.errors import UsageError
     from icectl.stages import metrics_record
     from icectl.tasks.front.files.compare import compare_fronts
 
-    paths = [Path(word) for word in arguments if not word.startswith("-")]
-    if len(paths) != 2:
-        raise UsageError("compare fronts takes two files", "icectl compare fronts mine.gpkg theirs.gpkg")
-    for path in paths:
-        if not path.exists():
-            raise UsageError(f"{path} does not exist", "check the path")
-    table = compare_fronts(paths[0], paths[1], within_days=within_days)
-    record = metrics_record(Metrics(tables=(table,)))
+    paths = _paths(arguments, 2)
+    record = metrics_record(Metrics(tables=(compare_fronts(*paths, within_days=within_days),)))
     if as_json:
         show.as_json(record)
     else:
         show.metrics(record)
+
+
+def _lengths(arguments: list[str], method: str, csv: Path | None, as_json: bool) -> None:
+    """Print, and write, how the length of each glacier changed in each set."""
+    from icectl.cli import show
+    from icectl.contract import Metrics
+    from icectl.errors import UsageError, did_you_mean
+    from icectl.stages import metrics_record
+    from icectl.tasks.front.files.lengths import length_table, lengths_of, write_csv, write_figure
+
+    if method not in ("box", "centre-line"):
+        hint = did_you_mean(method, ("box", "centre-line"))
+        raise UsageError(f"--length-method {method} is not known", hint)
+    found = lengths_of(_paths(arguments, 1), method)
+    if csv is not None:
+        write_csv(found, csv)
+        write_figure(found, csv.with_suffix(".svg"), method)
+    table = length_table(found, method)
+    lengths = [[v.product, v.glacier, f"{v.day:%Y-%m-%d}", v.metres] for v in found]
+    record = metrics_record(Metrics(tables=(table,), details={"lengths": lengths}))
+    if as_json:
+        show.as_json(record)
+    else:
+        show.metrics(record)
+
+
+def _paths(words: list[str], fewest: int) -> list[Path]:
+    """Return the files among some words; refuse too few and those that are not there."""
+    from icectl.errors import UsageError
+
+    paths = [Path(word) for word in words if not word.startswith("-")]
+    if len(paths) < fewest:
+        raise UsageError(
+            f"compare fronts takes {fewest} files or more", "icectl compare fronts mine.gpkg theirs.gpkg"
+        )
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"{path} does not exist", "check the path")
+    return paths

@@ -8,6 +8,7 @@ import geopandas
 import numpy as np
 import pytest
 import shapely
+from terminal import terminal
 
 from icectl.errors import DataError
 from icectl.tasks.front.dataset import Entry, Place
@@ -157,3 +158,49 @@ def test_sets_without_dates_are_refused(tmp_path):
     frame.to_file(tmp_path / "a.gpkg")
     with pytest.raises(DataError, match="no column of dates"):
         compare_fronts(tmp_path / "a.gpkg", tmp_path / "a.gpkg")
+
+
+def shifted(metres, latitude=-70.0, bearing=0.0):
+    """A front of 2 km from west to east at a latitude, moved so many metres on the ellipsoid."""
+    from pyproj import Geod
+
+    geod = Geod(ellps="WGS84")
+    points = [geod.fwd(10.0, latitude, 90.0, 20.0 * n)[:2] for n in range(101)]
+    return shapely.LineString([geod.fwd(x, y, bearing, metres)[:2] for x, y in points])
+
+
+def write_degrees(path, rows):
+    frame = geopandas.GeoDataFrame(
+        [{"Date": d, "GlacierID": "1"} for d, _ in rows], geometry=[x for _, x in rows], crs="EPSG:4326"
+    )
+    frame.to_file(path)
+    return path
+
+
+@pytest.mark.parametrize("latitude", [-65.0, 40.0, 79.0])
+@pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:3857", "EPSG:3413"])
+def test_distances_are_metres_on_the_ground_in_any_crs(tmp_path, crs, latitude):
+    for name, metres in (("a", 0.0), ("b", 500.0)):
+        path = write_degrees(tmp_path / f"{name}.gpkg", [("2019-07-10", shifted(metres, latitude))])
+        geopandas.read_file(path).to_crs(crs).to_file(path)
+    table = compare_fronts(tmp_path / "a.gpkg", tmp_path / "b.gpkg")
+    assert table.rows[0].values["mean_m"] == pytest.approx(500, rel=0.01)
+
+
+def test_three_sets_are_compared_by_twos_and_their_lengths_side_by_side(tmp_path, monkeypatch, capfd):
+    call = terminal(monkeypatch, capfd)
+    mine = write_degrees(tmp_path / "mine.gpkg", [("2019-07-10", shifted(0)), ("2021-07-10", shifted(-300))])
+    other = write_degrees(tmp_path / "other.geojson", [("2019-07-10", shifted(100))])
+    third = write_degrees(tmp_path / "third.gpkg", [("2021-07-10", shifted(-250))])
+    out = call("compare", "fronts", str(mine), str(other), str(third), "--json").json
+    values = {row["name"]: row["values"] for row in out["tables"][0]["rows"]}
+    assert set(values) == {"mine – other", "mine – third"}
+    assert values["mine – other"]["mean_m"] == pytest.approx(100, rel=0.01)
+    assert values["mine – third"]["mean_m"] == pytest.approx(50, rel=0.01)
+    call("compare", "fronts", str(mine), str(other), str(third), "--length", "--csv", str(tmp_path / "l.csv"))
+    rows = (tmp_path / "l.csv").read_text().split()
+    assert rows[0] == "product,glacier,date,length_m"
+    changes = {tuple(row.split(",")[::2][:2]): float(row.split(",")[3]) for row in rows[1:]}
+    assert changes[("mine", "2021-07-10")] - changes[("mine", "2019-07-10")] == pytest.approx(-300, rel=0.01)
+    assert changes[("other", "2019-07-10")] - changes[("mine", "2019-07-10")] == pytest.approx(100, rel=0.01)
+    assert (tmp_path / "l.svg").stat().st_size > 1000

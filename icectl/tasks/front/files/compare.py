@@ -1,7 +1,8 @@
-"""`icectl compare fronts A B`: any two sets of front lines, matched by glacier and date.
+"""`icectl compare fronts A B …`: sets of front lines, matched by glacier and date, and lengths over time.
 
 Works on manual and automatic lines alike: CALFIN, ESA-CCI, MEaSUREs, PROMICE and TermPicks all name
-glacier and date in columns of their own; the columns are found by name, or given.
+glacier and date in columns of their own; the columns are found by name, or given. All distances are
+metres on the ground, whatever the CRS.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import shapely
 
 from icectl.contract import Column, Row, Table
 from icectl.errors import DataError, UsageError
@@ -25,31 +28,31 @@ DEGREES = "EPSG:4326"
 
 @dataclass(frozen=True, slots=True)
 class FrontLine:
-    """One line of a set: a shapely line in degrees, its date, and its glacier's name or number."""
+    """One line of a set: its shape in longitude and latitude, its date, and its glacier's name or number."""
 
-    lonlat: Any
+    shape: Any
     day: datetime
     glacier: str
 
 
 def compare_fronts(
-    first: Path,
-    second: Path,
-    *,
+    *paths: Path,
     within_days: float = 1.0,
     step: float = 10.0,
     date_column: str | None = None,
     glacier_column: str | None = None,
 ) -> Table:
-    """Return distances between two sets of fronts in metres on the ground, whatever their CRS.
+    """Return distances between sets of fronts in metres on the ground, of every two of them.
 
     Lines pair when they are of one glacier (where both sets name it; else when they lie nearest) and
     at most `within_days` apart; each line is used once, the nearest date first.
 
     Parameters
     ----------
-    first, second
-        Vector files of lines.
+    paths
+        Vector files of lines, two or more.
+    within_days
+        Most days between two lines of a pair.
     step
         Metres between points along the lines.
     date_column, glacier_column
@@ -62,23 +65,24 @@ def compare_fronts(
     """
     if within_days < 0 or step <= 0:
         raise UsageError(f"within-days {within_days} and step {step} must be positive", "use 1 and 10")
-    sets = [read_set(path, date_column, glacier_column) for path in (first, second)]
-    pairs = match(sets[0], sets[1], within_days)
-    if not pairs:
+    sets = [read_set(path, date_column, glacier_column) for path in paths]
+    rows: list[Row] = []
+    counts = []
+    for a, b in combinations(range(len(paths)), 2):
+        pairs = match(sets[a], sets[b], within_days)
+        counts.append(len(pairs))
+        title = f"{paths[a].stem} – {paths[b].stem}" if len(paths) > 2 else "all"
+        rows += _rows(title, pairs, step, len(paths) == 2) if pairs else []
+    if not rows:
+        names = " and ".join(path.name for path in paths)
         raise DataError(
-            f"no front of {first.name} has one of {second.name} within {within_days:g} days",
+            f"no two fronts of {names} lie within {within_days:g} days",
             "raise --within-days, or check dates and names of glaciers",
         )
-    groups: dict[str, list[Any]] = {}
-    for a, b in pairs:
-        groups.setdefault(a.glacier or "all", []).append(line_distances(a.lonlat, b.lonlat, DEGREES, step))
-    everything = [d for own in groups.values() for d in own]
-    rows = [_row("all", everything, "model")]
-    if len(groups) > 1:
-        rows += [_row(name, own, "model") for name, own in sorted(groups.items())]
-    sizes = f"{len(sets[0])} and {len(sets[1])} lines, {len(pairs)} pair{'' if len(pairs) == 1 else 's'}"
-    note = f"{sizes} within {within_days:g} days, in metres on the ground"
-    title = f"{first.name} against {second.name}"
+    sizes = " and ".join(str(len(own)) for own in sets)
+    note = f"{sizes} lines, {sum(counts)} pair{'' if sum(counts) == 1 else 's'} within {within_days:g} days"
+    title = " against ".join(path.name for path in paths)
+    note += "; metres on the ground"
     return Table(title=title, columns=COLUMNS, rows=tuple(rows), primary="mean_m", note=note)
 
 
@@ -91,12 +95,21 @@ COLUMNS = (
 )
 
 
+def _rows(title: str, pairs: Sequence[tuple[FrontLine, FrontLine]], step: float, apart: bool) -> list[Row]:
+    """Return one row of all pairs and, where asked for, one a glacier."""
+    groups: dict[str, list[Any]] = {}
+    for a, b in pairs:
+        groups.setdefault(a.glacier or "all", []).append(line_distances(a.shape, b.shape, DEGREES, step))
+    rows = [_row(title, [d for own in groups.values() for d in own])]
+    if apart and len(groups) > 1:
+        rows += [_row(name, own) for name, own in sorted(groups.items())]
+    return rows
+
+
 def read_set(
     path: Path, date_column: str | None = None, glacier_column: str | None = None
 ) -> list[FrontLine]:
-    """Return the lines of a file, multi-lines joined into one set of points in order."""
-    import shapely
-
+    """Return the lines of a file in longitude and latitude."""
     frame = read_vectors(path, DEGREES)
     date_name = date_column or _column(frame, DATES)
     if date_name is None or date_name not in frame:
@@ -105,7 +118,7 @@ def read_set(
     lines = []
     for _, row in frame.iterrows():
         day = parse_day(row[date_name])
-        if day is not None and shapely.get_dimensions(row.geometry) >= 1:
+        if day is not None and row.geometry is not None and shapely.get_dimensions(row.geometry) >= 1:
             name = str(row[glacier_name]).strip() if glacier_name else ""
             lines.append(FrontLine(row.geometry, day, name))
     if not lines:
@@ -123,7 +136,7 @@ def parse_day(value: Any) -> datetime | None:
     from icectl.sources.names import parse_date
 
     if hasattr(value, "year"):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+        return None if value != value else datetime(value.year, value.month, value.day, tzinfo=UTC)
     period = parse_date(str(value))
     return period.start if period else None
 
@@ -152,11 +165,11 @@ def match(
 
 def _gap(a: FrontLine, b: FrontLine) -> float:
     """Return the shortest distance between two lines, in metres on the ground."""
-    (one,), (other,) = ground_lines([a.lonlat], DEGREES, [b.lonlat])
+    (one,), (other,) = ground_lines([a.shape], DEGREES, [b.shape])
     return float(one.distance(other))
 
 
-def _row(name: str, pairs: Sequence[tuple[Any, Any]], kind: str) -> Row:
+def _row(name: str, pairs: Sequence[tuple[Any, Any]]) -> Row:
     both = [np.concatenate(pair) for pair in pairs]
     points = np.concatenate(both)
     values = {
@@ -166,4 +179,4 @@ def _row(name: str, pairs: Sequence[tuple[Any, Any]], kind: str) -> Row:
         "image_mean_m": float(np.mean([d.mean() for d in both])),
         "two_way_m": float(np.mean([(x.mean() + y.mean()) / 2 for x, y in pairs])),
     }
-    return Row(name=name, kind=kind, values=values)
+    return Row(name=name, kind="model", values=values)

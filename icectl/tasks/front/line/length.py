@@ -63,11 +63,14 @@ def _chord(line: Line) -> Any:
     return chord if (chord[1], chord[0]) >= (0, 0) else -chord
 
 
-def position(line: Line, reference: Reference, method: str = "box") -> float | None:
-    """Return how far a front lies along the flow (px); None where it does not cross the box or line."""
+def position(line: Line, reference: Reference, method: str = "box", step: float = 0.5) -> float | None:
+    """Return how far a front lies along the flow, in its own unit; None where it crosses no box or line.
+
+    `step` is the distance of the points that the front is resampled to, in that unit.
+    """
     along = np.array(reference.flow)
     across = np.array([-along[1], along[0]])
-    local = (resample(line, 0.5) - np.array(reference.origin)) @ np.stack([along, across], axis=1)
+    local = (resample(line, step) - np.array(reference.origin)) @ np.stack([along, across], axis=1)
     if method == "centre-line":
         return _crossing(local)
     return _mean_in_box(local, reference.half_width)
