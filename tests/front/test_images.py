@@ -184,3 +184,22 @@ def test_names_that_are_only_a_word_still_pair(tmp_path):
     i, _ = folder(tmp_path, ["a_image.png", "b_image.png"], [])
     assert [p.id for p in find_pairs(i)] == ["a", "b"]
     assert not any(p.dated for p in find_pairs(i))
+
+
+def test_names_of_the_calfin_archive_say_glacier_sensor_date_path_and_row(tmp_path):
+    for name in (
+        "Kong-Oscar_LT05_L1TP_1985-07-09_019-007_T1_B4.png",
+        "Helheim_LE07_L1TP_2003-07-09_233-013_T1_B4.png",
+        "Nunatakassaap-Sermia_LC08_L1TP_2015-08-01_018-007_RT_B5.png",
+    ):
+        cv2.imwrite(str(tmp_path / name), np.arange(400, dtype=np.uint8).reshape(20, 20) % 200)
+    found = find_pairs(tmp_path, wrs_glaciers={"here": ["018007"]})
+    assert [(p.time.date().isoformat(), p.dated) for p in found] == [
+        ("1985-07-09", True), ("2003-07-09", True), ("2015-08-01", True),
+    ]  # fmt: skip
+    facts = [p.facts for p in found]
+    assert [f["glacier"] for f in facts] == ["kong-oscar", "helheim", "here"]
+    assert [f["sensor"] for f in facts] == ["LT05", "LE07", "LC08"]
+    assert [f["wrs"] for f in facts] == ["019007", "233013", "018007"]
+    assert [f["slc_off"] for f in facts] == ["no", "yes", "no"]
+    assert [f["year"] for f in facts] == ["1985", "2003", "2015"]

@@ -19,6 +19,12 @@ SLC_FAILED = datetime(2003, 5, 31, tzinfo=UTC)
 """After this day Landsat 7 images have gaps between scan lines."""
 
 _LANDSAT = re.compile(r"(L[COTEM]0?[1-9])_[A-Z0-9]{4}_(\d{3})(\d{3})_(\d{8})_")
+_CALFIN = re.compile(
+    r"^(?P<glacier>.+?)_(?P<sensor>[A-Z0-9]{2,4})_(?P<level>[A-Z0-9]+)_(?P<date>\d{4}-\d{2}-\d{2})"
+    r"_(?P<path>\d{3})-(?P<row>\d{3})(?:_(?P<tier>[A-Z]{1,2}\d?))?(?:_(?P<band>\w+))?$"
+)
+"""Names of the CALFIN archive: ``Kong-Oscar_LT05_L1TP_1985-07-09_019-007_T1_B4``."""
+
 _SHOWN = 20
 
 
@@ -147,13 +153,27 @@ def _date_of(path: Path, number: int) -> tuple[datetime, bool]:
 def _name_facts(path: Path, time: datetime, dated: bool, places: Mapping[str, str]) -> dict[str, str]:
     """Return what a file's name says: sensor, path and row, glacier, year, scan-line gaps."""
     facts = {"year": str(time.year)} if dated else {}
+    calfin = _CALFIN.match(path.stem)
+    if calfin:
+        wrs, sensor = calfin["path"] + calfin["row"], calfin["sensor"]
+        return {
+            **facts,
+            "glacier": places.get(wrs, calfin["glacier"].lower()),
+            "sensor": sensor,
+            "wrs": wrs,
+            "slc_off": _gaps(sensor, time),
+        }
     match = _LANDSAT.search(path.stem)
     if match:
         sensor, wrs = match[1], match[2] + match[3]
-        gaps = sensor == "LE07" and time > SLC_FAILED
-        facts |= {"sensor": sensor, "wrs": wrs, "slc_off": "yes" if gaps else "no"}
+        facts |= {"sensor": sensor, "wrs": wrs, "slc_off": _gaps(sensor, time)}
         facts |= {"glacier": places[wrs]} if wrs in places else {}
     return facts
+
+
+def _gaps(sensor: str, time: datetime) -> str:
+    """Tell whether an image has gaps between scan lines, in the words of a table."""
+    return "yes" if sensor == "LE07" and time > SLC_FAILED else "no"
 
 
 def read_table(path: Path) -> dict[str, dict[str, str]]:

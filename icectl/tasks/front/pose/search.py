@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from icectl.tasks.front.line.found import Found, Front
-from icectl.tasks.front.line.lines import length
+from icectl.tasks.front.line.lines import Line, length
 from icectl.tasks.front.line.passes import Predictor
 from icectl.tasks.front.pose.frame import Frame, bearing_in
 from icectl.tasks.front.pose.pose import posed
@@ -65,14 +65,18 @@ class PoseSearch:
         return self._at(self.predictor, image, frame, self.best_bearing(image, frame))
 
     def best_bearing(self, image: Floats, frame: Frame | None) -> float:
-        """Return the direction of flow with the best answer of all turns."""
-        scores = self.scores(image, frame)
-        return max(scores, key=lambda pair: pair[1])[0]
-
-    def scores(self, image: Floats, frame: Frame | None) -> list[tuple[float, float]]:
-        """Return the directions that are tried, and how good the network's answer is in each."""
+        """Return the direction with the best answer: of all turns, then across the front found there."""
         tried = [360.0 * turn / self.turns for turn in range(self.turns)]
-        return [(bearing, answer(self._at(self.quick, image, frame, bearing).fronts)) for bearing in tried]
+        best = max((self._try(image, frame, bearing) for bearing in tried), key=lambda one: one[1])
+        if best[2] is None:
+            return best[0]
+        across = self._try(image, frame, flow_across(best[2], frame, best[0]))
+        return max(best, across, key=lambda one: one[1])[0]
+
+    def _try(self, image: Floats, frame: Frame | None, bearing: float) -> tuple[float, float, Line | None]:
+        """Return a direction, how good the network's answer is in it, and the best front."""
+        fronts = self._at(self.quick, image, frame, bearing).fronts
+        return bearing, answer(fronts), fronts[0].line if fronts else None
 
     def _at(self, predictor: Predictor, image: Floats, frame: Frame | None, bearing: float) -> Found:
         """Predict in one pose, and move what is found to the image's pixels."""
@@ -81,6 +85,15 @@ class PoseSearch:
         found = predictor(pose.show(image))
         fronts = tuple(replace(f, line=pose.to_image(f.line), bearing=bearing) for f in found.fronts)
         return Found(fronts, pose.paint(found.edge), pose.paint(found.mask), found.notes)
+
+
+def flow_across(line: Line, frame: Frame | None, near: float) -> float:
+    """Return the bearing at right angles to a front's chord, of the two the one nearer to `near`."""
+    row, column = line[-1] - line[0]
+    along = bearing_in(frame, float(np.rad2deg(np.arctan2(column, -row))))
+    return min(
+        ((along + side) % 360 for side in (90.0, 270.0)), key=lambda b: abs((b - near + 180) % 360 - 180)
+    )
 
 
 def answer(fronts: Sequence[Front]) -> float:

@@ -1,0 +1,241 @@
+"""Pose and scale: the ground under pixels of any CRS, views and the way back, and the turn that is found."""
+
+from __future__ import annotations
+
+import geopandas
+import numpy as np
+import pytest
+import shapely
+from pyproj import Geod, Transformer
+from rasterio.transform import Affine
+
+from icectl.tasks.front.dataset import Place
+from icectl.tasks.front.line.found import Found, Front
+from icectl.tasks.front.line.lines import draw
+from icectl.tasks.front.line.passes import Predictor, contrast
+from icectl.tasks.front.line.reliability import calibration_error, risk_area, shares_flagged
+from icectl.tasks.front.line.rules import Rules
+from icectl.tasks.front.line.walls import within
+from icectl.tasks.front.metrics import score
+from icectl.tasks.front.options import PrepareOptions, bearing_of
+from icectl.tasks.front.pose.doubt import Doubt, judged, reasons_of
+from icectl.tasks.front.pose.frame import angle_in, bearing_in, frame_of, metres_per_pixel
+from icectl.tasks.front.pose.pose import posed
+from icectl.tasks.front.pose.search import PoseSearch, Training
+
+HELHEIM = (-38.2, 66.38)
+CRSES = ["EPSG:4326", "EPSG:3413", "EPSG:3857", "EPSG:32624"]
+
+
+def placed(crs, metres=30.0, shape=(200, 300), south_up=False):
+    """A place of so many metres a pixel around Helheim, whatever the CRS."""
+    x, y = Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(*HELHEIM)
+    x2, y2 = Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(HELHEIM[0], HELHEIM[1] + 1e-3)
+    degree = Geod(ellps="WGS84").inv(*HELHEIM, HELHEIM[0], HELHEIM[1] + 1e-3)[2]
+    side = np.hypot(x2 - x, y2 - y) / degree * metres
+    rows, columns = shape
+    down = side if south_up else -side
+    transform = Affine(side, 0, x - side * columns / 2, 0, down, y - down * rows / 2)
+    return Place(crs, tuple(transform)[:6])
+
+
+@pytest.mark.parametrize("crs", CRSES)
+@pytest.mark.parametrize("south_up", [False, True])
+def test_a_bearing_on_the_ground_is_the_geodesic_one(crs, south_up):
+    place, shape = placed(crs, south_up=south_up), (200, 300)
+    frame = frame_of(place, shape)
+    for bearing in (0.0, 75.0, 200.0):
+        lon, lat, _ = Geod(ellps="WGS84").fwd(*HELHEIM, bearing, 1000.0)
+        x, y = Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(
+            [HELHEIM[0], lon], [HELHEIM[1], lat]
+        )
+        columns, rows = ~Affine(*place.transform) * (np.array(x), np.array(y))
+        step = np.array([columns[1] - columns[0], rows[1] - rows[0]])
+        np.testing.assert_allclose(np.hypot(*(frame @ step)), 1000, rtol=2e-3)
+        wanted = np.rad2deg(np.arctan2(step[0], -step[1]))
+        assert abs((angle_in(frame, bearing) - wanted + 180) % 360 - 180) < 0.3
+        assert abs((bearing_in(frame, wanted) - bearing + 180) % 360 - 180) < 0.3
+
+
+def test_metres_of_web_mercator_are_those_of_the_ground():
+    place = Place(
+        "EPSG:3857", (30.0, 0.0, 0.0, 0.0, -30.0, Transformer.from_crs(4326, 3857).transform(69.15, 0)[1])
+    )
+    assert metres_per_pixel(frame_of(place, (10, 10))) == pytest.approx(10.7, abs=0.1)
+
+
+@pytest.mark.parametrize("bearing", [0.0, 33.0, 90.0, 250.0])
+def test_lines_go_to_the_view_and_back(bearing):
+    frame = frame_of(placed("EPSG:4326", 15.0), (400, 600))
+    pose = posed((400, 600), frame, bearing, 49.0)
+    line = np.random.default_rng(0).uniform([0, 0], [399, 599], (40, 2))
+    np.testing.assert_allclose(pose.to_image(pose.to_view(line)), line, atol=1e-6)
+    inside = pose.to_view(line)
+    assert (inside > -1).all()
+    assert (inside < np.array(pose.size)).all()
+    ratio = np.hypot(*(pose.to_view(line[:1]) - pose.to_view(line[1:2]))[0])
+    ground = np.hypot(*(frame @ (line[0] - line[1])[::-1]))
+    assert ratio == pytest.approx(ground / 49.0, rel=1e-6)
+
+
+def test_a_view_shows_pixels_where_their_line_goes():
+    image = np.zeros((400, 600), np.float32)
+    spot = np.array([[120.0, 410.0]])
+    image[110:131, 400:421] = 1.0
+    pose = posed(image.shape, np.diag([15.0, -15.0]), 140.0, 49.0)
+    view = pose.show(image)
+    rows, columns = np.nonzero(np.nan_to_num(view) > 0.5)
+    np.testing.assert_allclose([rows.mean(), columns.mean()], pose.to_view(spot)[0], atol=0.3)
+    assert np.isnan(view[0, 0])  # outside the turned image
+    back = pose.paint(np.nan_to_num(view))
+    assert back[120, 410] > 0.8
+    assert back.sum() == pytest.approx(image.sum(), rel=0.15)
+
+
+def test_the_image_stays_as_it_is_where_nothing_is_to_be_done():
+    image = np.random.default_rng(0).random((30, 40)).astype(np.float32)
+    assert posed(image.shape, None, 0.0, 49.0).show(image) is image
+    assert posed(image.shape, np.diag([49.5, -49.5]), 0.0, 49.0).show(image) is image
+
+
+LINE = np.stack([150 + 12 * np.sin(np.arange(140) / 20), np.arange(140) + 30.0], axis=1)
+
+
+def crop():
+    """Ice (0.55) below a bright front, sea (0.25) above, walls (0.4) beside: 300 × 200 px of 49 m."""
+    rows = np.arange(300)[:, None] * np.ones((300, 200))
+    level = np.interp(np.arange(200), LINE[:, 1], LINE[:, 0])
+    image = np.where(rows > level, 0.55, 0.25).astype(np.float32)
+    image[:, :30] = image[:, 170:] = 0.4
+    image[draw(LINE, (300, 200), 5)] = 1.0
+    return image
+
+
+class Upright:
+    """A network that sees bright edges and ice of 0.55, and answers only where ice is below the sea."""
+
+    def __call__(self, windows):
+        raw = (windows[:, 0] + 1) / 2
+        ice = (np.abs(raw - 0.4) < 0.12).astype(np.float32)
+        edge = np.clip(raw * 4 - 3, 0, 1)
+        rows = np.arange(raw.shape[1])[None, :, None]
+        middle = (rows * ice).sum((1, 2)) / np.maximum(ice.sum((1, 2)), 1)
+        sea = raw < 0.12
+        away = (rows * sea).sum((1, 2)) / np.maximum(sea.sum((1, 2)), 1)
+        answers = np.clip((middle - away) / 200, 0, 1)[:, None, None]
+        return np.stack([edge * answers, ice], axis=1).astype(np.float32)
+
+
+def delivered(bearing, metres):
+    """The crop as a north-up image in which its ice flows to `bearing`, with the true line."""
+    pose = posed((300, 200), np.diag([49.0, -49.0]), -bearing, metres)
+    return pose.show(crop()), pose.to_view(LINE), np.diag([metres, -metres])
+
+
+@pytest.mark.parametrize(("bearing", "metres"), [(0.0, 49.0), (77.0, 30.0), (200.0, 30.0), (301.0, 98.0)])
+def test_the_turn_and_the_scale_of_the_training_are_found(bearing, metres):
+    image, truth, frame = delivered(bearing, metres)
+    rules = Rules(mask_ratio=1e9)
+    search = PoseSearch(
+        Predictor(Upright(), rules, True), Predictor(Upright(), rules, True), Training(True, 49.0)
+    )
+    found = search(image, frame, None)
+    assert abs((found.fronts[0].bearing - bearing + 180) % 360 - 180) <= 45
+    error = score([found.fronts[0].line], [truth], image.shape, None, frame)
+    assert error.pooled_m.mean() < 3 * 49
+    assert found.edge.shape == image.shape
+    told = search(image, frame, bearing)
+    assert score([told.fronts[0].line], [truth], image.shape, None, frame).pooled_m.mean() < 2 * 49
+    astray = search(image, frame, bearing + 180)  # as told, and wrong: the network answers nothing
+    assert not astray.fronts
+
+
+def test_contrast_is_of_ice_behind_and_sea_before():
+    mask = np.zeros((80, 100), np.float32)
+    mask[40:] = 1
+    line = np.stack([np.full(60, 40.0), np.arange(20.0, 80.0)], axis=1)
+    assert contrast(mask, line) == pytest.approx(1.0)
+    assert contrast(mask, line[::-1]) == pytest.approx(1.0)  # whichever end comes first
+    assert contrast(1 - mask, line) == pytest.approx(-1.0)
+    assert contrast(mask, line + np.array([25, 0])) == pytest.approx(0.0)
+
+
+def front(edge, contrast=1.0):
+    return Front(LINE, 0.5, "whole", along=np.full(20, edge), contrast=contrast)
+
+
+def test_doubt_grows_as_edge_and_contrast_fall():
+    doubt = Doubt()
+    sure, weak, flat = doubt(front(0.98)), doubt(front(0.3)), doubt(front(0.98, contrast=0.0))
+    assert sure > 0.5 > weak
+    assert sure > 0.5 > flat
+    found = Found((front(0.98), front(0.3, 0.1)), np.zeros((9, 9)), np.zeros((9, 9)))
+    kept = judged(found, doubt, 0.0)
+    assert kept.fronts[0].doubt == ()
+    assert "uncertain along the line" in kept.fronts[1].doubt[0]
+    assert "hardly parts ice from sea" in kept.fronts[1].doubt[0]
+    gone = judged(found, doubt, max(weak, flat) + 0.01)
+    assert len(gone.fronts) == 1
+    assert "no front found" in gone.notes[0]
+    assert judged(found, doubt, 0.0, ("scale unknown",)).fronts[0].doubt == ("scale unknown",)
+
+
+def test_images_unlike_the_training_are_told_in_words():
+    image, training = np.ones((40, 40), np.float32), Training(True, 49.0)
+    assert reasons_of(image, np.diag([30.0, -30.0]), training) == ()
+    assert "scale unknown" in reasons_of(image, None, training)[0]
+    assert "coarse: 250 m a pixel" in reasons_of(image, np.diag([250.0, -250.0]), training)[0]
+    image[:30] = np.nan
+    assert reasons_of(image, np.diag([30.0, -30.0]), training) == ("most of the image is missing",)
+
+
+def test_a_front_is_what_lies_between_the_walls():
+    fjord = np.zeros((100, 200), bool)
+    fjord[:, 50:150] = True
+    line = np.stack([np.full(190, 50.0), np.arange(5.0, 195.0)], axis=1)
+    along = np.where((line[:, 1] > 50) & (line[:, 1] < 150), 0.9, 0.2)
+    found = Found((Front(line, 0.5, "whole", along=along),), np.zeros((100, 200)), np.zeros((100, 200)))
+    inside = within(found, fjord).fronts[0]
+    np.testing.assert_allclose(sorted(inside.line[[0, -1], 1]), [49, 150], atol=1)
+    assert inside.along[5:-5].min() > 0.5
+    short = Found((Front(line[60:130], 0.5, "whole"),), np.zeros((100, 200)), np.zeros((100, 200)))
+    np.testing.assert_allclose(sorted(within(short, fjord).fronts[0].line[[0, -1], 1]), [49, 150], atol=1)
+    elsewhere = Found((Front(line[:30], 0.5, "whole"),), np.zeros((100, 200)), np.zeros((100, 200)))
+    outside = within(elsewhere, fjord)
+    assert outside.fronts == ()
+    assert "outside the fjord" in outside.notes[0]
+
+
+@pytest.mark.parametrize("bad", ["upwards", "400", "nan", ""])
+def test_directions_that_mean_nothing_are_refused(bad):
+    with pytest.raises(ValueError, match="no direction"):
+        bearing_of(bad)
+    with pytest.raises(ValueError, match="no direction"):
+        PrepareOptions(flow=bad)
+
+
+def test_measures_of_doubt_against_closed_forms():
+    rng = np.random.default_rng(0)
+    sure = rng.random(20_000)
+    right = rng.random(20_000) < sure
+    assert calibration_error(sure, right) < 0.02
+    assert calibration_error(np.full(1000, 0.9), np.arange(1000) < 500) == pytest.approx(0.4)
+    errors = rng.random(5000)
+    assert risk_area(-errors, errors) == pytest.approx(0.5, abs=0.02)  # perfect order of a uniform error
+    assert risk_area(rng.random(5000), errors) == pytest.approx(1.0, abs=0.05)
+    assert shares_flagged([True, False, True, False], [False, False, True, True]) == (0.5, 0.5)
+
+
+def test_a_centre_line_tells_the_flow(tmp_path):
+    from datetime import UTC, datetime
+
+    from icectl.tasks.front.dataset import Entry
+    from icectl.tasks.front.pose.centre_line import flow_along
+
+    geod = Geod(ellps="WGS84")
+    ends = [geod.fwd(*HELHEIM, 110.0 + 180 * back, 4000.0)[:2] for back in (1, 0)]
+    geopandas.GeoDataFrame(geometry=[shapely.LineString(ends)], crs="EPSG:4326").to_file(tmp_path / "c.gpkg")
+    time = datetime(2001, 1, 1, tzinfo=UTC)
+    entry = Entry("a", time, (200, 300), place=placed("EPSG:3413", shape=(200, 300)))
+    assert flow_along(tmp_path / "c.gpkg", entry) == pytest.approx(110, abs=0.5)
+    assert flow_along(tmp_path / "c.gpkg", Entry("b", time, (200, 300))) is None
