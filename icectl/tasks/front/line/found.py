@@ -20,7 +20,8 @@ class Front:
     `contrast` how far the mask of ice differs behind and before it, −1…1; `fallback` whether the
     thresholds were lowered; `enlarged` how far the source was magnified for it; `bearing` where the ice
     behind it flows to (degrees clockwise from north), None if nobody looked. `confidence` is the probability
-    that the line lies within 500 m of the front, and `doubt` says in words why it may not.
+    that the line lies within 500 m of the front, and `doubt` says in words why it may not. `rival` is how
+    good the network's answer in another direction is, as a share of this one; 0 where the direction was told.
     """
 
     line: Line
@@ -31,6 +32,7 @@ class Front:
     along: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     contrast: float = 0.0
     bearing: float | None = None
+    rival: float = 0.0
     confidence: float = 1.0
     doubt: tuple[str, ...] = ()
 

@@ -60,6 +60,7 @@ class Predictor:
     def __init__(self, network: Network, rules: Rules, has_mask: bool = False) -> None:
         self.network = mirrored(network) if rules.flip else network
         self.rules = rules
+        self.has_mask = has_mask
         self._support = rules.mask_support if has_mask else 0
 
     def __call__(self, image: Floats) -> Found:
@@ -140,7 +141,9 @@ class Predictor:
             alone = edge if len(parts) == 1 else _beside(edge, parts, part)
             line = self._line(alone, rules.edge)
             if len(line) >= rules.minimum_points:
-                fronts.append(_front(line, edge, mask, part.confidence, passes, to_source))
+                fronts.append(
+                    _front(line, edge, mask if self.has_mask else None, part.confidence, passes, to_source)
+                )
         if fronts:
             return fronts, []
         return self._lowered(edge, mask, passes, to_source) if rules.fallback else ([], ["no front found"])
@@ -154,7 +157,9 @@ class Predictor:
         for threshold in (rules.edge, *LOWERED):
             line = self._line(edge, threshold) if threshold <= rules.edge else np.empty((0, 2))
             if len(line) >= rules.minimum_points and length(line) >= least:
-                front = _front(line, edge, mask, filters.confidence(edge), passes, to_source)
+                front = _front(
+                    line, edge, mask if self.has_mask else None, filters.confidence(edge), passes, to_source
+                )
                 return [replace(front, fallback=True)], [
                     f"no front passed the filters: taken above {threshold:g}"
                 ]
@@ -168,12 +173,16 @@ class Predictor:
 
 
 def _front(
-    line: Line, edge: Floats, mask: Floats, certainty: float, passes: str, to_source: Callable[[Line], Line]
+    line: Line,
+    edge: Floats,
+    mask: Floats | None,
+    certainty: float,
+    passes: str,
+    to_source: Callable[[Line], Line],
 ) -> Front:
-    """Return a line with what the two maps say of it."""
-    return Front(
-        to_source(line), certainty, passes, along=at(edge, line, BESIDE), contrast=contrast(mask, line)
-    )
+    """Return a line with what the two maps say of it; without a mask nothing is known of its contrast."""
+    parted = float("nan") if mask is None else contrast(mask, line)
+    return Front(to_source(line), certainty, passes, along=at(edge, line, BESIDE), contrast=parted)
 
 
 BESIDE = 3

@@ -18,6 +18,9 @@ FLAGGED = 0.5
 SCALES = 2.0
 """Metres per pixel may differ from those of the training by this factor before the scale is in doubt."""
 
+RIVAL = 0.8
+"""Answers in another direction above this share of the best leave the direction in doubt."""
+
 VALID = 0.5
 """Least share of valid pixels."""
 
@@ -29,9 +32,9 @@ class Doubt:
     Parameters
     ----------
     weights
-        ``offset``, and the slopes of the mean logit of the edge's probability along the line (``edge``)
-        and of the mask's contrast across it (``contrast``); None takes those fitted on glaciers left out
-        (docs/results/front.md).
+        ``offset``, and the slopes of the mean logit of the edge's probability along the line (``edge``), of
+        the mask's contrast across it (``contrast``) and of how good the answer in another direction is
+        (``rival``); None takes those fitted on glaciers left out (docs/results/front.md).
     """
 
     weights: Mapping[str, float] | None = None
@@ -39,18 +42,18 @@ class Doubt:
     def __call__(self, front: Front) -> float:
         """Return the probability that a front lies within 500 m of the true one, 0…1."""
         own = FITTED if self.weights is None else self.weights
-        edge, contrast = features(front)
-        return float(1 / (1 + np.exp(-(own["offset"] + own["edge"] * edge + own["contrast"] * contrast))))
+        terms = dict(zip(("edge", "contrast", "rival"), features(front), strict=True))
+        return float(1 / (1 + np.exp(-own["offset"] - sum(own[name] * terms[name] for name in terms))))
 
 
-FITTED = {"offset": -1.0, "edge": 1.0, "contrast": 3.0}
+FITTED = {"offset": -2.0, "edge": 0.7, "contrast": 3.0, "rival": -2.0}
 
 
-def features(front: Front) -> tuple[float, float]:
-    """Return the mean logit of the edge's probability along a line, and the mask's contrast across it."""
+def features(front: Front) -> tuple[float, float, float]:
+    """Return what speaks for a front: the mean logit of the edge's probability, the contrast, the rival."""
     along = np.clip(front.along if len(front.along) else np.array([0.0]), 0.02, 0.98)
     contrast = 1.0 if np.isnan(front.contrast) else front.contrast
-    return float(np.log(along / (1 - along)).mean()), contrast
+    return float(np.log(along / (1 - along)).mean()), contrast, front.rival
 
 
 def reasons_of(image: NDArray[np.float32], frame: Frame | None, training: Training) -> tuple[str, ...]:
@@ -82,10 +85,12 @@ def _doubts(front: Front, sure: float) -> tuple[str, ...]:
     """Return what speaks against a front."""
     if sure >= FLAGGED:
         return ()
-    edge, contrast = features(front)
+    edge, contrast, rival = features(front)
     said = [f"confidence {sure:.2f}"]
     if edge < 0:
         said.append("the edge is uncertain along the line")
     if contrast < FLAGGED:
         said.append("the mask hardly parts ice from sea")
+    if rival > RIVAL:
+        said.append("ice may flow another way: the answer there is nearly as good")
     return (": ".join([said[0], " and ".join(said[1:])]) if len(said) > 1 else said[0],)
