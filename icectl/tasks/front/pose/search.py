@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from icectl.tasks.front.line.found import Found, Front
-from icectl.tasks.front.line.lines import Line, length
+from icectl.tasks.front.line.lines import Line
 from icectl.tasks.front.line.passes import Predictor
 from icectl.tasks.front.pose.frame import Frame, bearing_in
 from icectl.tasks.front.pose.pose import posed
@@ -23,6 +23,9 @@ Floats = NDArray[np.float32]
 
 OTHER = 60.0
 """Directions so many degrees from the best one are others; its neighbours see the same front."""
+
+NEARLY = 0.8
+"""An answer in another direction that is this share of the best gets a full look too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,28 +70,31 @@ class PoseSearch:
             return replace(found, fronts=tuple(fronts))
         if bearing is not None:
             return self._at(self.predictor, image, frame, bearing)
-        bearing, rival = self.best_bearing(image, frame)
-        found = self._at(self.predictor, image, frame, bearing)
-        return replace(found, fronts=tuple(replace(front, rival=rival) for front in found.fronts))
+        return self._searched(image, frame)
 
-    def best_bearing(self, image: Floats, frame: Frame | None) -> tuple[float, float]:
-        """Return the direction with the best answer, of all turns and across the front found there.
+    def _searched(self, image: Floats, frame: Frame | None) -> Found:
+        """Return what is found in the direction with the best answer.
 
-        Beside it stands how good the best answer in another direction is, as a share of this one.
+        All turns get a quick look, the best of them and of other directions that answer nearly as well a full
+        one, and so does the direction across the front that is best then.
         """
-        tried = [self._try(image, frame, 360.0 * turn / self.turns) for turn in range(self.turns)]
-        best = max(tried, key=lambda one: one[1])
-        if best[2] is None:
-            return best[0], 0.0
-        others = [score for bearing, score, _ in tried if apart(bearing, best[0]) >= OTHER]
-        across = self._try(image, frame, flow_across(best[2], frame, best[0]))
-        best = max(best, across, key=lambda one: one[1])
-        return best[0], max(others, default=0.0) / max(best[1], 1e-6)
-
-    def _try(self, image: Floats, frame: Frame | None, bearing: float) -> tuple[float, float, Line | None]:
-        """Return a direction, how good the network's answer is in it, and the best front."""
-        fronts = self._at(self.quick, image, frame, bearing).fronts
-        return bearing, answer(fronts), fronts[0].line if fronts else None
+        tried = [360.0 * turn / self.turns for turn in range(self.turns)]
+        scores = {at: answer(self._at(self.quick, image, frame, at).fronts) for at in tried}
+        first = max(tried, key=scores.__getitem__)
+        others = [at for at in tried if apart(at, first) >= OTHER]
+        second = max(others, key=scores.__getitem__, default=first)
+        rival = scores[second] / max(scores[first], 1e-6) if others else 0.0
+        found = self._at(self.predictor, image, frame, first)
+        if rival >= NEARLY:
+            other = self._at(self.predictor, image, frame, second)
+            best, least = sorted((answer(one.fronts) for one in (found, other)), reverse=True)
+            found = max(found, other, key=lambda one: answer(one.fronts))
+            rival = least / max(best, 1e-6)
+        if found.fronts:
+            bearing = flow_across(found.fronts[0].line, frame, found.fronts[0].bearing or 0.0)
+            across = self._at(self.predictor, image, frame, bearing)
+            found = max(found, across, key=lambda one: answer(one.fronts))
+        return replace(found, fronts=tuple(replace(front, rival=rival) for front in found.fronts))
 
     def _at(self, predictor: Predictor, image: Floats, frame: Frame | None, bearing: float) -> Found:
         """Predict in one pose, and move what is found to the image's pixels."""
@@ -112,12 +118,14 @@ def apart(first: float, second: float) -> float:
 
 
 def answer(fronts: Sequence[Front]) -> float:
-    """Return how good a network's answer is, 0…1: certainty along the line times contrast of the mask."""
-    return max(
-        (
-            float(f.along.mean()) * max(0.0, np.nan_to_num(f.contrast, nan=1.0))
-            for f in fronts
-            if length(f.line) > 0
-        ),
-        default=0.0,
-    )
+    """Return how good a network's answer is, 0…1: certainty along the line times contrast of the mask.
+
+    Certainty is the probability whose logit is the mean of the edge's along the line: gaps count.
+    """
+    return max((_answer(front) for front in fronts if len(front.along)), default=0.0)
+
+
+def _answer(front: Front) -> float:
+    along = np.clip(front.along, 0.02, 0.98)
+    certainty = 1 / (1 + np.exp(-np.log(along / (1 - along)).mean()))
+    return float(certainty * max(0.0, np.nan_to_num(front.contrast, nan=1.0)))
