@@ -25,7 +25,9 @@ Frame: TypeAlias = Any
 DRIVERS = {".gpkg": "GPKG", ".shp": "ESRI Shapefile", ".geojson": "GeoJSON"}
 
 
-def read_vectors(path: str | Path, crs: str | None = None, layer: str | None = None) -> Frame:
+def read_vectors(
+    path: str | Path, crs: str | None = None, layer: str | None = None, kind: str | None = None
+) -> Frame:
     """Read a vector file as two-dimensional, valid geometries.
 
     Heights are dropped; crossing rings are mended; empty geometries and the crumbs of mending
@@ -38,16 +40,22 @@ def read_vectors(path: str | Path, crs: str | None = None, layer: str | None = N
     crs
         The CRS of the result; the file's own by default.
     layer
-        The layer, where there are several.
+        The layer, where there are several; also ``FILE|layername=NAME``, as QGIS writes it.
+    kind
+        ``"polygons"``, ``"lines"`` or ``"points"``: of several layers the only one of that kind is taken.
 
     Raises
     ------
     DataError
         The file is missing, damaged, without CRS, or has no usable geometry.
     """
+    if layer is None and "|layername=" in str(path):
+        file, _, layer = str(path).partition("|layername=")
+        path = Path(file)
     if not Path(path).exists():
         raise DataError(f"{path} does not exist", "check the path")
     try:
+        layer = layer or _layer(path, kind)
         frame = gpd.read_file(path, layer=layer, engine="pyogrio")
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError) as error:
         raise DataError(f"{path} cannot be read as vectors: {str(error).splitlines()[0]}") from error
@@ -55,10 +63,45 @@ def read_vectors(path: str | Path, crs: str | None = None, layer: str | None = N
         raise DataError(f"{path} holds no geometry", "give a file of outlines, lines or points")
     if frame.crs is None:
         raise DataError(f"{path} has no CRS", "for a Shapefile, add its .prj file")
+    if frame.crs.is_geographic:
+        frame = beside_180(frame)
     frame = mended(frame)
     if frame.empty:
         raise DataError(f"{path} holds no usable geometry", "all are empty or invalid beyond mending")
     return frame if crs is None else frame.to_crs(crs)
+
+
+_KINDS = {"polygons": "polygon", "lines": "linestring", "points": "point"}
+
+
+def _layer(path: str | Path, kind: str | None) -> str | None:
+    """Return the layer to read: the only one, or the only one of a kind; refuse to choose among several."""
+    layers = [(str(name), str(what or "").lower()) for name, what in pyogrio.list_layers(path)]
+    fitting = [name for name, what in layers if what and (kind is None or _KINDS[kind] in what)]
+    if len(layers) <= 1 or len(fitting) == 1:
+        return fitting[0] if len(layers) > 1 else None
+    if not fitting:
+        return None
+    raise DataError(
+        f"{path} holds several layers{f' of {kind}' if kind else ''}: {', '.join(fitting)}",
+        f"name one: '{path}|layername={fitting[0]}'",
+    )
+
+
+def beside_180(frame: Frame) -> Frame:
+    """Return shapes in degrees that reach over 180° in one piece: eastern longitudes go on beyond 180."""
+    bounds = frame.geometry.bounds
+    over = ((bounds["maxx"] - bounds["minx"]) > 180).to_numpy()
+    if not over.any():
+        return frame
+
+    def eastward(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.stack([np.where(xy[:, 0] < 0, xy[:, 0] + 360, xy[:, 0]), xy[:, 1]], axis=1)
+
+    shapes = np.asarray(shapely.force_2d(frame.geometry.array), dtype=object)
+    moved = [shapely.union_all(shapely.get_parts(shapely.transform(s, eastward))) for s in shapes[over]]
+    shapes[over] = moved
+    return frame.set_geometry(gpd.GeoSeries(shapes, index=frame.index, crs=frame.crs))
 
 
 def mended(frame: Frame) -> Frame:

@@ -166,6 +166,7 @@ class EvaluateOptions(Options):
     points_field: str | None = Field(
         default=None, description="Column of the thickness; by default THICKNESS, thickness or thick."
     )
+    points_crs: str | None = Field(default=None, description="CRS of x and y in a table of --points.")
     since: int | None = Field(
         default=None, ge=1900, le=2100, description="Leave out surveys before this year."
     )

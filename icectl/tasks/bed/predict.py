@@ -99,6 +99,8 @@ def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
     where = inputs_of(run, options)
     dem = open_dem(where.dem, options.dem_crs)
     outlines = read_outlines(where.outlines)
+    for note in outlines.notes:
+        run.warn(note)
     chosen = outlines.choose(options.ids, options.region)
     _overlaps(run, chosen)
     options = options.model_copy(update={"velocity": where.velocity})

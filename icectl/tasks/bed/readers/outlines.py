@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import shapely
 
 from icectl.errors import DataError, UsageError, did_you_mean
@@ -19,12 +20,17 @@ ID_COLUMNS = ("RGIId", "RGIID", "rgi_id", "GLIMS_ID", "glac_id", "GLIMSId", "gli
 
 @dataclass(frozen=True, slots=True)
 class Outlines:
-    """Glaciers of one file: ids, geometries in the file's CRS, and that CRS as WKT."""
+    """Glaciers of one file: ids, geometries in the file's CRS, and that CRS as WKT.
+
+    `notes` are sentences on what was left out; `aliases` are other ids of a glacier, e.g. of GLIMS in RGI.
+    """
 
     source: str
     ids: tuple[str, ...]
     geometries: tuple[Any, ...]
     crs: str
+    notes: tuple[str, ...] = ()
+    aliases: tuple[tuple[str, str], ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -36,7 +42,7 @@ class Outlines:
         if not self.geometries:
             return self
         moved = gpd.GeoSeries(list(self.geometries), crs=self.crs).to_crs(crs)
-        return Outlines(self.source, self.ids, tuple(shapely.make_valid(moved.to_numpy())), str(crs))
+        return replace(self, geometries=tuple(shapely.make_valid(moved.to_numpy())), crs=str(crs))
 
     def choose(self, ids: tuple[str, ...] = (), region: str | None = None) -> Outlines:
         """Return the glaciers of those ids, or of that RGI region; of neither: all.
@@ -56,31 +62,36 @@ class Outlines:
                     f"it holds region {', '.join(found)}" if found else "its ids name no region",
                 )
         if ids:
-            known = {short_id(self.ids[i]): i for i in keep}
+            place = {self.ids[i]: i for i in keep}
+            known = {short_id(alias): place[name] for alias, name in self.aliases if name in place}
+            known |= {short_id(name): i for name, i in place.items()}
             missing = [name for name in ids if short_id(name) not in known]
             if missing:
                 raise UsageError(
                     f"no glacier '{missing[0]}' in {self.source}", did_you_mean(missing[0], self.ids[:5000])
                 )
             keep = [known[short_id(name)] for name in ids]
-        return Outlines(
-            self.source, tuple(self.ids[i] for i in keep), tuple(self.geometries[i] for i in keep), self.crs
-        )
+        names, shapes = tuple(self.ids[i] for i in keep), tuple(self.geometries[i] for i in keep)
+        return replace(self, ids=names, geometries=shapes)
 
 
 def read_outlines(path: Path) -> Outlines:
     """Read glacier outlines, merged by id; heights are dropped, crossing rings mended, points left out.
+
+    Of GLIMS files the boundaries count (``glac_bound`` less ``intrnl_rock``), of several dates the newest.
 
     Raises
     ------
     DataError
         The file is missing, empty, without CRS, or holds no polygon.
     """
-    frame = read_vectors(path)
+    frame = read_vectors(path, kind="polygons")
     frame = frame[frame.geometry.geom_type.isin(["Polygon", "MultiPolygon"])]
     if frame.empty:
         raise DataError(f"{path} holds no polygon", "outlines must be polygons")
-    column = next((c for c in ID_COLUMNS if c in frame.columns and frame[c].notna().any()), None)
+    columns = [c for c in ID_COLUMNS if c in frame.columns and frame[c].notna().any()]
+    column = columns[0] if columns else None
+    frame, notes = _ice(frame, column, Path(path).name)
     names = [f"{Path(path).stem}-{i + 1:05d}" for i in range(len(frame))]
     if column is not None:
         given = [str(v).strip() for v in frame[column]]
@@ -91,7 +102,36 @@ def read_outlines(path: Path) -> Outlines:
     for name, shape in zip(names, frame.geometry.to_numpy(), strict=True):
         merged.setdefault(name, []).append(shape)
     shapes = [parts[0] if len(parts) == 1 else shapely.union_all(parts) for parts in merged.values()]
-    return Outlines(Path(path).name, tuple(merged), tuple(shapes), frame.crs.to_wkt())
+    aliases = tuple((str(a), n) for c in columns[1:] for a, n in zip(frame[c], names, strict=True))
+    return Outlines(Path(path).name, tuple(merged), tuple(shapes), frame.crs.to_wkt(), notes, aliases)
+
+
+def _ice(frame: Any, column: str | None, source: str) -> tuple[Any, tuple[str, ...]]:
+    """Return the rows that are ice at the newest date of each glacier, and what was left out."""
+    lower = {str(c).lower(): c for c in frame.columns}
+    kind, notes = lower.get("line_type"), []
+    rock = None
+    if kind is not None:
+        types = frame[kind].astype(str).str.strip().str.lower()
+        others = sorted(set(types) - {"glac_bound"})
+        if others and (types == "glac_bound").any():
+            rock, frame = frame[types == "intrnl_rock"], frame[types == "glac_bound"]
+            notes.append(f"{source}: of line types only glac_bound is ice ({', '.join(others)} left out)")
+    date = next((lower[c] for c in ("src_date", "srcdate", "anlys_time") if c in lower), None)
+    if column is not None and date is not None:
+        days = pd.to_datetime(frame[date], errors="coerce", utc=True, format="ISO8601")
+        newest = days.groupby(frame[column]).transform("max")
+        old = (days < newest) | (days.isna() & newest.notna())
+        if old.any():
+            notes.append(
+                f"{source}: {int(old.sum())} outlines of earlier dates left out; each glacier as of its "
+                f"newest ({newest.max():%Y-%m-%d} at the latest)"
+            )
+            frame = frame[~old]
+    if rock is not None and len(rock):
+        frame = frame.assign(geometry=frame.geometry.difference(shapely.union_all(rock.geometry.to_numpy())))
+        frame = frame[~frame.geometry.is_empty]
+    return frame, tuple(notes)
 
 
 def region_of(name: str) -> str:
@@ -124,10 +164,9 @@ def inside(outlines: Outlines, grid: Grid) -> tuple[Outlines, list[str], list[st
     meets = shapely.intersects(frame, np.array(outlines.geometries, dtype=object))
     crossing = [n for n, w, m in zip(outlines.ids, within, meets, strict=True) if m and not w]
     off = [n for n, m in zip(outlines.ids, meets, strict=True) if not m]
-    kept = Outlines(
-        outlines.source,
-        tuple(n for n, w in zip(outlines.ids, within, strict=True) if w),
-        tuple(g for g, w in zip(outlines.geometries, within, strict=True) if w),
-        outlines.crs,
+    kept = replace(
+        outlines,
+        ids=tuple(n for n, w in zip(outlines.ids, within, strict=True) if w),
+        geometries=tuple(g for g, w in zip(outlines.geometries, within, strict=True) if w),
     )
     return kept, crossing, off

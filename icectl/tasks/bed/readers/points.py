@@ -11,10 +11,27 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from icectl.errors import DataError, did_you_mean
+from icectl.raster.grid import crs_of
 
 Floats = NDArray[np.float64]
 
-FIELDS = ("THICKNESS", "thickness", "thick", "h", "ice_thickness")
+FIELDS = ("thickness", "ice_thickness", "thick", "thickness_m", "h", "depth")
+LONGITUDES = ("point_lon", "lon", "long", "longitude", "lng", "x_wgs84", "lon_deg")
+LATITUDES = ("point_lat", "lat", "latitude", "y_wgs84", "lat_deg")
+EASTINGS = ("x", "easting", "east", "e", "x_m", "utm_x", "utm_e", "coord_x", "xcoord", "x_coord")
+NORTHINGS = ("y", "northing", "north", "n", "y_m", "utm_y", "utm_n", "coord_y", "ycoord", "y_coord")
+NAMES = {
+    "THICKNESS_UNCERTAINTY": ("thickness_uncertainty", "uncertainty", "thickness_error", "error", "sigma"),
+    "DATA_FLAG": ("data_flag", "flag"),
+    "ELEVATION": ("elevation", "elev", "z", "surface"),
+    "SURVEY_DATE": ("survey_date", "date"),
+    "GlaThiDa_ID": ("glathida_id", "survey_id"),
+}
+"""What columns are called in GlaThiDa 3.1, and in version 4 and other tables (in lower case)."""
+
+THICKEST = 5500.0
+"""Metres: the thickest ice of the earth is 4.9 km; larger numbers are fill values."""
+
 LEAST_UNCERTAINTY = 5.0
 """Metres: the least uncertainty taken for a point that states none (a radar's resolution and its picking)."""
 
@@ -43,11 +60,17 @@ class Points:
         return len(self.thickness)
 
 
-def read_points(path: Path, field: str | None = None, share: float = 0.1, since: int | None = None) -> Points:
-    """Read measured thickness from GlaThiDa's TTT (CSV with POINT_LAT, POINT_LON) or a vector file.
+def read_points(
+    path: Path,
+    field: str | None = None,
+    share: float = 0.1,
+    since: int | None = None,
+    crs: str | None = None,
+) -> Points:
+    """Read measured thickness from a table (GlaThiDa 3.1 or 4, or any CSV with coordinates) or a vector file.
 
-    Points without thickness, negative ones, and GlaThiDa's erroneous ones (DATA_FLAG 1) are left out and
-    counted.
+    Points without thickness, negative and impossible ones (fill values), and GlaThiDa's erroneous ones
+    (DATA_FLAG 1) are left out and counted.
 
     Parameters
     ----------
@@ -57,6 +80,8 @@ def read_points(path: Path, field: str | None = None, share: float = 0.1, since:
         Uncertainty of points that state none, as a share of their thickness (at least 5 m).
     since
         Leave out surveys before this year; surveys of unknown year too.
+    crs
+        The CRS of x and y in a table that are no degrees.
 
     Raises
     ------
@@ -66,7 +91,9 @@ def read_points(path: Path, field: str | None = None, share: float = 0.1, since:
     path = Path(path)
     if not path.exists():
         raise DataError(f"{path} does not exist", "check the path of the measured points")
-    table, x, y, crs = _csv(path) if path.suffix.lower() == ".csv" else _vectors(path)
+    tabular = path.suffix.lower() in (".csv", ".txt", ".tsv")
+    table, x, y, crs = _csv(path, crs) if tabular else _vectors(path)
+    table = table.rename(columns=_standard(table))
     name = _field(table, field, path)
     numbers = {n: _numbers(table, n) for n in ("THICKNESS_UNCERTAINTY", "DATA_FLAG", "ELEVATION")}
     thickness = _numbers(table, name)
@@ -74,6 +101,7 @@ def read_points(path: Path, field: str | None = None, share: float = 0.1, since:
     unusable = {
         "no thickness or position": ~np.isfinite(thickness) | ~np.isfinite(x) | ~np.isfinite(y),
         "negative": thickness < 0,
+        f"over {THICKEST:g} m": thickness > THICKEST,
         "flagged erroneous": numbers["DATA_FLAG"] == ERRONEOUS,
         f"before {since}": ~(year >= since) if since is not None else np.zeros(len(x), dtype=bool),
     }
@@ -105,16 +133,42 @@ def read_points(path: Path, field: str | None = None, share: float = 0.1, since:
     )
 
 
-def _csv(path: Path) -> tuple[Any, Floats, Floats, str]:
+def _standard(table: Any) -> dict[str, str]:
+    """Map a table's own names of columns to those of GlaThiDa 3.1."""
+    lower = {str(c).strip().lower(): c for c in table.columns}
+    found = {
+        standard: next((lower[n] for n in names if n in lower), None) for standard, names in NAMES.items()
+    }
+    return {column: standard for standard, column in found.items() if column is not None}
+
+
+def _csv(path: Path, crs: str | None) -> tuple[Any, Floats, Floats, str]:
+    """Read a table: comma, semicolon or tab, with or without a byte order mark."""
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        head = path.read_text(encoding="utf-8-sig", errors="replace").partition("\n")[0]
+        mark = max(",;\t", key=head.count)
+        table = pd.read_csv(
+            path, dtype=str, keep_default_na=False, sep=mark, encoding="utf-8-sig", skipinitialspace=True
+        )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as CSV: {error}") from error
-    names = {c.lower(): c for c in table.columns}
-    lon = next((names[n] for n in ("point_lon", "lon", "longitude") if n in names), None)
-    lat = next((names[n] for n in ("point_lat", "lat", "latitude") if n in names), None)
+    if mark == ";":  # then a comma is the decimal sign
+        table = table.apply(lambda column: column.str.replace(r"^(-?\d+),(\d+)$", r"\1.\2", regex=True))
+    table.columns = [str(c).strip() for c in table.columns]
+    lon, lat = _first(table, LONGITUDES), _first(table, LATITUDES)
+    east, north = _first(table, EASTINGS), _first(table, NORTHINGS)
+    if crs is not None and east is not None and north is not None:
+        return table, _numbers(table, east), _numbers(table, north), crs_of(crs).to_wkt()
     if lon is None or lat is None:
-        raise DataError(f"{path} has no columns POINT_LON and POINT_LAT", "GlaThiDa's TTT.csv has them")
+        if east is not None and north is not None:
+            raise DataError(
+                f"{path}: nothing says in which CRS the columns {east} and {north} are",
+                "say it, e.g. --points-crs EPSG:32632",
+            )
+        raise DataError(
+            f"{path} has no columns POINT_LON and POINT_LAT, nor any other of coordinates",
+            f"it has {', '.join(map(str, table.columns))}; x and y need --points-crs",
+        )
     x, y = _numbers(table, lon), _numbers(table, lat)
     wrong = (np.abs(x) > 360) | (np.abs(y) > 90)
     if wrong.any():
@@ -125,10 +179,16 @@ def _csv(path: Path) -> tuple[Any, Floats, Floats, str]:
     return table, x, y, "EPSG:4326"
 
 
+def _first(table: Any, names: tuple[str, ...]) -> str | None:
+    """Return the table's own spelling of the first of `names` that it has."""
+    lower = {str(c).lower(): str(c) for c in table.columns}
+    return next((lower[name] for name in names if name in lower), None)
+
+
 def _vectors(path: Path) -> tuple[Any, Floats, Floats, str]:
     from icectl.raster import read_vectors
 
-    frame = read_vectors(path)
+    frame = read_vectors(path, kind="points")
     frame = frame[frame.geometry.geom_type == "Point"]
     if frame.empty:
         raise DataError(f"{path} holds no points", "measured thickness must be points")
@@ -139,7 +199,7 @@ def _vectors(path: Path) -> tuple[Any, Floats, Floats, str]:
 def _field(table: Any, field: str | None, path: Path) -> str:
     if field is not None and field not in table:
         raise DataError(f"{path} has no column '{field}'", did_you_mean(field, list(table.columns)))
-    found = field or next((c for c in FIELDS if c in table), None)
+    found = field or _first(table, FIELDS)
     if found is None:
         raise DataError(
             f"{path} has no column of thickness", f"name it: --points-field; it has {list(table.columns)}"

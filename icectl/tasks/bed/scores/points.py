@@ -55,7 +55,7 @@ class AtPoints:
 
 def score_points(run: Run, options: EvaluateOptions, folder: Path, source: Path) -> AtPoints:
     """Compare the predictions in `folder` with the points of `source`: all glaciers together, then each."""
-    points = read_points(source, options.points_field, since=options.since)
+    points = read_points(source, options.points_field, since=options.since, crs=options.points_crs)
     found, glacier = at_points(folder, points)
     hit = np.isfinite(found["thickness"])
     if not hit.any():
