@@ -47,7 +47,8 @@ def test_ttt_is_read_with_dates_flags_and_uncertainties(ttt: Path) -> None:
     assert np.isnan(points.elevation[2])
     assert points.surveys == 2
     assert points.dropped == {
-        "no thickness or position": 1, "negative": 1, "over 5500 m": 0, "flagged erroneous": 1, "before None": 0,
+        "no thickness or position": 1, "negative": 1, "over 5500 m": 0, "flagged erroneous": 1,
+        "before None": 0,
     }  # fmt: skip
     assert read_points(ttt, since=2000).thickness.tolist() == [30]
 
