@@ -130,6 +130,7 @@ def make_run(root: Path, panels=None, model="convlstm", identity="a1b2c3d4e5", t
         run / "run.json",
         {
             **{k: base[k] for k in ("model", "task", "seed")},
+            "schema": 1,
             "task": more.get("task", "snow"),
             "glacier": {"name": "parvati", "title": title},
             "options": {"train": options},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from itertools import pairwise
 from typing import NoReturn
 
 DEBUG = "ICECTL_DEBUG"
@@ -65,7 +66,7 @@ def _expect_values(arguments: list[str]) -> None:
     """Refuse an option with an empty value: an empty path would mean the working folder."""
     from icectl.errors import UsageError
 
-    for flag, value in zip(arguments, [*arguments[1:], " "], strict=True):
+    for flag, value in pairwise([*arguments, " "]):
         if flag.startswith("--") and (flag.endswith("=") or (value == "" and "=" not in flag)):
             raise UsageError(f"{flag.rstrip('=')} is given no value", "name one, or leave the option out")
 

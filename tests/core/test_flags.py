@@ -119,7 +119,7 @@ def test_a_verb_alone_shows_its_help(cli, arguments):
 
 def test_debug_shows_where_it_went_wrong(process):
     done = process("train", "tyo", "--debug")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "Traceback" in done.stderr
     assert "did you mean" in process("train", "tyo").stderr
 

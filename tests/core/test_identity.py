@@ -137,9 +137,14 @@ def test_run_with_force_does_every_stage_again(cli):
 def test_results_of_another_version_say_so(cli):
     import json
 
+    from icectl.workspace.integrity import contents
+
     run = Path(cli("train", "toy", "--json").json["run"])
     saved = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**saved, "version": "0.0.1"}))
+    record = json.loads((run / "stage.json").read_text())
+    record["files"] = contents(run, record["outputs"])
+    (run / "stage.json").write_text(json.dumps(record))
     shown = cli("predict", "toy", "--run", str(run))
     assert f"{run.name} was made by $ICECTL_PLUGINS 0.0.1; $ICECTL_PLUGINS - is used now" in shown.err
 

@@ -142,11 +142,13 @@ def test_what_killed_processes_left_is_swept_away(cli, monkeypatch):
     """A training that goes on finds its folder without the half of a file."""
     run = trained(cli)
     (run / RECORD).unlink()
-    (run / ".weights.txt.1234.partial").write_text("half")
-    (run / ".weights-abcd1234").mkdir()
+    (run / ".icectl-abcd1234.partial").write_text("half")
+    (run / ".icectl-efgh5678").mkdir()
+    (run / ".icectl-efgh5678" / ".icectl").touch()
     (run / ".keep").write_text("mine")
+    (run / ".theirs.partial").write_text("another program's")
     cli("train", "toy")
-    assert sorted(path.name for path in run.glob(".*")) == [".keep"]
+    assert sorted(path.name for path in run.glob(".*")) == [".icectl", ".keep", ".theirs.partial"]
 
 
 def test_options_of_an_unknown_schema_step_are_refused(toy):
