@@ -29,7 +29,7 @@ class InpaintGAN(BedModel):
 
     def offered(self, network: nn.Module, options: Any, facts: Mapping[str, Any]) -> Sequence[OnnxNetwork]:
         """Return the generator, if it was trained."""
-        if "fill" not in facts:
+        if "share" not in facts:
             return []
         ports, side = self.ports(options, facts), options.net_size
         x = torch.randn(1, ports.channels, side, side, generator=torch.Generator().manual_seed(0))

@@ -23,7 +23,7 @@ def test_attention_is_exported(tmp_path):
     options = plugin.stages["train"].model_validate({"preset": "paper", "width": 8, "net_size": 32})
     network = Generator(4, 8, size=32).eval()
     holder = torch.nn.ModuleDict({"generator": network})
-    facts = {"options": options.model_dump(mode="json"), "kept": "generator", "fill": {}}
+    facts = {"options": options.model_dump(mode="json"), "kept": "generator", "share": 1.0, "range": {}}
     save_weights(tmp_path / "weights.safetensors", holder, facts)
     run = Run(
         verb="predict",

@@ -80,8 +80,8 @@ class BedModel(TaskModel):
     def trained(self, network: nn.Module, facts: Mapping[str, Any], device: str) -> Answers:
         """Return what fills in ground, and the thickness law."""
         filler = None
-        if "fill" in facts:
-            filler = Filler(network.eval().to(device), torch.device(device), facts["options"], facts["fill"])
+        if "share" in facts:
+            filler = Filler(network.eval().to(device), torch.device(device), facts["options"], facts)
         return Answers(filler, law_of(facts["law"]) if facts.get("law") else None)
 
 

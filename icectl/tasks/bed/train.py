@@ -203,5 +203,4 @@ class FillLearner(Learner):
 
     def describe(self) -> dict[str, Any]:
         """Return what predicting needs to know."""
-        facts = {k: v for k, v in self.facts.items() if k != "range"}
-        return {**facts, "fill": {"share": self.share, "range": self.facts.get("range", {})}}
+        return {**self.facts, "share": self.share}

@@ -39,7 +39,7 @@ class Filler:
     ) -> None:
         self.network, self.device = network, device
         self.size, self.begin = int(options["net_size"]), options["begin"]
-        self.share, self.range = float(facts["share"]), facts["range"]
+        self.share, self.range = float(facts["share"]), facts.get("range", {})
 
     def unknown(self, heights: Floats, hidden: Bools, resolution: float) -> str:
         """Return in words why a window lies beyond what was trained on, or nothing."""

@@ -1,0 +1,65 @@
+"""Every model's paper preset takes an update from the command line, on tiny data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from scipy import ndimage
+from shapely.geometry import Point
+from terminal import terminal
+
+from icectl.raster import write_cog
+
+SNOW = ("--size", "96", "--years", "5", "--align", "none", "--batch-size", "2", "--epochs", "1")
+DATA = {
+    "convlstm": SNOW,
+    "lstm": SNOW,
+    "unet": SNOW,
+    "salstm": SNOW,
+    "svg": ("--size", "192", "--frames", "14", "--chip", "64", "--batch-size", "2", "--epochs", "1"),
+    "deeplab-xception": ("--size", "96", "--worlds", "2", "--years", "2", "--batch-size", "2"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", DATA)
+def test_a_paper_preset_takes_an_update(model, monkeypatch, capfd, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ("train", model, "--glacier", "demo", "--preset", "paper", "--updates", "1", *DATA[model])
+    assert "weights" not in terminal(monkeypatch, capfd)(*command).err
+    assert list(tmp_path.glob("icectl-workspace/runs/*/*/*/weights.safetensors"))
+
+
+def test_the_paper_preset_of_inpaint_gan_takes_an_update(monkeypatch, capfd, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    call = terminal(monkeypatch, capfd)
+    rng = np.random.default_rng(0)
+    heights = (2600 + 9000 * ndimage.gaussian_filter(rng.normal(size=(700, 700)), 14)).astype("float32")
+    grid = GeoBox((700, 700), Affine(30, 0, 400_000, 0, -30, 5_200_000), "EPSG:32632")
+    write_cog(tmp_path / "dem.tif", heights, grid)
+    ice = gpd.GeoDataFrame({"id": ["a"]}, geometry=[Point(401_000, 5_199_000).buffer(300)], crs="EPSG:32632")
+    ice.to_file(tmp_path / "ice.gpkg")
+    own = ("--train-dem", "dem.tif", "--train-outlines", "ice.gpkg", "--unlisted-ice", "none")
+    more = ("--patches", "40", "--step", "inpaint", "--synthetic-glaciers", "0", "--minimum-relief", "20")
+    command = (
+        "train",
+        "inpaint-gan",
+        "--preset",
+        "paper",
+        "--updates",
+        "1",
+        "--batch-size",
+        "1",
+        *own,
+        *more,
+    )
+    call(*command)
+    assert list(tmp_path.glob("icectl-workspace/runs/*/*/*/weights.safetensors"))
+    refused = call(*command, "--patch-size", "64", "--dry-run", ok=False)
+    assert refused.code != 0
+    assert "cannot be averaged to the network's 256" in refused.err
