@@ -73,7 +73,7 @@ def facts_of(data: FrontData) -> Mapping[str, Any]:
     return {
         "seen": [entry.id for entry in used],
         "pose": data.flow,
-        "resolution": float(np.median(scales)) if scales else None,
+        "resolution": round(float(np.median(scales)), 3) if scales else None,
         "has_mask": data.flow != "unknown" or any(entry.has_mask for entry in data.of("train")),
         **training_facts([(pose.to_view((entry.lines or ())[0]), pose.size) for entry, pose in posed]),
     }

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from icectl.raster import write_vectors
 from icectl.tasks.front.dataset import Entry, Place
 from icectl.tasks.front.line.lines import Line
 
@@ -43,12 +42,7 @@ def lon_lat(entry: Entry, points: Line) -> tuple[float, float]:
     return float(x), float(y)
 
 
-_EMPTY = {
-    "str": np.array([], object),
-    "int32": np.array([], np.int32),
-    "float64": np.array([], float),
-    "date": np.array([], "datetime64[D]"),
-}
+_TYPES = {"str": object, "int32": np.int32, "float64": np.float64, "date": "datetime64[D]"}
 
 
 def write_layer(
@@ -61,23 +55,17 @@ def write_layer(
     kind: str,
     append: bool = False,
 ) -> Path:
-    """Write one layer; one without features keeps its fields and geometry type."""
+    """Write one layer; fields of type ``"date"`` are dates, and a layer without features keeps its fields."""
     import pyogrio
+    import shapely
 
-    if not rows:
-        columns = [_EMPTY[dtype] for dtype in fields.values()]
-        with quiet_pyogrio():
-            pyogrio.raw.write(
-                path, np.array([], object), columns, list(fields), geometry_type=kind, crs=crs or PIXELS,
-                layer=layer, append=append,
-            )  # fmt: skip
-        return path
-    frame = _frame(rows, shapes, crs, fields)
-    if not append:
-        with quiet_pyogrio():
-            return write_vectors(path, frame, layer)
+    columns = [np.array([row[name] for row in rows], _TYPES[dtype]) for name, dtype in fields.items()]
+    shapes = np.array([shapely.to_wkb(shape) for shape in shapes], object)
     with quiet_pyogrio():
-        pyogrio.write_dataframe(frame, path, layer=layer, append=True)
+        pyogrio.raw.write(
+            path, shapes, columns, list(fields), geometry_type=kind, crs=crs or PIXELS, layer=layer,
+            append=append,
+        )  # fmt: skip
     return path
 
 

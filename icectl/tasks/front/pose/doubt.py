@@ -21,7 +21,7 @@ SCALES = 2.0
 RIVAL = 0.8
 """Answers in another direction above this share of the best leave the direction in doubt."""
 
-VALID = 0.5
+VALID = 0.2
 """Least share of valid pixels."""
 
 
