@@ -12,11 +12,17 @@ from icectl.tasks.front.line.found import Found, Front
 from icectl.tasks.front.pose.frame import Frame, metres_per_pixel
 from icectl.tasks.front.pose.search import Training
 
-FLAGGED = 0.5
+FLAGGED = 0.8
 """Fronts below this confidence are in doubt."""
 
 SCALES = 2.0
 """Metres per pixel may differ from those of the training by this factor before the scale is in doubt."""
+
+CERTAIN = 2.0
+"""Mean logit of the edge's probability below which the edge is uncertain (a probability of 0.88)."""
+
+PARTED = 0.3
+"""Contrast below which the mask hardly parts ice from sea: confidence falls with it, to none at 0."""
 
 RIVAL = 0.8
 """Answers in another direction above this share of the best leave the direction in doubt."""
@@ -27,7 +33,7 @@ VALID = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """Probability that a front is right: a logistic function of the network's answer.
+    """Probability that a front is right: a logistic function of the network's answer, none without contrast.
 
     Parameters
     ----------
@@ -43,10 +49,11 @@ class Doubt:
         """Return the probability that a front lies within 500 m of the true one, 0…1."""
         own = FITTED if self.weights is None else self.weights
         terms = dict(zip(("edge", "contrast", "rival"), features(front), strict=True))
-        return float(1 / (1 + np.exp(-own["offset"] - sum(own[name] * terms[name] for name in terms))))
+        logit = own["offset"] + sum(own[name] * terms[name] for name in terms)
+        return float(np.clip(terms["contrast"] / PARTED, 0, 1) / (1 + np.exp(-logit)))
 
 
-FITTED = {"offset": -2.0, "edge": 0.7, "contrast": 3.0, "rival": -2.0}
+FITTED = {"offset": -3.335, "edge": 1.641, "contrast": 0.325, "rival": -0.767}
 
 
 def features(front: Front) -> tuple[float, float, float]:
@@ -87,9 +94,9 @@ def _doubts(front: Front, sure: float) -> tuple[str, ...]:
         return ()
     edge, contrast, rival = features(front)
     said = [f"confidence {sure:.2f}"]
-    if edge < 0:
+    if edge < CERTAIN:
         said.append("the edge is uncertain along the line")
-    if contrast < FLAGGED:
+    if contrast < PARTED:
         said.append("the mask hardly parts ice from sea")
     if rival > RIVAL:
         said.append("ice may flow another way: the answer there is nearly as good")
