@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import statistics
 import subprocess
 import sys
@@ -181,6 +182,24 @@ def test_light_modules_import_nothing_heavy():
         if path.exists()
         for name in imports(path, top_level_only=True)
         if name.split(".")[0] in HEAVY
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+OPENERS = re.compile(
+    r"rasterio\.open\(|rasterio\.io|MemoryFile\(|WarpedVRT\(|\bxr\.open_|open_rasterio|cv2\.imread|\bPIL\b|gdal\.Open"
+)
+"""What opens a raster, a cube or a picture."""
+
+
+def test_rasters_are_opened_by_the_door_alone():
+    """Scale, unit, nodata and orientation are settled there; `testing`, which judges products, is apart."""
+    wrong = [
+        f"{path.relative_to(ROOT)}:{number} {line.strip()}"
+        for path in sources()
+        if room(path) not in ("raster", "testing")
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if OPENERS.search(line)
     ]
     assert not wrong, "\n".join(wrong)
 

@@ -20,8 +20,10 @@ MAX_BANDS = 2000
 """Variables times time steps that are taken for the bands of one raster."""
 
 
-def open_cube(path: Path) -> Any:
+def open_cube(path: Path, times: bool = True) -> Any:
     """Open a NetCDF file or a Zarr store as an `xarray.Dataset`, decoded by its CF attributes.
+
+    `times` says whether dates are decoded too.
 
     Raises
     ------
@@ -33,8 +35,10 @@ def open_cube(path: Path) -> Any:
 
     try:
         if path.suffix.lower() == ".zarr":
-            return xr.open_zarr(path, chunks=None, consolidated=False, decode_coords="all")
-        return xr.open_dataset(path, engine="h5netcdf", decode_coords="all")
+            return xr.open_zarr(
+                path, chunks=None, consolidated=False, decode_times=times, decode_coords="all"
+            )
+        return xr.open_dataset(path, engine="h5netcdf", decode_times=times, decode_coords="all")
     except (OSError, ValueError, KeyError, AttributeError) as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         hint = "NetCDF of the classic format: convert it, e.g. `nccopy -k nc4 A B`"

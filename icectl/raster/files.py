@@ -59,6 +59,12 @@ def opened(path: str | Path, driver: str | None = None) -> Iterator[Any]:
         ) from error
 
 
+def remote_crs(address: str) -> Any:
+    """Return the CRS of a GeoTIFF at an address; faults are rasterio's own, so that they can be retried."""
+    with rasterio.open(address, driver="GTiff", sharing=False) as source:
+        return source.crs
+
+
 def _open(path: str | Path, driver: str | None) -> Any:
     """Open without the warning on files that have no place on the ground: those are refused by name."""
     if Path(path).suffix.lower() in CUBES and driver is None:

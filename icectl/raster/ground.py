@@ -27,6 +27,9 @@ from icectl.raster.grid import Grid, utm_crs
 TOLERANCE = 0.01
 """How far a CRS's metre may be off a metre on the ground."""
 
+NOMINAL = 0.05
+"""How far a pixel may be off its size in the CRS for the warped one to keep that size."""
+
 _GEOD = Geod(ellps="WGS84")
 _EDGE = (0.02, 0.5, 0.98)
 
@@ -126,11 +129,12 @@ def ground_grid(grid: Grid, resolution: float | None = None) -> Ground:
             "an image without a CRS has no place on the ground", "assign one, e.g. --crs EPSG:32643"
         )
     across, down = ground_steps(grid)
-    finer = float(min(across, down))
-    wanted = finer if resolution is None else max(resolution, finer)
-    a = grid.affine
+    finer, a = float(min(across, down)), grid.affine
     square = abs(a.a + a.e) <= 1e-6 * abs(a.a)
     metric = grid.crs.projected and _unit(grid) == 1.0
+    if metric and square and abs(finer / a.a - 1) < NOMINAL:
+        finer = a.a
+    wanted = finer if resolution is None else max(resolution, finer)
     if metric and square and _true_to_scale(grid) and wanted <= abs(a.a) * 1.05:
         return Ground(grid, False, "", abs(a.a))
     crs, side = grid.crs, _rounded(wanted)

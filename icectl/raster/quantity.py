@@ -243,10 +243,10 @@ def bounded(
         return values, ()
     known = values[np.isfinite(values)]
     undeclared = beyond & ((values < kind.low) | np.isin(values, _VOIDS) | (np.abs(values) > 1e15))
-    middle = float(np.median(values[np.isfinite(values) & ~undeclared])) if (~undeclared).any() else 0.0
+    rest = values[np.isfinite(values) & ~undeclared]
     too_high = quantity == "elevation" and bool((beyond & ~undeclared).any())
-    if too_high or not kind.low <= middle <= kind.high:
-        raise _contradiction(values[np.isfinite(values) & ~undeclared], quantity, kind, name)
+    if rest.size and (too_high or not kind.low <= float(np.median(rest)) <= kind.high):
+        raise _contradiction(rest, quantity, kind, name)
     if kind.rim:  # a void that was resampled before leaves a rim of values between it and the ground
         beyond = ndimage.binary_dilation(beyond, iterations=kind.rim)
     worst = float(known[np.argmax(np.abs(known))])

@@ -7,7 +7,6 @@ the page can turn a colour back into a value, and a picture of 64 steps compress
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib import colormaps
 from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex
-from PIL import Image
 
+from icectl.raster.images import png
 from icectl.report.layers import FloatImage
 from icectl.report.panels import Colours
 
@@ -88,20 +87,12 @@ def encode(values: FloatImage, scale: Scale) -> bytes:
     steps = np.zeros(values.shape, dtype=np.uint8)
     valid = np.isfinite(values)
     steps[valid] = np.rint(share[valid] * (STEPS - 1)).astype(np.uint8) + 1
-    picture = Image.fromarray(steps, mode=None)
-    picture.putpalette([0, 0, 0, *scale.palette.ravel().tolist()])
-    return _png(picture, transparency=0)
+    return png(steps, scale.palette)
 
 
 def encode_grey(values: npt.NDArray[np.uint8]) -> bytes:
     """Return a grey PNG (hill shade)."""
-    return _png(Image.fromarray(values))
-
-
-def _png(picture: Image.Image, **more: int) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", optimize=False, compress_level=9, **more)
-    return buffer.getvalue()
+    return png(values)
 
 
 def data_uri(png: bytes) -> str:

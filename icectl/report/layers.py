@@ -14,7 +14,7 @@ import odc.geo.xr  # noqa: F401, gives xarray objects their accessor .odc
 from odc.geo.geobox import GeoBox
 
 from icectl.errors import DataError
-from icectl.raster import Info, Window, read, read_on
+from icectl.raster import Info, Window, open_cube, read, read_on
 from icectl.report.panels import Layer
 
 FloatImage = npt.NDArray[np.float32]
@@ -118,13 +118,8 @@ def _from_file(path: Path, info: Info, band: int) -> Raster:
 
 def _from_cube(path: Path, layer: Layer) -> Raster:
     """Read a slice of a NetCDF or Zarr variable."""
-    import xarray as xr
-
-    how: dict[str, Any] = (
-        {"engine": "zarr", "consolidated": False} if path.is_dir() else {"engine": "h5netcdf"}
-    )
     try:
-        with xr.open_dataset(path, decode_times=False, decode_coords="all", **how) as data:
+        with open_cube(path, times=False) as data:
             variable = data[layer.variable]
             picked = variable[layer.index] if layer.index else variable
             if picked.ndim != 2:

@@ -15,6 +15,7 @@ from rasterio.errors import RasterioError
 
 from icectl.errors import DataError, WorkError
 from icectl.raster import Grid, Info, read, write_cog
+from icectl.raster.files import remote_crs
 from icectl.sources.area import placed, resampling_for
 from icectl.sources.picks import Pick
 from icectl.sources.products import FLAGS, Product, type_of
@@ -186,9 +187,8 @@ def _check_remote(address: str, what: str) -> None:
     GDAL opens many formats, and some hold links to this machine's files. The header that is looked at
     here stays in GDAL's cache, and is what odc-stac then sees.
     """
-    with rasterio.open(address, driver="GTiff", sharing=False) as source:
-        if source.crs is None:
-            raise DataError(f"{what} has no CRS", "take another collection, e.g. a terrain-corrected one")
+    if remote_crs(address) is None:
+        raise DataError(f"{what} has no CRS", "take another collection, e.g. a terrain-corrected one")
 
 
 def _together(item: Any, parsed: Any, index: int) -> int:

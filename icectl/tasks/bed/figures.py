@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from pyproj import Transformer
 
+from icectl.raster import grid_of, read, read_quantity
 from icectl.report.panels import CrossSection, Layer, Lines, Map, Panel, Scatter
 from icectl.report.panels import Points as MapPoints
 from icectl.run import Run
@@ -69,10 +69,10 @@ def maps(folder: Path, points: Points | None = None) -> list[Panel]:
 
 def _on_map(place: Path, points: Points) -> tuple[MapPoints, ...]:
     """Return the measured points that lie on a glacier's map, thinned to what can be told apart."""
-    with rasterio.open(place / "thickness.tif") as source:
-        move = Transformer.from_crs(points.crs, source.crs.to_wkt(), always_xy=True)
-        cols, rows = ~source.transform * np.asarray(move.transform(points.x, points.y))
-        depth = source.read(1)
+    depth = read_quantity(place / "thickness.tif", "thickness").values
+    grid = grid_of(place / "thickness.tif")
+    move = Transformer.from_crs(points.crs, grid.crs.to_wkt(), always_xy=True)
+    cols, rows = ~grid.affine * np.asarray(move.transform(points.x, points.y))
     on = np.isfinite(sample(depth, rows - 0.5, cols - 0.5))
     at = np.flatnonzero(on)[:: max(1, int(on.sum()) // MAX_POINTS)]
     if not len(at):
@@ -99,11 +99,10 @@ def section(folder: Path, points: Points, glacier: NDArray[np.str_], hit: NDArra
     names, counts = np.unique(glacier[hit], return_counts=True)
     name = str(names[counts.argmax()])
     mine = hit & (glacier == name)
-    with rasterio.open(folder / place_of(name) / "bed.tif") as source:
-        bed = source.read(1).astype(np.float64)
-        transform, crs = source.transform, source.crs
-    with rasterio.open(folder / place_of(name) / "thickness.tif") as source:
-        depth = source.read(1).astype(np.float64)
+    grid = grid_of(folder / place_of(name) / "bed.tif")
+    transform, crs = grid.affine, grid.crs
+    bed = read(folder / place_of(name) / "bed.tif").filled(np.nan).astype(np.float64)
+    depth = read(folder / place_of(name) / "thickness.tif").filled(np.nan).astype(np.float64)
     move = Transformer.from_crs(points.crs, crs.to_wkt(), always_xy=True)
     x, y = (np.asarray(v) for v in move.transform(points.x[mine], points.y[mine]))
     centre, direction = _axis(np.stack([x, y]))

@@ -6,16 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import rasterio
 from odc.geo.geobox import GeoBox
-from pyproj.exceptions import CRSError
-from rasterio.windows import Window
 
-from icectl.errors import DataError, UsageError
-from icectl.raster import Grid, bounded
+from icectl.errors import DataError
+from icectl.raster import Grid, Info, Window, grid_of, ground_steps, read_quantity
 from icectl.tasks.bed.readers.terrain import Heights, Terrain, on_ground
 
-SUFFIXES = (".tif", ".tiff", ".vrt", ".asc", ".img", ".hgt", ".dem")
+SUFFIXES = (".tif", ".tiff", ".vrt", ".asc", ".img", ".hgt", ".dem", ".nc", ".gtif")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +31,10 @@ class Dem:
         left, right = max(0, cols.start), min(width, cols.stop)
         part = self.grid[top:bottom, left:right]
         out = np.full(part.shape, np.nan, dtype=np.float32)
+        notes: list[str] = []
         for file, grid in zip(self.files, self.grids, strict=True):
-            _paste(out, part, file, grid)
-        mended, notes = bounded(out, "elevation", self.name)
-        return mended, part, notes
+            notes += _paste(out, part, file, grid)
+        return out, part, tuple(notes)
 
     def whole(self, resolution: float | None = None) -> Terrain:
         """Read all of it onto a metric grid; see `icectl.tasks.bed.readers.terrain.Terrain`."""
@@ -49,12 +46,10 @@ class Dem:
         from odc.geo.geom import box
 
         shape = box(*bounds, crs=crs).to_crs(self.grid.crs).boundingbox
-        metres = 1.0
-        if self.grid.crs.geographic:
-            metres = 111_320.0
         a = self.grid.affine
-        x_metres = metres * (np.cos(np.radians((shape.bottom + shape.top) / 2)) if metres > 1 else 1.0)
-        pad_x, pad_y = margin / x_metres / abs(a.a), margin / metres / abs(a.e)
+        middle = ~a * ((shape.left + shape.right) / 2, (shape.bottom + shape.top) / 2)
+        across, down = ground_steps(self.grid, middle[1], middle[0])
+        pad_x, pad_y = margin / float(across), margin / float(down)
         cols = slice(
             int(np.floor((shape.left - a.c) / a.a - pad_x)), int(np.ceil((shape.right - a.c) / a.a + pad_x))
         )
@@ -126,18 +121,10 @@ def _tiles(folder: Path) -> list[Path]:
 
 
 def _grid(file: Path, crs: str | None) -> Grid:
-    try:
-        with rasterio.open(file) as source:
-            found = source.crs or crs
-            if found is None:
-                raise DataError(f"{file} has no CRS", "say which it is: --dem-crs EPSG:32632, for instance")
-            if source.transform.b or source.transform.d:
-                raise DataError(f"{file} is rotated", "warp it north up first (gdalwarp)")
-            return GeoBox(source.shape, source.transform, found)
-    except rasterio.errors.RasterioIOError as error:
-        raise DataError(f"{file} cannot be read as a raster: {str(error).splitlines()[0]}") from error
-    except (ValueError, CRSError, rasterio.errors.CRSError) as error:
-        raise UsageError(f"--dem-crs {crs} is no CRS that PROJ knows", "for instance EPSG:32632") from error
+    info = Info(file)
+    if info.crs is None and crs is None:
+        raise DataError(f"{file} has no CRS", "say which it is: --dem-crs EPSG:32632, for instance")
+    return info.grid if info.grid is not None else grid_of(file, crs)
 
 
 def _union(grids: list[Grid]) -> Grid:
@@ -146,26 +133,25 @@ def _union(grids: list[Grid]) -> Grid:
     """
     a = grids[0].affine
     left = min(g.affine.c for g in grids)
-    top = max(g.affine.f for g in grids) if a.e < 0 else min(g.affine.f for g in grids)
+    top = max(g.affine.f for g in grids)
     right = max(g.affine.c + g.shape[1] * a.a for g in grids)
-    bottom = (min if a.e < 0 else max)(g.affine.f + g.shape[0] * a.e for g in grids)
+    bottom = min(g.affine.f + g.shape[0] * a.e for g in grids)
     from affine import Affine
 
     shape = (max(1, round((bottom - top) / a.e)), max(1, round((right - left) / a.a)))
     return GeoBox(shape, Affine(a.a, 0, left, 0, a.e, top), grids[0].crs)
 
 
-def _paste(out: Heights, part: Grid, file: Path, grid: Grid) -> None:
-    """Fill what is still missing in `out` from one tile."""
+def _paste(out: Heights, part: Grid, file: Path, grid: Grid) -> tuple[str, ...]:
+    """Fill what is still missing in `out` from one tile; return what was mended in it."""
     a, b = part.affine, grid.affine
     row, col = round((b.f - a.f) / a.e), round((b.c - a.c) / a.a)  # where the tile starts in the window
     top, left = max(0, row), max(0, col)
     bottom, right = min(out.shape[0], row + grid.shape[0]), min(out.shape[1], col + grid.shape[1])
     if bottom <= top or right <= left:
-        return
-    with rasterio.open(file) as source:
-        window = Window(left - col, top - row, right - left, bottom - top)
-        band = source.read(1, window=window, masked=True)
-    values = np.where(np.ma.getmaskarray(band), np.nan, band.data.astype("float32"))
+        return ()
+    window = Window(top - row, left - col, bottom - top, right - left)
+    found = read_quantity(file, "elevation", window=window)
     view = out[top:bottom, left:right]
-    view[np.isnan(view)] = values[np.isnan(view)]
+    view[np.isnan(view)] = found.values[np.isnan(view)]
+    return found.notes

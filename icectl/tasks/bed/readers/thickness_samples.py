@@ -7,14 +7,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from icectl.errors import DataError
+from icectl.raster import Info, grid_of, ground_metres, rasterize, read, read_quantity
 from icectl.tasks.bed.readers.outlines import read_outlines, short_id
 
 Floats = NDArray[np.float64]
@@ -116,12 +116,12 @@ def _from_rasters(elevation: Path, depth: Path) -> Iterator[Known]:
     """Read a modelled glacier: the elevation on the thickness raster's grid, then both on the working
     grid.
     """
-    with rasterio.open(depth) as source:
-        thickness = source.read(1, masked=True).filled(0).astype(np.float64)
-        target, resolution = source.transform, float(source.res[0])
-    with rasterio.open(elevation) as source:
-        heights = source.read(1, masked=True).astype(np.float64).filled(np.nan)
-        inverse = ~source.transform
+    grid = Info(depth).grid
+    target, inverse = _positions(depth), ~_positions(elevation)
+    thickness = read_quantity(depth, "thickness").values.astype(np.float64)
+    heights, resolution = read_quantity(elevation, "elevation").values.astype(np.float64), target.a
+    if grid is not None:
+        resolution = ground_metres(grid)
     rows, cols = np.indices(thickness.shape)
     # Positions, not indices: some elevation files are shifted by part of a pixel, some have another extent.
     at_x, at_y = inverse * (target * (cols + 0.5, rows + 0.5))
@@ -132,6 +132,11 @@ def _from_rasters(elevation: Path, depth: Path) -> Iterator[Known]:
         made = on_working_grid(known)
         if made.ice.sum() >= MIN_PIXELS:
             yield made
+
+
+def _positions(path: Path) -> Any:
+    """Return the transform of a raster, north up; rasters of one glacier share their CRS, stated or not."""
+    return grid_of(path, "EPSG:3857").affine
 
 
 def _name(path: Path) -> str:
@@ -215,8 +220,6 @@ def grow(
 
 def world_samples(folder: Path) -> Iterator[Known]:
     """Yield the glaciers of a synthetic world with their exact thickness and speed."""
-    from icectl.raster import grid_of, rasterize
-
     grid = grid_of(folder / "dem.tif")
     surface, thickness, vx, vy = (
         _read(folder / name) for name in ("dem.tif", "truth/thickness.tif", "vx.tif", "vy.tif")
@@ -238,5 +241,4 @@ def world_samples(folder: Path) -> Iterator[Known]:
 
 
 def _read(path: Path) -> Floats:
-    with rasterio.open(path) as source:
-        return np.asarray(source.read(1), dtype=np.float64)
+    return read(path).filled(np.nan).astype(np.float64)

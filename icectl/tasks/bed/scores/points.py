@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from pyproj import Transformer
 
 from icectl.contract import Column, Row, Table
 from icectl.errors import DataError
 from icectl.intervals import gain_interval, grouped, mean_interval
-from icectl.raster import grid_of, utm_crs
+from icectl.raster import Info, grid_of, read, utm_crs
 from icectl.run import Run
 from icectl.tasks.bed.metrics import sample, score
 from icectl.tasks.bed.options import EvaluateOptions
@@ -161,9 +160,9 @@ def layers_of(place: Path) -> list[tuple[str, Floats]]:
     for name in ("thickness", "low", "high", "others"):
         path = place / f"{name}.tif"
         if path.is_file():
-            with rasterio.open(path) as source:
-                labels = [name] if name != "others" else list(source.descriptions)
-                layers += [(label, source.read(i + 1).astype(np.float64)) for i, label in enumerate(labels)]
+            labels = [name] if name != "others" else [str(text) for text in Info(path).descriptions]
+            bands = read(path, band=None).filled(np.nan).astype(np.float64)
+            layers += list(zip(labels, bands, strict=True))
     return layers
 
 
