@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from icectl.raster import Grid, ground_steps, write_cog
+from icectl.raster.files import replacing
 from icectl.run import Run
 from icectl.tasks.flow.dataset import Sequences
 from icectl.tasks.flow.options import PredictOptions
@@ -49,12 +49,10 @@ def write(run: Run, found: Velocity, sequences: Sequences, options: PredictOptio
             folder / f"{name}.tif", layer.astype(np.float32), grid, tags={"units": unit}, descriptions=[name]
         )
     data = _dataset(layers, found, sequences, grid, unit)
-    aside = folder / f".velocity.{os.getpid()}.nc"
     packing = {name: {"zlib": True, "_FillValue": np.float32(FILL)} for name in layers}
-    data.to_netcdf(
-        aside, engine="h5netcdf", encoding={**packing, "x": {"_FillValue": None}, "y": {"_FillValue": None}}
-    )
-    aside.replace(folder / "velocity.nc")
+    plain = {"x": {"_FillValue": None}, "y": {"_FillValue": None}}
+    with replacing(folder / "velocity.nc") as made:
+        data.to_netcdf(made, engine="h5netcdf", encoding={**packing, **plain})
     return [folder / "velocity.nc", *(folder / f"{name}.tif" for name in layers)]
 
 
