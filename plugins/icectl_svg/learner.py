@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
+from icectl.tasks.flow.options import AHEAD
 from icectl.training import Context, Learner
 from icectl_svg import SVGTrain
 from icectl_svg.losses import Critic, around_peak, decorrelation, squared
@@ -55,9 +56,9 @@ class SVGLearner(Learner):
     def run(self, batch: Mapping[str, Tensor], context: Context) -> tuple[Passed, Tensor]:
         """Pass over a batch; return what was made and the frames it stands for."""
         o, frames = self.options, batch["frames"]
-        teach = o.fixed.teach
+        teach, past = o.fixed.teach, frames.shape[1] - AHEAD
         passed: Passed = self.modules["svg"](
-            frames, batch["days"], o.past, context.noise, teach=teach, every=teach, latent=o.future_latent
+            frames, batch["days"], past, context.noise, teach=teach, every=teach, latent=o.future_latent
         )
         return passed, frames[:, list(passed.steps)]
 
@@ -110,7 +111,7 @@ class SVGLearner(Learner):
 
         def parts() -> Iterable[tuple[Mapping[str, Tensor], float]]:
             for batch in batches:
-                frames, past = batch["frames"], self.options.past
+                frames, past = batch["frames"], batch["frames"].shape[1] - AHEAD
                 made = network.generate(frames[:, :past], batch["days"], silent(frames))
                 loss = decorrelation(made[:, -1:], frames[:, -1:]).mean()
                 yield {"loss": loss, "score": 1 - loss}, float(len(frames))
@@ -124,9 +125,9 @@ class SVGLearner(Learner):
     def images(self, batches: Iterable[Mapping[str, Tensor]], context: Context) -> Mapping[str, Tensor]:
         """Return, for one validation window: t0, the forecast of t2, and t2."""
         batch = next(iter(batches))
-        frames = batch["frames"][:1]
-        made = self.network.generate(frames[:, : self.options.past], batch["days"][:1], silent(frames))
-        row = torch.cat([frames[0, self.options.past - 1, 0], made[0, -1, 0], frames[0, -1, 0]], dim=1)
+        frames, past = batch["frames"][:1], batch["frames"].shape[1] - AHEAD
+        made = self.network.generate(frames[:, :past], batch["days"][:1], silent(frames))
+        row = torch.cat([frames[0, past - 1, 0], made[0, -1, 0], frames[0, -1, 0]], dim=1)
         return {"t0, forecast of t2, t2": ((row - row.min()) / (row.max() - row.min() + 1e-6))[None]}
 
 

@@ -80,6 +80,8 @@ class SVG(nn.Module):
             self.map = LatentMap(widths[self.level], s.vector, s.latent_map, asks)
         if self.select:
             nn.init.zeros_(self.decoder.last.weight)  # begin as a mixture of past frames
+        if self.selection is not None:
+            nn.init.zeros_(self.selection.weigh.weight)
 
     def forward(
         self, frames: Tensor, days: Tensor, past: int, noise: Noise, *, teach: bool, every: bool, latent: str
@@ -183,7 +185,7 @@ class SVG(nn.Module):
             chosen = [m[:, -1] for m in maps]
         else:
             asked = None if self.map is None or place is None else self.map.ask(place)
-            weights = self.selection(maps, vector, days, asked)
+            weights = self.selection(maps, frames, vector, days, asked)
             chosen = [mix(m, weights) for m in maps]
         if self.map is not None and place is not None:
             chosen[self.level] = chosen[self.level] + self.map.tell(place)

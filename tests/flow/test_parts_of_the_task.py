@@ -76,7 +76,7 @@ def test_published_table_is_the_papers():
 def test_baselines_equal_their_definitions(stages):
     data = open_dataset(stages["prepare"])
     chosen = np.arange(5)
-    found = baselines(data, chosen, 1, 3)
+    found = baselines(data, chosen, 1, 3, np.zeros(8))
     chips = data.chips(chosen, slice(1, 6)).astype(float)
     truth = chips[:, -1]
 
@@ -93,7 +93,7 @@ def test_baselines_equal_their_definitions(stages):
 def test_carried_displacement_finds_steady_ice(stages):
     """Where motion is steady, carrying it on is as good as tracking t2."""
     data = open_dataset(stages["prepare"])
-    found = baselines(data, np.arange(10), 2, 3)  # t0 = frame 4, t2 = frame 6, both clear
+    found = baselines(data, np.arange(10), 2, 3, np.zeros(8))  # t0 = frame 4, t2 = frame 6, both clear
     assert np.median(found["persistence"]) > 0.85
     assert np.median(found["carried"]) > 0.7  # whole pixels, from a velocity over few days
 

@@ -269,3 +269,30 @@ def test_truth_is_shown_beside_the_velocity_of_the_synthetic_glacier(fjord, tmp_
     assert sum(r.values["cells"] for r in table.rows[1:]) == row["cells"]
     inputs["fetch"] = tmp_path
     assert velocity_table(make_run("evaluate", tmp_path / "evaluate", inputs)) is None
+
+
+def test_agreement_reaches_to_half_a_pixel_over_the_span_and_a_quarter_of_the_speed():
+    spans = np.array([50.0, 100.0])
+    slack = 0.5 * YEAR / 50 + 40 / 4  # of the mean so far, which is the shorter pair alone
+    for off, kept in ((slack - 0.01, True), (slack + 0.01, False)):
+        layers = np.array([[40.0, 0.0], [40.0 + off, 0.0]])[:, None, None, :]
+        assert agreeing(layers, spans)[:, 0, 0].tolist() == [True, kept]
+
+
+def test_the_error_of_a_mean_is_the_scatter_of_its_pairs_where_that_is_larger():
+    """Two equal pairs that lie 2 d apart: the standard error of either component is d / √2."""
+    d, spans = 3.0, np.array([100.0, 100.0])
+    velocity = np.array([[300.0 - d, 0.0], [300.0 + d, 0.0]])[:, None, None, :]
+    one = np.ones((2, 1, 1))
+    mean = combine(velocity, one, np.full((2, 1, 1), 12), np.array([0.1, 0.1]), spans)
+    assert mean.error[0, 0] == pytest.approx(d / np.sqrt(2), rel=1e-3)
+    quiet = combine(velocity, one, np.full((2, 1, 1), 12), np.array([8.0, 8.0]), spans)
+    assert quiet.error[0, 0] == pytest.approx(8 / np.sqrt(2), rel=1e-3)
+
+
+def test_spans_are_aimed_at_evenly_in_logarithm():
+    """Aims of three pairs of 3 to 100 days are 100, 17 and 3; each takes the nearest."""
+    days = np.array([0.0, 10.0, 13.0, 100.0], np.float32)
+    clear = np.zeros((4, 4, 4), dtype=bool)
+    chosen = choose_pairs(days, clear, ~clear, PredictOptions(pairs=3))
+    assert chosen == [(1, 2), (0, 2), (0, 3)]  # aims 100, 17.3 and 3 days; 13 days lie nearer to 17.3 than 10

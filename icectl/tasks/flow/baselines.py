@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from icectl.imagery.filters import high_pass
+from icectl.tasks.flow.chips.linear import Chips, describe, features, fit, mixed
 from icectl.tasks.flow.dataset import Sequences
 from icectl.tasks.flow.metrics import correlation
 from icectl.tasks.flow.options import AHEAD
+from icectl.tasks.flow.split import TRAIN, Parts
 
 F32 = NDArray[np.float32]
 
@@ -20,12 +22,15 @@ BASELINES = {
     "persistence": "Persistence (t0)",
     "high-pass": "High-pass filter (t0)",
     "mean": "Mean of the past chips",
+    "normalised": "Mean of the normalised past chips",
+    "linear": "Linear weights of past chips, fitted",
     "median": "Median of the past chips",
     "carried": "Last displacement carried on",
 }
 MARKS = {"t1": "Copy of t1", "best": "Best past chip, chosen by t2"}
 NOTES = {
     "high-pass": "both chips filtered",
+    "linear": "softmax of eight features of each frame",
     "carried": "t0's chip against the frame of t2 where the last tracked velocity puts it",
     "t1": "sees t1",
     "best": "sees t2",
@@ -33,7 +38,7 @@ NOTES = {
 
 
 def baselines(
-    sequences: Sequences, chosen: NDArray[np.int64], start: int, past: int
+    sequences: Sequences, chosen: NDArray[np.int64], start: int, past: int, linear: NDArray[np.float64]
 ) -> dict[str, NDArray[np.float64]]:
     """Score every baseline and mark on one window of the chosen sequences.
 
@@ -41,6 +46,8 @@ def baselines(
     ----------
     start, past
         First frame of the window and number of past frames; t0 is ``start + past - 1``.
+    linear
+        Weights that `fitted` returned.
 
     Returns
     -------
@@ -51,15 +58,35 @@ def baselines(
     seen, truth = chips[:, :past], chips[:, -1]
     each = correlation(seen, truth[:, None])
     sharp = [np.stack([high_pass(c) for c in frames]) for frames in (seen[:, -1], truth)]
+    told = _described(sequences, chosen, slice(start, t0 + AHEAD + 1), chips)
+    numbers, last = np.arange(past), past + AHEAD - 1
     return {
         "persistence": each[:, -1],
         "high-pass": correlation(*sharp),
         "mean": correlation(seen.mean(axis=1), truth),
+        "normalised": mixed(told, numbers, last, np.zeros((len(chosen), past))),
+        "linear": mixed(told, numbers, last, features(told, numbers, last) @ linear),
         "median": correlation(np.median(seen, axis=1), truth),
         "carried": _carried(sequences, chosen, start, past, seen[:, -1]),
         "t1": correlation(chips[:, -2], truth),
         "best": each.max(axis=1),
     }
+
+
+def fitted(sequences: Sequences, parts: Parts, seed: int, most: int = 400) -> NDArray[np.float64]:
+    """Fit the linear weights on the training part: its targets, or all dates of its ground."""
+    chosen = parts.sequences(TRAIN)
+    chosen = chosen[np.linspace(0, len(chosen) - 1, min(most, len(chosen))).round().astype(np.int64)]
+    span = slice(0, parts.targets[TRAIN][-1] + 1 if parts.targets else sequences.times)
+    told = _described(sequences, chosen, span, sequences.chips(chosen, span))
+    return fit(told, tuple(range(span.stop)), seed)
+
+
+def _described(sequences: Sequences, chosen: NDArray[np.int64], span: slice, chips: F32) -> Chips:
+    band = sequences.array("sequence_band")[chosen]
+    wide = (sequences.array("high") - sequences.array("low"))[band].astype(np.float64)
+    cloud = sequences.array("cloud_share")[chosen, span].astype(np.float64)
+    return describe(chips, wide, cloud, sequences.days[span].astype(np.float64))
 
 
 def _carried(

@@ -13,13 +13,13 @@ from icectl.contract import Column, Metrics, Row, Table
 from icectl.errors import DataError
 from icectl.run import Run
 from icectl.settings import find, read_toml
-from icectl.tasks.flow.baselines import BASELINES, MARKS, NOTES, baselines
+from icectl.tasks.flow.baselines import BASELINES, MARKS, NOTES, baselines, fitted
 from icectl.tasks.flow.dataset import Sequences, open_dataset
 from icectl.tasks.flow.figures import correlation_maps, figures
 from icectl.tasks.flow.metrics import classes, correlation, gain, intervals, likeness
-from icectl.tasks.flow.options import AHEAD, CLOUDY, EvaluateOptions, TrainOptions
+from icectl.tasks.flow.options import AHEAD, CLOUDY, EvaluateOptions
 from icectl.tasks.flow.predict import open_predictions
-from icectl.tasks.flow.split import TEST, split
+from icectl.tasks.flow.split import Parts, split
 from icectl.tasks.flow.velocity.truth import velocity_table
 from icectl.tasks.model import TaskModel
 
@@ -38,10 +38,11 @@ PUBLISHED = "min2019"
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Correlations with t2 by method, ``(window, sequence)``, and what they belong to."""
+    """Correlations with t2 by method, ``(window, sequence)``; whether t0 is cloudy, and whether t2 is."""
 
     by: Mapping[str, NDArray[np.float64]]
     cloudy: NDArray[np.bool_]
+    covered: NDArray[np.bool_]
     likeness: Mapping[str, Mapping[str, float]]
 
 
@@ -52,28 +53,37 @@ def evaluate(run: Run, model: TaskModel, options: EvaluateOptions) -> Metrics:
     _, facts = model.load(run)
     trained = model.trained_options(run, facts)
     part = split(sequences, trained)
-    chosen, mine = _test_chips(predictions, part.of)
-    scores = score_all(run, sequences, predictions, chosen, mine, trained)
+    chosen = _predicted(predictions, part.of)
+    scores = score_all(run, sequences, predictions, chosen, part)
     keep = str(predictions.attrs["keep"])
     samples = int(predictions.attrs["samples"])
     label = f"{run.plugin.name} ({'prior mean' if samples == 1 else f'{keep} of {samples} futures'})"
     kind = "mark" if keep == "best" and samples > 1 else "model"
-    tables = _tables(scores, label, kind, trained.past)
+    pasts = predictions["past"].values
+    count = f"{pasts.min()}" if pasts.min() == pasts.max() else f"{pasts.min()} to {pasts.max()}"
+    tables = _tables(scores, label, kind, count)
     chips = sequences.array("sequence_chip")[chosen]
     names = {"model": label, **BASELINES, **MARKS}
     bar = tables[0].bar()
     rival = next((key for key, words in BASELINES.items() if bar is not None and words == bar.name), None)
     maps = correlation_maps(run.out, sequences, chosen, scores.by)
     notes = [
-        f"{scores.cloudy.size} windows of {len(chosen)} test chips and bands; "
+        f"{scores.cloudy.size} windows of {len(chosen)} chips and bands; "
         f"t0 is cloudy in {scores.cloudy.mean():.0%}",
         "the model saw frames up to t0 and is scored on t2; it never saw t1",
         part.sentence(),
     ]
+    if predictions.attrs["parts"] == "all":
+        notes.append("--parts all: what was trained on is scored too")
+    gains = {
+        BASELINES[name]: gain(scores.by, chips, name, options.bootstrap, run.seed)
+        for name in ("normalised", "linear", "persistence")
+    }
     details: dict[str, Any] = {
-        "data": _facts(sequences, trained),
+        "gains": gains,
+        "data": _facts(sequences, count),
         "audit": part.facts(),
-        "panels": figures(run, sequences, predictions, trained, maps),
+        "panels": figures(run, sequences, predictions, maps),
         "intervals": {tables[0].title: intervals(scores.by, chips, names, options.bootstrap, run.seed)},
         "gain": None if rival is None else gain(scores.by, chips, rival, options.bootstrap, run.seed),
         "by_window": {name: np.nanmean(value, axis=1).round(4).tolist() for name, value in scores.by.items()},
@@ -82,15 +92,12 @@ def evaluate(run: Run, model: TaskModel, options: EvaluateOptions) -> Metrics:
     return Metrics(tables=tables if truth is None else (*tables, truth), notes=tuple(notes), details=details)
 
 
-def _test_chips(predictions: Any, of: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the test sequences that were predicted, and their places among the predictions."""
-    listed = predictions["sequence"].values.astype(np.int64)
+def _predicted(predictions: Any, of: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return the sequences that were predicted."""
+    listed: NDArray[np.int64] = predictions["sequence"].values.astype(np.int64)
     if len(listed) and listed.max() >= len(of):
         raise DataError("the predictions belong to another dataset", "predict again (--force)")
-    mine = np.flatnonzero(of[listed] == TEST)
-    if not len(mine):
-        raise DataError("no test chip was predicted", "predict again (--force)")
-    return listed[mine], mine
+    return listed
 
 
 def score_all(
@@ -98,43 +105,52 @@ def score_all(
     sequences: Sequences,
     predictions: Any,
     chosen: NDArray[np.int64],
-    mine: NDArray[np.int64],
-    trained: TrainOptions,
+    part: Parts,
 ) -> Scores:
     """Correlate the model's t2, and that of every baseline and mark, with the true one."""
-    windows = predictions.sizes["window"]
+    windows = list(
+        zip(predictions["first"].values.tolist(), predictions["past"].values.tolist(), strict=True)
+    )
+    linear = fitted(sequences, part, run.seed)
     found: dict[str, list[NDArray[np.float64]]] = {}
-    hidden, pictures = [], []
+    hidden, covered, pictures = [], [], []
     share, band = sequences.array("cloud_share"), sequences.array("sequence_band")[chosen]
     span = (sequences.array("high") - sequences.array("low"))[band]
-    with run.progress("scoring windows", total=windows) as advance:
-        for start in range(windows):
-            t0 = start + trained.past - 1
+    with run.progress("scoring windows", total=len(windows)) as advance:
+        for number, (start, past) in enumerate(windows):
+            t0 = start + past - 1
             last, truth = sequences.chips(chosen, slice(t0, t0 + AHEAD + 1))[:, [0, -1]].swapaxes(0, 1)
-            made = predictions["chip"][start, mine, AHEAD - 1].values
+            made = predictions["chip"][number, :, AHEAD - 1].values
             by = {"model": correlation(made, truth)}
-            by |= baselines(sequences, chosen, start, trained.past)
+            by |= baselines(sequences, chosen, start, past, linear)
             for name, values in by.items():
                 found.setdefault(name, []).append(values)
             hidden.append(share[chosen, t0] > CLOUDY)
+            covered.append(share[chosen, t0 + AHEAD] > CLOUDY)
             pictures.append([likeness(truth, made, span), likeness(truth, last, span)])
             advance()
     means = {
         name: {key: float(np.mean([p[i][key] for p in pictures])) for key in ("ssim", "psnr")}
         for i, name in enumerate(("model", "persistence"))
     }
-    return Scores({name: np.array(values) for name, values in found.items()}, np.array(hidden), means)
+    return Scores(
+        {name: np.array(values) for name, values in found.items()}, np.array(hidden), np.array(covered), means
+    )
 
 
-def _tables(scores: Scores, label: str, kind: str, past: int) -> tuple[Table, ...]:
+def _tables(scores: Scores, label: str, kind: str, past: str) -> tuple[Table, ...]:
     """Return Table 1 for all windows, and once more by whether t0 is cloudy."""
     everything = np.ones_like(scores.cloudy)
     tables = [
         _table(scores, everything, f"Correlation with t2, {past} past frames", label, kind, published=True)
     ]
-    for which, name in ((scores.cloudy, "cloudy"), (~scores.cloudy, "clear")):
+    groups = {
+        "t2 is clear": ~scores.covered, "t2 is cloudy": scores.covered,
+        "t0 is cloudy": scores.cloudy, "t0 is clear": ~scores.cloudy,
+    }  # fmt: skip
+    for name, which in groups.items():
         if which.any():
-            title = f"Only where t0 is {name} ({which.mean():.0%} of the windows)"
+            title = f"Only where {name} ({which.mean():.0%} of the windows)"
             tables.append(_table(scores, which, title, label, kind, published=False))
     rows = [
         Row(name=label, kind=kind, values=scores.likeness["model"]),
@@ -176,7 +192,7 @@ def published_rows() -> Sequence[Row]:
     ]
 
 
-def _facts(sequences: Sequences, trained: TrainOptions) -> dict[str, Any]:
+def _facts(sequences: Sequences, past: str) -> dict[str, Any]:
     time = sequences.data["time"].values
     share = sequences.array("cloud_share").mean(axis=0)
     return {
@@ -185,6 +201,6 @@ def _facts(sequences: Sequences, trained: TrainOptions) -> dict[str, Any]:
         "sequences": int(sequences.data.sizes["sequence"]),
         "bands": ", ".join(sequences.bands),
         "chip": f"{sequences.size} pixels",
-        "past frames": trained.past,
+        "past frames": past,
         "cloud over the chips, frame by frame": ", ".join(f"{s:.0%}" for s in share),
     }

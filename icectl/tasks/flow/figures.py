@@ -16,7 +16,7 @@ from icectl.report.panels import Layer, Map, SampleRow, Samples, pack
 from icectl.run import Run
 from icectl.tasks.flow.dataset import Sequences
 from icectl.tasks.flow.metrics import correlation
-from icectl.tasks.flow.options import AHEAD, TrainOptions
+from icectl.tasks.flow.options import AHEAD
 
 CELLS = 8
 """Cells of a correlation map along a chip's side."""
@@ -58,7 +58,7 @@ def correlation_maps(
 
 
 def figures(
-    run: Run, sequences: Sequences, predictions: Any, trained: TrainOptions, maps: Mapping[str, Path]
+    run: Run, sequences: Sequences, predictions: Any, maps: Mapping[str, Path]
 ) -> list[dict[str, Any]]:
     """Return packed panels."""
     drawn: list[Any] = [
@@ -77,18 +77,17 @@ def figures(
         drawn.append(
             Map(title="Velocity of the ice", layer=Layer(file=str(velocity)), colours="speed", unit=unit)
         )
-    drawn += [_figure3(run, sequences, predictions, trained), _futures(run, sequences, predictions, trained)]
+    drawn += [_figure3(run, sequences, predictions), _futures(run, sequences, predictions)]
     return pack(drawn, run.out)
 
 
-def _figure3(run: Run, sequences: Sequences, predictions: Any, trained: TrainOptions) -> Samples:
+def _figure3(run: Run, sequences: Sequences, predictions: Any) -> Samples:
     """Return the paper's figure 3: past chips, the forecast, high-passed t0, t1, t2, high-passed t2."""
-    past = trained.past
     places = {int(s): i for i, s in enumerate(predictions["sequence"].values)}
     rows = []
-    for sequence, window in _shown(predictions):
-        chips = sequences.chips([sequence], slice(window, window + past + AHEAD))[0]
-        made = predictions["chip"][window, places[sequence], AHEAD - 1].values
+    for sequence, number, first, past in _shown(predictions):
+        chips = sequences.chips([sequence], slice(first, first + past + AHEAD))[0]
+        made = predictions["chip"][number, places[sequence], AHEAD - 1].values
         seen = list(chips[max(past - 3, 0) : past])
         pictures = [
             *seen,
@@ -99,20 +98,21 @@ def _figure3(run: Run, sequences: Sequences, predictions: Any, trained: TrainOpt
         ]
         ours, persistence = (float(correlation(c, chips[-1])) for c in (made, chips[past - 1]))
         score = f"r = {ours:.2f}, persistence {persistence:.2f}"
-        name = _name(sequences, sequence, window + past - 1)
+        name = _name(sequences, sequence, first + past - 1)
         rows.append(_row(run, f"figure3_{sequence}", name, pictures, chips[-1], score))
+    past = int(predictions["past"].values.min())
     before = [f"t−{k}" if k else "t0" for k in range(min(past, 3) - 1, -1, -1)]
     columns = (*before, "forecast of t2", "high-pass t0", "t1 (unseen)", "t2", "high-pass t2")
     return Samples(title="Chips: past, forecast, truth", columns=columns, rows=tuple(rows), note=GREYS)
 
 
-def _futures(run: Run, sequences: Sequences, predictions: Any, trained: TrainOptions) -> Samples:
+def _futures(run: Run, sequences: Sequences, predictions: Any) -> Samples:
     """Return several futures of one chip each, beside the truth."""
     futures = predictions["future"].values
     count = min(futures.shape[1], 5)
     rows = []
-    for (sequence, window), drawn in zip(_shown(predictions), futures, strict=True):
-        t0 = window + trained.past - 1
+    for (sequence, _, first, past), drawn in zip(_shown(predictions), futures, strict=True):
+        t0 = first + past - 1
         truth = sequences.chips([sequence], slice(t0 + AHEAD, t0 + AHEAD + 1))[0, 0]
         best = float(correlation(drawn[:, -1], truth[None]).max())
         pictures = [truth, *(_stretched(future, truth) for future in drawn[:count, -1])]
@@ -126,10 +126,12 @@ def _futures(run: Run, sequences: Sequences, predictions: Any, trained: TrainOpt
     return Samples(title="Sampled futures of t2", columns=columns, rows=tuple(rows), note=note)
 
 
-def _shown(predictions: Any) -> list[tuple[int, int]]:
-    """Return the sequences that are shown and the first frames of their windows."""
-    names = ("shown_sequence", "shown_window")
-    return list(zip(*(predictions[name].values.tolist() for name in names), strict=True))
+def _shown(predictions: Any) -> list[tuple[int, int, int, int]]:
+    """Return the sequences that are shown, and of their windows number, first frame and past frames."""
+    numbers = predictions["shown_window"].values
+    columns = predictions["shown_sequence"].values, numbers
+    columns += tuple(predictions[name].values[numbers] for name in ("first", "past"))
+    return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
 def _stretched(texture: NDArray[np.float32], like: NDArray[np.float32]) -> NDArray[np.float32]:

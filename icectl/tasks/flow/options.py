@@ -16,6 +16,9 @@ BANDS = ("coastal", "blue", "green", "red", "nir08", "swir16", "swir22")
 AHEAD = 2
 """Steps from the last frame seen (t0) to the one scored (t2)."""
 
+LEAST_PAST = 4
+"""Past frames that a window of a split in time has at least."""
+
 CLOUDY = 0.3
 """Share of cloud from which a chip counts as cloudy."""
 
@@ -98,10 +101,25 @@ class TrainOptions(Options):
         default="small",
         description="The paper's sizes, those of the code it builds on, or a network for two cores.",
     )
-    past: int = Field(default=8, ge=1, le=64, description="Frames that the network sees.")
+    past: int = Field(
+        default=8,
+        ge=1,
+        le=64,
+        description="Frames that the network sees; in a split in time those drawn for it in training.",
+    )
+    split: Literal["ground", "time"] = Field(
+        default="ground", description="Test on other ice at the same dates, or on dates never seen."
+    )
     test_side: Side = Field(default="east", description="Side of the ground that is tested on.")
-    test_share: float = Field(default=0.35, gt=0, lt=1, description="Share of the chips' ground to test on.")
-    valid_share: float = Field(default=0.1, ge=0, lt=0.5, description="Share of the ground to validate on.")
+    test_share: float = Field(
+        default=0.35,
+        ge=0,
+        lt=1,
+        description="Share of the chips' ground, or dates, to test on; 0: train on all.",
+    )
+    valid_share: float = Field(
+        default=0.1, ge=0, lt=0.5, description="Share of the ground, or dates, to validate on."
+    )
     normalise: Literal["chip", "scene"] = Field(
         default="chip", description="Bring each chip to mean 0 and deviation 1, or each band to [0, 1]."
     )
@@ -128,7 +146,9 @@ class PredictOptions(Options):
         default="mean",
         description="Score the mean of all futures, or the one nearest to the truth (then it is a mark).",
     )
-    parts: Literal["test", "all"] = Field(default="test", description="Predict test chips only, or all.")
+    parts: Literal["test", "all"] = Field(
+        default="test", description="Predict and score the test part only, or all."
+    )
     forecast: bool = Field(
         default=True,
         description="Forecast chips and frames by the trained network; without it only the velocity is"
@@ -145,6 +165,9 @@ class PredictOptions(Options):
     shortest: float = Field(default=1.0, gt=0, description="Shortest time between paired frames in days.")
     pairs: int = Field(
         default=12, ge=1, le=1000, description="Most pairs of frames to match for the velocity."
+    )
+    max_speed: float = Field(
+        default=20_000.0, gt=0, description="Speed in metres (or pixels) a year above which cells are masked."
     )
 
     def needs(self) -> tuple[str, ...] | None:

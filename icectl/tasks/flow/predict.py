@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from icectl.run import Run
 from icectl.tasks.flow.chips.windows import Scaling, scaling
 from icectl.tasks.flow.dataset import Sequences, open_dataset
 from icectl.tasks.flow.metrics import correlation
-from icectl.tasks.flow.options import AHEAD, PredictOptions, TrainOptions
+from icectl.tasks.flow.options import AHEAD, CLOUDY, PredictOptions, TrainOptions
 from icectl.tasks.flow.products import write
-from icectl.tasks.flow.split import TEST, check_past, split
+from icectl.tasks.flow.split import TEST, split
+from icectl.tasks.flow.velocity.confirm import speed_bias
 from icectl.tasks.flow.velocity.measure import Velocity, centres, measure
 from icectl.tasks.model import TaskModel
 
@@ -63,13 +64,31 @@ def map_velocity(run: Run, sequences: Sequences, options: PredictOptions) -> Vel
     speed = np.hypot(found.vx, found.vy)
     if np.isfinite(speed).any():
         unit = "m" if sequences.data.attrs["units"] == "m" else "px"
-        run.say(f"velocity from {len(found.pairs)} pairs: median speed {np.nanmedian(speed):.1f} {unit}/yr")
+        bias = float(np.nanmedian(speed_bias(speed, found.error)))
+        run.say(f"velocity from {len(found.pairs)} pairs: median speed {np.nanmedian(speed):.1f} {unit}/yr,")
+        run.say(
+            f"  of which noise makes up {bias:.2g}; {found.masked} cells masked since their pairs disagree"
+        )
+        _say_bias(run, found, sequences.days, unit)
     elif not found.pairs:
         apart = f"{options.shortest:g} to {options.longest:g} days"
         run.warn(f"no velocity: no two frames lie {apart} apart (--shortest, --longest)")
     else:
         run.warn(f"no velocity: no chip was matched in any of {len(found.pairs)} pairs")
     return found
+
+
+def _say_bias(run: Run, found: Velocity, days: NDArray[np.float32], unit: str) -> None:
+    """Say how far noise raises the speed of the shortest pairs beside the longest."""
+    spans = np.array([days[j] - days[i] for i, j in found.pairs])
+    for which, name in ((int(spans.argmin()), "shortest"), (int(spans.argmax()), "longest")):
+        one = np.hypot(*np.moveaxis(found.layers[which], -1, 0))
+        if np.isfinite(one).any():
+            bias = float(np.nanmedian(speed_bias(one, np.full(one.shape, found.layer_errors[which]))))
+            run.say(
+                f"  {name} pair ({spans[which]:g} days): median {np.nanmedian(one):.0f} {unit}/yr,"
+                f" {bias:.2g} of it noise"
+            )
 
 
 def _steps(run: Run, grid: Grid, cells: NDArray[np.int64]) -> tuple[Any, Any]:
@@ -85,8 +104,10 @@ def _steps(run: Run, grid: Grid, cells: NDArray[np.int64]) -> tuple[Any, Any]:
 
 def generator(
     generate: Any, scale: Scaling, run: Run, samples: int
-) -> Callable[[F32, F32, NDArray[np.int64], int], F32]:
-    """Return ``make(past, days, band, key)`` → ``(samples, n, 2, rows, cols)`` in the sensor's units.
+) -> Callable[[F32, F32, NDArray[np.int64], int, NDArray[np.float32]], F32]:
+    """Return ``make(past, days, band, key, cloud)`` → ``(samples, n, 2, rows, cols)`` in the sensor's units.
+
+    Level and contrast are those of the last clear frame; `cloud` ``(n, past)`` is the share of cloud.
 
     One sample takes the prior's mean; more are drawn with seeds that depend on (seed, key, sample).
     """
@@ -97,7 +118,7 @@ def generator(
 
     device = resolve(run.compute).torch_device()
 
-    def make(past: F32, days: F32, band: NDArray[np.int64], key: int) -> F32:
+    def make(past: F32, days: F32, band: NDArray[np.int64], key: int, cloud: F32) -> F32:
         frames = torch.as_tensor(scale(past, band)[:, :, None], device=device)
         when = torch.as_tensor(days, device=device).expand(len(past), -1)
         made = []
@@ -115,7 +136,9 @@ def generator(
             with torch.no_grad():
                 drawn = generate(frames, when, noise)
             made.append(drawn[:, :, 0].float().cpu().numpy())
-        return np.stack([scale.undo(m, past[:, -1], band) for m in made])
+        clear = np.where(cloud <= CLOUDY, np.arange(past.shape[1]), -1).max(axis=1)
+        last = past[np.arange(len(past)), np.where(clear < 0, past.shape[1] - 1, clear)]
+        return np.stack([scale.undo(m, last, band) for m in made])
 
     return make
 
@@ -127,32 +150,38 @@ def predict_chips(
 
     With ``keep="best"`` the future nearest to t2 is kept, which is knowledge no forecast has.
     """
-    past, count = trained.past, check_past(sequences, trained.past)
     parts = split(sequences, trained)
-    chosen = np.flatnonzero(parts.of == TEST) if options.parts == "test" else np.arange(len(parts.of))
+    everything = options.parts == "all"
+    chosen = np.arange(len(parts.of)) if everything else parts.sequences(TEST)
+    windows = parts.every if everything else parts.tested
+    if not len(chosen) or not windows:
+        raise DataError("no part was left to test on (--test-share 0)", "predict with --parts all")
+    count = len(windows)
     make = generator(generate, scaling(sequences, trained.normalise), run, options.samples)
     band, days, size = sequences.array("sequence_band"), sequences.days, sequences.size
+    cloud = sequences.array("cloud_share")
     made = np.empty((count, len(chosen), AHEAD, size, size), np.float32)
     several = options.samples if options.samples > 1 else FUTURES
     futures = np.zeros((min(SHOWN, len(chosen)), several, AHEAD, size, size), np.float32)
     shown = np.linspace(0, len(chosen) - 1, len(futures)).round().astype(np.int64)
     opens = np.linspace(0, count - 1, len(futures)).round().astype(np.int64)  # their windows' first frames
     with run.progress("generating chips", total=count * len(chosen)) as advance:
-        for start in range(count):
+        for number, (start, past) in enumerate(windows):
             when = days[start : start + past + AHEAD] - days[start]
             for first in range(0, len(chosen), BATCH):
                 which = chosen[first : first + BATCH]
                 chips = sequences.chips(which, slice(start, start + past + AHEAD))
-                drawn = make(chips[:, :past], when, band[which], start * 1_000_003 + first)
-                made[start, first : first + len(which)] = _kept(drawn, chips[:, -1], options.keep)
+                hidden = cloud[which, start : start + past]
+                drawn = make(chips[:, :past], when, band[which], number * 1_000_003 + first, hidden)
+                made[number, first : first + len(which)] = _kept(drawn, chips[:, -1], options.keep)
                 if options.samples > 1:
-                    here = (shown >= first) & (shown < first + len(which)) & (opens == start)
+                    here = (shown >= first) & (shown < first + len(which)) & (opens == number)
                     for i in np.flatnonzero(here):
                         futures[i] = drawn[:, shown[i] - first]
                 advance(len(which))
     if options.samples == 1:
-        futures[:] = _futures(run, sequences, generate, trained, chosen[shown], opens)
-    _write(run, made, futures, chosen, (shown, opens), parts.of[chosen], options)
+        futures[:] = _futures(run, sequences, generate, trained, chosen[shown], [windows[i] for i in opens])
+    _write(run, made, futures, chosen, (shown, opens), windows, options)
 
 
 def _futures(
@@ -161,15 +190,16 @@ def _futures(
     generate: Any,
     trained: TrainOptions,
     which: NDArray[np.int64],
-    opens: NDArray[np.int64],
+    windows: list[tuple[int, int]],
 ) -> F32:
     """Draw `FUTURES` futures of one window of each sequence: ``(n, futures, 2, rows, cols)``."""
     draw = generator(generate, scaling(sequences, trained.normalise), run, FUTURES)
     band, made = sequences.array("sequence_band"), []
-    for one, start in zip(which[:, None], opens, strict=True):
-        when = sequences.days[start : start + trained.past + AHEAD] - sequences.days[start]
-        chips = sequences.chips(one, slice(start, start + trained.past))
-        made.append(draw(chips, when, band[one], int(start) * 1_000_003 + int(one[0]))[:, 0])
+    for one, (start, past) in zip(which[:, None], windows, strict=True):
+        when = sequences.days[start : start + past + AHEAD] - sequences.days[start]
+        chips = sequences.chips(one, slice(start, start + past))
+        hidden = sequences.array("cloud_share")[one, start : start + past]
+        made.append(draw(chips, when, band[one], (start + past) * 1_000_003 + int(one[0]), hidden)[:, 0])
     return np.stack(made)
 
 
@@ -186,7 +216,7 @@ def _write(
     futures: F32,
     chosen: NDArray[np.int64],
     shown: tuple[NDArray[np.int64], NDArray[np.int64]],
-    part: NDArray[np.uint8],
+    windows: Sequence[tuple[int, int]],
     options: PredictOptions,
 ) -> None:
     data = xr.Dataset(
@@ -195,13 +225,14 @@ def _write(
             "future": (("shown", "sample", "step", "row", "col"), futures),
             "shown_sequence": (("shown",), chosen[shown[0]]),
             "shown_window": (("shown",), shown[1]),
-            "part": (("sequence",), part),
+            "first": (("window",), [first for first, _ in windows]),
+            "past": (("window",), [past for _, past in windows]),
         },
         coords={"sequence": chosen},
-        attrs={"keep": options.keep, "samples": options.samples},
+        attrs={"keep": options.keep, "samples": options.samples, "parts": options.parts},
     )
     data.to_zarr(run.out / PREDICTIONS, mode="w", zarr_format=3, consolidated=False)
-    run.say(f"{made.shape[0] * made.shape[1]} windows of held-out chips generated")
+    run.say(f"{made.shape[0] * made.shape[1]} windows generated")
 
 
 def open_predictions(run: Run) -> xr.Dataset:
@@ -219,7 +250,7 @@ def forecast(run: Run, sequences: Sequences, generate: Any, trained: TrainOption
     Chips are generated from the last frames, put where their last velocity carries them after the
     series' median interval, and blended with weights that fade towards their borders.
     """
-    past, days = trained.past, sequences.days
+    past, days = min(trained.past, sequences.times), sequences.days
     step = float(np.median(np.diff(days)))
     when = np.concatenate(
         [days[-past:] - days[-past], days[-1] - days[-past] + step * np.arange(1, AHEAD + 1)]
@@ -234,7 +265,8 @@ def forecast(run: Run, sequences: Sequences, generate: Any, trained: TrainOption
     for first in range(0, len(band), BATCH):
         which = np.arange(first, min(first + BATCH, len(band)))
         chips = sequences.chips(which, slice(-past, None))
-        drawn = make(chips, when.astype(np.float32), band[which], 7)[0]
+        hidden = sequences.array("cloud_share")[which, -past:]
+        drawn = make(chips, when.astype(np.float32), band[which], 7, hidden)[0]
         for ahead in range(AHEAD):
             target = np.rint(position[which, -1] + speed[which] * step * (ahead + 1)).astype(np.int64)
             target = np.clip(target, 0, np.array(grid.shape) - size)

@@ -1,32 +1,45 @@
-"""Velocity as files: NetCDF after CF-1.8 and ITS_LIVE's names, and cloud-optimised GeoTIFFs."""
+"""Velocity as files with ITS_LIVE's names: NetCDF and Zarr after CF 1.8, and cloud-optimised GeoTIFFs.
+
+``velocity.nc`` is the combination of all pairs; ``velocity_pairs.nc`` and ``.zarr`` hold what each pair says
+on ``mid_date``, so that files of several runs stack along it; ``velocity_months.nc`` is a series by month
+where the dates allow one.
+"""
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from affine import Affine
 from numpy.typing import NDArray
 
 from icectl.raster import Grid, ground_steps, write_cog
-from icectl.raster.files import replacing
+from icectl.raster.cf_write import cf_dataset, cf_layer, save_netcdf, save_zarr
 from icectl.run import Run
 from icectl.tasks.flow.dataset import Sequences
 from icectl.tasks.flow.options import PredictOptions
+from icectl.tasks.flow.velocity.confirm import speed_bias
 from icectl.tasks.flow.velocity.measure import Velocity
+from icectl.tasks.flow.velocity.periods import by_month
 
-FILL = -32767.0
+FILL = np.float32(-32767)
 """ITS_LIVE's fill value."""
 
-_NAMES = {
-    "vx": ("land_ice_surface_x_velocity", "velocity component in x direction"),
-    "vy": ("land_ice_surface_y_velocity", "velocity component in y direction"),
-    "v": ("land_ice_surface_velocity", "velocity magnitude"),
+F64 = NDArray[np.float64]
+
+_LONG = {
+    "v": "speed of the ice surface",
+    "vx": "velocity component in x direction",
+    "vy": "velocity component in y direction",
+    "v_error": "standard error of the speed",
+    "vx_error": "standard error of the component in x direction",
+    "vy_error": "standard error of the component in y direction",
+    "v_bias": "expected excess of the speed, since noise of both components adds to it",
 }
+_STANDARD = {"vx": "land_ice_surface_x_velocity", "vy": "land_ice_surface_y_velocity"}
 
 
 def velocity_grid(sequences: Sequences, found: Velocity, options: PredictOptions) -> Grid:
@@ -39,97 +52,129 @@ def velocity_grid(sequences: Sequences, found: Velocity, options: PredictOptions
 
 
 def write(run: Run, found: Velocity, sequences: Sequences, options: PredictOptions) -> list[Path]:
-    """Write ``velocity.nc`` and the COGs ``vx``, ``vy``, ``v`` and ``v_error``."""
-    folder, grid = run.out, velocity_grid(sequences, found, options)
-    metres = sequences.data.attrs["units"] == "m"
-    layers = {"vx": found.vx, "vy": found.vy, "v": np.hypot(found.vx, found.vy), "v_error": found.error}
-    unit = "meter/year" if metres else "pixel/year"
-    for name, layer in layers.items():
-        write_cog(
-            folder / f"{name}.tif", layer.astype(np.float32), grid, tags={"units": unit}, descriptions=[name]
-        )
-    data = _dataset(layers, found, sequences, grid, unit)
-    packing = {name: {"zlib": True, "_FillValue": np.float32(FILL)} for name in layers}
-    plain = {"x": {"_FillValue": None}, "y": {"_FillValue": None}}
-    with replacing(folder / "velocity.nc") as made:
-        data.to_netcdf(made, engine="h5netcdf", encoding={**packing, **plain})
-    return [folder / "velocity.nc", *(folder / f"{name}.tif" for name in layers)]
-
-
-def _dataset(
-    layers: dict[str, NDArray[np.float64]],
-    found: Velocity,
-    sequences: Sequences,
-    grid: Grid,
-    unit: str,
-) -> xr.Dataset:
-    rows, cols = grid.shape
-    x: Affine = grid.transform
-    xs = [x * (i + 0.5, 0.5) for i in range(cols)]
-    ys = [x * (0.5, i + 0.5) for i in range(rows)]
-    data = xr.Dataset(coords={"x": ("x", [p[0] for p in xs]), "y": ("y", [p[1] for p in ys])})
-    length = "m" if unit.startswith("meter") else "pixel"
-    for axis in ("x", "y"):
-        data[axis].attrs = {
-            "standard_name": f"projection_{axis}_coordinate",
-            "long_name": f"{axis} coordinate of projection",
-            "units": "degrees" if grid.crs is not None and grid.crs.geographic else length,
-            "axis": axis.upper(),
-        }
-    for name, layer in layers.items():
-        data[name] = (("y", "x"), layer.astype(np.float32), _attributes(name, unit))
-    data["count"] = (
-        ("y", "x"),
-        found.count.astype(np.int16),
-        {"long_name": "pairs of frames that contributed", "grid_mapping": "mapping"},
-    )
-    pixel = sequences.grid.transform
-    steps = (abs(pixel.a), abs(pixel.e)) if grid.crs is None else ground_steps(sequences.grid)
-    for what, step in zip(("width", "height"), steps, strict=True):
-        name, sides = f"chip_size_{what}", (found.chip * float(step)).astype(np.float32)
-        described = {"long_name": f"{what} of the chips matched", "units": length, "grid_mapping": "mapping"}
-        data[name] = (("y", "x"), sides, described)
-    data["mapping"] = ((), np.int8(0), _mapping(grid))
-    data["img_pair_info"] = ((), np.int8(0), _pairs(found, sequences))
-    data.attrs = {
-        "Conventions": "CF-1.8",
-        "title": "Ice velocity from normalised cross-correlation of image chips",
-        "source": "icectl",
-        "motion_detection_method": "feature",
-        "motion_coordinates": "map",
-        "scene_pair_type": "optical",
-        "outlier_filter": "normalised displacement coherence and median deviation in 5×5 cells",
-        "date_created": f"{datetime.now(UTC):%d-%b-%Y %H:%M:%S}",
+    """Write the velocity files into ``run.out``; GeoTIFFs carry the tags of the NetCDF."""
+    grid = velocity_grid(sequences, found, options)
+    unit = "meter/year" if sequences.data.attrs["units"] == "m" else "pixel/year"
+    layers = layers_of(found.vx, found.vy, found.error)
+    dates = sequences.data["time"].values
+    said = {
+        "source": f"icectl {version('icectl')}",
+        "date_first": str(dates[0])[:10],
+        "date_last": str(dates[-1])[:10],
+        "pairs": str(len(found.pairs)),
     }
+    paths = []
+    for name in ("vx", "vy", "v", "v_error"):
+        paths.append(run.out / f"{name}.tif")
+        tags = {"units": unit, "long_name": _LONG[name], "year_in_days": "365", **said}
+        write_cog(paths[-1], layers[name].astype(np.float32), grid, tags=tags, descriptions=[name])
+    whole = _combined(layers, found, sequences, grid, unit)
+    paths.append(save_netcdf(whole, run.out / "velocity.nc", _packing(whole)))
+    if found.pairs:
+        each = _pairs(found, sequences, grid, unit)
+        paths.append(save_netcdf(each, run.out / "velocity_pairs.nc", _packing(each)))
+        fills = {name: {"_FillValue": FILL} for name in each.data_vars if each[name].ndim == 3}
+        paths.append(save_zarr(each, run.out / "velocity_pairs.zarr", fills))
+    months = _months(found, sequences, grid, unit)
+    if months is not None:
+        paths.append(save_netcdf(months, run.out / "velocity_months.nc", _packing(months)))
+    return paths
+
+
+def layers_of(vx: F64, vy: F64, error: F64) -> dict[str, F64]:
+    """Return ITS_LIVE's six variables of a velocity with equal errors in both components, and the bias."""
+    v = np.hypot(vx, vy)
+    error = np.where(np.isfinite(v), error, np.nan)
+    errors = dict.fromkeys(("v_error", "vx_error", "vy_error"), error)
+    return {"v": v, "vx": vx, "vy": vy, **errors, "v_bias": speed_bias(v, error)}
+
+
+def _packing(data: Any) -> dict[str, dict[str, Any]]:
+    wide = [n for n in data.data_vars if data[n].dtype == np.float32 and data[n].ndim >= 2]
+    return {name: {"zlib": True, "_FillValue": FILL} for name in wide}
+
+
+def _start(grid: Grid, title: str) -> Any:
+    return cf_dataset(
+        grid,
+        title,
+        references="Min, Mukkavilli, Bengio 2019, arXiv:1910.08922; names of variables as in ITS_LIVE",
+        comment="a year has 365 days; y points up; normalised cross-correlation of image chips",
+        scene_pair_type="optical",
+        motion_detection_method="feature",
+        motion_coordinates="map",
+    )
+
+
+def _variables(data: Any, layers: dict[str, F64], dims: tuple[str, ...], grid: Grid, unit: str) -> None:
+    for name, layer in layers.items():
+        standard = {"standard_name": _STANDARD[name]} if name in _STANDARD else {}
+        attributes = cf_layer(grid, unit, _LONG[name], **standard)
+        data[name] = (dims, layer.astype(np.float32), attributes)
+
+
+def _combined(layers: dict[str, F64], found: Velocity, sequences: Sequences, grid: Grid, unit: str) -> Any:
+    """Return the combination of all pairs."""
+    data = _start(grid, "Ice velocity, combined from pairs of images")
+    _variables(data, layers, ("y", "x"), grid, unit)
+    named = cf_layer(grid, "1", "pairs of frames that contributed")
+    data["count"] = (("y", "x"), found.count.astype(np.int16), named)
+    pixel = sequences.grid.affine
+    steps = (abs(pixel.a), abs(pixel.e)) if grid.crs is None else ground_steps(sequences.grid)
+    length = "m" if unit.startswith("meter") else "1"
+    for what, step in zip(("width", "height"), steps, strict=True):
+        sides = (found.chip * float(step)).astype(np.float32)
+        described = cf_layer(grid, length, f"{what} of the chips matched")
+        data[f"chip_size_{what}"] = (("y", "x"), sides, described)
+    times = sequences.data["time"].values
+    stable = "unknown" if found.stable is None else json.dumps([round(v, 4) for v in found.stable])
+    info = {
+        "long_name": "pairs of images",
+        "pairs": json.dumps([[str(times[i])[:10], str(times[j])[:10]] for i, j in found.pairs]),
+        "number_of_pairs": len(found.pairs),
+        "stable_ground_offset_removed_pixels_down_right": stable,
+        "cells_masked": found.masked,
+        "year_in_days": 365,
+    }
+    data["img_pair_info"] = ((), np.int8(0), info)
     return data
 
 
-def _attributes(name: str, unit: str) -> dict[str, Any]:
-    common = {"units": unit, "grid_mapping": "mapping"}
-    if name == "v_error":
-        return {**common, "long_name": "velocity error: standard error of either component"}
-    standard, long = _NAMES[name]
-    return {"standard_name": standard, "long_name": long, **common}
+def _pairs(found: Velocity, sequences: Sequences, grid: Grid, unit: str) -> Any:
+    """Return what each pair says, sorted by the middle of its dates."""
+    times = sequences.data["time"].values.astype("datetime64[ns]")
+    first, second = (times[[pair[k] for pair in found.pairs]] for k in (0, 1))
+    middle = first + (second - first) / 2
+    order = np.lexsort((second, middle))
+    data = _start(grid, "Ice velocity of pairs of images")
+    spans = ((second - first) / np.timedelta64(1, "D")).astype(np.float64)
+    named = {"standard_name": "time", "long_name": "middle of the two dates", "axis": "T"}
+    data = data.assign_coords(mid_date=("mid_date", middle[order], named))
+    said = {"long_name": "days between the two dates", "units": "days"}
+    data["date_dt"] = ("mid_date", spans[order], said)
+    for number, dates in ((1, first), (2, second)):
+        name = f"acquisition_date_img{number}"
+        data[name] = ("mid_date", dates[order], {"long_name": f"date of image {number}"})
+    for name in ("mid_date", "acquisition_date_img1", "acquisition_date_img2"):
+        data[name].encoding = {"units": "seconds since 1970-01-01", "calendar": "standard", "dtype": "int64"}
+    errors = np.broadcast_to(found.layer_errors[:, None, None], found.layers.shape[:3])
+    layers = layers_of(found.layers[..., 0], found.layers[..., 1], errors)
+    _variables(data, {n: v[order] for n, v in layers.items()}, ("mid_date", "y", "x"), grid, unit)
+    return data
 
 
-def _mapping(grid: Grid) -> dict[str, Any]:
-    """Return the grid mapping's attributes; for plain pictures only the transform."""
-    transform = " ".join(f"{v:.12g}" for v in grid.transform.to_gdal())
-    if grid.crs is None:
-        return {"GeoTransform": transform, "comment": "pictures without georeference"}
-    from pyproj import CRS
-
-    cf = CRS.from_user_input(str(grid.crs)).to_cf()
-    return {**cf, "spatial_ref": cf.get("crs_wkt", ""), "GeoTransform": transform}
-
-
-def _pairs(found: Velocity, sequences: Sequences) -> dict[str, Any]:
+def _months(found: Velocity, sequences: Sequences, grid: Grid, unit: str) -> Any:
+    """Return the velocity by month; None where the pairs tell fewer than two."""
     times = sequences.data["time"].values
-    listed = [[str(times[i])[:10], str(times[j])[:10]] for i, j in found.pairs]
-    stable = "unknown" if found.stable is None else json.dumps([round(v, 4) for v in found.stable])
-    return {
-        "pairs": json.dumps(listed),
-        "number_of_pairs": len(listed),
-        "stable_ground_offset_removed_pixels_down_right": stable,
-        "year_in_days": 365,
-    }
+    series = by_month(found.layers, found.layer_errors, found.pairs, times)
+    if len(series.months) < 2:
+        return None
+    data = _start(grid, "Ice velocity by month")
+    named = {"standard_name": "time", "long_name": "first day of the month", "axis": "T"}
+    data = data.assign_coords(time=("time", series.months.astype("datetime64[ns]"), named))
+    data["time"].encoding = {"units": "days since 1970-01-01", "calendar": "standard", "dtype": "int64"}
+    layers = layers_of(series.vx, series.vy, series.error)
+    _variables(data, layers, ("time", "y", "x"), grid, unit)
+    said = {"long_name": "pairs whose middle lies in the month", "units": "1"}
+    data["pairs"] = ("time", series.count, said)
+    return data

@@ -13,12 +13,15 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from icectl.run import Run
-from icectl.tasks.flow.chips.windows import Windows, turn
-from icectl.tasks.flow.dataset import open_dataset
-from icectl.tasks.flow.options import TrainOptions
-from icectl.tasks.flow.split import TRAIN, VALIDATE, check_past, split
+from icectl.tasks.flow.chips.windows import Drawn, Windows, turn
+from icectl.tasks.flow.dataset import Sequences, open_dataset
+from icectl.tasks.flow.options import AHEAD, TrainOptions
+from icectl.tasks.flow.split import TRAIN, VALIDATE, Parts, check_past, split
 from icectl.tasks.model import TaskModel, learn
 from icectl.training import Context, FitSettings, IndexedBatches, Learner, launch
+
+CHECKED = 500
+"""Windows, about, that a split in time validates on: all of the ground would take longer than training."""
 
 CLIP = 1.0
 """Largest norm of a gradient."""
@@ -27,7 +30,8 @@ CLIP = 1.0
 def train(run: Run, model: TaskModel, options: TrainOptions) -> Path:
     """Split the data and train on one part; weights and logs go to ``run.out``."""
     sequences = open_dataset(run.inputs["prepare"])
-    check_past(sequences, options.past)
+    if options.split == "ground":
+        check_past(sequences, options.past)
     parts = split(sequences, options, run.seed)
     run.say(parts.sentence())
     run.notes["audit"] = parts.facts()
@@ -39,22 +43,36 @@ def _learn(run: Run, model: TaskModel, options: TrainOptions) -> None:
     """Train in one process; see `icectl.training.launch`."""
     sequences = open_dataset(run.inputs["prepare"])
     parts = split(sequences, options, run.seed)
-    windows = {
-        part: Windows(sequences, np.flatnonzero(parts.of == part), options) for part in (TRAIN, VALIDATE)
-    }
+    training, checking = _windows(sequences, parts, options)
+
+    def changed(sample: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+        sample = training.draw(sample, rng) if isinstance(training, Drawn) else sample
+        return turn(sample, rng) if options.augment else sample
 
     def batches(size: int) -> IndexedBatches:
-        return IndexedBatches(windows[TRAIN], size, run.seed, augment=turn if options.augment else None)
+        return IndexedBatches(training, size, run.seed, augment=changed)
 
     def valid(size: int) -> IndexedBatches | None:
-        few = not len(windows[VALIDATE])
-        return None if few else IndexedBatches(windows[VALIDATE], size, run.seed, shuffle=False)
+        return IndexedBatches(checking, size, run.seed, shuffle=False) if len(checking) else None
 
     settings = FitSettings(
         epochs=options.epochs, max_updates=options.updates, every="update",
         validate_every=options.validate_every, clip_norm=CLIP,
     )  # fmt: skip
     learn(run, model, options, {"size": sequences.size, "audit": parts.facts()}, batches, valid, settings)
+
+
+def _windows(sequences: Sequences, parts: Parts, options: TrainOptions) -> tuple[Windows, Windows]:
+    """Return what is trained and what is validated on."""
+    one, other = (parts.sequences(part) for part in (TRAIN, VALIDATE))
+    if not parts.targets:
+        return tuple(Windows(sequences, s, parts.every, options.normalise) for s in (one, other))  # type: ignore[return-value]
+    training = Drawn(sequences, one, parts.targets[TRAIN], options.past, options.normalise)
+    ends = [(first, past) for first, past in parts.every if past + AHEAD - 1 in parts.targets[VALIDATE]]
+    shortest = min((past for _, past in ends), default=0)  # batches hold windows of one length
+    alike = [(first + past - shortest, shortest) for first, past in ends]
+    some = other[:: max(1, len(other) * len(alike) // CHECKED)]
+    return training, Windows(sequences, some, alike, options.normalise)
 
 
 class ForecastLearner(Learner):
@@ -91,7 +109,7 @@ class ForecastLearner(Learner):
         return self.facts
 
     def _forecast(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        past = self.options.past
+        past = batch["frames"].shape[1] - AHEAD
         made: Tensor = self.network(batch["frames"][:, :past], batch["days"])
         return made, batch["frames"][:, past:]
 

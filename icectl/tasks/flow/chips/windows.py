@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from icectl.tasks.flow.dataset import Sequences
-from icectl.tasks.flow.options import AHEAD, TrainOptions
-from icectl.tasks.flow.split import check_past
+from icectl.tasks.flow.options import AHEAD
 
 F32 = NDArray[np.float32]
 
@@ -38,7 +38,7 @@ class Scaling:
     def undo(self, made: F32, last: F32, band: NDArray[np.int64] | int) -> F32:
         """Bring generated chips back to the sensor's units, with the mean and deviation of `last`.
 
-        `last` is the last frame seen, ``(n, rows, cols)``; `made` is ``(n, steps, rows, cols)``.
+        `last` is the last clear frame seen, ``(n, rows, cols)``; `made` is ``(n, steps, rows, cols)``.
         """
         low, wide = self._of(band, made)
         if self.kind == "scene":
@@ -61,27 +61,31 @@ def scaling(sequences: Sequences, kind: str) -> Scaling:
 
 
 class Windows:
-    """Windows of some sequences, for training: ``{"frames", "days"}`` of numpy arrays.
+    """Windows of some sequences: ``{"frames", "days"}`` of numpy arrays.
 
     Parameters
     ----------
     sequences, chosen
         The dataset, and the numbers of the sequences to use.
-    options
-        Options of the training: `past`, `normalise`.
+    windows
+        ``(first, past)`` of each window; all of one length.
+    normalise
+        How chips are scaled; see `Scaling`.
     memory
         Keep chips in memory if they fit into so many bytes.
     """
 
     def __init__(
-        self, sequences: Sequences, chosen: NDArray[np.int64], options: TrainOptions, memory: int = 2 * 2**30
+        self,
+        sequences: Sequences,
+        chosen: NDArray[np.int64],
+        windows: Iterable[tuple[int, int]],
+        normalise: str,
+        memory: int = 2 * 2**30,
     ) -> None:
-        self.sequences, self.options = sequences, options
-        self.scale = scaling(sequences, options.normalise)
+        self.sequences, self.scale = sequences, scaling(sequences, normalise)
         self.band, self.days = sequences.array("sequence_band"), sequences.days
-        starts = np.arange(check_past(sequences, options.past))
-        pairs = np.stack(np.meshgrid(chosen, starts, indexing="ij"), -1).reshape(-1, 2)
-        self.pairs = pairs
+        self.pairs = [(int(s), first, past) for s in chosen for first, past in windows]
         self._where = {int(s): i for i, s in enumerate(chosen)}
         size = sequences.chip.dtype.itemsize * len(chosen) * sequences.times * sequences.size**2
         self._held = sequences.chip.oindex[chosen] if size <= memory and len(chosen) else None
@@ -90,11 +94,50 @@ class Windows:
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        sequence, start = (int(v) for v in self.pairs[index])
-        span = slice(start, start + self.options.past + AHEAD)
+        sequence, first, past = self.pairs[index]
+        span = slice(first, first + past + AHEAD)
+        return {"frames": self.frames(sequence)[span, None], "days": self.days[span] - self.days[first]}
+
+    def frames(self, sequence: int) -> F32:
+        """Return the scaled chips of a sequence, ``(time, rows, cols)``."""
         chips = self._held[self._where[sequence]] if self._held is not None else self.sequences.chip[sequence]
-        frames = self.scale(np.asarray(chips[span], np.float32), int(self.band[sequence]))
-        return {"frames": frames[:, None], "days": self.days[span] - self.days[start]}
+        return self.scale(np.asarray(chips, np.float32), int(self.band[sequence]))
+
+
+class Drawn(Windows):
+    """Windows of a split in time, for training: a target, and past frames drawn from the other dates.
+
+    `draw` picks number, spacing and order of what is seen, so that nothing of the calendar can be learnt.
+    Frames are drawn with replacement: a frame drawn twice counts as one of fewer.
+    """
+
+    def __init__(
+        self,
+        sequences: Sequences,
+        chosen: NDArray[np.int64],
+        targets: tuple[int, ...],
+        past: int,
+        normalise: str,
+    ) -> None:
+        super().__init__(sequences, chosen, [(target, past) for target in targets], normalise)
+        self.known = np.asarray(targets)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        sequence, target, _ = self.pairs[index]
+        order = [target, *(int(t) for t in self.known if t != target)]
+        days = np.abs(self.days[order] - self.days[target])
+        return {"frames": self.frames(sequence)[order, None], "days": days.astype(np.float32)}
+
+    def draw(self, sample: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+        """Return ``{"frames", "days"}`` of a window: frames drawn, then the target twice (t1 and t2)."""
+        past = self.pairs[0][2]
+        others = np.arange(1, len(sample["days"]))
+        few = rng.choice(others, size=int(rng.integers(min(2, len(others)), len(others) + 1)), replace=False)
+        which = np.concatenate([few, rng.choice(few, size=max(past - len(few), 0))])[:past]
+        which = which[np.argsort(-sample["days"][which], kind="stable")] if rng.random() < 0.5 else which
+        order = np.concatenate([which, [0] * AHEAD])
+        lags = sample["days"][order]
+        return {"frames": sample["frames"][order], "days": (lags.max() - lags).astype(np.float32)}
 
 
 def turn(sample: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:

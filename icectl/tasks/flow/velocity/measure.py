@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from icectl.errors import DataError
 from icectl.tasks.flow.chips.frames import sound
 from icectl.tasks.flow.options import PredictOptions
-from icectl.tasks.flow.velocity.averaging import YEAR, combine
+from icectl.tasks.flow.velocity.averaging import AGREEMENT, YEAR, Mean, combine
+from icectl.tasks.flow.velocity.confirm import believed, supporters
 from icectl.tasks.flow.velocity.displacement import displace
 from icectl.tasks.flow.velocity.pairs import choose_pairs
 from icectl.tasks.flow.velocity.refining import Pairs, refine
@@ -49,6 +50,12 @@ class Velocity:
         Row and column of the pixel that the first cell is centred on.
     pairs
         ``(first, second)`` frames that were matched.
+    layers
+        ``(pairs, rows, cols, 2)`` what each pair says of vx and vy; NaN where nothing.
+    layer_errors
+        ``(pairs,)`` standard error of either component in a pair.
+    masked
+        Cells left out since their pairs disagree, or since they are too fast.
     stable
         Mean offset removed from the pairs in pixels (rows, cols), or None.
     """
@@ -60,6 +67,9 @@ class Velocity:
     chip: NDArray[np.int64]
     corner: int
     pairs: tuple[tuple[int, int], ...]
+    layers: F64
+    layer_errors: F64
+    masked: int
     stable: tuple[float, float] | None
 
 
@@ -96,20 +106,43 @@ def measure(
         tick()
     per_year = YEAR / np.maximum(spans, 1e-9)
     mean = combine(layers * per_year[:, None, None, None], likeness, chips, errors * per_year, spans)
+    velocity = layers * per_year[:, None, None, None]
     if count:
         stack = Pairs(frames, ground & ~cloud, pairs, spans, offsets, errors)
-        mean = refine(stack, kinds[0], cells, mean, options, tick)
+        mean, again = refine(stack, kinds[0], cells, mean, options, tick)
+        velocity = np.where(np.isfinite(again), again, velocity)
     known = count > 0 and stable is not None and int(stable.sum()) >= LEAST_STABLE
+    scale = np.stack(np.broadcast_arrays(steps[0], -np.asarray(steps[1])), axis=-1)  # of vx and vy
+    side = np.abs(scale).mean(axis=-1)
+    field = np.stack([mean.right, mean.down], axis=-1) * scale
+    told = velocity[..., ::-1] * scale
+    keep = _kept(mean, velocity, spans, field, side, options)
+    field[~keep] = np.nan
+    lost = int((np.isfinite(mean.down) & ~keep).sum())
     return Velocity(
-        vx=mean.right * steps[0],
-        vy=-mean.down * steps[1],
-        error=mean.error * np.mean(steps, axis=0),
+        vx=field[..., 0],
+        vy=field[..., 1],
+        error=np.where(keep, mean.error * side, np.nan),
         count=mean.count,
         chip=mean.chip,
         corner=options.velocity_chip // 2,
         pairs=tuple(pairs),
+        layers=told,
+        layer_errors=errors * per_year * float(side.mean()),
+        masked=lost,
         stable=(float(offsets[:, 0].mean()), float(offsets[:, 1].mean())) if known else None,
     )
+
+
+def _kept(
+    mean: Mean, velocity: F64, spans: F64, field: F64, side: F64, options: PredictOptions
+) -> NDArray[np.bool_]:
+    """Return the cells that are believed; `velocity` of the pairs is in pixels a year, `field` in metres."""
+    if not len(spans):
+        return np.isfinite(mean.down)
+    support = supporters(velocity, np.stack([mean.down, mean.right], axis=-1), spans)
+    slack = AGREEMENT * YEAR / max(float(spans.max()), 1e-6) * float(side.mean())
+    return believed(field, support, slack, options.max_speed)
 
 
 def centres(shape: tuple[int, ...], options: PredictOptions) -> NDArray[np.int64]:

@@ -48,23 +48,23 @@ def coherent(dy: Field, dx: Field, reach: float, own: NDArray[np.bool_] | None =
     own = np.ones(dy.shape, dtype=bool) if own is None else own
     keep = np.isfinite(dy) & np.isfinite(dx) & own
     cells = np.where(own, 1.0, np.nan)
-    needed = np.maximum(FRACTION_VALID * np.isfinite(_neighbours(cells)).sum(axis=-1), LEAST_NEAR)
+    needed = np.maximum(FRACTION_VALID * np.isfinite(neighbours(cells)).sum(axis=-1), LEAST_NEAR)
     for _ in range(REPEATS):
         fields = [np.where(keep, f, np.nan) for f in (dy, dx)]
-        near = [_neighbours(f) for f in fields]
+        near = [neighbours(f) for f in fields]
         close = np.ones(near[0].shape, dtype=bool)
         for field, around in zip(fields, near, strict=True):
             close &= np.abs(around - field[..., None]) <= FRACTION_SEARCH * max(reach, 1.0)
         keep = keep & (close.sum(axis=-1) >= needed)
         for field, around in zip(fields, near, strict=True):
-            around = np.where(_neighbours(np.where(keep, 1.0, np.nan)) == 1, around, np.nan)
+            around = np.where(neighbours(np.where(keep, 1.0, np.nan)) == 1, around, np.nan)
             middle = median(around)
             spread = median(np.abs(around - middle[..., None]))
             keep = keep & (np.abs(field - middle) <= MAD_SCALAR * np.maximum(spread, LEAST_MAD))
     return np.asarray(keep)
 
 
-def _neighbours(field: Field) -> Field:
+def neighbours(field: Field) -> Field:
     """Return the `WIDTH`² values around each cell on a last axis; NaN beyond the border."""
     half = WIDTH // 2
     padded = np.pad(field, half, constant_values=np.nan)

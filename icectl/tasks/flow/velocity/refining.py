@@ -68,8 +68,8 @@ class Pairs:
 
 def refine(
     stack: Pairs, kind: Mask, cells: I64, mean: Mean, options: PredictOptions, tick: Callable[[], None]
-) -> Mean:
-    """Measure the velocities on the pixels `kind` again.
+) -> tuple[Mean, F64]:
+    """Measure the velocities on the pixels `kind` again; also what each pair says, in pixels a year.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def refine(
     own = kind[cells[..., 0], cells[..., 1]]
     known = own & np.isfinite(mean.down)
     if not known.any():
-        return mean
+        return mean, np.full((len(stack.pairs), *cells.shape), np.nan)
     sigma = options.velocity_chip / np.sqrt(12)  # a Gaussian as wide as the square: equal second moments
     finer = max(round(2 * options.spacing / options.velocity_chip), 1)
     places = _places(cells, finer, options.spacing)
@@ -108,7 +108,9 @@ def refine(
         better = np.isfinite(found.down)[..., None]
         values = np.where(better, _vector(found), field[at])
         field = _everywhere(_soothed(values, inside, slack), inside, places, kind.shape, sigma)
-    return _merge(found, mean, finer)
+    per_year = YEAR / np.maximum(stack.spans, 1e-9)
+    again = np.stack(layers)[:, ::finer, ::finer] * per_year[:, None, None, None]
+    return _merge(found, mean, finer), again
 
 
 def _places(cells: I64, finer: int, spacing: int) -> I64:

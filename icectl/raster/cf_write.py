@@ -1,0 +1,116 @@
+"""NetCDF and Zarr files that follow CF 1.8: coordinates, grid mapping, history; each file appears whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from icectl.raster.grid import Grid
+
+MAPPING = "mapping"
+"""Name of the variable that holds the grid mapping, as in ITS_LIVE."""
+
+
+def cf_dataset(grid: Grid, title: str, **attributes: str) -> Any:
+    """Return an `xarray.Dataset` with the coordinates of a grid and its mapping, to add variables to.
+
+    Parameters
+    ----------
+    grid
+        Its pixels' centres become ``x`` and ``y`` (``lon`` and ``lat`` by standard name in degrees). Without
+        a CRS they are counted in pixels, and there is no mapping.
+    title, attributes
+        Attributes of the whole; conventions, source with version, and history are added.
+
+    Examples
+    --------
+    >>> from affine import Affine
+    >>> from odc.geo.geobox import GeoBox
+    >>> grid = GeoBox((2, 3), Affine(30, 0, 0, 0, -30, 60), "EPSG:32633")
+    >>> cf_dataset(grid, "Nothing").x.values.tolist()
+    [15.0, 45.0, 75.0]
+    """
+    import xarray as xr
+
+    rows, cols = grid.shape
+    a = grid.affine
+    data = xr.Dataset(
+        coords={
+            "x": ("x", [(a * (i + 0.5, 0.5))[0] for i in range(cols)]),
+            "y": ("y", [(a * (0.5, i + 0.5))[1] for i in range(rows)]),
+        }
+    )
+    for axis in ("x", "y"):
+        data[axis].attrs = _axis(axis, grid)
+        data[axis].encoding = {"_FillValue": None}
+    if grid.crs is not None:
+        data[MAPPING] = ((), np.int8(0), _mapping(grid))
+    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    said = " ".join(Path(word).name if number == 0 else word for number, word in enumerate(sys.argv))
+    data.attrs = {
+        "Conventions": "CF-1.8",
+        "title": title,
+        "institution": "made by a user of icectl",
+        "source": f"icectl {version('icectl')}",
+        "software": "icectl",
+        "software_version": version("icectl"),
+        "history": f"{now} {said}",
+        "date_created": now,
+        **attributes,
+    }
+    return data
+
+
+def cf_layer(grid: Grid, units: str, long_name: str, **attributes: Any) -> dict[str, Any]:
+    """Return the attributes of a variable on the grid; the mapping is named where there is one."""
+    mapped = {} if grid.crs is None else {"grid_mapping": MAPPING}
+    return {"units": units, "long_name": long_name, **mapped, **attributes}
+
+
+def save_netcdf(data: Any, path: Path, encoding: Mapping[str, Mapping[str, Any]] | None = None) -> Path:
+    """Write a dataset to `path`, whole or not at all."""
+    aside = path.with_name(f".{path.stem}.{os.getpid()}.nc")
+    data.to_netcdf(aside, engine="h5netcdf", encoding=dict(encoding or {}))
+    aside.replace(path)
+    return path
+
+
+def save_zarr(data: Any, path: Path, encoding: Mapping[str, Mapping[str, Any]] | None = None) -> Path:
+    """Write a dataset to a Zarr store (format 2, consolidated: every reader of today opens it)."""
+    aside = path.with_name(f".{path.stem}.{os.getpid()}.zarr")
+    data.to_zarr(aside, mode="w", zarr_format=2, consolidated=True, encoding=dict(encoding or {}))
+    if path.is_dir():
+        shutil.rmtree(path)
+    aside.replace(path)
+    return path
+
+
+def _axis(axis: str, grid: Grid) -> dict[str, str]:
+    """Return the attributes of a coordinate."""
+    if grid.crs is None:
+        return {"long_name": f"{axis} in pixels", "units": "1", "axis": axis.upper()}
+    if grid.crs.geographic:
+        name, unit = {"x": ("longitude", "degrees_east"), "y": ("latitude", "degrees_north")}[axis]
+        return {"standard_name": name, "long_name": name, "units": unit, "axis": axis.upper()}
+    return {
+        "standard_name": f"projection_{axis}_coordinate",
+        "long_name": f"{axis} coordinate of projection",
+        "units": "m",
+        "axis": axis.upper(),
+    }
+
+
+def _mapping(grid: Grid) -> dict[str, Any]:
+    from pyproj import CRS
+
+    cf = CRS.from_user_input(str(grid.crs)).to_cf()
+    transform = " ".join(f"{v:.12g}" for v in grid.affine.to_gdal())
+    return {**cf, "spatial_ref": cf.get("crs_wkt", ""), "GeoTransform": transform}

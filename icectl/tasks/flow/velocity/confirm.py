@@ -1,0 +1,103 @@
+"""Which velocities are believed: what two pairs say, and what one pair says like the ice around it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from icectl.tasks.flow.velocity.averaging import AGREEMENT, YEAR
+from icectl.tasks.flow.velocity.outliers import median, neighbours
+
+TOLERANCE = 0.25
+"""Share of the speed by which a pair may differ from the mean, beside `AGREEMENT` pixels over its span."""
+
+DEVIATIONS = 3.0
+"""How many times farther than its neighbours among themselves an unconfirmed cell may lie from them."""
+
+F64 = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+def supporters(layers: F64, velocity: F64, spans: F64) -> NDArray[np.int64]:
+    """Count the pairs that say what the combination says.
+
+    Parameters
+    ----------
+    layers
+        ``(pairs, rows, cols, 2)`` velocities in pixels a year, NaN where a pair tells none.
+    velocity
+        ``(rows, cols, 2)`` their combination.
+    spans
+        ``(pairs,)`` days.
+
+    Returns
+    -------
+    ``(rows, cols)`` pairs within `AGREEMENT` pixels over their span and `TOLERANCE` of the speed.
+
+    Examples
+    --------
+    >>> layers = np.array([[[[10.0, 0]]], [[[11.0, 0]]], [[[90.0, 0]]]])
+    >>> int(supporters(layers, np.array([[[10.5, 0]]]), np.array([365.0, 365, 365]))[0, 0])
+    2
+    """
+    off = np.hypot(*np.moveaxis(layers - velocity, -1, 0))
+    speed = np.hypot(*np.moveaxis(velocity, -1, 0))
+    slack = AGREEMENT * YEAR / np.maximum(spans, 1e-6)[:, None, None] + TOLERANCE * speed
+    return np.asarray((off <= slack).sum(axis=0))
+
+
+def believed(velocity: F64, support: NDArray[np.int64], slack: float, fastest: float | None) -> Mask:
+    """Return which cells are kept.
+
+    A cell that two pairs agree on is kept. One that a single pair tells is kept if it is like the confirmed
+    cells in 5 × 5 around it (normalised median test, Westerweel and Scarano 2005,
+    doi:10.1007/s00348-005-0016-6); what is faster than `fastest` is not.
+
+    Parameters
+    ----------
+    velocity
+        ``(rows, cols, 2)``, NaN where unknown; any unit.
+    support
+        ``(rows, cols)`` pairs that say so.
+    slack
+        Difference to its neighbours that counts for nothing, in the unit of `velocity`.
+    fastest
+        Greatest speed, or None.
+    """
+    known = np.isfinite(velocity[..., 0])
+    sure = known & (support >= 2)
+    keep = sure.copy()
+    if not sure.any():
+        keep = known.copy()  # one pair alone: nothing to confirm it by
+    alone = known & ~sure & sure.any()
+    off = np.zeros(known.shape, dtype=bool)
+    some = np.zeros(known.shape, dtype=np.int64)
+    for component in np.moveaxis(velocity, -1, 0):
+        near = neighbours(np.where(sure, component, np.nan))
+        some = np.isfinite(near).sum(axis=-1)
+        middle = median(near)
+        spread = median(np.abs(near - middle[..., None]))
+        off |= ~(np.abs(component - middle) <= DEVIATIONS * (1.4826 * spread + slack))
+    keep |= alone & ~off & (some >= 3)
+    if fastest is not None:
+        keep &= ~(np.hypot(*np.moveaxis(velocity, -1, 0)) > fastest)
+    return keep
+
+
+def speed_bias(speed: F64, error: F64) -> F64:
+    """Return by how much noise raises a speed: errors of both components add to its square.
+
+    For a component error σ the expected speed exceeds the true one by about σ²/2v, and v − √(v² − σ²)
+    estimates it (Gudbjartsson and Patz 1995, doi:10.1002/mrm.1910340618).
+
+    Parameters
+    ----------
+    speed, error
+        Measured speed and standard error of a component, of one shape and unit.
+
+    Examples
+    --------
+    >>> float(speed_bias(np.array(100.0), np.array(20.0)).round(2))
+    2.02
+    """
+    return np.asarray(speed - np.sqrt(np.maximum(speed**2 - error**2, 0)))

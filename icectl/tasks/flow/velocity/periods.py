@@ -1,0 +1,59 @@
+"""Velocity by month: pairs that are short enough to belong to one, averaged by their errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+SPAN = 62.0
+"""Days; a longer pair says nothing of a single month."""
+
+F64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Months:
+    """A series by month: ``months (m,)`` as datetime64[M], ``(m, rows, cols)`` each, and pairs ``(m,)``."""
+
+    months: NDArray[np.datetime64]
+    vx: F64
+    vy: F64
+    error: F64
+    count: NDArray[np.int64]
+
+
+def by_month(
+    layers: F64, errors: F64, pairs: Sequence[tuple[int, int]], times: NDArray[np.datetime64]
+) -> Months:
+    """Average pairs by the month in which the middle of their dates lies, weighed by 1 / error².
+
+    Parameters
+    ----------
+    layers
+        ``(pairs, rows, cols, 2)`` velocities, NaN where a pair tells none.
+    errors
+        ``(pairs,)`` standard errors of a component.
+    pairs, times
+        Numbers of both frames of each pair, and the dates of the frames.
+    """
+    first, second = (times[[pair[k] for pair in pairs]] for k in (0, 1))
+    days = (second - first) / np.timedelta64(1, "D")
+    month = (first + (second - first) / 2).astype("datetime64[M]")
+    short = np.flatnonzero(days <= SPAN) if len(pairs) else np.zeros(0, np.int64)
+    months = np.unique(month[short])
+    shape = (len(months), *layers.shape[1:3])
+    vx, vy, error = np.full((3, *shape), np.nan)
+    count = np.zeros(len(months), np.int64)
+    for i, one in enumerate(months):
+        which = short[month[short] == one]
+        weights = np.where(
+            np.isfinite(layers[which, ..., 0]), 1 / np.maximum(errors[which, None, None], 1e-9) ** 2, 0
+        )
+        total = weights.sum(axis=0)
+        safe = np.where(total > 0, total, np.nan)
+        vx[i], vy[i] = ((np.nan_to_num(layers[which, ..., k]) * weights).sum(axis=0) / safe for k in (0, 1))
+        error[i], count[i] = 1 / np.sqrt(safe), len(which)
+    return Months(months, vx, vy, error, count)

@@ -1,0 +1,125 @@
+"""Velocity files as users of ITS_LIVE know them, and velocity without a network, by the real command."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import rasterio
+import xarray as xr
+
+from icectl.tasks.flow.velocity.averaging import AGREEMENT, YEAR
+from icectl.tasks.flow.velocity.confirm import believed, speed_bias, supporters
+from icectl.tasks.flow.velocity.periods import by_month
+
+from .conftest import RESOLUTION, SPEED, moving, write_scenes
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """The velocity of two frames by the command alone, without a network; its folder and what was said."""
+    root = tmp_path_factory.mktemp("two")
+    (root / "scenes").mkdir()
+    frames = moving(bands=1)[[0, 4]]
+    write_scenes(root / "scenes", frames, (0, 64), names=("red",))
+    (root / "scenes" / "items.json").unlink(missing_ok=True)
+    words = ["predict", "svg", "--scenes", str(root / "scenes"), "--workspace", str(root / "space")]
+    words += ["--no-forecast", "--velocity-chip", "32", "--spacing", "16"]
+    command = [sys.executable, "-m", "icectl", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return root / "space", done.stderr
+
+
+def test_two_frames_are_enough_and_nothing_is_trained(two):
+    space, _ = two
+    assert not list(space.rglob("weights.safetensors"))
+    found = next(space.rglob("velocity.nc"))
+    with xr.open_dataset(found, engine="h5netcdf") as data:
+        assert np.nanmedian(data["vx"]) == pytest.approx(SPEED[1] * 365 * RESOLUTION, rel=0.05)
+        assert np.nanmedian(data["vy"]) == pytest.approx(-SPEED[0] * 365 * RESOLUTION, rel=0.05)
+    with xr.open_zarr(found.with_name("velocity_pairs.zarr"), consolidated=True) as pairs:
+        assert pairs.sizes["mid_date"] == 1
+        assert str(pairs["mid_date"].values[0])[:10] == "2020-02-02"
+        assert pairs["date_dt"].values[0] == 64
+
+
+def test_pairs_stack_along_mid_date_without_a_function(two, stages):
+    pairs = stages["predict"] / "velocity_pairs.nc"
+    other = next(two[0].rglob("velocity_pairs.nc"))
+    with xr.open_dataset(pairs) as one, xr.open_dataset(other) as two_frames:
+        assert {"v", "vx", "vy", "v_error", "vx_error", "vy_error"} <= set(one.data_vars)
+        assert one["v"].dims == ("mid_date", "y", "x")
+        assert one.indexes["mid_date"].is_monotonic_increasing
+        spans = (one["acquisition_date_img2"] - one["acquisition_date_img1"]) / np.timedelta64(1, "D")
+        np.testing.assert_allclose(spans, one["date_dt"])
+        np.testing.assert_allclose(one["v"], np.hypot(one["vx"], one["vy"]), rtol=1e-5)
+        total = one.sizes["mid_date"] + two_frames.sizes["mid_date"]
+    with xr.open_mfdataset([pairs, other], combine="nested", concat_dim="mid_date", data_vars="all") as both:
+        assert both.sizes["mid_date"] == total
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["velocity.nc", "velocity_pairs.nc", "velocity_months.nc"])
+def test_files_are_clean_by_the_compliance_checker(stages, name):
+    pytest.importorskip("compliance_checker")
+    code = "import sys; from compliance_checker.runner import ComplianceChecker as C, CheckSuite as S;"
+    code += "S.load_all_available_checkers(); ok, bad = C.run_checker(sys.argv[1], ['cf:1.8'], 0, 'lenient');"
+    code += "sys.exit(0 if ok and not bad else 1)"
+    command = [sys.executable, "-W", "ignore", "-c", code, str(stages["predict"] / name)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_tags_of_the_geotiffs(stages):
+    with rasterio.open(stages["predict"] / "v_error.tif") as file:
+        tags = file.tags()
+    assert tags["units"] == "meter/year"
+    assert tags["long_name"] == "standard error of the speed"
+    assert (tags["date_first"], tags["pairs"]) == ("2020-01-01", "4")
+
+
+def test_pairs_that_say_so_are_counted_to_the_edge_of_their_slack():
+    """A pair supports the mean within half a pixel over its span and a quarter of the speed, not beyond."""
+    spans = np.array([100.0, 100.0, 100.0])
+    slack = AGREEMENT * YEAR / 100 + 0.25 * 40
+    layers = 40 + np.array([0.0, slack - 0.01, slack + 0.01])
+    stacked = np.stack([layers, np.zeros(3)], -1)[:, None, None, :]
+    assert supporters(stacked, np.array([[[40.0, 0.0]]]), spans)[0, 0] == 2
+
+
+def test_what_one_pair_tells_is_kept_only_if_it_is_like_its_neighbours():
+    velocity = np.zeros((7, 7, 2))
+    velocity[..., 0] = 100
+    support = np.full((7, 7), 2)
+    support[2, 2] = support[4, 4] = 1
+    velocity[4, 4, 0] = 3500
+    keep = believed(velocity, support, 10.0, None)
+    assert keep[2, 2]
+    assert not keep[4, 4]
+    support[4, 4] = 2
+    assert believed(velocity, support, 10.0, None)[4, 4]  # two pairs say so
+    assert not believed(velocity, support, 10.0, 3000.0)[4, 4]
+    assert believed(velocity, np.ones_like(support), 10.0, None).all()  # a single pair: nothing confirms it
+
+
+def test_noise_raises_a_speed_by_what_is_said():
+    rng = np.random.default_rng(0)
+    noise = 20 * rng.standard_normal((2, 200_000))
+    seen = np.hypot(100 + noise[0], noise[1])
+    assert speed_bias(np.array(seen.mean()), np.array(20.0)) == pytest.approx(seen.mean() - 100, rel=0.05)
+
+
+def test_months_are_averaged_by_error():
+    times = np.array(["2020-01-01", "2020-01-21", "2020-02-10", "2020-02-20"], "datetime64[ns]")
+    pairs = [(0, 1), (2, 3), (1, 3), (0, 3)]
+    layers = np.array([10.0, 20, 30, 40])[:, None, None, None] * np.ones((4, 1, 1, 2))
+    found = by_month(layers, np.array([1.0, 1, 2, 1]), pairs, times)
+    assert found.months.astype(str).tolist() == ["2020-01", "2020-02"]
+    weights = np.array([1, 1.0])  # the pair of 50 days lies in January by its middle, 26 January
+    assert found.vx[0, 0, 0] == pytest.approx((weights * [10, 40]).sum() / 2)
+    assert found.vx[1, 0, 0] == pytest.approx((20 + 30 / 4) / (1 + 1 / 4))
+    assert found.count.tolist() == [2, 2]
+    assert found.error[1, 0, 0] == pytest.approx(1 / np.sqrt(1.25))
