@@ -2,7 +2,7 @@
 
 ======================  =====================================================================
 where                   glacier, glaciers, scenes, experiment, workspace, run, from_export, weights
-how                     seed, force, chain, dry_run, json_output, quiet
+how                     seed, force, chain, dry_run, json_output, quiet, verbose
 compute                 device, gpus, processes, precision, cluster
 ======================  =====================================================================
 
@@ -127,6 +127,7 @@ class Shared:
     json_output: Annotated[bool, _option("--json", help="Print the result as JSON on stdout.", panel=HOW)] = (
         False
     )
+    verbose: Annotated[bool, _option("--verbose", help="Print every table and note.", panel=HOW)] = False
     quiet: Annotated[bool, _option("--quiet", "-q", help="No progress bars, only warnings.", panel=HOW)] = (
         False
     )
@@ -172,7 +173,7 @@ SHARED: dict[str, Any] = get_type_hints(Shared, include_extras=True)
 
 
 _EVERYWHERE = ("glacier", "glaciers", "scenes", "experiment", "workspace")
-_ALWAYS = ("seed", "force", "chain", "dry_run", "json_output", "quiet")
+_ALWAYS = ("seed", "force", "chain", "dry_run", "json_output", "quiet", "verbose")
 _DEVICES = ("device", "gpus", "processes", "precision")
 
 OF_VERB: dict[str, tuple[str, ...]] = {

@@ -64,32 +64,43 @@ def listing(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -
         print(f"\n{' ' * indent}".join([f"{head}{lines[0]}", *lines[1:]]).rstrip())
 
 
-def metrics(record: Mapping[str, Any]) -> None:
-    """Print the tables of a metrics record; the row to beat and the model are marked in words."""
+def metrics(record: Mapping[str, Any], everything: bool = False) -> None:
+    """Print the verdict and the first table of a metrics record; all tables and notes with `everything`."""
     from rich.console import Console
 
     from icectl.report.tables import notes, verdict
 
     console = Console(highlight=False, soft_wrap=True)
-    for table in record["tables"]:
+    own = verdict(record)
+    for said in record.get("details", {}).get("verdicts") or ([own] if own else []):
+        console.print(said, markup=False, style="bold")
+    intervals = record.get("details", {}).get("intervals", {})
+    for table in record["tables"][: None if everything else 1]:
         columns = fitting(table, console.width)
-        console.print(_metric_table(table, columns))
+        console.print(_metric_table(table, columns, intervals.get(table["title"], {})))
         left_out = len(table["columns"]) - len(columns)
         if left_out:
             console.print(f"({left_out} more columns with --json and in the report)", markup=False)
         for note in notes(table):
             console.print(note, markup=False)
         console.print()
-    own = verdict(record)
-    said = record.get("details", {}).get("verdicts") or ([own] if own else [])
-    for note in [*said, *record["notes"]]:
-        console.print(f"· {note}", markup=False)
+    if everything:
+        for note in record["notes"]:
+            console.print(f"· {note}", markup=False)
+    elif hidden := _hidden(record):
+        console.print(f"({hidden} with --verbose and in the report)", markup=False)
+
+
+def _hidden(record: Mapping[str, Any]) -> str:
+    """Say how many tables and notes are not shown."""
+    counts = (("table", len(record["tables"]) - 1), ("note", len(record["notes"])))
+    return " and ".join(f"{n} more {word}{'s' if n > 1 else ''}" for word, n in counts if n > 0)
 
 
 def fitting(table: Mapping[str, Any], width: int) -> list[Mapping[str, Any]]:
     """Return the columns that fit into `width` characters beside names and kinds; at least the first."""
     names = max((len(row["name"]) for row in table["rows"]), default=0)
-    left = width - names - len("baseline: the bar") - 4
+    left = width - names - len("strongest baseline") - 4
     columns: list[Mapping[str, Any]] = []
     for column in table["columns"]:
         left -= max(len(_heading(column)), 10) + 2
@@ -107,11 +118,13 @@ def _heading(column: Mapping[str, Any]) -> str:
 _ARROWS = {"lower": " ↓", "higher": " ↑"}
 
 
-def _metric_table(table: Mapping[str, Any], columns: Sequence[Mapping[str, Any]]) -> Any:
+def _metric_table(
+    table: Mapping[str, Any], columns: Sequence[Mapping[str, Any]], intervals: Mapping[str, Any]
+) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    from icectl.report.tables import bar_of
+    from icectl.report.tables import bar_of, kind_of, measured
 
     shown = Table(title=table["title"], title_justify="left", header_style="bold", box=None, pad_edge=False)
     shown.add_column("", no_wrap=True)
@@ -120,20 +133,12 @@ def _metric_table(table: Mapping[str, Any], columns: Sequence[Mapping[str, Any]]
         shown.add_column(Text(_heading(column)), justify="right")
     best = bar_of(table)
     for row in table["rows"]:
-        kind = "baseline: the bar" if row is best else row["kind"]
-        cells = [number(row["values"].get(column["key"])) for column in columns]
+        kind = kind_of(row, best).partition(",")[0]
+        bounds = intervals.get(row["name"], {})
+        cells = [measured(row["values"].get(c["key"]), bounds.get(c["key"])) for c in columns]
         name = Text(row["name"], style="bold" if row["kind"] == "model" else "default")
         shown.add_row(name, kind, *cells)
     return shown
-
-
-def number(value: float | None) -> str:
-    """Return a number with four significant digits, or a dash."""
-    if value is None:
-        return "–"
-    if isinstance(value, int) or float(value).is_integer():
-        return f"{int(value):,}"
-    return f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
 
 
 def say(text: str) -> None:

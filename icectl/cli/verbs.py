@@ -107,7 +107,10 @@ class ModelGroup(TyperGroup):
         from icectl.cli.asked import Files
 
         ctx.obj = Files()
-        arranged = args if ctx.resilient_parsing else arrange(self.verb, args, ctx.obj)
+        if ctx.resilient_parsing:  # completion: a flag before the model is completed as that of a model
+            arranged = ["convlstm", *args] if args and args[0].startswith("--") else args
+        else:
+            arranged = arrange(self.verb, args, ctx.obj)
         self.calling = bool(arranged) and not arranged[0].startswith("-")
         rest: list[str] = super().parse_args(ctx, arranged)
         return rest

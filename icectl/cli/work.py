@@ -141,7 +141,7 @@ def _print(result: dict[str, Any], asked: Asked) -> None:
         show_plan(result)
         return
     if "metrics" in result:
-        show.metrics(result["metrics"])
+        show.metrics(result["metrics"], asked.verbose)
         print(f"run:    {result['run']}")
         print(f"report: {result['report'] or 'not written'}")
     else:

@@ -12,7 +12,7 @@ from icectl.report.costs import cost_table, duration, total
 from icectl.report.costs import energy as energy_text
 from icectl.report.curves import loss_charts
 from icectl.report.record import Evaluation, RunFacts
-from icectl.report.tables import facts_view, headline, number, table_view
+from icectl.report.tables import facts_view, headline, interval_words, number, outcome, table_view
 from icectl.workspace import RECORD
 
 View = dict[str, Any]
@@ -85,10 +85,10 @@ def cards(run: RunFacts, stages: Mapping[str, Mapping[str, Any]]) -> list[View]:
             {"label": f"{head['label']}, {head['name']}", "value": head["value"] + unit, "small": ""}
         )
         if "bar" in head:
-            better = head["gain"] >= 0
-            words = f"{abs(head['gain'])} % {'better' if better else 'worse'}" if head["gain"] else "level"
-            small = f"{head['bar']}: {head['bar_value']}{unit}{_sure(run.evaluations[0])}"
-            tone = "good" if better else "bad"
+            gain = details(run.evaluations[0]).get("gain")
+            words, tone = outcome(head["gain"], gain)
+            sure = f" · {interval_words(gain)}" if gain else ""
+            small = f"{head['bar']}: {head['bar_value']}{unit}{sure}"
             found.append(
                 {"label": "against the strongest baseline", "value": words, "small": small, "tone": tone}
             )
@@ -104,12 +104,6 @@ def cards(run: RunFacts, stages: Mapping[str, Mapping[str, Any]]) -> list[View]:
         small = f"{'' if grams is None else f'{number(grams)} g CO₂e · '}{source}"
         found.append({"label": "energy", "value": energy_text(energy), "small": small})
     return found
-
-
-def _sure(evaluation: Evaluation) -> str:
-    """Return the interval of the gain over the bar in words, or nothing."""
-    gain = details(evaluation).get("gain")
-    return f" · interval {round(gain[0]):+d} to {round(gain[1]):+d} %" if gain else ""
 
 
 def tables(evaluation: Evaluation) -> list[View]:

@@ -1,17 +1,19 @@
-"""Result tables for the page: formatted numbers, intervals, the best value, the row to beat."""
+"""Result tables for the page and the terminal: digits, intervals, the best value, the strongest baseline."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 KINDS = {
     "model": "model",
     "baseline": "baseline",
-    "mark": "mark (no rival)",
-    "published": "published",
+    "mark": "oracle (uses the answer)",
+    "published": "published, not directly comparable",
 }
-PUBLISHED = "Published figures were measured on other data: marks to know, not rivals."
+PUBLISHED = "Published figures were measured on other data."
+STRONGEST = "strongest baseline"
 _ARROWS = {"lower": "↓", "higher": "↑"}
 
 
@@ -32,12 +34,11 @@ def table_view(table: Mapping[str, Any], intervals: Mapping[str, Any] | None = N
     for row in rows:
         bounds = (intervals or {}).get(row["name"], {})
         cells = [_cell(row, c, best[c["key"]], bounds.get(c["key"])) for c in columns]
-        kind = KINDS.get(row["kind"], row["kind"])
         is_bar = bar is not None and row["name"] == bar["name"]
         shown.append(
             {
                 "name": row["name"],
-                "kind": f"{kind}: the bar" if is_bar else kind,
+                "kind": kind_of(row, bar),
                 "class": "bar" if is_bar else row["kind"],
                 "note": row.get("note", ""),
                 "cells": cells,
@@ -55,9 +56,16 @@ def table_view(table: Mapping[str, Any], intervals: Mapping[str, Any] | None = N
     return {
         "title": table.get("title", ""),
         "notes": notes(table),
+        "many": len(heads) > 6,
         "heads": heads,
         "rows": shown,
     }
+
+
+def kind_of(row: Mapping[str, Any], strongest: Mapping[str, Any] | None) -> str:
+    """Return what a row is, in words."""
+    is_strongest = strongest is not None and row["name"] == strongest["name"]
+    return STRONGEST if is_strongest else KINDS.get(row["kind"], row["kind"])
 
 
 def notes(table: Mapping[str, Any]) -> list[str]:
@@ -99,15 +107,41 @@ def headline(table: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def verdict(record: Mapping[str, Any]) -> str | None:
-    """Say by how much the model is better than the strongest baseline, or worse, and how sure that is."""
+    """Say by how much the model is better than the strongest baseline, or worse, and how sure that is.
+
+    Where the interval of the gain spans zero, no difference is shown, and that is what is said.
+    """
     head = headline(record["tables"][0]) if record.get("tables") else None
     if head is None or "bar" not in head:
         return None
-    words = f"{abs(head['gain'])} % {'better' if head['gain'] > 0 else 'WORSE'} than"
     gain = record.get("details", {}).get("gain")
-    sure = f" (interval {round(gain[0]):+d} to {round(gain[1]):+d} %)" if gain else ""
-    words = words if head["gain"] else "level with"
-    return f"{head['name']} is {words} the strongest baseline, {head['bar']}{sure}"
+    words, tone = outcome(head["gain"], gain)
+    rival = f"the {STRONGEST}, {head['bar']}"
+    if tone == NEUTRAL and gain:
+        return f"no difference shown between {head['name']} and {rival} ({interval_words(gain)})"
+    sure = f" ({interval_words(gain)})" if gain else ""
+    return f"{head['name']} is {words} {'with' if tone == NEUTRAL else 'than'} {rival}{sure}"
+
+
+GOOD, BAD, NEUTRAL = "good", "bad", "neutral"
+
+
+def outcome(percent: float, interval: Sequence[float] | None) -> tuple[str, str]:
+    """Return a gain in words, and its tone: `GOOD`, `BAD`, or `NEUTRAL` where the interval spans zero.
+
+    >>> outcome(28, [-48, 65]), outcome(16, [12, 20]), outcome(-2, None), outcome(0, None)
+    (('no difference shown', 'neutral'), ('16 % better', 'good'), ('2 % worse', 'bad'), ('level', 'neutral'))
+    """
+    if interval is not None and interval[0] <= 0 <= interval[1]:
+        return "no difference shown", NEUTRAL
+    if not percent:
+        return "level", NEUTRAL
+    return f"{abs(percent)} % {'better' if percent > 0 else 'worse'}", GOOD if percent > 0 else BAD
+
+
+def interval_words(gain: Sequence[float]) -> str:
+    """Return the interval of a gain in words, e.g. ``interval −48 to +65 %``."""
+    return f"interval {round(gain[0]):+d} to {round(gain[1]):+d} %".replace("-", "−")
 
 
 def _best(rows: Sequence[Mapping[str, Any]], column: Mapping[str, Any]) -> float | None:
@@ -127,11 +161,24 @@ def _cell(
 ) -> dict[str, Any]:
     value = row["values"].get(column["key"])
     rival = row["kind"] in ("model", "baseline")
+    known = bounds if bounds and len(bounds) == 2 else None
     return {
-        "text": number(value),
+        "text": measured(value, known),
         "best": rival and best is not None and value == best,
-        "interval": f"{number(bounds[0])} – {number(bounds[1])}" if bounds and len(bounds) == 2 else "",
+        "interval": f"{measured(known[0], known)} – {measured(known[1], known)}" if known else "",
     }
+
+
+def measured(value: Any, bounds: Sequence[float] | None) -> str:
+    """Return a number with as many decimals as its interval allows: two digits of half its width.
+
+    >>> measured(4.44471, [1.2, 9.8]), measured(26.61, [26.55, 26.68]), measured(1234.5, [1000, 1500])
+    ('4.4', '26.610', '1,234')
+    """
+    if value is None or bounds is None or not 0 < bounds[1] - bounds[0] < math.inf:
+        return number(value)
+    decimals = 1 - math.floor(math.log10((bounds[1] - bounds[0]) / 2))
+    return f"{value:,.{min(max(decimals, 0), 6)}f}".replace("-", "−")
 
 
 def number(value: Any) -> str:

@@ -122,6 +122,10 @@ def test_completion_knows_models_and_glaciers_without_torch(process):
 
     assert complete("icectl train conv").split() == ["convlstm"]
     assert complete("icectl fetch toy --glacier parv").split() == ["parvati"]
+    assert complete("icectl fetch --glacier parv").split() == ["parvati"]
+    assert complete("icectl fetch toy --glacier = parv").split() == ["parvati"]
+    assert "mueller2023-parvati" in complete("icectl run --experiment mueller").split()
+    assert "last" in complete("icectl report la").split()
     assert "--epochs" in complete("icectl train toy --ep")
     assert complete("icectl train toy --preset ").split() == ["small", "paper"]
 

@@ -52,7 +52,7 @@ def test_a_model_that_fails_leaves_the_table_of_the_others(cli, two_toys, monkey
     done = cli("compare", "--task", "words", ok=False)
     assert done.code == 1
     assert "second: no ice here" in done.err
-    assert "baseline: the bar" in done.out
+    assert "strongest baseline" in done.out
     failing(monkeypatch, DataError("no ice here"), "toy", "second")
     assert "error: no ice here" in cli("compare", "--task", "words", ok=False).err
 

@@ -11,8 +11,8 @@ import pytest
 def test_run_chains_all_verbs_and_prints_the_table(cli):
     shown = cli("evaluate", "toy")
     assert "evaluate of demo needs fetch, prepare, train, predict first" in shown.err
-    assert "baseline: the bar" in shown.out
-    assert shown.out.index("half") < shown.out.index("baseline: the bar")
+    assert "strongest baseline" in shown.out
+    assert shown.out.startswith("toy is 33 % better than the strongest baseline, half\n")
 
 
 def test_second_call_does_nothing_again(cli):

@@ -68,7 +68,7 @@ def test_it_says_what_was_run_and_how_to_run_it_again(page):
         "shared pixel-moments",
         "0.0398 – 0.0431",
         "measured on other data",
-        "baseline: the bar",
+        "strongest baseline",
         "16 % better",
         "interval +12 to +20 %",
         "9.3 Wh",

@@ -36,8 +36,8 @@ def test_cells_carry_best_values_and_intervals():
     model, last, linear, published = view["rows"]
     assert model["cells"][0] == {"text": "0.0412", "best": True, "interval": "0.0398 – 0.0431"}
     assert [row["cells"][0]["best"] for row in (last, linear, published)] == [False] * 3
-    assert linear["kind"] == "baseline: the bar"
-    assert published["kind"] == "published"
+    assert linear["kind"] == "strongest baseline"
+    assert published["kind"] == "published, not directly comparable"
     assert last["cells"][2]["text"] == "–"
     assert view["heads"][0]["arrow"] == "↓"
     assert view["heads"][0]["primary"]
@@ -76,10 +76,15 @@ def test_the_verdict_says_better_or_worse_and_how_sure():
     lost = record()
     lost["tables"][0]["rows"][0]["values"]["mse"] = 0.098
     lost["details"].pop("gain")
-    assert verdict(lost) == "convlstm is 100 % WORSE than the strongest baseline, linear"
+    assert verdict(lost) == "convlstm is 100 % worse than the strongest baseline, linear"
     lost["tables"][0]["rows"][0]["values"]["mse"] = lost["tables"][0]["rows"][2]["values"]["mse"]
     assert verdict(lost) == "convlstm is level with the strongest baseline, linear"
     assert verdict({"tables": []}) is None
+    unsure = record()
+    unsure["details"]["gain"] = [-48.2, 65.1]
+    assert verdict(unsure) == (
+        "no difference shown between convlstm and the strongest baseline, linear (interval −48 to +65 %)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,6 @@ def test_all_models_and_four_baselines_fill_one_table(icectl, tmp_path):
     shown = icectl(*TINY)  # again: nothing is done twice
     assert " on demo …" not in shown.err
     assert shown.err.count("train: up to date") == 5
-    assert shown.out.count("baseline: the bar") == 1
+    assert shown.out.count("strongest baseline") == 1
     for name in (*MODELS, *NAMES.values()):
         assert shown.out.count(f"\n{name} ") == 1
