@@ -1,3 +1,18 @@
-"""icectl: one command line for deep learning on glaciers."""
+"""icectl: one command line for deep learning on glaciers, and the same from Python (`icectl.api`)."""
+
+from __future__ import annotations
+
+from typing import Any
 
 __version__ = "0.1.0"
+
+_DOOR = ("OpenRun", "Products", "open_run", "predict", "velocity")
+
+
+def __getattr__(name: str) -> Any:
+    """Bring in the Python door when it is used: the command line starts without it."""
+    if name in _DOOR:
+        from icectl import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'icectl' has no attribute '{name}'")

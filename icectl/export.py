@@ -6,6 +6,7 @@ model card and a licence; no path of the machine it was made on. `icectl.imports
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import zipfile
@@ -138,10 +139,11 @@ def newest_metrics(run: Path) -> dict[str, Any] | None:
 def card(
     saved: Mapping[str, Any], record: Mapping[str, Any], metrics: Mapping[str, Any] | None, licence: str
 ) -> str:
-    """Return the model card as Markdown."""
+    """Return the model card as Markdown with a YAML head, as model hubs read it."""
     summary, paper = _about(saved)
     meter = record["meter"]
     lines = [
+        *_head(saved, licence),
         f"# {saved['model']} trained on {saved['glacier']['title'] or saved['glacier']['name']}",
         "",
         summary,
@@ -154,6 +156,13 @@ def card(
         f"- trained in {meter.get('seconds', 0):.0f} s; energy {_energy(meter)}",
         f"- licence of these weights: {licence}",
         "",
+        "## Intended use and limits",
+        "",
+        f"Other images of {_title(saved)}, or of places like it, with the same bands and pixels of a like "
+        "size. On anything else, compare with measurements first: only what stands below was measured.",
+        "",
+        f"Licence of the training data: {_data_licence(saved)}.",
+        "",
         "## Use",
         "",
         "```sh",
@@ -165,6 +174,32 @@ def card(
     for table in (metrics or {}).get("tables", [])[:1]:
         lines += ["## Measured", "", *_markdown(table), ""]
     return "\n".join(lines)
+
+
+def _head(saved: Mapping[str, Any], licence: str) -> list[str]:
+    """Return the YAML head: licence, library, tags. JSON strings are YAML strings."""
+    tags = ["glacier", "remote-sensing", saved["task"], saved["model"]]
+    return [
+        "---",
+        f"license: {json.dumps(licence.lower())}",
+        'library_name: "icectl"',
+        f"tags: {json.dumps(tags)}",
+        f"model_name: {json.dumps(saved['model'] + ' trained on ' + _title(saved), ensure_ascii=False)}",
+        "---",
+        "",
+    ]
+
+
+def _title(saved: Mapping[str, Any]) -> str:
+    return str(saved["glacier"].get("title") or saved["glacier"]["name"])
+
+
+def _data_licence(saved: Mapping[str, Any]) -> str:
+    """Say under which licence the training data are, as far as a run can know it."""
+    source = saved["options"].get("fetch", {}).get("source", "auto")
+    if source == "synthetic" or saved["glacier"].get("source") == "synthetic":
+        return "none, they are synthetic"
+    return "that of their publisher; a run does not record it"
 
 
 def _about(saved: Mapping[str, Any]) -> tuple[str, str]:

@@ -42,10 +42,11 @@ FLOORS = {
     "weights": 11,
     "onnx": 9,
     "scale": 10,
-    "testing": 10,
-    "scaffold": 11,
-    "cli": 12,
-    "__main__": 13,
+    "testing": 12,
+    "scaffold": 13,
+    "cli": 14,
+    "api": 15,
+    "__main__": 15,
 }
 """A room imports from rooms with a smaller number, and from itself."""
 

@@ -52,12 +52,15 @@ class Asked(Shared):
         The model's own options that were typed, by name.
     files
         The settings files that parsing has read already.
+    command
+        What to write down as the command; by default what was typed.
     """
 
     verb: str
     plugin: Plugin
     own: Mapping[str, Any] = field(default_factory=dict)
     files: Files = field(default_factory=Files)
+    command: str = ""
 
     @classmethod
     def of(cls, verb: str, plugin: Plugin, values: Mapping[str, Any], files: Files | None = None) -> Asked:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
-from icectl.contract import Plugin
+from icectl.contract import Options, Plugin
 
 _SCALARS = (bool, str, Path)
 _NUMBERS = {int: "INTEGER", float: "NUMBER"}
@@ -29,7 +29,9 @@ def parameters(plugin: Plugin, verbs: Sequence[str]) -> list[inspect.Parameter]:
             metavar = f"[{'|'.join(choices)}]" if choices else _metavar(field.annotation)
             option = typer.Option(
                 f"--{name.replace('_', '-')}" + (f"/--no-{name.replace('_', '-')}" if kind is bool else ""),
-                help=describe(field).replace("[", r"\["),  # help is read as markup
+                help=describe(field, default_of(plugin.stages[verb], name)).replace(
+                    "[", r"\["
+                ),  # help is read as markup
                 rich_help_panel=f"Options of {verb}",
                 show_default=False,
                 metavar=metavar,
@@ -96,10 +98,18 @@ def word(name: str, field: FieldInfo) -> str:
     return f"--{name.replace('_', '-')}" if kind is not None else f"{name} (in a file)"
 
 
-def describe(field: FieldInfo) -> str:
-    """Return the help of a flag: the description, then bounds and default in brackets."""
+def default_of(options: type[Options], name: str) -> Any:
+    """Return what an option is if nobody sets it: the value of the default preset, else its own default."""
+    fields = options.model_fields
+    preset = fields["preset"].default if "preset" in fields else None
+    field = fields[name]
+    own = None if field.is_required() else field.get_default(call_default_factory=True)
+    return options.presets.get(str(preset), {}).get(name, own)
+
+
+def describe(field: FieldInfo, default: Any = None) -> str:
+    """Return the help of a flag: the description, then bounds and `default` in brackets."""
     facts = [bounds(field)] if bounds(field) else []
-    default = field.get_default(call_default_factory=True) if not field.is_required() else None
     if default not in (None, (), [], {}, ""):
         several = default if isinstance(default, list | tuple) else [default]
         facts.append(f"default {', '.join(_shown(one) for one in several)}")

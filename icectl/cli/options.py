@@ -1,7 +1,8 @@
 """Every option that more than one verb shares, declared once, as fields of `Shared`.
 
 ======================  =====================================================================
-where                   glacier, glaciers, scenes, experiment, workspace, run, from_export, weights
+where                   glacier, glaciers, scenes, experiment, workspace, run, from_export, weights,
+                        from_weights
 how                     seed, force, chain, dry_run, json_output, quiet, verbose
 compute                 device, gpus, processes, precision, cluster
 ======================  =====================================================================
@@ -98,6 +99,15 @@ class Shared:
         Path | None,
         _option("--from", help="Use the weights of an exported model (see `icectl export`).", panel=WHERE),
     ] = None
+    from_weights: Annotated[
+        str | None,
+        _option(
+            "--from",
+            help="Start from trained weights: a name (`icectl models list`), an export or an address.",
+            panel=WHERE,
+            autocompletion=complete_weights,
+        ),
+    ] = None
     weights: Annotated[
         str | None,
         _option(
@@ -179,7 +189,7 @@ _DEVICES = ("device", "gpus", "processes", "precision")
 OF_VERB: dict[str, tuple[str, ...]] = {
     "fetch": (*_EVERYWHERE, *_ALWAYS, "cluster"),
     "prepare": (*_EVERYWHERE, *_ALWAYS, "cluster"),
-    "train": (*_EVERYWHERE, *_ALWAYS, *_DEVICES),
+    "train": (*_EVERYWHERE, "from_weights", *_ALWAYS, *_DEVICES),
     "predict": (*_EVERYWHERE, "run", "from_export", "weights", *_ALWAYS, *_DEVICES, "cluster"),
     "evaluate": (*_EVERYWHERE, "run", "from_export", "weights", *_ALWAYS, *_DEVICES),
     "run": (*_EVERYWHERE, *_ALWAYS, *_DEVICES, "cluster"),

@@ -95,7 +95,13 @@ def show_plugin(
         rows = []
         for option, field in plugin.stages[verb].model_fields.items():
             _, choices = flags.flag_type(field.annotation)
-            rows.append([flags.word(option, field), "|".join(choices), flags.describe(field)])
+            rows.append(
+                [
+                    flags.word(option, field),
+                    "|".join(choices),
+                    flags.describe(field, flags.default_of(plugin.stages[verb], option)),
+                ]
+            )
         print()
         show.listing(f"options of {verb}", ["flag", "choices", "meaning"], rows)
 

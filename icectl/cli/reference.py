@@ -47,7 +47,8 @@ def _model(plugin: Plugin) -> Iterator[str]:
     yield from ("| stage | option | meaning |", "|---|---|---|")
     for verb in VERBS:
         for name, field in plugin.stages[verb].model_fields.items():
-            meaning = f"{_cell(flags.describe(field))}{_choices(field)}"
+            default = flags.default_of(plugin.stages[verb], name)
+            meaning = f"{_cell(flags.describe(field, default))}{_choices(field)}"
             yield f"| {verb} | `{flags.word(name, field)}` | {meaning} |"
     yield ""
 

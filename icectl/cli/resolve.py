@@ -19,12 +19,13 @@ from typing import Any
 from icectl import registry, settings, stages
 from icectl.cli.asked import Asked
 from icectl.cli.layers import FLAG, Layer, merge
-from icectl.cli.source import Source, chosen_run
+from icectl.cli.source import Source, chosen_run, start_of
 from icectl.contract import VERBS, Options
 from icectl.errors import UsageError, redact
 from icectl.run import Compute
 from icectl.settings import Glacier
 from icectl.training.devices import check_names
+from icectl.workspace import run_of
 
 Saved = Mapping[str, Any] | None
 """The record of the run whose weights are used, if one is."""
@@ -33,11 +34,11 @@ Saved = Mapping[str, Any] | None
 def requests(asked: Asked) -> Iterator[tuple[str, Callable[[], stages.Request]]]:
     """Yield the name of each glacier asked for, with a function that builds its `Request`."""
     asked = _region(asked)
-    source = chosen_run(asked)
+    source, start = chosen_run(asked), start_of(asked)
     for name in glacier_names(asked, source.saved):
 
         def build(name: str = name) -> stages.Request:
-            return request(asked, name, source)
+            return request(asked, name, source, start)
 
         yield name, build
 
@@ -50,25 +51,30 @@ def _region(asked: Asked) -> Asked:
     return replace(asked, glaciers=None, own={**asked.own, "region": chosen.removeprefix("rgi:")})
 
 
-def request(asked: Asked, name: str, source: Source) -> stages.Request:
+def request(asked: Asked, name: str, source: Source, start: Path | None = None) -> stages.Request:
     """Build the request of the glacier called `name`."""
     saved = source.saved
+    before = run_of(start) if start else None
     glacier = _glacier(asked, name, saved)
     own = saved is not None and not asked.scenes and glacier.name == saved["glacier"]["name"]
     scenes = asked.scenes or (Path(saved["scenes"]) if own and saved and saved["scenes"] else None)
     made = stages.Request(
         plugin=asked.plugin,
         glacier=glacier,
-        options={verb: _options(asked, verb, glacier, saved, own) for verb in VERBS},
+        options={
+            verb: _options(asked, verb, glacier, before if verb == "train" and before else saved, own)
+            for verb in VERBS
+        },
         workspace=asked.space,
         scenes=checked_scenes(scenes),
         seed=_seed(asked, saved),
         compute=compute(asked),
+        start=start,
         force=asked.force,
         force_all=asked.force and asked.verb in ("run", "demo"),
         chain=asked.chain,
         quiet=asked.quiet,
-        command=redact(shlex.join(["icectl", *sys.argv[1:]])),
+        command=redact(asked.command or shlex.join(["icectl", *sys.argv[1:]])),
     )
     named = asked.run or asked.from_export or asked.weights
     return source.use(asked, made) if named or stages.trains(made) else made

@@ -47,6 +47,20 @@ class Source:
         return replace(request, run=weights.bring(self.weights, asked.plugin, asked.space))
 
 
+def start_of(asked: Asked) -> Path | None:
+    """Return the run whose weights a training starts from; those named are checked and brought in."""
+    if not asked.from_weights:
+        return None
+    from icectl import weights
+    from icectl.imports import import_run
+
+    path = Path(asked.from_weights).expanduser()
+    if path.is_file() or (path.is_dir() and not (path / weights.CARD).is_file()):
+        return import_run(path, asked.space)
+    found = weights.find(asked.from_weights)
+    return found.folder if asked.dry_run else weights.bring(found, asked.plugin, asked.space)
+
+
 def chosen_run(asked: Asked) -> Source:
     """Return the weights that predict or evaluate use; an empty source trains (or finds) what options say."""
     if asked.verb not in ("predict", "evaluate"):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from icectl.cli import options
 from icectl.errors import IcectlError, UsageError
@@ -41,6 +41,39 @@ EXAMPLES = {
     "run": "icectl run convlstm --glacier parvati --scenes my-folder --cadence scenes --preset small",
     "demo": "icectl demo, or icectl demo svg",
 }
+
+
+HELP_ALL = "--help-all"
+
+COMMON = {
+    "glacier", "scenes", "experiment", "run", "from_export", "from_weights", "weights", "preset", "source",
+    "start", "end", "labels", "dem", "outlines", "points", "cadence", "updates", "batch_size", "forecast",
+    "device", "dry_run", "json_output", "help",
+}  # fmt: skip
+"""Options that ``--help`` shows of a model; ``--help-all`` shows every one."""
+
+
+class ModelCommand(TyperCommand):
+    """One verb of one model; its help is short unless all of it is asked for."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help, with rare options left out."""
+        rare = [p for p in self.params if p.name not in COMMON and not p.hidden]  # type: ignore[attr-defined]
+        if ctx.meta.get(HELP_ALL) or len(rare) < 3:
+            super().format_help(ctx, formatter)
+            return
+        epilog, self.epilog = (
+            self.epilog,
+            f"{len(rare)} more options: icectl {ctx.command_path.split()[-2]} {self.name} {HELP_ALL}",
+        )
+        for option in rare:
+            option.hidden = True  # type: ignore[attr-defined]
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self.epilog = epilog
+            for option in rare:
+                option.hidden = False  # type: ignore[attr-defined]
 
 
 class LazyCommands(MutableMapping[str, Any]):
@@ -107,6 +140,9 @@ class ModelGroup(TyperGroup):
         from icectl.cli.asked import Files
 
         ctx.obj = Files()
+        if HELP_ALL in args:
+            ctx.meta[HELP_ALL] = True
+            args = ["--help" if word == HELP_ALL else word for word in args]
         if ctx.resilient_parsing:  # completion: a flag before the model is completed as that of a model
             arranged = ["convlstm", *args] if args and args[0].startswith("--") else args
         else:
@@ -250,7 +286,7 @@ def stages_of(verb: str) -> tuple[str, ...]:
 
 def _as_command(name: str, callback: Any) -> Any:
     app = typer.Typer(add_completion=False)
-    app.command(name)(callback)
+    app.command(name, cls=ModelCommand)(callback)
     return typer.main.get_command(app)
 
 

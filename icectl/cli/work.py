@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from icectl import stages
-from icectl.cli import resolve, show
+from icectl import registry, stages
+from icectl.cli import options, resolve, show
 from icectl.cli.asked import Asked
-from icectl.errors import IcectlError, worded
+from icectl.contract import VERBS
+from icectl.errors import IcectlError, UsageError, did_you_mean, worded
 from icectl.workspace import RECORD, read_json
 
 Wanted = list[tuple[str, Callable[[], stages.Request]]]
@@ -39,6 +42,37 @@ def perform(asked: Asked) -> None:
     _report(results, last, asked, many=len(wanted) > 1)
     if failures:
         raise SystemExit(max(problem.exit_code for problem in failures))
+
+
+def outcome(verb: str, model: str, values: Mapping[str, Any]) -> stages.Outcome:
+    """Do `verb` of `model` on one place, with options by name as Python gives them.
+
+    Raises
+    ------
+    UsageError
+        There is no such option, or the options name several glaciers.
+    """
+    plugin = registry.get(model)
+    shared = {name: _typed(name, value) for name, value in values.items()}
+    known = {*options.OF_VERB[verb], *(n for v in VERBS for n in plugin.stages[v].model_fields)}
+    if unknown := sorted(set(values) - known):
+        raise UsageError(f"{plugin.name} has no option '{unknown[0]}'", did_you_mean(unknown[0], known))
+    said = ", ".join(
+        [repr(model), *(f"{n}={str(v) if isinstance(v, Path) else v!r}" for n, v in values.items())]
+    )
+    asked = replace(Asked.of(verb, plugin, shared), command=f"icectl.{verb}({said})")
+    found = list(resolve.requests(asked))
+    if len(found) > 1:
+        raise UsageError("several glaciers were named", "call it once for each")
+    return stages.perform(found[0][1](), verb)
+
+
+def _typed(name: str, value: Any) -> Any:
+    """Return a value as the terminal would have parsed it."""
+    if name == "glacier" and isinstance(value, str):
+        return [value]
+    paths = name in ("scenes", "workspace", "from_export") and value is not None
+    return Path(value) if paths else value
 
 
 def _in_turn(wanted: Wanted, verb: str, asked: Asked) -> Iterator[Named]:

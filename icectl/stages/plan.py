@@ -14,6 +14,9 @@ from icectl.sources.options import resolve_source
 from icectl.stages.origin import code_of
 from icectl.workspace import Workspace, fingerprint, finished, identify, stage_of
 
+START = "start"
+"""The input of a training that starts from other weights."""
+
 UNTRAINED = "untrained"
 """Stands in place of a run's id where a product needs no trained weights."""
 
@@ -24,6 +27,7 @@ _NOT_IDENTITY = {"title", "note", "model", "options"}
 class Request:
     """What a user asked for, fully resolved. `run` names finished weights to use.
 
+    `start` is a finished run whose weights a training starts from.
     A dry run names the folder that weights would be brought into as `home`, and does not bring them.
     `force` does the stage asked for again, `force_all` also those before it.
     """
@@ -37,6 +41,7 @@ class Request:
     compute: Compute = field(default_factory=Compute)
     run: Path | None = None
     home: Path | None = None
+    start: Path | None = None
     force: bool = False
     force_all: bool = False
     chain: bool = True
@@ -70,12 +75,13 @@ def plan(request: Request, verb: str) -> list[Step]:
             continue
         prints[stage] = fingerprint(_identity(request, stage, prints))
         out = _folder(request, stage, prints[stage], inputs)
+        start = {START: request.start} if stage == "train" and request.start else {}
         steps.append(
             Step(
                 verb=stage,
                 out=out,
                 fingerprint=prints[stage],
-                inputs=dict(inputs),
+                inputs={**inputs, **start},
                 done=finished(out, prints[stage]),
             )
         )
@@ -118,6 +124,8 @@ def _identity(request: Request, stage: str, prints: Mapping[str, str]) -> dict[s
     if stage == "prepare":
         return {**identity, "fetch": prints.get("fetch")}
     identity |= {"model": request.plugin.name, "schema": request.plugin.schema}
+    if stage == "train" and request.start is not None:
+        identity["start"] = stage_of(request.start)["fingerprint"]
     if stage == "train":
         return {**identity, "prepare": prints.get("prepare"), "precision": request.compute.precision}
     read = _needed(request, stage) | {"train"}  # others may be planned for a later stage: they change nothing

@@ -217,6 +217,8 @@ def learn(
     batches = train(size)
     torch.manual_seed(run.seed)
     network = model.build(options, base)
+    if "start" in run.inputs:
+        start_from(run, model, network)
     base["updates"] = updates(settings, len(batches))
     base["parameters"] = sum(one.numel() for one in network.parameters())
     learner = model.learner(network, options, base)
@@ -227,6 +229,27 @@ def learn(
             "return the facts that it was given from `describe`",
         )
     return fit(run, learner, batches, valid(size), settings)
+
+
+def start_from(run: Run, model: TaskModel, network: nn.Module) -> None:
+    """Give `network` the weights of ``run.inputs["start"]``, to train on from there.
+
+    Raises
+    ------
+    DataError
+        They are of another network.
+    """
+    from icectl.training import load_weights
+
+    path = run.inputs["start"] / WEIGHTS
+    state, facts = load_weights(path)
+    try:
+        network.load_state_dict(model.kept(state, facts))
+    except RuntimeError as error:
+        raise DataError(
+            f"the weights in {path} do not fit the network of '{run.plugin.name}' with these options",
+            "leave out the options that change the network",
+        ) from error
 
 
 def check_network(run: Run, model: TaskModel, options: Any, facts: Mapping[str, Any]) -> None:

@@ -103,6 +103,14 @@ def saved_options_come_back(plugin: Plugin) -> None:
         assert back == options, f"the options of {verb} do not survive being saved as JSON"
 
 
+def shipped_weights_hold(plugin: Plugin) -> None:
+    """Check that announced weights are there, have a whole card, and are of this model."""
+    from icectl import weights
+
+    for found in weights.shipped(plugin):
+        weights.check(found, plugin)
+
+
 def light_checks(plugin: Plugin, name: str, value: str) -> Mapping[str, Callable[[], None]]:
     """Return the light checks by sentence, ready to call."""
     return {
@@ -111,5 +119,6 @@ def light_checks(plugin: Plugin, name: str, value: str) -> Mapping[str, Callable
         "options are typed and documented": lambda: options_are_typed_and_documented(plugin),
         "options do not clash": lambda: options_do_not_clash(plugin),
         "saved options come back": lambda: saved_options_come_back(plugin),
+        "weights that ship are whole": lambda: shipped_weights_hold(plugin),
         "the model has the five verbs": lambda: model_has_the_verbs(plugin),
     }

@@ -53,6 +53,10 @@ class PluginTests:
         """Shared flags stay icectl's, and one name means one thing."""
         light.options_do_not_clash(subject.plugin)
 
+    def test_shipped_weights_hold(self, subject: Subject) -> None:
+        """Weights that ship have a card with a licence, their checksums, and the model's inputs."""
+        light.shipped_weights_hold(subject.plugin)
+
     def test_saved_options_come_back(self, subject: Subject) -> None:
         """A record holds all there is to know."""
         light.saved_options_come_back(subject.plugin)

@@ -7,7 +7,7 @@ them the default of its model; a user's (``icectl models add``) lie in ``$ICECTL
 """
 
 from icectl.weights.card import CARD, Card, Data, Score, read_card
-from icectl.weights.known import Weights, add, bring, default, find, home, known, user_folder
+from icectl.weights.known import Weights, add, bring, check, default, find, home, known, shipped, user_folder
 from icectl.weights.make import make
 
 __all__ = [
@@ -18,11 +18,13 @@ __all__ = [
     "Weights",
     "add",
     "bring",
+    "check",
     "default",
     "find",
     "home",
     "known",
     "make",
     "read_card",
+    "shipped",
     "user_folder",
 ]

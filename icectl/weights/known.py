@@ -168,7 +168,7 @@ def bring(weights: Weights, plugin: Plugin, workspace: Workspace) -> Path:
     """
     from icectl.imports import import_run
 
-    _check(weights, plugin)
+    check(weights, plugin)
     with own_folder(workspace.root) as box:
         import shutil
 
@@ -176,7 +176,8 @@ def bring(weights: Weights, plugin: Plugin, workspace: Workspace) -> Path:
         return import_run(copy, workspace)
 
 
-def _check(weights: Weights, plugin: Plugin) -> None:
+def check(weights: Weights, plugin: Plugin) -> None:
+    """Compare the files of weights with their card, and the card with the model; see `bring` for errors."""
     card = weights.card
     check_files(card, weights.folder)
     if card.model != plugin.name:

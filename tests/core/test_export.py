@@ -104,3 +104,16 @@ def test_damaged_archive_is_named(cli, exported):
     refused = cli("predict", "toy", "--from", str(exported), ok=False)
     assert refused.code == 2
     assert "no export" in refused.err
+
+
+def test_the_model_card_has_a_head_that_hubs_read(cli):
+    yaml = pytest.importorskip("yaml")
+    run = cli("train", "toy", "--json").json["run"]
+    folder = Path(cli("export", run, "--out", "out", "--licence", "CC-BY-4.0").out.strip())
+    _, head, body = (folder / "README.md").read_text().split("---\n", 2)
+    found = yaml.safe_load(head)
+    assert found["license"] == "cc-by-4.0"
+    assert found["library_name"] == "icectl"
+    assert {"glacier", "words", "toy"} <= set(found["tags"])
+    for words in ("## Intended use and limits", "Licence of the training data: none, they are synthetic."):
+        assert words in body

@@ -60,8 +60,8 @@ def test_help_names_bounds_and_defaults():
         nested: Nested = Field(default_factory=Nested, description="Only for files.")
 
     fields = Some.model_fields
-    assert flags.describe(fields["share"]) == "A share. (0 < x ≤ 1; default 0.5)"
-    assert flags.describe(fields["bands"]) == "Bands. (default red, nir)"
+    assert flags.describe(fields["share"], 0.5) == "A share. (0 < x ≤ 1; default 0.5)"
+    assert flags.describe(fields["bands"], flags.default_of(Some, "bands")) == "Bands. (default red, nir)"
     assert flags.describe(fields["name"]) == "A name."
     plugin = Plugin(name="x", summary="x", task="x", model="x:X", stages=dict.fromkeys(VERBS, Some))
     assert [p.name for p in flags.parameters(plugin, VERBS)] == ["share", "bands", "name"]
@@ -272,3 +272,21 @@ main()
     deciding = [file for file in passed[1:] if not file.startswith(("workspace/", "training/"))]
     assert 10 < len(deciding) <= 25, deciding
     assert int(passed[0]) <= 32, passed
+
+
+def test_help_shows_the_default_of_the_default_preset():
+    from toy_plugin import Train
+
+    assert flags.default_of(Train, "epochs") == 1  # the field's own default is 2
+    assert flags.default_of(Train, "rate") == 0.1
+
+
+def test_help_is_short_and_all_of_it_is_one_word_away(process):
+    short = process("evaluate", "deeplab", "--help").stdout
+    everything = process("evaluate", "deeplab", "--help-all").stdout
+    assert "--weights" in short
+    assert short.count(" --") <= 25
+    assert "more options: icectl evaluate deeplab-xception --help-all" in short
+    assert "--bootstrap" not in short
+    assert "--bootstrap" in everything
+    assert everything.count(" --") > 60

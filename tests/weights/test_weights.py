@@ -13,6 +13,7 @@ from weights.conftest import CARD
 
 from icectl import registry, weights
 from icectl.errors import DataError, UsageError
+from icectl.testing import light
 from icectl.workspace import RECORD, RUN, Workspace, read_json
 
 
@@ -86,6 +87,10 @@ def test_a_plugin_ships_weights(folder, monkeypatch, tmp_path):
     assert found is not None
     assert found.card.name == "words"
     assert "words" in [one.card.name for one in weights.known()]
+    light.shipped_weights_hold(registry.get("toy"))
+    (package / "words" / "weights.txt").write_text("flipped")
+    with pytest.raises(DataError, match=r"weights\.txt of the weights 'words' is damaged"):
+        light.shipped_weights_hold(registry.get("toy"))
 
 
 def test_half_precision_keeps_what_it_can(tmp_path):
