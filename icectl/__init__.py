@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
@@ -12,7 +13,5 @@ _DOOR = ("OpenRun", "Products", "open_run", "predict", "velocity")
 def __getattr__(name: str) -> Any:
     """Bring in the Python door when it is used: the command line starts without it."""
     if name in _DOOR:
-        from icectl import api
-
-        return getattr(api, name)
+        return getattr(import_module("icectl.api"), name)
     raise AttributeError(f"module 'icectl' has no attribute '{name}'")
