@@ -135,7 +135,6 @@ def make_run(root: Path, panels=None, model="convlstm", identity="a1b2c3d4e5", t
             "glacier": {"name": "parvati", "title": title},
             "options": {"train": options},
             "command": "",
-            "schema": 1,
             "fingerprint": identity * 3,
             "inputs": inputs,
         },
