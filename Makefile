@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 2
 
-.PHONY: demo test test-all test-realdata faults lint bench docs completions clean
+.PHONY: weights demo test test-all test-realdata faults lint bench docs completions clean
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -46,6 +46,9 @@ lint: $(VENV)/.installed-test
 
 bench: $(VENV)/.installed-bench   ## ratios against other tools, into benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/run_all.py
+
+weights: $(VENV)/.installed       ## the weights that ship, again, into weights-new/ (DATA=folder of measurements)
+	$(BIN)/python benchmarks/make_weights.py --data $(or $(DATA),../shared/data)
 
 docs: $(VENV)/.installed-docs     ## the documentation, warnings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
