@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 2
 
-.PHONY: weights demo test test-all test-realdata faults lint bench docs completions clean
+.PHONY: docs-figures weights demo test test-all test-realdata faults lint bench docs completions clean
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -52,6 +52,9 @@ weights: $(VENV)/.installed       ## the weights that ship, again, into weights-
 
 docs: $(VENV)/.installed-docs     ## the documentation, warnings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+docs-figures: $(VENV)/.installed  ## the pictures that scripts draw
+	$(BIN)/python docs/images/architecture.py
 
 completions: $(VENV)/.installed   ## shell completion scripts
 	$(BIN)/icectl completions bash > completions/icectl.bash

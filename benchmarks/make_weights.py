@@ -1,8 +1,8 @@
 """Trains the weights that ship again, from measurements beside the checkout: ``make weights``.
 
-``python benchmarks/make_weights.py [NAME …] --data ../shared/data --out weights-new`` writes one folder for each
-name, with the card that ships (its words and limits; scores are measured and entered by hand). Data whose licence
-does not allow weights to be given away are refused: for those, train on your own copy.
+``python benchmarks/make_weights.py [NAME …] --data ../shared/data --out weights-new`` writes one folder for
+each name, with the card that ships (scores are measured and entered by hand). Data whose licence does not
+allow weights to be given away are refused: for those, train on your own copy.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ ALLOWED = {
 RECIPES: dict[str, tuple[str, ...]] = {
     "front-mohajerani2019": (
         "front-unet", "--experiment", "mohajerani2019", "--updates", "1070",
-        "--scenes", "{data}/fronts_mohajerani2019/images", "--labels", "{data}/fronts_mohajerani2019/labels",
+        "--scenes", "{data}/fronts_mohajerani2019/images",
+        "--labels", "{data}/fronts_mohajerani2019/labels_1px",
     ),
     "bed-thickness-law": (
         "inpaint-gan", "--step", "thickness", "--thickness-data", "{data}/dem/glathida_grids",

@@ -26,7 +26,21 @@ PAGES = [
 ]
 VERBS = {"fetch", "prepare", "train", "predict", "evaluate", "run"}
 LIGHT = {"plugins list", "plugins show", "glaciers list", "glaciers show", "glaciers add", "completions"}
-ELSEWHERE = {"demo", "doctor", "devices", "report", "export", "plugins new", "plugins validate"}
+ELSEWHERE = {
+    "demo",
+    "doctor",
+    "devices",
+    "report",
+    "export",
+    "plugins new",
+    "plugins validate",
+    "models list",
+    "models show",
+    "models add",
+    "runs list",
+    "runs show",
+    "runs remove",
+}
 """Tried in tests of their own; here only that the command exists and takes the options."""
 
 

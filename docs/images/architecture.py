@@ -1,0 +1,80 @@
+"""Draws ``docs/images/architecture.svg`` from the floors in ``tests/test_architecture.py``."""
+
+from __future__ import annotations
+
+import ast
+from html import escape
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+WIDTH, ROW, BOX = 1120, 58, 40
+
+STEPS = {
+    "cli": "1 · what was typed becomes one request",
+    "stages": "2 · a plan: folders, fingerprints, what is done",
+    "registry": "3 · the model behind the name",
+    "tasks": "4 · fetch, prepare, train, predict, evaluate",
+    "training": "one loop for every network",
+    "raster": "files in and out",
+    "workspace": "whole files, locks, checksums",
+}
+
+
+def floors() -> dict[int, list[str]]:
+    """Return the rooms of each floor, as the test holds them."""
+    tree = ast.parse((ROOT / "tests" / "test_architecture.py").read_text(encoding="utf-8"))
+    table = next(
+        node.value for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "FLOORS"
+    )  # fmt: skip
+    found: dict[int, list[str]] = {}
+    for room, floor in ast.literal_eval(table).items():
+        if "." not in room and lines(room):
+            found.setdefault(floor, []).append(room)
+    return found
+
+
+def lines(room: str) -> int:
+    """Return how many lines of Python a room has."""
+    folder = ROOT / "plugins" if room == "plugins" else ROOT / "icectl" / room
+    files = folder.rglob("*.py") if folder.is_dir() else [folder.with_suffix(".py")]
+    return sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files if path.is_file())
+
+
+def drawn() -> str:
+    """Return the picture as SVG: the highest floor on top, an arrow for the only direction of imports."""
+    rows = sorted(floors().items(), reverse=True)
+    height = ROW * len(rows) + 40
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif">',
+        f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
+        f'<path d="M18 20V{height - 30}m-6 -10 6 12 6 -12" fill="none" stroke="#566573" stroke-width="2"/>',
+        f'<text x="40" y="{height - 12}" font-size="13" fill="#566573">imports go down only; '
+        "numbers are lines of Python</text>",
+    ]
+    for number, (_, rooms) in enumerate(rows):
+        parts += _row(sorted(rooms), 16 + number * ROW)
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _row(rooms: list[str], y: float) -> list[str]:
+    said = [STEPS[room] for room in rooms if room in STEPS]
+    room_for = (740 - 10 * len(rooms)) / len(rooms)
+    width = min(room_for, 190.0)
+    parts = []
+    for place, room in enumerate(rooms):
+        x = 40 + place * (width + 10)
+        fill = "#d6e8f7" if room in STEPS else "#eef3f7"
+        middle = f'x="{x + width / 2:.0f}" text-anchor="middle"'
+        parts += [
+            f'<rect x="{x:.0f}" y="{y}" width="{width:.0f}" height="{BOX}" rx="6" fill="{fill}"/>',
+            f'<text {middle} y="{y + 18}" font-size="14">{escape(room)}</text>',
+            f'<text {middle} y="{y + 33}" font-size="11" fill="#566573">{lines(room):,}</text>',
+        ]
+    if said:
+        parts.append(f'<text x="800" y="{y + 25}" font-size="13">{escape("; ".join(said))}</text>')
+    return parts
+
+
+if __name__ == "__main__":
+    (Path(__file__).with_suffix(".svg")).write_text(drawn(), encoding="utf-8")
