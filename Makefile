@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 2
 
-.PHONY: docs-figures weights demo test test-all test-realdata faults lint bench docs completions clean
+.PHONY: docs-figures weights demo test test-slow test-all test-realdata faults licences sbom lint bench docs completions clean
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -33,11 +33,21 @@ demo: $(VENV)/.installed          ## all five verbs and the report on the synthe
 test: $(VENV)/.installed-test lint ## the whole suite, in parallel
 	$(BIN)/pytest -q -n $(JOBS) --dist loadfile
 
+test-slow: $(VENV)/.installed-test ## kills, damage, signals, real wheels: minutes of work, fifty faults of each kind
+	$(BIN)/pytest -q -n $(JOBS) --dist loadfile -m "slow and not bench"
+
 test-all: $(VENV)/.installed-test lint ## with the slow ones
 	$(BIN)/pytest -q -n $(JOBS) --dist loadfile -m "not bench"
 
-faults: $(VENV)/.installed-test   ## two hundred random kills, full disks, hostile input
-	ICECTL_FAULT_KILLS=200 $(BIN)/pytest -q -m faults tests/faults
+faults: $(VENV)/.installed-test   ## a thousand random signals, five hundred damaged files, hostile input: hours
+	ICECTL_FAULT_KILLS=200 ICECTL_FAULT_GROUPS=20 ICECTL_FAULT_SIGNALS=1000 ICECTL_FAULT_DAMAGE=500 ICECTL_FAULT_EXAMPLES=1000 \
+	  $(BIN)/pytest -q -s -m "faults or slow" tests/faults tests/core/test_export_safe.py
+
+licences: $(VENV)/.installed      ## licences of all that icectl stands on; fails on one that is not known to fit
+	$(BIN)/python .ci/supply_chain.py --licences
+
+sbom: $(VENV)/.installed          ## what icectl stands on, as CycloneDX, into sbom.json
+	$(BIN)/python .ci/supply_chain.py --sbom sbom.json
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

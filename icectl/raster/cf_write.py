@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from icectl.raster.files import replacing
 from icectl.raster.grid import Grid
 
 MAPPING = "mapping"
@@ -77,9 +78,8 @@ def cf_layer(grid: Grid, units: str, long_name: str, **attributes: Any) -> dict[
 
 def save_netcdf(data: Any, path: Path, encoding: Mapping[str, Mapping[str, Any]] | None = None) -> Path:
     """Write a dataset to `path`, whole or not at all."""
-    aside = path.with_name(f".{path.stem}.{os.getpid()}.nc")
-    data.to_netcdf(aside, engine="h5netcdf", encoding=dict(encoding or {}))
-    aside.replace(path)
+    with replacing(path) as made:
+        data.to_netcdf(made, engine="h5netcdf", encoding=dict(encoding or {}))
     return path
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 
 from icectl.errors import DataError, WorkError
+from icectl.workspace import own_folder, settle
 
 # GDAL's own default is 5 % of the machine's memory: gigabytes on a large one, for no gain here.
 CACHE_MB = 128
@@ -89,35 +88,19 @@ def replacing(path: Path) -> Iterator[Path]:
         The folder cannot be written or the disk is full.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", dir=path.parent))
-    except OSError as error:
-        raise WorkError(
-            f"{path.parent} cannot be written: {error.strerror}", "choose another folder"
-        ) from error
-    try:
-        yield beside / path.name
-        settle(beside / path.name, path)
+        with own_folder(path.parent, tidy=False) as box:
+            yield box / path.name
+            settle(box / path.name, path)
     except (OSError, RasterioError) as error:
+        if isinstance(error, OSError) and not path.parent.is_dir():
+            raise WorkError(
+                f"{path.parent} cannot be written: {error.strerror}", "choose another folder"
+            ) from error
         raise WorkError(
             f"{path} could not be written: {_reason(error)}", "check the free space and the folder's rights"
         ) from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def _reason(error: BaseException) -> str:
     cause = error.__cause__ or error
     return (getattr(cause, "strerror", None) or str(cause) or type(cause).__name__).splitlines()[0]
-
-
-def settle(made: Path, path: Path) -> None:
-    """Sync the finished file `made`, rename it to `path`, and sync the folder."""
-    with made.open("rb+") as file:
-        os.fsync(file.fileno())
-    made.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

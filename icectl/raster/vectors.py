@@ -16,8 +16,9 @@ import shapely
 from rasterio.features import rasterize as burn
 
 from icectl.errors import DataError, UsageError
-from icectl.raster.files import replacing, settle
+from icectl.raster.files import replacing
 from icectl.raster.grid import Grid, describe
+from icectl.workspace import set_aside, settle
 
 Frame: TypeAlias = Any
 """A `geopandas.GeoDataFrame`; its stubs are partial, so type checkers see Any."""
@@ -193,7 +194,7 @@ def write_vectors(path: str | Path, frame: Frame, layer: str | None = None) -> P
         except (pyogrio.errors.DataSourceError, pyogrio.errors.FeatureError) as error:
             raise OSError(errno.EIO, str(error).splitlines()[0]) from error
         if driver == "ESRI Shapefile":
-            path.unlink(missing_ok=True)
+            set_aside(path, made.parent)
             for part in sorted(made.parent.glob(f"{made.stem}.*")):
                 if part != made:
                     settle(part, path.with_suffix(part.suffix))

@@ -8,12 +8,12 @@ Files appear whole or not at all; pickles, truncated files and other schemas are
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from icectl.errors import DataError, WorkError
+from icectl.workspace import writing
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -105,34 +105,16 @@ def _write(path: Path, tensors: Mapping[str, Tensor], schema: str, content: Any)
     """Write aside, fsync, replace, fsync the folder."""
     from safetensors.torch import save
 
-    aside = path.with_name(f".{path.name}.partial")  # one name: what a killed process left is replaced
     # one key only: safetensors writes several in a random order, and equal states should be equal files
     metadata = {_KEY: json.dumps({"schema": schema, "content": content})}
     try:
-        with aside.open("wb") as file:
+        with writing(path, "wb") as file:
             file.write(save(dict(tensors), metadata=metadata))
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-        _sync_folder(path.parent)
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise WorkError(
             f"{path} could not be written: {error.strerror or error}", "free some space or check permissions"
         ) from error
     return path
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable (not every system lets a folder be opened)."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _read(path: Path, schema: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from icectl.workspace import writing
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -67,9 +69,8 @@ def truncate(path: Path, step: int) -> None:
     if not path.exists():
         return
     kept = [line for line in read(path) if line["step"] <= step]
-    aside = path.with_name(f".{path.name}")
-    aside.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-    aside.replace(path)
+    with writing(path) as file:
+        file.write("".join(json.dumps(line) + "\n" for line in kept))
 
 
 def read(path: Path) -> list[dict[str, Any]]:

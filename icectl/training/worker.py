@@ -28,6 +28,7 @@ from icectl.run import Run
 from icectl.training import fabric as fabrics
 from icectl.training.devices import Decision, outer_world
 from icectl.training.settings import Interrupted
+from icectl.workspace import write_json
 
 T = TypeVar("T")
 
@@ -168,9 +169,7 @@ def _report(folder: Path, error: BaseException) -> None:
         "rank": os.environ.get("RANK", "?"),
         "traceback": traceback.format_exc(),
     }
-    aside = folder / f".{content['rank']}"
-    aside.write_text(json.dumps(content), encoding="utf-8")
-    aside.replace(folder / f"error-{content['rank']}.json")
+    write_json(folder / f"error-{content['rank']}.json", content)
 
 
 def reported(folder: Path) -> Exception | None:

@@ -13,6 +13,8 @@ A finished stage holds a ``stage.json``; a folder without one is unfinished work
 from icectl.workspace.files import (
     plain,
     read_json,
+    set_aside,
+    settle,
     sync_folder,
     worded_os_errors,
     write_json,
@@ -74,6 +76,8 @@ __all__ = [
     "run_of",
     "safe_fingerprint",
     "safe_name",
+    "set_aside",
+    "settle",
     "sound",
     "stage_of",
     "sweep",

@@ -73,6 +73,20 @@ def _umask() -> int:
     return mask
 
 
+def settle(made: Path, path: Path) -> None:
+    """Sync the finished file `made`, rename it to `path`, which it replaces, and sync the folder."""
+    with made.open("rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(made, path)
+    sync_folder(path.parent)
+
+
+def set_aside(path: Path, box: Path) -> None:
+    """Move the file that is to be replaced, if there is one, into a folder of icectl's own."""
+    if path.exists():
+        os.replace(path, box / f"old-{path.name}")
+
+
 def sync_folder(folder: Path) -> None:
     """Flush a folder's entries, so that a rename survives a power cut."""
     handle = os.open(folder, os.O_RDONLY)

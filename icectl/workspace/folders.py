@@ -27,14 +27,20 @@ _ABANDONED = 60.0
 
 
 @contextmanager
-def own_folder(parent: Path) -> Iterator[Path]:
+def own_folder(parent: Path, tidy: bool = True) -> Iterator[Path]:
     """Yield a new folder of icectl's own below `parent`, hidden and of random name; it is removed afterwards.
 
     Folders above it that had to be made are taken back if the work fails.
+
+    Parameters
+    ----------
+    tidy
+        Remove what killed processes left below `parent`; costs a listing of it.
     """
     made = [folder for folder in (parent, *parent.parents) if not folder.exists()]
     parent.mkdir(parents=True, exist_ok=True)
-    _sweep_abandoned(parent)
+    if tidy:
+        _sweep_abandoned(parent)
     try:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
         try:

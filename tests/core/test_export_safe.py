@@ -175,6 +175,8 @@ def test_a_folder_of_the_users_in_the_place_of_a_stage_stays(cli, run, tmp_path)
         assert (run / "mine.txt").read_text() == "mine"
 
 
+EXAMPLES = int(os.environ.get("ICECTL_FAULT_EXAMPLES", "60"))
+
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
     | st.sampled_from(["/tmp", "../..", "a/b", "toy", "demo", "train", ".", "..", "", "0" * 64]),
@@ -201,7 +203,11 @@ def plain_export(tmp_path_factory) -> dict[str, dict]:
     return {"run.json": saved, "stage.json": record}
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     changes=st.dictionaries(st.sampled_from(_KEYS), _JSON, min_size=1, max_size=3), whole=st.none() | _JSON
 )

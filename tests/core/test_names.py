@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent.parent
 SPECIAL = ["", ".", "..", "/", "a/..", "..a", "a\n", "-rf", "~", "C:", "a\\b", "\0", "x" * 201, ".git", "٣"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(name=st.text(max_size=30) | st.sampled_from(SPECIAL) | st.none() | st.integers() | st.binary())
 def test_a_name_is_one_plain_part_of_a_path_or_refused(name):
     try:
@@ -33,7 +33,7 @@ def test_a_name_is_one_plain_part_of_a_path_or_refused(name):
     assert taken.isprintable()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(names=st.tuples(*[st.text(max_size=12) | st.sampled_from(SPECIAL)] * 2), print_=st.text(max_size=70))
 def test_no_folder_of_a_stage_lies_outside_the_workspace(names, print_):
     space = Workspace(Path(tempfile.gettempdir()) / "icectl-nowhere")
@@ -69,14 +69,12 @@ def test_only_what_is_marked_is_removed(tmp_path):
 MAY = {"icectl/workspace/folders.py", "icectl/workspace/files.py"}
 """The only files that remove, or rename onto what may exist."""
 
-YET = {
-    "icectl/training/worker.py", "icectl/training/record.py", "icectl/training/checkpoint.py",
-    "icectl/onnx.py", "icectl/tasks/flow/products.py",
-    "icectl/raster/files.py", "icectl/raster/vectors.py",
-    "icectl/sources/stac.py", "icectl/sources/archive.py", "icectl/sources/download.py",
-    "icectl/testing/products.py",
+OWN_FILES = {
+    "icectl/onnx.py", "icectl/testing/products.py", "icectl/sources/archive.py",
+    "icectl/sources/download.py", "icectl/sources/stac.py",
 }  # fmt: skip
-"""Files that write to folders of their own stage only, and move to `icectl.workspace` one by one."""
+"""They remove what they have just written under a checked name: a network or a download that fails its
+check, a spoiled copy, a scene of their own stage that is left out."""
 
 
 def removing(path: Path) -> list[str]:
@@ -87,7 +85,7 @@ def removing(path: Path) -> list[str]:
             continue
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         owner = ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""
-        removes = name in ("rmtree", "unlink", "rmdir", "removedirs", "truncate") and owner != "record"
+        removes = name in ("rmtree", "unlink", "rmdir", "removedirs")
         moves = name in ("rename", "renames", "replace", "remove", "move") and owner in ("os", "shutil")
         renames = name in ("replace", "rename") and len(node.args) == 1 and not node.keywords
         if removes or moves or renames:
@@ -98,6 +96,6 @@ def removing(path: Path) -> list[str]:
 def test_nothing_else_removes_or_replaces():
     wrong = []
     for path in [*(ROOT / "icectl").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]:
-        if path.relative_to(ROOT).as_posix() not in MAY | YET:
+        if path.relative_to(ROOT).as_posix() not in MAY | OWN_FILES:
             wrong += removing(path)
     assert not wrong, "\n".join(wrong)

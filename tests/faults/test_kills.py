@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
@@ -14,39 +13,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import rasterio
 import victim
-from fieldwork import OPTIONS, digests
-from safetensors import safe_open
+from fieldwork import OPTIONS, digests, half_written
 
 from icectl.contract import VERBS
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(7200)]
 
 KILLS = int(os.environ.get("ICECTL_FAULT_KILLS", "6"))
-
-
-def half_written(workspace: Path) -> list[str]:
-    """Visible files that are not whole. (Hidden ones are work in progress; the log's last line may be.)"""
-    found = []
-    for path in workspace.rglob("*"):
-        hidden = any(part.startswith(".") for part in path.relative_to(workspace).parts)
-        if hidden or not path.is_file():
-            continue
-        try:
-            if path.suffix == ".tif":
-                with rasterio.open(path) as raster:
-                    raster.checksum(1)
-            elif path.suffix == ".json":
-                json.loads(path.read_text())
-            elif path.suffix == ".safetensors":
-                with safe_open(path, framework="pt") as tensors:
-                    [tensors.get_tensor(name) for name in tensors.keys()]  # noqa: SIM118
-            elif path.suffix == ".html":
-                assert path.read_text().rstrip().endswith("</html>")
-        except Exception as error:
-            found.append(f"{path.relative_to(workspace)}: {error}")
-    return found
 
 
 def stage_of(log: str) -> str:

@@ -14,7 +14,7 @@ import pytest
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 
-TRIES = int(os.environ.get("ICECTL_FAULT_SIGNALS", "1"))
+TRIES = int(os.environ.get("ICECTL_FAULT_GROUPS", "1"))
 TRAIN = ["train", "field", "--glacier", "demo", "--size", "64", "--updates", "4000", "--seed", "1"]
 
 

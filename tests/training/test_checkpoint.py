@@ -126,7 +126,7 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_aside(
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("icectl.training.checkpoint.os.fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(WorkError, match="No space left on device") as caught:
         save_weights(path, nn.Linear(2, 2), {"version": 2})
     assert "space" in caught.value.hint

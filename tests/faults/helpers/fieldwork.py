@@ -6,6 +6,9 @@ import hashlib
 import json
 from pathlib import Path
 
+import rasterio
+from safetensors import safe_open
+
 OPTIONS = ["--glacier", "demo", "--size", "64", "--updates", "12"]
 
 
@@ -33,4 +36,27 @@ def digests(workspace: Path) -> dict[str, str]:
                 [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
             ).encode()
         found[name] = hashlib.sha256(content).hexdigest()
+    return found
+
+
+def half_written(workspace: Path) -> list[str]:
+    """Visible files that are not whole. (Hidden ones are work in progress; the log's last line may be.)"""
+    found = []
+    for path in workspace.rglob("*"):
+        hidden = any(part.startswith(".") for part in path.relative_to(workspace).parts)
+        if hidden or not path.is_file():
+            continue
+        try:
+            if path.suffix == ".tif":
+                with rasterio.open(path) as raster:
+                    raster.checksum(1)
+            elif path.suffix == ".json":
+                json.loads(path.read_text())
+            elif path.suffix == ".safetensors":
+                with safe_open(path, framework="pt") as tensors:
+                    [tensors.get_tensor(name) for name in tensors.keys()]  # noqa: SIM118
+            elif path.suffix == ".html":
+                assert path.read_text().rstrip().endswith("</html>")
+        except Exception as error:
+            found.append(f"{path.relative_to(workspace)}: {error}")
     return found

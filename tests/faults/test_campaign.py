@@ -1,0 +1,167 @@
+"""Random signals and random damage over every verb, each followed by the command to its end.
+
+``ICECTL_FAULT_SIGNALS`` and ``ICECTL_FAULT_DAMAGE`` say how many; ``make test-slow`` takes fifty of each,
+``make faults`` a thousand and five hundred.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import victim
+from fieldwork import OPTIONS, digests, half_written
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(6 * 3600)]
+
+SIGNALS = int(os.environ.get("ICECTL_FAULT_SIGNALS", "50"))
+DAMAGE = int(os.environ.get("ICECTL_FAULT_DAMAGE", "50"))
+NUMBERS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+COMMANDS = {
+    "fetch": ("fetch", "field", *OPTIONS[:4], "--force"),
+    "prepare": ("prepare", "field", *OPTIONS[:4], "--force"),
+    "train": ("train", "field", *OPTIONS, "--force"),
+    "predict": ("predict", "field", *OPTIONS, "--force"),
+    "evaluate": ("evaluate", "field", *OPTIONS, "--force"),
+    "run": ("run", "field", *OPTIONS),
+    "two processes": ("run", "field", *OPTIONS, "--processes", "2"),
+    "cluster": ("predict", "field", *OPTIONS, "--force", "--cluster", "local:1"),
+    "compare": ("compare", "--task", "field", "--model", "field", *OPTIONS),
+    "export": ("export", "RUN", "--out", "OUT/own.zip"),
+    "from": ("predict", "field", "--from", "OUT/good.zip", "--glacier", "demo", "--size", "64"),
+}
+"""Commands by what they are for; RUN and OUT stand for the run and the user's folder."""
+
+
+def measured(workspace: Path) -> dict[str, object]:
+    """The tables of every evaluation: what a user reads."""
+    found = {}
+    for path in sorted(workspace.rglob("metrics.json")):
+        if not any(part.startswith(".") for part in path.relative_to(workspace).parts):
+            found[path.parent.name] = json.loads(path.read_text())["tables"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def expected(field, finished: Path, tmp_path_factory) -> dict[str, tuple[dict[str, str], float]]:
+    """What each command leaves when nothing disturbs it, and how long it takes."""
+    base = tmp_path_factory.mktemp("unbroken")
+    found = {}
+    for name in COMMANDS:
+        workspace, words = place(finished, base / name.replace(" ", "-"), name, field)
+        begun = time.monotonic()
+        code, log = field.icectl(*words, workspace=workspace)
+        assert code == 0, log
+        found[name] = digests(workspace), time.monotonic() - begun
+    return found
+
+
+def place(finished: Path, base: Path, name: str, field) -> tuple[Path, list[str]]:
+    """A workspace for one command (empty where it does all), and its words; a user's files stand beside."""
+    base.mkdir(parents=True)
+    workspace, out = base / "workspace", base / "out"
+    out.mkdir()
+    (out / "own").mkdir()
+    (out / "own" / "mine.txt").write_text("mine")
+    (out / "own.partial").write_text("mine")
+    run = next(finished.glob("runs/field/demo/*"))
+    if name not in ("run", "two processes"):
+        shutil.copytree(finished, workspace, symlinks=True)
+    if name == "from":
+        good = finished.with_name("good.zip")
+        if not good.exists():
+            code, log = field.icectl("export", run.name, "--out", str(good), workspace=finished)
+            assert code == 0, log
+        shutil.copy(good, out / "good.zip")
+    return workspace, [w.replace("RUN", run.name).replace("OUT", str(out)) for w in COMMANDS[name]]
+
+
+def test_signals(field, finished: Path, expected, tmp_path: Path) -> None:
+    rng, ended, sent = random.Random(14), Counter(), Counter()
+    names = [name for name in COMMANDS for _ in range(1 if name in ("two processes", "cluster") else 3)]
+    for number in range(SIGNALS):
+        name, what = rng.choice(names), rng.choice(NUMBERS)
+        base = tmp_path / str(number)
+        workspace, words = place(finished, base, name, field)
+        log = base / "log"
+        process = field.start(*words, workspace=workspace, log=log)
+        time.sleep(rng.uniform(0, 1.1 * expected[name][1]))
+        if process.is_alive():
+            os.kill(process.pid, what)
+            sent[what.name] += 1
+        process.join(240)
+        said = victim.read_log(log)
+        ended[f"{name} {process.exitcode}"] += 1
+        assert process.exitcode in (0, -what, 128 + what), (name, what, said)
+        assert "Traceback" not in said, (name, what, said)
+        assert not half_written(workspace), (name, what)
+        if process.exitcode != 0 or name != "export":
+            code, again = field.icectl(*words, workspace=workspace)
+            assert code == 0, (name, what, said, again)
+        assert digests(workspace) == expected[name][0], (name, what)
+        assert (base / "out" / "own" / "mine.txt").read_text() == "mine"
+        assert (base / "out" / "own.partial").read_text() == "mine"
+        theirs = {"own", "own.partial", "own.zip", "good.zip"}
+        left = {path.name for path in (base / "out").iterdir()} - theirs
+        assert not left, (name, what, left)
+        shutil.rmtree(base)
+    print(f"\n{sum(sent.values())} signals {dict(sent)} in {SIGNALS} commands {dict(sorted(ended.items()))}")
+
+
+def harmed(path: Path, rng: random.Random) -> str:
+    """Harm a file; return how."""
+    content = bytearray(path.read_bytes())
+    how = rng.choice(["flip", "cut", "delete", "empty", "noise", "longer", "json"])
+    if how == "flip" and content:
+        content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+    elif how == "cut":
+        del content[rng.randrange(len(content) or 1) :]
+    elif how == "empty":
+        content.clear()
+    elif how == "noise":
+        content[:] = rng.randbytes(len(content))
+    elif how == "longer":
+        content += rng.randbytes(rng.randrange(1, 99))
+    elif how == "json":
+        content[:] = rng.choice([b"{}", b"[]", b"5", b"null", b'{"outputs": [5]}', b"[" * 9999])
+    path.unlink() if how == "delete" else path.write_bytes(bytes(content))
+    return how
+
+
+def test_damage(field, finished: Path, tmp_path: Path) -> None:
+    """The evaluation after it says what it said before, or one sentence; silence is no answer."""
+    rng, outcome, expected = random.Random(41), Counter(), measured(finished)
+    files = [
+        path.relative_to(finished)
+        for path in sorted(finished.rglob("*"))
+        if path.is_file() and path.name != ".icectl" and "tensorboard" not in path.parts
+        and ".locks" not in path.parts and "evaluations" not in path.parts and path.suffix != ".html"
+    ]  # fmt: skip
+    for number in range(DAMAGE):
+        workspace = tmp_path / str(number) / "workspace"
+        shutil.copytree(finished, workspace)
+        path = rng.choice(files)
+        before = (workspace / path).read_bytes()
+        how = harmed(workspace / path, rng)
+        after = (workspace / path).read_bytes() if (workspace / path).exists() else None
+        verb = rng.choice(["evaluate", "predict"])
+        code, log = field.icectl(verb, "field", *OPTIONS, "--force", workspace=workspace)
+        assert "Traceback" not in log, (path, how, log)
+        assert "unexpected" not in log, (path, how, log)
+        if code:
+            assert "error: " in log, (path, how, log)
+            assert "hint: " in log, (path, how, log)
+            outcome["refused"] += 1
+        else:
+            assert measured(workspace) == expected, (path, how, log)
+            outcome["made again" if after != before else "unharmed"] += 1
+        shutil.rmtree(workspace.parent)
+    print(f"\n{DAMAGE} damaged files: {dict(outcome)}")
