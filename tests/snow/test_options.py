@@ -13,10 +13,12 @@ import torch
 
 from icectl import registry
 from icectl.cli.layers import FLAG, Layer, merge
+from icectl.errors import DataError
 from icectl.run import Run
 from icectl.settings import find, load_experiment, load_glacier, read_toml
 from icectl.tasks.snow.estimate import estimate
 from icectl.tasks.snow.networks.heads import PRIOR, Head
+from icectl.tasks.snow.options import from_schema_1
 
 NAMES = ("lstm", "convlstm", "unet", "salstm")
 PAPER = Path(__file__).parents[2].parent / "shared" / "papers" / "001_ae9f046caf956159.txt"
@@ -131,3 +133,22 @@ def test_a_mixed_head_is_a_mean_of_its_choices_and_starts_near_the_last():
     weights = torch.tensor([1.0, 1.0, 1.0, torch.e**PRIOR])
     expected = (choices * (weights / weights.sum())[:, None, None]).sum(1)
     torch.testing.assert_close(head(raw, guide), expected)
+
+
+def test_runs_of_version_0_1_0_are_carried_over_or_refused_in_a_sentence():
+    old = {
+        "prepare": {"align": "mean", "motion": "homography", "threshold": 0.3, "threshold_before_mean": True},
+        "train": {"target": "departure", "head": "product", "flags": True, "guides": ["season"], "clip": 3.0},
+        "predict": {"tile": 512, "overlap": None, "moments": "auto"},
+        "evaluate": {"confidence": 0.95, "arrows": 40, "bootstrap": 10},
+    }
+    new = from_schema_1(old)
+    assert new["prepare"] == {"align": "homography", "composite": "mean-of-masks"}
+    assert new["train"] == {"head": "mixed", "guides": ("flags", "season")}
+    assert (new["predict"], new["evaluate"]) == ({"moments": "auto"}, {"bootstrap": 10})
+    mask = from_schema_1({"train": {"target": "mask", "head": "plain", "flags": False, "guides": []}})
+    assert mask["train"] == {"head": "plain", "guides": ()}
+    for changes in ({"train": {"target": "departure", "head": "plain"}}, {"prepare": {"threshold": 0.4}}):
+        with pytest.raises(DataError) as error:
+            from_schema_1(changes)
+        assert "train again" in error.value.hint

@@ -101,13 +101,13 @@ class TrainOptions(Options):
     )
     epochs: int = Field(default=100, ge=1, le=100_000, description="Passes over the training windows.")
     updates: int | None = Field(default=1500, ge=1, description="Stop after so many updates.")
-    lr: float = Field(default=2e-3, gt=0, le=1, description="Learning rate of AdamW.")
+    lr: float = Field(default=3e-3, gt=0, le=1, description="Learning rate of AdamW.")
     schedule: Literal["constant", "cosine"] = Field(
         default="cosine", description="Learning rate over the training: constant, or a warm-up and a cosine."
     )
     weight_decay: float = Field(default=1e-2, ge=0, le=1, description="Weight decay of AdamW.")
     batch_size: BatchSize = Field(
-        default=16,
+        default=8,
         ge=0,
         le=65_536,
         description="Windows in a batch, over all processes; auto: as many as fit.",
