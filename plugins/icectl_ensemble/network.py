@@ -6,7 +6,7 @@ same batches. What is validated, kept and used is their mean; their standard dev
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -85,25 +85,39 @@ class EnsembleModel(SnowModel):
     spread = True
 
     def network(self, ports: Ports, options: EnsembleTrain) -> nn.Module:
-        """Refuse: the members bring the networks; see `build`."""
-        raise UsageError("an ensemble has no network of its own", "look at those of its members")
+        """Return the mean of the members' networks."""
+        return Mean([model.network(ports, own) for model, own in models(members(options))])
 
     def build(self, options: EnsembleTrain, facts: Mapping[str, Any]) -> Ensemble:  # type: ignore[override]
         """Return the members that `options` name, or those kept with trained weights."""
         told = facts.get("members") or members(options)
-        found = []
-        for one in told:
-            plugin = snow_plugin(str(one["name"]))
-            model: SnowModel = registry.resolve(plugin.model)()
-            own = plugin.stages["train"].model_validate(one["options"])
-            assert isinstance(own, TrainOptions)
-            found.append(model.build(own, facts))
-        return Ensemble(found, told)
+        return Ensemble([model.build(own, facts) for model, own in models(told)], told)
 
     def learner(self, network: nn.Module, options: TrainOptions, facts: Mapping[str, Any]) -> SnowLearner:
         """Return what trains all members at once."""
         assert isinstance(network, Ensemble)
         return EnsembleLearner(network, options, {**facts, "members": network.told})
+
+
+class Mean(nn.Module):
+    """The mean of networks that are called alike and return one shape."""
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, *given: Any) -> Tensor:
+        """Return the mean over the networks; see `SnowModel.network` for the arguments."""
+        return torch.stack([network(*given) for network in self.networks]).mean(dim=0)
+
+
+def models(told: Sequence[Mapping[str, Any]]) -> Iterator[tuple[SnowModel, TrainOptions]]:
+    """Yield the model and the training options of every member."""
+    for one in told:
+        plugin = snow_plugin(str(one["name"]))
+        own = plugin.stages["train"].model_validate(one["options"])
+        assert isinstance(own, TrainOptions)
+        yield registry.resolve(plugin.model)(), own
 
 
 def members(options: EnsembleTrain) -> list[dict[str, Any]]:

@@ -106,7 +106,7 @@ def test_scenes_of_a_service_become_scores_beside_baselines(service, icectl, typ
     made, server, _ = service
     result = icectl("run", "convlstm", *typed, "--json").json
     run = json.loads((Path(result["run"]) / "run.json").read_text())
-    folders = {verb: Path(path) for verb, path in run["inputs"].items()}
+    folders = {verb: (Path(result["run"]) / path).resolve() for verb, path in run["inputs"].items()}
     left_out = json.loads((folders["fetch"] / "stage.json").read_text())["notes"]["fetch"]["left_out"]
     assert left_out.pop("of other platforms") == 1
     scenes = read_catalogue(folders["fetch"])
