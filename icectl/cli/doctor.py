@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,11 +20,19 @@ class Check:
     hint: str = ""
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
+def doctor(
+    workspace: Annotated[
+        Path | None,
+        typer.Option("--workspace", help="Check every file of this workspace too, by its checksum."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
     """Check packages, plugins, devices and the workspace; exits with 1 if something is wrong."""
     from icectl.cli import show
 
     checks = [check for look in LOOKS for check in look()]
+    if workspace is not None:
+        checks += stages(workspace)
     if as_json:
         show.as_json([asdict(check) for check in checks])
     else:
@@ -107,7 +116,26 @@ def device() -> Iterator[Check]:
     yield Check("device", True, resolve(Compute()).reason)
 
 
-def workspace() -> Iterator[Check]:
+def stages(root: Path) -> Iterator[Check]:
+    """Check that all files of every finished stage are as they were written."""
+    from icectl.errors import IcectlError
+    from icectl.workspace import RECORD, damage
+
+    records = sorted(root.rglob(RECORD))
+    hidden = [any(part.startswith(".") for part in path.relative_to(root).parts) for path in records]
+    found = [path.parent for path, aside in zip(records, hidden, strict=True) if not aside]
+    for folder in found:
+        try:
+            wrong = damage(folder, None)
+        except IcectlError:
+            wrong = [RECORD]
+        if wrong:
+            hint = "the command that made it makes it again; a run is moved away first"
+            yield Check(str(folder.relative_to(root)), False, f"damaged: {', '.join(wrong[:3])}", hint)
+    yield Check("stages", True, f"{len(found)} looked at")
+
+
+def writable() -> Iterator[Check]:
     """Check that the workspace can be written to."""
     import os
 
@@ -119,4 +147,4 @@ def workspace() -> Iterator[Check]:
     yield Check("workspace", ok, str(root), "" if ok else "name another --workspace or set ICECTL_WORKSPACE")
 
 
-LOOKS: tuple[Callable[[], Iterator[Check]], ...] = (packages, torch_pair, plugin_states, device, workspace)
+LOOKS: tuple[Callable[[], Iterator[Check]], ...] = (packages, torch_pair, plugin_states, device, writable)

@@ -56,6 +56,18 @@ def test_damaged_weights_of_a_chosen_run_are_refused_and_the_hint_works(cli):
     assert cli("predict", "toy", "--run", Path(run).name, "--json").json["folder"]
 
 
+def test_doctor_checks_every_file_of_a_workspace(cli):
+    cli("evaluate", "toy")
+    well = cli("doctor", "--workspace", "icectl-workspace", "--json", ok=False).json
+    assert [c["found"] for c in well if c["name"] == "stages"] == ["5 looked at"]
+    assert all(c["ok"] for c in well if "/" in c["name"])
+    flip(one(OUTPUTS["prepare"]))
+    shown = cli("doctor", "--workspace", "icectl-workspace", "--json", ok=False)
+    wrong = [c for c in shown.json if c["name"].startswith("glaciers/demo/prepared/")]
+    assert shown.code == 1
+    assert [c["found"] for c in wrong] == ["damaged: dataset.txt"]
+
+
 def test_export_refuses_damaged_weights(cli):
     run = cli("train", "toy", "--json").json["run"]
     flip(Path(run) / "weights.txt")
