@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 2
 
-.PHONY: docs-figures weights demo test test-slow test-all test-realdata faults licences sbom lint bench docs completions clean
+.PHONY: docs-figures weights demo test test-slow test-all test-realdata faults mutants licences sbom lint bench docs completions clean
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -23,7 +23,11 @@ $(VENV)/.installed-docs: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $@
 
-$(VENV)/.installed-bench: $(VENV)/.installed-test
+$(VENV)/.installed-mutants: $(VENV)/.installed-test  ## 60 mutants of ROOM=... against its tests; call again to go on
+	$(BIN)/python -m pip install -q cosmic-ray
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tests/mutants.py $(ROOM)
+
+bench: $(VENV)/.installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	@touch $@
 

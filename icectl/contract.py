@@ -8,9 +8,9 @@ the model itself is named by a dotted string and imported when a stage runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -20,6 +20,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+
+T = TypeVar("T")
 
 API_VERSION = 1
 """Raised whenever the documented surface that plugins import changes incompatibly."""
@@ -239,9 +241,21 @@ class Table:
     def bar(self) -> Row | None:
         """Return the strongest baseline in the primary column: the row to beat."""
         column = next(c for c in self.columns if c.key == self.primary)
-        rivals = [r for r in self.rows if r.kind == "baseline" and r.values.get(self.primary) is not None]
-        sign = -1.0 if column.better == "higher" else 1.0
-        return min(rivals, key=lambda r: sign * float(r.values[self.primary] or 0.0), default=None)
+        rivals = [(r.values.get(self.primary), r) for r in self.rows if r.kind == "baseline"]
+        return strongest(rivals, column.better)
+
+
+def strongest(rivals: Iterable[tuple[float | None, T]], better: str) -> T | None:
+    """Return what belongs to the best of the values that there are; None where no direction is better.
+
+    >>> strongest([(0.2, "a"), (None, "b"), (0.9, "c")], "higher")
+    'c'
+    """
+    sign = {"lower": 1.0, "higher": -1.0}.get(better)
+    known = [(value, one) for value, one in rivals if value is not None]
+    if sign is None or not known:
+        return None
+    return min(known, key=lambda pair: sign * pair[0])[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from icectl.contract import strongest
+
 KINDS = {
     "model": "model",
     "baseline": "baseline",
@@ -78,11 +80,10 @@ def bar_of(table: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the strongest baseline in the primary column: the row to beat."""
     key = table.get("primary")
     column = next((c for c in table.get("columns", []) if c["key"] == key), None)
-    if column is None or not column.get("better"):
+    if column is None:
         return None
-    rivals = [r for r in table["rows"] if r["kind"] == "baseline" and r["values"].get(key) is not None]
-    sign = -1.0 if column["better"] == "higher" else 1.0
-    return min(rivals, key=lambda r: sign * r["values"][key], default=None)
+    rivals = [(row["values"].get(key), row) for row in table["rows"] if row["kind"] == "baseline"]
+    return strongest(rivals, str(column.get("better", "")))
 
 
 def headline(table: Mapping[str, Any]) -> dict[str, Any] | None:

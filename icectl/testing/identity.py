@@ -37,15 +37,17 @@ def _made(subject: Subject, order: tuple[int, ...], asked: list[stages.Request])
         request = replace(asked[number], workspace=space)
         for step in stages.plan(request, "prepare"):
             stages.perform(request, step.verb)
-            found[step.verb, number] = digest(step.out)
+            found[step.verb, number] = digest(step.out, space.root)
     return found
 
 
-def digest(folder: Path) -> str:
-    """Return a digest of the names and contents of a folder's files, without its record."""
+def digest(folder: Path, root: Path) -> str:
+    """Return a digest of a folder's names and contents, without records and without where `root` is."""
     total = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != RECORD):
-        total.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+        if not path.name.startswith("."):
+            content = path.read_bytes().replace(str(root).encode(), b"")
+            total.update(path.relative_to(folder).as_posix().encode() + b"\0" + content)
     return total.hexdigest()
 
 

@@ -16,6 +16,15 @@ def test_interval_of_a_mean_is_that_of_the_normal_distribution():
     assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.15 * half)
 
 
+def test_interval_of_a_gain_is_that_of_the_normal_distribution():
+    values = np.random.default_rng(3).normal(5, 2, 4_000)
+    model, rival = grouped(values, np.arange(4_000)), grouped(np.full(4_000, 8.0), np.arange(4_000))
+    low, high = gain_interval(model, rival, draws=2_000)
+    half = 100 * 1.96 * values.std() / np.sqrt(4_000) / 8
+    middle = 100 * (1 - values.mean() / 8)
+    assert (low, high) == pytest.approx((middle - half, middle + half), abs=0.15 * half)
+
+
 def test_units_of_repeated_values_count_once():
     values = np.random.default_rng(1).normal(0, 1, 50).repeat(20)
     apart = mean_interval(grouped(values, np.arange(1_000)), draws=1_000)

@@ -3,7 +3,7 @@
 import pytest
 from report_runs import metrics
 
-from icectl.contract import Column, Row, Table
+from icectl.contract import Column, Metrics, Row, Table
 from icectl.report.tables import PUBLISHED, bar_of, facts_view, headline, number, table_view, verdict
 from icectl.stages import metrics_record
 
@@ -119,3 +119,15 @@ def test_published_rows_are_said_to_be_no_rivals_once():
     table = {**record()["tables"][0], "note": "Own."}
     assert table_view(table)["notes"] == ["Own.", PUBLISHED]
     assert table_view({**table, "rows": table["rows"][:3]})["notes"] == ["Own."]
+
+
+@pytest.mark.parametrize(("better", "bar"), [("higher", "good"), ("lower", "poor")])
+def test_the_bar_is_the_strongest_baseline_in_the_columns_direction(better, bar):
+    values = {"poor": 0.2, "good": 0.9, "unknown": None}
+    rows = [Row(name=name, kind="baseline", values={"score": value}) for name, value in values.items()]
+    rows += [
+        Row(name=k, kind=k, values={"score": v}) for k in ("model", "mark", "published") for v in (0.0, 1.0)
+    ]
+    column = Column(key="score", label="score", better=better)
+    table = Table(title="T", columns=(column,), rows=tuple(rows), primary="score")
+    assert table.bar().name == bar == bar_of(metrics_record(Metrics(tables=(table,)))["tables"][0])["name"]

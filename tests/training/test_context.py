@@ -114,3 +114,22 @@ def test_synced_batch_norm_of_one_process_is_torchs(tmp_path: Path) -> None:
             np.testing.assert_allclose(ours.detach(), theirs.detach(), rtol=1e-9, atol=1e-11)
     finally:
         dist.destroy_process_group()
+
+
+def test_a_gradient_that_one_process_lacks_is_half_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three parameters: both processes have the first, the other alone the second, nobody the third."""
+    from icectl.training import context
+
+    mine = [torch.nn.Parameter(torch.zeros(2)) for _ in range(3)]
+    mine[0].grad = torch.tensor([1.0, 2.0])
+    theirs = torch.tensor([3.0, 4.0, 5.0, 6.0, 0.0, 0.0, 1.0, 1.0, 0.0])  # gradients, then who has one
+
+    def add(flat: torch.Tensor) -> None:
+        flat += theirs
+
+    monkeypatch.setattr(context.dist, "all_reduce", add)
+    context.average_gradients(mine, world=2)
+    assert mine[0].grad.tolist() == [2.0, 3.0]
+    assert mine[1].grad is not None
+    assert mine[1].grad.tolist() == [2.5, 3.0]
+    assert mine[2].grad is None
