@@ -122,7 +122,7 @@ class Plugin:
     stages
         The options class of each verb in `VERBS`.
     inputs
-        Bands or layers the model needs, checked before anything is fetched.
+        Bands or layers that the model reads; shipped weights that read others are refused.
     default_glacier
         The glacier used when none is named.
     api, schema, upgrades
@@ -130,7 +130,7 @@ class Plugin:
         and for each older schema ``n`` a ``"module:function"`` that turns the saved
         options ``{verb: {…}}`` of schema ``n`` into those of ``n + 1``.
     multi_device
-        Whether ``train`` may run in several processes.
+        Whether ``train`` may run in several processes; if not, more than one is refused.
     per_process_batch_statistics
         True if batch statistics are kept per process, so that one process is *not*
         equal to two; the conformance suite then says so instead of passing.

@@ -294,7 +294,20 @@ def upgrade_options(plugin: Plugin, saved: Mapping[str, Any], schema: int) -> di
             )
         with attributed(*_who(plugin), plugin.upgrades[step], f"the upgrade of options of schema {step}"):
             values = resolve(plugin.upgrades[step])(values)
-    return values
+    return {verb: _known(plugin, verb, options) for verb, options in values.items()}
+
+
+def _known(plugin: Plugin, verb: str, saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the saved options that there still are; refuse if data or weights hang on one that is gone."""
+    unknown = sorted(set(saved) - set(plugin.stages[verb].model_fields)) if verb in plugin.stages else []
+    if unknown and verb in ("prepare", "train"):
+        raise WorkError(
+            f"the run has options of {verb} that '{plugin.name}' does not have: {', '.join(unknown)}",
+            "train again, or use the version that made it",
+        )
+    if unknown:
+        logging.getLogger("icectl").info(f"saved options of {verb} are left out: {', '.join(unknown)}")
+    return {name: value for name, value in saved.items() if name not in unknown}
 
 
 def refresh() -> None:

@@ -21,8 +21,8 @@ convlstm = dataclasses.replace(good, name="convlstm")
 plaything = dataclasses.replace(good, name="plaything", aliases=())
 evil = dataclasses.replace(good, name="../evil")
 not_a_plugin = 3
-def up1(options): return {**options, "train": {**options["train"], "one": 1}}
-def up2(options): return {**options, "train": {**options["train"], "two": 2}}
+def up1(options): return {**options, "train": {**options["train"], "rate": 1}}
+def up2(options): return {**options, "train": {**options["train"], "bands": ["b"]}}
 """
 
 
@@ -127,11 +127,18 @@ def test_model_that_does_not_import_or_lacks_verbs_is_worded(announce):
 def test_saved_options_are_carried_over_step_by_step(announce):
     announce("later=variants:later")
     plugin = registry.get("later")
-    carried = registry.upgrade_options(plugin, {"train": {"epochs": 4}}, 1)
-    assert carried["train"] == {"epochs": 4, "one": 1, "two": 2}
+    carried = registry.upgrade_options(plugin, {"train": {"epochs": 4}, "predict": {"gone": 1}}, 1)
+    assert carried == {"train": {"epochs": 4, "rate": 1, "bands": ["b"]}, "predict": {}}
     with pytest.raises(WorkError, match="schema 4") as caught:
         registry.upgrade_options(plugin, {}, 4)
     assert "install a newer" in caught.value.hint
+
+
+@pytest.mark.parametrize("verb", ["prepare", "train"])
+def test_a_run_that_hangs_on_an_option_that_is_gone_is_refused_in_a_sentence(toy, verb):
+    with pytest.raises(WorkError, match=f"options of {verb} that 'toy' does not have: depth") as caught:
+        registry.upgrade_options(registry.get("toy"), {verb: {"depth": 3}}, 1)
+    assert "train again" in caught.value.hint
 
 
 def test_badly_written_environment_is_named(announce):

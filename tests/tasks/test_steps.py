@@ -12,11 +12,8 @@ from icectl.tasks.model import TaskModel
 
 FOLDER = Path(inspect.getfile(TaskModel)).parent
 
-MOVED: tuple[str, ...] = ("snow", "front", "flow")
-"""Tasks whose folder has the files of `STEPS`; in the end all of `TASKS`."""
 
-
-@pytest.mark.parametrize("task", MOVED)
+@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("name", STEPS)
 def test_a_step_of_every_task_has_one_name_and_one_signature(task, name):
     function, first = STEPS[name]
@@ -26,7 +23,7 @@ def test_a_step_of_every_task_has_one_name_and_one_signature(task, name):
     assert tuple(inspect.signature(found).parameters)[: len(first)] == first
 
 
-@pytest.mark.parametrize("task", MOVED)
+@pytest.mark.parametrize("task", TASKS)
 def test_a_tasks_folder_has_no_files_but_the_steps(task):
     found = {path.stem for path in (FOLDER / task).glob("*.py")}
     assert found == {"__init__", "options", "model", *STEPS}
