@@ -350,3 +350,63 @@ def test_a_region_is_chosen_by_its_number(root: Path, done: stages.Outcome, test
     made = stages.perform(request(root, run=done.run, predict=options), "predict")
     with (made.out / "table.csv").open() as file:
         assert len(list(csv.DictReader(file))) == len(gpd.read_file(test_world / "outlines.gpkg"))
+
+
+def test_voids_and_masks_of_an_elevation_model_are_filled(
+    root: Path, done: stages.Outcome, test_world: Path, tmp_path: Path
+) -> None:
+    with rasterio.open(test_world / "dem.tif") as source:
+        heights, profile = source.read(1), source.profile
+    holed = heights.copy()
+    holed[30:42, 50:66] = -9999
+    with rasterio.open(tmp_path / "holed.tif", "w", **{**profile, "nodata": -9999}) as target:
+        target.write(holed, 1)
+    mask = np.zeros(heights.shape, dtype="uint8")
+    mask[80:90, 20:31] = 1
+    with rasterio.open(tmp_path / "mask.tif", "w", **{**profile, "dtype": "uint8", "nodata": None}) as target:
+        target.write(mask, 1)
+    for fill, hidden in (
+        (tmp_path / "holed.tif", holed < 0),
+        (tmp_path / "mask.tif", (holed < 0) | (mask > 0)),
+    ):
+        asked = request(root, run=done.run, predict={"dem": tmp_path / "holed.tif", "fill": fill})
+        out = stages.perform(asked, "predict").out
+        with rasterio.open(out / "filled.tif") as source:
+            ground, filled, *_ = source.read()
+            assert source.transform == profile["transform"]
+        assert np.array_equal(filled > 0, hidden)
+        np.testing.assert_allclose(ground[~hidden], heights[~hidden], atol=1e-3)
+        smooth = biharmonic(np.where(hidden, 0.0, heights), hidden)
+        assert np.abs(ground - heights)[hidden].mean() < 1.1 * np.abs(smooth - heights)[hidden].mean() + 1
+    empty = request(
+        root, run=done.run, predict={"dem": test_world / "dem.tif", "fill": test_world / "dem.tif"}
+    )
+    with pytest.raises(DataError, match="names no pixel"):
+        stages.perform(empty, "predict")
+
+
+def test_outlines_that_overlap_and_a_velocity_of_another_unit_are_said(
+    root: Path, done: stages.Outcome, test_world: Path, tmp_path: Path
+) -> None:
+    frame = gpd.read_file(test_world / "outlines.gpkg").iloc[[0, 0]].reset_index(drop=True)
+    frame["rgi_id"] = ["one", "other"]
+    frame.to_file(tmp_path / "twice.gpkg")
+    with rasterio.open(test_world / "vx.tif") as source:
+        vx, profile = source.read(1), source.profile
+    with rasterio.open(tmp_path / "daily.tif", "w", **profile) as target:
+        target.write(vx / 365.25 / 10, 1)
+    own = {
+        "dem": test_world / "dem.tif",
+        "outlines": tmp_path / "twice.gpkg",
+        "velocity": (tmp_path / "daily.tif",),
+    }
+    made = stages.perform(request(root, run=done.run, predict=own), "predict")
+    warnings = " ".join(read_json(made.out / "stage.json")["notes"]["warnings"])
+    assert "one and other overlap" in warnings
+    assert "perhaps it is in metres a day" in warnings
+    assert read_table(made.out)[0]["velocity_inversion_km3"] == ""
+
+
+def test_no_more_options_than_planned() -> None:
+    names = {name for kind in registry.get("inpaint-gan").stages.values() for name in kind.model_fields}
+    assert len(names) <= 50

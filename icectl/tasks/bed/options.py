@@ -135,7 +135,7 @@ class PredictOptions(Options):
     fill: Path | None = Field(
         default=None,
         description="Fill in holes of --dem instead: a mask (raster of what is not 0, or polygons), or the "
-        "word voids for its own.",
+        "elevation model itself for its voids.",
     )
     ids: tuple[str, ...] = Field(
         default=(), description="Glacier id, e.g. RGI60-11.01421. May be given several times."

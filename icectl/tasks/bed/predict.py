@@ -29,9 +29,6 @@ from icectl.tasks.bed.thickness.law import PHYSICS
 from icectl.tasks.bed.thickness.solve import Scene, solve
 from icectl.tasks.model import TaskModel
 
-VOIDS = "voids"
-"""The word that stands for the elevation model's own holes in ``--fill``."""
-
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -300,11 +297,12 @@ def fill_holes(run: Run, model: TaskModel, options: PredictOptions) -> Path:
     """
     if options.dem is None or options.fill is None:
         raise UsageError("--dem FILE is missing", "name the elevation model whose holes are to be filled")
-    terrain = open_dem(options.dem, options.dem_crs).whole(None)
+    dem = open_dem(options.dem, options.dem_crs)
+    terrain = dem.whole(None)
     for note in terrain.notes:
         run.warn(note)
     heights = terrain.heights.astype(np.float64)
-    hidden = ~np.isfinite(heights) | _mask(options.fill, terrain)
+    hidden = ~np.isfinite(heights) | _mask(options.fill, dem, terrain)
     if not hidden.any() or hidden.all():
         what = "no pixel" if not hidden.any() else "every pixel"
         raise DataError(f"{options.fill} names {what} of {options.dem.name}", "give another mask")
@@ -318,11 +316,11 @@ def fill_holes(run: Run, model: TaskModel, options: PredictOptions) -> Path:
     return run.out
 
 
-def _mask(path: Path, terrain: Terrain) -> NDArray[np.bool_]:
+def _mask(path: Path, dem: Dem, terrain: Terrain) -> NDArray[np.bool_]:
     """Return where a mask says that ground is to be filled: not 0 in a raster, or inside polygons."""
     from icectl.raster import read_on, read_vectors
 
-    if str(path) == VOIDS:
+    if path.resolve() in {file.resolve() for file in dem.files}:
         return np.zeros(terrain.heights.shape, dtype=bool)
     if path.suffix.lower() in (".tif", ".tiff", ".vrt", ".img", ".png"):
         return np.asarray(read_on(path, terrain.grid, "nearest").filled(0) != 0)
