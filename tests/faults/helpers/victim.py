@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
 
 def run(words: list[str], cwd: str, environment: dict[str, str], log: str) -> None:
     """Be ``icectl WORDS`` in folder `cwd`; all that is printed goes to the file `log`."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # what comes before Python's own handler ends it at once
     os.chdir(cwd)
     os.environ.update(environment)
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -21,6 +23,7 @@ def run(words: list[str], cwd: str, environment: dict[str, str], log: str) -> No
 
     code = 0
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         main()
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
