@@ -13,6 +13,8 @@ import xarray as xr
 from icectl.tasks.flow.velocity.averaging import AGREEMENT, YEAR
 from icectl.tasks.flow.velocity.confirm import believed, speed_bias, supporters
 from icectl.tasks.flow.velocity.periods import by_month
+from icectl.tasks.flow.velocity.quality import peak
+from icectl.tasks.flow.velocity.streamline import streamline
 
 from .conftest import RESOLUTION, SPEED, moving, write_scenes
 
@@ -44,6 +46,35 @@ def test_two_frames_are_enough_and_nothing_is_trained(two):
         assert pairs.sizes["mid_date"] == 1
         assert str(pairs["mid_date"].values[0])[:10] == "2020-02-02"
         assert pairs["date_dt"].values[0] == 64
+
+
+def test_a_figure_shows_arrows_and_a_profile(two):
+    from skimage.io import imread
+
+    picture = imread(next(two[0].rglob("velocity.png")))
+    assert picture.shape[:2] == (600, 1320)
+    assert picture.std() > 20
+
+
+def test_a_streamline_runs_with_the_flow_through_its_cell_and_ends_where_none_is_known():
+    down, right = np.full((41, 41), 3.0), np.full((41, 41), 4.0)
+    down[:, 35:] = np.nan
+    line = streamline(down, right, (15, 20))
+    assert [15, 20] in line.tolist()
+    assert line[0].tolist() == [0, 0]
+    assert line[-1, 1] == 34
+    assert np.abs(line[:, 0] - 0.75 * line[:, 1]).max() <= 1
+
+
+def test_the_peak_of_a_density_is_that_of_a_normal_distribution_and_outliers_do_not_count():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((2, 40_000)) * [[3.0], [1.0]] + [[5.0], [0.0]]
+    told = peak(x, y)
+    assert told.x == pytest.approx(6, rel=0.1)  # two deviations
+    assert told.y == pytest.approx(2, rel=0.25)  # one kernel for both axes widens the narrower
+    assert told.at[0] == pytest.approx(5, abs=0.7)
+    x[:400] += 40
+    assert peak(x, y).x == pytest.approx(told.x, rel=0.15)
 
 
 def test_pairs_stack_along_mid_date_without_a_function(two, stages):

@@ -17,6 +17,11 @@ from icectl.run import Run
 from icectl.tasks.flow.dataset import Sequences
 from icectl.tasks.flow.metrics import correlation
 from icectl.tasks.flow.options import AHEAD
+from icectl.tasks.flow.velocity.measure import Velocity
+from icectl.tasks.flow.velocity.streamline import streamline
+
+ARROWS = 40
+"""Arrows along the longer side of a figure, about."""
 
 CELLS = 8
 """Cells of a correlation map along a chip's side."""
@@ -158,3 +163,40 @@ def _row(
     images = tuple(Layer(file=str(path), band=i + 1) for i in range(len(stack)))
     low, high = (float(v) for v in np.percentile(truth, DARK_TO_BRIGHT))
     return SampleRow(label=label, images=images, score=score, low=low, high=high)
+
+
+def velocity_figure(
+    path: Path, backdrop: NDArray[np.float32], cells: NDArray[np.int64], found: Velocity, unit: str
+) -> Path:
+    """Draw arrows over an image, and the speed along the line through the fastest ice; write a PNG.
+
+    Parameters
+    ----------
+    backdrop
+        ``(rows, cols)`` image that the arrows lie on.
+    cells
+        ``(rows, cols, 2)`` pixels of the cells.
+    """
+    from matplotlib.figure import Figure
+
+    speed = np.hypot(found.vx, found.vy)
+    figure = Figure(figsize=(11, 5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    low, high = np.percentile(backdrop, DARK_TO_BRIGHT)
+    left.imshow(backdrop, cmap="gray", vmin=low, vmax=high)
+    few = max(max(speed.shape) // ARROWS, 1)
+    some = (slice(None, None, few), slice(None, None, few))
+    y, x = np.moveaxis(cells[some], -1, 0)
+    drawn = left.quiver(x, y, found.vx[some], found.vy[some], speed[some], cmap="viridis", angles="uv")
+    figure.colorbar(drawn, ax=left, label=unit)
+    left.set_axis_off()
+    sure = np.where(found.count >= 2, speed, np.nan) if (found.count >= 2).any() else speed
+    fastest = np.unravel_index(int(np.nanargmax(sure)), speed.shape)
+    line = streamline(-found.vy, found.vx, (int(fastest[0]), int(fastest[1])))
+    at = tuple(line.T)
+    along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(cells[at], axis=0).T))])
+    left.plot(*cells[at].T[::-1], color="white", linewidth=1)
+    right.errorbar(along, speed[at], found.error[at], linewidth=1, elinewidth=0.5)
+    right.set(xlabel="pixels along the flow line", ylabel=f"speed, {unit}", ylim=(0, None))
+    figure.savefig(path, dpi=120)
+    return path

@@ -15,12 +15,14 @@ from icectl.raster import Grid, ground_steps, off_ground, open_cube, write_cog
 from icectl.run import Run
 from icectl.tasks.flow.chips.windows import Scaling, scaling
 from icectl.tasks.flow.dataset import Sequences, open_dataset
+from icectl.tasks.flow.figures import velocity_figure
 from icectl.tasks.flow.metrics import correlation
 from icectl.tasks.flow.options import AHEAD, CLOUDY, PredictOptions, TrainOptions
 from icectl.tasks.flow.products import write
 from icectl.tasks.flow.split import TEST, split
 from icectl.tasks.flow.velocity.confirm import speed_bias
 from icectl.tasks.flow.velocity.measure import Velocity, centres, measure
+from icectl.tasks.flow.velocity.quality import static
 from icectl.tasks.model import TaskModel
 
 F32 = NDArray[np.float32]
@@ -32,6 +34,9 @@ FUTURES = 4
 """Futures drawn for those windows where only the prior's mean is scored."""
 
 BATCH = 32
+
+MIN_STATIC = 100
+"""Cells of still ground from which a density can be told."""
 
 
 def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
@@ -63,6 +68,12 @@ def map_velocity(run: Run, sequences: Sequences, options: PredictOptions) -> Vel
     write(run, found, sequences, options)
     speed = np.hypot(found.vx, found.vy)
     if np.isfinite(speed).any():
+        clearest = int(np.argmin([hidden.mean() for hidden in cloud]))
+        cells = centres(frames.shape[1:], options)
+        name = "m a year" if sequences.data.attrs["units"] == "m" else "pixels a year"
+        velocity_figure(run.out / "velocity.png", frames[clearest], cells, found, name)
+        if ice is not None:
+            _say_static(run, found, ~ice[cells[..., 0], cells[..., 1]], name)
         unit = "m" if sequences.data.attrs["units"] == "m" else "px"
         bias = float(np.nanmedian(speed_bias(speed, found.error)))
         run.say(f"velocity from {len(found.pairs)} pairs: median speed {np.nanmedian(speed):.1f} {unit}/yr,")
@@ -76,6 +87,15 @@ def map_velocity(run: Run, sequences: Sequences, options: PredictOptions) -> Vel
     else:
         run.warn(f"no velocity: no chip was matched in any of {len(found.pairs)} pairs")
     return found
+
+
+def _say_static(run: Run, found: Velocity, still: NDArray[np.bool_], unit: str) -> None:
+    """Say GLAFT's measure of the ground that stands still, and keep it."""
+    if (still & np.isfinite(found.vx)).sum() < MIN_STATIC:
+        return
+    told = static(found.vx, found.vy, still)
+    run.notes["static ground"] = {"x": told.x, "y": told.y, "unit": unit, "sigma": 2}
+    run.say(f"  ground that stands still: within {told.x:.2g} and {told.y:.2g} {unit} (2 sigma)")
 
 
 def _say_bias(run: Run, found: Velocity, days: NDArray[np.float32], unit: str) -> None:
