@@ -111,7 +111,7 @@ def section(folder: Path, points: Points, glacier: NDArray[np.str_], hit: NDArra
     steps = np.linspace(along.min(), along.max(), STEPS)
     line = centre[:, None] + direction[:, None] * steps
     pixel = abs(transform.a)
-    metres = 111_320.0 if crs.is_geographic else 1.0
+    metres = 111_320.0 if crs.geographic else 1.0
     # Summed by pixels: at the edge of the ice, bed and thickness are taken from other neighbours.
     ground, surface = (_along(a, transform, line) for a in (bed, bed + np.nan_to_num(depth)))
     near = across < 2 * pixel
