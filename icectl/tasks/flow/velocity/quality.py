@@ -47,6 +47,8 @@ def peak(x: F64, y: F64) -> Peak:
     True
     """
     spread = (x.var(ddof=1) * y.var(ddof=1)) ** 0.25
+    if not spread > 0:
+        return Peak(0.0, 0.0, (float(np.median(x)), float(np.median(y))), 0.0)
     width = 2.1991 * spread * x.size ** (-1 / 6)
     half = (SIGMA + 1) * spread
     for _ in range(2):  # roughly, then within the peak
@@ -66,7 +68,7 @@ def peak(x: F64, y: F64) -> Peak:
     bounds = [(edge[span[0]], edge[span[-1] + 1]) for edge, span in zip(edges, spans, strict=True)]
     within = [(v >= low) & (v <= high) for v, (low, high) in zip((x, y), bounds, strict=True)]
     at = float(middles[0][row]), float(middles[1][col])
-    return Peak(sides[0] / 2, sides[1] / 2, at, float(1 - (within[0] & within[1]).mean()))
+    return Peak(float(sides[0]) / 2, float(sides[1]) / 2, at, float(1 - (within[0] & within[1]).mean()))
 
 
 def static(vx: F64, vy: F64, still: NDArray[np.bool_]) -> Peak:
