@@ -46,9 +46,19 @@ def digest(folder: Path, root: Path) -> str:
     total = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != RECORD):
         if not path.name.startswith("."):
-            content = path.read_bytes().replace(str(root).encode(), b"")
+            content = _content(path).replace(str(root).encode(), b"")
             total.update(path.relative_to(folder).as_posix().encode() + b"\0" + content)
     return total.hexdigest()
+
+
+def _content(path: Path) -> bytes:
+    """Return what a file says; a GeoPackage also holds the time of its last change, which says nothing."""
+    if path.suffix != ".gpkg":
+        return path.read_bytes()
+    from pyogrio import list_layers, read_dataframe
+
+    layers = [(str(name), read_dataframe(path, layer=str(name))) for name, _ in list_layers(path)]
+    return "".join(f"{name}\n{frame.to_csv()}" for name, frame in layers).encode()
 
 
 def later_options(subject: Subject) -> dict[str, dict[str, Any]]:

@@ -163,3 +163,20 @@ def test_the_conformance_suite_sees_a_fetch_that_is_not_its_identity(toy, tmp_pa
     monkeypatch.setattr(Toy, "fetch", counted)
     with pytest.raises(AssertionError, match="depends on what was made before"):
         stages_see_their_identity_alone(Subject(registry.get("toy"), tmp_path / "bad"))
+
+
+def test_the_time_at_which_a_geopackage_was_written_does_not_count(tmp_path, monkeypatch):
+    import geopandas as gpd
+    from shapely import Point
+
+    from icectl.testing.identity import digest
+
+    folders = {}
+    for name, second, x in (("one", "01", 0), ("later", "02", 0), ("other", "01", 1)):
+        monkeypatch.setenv("OGR_CURRENT_DATE", f"2020-01-01T00:00:{second}.000Z")
+        folders[name] = tmp_path / name
+        folders[name].mkdir()
+        frame = gpd.GeoDataFrame({"a": [1]}, geometry=[Point(x, 0)], crs="EPSG:32643")
+        frame.to_file(folders[name] / "a.gpkg")
+    one, later, other = (digest(folder, tmp_path) for folder in folders.values())
+    assert one == later != other
