@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from icectl.raster.blending import blend_profile, predict_blended
 from icectl.raster.cf import open_cube
-from icectl.raster.grid import Grid, describe, grid_from_bbox, grid_of, same_grid, utm_crs
+from icectl.raster.grid import Grid, describe, grid_from_bbox, grid_of, same_grid, upright, utm_crs
 from icectl.raster.ground import (
     Ground,
     ground_grid,
@@ -54,6 +54,7 @@ __all__ = [
     "read_vectors",
     "require_valid",
     "same_grid",
+    "upright",
     "utm_crs",
     "warp",
     "write_cog",

@@ -1,0 +1,223 @@
+"""One scene stored in many ways through the command line: the same snow, or a refusal whose hint works."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+
+from icectl.tasks.snow.dataset import open_dataset
+
+NORTH = Affine(30, 0, 500_000, 0, -30, 4_000_000)
+SIZE = 32
+GREEN, SWIR = np.meshgrid(np.linspace(0.2, 0.9, SIZE), np.linspace(0.05, 0.5, SIZE))
+INDEX = (GREEN - SWIR) / (GREEN + SWIR)
+DAYS = ("20220701", "20220717")
+FLAGS = ("--cadence", "scenes", "--align", "none", "--no-fill")
+
+
+def write(path, values, transform=NORTH, crs="EPSG:32643", scale=None, descriptions=None, nodata=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    bands = values if values.ndim == 3 else values[np.newaxis]
+    with rasterio.open(
+        path, "w", driver="GTiff", height=SIZE, width=SIZE, count=len(bands), dtype=bands.dtype, crs=crs,
+        transform=transform, nodata=nodata,
+    ) as file:  # fmt: skip
+        file.write(bands)
+        if scale:
+            file.scales, file.offsets = (scale[0],) * len(bands), (scale[1],) * len(bands)
+        if descriptions:
+            file.descriptions = descriptions
+    return path
+
+
+def numbers(values, scale, offset, dtype="uint16"):
+    return np.rint((values - offset) / scale).astype(dtype)
+
+
+def landsat(folder):
+    for day in DAYS:
+        stem = f"LC08_L2SP_147038_{day}_20220726_02_T1"
+        for layer, values in (("SR_B3", GREEN), ("SR_B6", SWIR)):
+            write(folder / stem / f"{stem}_{layer}.TIF", numbers(values, 2.75e-5, -0.2), nodata=0)
+        write(folder / stem / f"{stem}_QA_PIXEL.TIF", np.full((SIZE, SIZE), 1 << 6, np.uint16))
+        for layer in ("ST_ATRAN", "ST_CDIST", "SR_QA_AEROSOL"):
+            write(folder / stem / f"{stem}_{layer}.TIF", np.full((SIZE, SIZE), 100, np.uint8))
+        write(folder / stem / f"{stem}_B8.TIF", np.ones((SIZE, SIZE), np.uint16), NORTH * Affine.scale(0.5))
+
+
+def tar(folder):
+    landsat(folder / "x")
+    for scene in (folder / "x").iterdir():
+        with tarfile.open(folder / f"{scene.name}.tar", "w") as archive:
+            for file in scene.iterdir():
+                archive.add(file, file.name)
+    for file in sorted((folder / "x").rglob("*"), reverse=True):
+        file.unlink() if file.is_file() else file.rmdir()
+    (folder / "x").rmdir()
+
+
+def south_up(folder):
+    south = Affine(30, 0, 500_000, 0, 30, 4_000_000 - 30 * SIZE)
+    for day in DAYS:
+        write(folder / f"{day}_green.tif", GREEN[::-1].astype(np.float32), south)
+        write(folder / f"{day}_swir16.tif", SWIR.astype(np.float32))
+
+
+def scale_tag(folder):
+    for day in DAYS:
+        for name, values in (("green", GREEN), ("swir16", SWIR)):
+            write(folder / f"{day}_{name}.tif", numbers(values, 1e-3, -0.1, "int16"), scale=(1e-3, -0.1))
+
+
+def stack(folder):
+    for day in DAYS:
+        bands = np.stack([numbers(v, 2.75e-5, -0.2) for v in (SWIR, GREEN)])
+        write(folder / f"L8_{day}.tif", bands, descriptions=("SR_B6", "SR_B3"), nodata=0)
+
+
+def item(fields):
+    def made(folder):
+        for day in DAYS:
+            assets = {}
+            for name, values in (("green", GREEN), ("swir16", SWIR)):
+                write(folder / f"{day}_{name}.tif", numbers(values, 1e-4, -0.1), nodata=0)
+                assets[name] = {"href": f"./{day}_{name}.tif", **fields}
+            about = {"datetime": f"{day[:4]}-{day[4:6]}-{day[6:]}T05:00:00Z"}
+            text = json.dumps({"type": "Feature", "properties": about, "geometry": None, "assets": assets})
+            (folder / f"{day}.json").write_text(text)
+
+    return made
+
+
+def hls(folder):
+    for day in ("2022182", "2022198"):
+        stem = f"HLS.S30.T43RFP.{day}T053641.v2.0"
+        for layer, values in (("B03", GREEN), ("B11", SWIR)):
+            write(folder / f"{stem}.{layer}.tif", numbers(values, 1e-4, 0, "int16"), nodata=-9999)
+        snow = np.full((SIZE, SIZE), 16 + 64, np.uint8)  # snow, low aerosol: no cloud
+        write(folder / f"{stem}.Fmask.tif", snow, nodata=255)
+
+
+def cube(kind):
+    def made(folder):
+        import xarray as xr
+        from odc.geo.geobox import GeoBox
+        from odc.geo.xr import xr_coords
+
+        coords = xr_coords(GeoBox((SIZE, SIZE), NORTH, "EPSG:32643"), "mapping")
+        times = np.array(["2022-07-01", "2022-07-17"], "datetime64[ns]")
+        layers = {
+            name: (("time", "y", "x"), np.stack([values] * 2).astype(np.float32), {"grid_mapping": "mapping"})
+            for name, values in (("green", GREEN), ("swir16", SWIR))
+        }
+        data = xr.Dataset(layers, {**coords, "time": times}).isel(y=slice(None, None, -1))
+        del data["mapping"].attrs["GeoTransform"]
+        folder.mkdir()
+        if kind == "nc":
+            data.to_netcdf(folder / "cube.nc", engine="h5netcdf")
+        else:
+            data.to_zarr(folder / "cube.zarr", consolidated=False)
+
+    return made
+
+
+@pytest.fixture
+def series(icectl, tmp_path):
+    """Prepare a folder through the command line and return the series of masks."""
+
+    def call(*flags):
+        icectl(
+            "prepare",
+            "convlstm",
+            "--scenes",
+            str(tmp_path / "in"),
+            *FLAGS,
+            *flags,
+            "--workspace",
+            str(tmp_path / "ws"),
+        )
+        (folder,) = (tmp_path / "ws").glob("glaciers/*/prepared/*")
+        return open_dataset(folder).read(slice(None))
+
+    return call
+
+
+def same_snow(masks):
+    """Compare with the closed form, but for pixels on the threshold, which rounding decides."""
+    clear = np.abs(INDEX - 0.3) > 0.005
+    np.testing.assert_allclose(masks[0][clear], np.where(INDEX < 0.3, 0, INDEX)[clear], atol=4e-3)
+
+
+WAYS = {
+    "delivered": landsat, "tar": tar, "south up": south_up, "scale tag": scale_tag, "stack": stack,
+    "HLS": hls,
+    "STAC 1.0": item({"raster:bands": [{"scale": 1e-4, "offset": -0.1}]}),
+    "STAC 1.1": item({"bands": [{"raster:scale": 1e-4, "raster:offset": -0.1}]}),
+    "on the asset": item({"raster:scale": 1e-4, "raster:offset": -0.1}),
+    "NetCDF": cube("nc"), "Zarr": cube("zarr"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_one_scene_in_many_ways(series, tmp_path, way):
+    WAYS[way](tmp_path / "in")
+    masks = series()
+    assert masks.shape[0] == 2
+    same_snow(masks)
+
+
+def test_numbers_that_nobody_states_are_refused_and_the_hint_works(icectl, series, tmp_path):
+    for day in DAYS:
+        for name, values in (("green", GREEN), ("swir16", SWIR)):
+            write(tmp_path / "in" / f"T43RFP_{day}_{name}.tif", numbers(values, 1e-4, -0.1), nodata=0)
+    where = ("--scenes", str(tmp_path / "in"), "--workspace", str(tmp_path / "no"))
+    refused = icectl("prepare", "convlstm", *where, *FLAGS, ok=False)
+    assert refused.code != 0
+    assert "nothing says what they mean" in refused.err
+    assert "--scale and --offset" in " ".join(refused.err.split())
+    masks = series("--scale", "0.0001", "--offset", "-0.1")
+    same_snow(masks)
+
+
+@pytest.mark.parametrize("kind", ["level 1", "floats"])
+def test_what_is_no_reflectance_is_refused(icectl, tmp_path, kind):
+    for day in DAYS:
+        for layer, name, values in (("B3", "green", GREEN), ("B6", "swir16", SWIR)):
+            stem = f"LC08_L1TP_147038_{day}_20220726_02_T1_{layer}" if kind == "level 1" else f"{day}_{name}"
+            dtype = "uint16" if kind == "level 1" else "float32"
+            write(tmp_path / "in" / f"{stem}.tif", numbers(values, 1e-4, -0.1, dtype))
+    where = ("--scenes", str(tmp_path / "in"), "--workspace", str(tmp_path / "ws"))
+    refused = icectl("prepare", "convlstm", *where, *FLAGS, ok=False)
+    assert refused.code != 0
+    assert ("Landsat Level-1" if kind == "level 1" else "cannot be a share of one") in refused.err
+
+
+def test_impossible_reflectance_is_missing_and_said(series, tmp_path):
+    for day in DAYS:
+        spoiled = SWIR.astype(np.float32)
+        spoiled[:, :8] = -9999
+        write(tmp_path / "in" / f"{day}_green.tif", GREEN.astype(np.float32))
+        write(tmp_path / "in" / f"{day}_swir16.tif", spoiled)
+    masks = series()
+    assert np.isnan(masks).mean() == 8 / SIZE
+
+
+@pytest.mark.parametrize(
+    ("layer", "cloud"), [("scl", 9), ("fmask", 4), ("qa60", 1 << 10), ("qa_pixel", 1 << 3)]
+)
+def test_quality_layers_by_name(series, tmp_path, layer, cloud):
+    clear = {"scl": 4, "fmask": 0, "qa60": 0, "qa_pixel": 1 << 6}[layer]
+    flags = np.full((SIZE, SIZE), clear, np.uint16)
+    flags[:, : SIZE // 2] = cloud
+    for day in DAYS:
+        write(tmp_path / "in" / f"{day}_green.tif", GREEN.astype(np.float32))
+        write(tmp_path / "in" / f"{day}_swir16.tif", SWIR.astype(np.float32))
+        write(tmp_path / "in" / f"{day}_{layer}.tif", flags)
+    masks = series()
+    assert np.isnan(masks[:, :, : SIZE // 2]).all()
+    assert np.isfinite(masks[:, :, SIZE // 2 :]).all()
