@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from pyproj import Geod, Transformer
-from rasterio.io import MemoryFile
 
 from icectl.raster import ground_grid, ground_steps, line_distances, read_quantity, upright
 from icectl.raster.quantity import KINDS
@@ -48,6 +48,7 @@ def stored(way, truth, path):
     rows, columns = truth.shape
     rng = np.random.default_rng(way["seed"])
     empty = rng.random(truth.shape) < (0.2 if way["void"] != "none" else 0)
+    path.with_name("field.tif.msk").unlink(missing_ok=True)
     numbers = (truth / way["per"] - way["offset"]) / way["scale"]
     void = {"int16": -32768, "uint16": 65535, "int32": -99999}.get(way["dtype"], -9999)
     if not way["dtype"].startswith("float"):
@@ -64,9 +65,9 @@ def stored(way, truth, path):
         numbers, mask = numbers[:, ::-1], mask[:, ::-1]
         transform = transform * Affine(-1, 0, columns, 0, 1, 0)
     count = way["before"] + 1
-    with path.open(
-        driver="GTiff", height=rows, width=columns, count=count, dtype=way["dtype"], crs="EPSG:32643",
-        transform=transform, nodata=void if way["void"] == "nodata" else None,
+    with rasterio.open(
+        path, "w", driver="GTiff", height=rows, width=columns, count=count, dtype=way["dtype"],
+        crs="EPSG:32643", transform=transform, nodata=void if way["void"] == "nodata" else None,
     ) as file:  # fmt: skip
         file.write(numbers.astype(way["dtype"]), count)
         file.descriptions = (*(f"other{i}" for i in range(way["before"])), "mine")
@@ -79,16 +80,17 @@ def stored(way, truth, path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("quantity", sorted(RANGES))
-def test_one_field_in_any_way(quantity):
+def test_one_field_in_any_way(quantity, tmp_path):
     low, high = RANGES[quantity]
 
     @MANY
     @given(ways(quantity))
     def check(way):
         truth = np.random.default_rng(way["seed"]).uniform(low, high, (7, 11))
-        with MemoryFile() as memory:
-            empty = stored(way, truth, memory)
-            found = read_quantity(memory.name, quantity, band="mine")
+        path = tmp_path / "field.tif"
+        path.unlink(missing_ok=True)
+        empty = stored(way, truth, path)
+        found = read_quantity(path, quantity, band="mine")
         np.testing.assert_array_equal(found.valid, ~empty)
         step = way["scale"] * way["per"] if not way["dtype"].startswith("float") else 0
         np.testing.assert_allclose(found.values[~empty], truth[~empty], rtol=1e-4, atol=0.51 * step + 1e-6)
