@@ -151,7 +151,7 @@ def off_ground(grid: Grid) -> str:
     """Say in what a grid's pixels are not what its CRS says in metres; nothing where they are.
 
     >>> off_ground(GeoBox((9, 9), Affine(60, 0, 0, 0, -60, 8.6e6), "EPSG:3857"))
-    'a metre of EPSG:3857 is 0.49 m on the ground here'
+    'a metre of EPSG:3857 is 0.488 m on the ground here'
     """
     (across, down), unit, name = ground_steps(grid), _unit(grid), _name(grid.crs)
     if grid.crs.geographic:
