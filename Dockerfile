@@ -1,4 +1,4 @@
-# docker build -t icectl . && docker run --rm -v "$PWD:/data" icectl predict deeplab --scenes /data/images
+# docker build -t icectl . && docker run --rm -v "$PWD:/data" icectl predict front-unet --scenes /data/images
 # For the CPU build of torch, give pip the index of that build: --build-arg PIP_EXTRA_INDEX_URL=…
 FROM python:3.12-slim
 ARG PIP_EXTRA_INDEX_URL=

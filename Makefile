@@ -23,12 +23,12 @@ $(VENV)/.installed-docs: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $@
 
-$(VENV)/.installed-mutants: $(VENV)/.installed-test  ## 60 mutants of ROOM=... against its tests; call again to go on
-	$(BIN)/python -m pip install -q cosmic-ray
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tests/mutants.py $(ROOM)
-
-bench: $(VENV)/.installed-test
+$(VENV)/.installed-bench: $(VENV)/.installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@touch $@
+
+$(VENV)/.installed-mutants: $(VENV)/.installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check cosmic-ray
 	@touch $@
 
 demo: $(VENV)/.installed          ## all five verbs and the report on the synthetic glacier
@@ -46,6 +46,9 @@ test-all: $(VENV)/.installed-test lint ## with the slow ones
 faults: $(VENV)/.installed-test   ## a thousand random signals, five hundred damaged files, hostile input: hours
 	ICECTL_FAULT_KILLS=200 ICECTL_FAULT_GROUPS=20 ICECTL_FAULT_SIGNALS=1000 ICECTL_FAULT_DAMAGE=500 ICECTL_FAULT_EXAMPLES=1000 \
 	  $(BIN)/pytest -q -s -m "faults or slow" tests/faults tests/core/test_export_safe.py
+
+mutants: $(VENV)/.installed-mutants  ## 60 mutants of ROOM=... against its tests; call again to go on
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tests/mutants.py $(ROOM)
 
 licences: $(VENV)/.installed      ## licences of all that icectl stands on; fails on one that is not known to fit
 	$(BIN)/python .ci/supply_chain.py --licences
