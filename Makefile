@@ -65,7 +65,7 @@ bench: $(VENV)/.installed-bench   ## ratios against other tools, into benchmarks
 	$(BIN)/python benchmarks/run_all.py
 
 weights: $(VENV)/.installed       ## the weights that ship, again, into weights-new/ (DATA=folder of measurements)
-	$(BIN)/python benchmarks/make_weights.py --data $(or $(DATA),../shared/data)
+	$(BIN)/python benchmarks/studies/make_weights.py --data $(or $(DATA),../shared/data)
 
 docs: $(VENV)/.installed-docs     ## the documentation, warnings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -78,11 +78,12 @@ def test_wrong_use_gets_one_sentence_and_a_hint(cli, arguments, sentence, hint):
     assert not Path("icectl-workspace").exists()
 
 
-def test_help_shows_every_option_with_bounds(process):
-    shown = process("train", "toy", "--help").stdout
+def test_all_help_shows_every_option_with_bounds(process):
+    shown = process("train", "toy", "--help-all").stdout
+    assert "--words" not in process("train", "toy", "--help").stdout  # what few people need is for --help-all
     for text in (
         "--epochs",
-        "Passes over the data. (1 ≤ x; default 2)",
+        "Passes over the data. (1 ≤ x; default 1)",
         "[small|paper]",
         "--words",
         "of train",

@@ -1,6 +1,6 @@
 """Trains the weights that ship again, from measurements beside the checkout: ``make weights``.
 
-``python benchmarks/make_weights.py [NAME …] --data ../shared/data --out weights-new`` writes one folder for
+``python benchmarks/studies/make_weights.py [NAME …] --data ../shared/data --out weights-new`` writes one folder for
 each name, with the card that ships (scores are measured and entered by hand). Data whose licence does not
 allow weights to be given away are refused: for those, train on your own copy.
 """
@@ -18,7 +18,7 @@ from icectl import stages, weights
 from icectl.errors import UsageError
 from icectl.workspace import Workspace
 
-SHIPPED = Path(__file__).parent.parent / "icectl" / "weights"
+SHIPPED = Path(__file__).parents[2] / "icectl" / "weights"
 
 ALLOWED = {
     "fronts_mohajerani2019": "CC-BY-4.0",

@@ -1,6 +1,6 @@
 """The two measures of GLAFT on one map, by icectl and by the package `glaft` itself.
 
-    python benchmarks/velocity_quality.py ../shared/data/glaft_kaskawulsh
+    python benchmarks/studies/velocity_quality.py ../shared/data/glaft_kaskawulsh
 
 Prints what each says of the same vx and vy (metres a day), and how far apart they are. `glaft` (extra
 ``bench``) draws a subset of nothing: both see every pixel.

@@ -1,6 +1,6 @@
 """Thickness of glaciers left out, one at a time: the law, its rivals, and the intervals' coverage.
 
-    python benchmarks/thickness_left_out.py MEASURED [MODELLED] [--trees]
+    python benchmarks/studies/thickness_left_out.py MEASURED [MODELLED] [--trees]
 
 MEASURED and MODELLED are folders of glaciers of known thickness (``--thickness-data``). South Glacier
 (RGI60-01.16195) trains nothing and is the last row. ``--trees`` adds gradient-boosted trees of scikit-learn
