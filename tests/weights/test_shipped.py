@@ -16,7 +16,9 @@ SHIPPED = sorted(path.parent for path in (ROOT / "icectl" / "weights").glob(f"*/
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("make_weights", ROOT / "benchmarks" / "make_weights.py")
+    spec = importlib.util.spec_from_file_location(
+        "make_weights", ROOT / "benchmarks" / "studies" / "make_weights.py"
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
