@@ -1,8 +1,8 @@
 """Trains the weights that ship again, from measurements beside the checkout: ``make weights``.
 
 ``python benchmarks/studies/make_weights.py [NAME …] --data ../shared/data --out weights-new`` writes one
-folder for each name, with the card that ships (scores are measured and entered by hand). Data whose licence does not
-allow weights to be given away are refused: for those, train on your own copy.
+folder for each name, with the card that ships (scores are measured and entered by hand). Data whose
+licence does not allow weights to be given away are refused: for those, train on your own copy.
 """
 
 from __future__ import annotations

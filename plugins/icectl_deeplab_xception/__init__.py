@@ -45,7 +45,7 @@ plugin = Plugin(
     stages=stages(DeepLabTrain),
     inputs=("image",),
     schema=2,
-    upgrades={1: "icectl.tasks.front.upgrade:deeplab_from_1"},
+    upgrades={1: "icectl.tasks.front.files.upgrade:deeplab_from_1"},
     estimate="icectl.tasks.front.estimate:estimate",
     paper="Cheng et al. 2021, Calving Front Machine (CALFIN), The Cryosphere 15(3), 1663–1675",
 )
