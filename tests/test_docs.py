@@ -67,7 +67,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _make(folder: Path, word: str) -> None:
-    """Make an empty stand-in for a file or folder that a command names."""
+    """Make a stand-in for a file or folder that a command names; empty, but where the command reads it."""
     suffix = Path(word).suffix
     if word.startswith(("-", "$", "tcp:", "http", "rgi:", "local:")) or word in {".", ".."}:
         return
@@ -78,6 +78,10 @@ def _make(folder: Path, word: str) -> None:
         if path.name == "outline.gpkg":  # `glaciers add` reads it
             square = shapely.box(7.93, 46.38, 8.17, 46.54)
             gpd.GeoDataFrame(geometry=[square], crs="EPSG:4326").to_file(path)
+        elif path.stem.isupper() and suffix in {".gpkg", ".shp"}:  # sets of fronts, which `compare` reads
+            lines = [shapely.LineString([(lon, 70.0), (lon, 70.1)]) for lon in (-51.0, -50.98)]
+            days = {"Date": ["2016-07-29", "2017-07-29"], "Glacier": ["demo", "demo"]}
+            gpd.GeoDataFrame(days, geometry=lines, crs="EPSG:4326").to_file(path)
     elif (word.startswith("my-") and not suffix) or re.fullmatch(r"[A-Z_]{3,}", word):
         path.mkdir(parents=True, exist_ok=True)
 

@@ -51,7 +51,7 @@ def compare(
 
     if context.args[:1] == ["fronts"]:
         if length:
-            _lengths(context.args[1:], length_method, csv, as_json)
+            _lengths(context.args[1:], length_method, None if dry_run else csv, as_json)
         else:
             _fronts(context.args[1:], within_days, as_json)
         return

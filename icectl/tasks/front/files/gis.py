@@ -60,10 +60,10 @@ def write_layer(
     import shapely
 
     columns = [np.array([row[name] for row in rows], _TYPES[dtype]) for name, dtype in fields.items()]
-    shapes = np.array([shapely.to_wkb(shape) for shape in shapes], object)
+    encoded = np.array([shapely.to_wkb(shape) for shape in shapes], object)
     with quiet_pyogrio():
         pyogrio.raw.write(
-            path, shapes, columns, list(fields), geometry_type=kind, crs=crs or PIXELS, layer=layer,
+            path, encoded, columns, list(fields), geometry_type=kind, crs=crs or PIXELS, layer=layer,
             append=append,
         )  # fmt: skip
     return path

@@ -43,7 +43,8 @@ def reference_of(fronts: Sequence[Line], flow: float | None = None) -> Reference
         along = np.round([-np.cos(np.deg2rad(flow)), np.sin(np.deg2rad(flow))], 12)
     else:
         chords = np.array([_chord(line) for line in usable])
-        chord = chords.mean(axis=0)
+        # Fronts that run north and south have chords of either sign, which would cancel.
+        chord = (chords * np.where(chords @ chords[0] < 0, -1, 1)[:, None]).mean(axis=0)
         along = np.array([-chord[1], chord[0]]) / (np.hypot(*chord) or 1.0)
         along = along if tuple(along) < (0.0, 0.0) else -along
     across = np.array([-along[1], along[0]])
