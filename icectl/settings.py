@@ -12,9 +12,9 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from icectl.contract import VERBS
 from icectl.errors import DataError, UsageError, did_you_mean
@@ -31,7 +31,8 @@ class Glacier(BaseModel):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=80, description="What users type.")
     title: str = Field(default="", description="The name on maps and in reports.")
     bbox: tuple[float, float, float, float] | None = Field(
-        default=None, description="West, south, east, north in degrees (WGS 84)."
+        default=None,
+        description="West, south, east, north in degrees (across 180°: 179, 66, -179, 67).",
     )
     crs: str | None = Field(
         default=None,
@@ -51,13 +52,22 @@ class Glacier(BaseModel):
         default_factory=dict, description="Options by task and verb, e.g. [options.snow.prepare]."
     )
 
-    @model_validator(mode="after")
-    def _check_bbox(self) -> Self:
-        if self.bbox is not None:
-            west, south, east, north = self.bbox
-            if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
-                raise ValueError("bbox must be west < east and south < north in degrees")
-        return self
+    @field_validator("bbox")
+    @classmethod
+    def _check_bbox(cls, bbox: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        """Check a box; one across 180° (179 … −179) gets an eastern edge beyond 180."""
+        if bbox is None:
+            return None
+        west, south, east, north = bbox
+        if west > east and west - east > 180:
+            east += 360
+        if west >= 180:
+            west, east = west - 360, east - 360
+        if not (-180 <= west < east < west + 360.1 and east < 540 and -90 <= south < north <= 90):
+            raise ValueError(
+                "bbox must be west < east and south < north in degrees; across 180°, as in 179 66 -179 67"
+            )
+        return (west, south, east, north)
 
 
 class Experiment(BaseModel):

@@ -213,12 +213,14 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def stac_api(items: list[dict[str, Any]], folder: Path, collection: str = "landsat-c2-l2") -> Iterator[str]:
-    """Run `rustac serve` over `items` and yield its address."""
+def stac_api(
+    items: list[dict[str, Any]], folder: Path, collection: str = "landsat-c2-l2", **said: Any
+) -> Iterator[str]:
+    """Run `rustac serve` over `items` of a collection that says `said`, and yield its address."""
     folder.mkdir(parents=True, exist_ok=True)
     extent = {"spatial": {"bbox": [[-180, -90, 180, 90]]}, "temporal": {"interval": [[None, None]]}}
     about = {"type": "Collection", "stac_version": "1.0.0", "id": collection, "description": "test"}
-    about |= {"license": "proprietary", "extent": extent, "links": []}
+    about |= {"license": "proprietary", "extent": extent, "links": [], **said}
     (folder / "collection.json").write_text(json.dumps(about))
     (folder / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": items}))
     program = shutil.which("rustac", path=str(Path(sys.executable).parent)) or "rustac"

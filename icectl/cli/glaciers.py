@@ -109,10 +109,10 @@ def add(
 
 def _bbox_of(outline: Path | None) -> tuple[float, ...]:
     """Return west, south, east, north of a vector file in degrees."""
-    from icectl.raster.vectors import read_vectors
+    from icectl.raster.vectors import box_in_degrees, read_vectors
 
     assert outline is not None
-    return tuple(round(float(value), 6) for value in read_vectors(outline, crs="EPSG:4326").total_bounds)
+    return tuple(round(value, 6) for value in box_in_degrees(read_vectors(outline, crs="EPSG:4326")))
 
 
 def _write(file: Path, values: dict[str, Any]) -> None:

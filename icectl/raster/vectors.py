@@ -69,7 +69,10 @@ def read_vectors(
     frame = mended(frame)
     if frame.empty:
         raise DataError(f"{path} holds no usable geometry", "all are empty or invalid beyond mending")
-    return frame if crs is None else frame.to_crs(crs)
+    if crs is None:
+        return frame
+    frame = frame.to_crs(crs)
+    return beside_180(frame) if frame.crs.is_geographic else frame
 
 
 _KINDS = {"polygons": "polygon", "lines": "linestring", "points": "point"}
@@ -103,6 +106,21 @@ def beside_180(frame: Frame) -> Frame:
     moved = [shapely.union_all(shapely.get_parts(shapely.transform(s, eastward))) for s in shapes[over]]
     shapes[over] = moved
     return frame.set_geometry(gpd.GeoSeries(shapes, index=frame.index, crs=frame.crs))
+
+
+def box_in_degrees(frame: Frame) -> tuple[float, float, float, float]:
+    """Return west, south, east, north of shapes in degrees; east lies beyond 180 where they reach across it.
+
+    >>> frame = gpd.GeoSeries([shapely.box(179, 66, 180, 67), shapely.box(-180, 66, -179, 67)])
+    >>> box_in_degrees(frame.to_frame("geometry").set_geometry("geometry"))
+    (179.0, 66.0, 181.0, 67.0)
+    """
+    bounds = frame.geometry.bounds.to_numpy(copy=True)
+    if bounds[:, 2].max() - bounds[:, 0].min() > 180:
+        bounds[bounds[:, 2] <= 0] += (360, 0, 360, 0)
+    west, south = bounds[:, :2].min(axis=0)
+    east, north = bounds[:, 2:].max(axis=0)
+    return (float(west), float(south), float(east), float(north))
 
 
 def mended(frame: Frame) -> Frame:

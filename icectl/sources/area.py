@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from affine import Affine
+from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError
 
 from icectl.errors import DataError, UsageError
 from icectl.raster import Grid, grid_from_bbox, rasterize, read_vectors
+from icectl.raster.vectors import box_in_degrees
 from icectl.settings import Glacier
+from icectl.sources.stated import common
 
 Box: TypeAlias = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Area:
-    """Where to fetch: a box in degrees, an outline or none, and the products' CRS and pixel, if given."""
+    """Where to fetch: a box in degrees, an outline or none, and the products' CRS and pixel, if given.
+
+    The eastern edge of a box across 180° lies beyond 180.
+    """
 
     name: str
     bbox: Box
@@ -34,6 +41,12 @@ class Area:
             return np.ones(grid.shape, bool)
         return rasterize(self.outline, grid, all_touched=True, what=f"the outline of {self.name}")
 
+    @property
+    def asked(self) -> list[float]:
+        """The box as RFC 7946 writes it: west is greater than east where it reaches across 180°."""
+        west, south, east, north = self.bbox
+        return [west, south, east - 360 if east > 180 else east, north]
+
     def meets(self, geometry: dict[str, Any] | None) -> bool:
         """Tell whether a GeoJSON footprint meets the area's box (True where there is no footprint)."""
         import shapely
@@ -42,9 +55,38 @@ class Area:
         if geometry is None:
             return True
         try:
-            return bool(shape(geometry).intersects(shapely.box(*self.bbox)))
+            footprint, box = _in_one_piece(shape(geometry)), shapely.box(*self.bbox)
+            turns = (shapely.transform(box, lambda xy, t=turn: np.add(xy, (t, 0))) for turn in (-360, 0, 360))
+            return any(bool(footprint.intersects(turned)) for turned in turns)
         except (shapely.errors.ShapelyError, KeyError, TypeError, ValueError, IndexError, AttributeError):
             return False
+
+
+def _in_one_piece(footprint: Any) -> Any:
+    """Return a footprint that is wider than half the globe as one that reaches across 180°."""
+    import shapely
+
+    west, _, east, _ = footprint.bounds
+    if east - west <= 180:
+        return footprint
+    return shapely.transform(footprint, lambda xy: np.where(xy[:, :1] < 0, np.add(xy, (360, 0)), xy))
+
+
+def over_all(item: Any, grid: Grid) -> Any:
+    """Return an item; one without a footprint, or with one across 180°, as one that covers all of `grid`."""
+    from shapely.geometry import Polygon, mapping, shape
+
+    if item.geometry is not None:
+        west, _, east, _ = shape(item.geometry).bounds
+        if east - west <= 180:
+            return item
+    lon, lat = grid.extent.geom.segmentize(grid.extent.length / 100).exterior.xy
+    if not grid.crs.geographic:
+        lon, lat = Transformer.from_crs(str(grid.crs), "EPSG:4326", always_xy=True).transform(lon, lat)
+    x = np.asarray(lon)
+    covering = item.clone()
+    covering.geometry = mapping(Polygon(np.stack([x % 360 if np.ptp(x) > 180 else x, lat], axis=1)))
+    return covering
 
 
 def area_of(glacier: Glacier) -> Area:
@@ -58,8 +100,7 @@ def area_of(glacier: Glacier) -> Area:
     outline = None if glacier.outline is None else read_vectors(glacier.outline, crs="EPSG:4326")
     bbox = glacier.bbox
     if bbox is None and outline is not None:
-        west, south, east, north = (float(edge) for edge in outline.total_bounds)
-        bbox = (west, south, east, north)
+        bbox = box_in_degrees(outline)
     if bbox is None:
         raise UsageError(
             f"glacier '{glacier.name}' has neither a box nor an outline, so nothing can be searched for it",
@@ -70,25 +111,49 @@ def area_of(glacier: Glacier) -> Area:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """CRS and transform of an asset as its item says; None where it does not."""
+    """CRS, transform and ground sampling distance (m) of an asset; None where its item does not say."""
 
     crs: str | None
     transform: Affine | None
+    gsd: float | None = None
 
     @property
     def pixel(self) -> float | None:
-        """Side of a pixel in units of the CRS."""
-        return None if self.transform is None else abs(self.transform.a)
+        """Side of a pixel in units of the CRS: the finer one, or in metres as ``gsd`` says."""
+        if self.transform is not None:
+            return min(abs(self.transform.a), abs(self.transform.e))
+        return self.gsd if self.crs and not CRS.from_user_input(self.crs).is_geographic else None
 
 
 def placed(item: Any, key: str) -> Placed:
-    """Read ``proj:code`` or ``proj:epsg``, and ``proj:transform``, of an asset or else of its item."""
-    fields = {**item.properties, **item.assets[key].extra_fields}
-    code = fields.get("proj:code") or (f"EPSG:{fields['proj:epsg']}" if fields.get("proj:epsg") else None)
+    """Read an asset's CRS (code, WKT 2 or PROJJSON), ``proj:transform`` and ``gsd``.
+
+    What the asset says wins, then what its collection says of all such assets, then the item.
+    """
+    fields = {**item.properties, **common(item, key), **item.assets[key].extra_fields}
     values = fields.get("proj:transform")
     usable = isinstance(values, list) and len(values) >= 6 and all(isinstance(v, int | float) for v in values)
     transform = Affine(*values[:6]) if usable and values else None
-    return Placed(str(code) if code else None, transform if transform is None or transform.a else None)
+    gsd = fields.get("gsd")
+    return Placed(
+        _crs_of(fields),
+        transform if transform is None or transform.a else None,
+        float(gsd) if isinstance(gsd, int | float) and gsd > 0 else None,
+    )
+
+
+def _crs_of(fields: Mapping[str, Any]) -> str | None:
+    """Return a CRS as ``EPSG:n`` where it has a code, else as WKT; None where nothing says it."""
+    said = fields.get("proj:code") or fields.get("proj:epsg")
+    said = said or fields.get("proj:wkt2") or fields.get("proj:projjson")
+    if not said:
+        return None
+    try:
+        found = CRS.from_user_input(said)
+    except CRSError:
+        return None
+    authority = found.to_authority()
+    return ":".join(authority) if authority else found.to_wkt()
 
 
 def grid_for(area: Area, places: Sequence[Placed]) -> Grid:
@@ -151,6 +216,7 @@ def resampling_for(place: Placed, grid: Grid, flags: bool) -> str:
     if place.transform is None or place.pixel is None or place.crs != str(grid.crs):
         return "bilinear"
     shifts = ((grid.affine.c - place.transform.c) / size, (grid.affine.f - place.transform.f) / size)
-    if abs(place.pixel - size) < 1e-6 * size and all(abs(s - round(s)) < 1e-3 for s in shifts):
+    alike = abs(abs(place.transform.a) - abs(place.transform.e)) < 1e-6 * size
+    if alike and abs(place.pixel - size) < 1e-6 * size and all(abs(s - round(s)) < 1e-3 for s in shifts):
         return "nearest"
     return "average" if size > 1.5 * place.pixel else "bilinear"

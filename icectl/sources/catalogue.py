@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+import numpy as np
+
 from icectl.errors import DataError
-from icectl.raster import Info
+from icectl.raster import Grid, Info
 from icectl.sources.scene import Band, Scene, in_order, safe_id
-from icectl.sources.stated import stated
+from icectl.sources.stated import common, said_by_collections, stated
 from icectl.workspace import write_json
 
 if TYPE_CHECKING:
@@ -83,12 +85,13 @@ def read_catalogue(folder: Path) -> list[Scene]:
     features = data.get("features") if isinstance(data, dict) else None
     if not isinstance(features, list) or data.get("type") != "FeatureCollection":
         raise DataError(f"{path} is not a STAC ItemCollection", "fetch the scenes again")
-    scenes = []
+    scenes, said = [], said_by_collections(folder)
     for number, feature in enumerate(features):
         try:
             item = pystac.Item.from_dict(feature, preserve_dict=False)
         except Exception as error:  # pystac raises many kinds for malformed items
             raise DataError(f"{path}: item {number} is not a STAC item: {error}") from error
+        item.extra_fields["icectl:item_assets"] = said.get(str(item.collection_id), {})
         scenes.append(_scene(item, folder, str(path)))
     return in_order(scenes, str(path))
 
@@ -143,15 +146,34 @@ def _grid_fields(path: Path, scene: str) -> dict[str, Any]:
         epsg = info.grid.crs.to_epsg()
         fields["proj:code"] = f"EPSG:{epsg}" if epsg else None
         fields["proj:transform"] = list(info.grid.affine)[:6]
-        fields["footprint"] = list(info.grid.geographic_extent.boundingbox)
+        fields["footprint"] = _box_of(info.grid)
     return fields
 
 
+def _box_of(grid: Grid) -> list[float]:
+    """Return the box of a grid in degrees as RFC 7946 writes it: west is greater than east across 180°."""
+    box = grid.geographic_extent.boundingbox
+    if box.right - box.left <= 180:
+        return list(box)
+    if box.right > 180:
+        return [box.left, box.bottom, box.right - 360, box.top]
+    lon = np.unique(np.asarray(grid.geographic_extent.geom.exterior.coords)[:, 0])
+    gap = int(np.argmax(np.diff(lon)))  # the side of the globe that the grid does not touch
+    if lon[gap + 1] - lon[gap] <= 180:
+        return list(box)
+    return [float(lon[gap + 1]), box.bottom, float(lon[gap]), box.top]
+
+
 def _rectangle(box: list[float]) -> dict[str, Any]:
-    """Return a bounding box as a GeoJSON polygon."""
+    """Return a bounding box as a GeoJSON polygon; as two where it reaches across 180°."""
     west, south, east, north = box
-    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
-    return {"type": "Polygon", "coordinates": [ring]}
+
+    def ring(left: float, right: float) -> list[list[list[float]]]:
+        return [[[left, south], [right, south], [right, north], [left, north], [left, south]]]
+
+    if west <= east:
+        return {"type": "Polygon", "coordinates": ring(west, east)}
+    return {"type": "MultiPolygon", "coordinates": [ring(west, 180.0), ring(-180.0, east)]}
 
 
 def _href(path: Path, folder: Path) -> str:
@@ -169,7 +191,7 @@ def _scene(item: pystac.Item, folder: Path, where: str) -> Scene:
     assets = {
         name: _local(asset.href, folder, f"{where}: scene '{item.id}'") for name, asset in item.assets.items()
     }
-    bands = {name: _band(asset.extra_fields) for name, asset in item.assets.items()}
+    bands = {name: _band(asset.extra_fields, common(item, name)) for name, asset in item.assets.items()}
     return Scene(item.id, time, assets, {k: v for k, v in item.properties.items() if k != "datetime"}, bands)
 
 
@@ -189,10 +211,10 @@ def _local(href: str, folder: Path, where: str) -> Path:
     return path
 
 
-def _band(fields: Mapping[str, Any]) -> Band:
+def _band(fields: Mapping[str, Any], common: Mapping[str, Any]) -> Band:
     """Read what an asset says of its numbers, in any version of STAC, and which band of its file is meant."""
     number = fields.get("icectl:band", 1)
-    return replace(stated(fields), number=number if isinstance(number, int) and number > 0 else 1)
+    return replace(stated(fields, common), number=number if isinstance(number, int) and number > 0 else 1)
 
 
 def _read_json(path: Path) -> Any:

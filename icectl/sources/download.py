@@ -16,7 +16,7 @@ from rasterio.errors import RasterioError
 from icectl.errors import DataError, WorkError
 from icectl.raster import Grid, Info, read, write_cog
 from icectl.raster.files import remote_crs
-from icectl.sources.area import placed, resampling_for
+from icectl.sources.area import over_all, placed, resampling_for
 from icectl.sources.picks import Pick
 from icectl.sources.products import FLAGS, Product, type_of
 from icectl.sources.quality import Shares, shares
@@ -150,7 +150,7 @@ class Fetcher:
             for item in pick.items:
                 _check_remote(address(item.assets[key].href), f"asset '{key}' of item {item.id}")
             data = odc.stac.load(
-                pick.items,
+                [over_all(item, self.grid) for item in pick.items],
                 bands=[key],
                 geobox=self.grid,
                 groupby=_together,

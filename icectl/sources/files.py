@@ -24,7 +24,7 @@ from icectl.sources.names import (
     parse_date,
 )
 from icectl.sources.scene import Band
-from icectl.sources.stated import corrected, stated
+from icectl.sources.stated import corrected, said_by_collections, stated
 
 DRIVERS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jp2": "JP2OpenJPEG", ".vrt": "VRT"}
 """Formats by suffix; all others are opened as GeoTIFF alone: GDAL would follow links inside other formats."""
@@ -169,7 +169,7 @@ def _assets(named: Named, info: Info, bands: Sequence[str], path: Path) -> list[
 def _band(named: Named, info: Info, item: Mapping[str, Any], entry: Mapping[str, Any], path: Path) -> Band:
     """Settle scale, offset and nodata: the file's own tags, the item beside it, then its name."""
     number = named.band.number
-    listed = stated(entry)
+    listed = stated(entry, entry.get("icectl:common"))
     nodata = info.nodata if info.nodata is not None else listed.nodata
     nodata = named.band.nodata if nodata is None else nodata
     known = Band(nodata=nodata, number=number)
@@ -197,6 +197,7 @@ def _band(named: Named, info: Info, item: Mapping[str, Any], entry: Mapping[str,
 def items_beside(folder: Path) -> dict[str, Mapping[str, Any]]:
     """Return the STAC items (of any version) in `folder`, by the names of the files that they list."""
     items: dict[str, Mapping[str, Any]] = {}
+    said = said_by_collections(folder.parent) | said_by_collections(folder)
     for candidate in sorted(folder.glob("*.json")):
         if candidate.stat().st_size > _LARGEST_ITEM:
             continue
@@ -207,8 +208,11 @@ def items_beside(folder: Path) -> dict[str, Mapping[str, Any]]:
         features = item.get("features") if isinstance(item, dict) else None
         for one in features if isinstance(features, list) else [item]:
             if isinstance(one, dict) and one.get("type") == "Feature" and isinstance(one.get("assets"), dict):
-                entries = [entry for entry in one["assets"].values() if isinstance(entry, dict)]
-                items |= {_basename(entry): one for entry in entries}
+                shared = said.get(str(one.get("collection")), {})
+                for key, entry in one["assets"].items():
+                    if isinstance(entry, dict):
+                        entry["icectl:common"] = shared.get(key) if isinstance(shared.get(key), dict) else {}
+                        items[_basename(entry)] = one
     return items
 
 

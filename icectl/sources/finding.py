@@ -10,7 +10,16 @@ from icectl.settings import Glacier
 from icectl.sources.area import Area, area_of
 from icectl.sources.options import SceneQuery
 from icectl.sources.picks import Pick, picks
-from icectl.sources.products import SERVICES, Product, Service, product_for, service_for, wanted
+from icectl.sources.products import (
+    PRODUCTS,
+    SERVICES,
+    Product,
+    Service,
+    product_for,
+    screened,
+    service_for,
+    wanted,
+)
 from icectl.sources.remote import Patience
 from icectl.sources.search import Tally, connect, expect_public_links, filtered, missing, search
 
@@ -48,7 +57,6 @@ def find_scenes(
     service = service_for(source, query.api)
     collection = query.collection or service.collection
     product = product_for(collection, bands)
-    assets = wanted(product, bands)
     if query.same_track and glacier.wrs2 is None:
         raise UsageError(
             f"glacier '{glacier.name}' has no WRS-2 path and row", "set wrs2 = [path, row] in its file"
@@ -56,6 +64,9 @@ def find_scenes(
     area, tally = area_of(glacier), Tally()
     client = connect(service, patience)
     items = search(client, service, collection, area, query, product.timeless)
+    if collection not in PRODUCTS and items:
+        product = screened(product, items[0].assets)
+    assets = wanted(product, bands)
     track = glacier.wrs2 if query.same_track else None
     kept = filtered(items, tally, area, query, product, assets, track)
     secure = service.url.startswith("https")

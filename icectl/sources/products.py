@@ -6,14 +6,14 @@ they are called in its items. Items of the Planetary Computer often leave out ty
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from icectl.errors import UsageError, did_you_mean
 from icectl.sources.names import HLS, QA_PIXEL, SURFACE_REFLECTANCE
 from icectl.sources.scene import Band
-from icectl.sources.stated import corrected, stated
+from icectl.sources.stated import common, corrected, stated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +145,17 @@ def product_for(collection: str, bands: tuple[str, ...]) -> Product:
     return Product(quality=asked, names=names)
 
 
+def screened(product: Product, present: Collection[str]) -> Product:
+    """Return `product` with the quality layer that its items hold, where they do not hold its own."""
+
+    def held(layer: str) -> bool:
+        return any(name in present for name in product.candidates(layer))
+
+    if not product.quality or held(product.quality):
+        return product
+    return replace(product, quality=next(filter(held, SCREENS), product.quality))
+
+
 def wanted(product: Product, bands: tuple[str, ...]) -> tuple[str, ...]:
     """Return the assets to fetch: `bands`, with the product's own quality layer in place of another's."""
     own = [band for band in bands if band not in SCREENS]
@@ -172,16 +183,10 @@ def meaning(item: Any, key: str, band: str, product: Product, collection: str) -
     """
     if band in FLAGS:
         return QA_PIXEL if band == "qa_pixel" else _QUALITY[band]
-    listed = stated(item.assets[key].extra_fields, _common(item, key))
+    listed = stated(item.assets[key].extra_fields, common(item, key))
     listed = replace(listed, nodata=product.band.nodata if listed.nodata is None else listed.nodata)
     if collection.startswith("sentinel-2"):
         return corrected(listed, item.properties, collection, f"item {item.id}")
     if listed.scale is None:
         return replace(product.band, nodata=listed.nodata)
     return replace(listed, offset=listed.offset or 0.0)
-
-
-def _common(item: Any, key: str) -> Mapping[str, Any]:
-    """Return what the item's collection says of the asset (``item_assets``), if `search` has put it there."""
-    fields = item.extra_fields.get("icectl:item_assets", {}).get(key, {})
-    return fields if isinstance(fields, Mapping) else {}

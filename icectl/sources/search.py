@@ -100,14 +100,30 @@ def search(
     WorkError
         The server fails, or has no such collection.
     """
-    asked: dict[str, Any] = {"collections": [collection], "bbox": list(area.bbox), "limit": 250}
+    asked: dict[str, Any] = {"collections": [collection], "bbox": area.asked, "limit": 250}
     if not timeless and (query.start or query.end):
         last = None if query.end is None else query.end - timedelta(days=1)
         asked["datetime"] = f"{query.start or '..'}/{last or '..'}"
     if query.platform and client.conforms_to("QUERY"):
         asked["query"] = {"platform": {"in": [name.lower() for name in query.platform]}}
     unique = _asking(service, lambda: _collected(client.search(max_items=MOST_ITEMS, **asked), service))
+    said = _item_assets(client, collection) if unique else {}
+    for item in unique.values():
+        item.extra_fields["icectl:item_assets"] = said
     return sorted(unique.values(), key=lambda item: (moment(item), item.id))
+
+
+def _item_assets(client: Any, collection: str) -> dict[str, Any]:
+    """Return what a collection says of its items' assets; nothing where the server does not tell."""
+    try:
+        about = client.get_collection(collection)
+        found = {} if about is None else about.extra_fields.get("item_assets")
+        found = found or (about.to_dict().get("item_assets") if about is not None else None)
+    except (
+        Exception
+    ):  # pystac-client, requests and json each raise their own; items may say it all themselves
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _collected(found: Any, service: Service) -> dict[str, Item]:

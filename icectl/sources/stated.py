@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from icectl.errors import DataError
@@ -31,6 +33,26 @@ def stated(asset: Mapping[str, Any], common: Mapping[str, Any] | None = None) ->
         values = (place.get(name, place.get(f"raster:{name}")) for place in places)
         found[name] = next((number for number in map(_number, values) if number is not None), None)
     return Band(scale=found["scale"], offset=found["offset"], nodata=found["nodata"])
+
+
+def common(item: Any, key: str) -> Mapping[str, Any]:
+    """Return what an item's collection says of an asset, if whoever read it has put that there."""
+    fields = item.extra_fields.get("icectl:item_assets", {}).get(key, {})
+    return fields if isinstance(fields, Mapping) else {}
+
+
+def said_by_collections(folder: Path) -> dict[str, Mapping[str, Any]]:
+    """Return the ``item_assets`` of the STAC collections in a folder (``collection.json``), by their ids."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for path in sorted(folder.glob("*collection*.json")):
+        try:
+            about = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            continue  # not every JSON file of such a name is STAC
+        if isinstance(about, dict) and about.get("type") == "Collection":
+            assets = about.get("item_assets")
+            found[str(about.get("id"))] = assets if isinstance(assets, dict) else {}
+    return found
 
 
 def _places(fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:
