@@ -12,6 +12,7 @@ import numpy as np
 import pyogrio
 import pytest
 import rasterio
+import shapely
 from rasterio.transform import from_origin
 
 from icectl.errors import DataError, UsageError
@@ -78,6 +79,8 @@ def run_all(tmp_path, verbs=VERBS, scenes=None, glacier="here", **options):
         results[verb] = getattr(load_model(plugin), verb)(runs[verb], chosen[verb])
     return results, runs
 
+
+PACKAGES = ("fronts", "fronts_pixels")
 
 TINY = {
     "width": 8, "crop": (64, 64), "batch_size": 4, "updates": 140, "validate_every": 70, "augment": "calfin",
@@ -204,6 +207,30 @@ def test_without_labels_or_crs_prediction_still_works(trained, tmp_path):
         load_model(plugin).evaluate(
             run.at(inputs={**run.inputs, "predict": run.out}), plugin.stages["evaluate"]()
         )
+
+
+def test_a_folder_of_images_with_and_without_crs_gives_files_for_each(trained, tmp_path):
+    root, _, _, _ = trained
+    write_folder(tmp_path / "plain", count=2)
+    write_folder(tmp_path, count=3, georeferenced=True)
+    (tmp_path / "plain" / "images" / "a_20000601_Subset.tif").rename(
+        tmp_path / "images" / "a_20100601_Subset.tif"
+    )
+    run_all(tmp_path, ("fetch", "prepare"), scenes=tmp_path / "images")
+    run = Run(
+        verb="predict", plugin=plugin, glacier=Glacier(name="there"), out=tmp_path / "out", quiet=True,
+        inputs={"prepare": tmp_path / "prepare", "train": root / "train"},
+    )  # fmt: skip
+    run.out.mkdir()
+    load_model(plugin).predict(run, plugin.stages["predict"](least_confidence=0.0))
+    assert any("1 of 4 images have no CRS" in warning for warning in run.notes["warnings"])
+    images = {name: geopandas.read_file(run.out / f"{name}.gpkg", layer="images") for name in PACKAGES}
+    assert [len(table) for table in images.values()] == [3, 1]
+    assert images["fronts"].crs.to_epsg() == 3413
+    side = np.hypot(*np.diff(shapely.get_coordinates(images["fronts"].geometry[0])[:2], axis=0)[0])
+    assert side / 30 == pytest.approx(SHAPE[0], rel=0.05) or side / 30 == pytest.approx(SHAPE[1], rel=0.05)
+    assert images["fronts_pixels"].total_bounds.tolist() == [0, -SHAPE[0], SHAPE[1], 0]
+    assert list(run.out.glob("termini_2010-2010_*_pixels.shp"))
 
 
 def test_no_front_anywhere_is_an_empty_layer(trained, tmp_path):

@@ -12,7 +12,7 @@ import shapely
 from icectl.tasks.front.dataset import Entry, FrontData
 from icectl.tasks.front.files.fjord import fjord_mask
 from icectl.tasks.front.files.gis import lon_lat, to_map, write_geojson, write_layer
-from icectl.tasks.front.files.pairs import SLC_FAILED
+from icectl.tasks.front.files.pairs import SLC_FAILED, VECTORS
 from icectl.tasks.front.files.records import Record, lines_in, probabilities
 from icectl.tasks.front.line.lines import Line
 from icectl.tasks.front.line.polygons import cut, outline
@@ -34,16 +34,42 @@ METHOD = "icectl"
 def write(run: Run, options: PredictOptions, data: FrontData, records: Sequence[Record]) -> list[Path]:
     """Write ``fronts.gpkg`` (layers fronts, polygons, images), ``fronts.geojson`` and the Shapefiles.
 
-    All images of a data set share one CRS in the product: the one asked for, EPSG:3413 in
-    Greenland, else the first image's own. Images without CRS give pixel coordinates. GeoJSON is in
-    longitude and latitude, as its standard demands; without a CRS there is none.
+    All images with a CRS share one in the product: the one asked for, EPSG:3413 in Greenland, else the
+    first image's own. Images without a CRS give pixel coordinates; beside images with one, in files of
+    their own, ``fronts_pixels.gpkg`` and ``…_pixels.shp``. GeoJSON is in longitude and latitude, as its
+    standard demands; without a CRS there is none.
     """
-    by_id = {entry.id: entry for entry in data.entries}
+    placed = {entry.id for entry in data.entries if entry.place is not None}
     crs = product_crs(data.entries, options.product_crs)
-    if crs is None:
+    groups = [(crs, "", [r for r in records if r["image"] in placed])] if placed else []
+    if len(placed) < len(data.entries):
+        pixels = [r for r in records if r["image"] not in placed]
+        groups.append((None, "_pixels" if placed else "", pixels))
         run.warn(
-            "the images have no CRS: products are in pixels (x = column, y = −row from the upper left corner)"
+            (f"{len(data.entries) - len(placed)} of {len(data.entries)}" if placed else "the")
+            + " images have no CRS: their products are in pixels (x = column, y = −row from the upper left)"
+            + (", in files of their own (…_pixels)" if placed else "")
         )
+    run.notes["polygons"] = 0
+    if options.fjord is None:
+        run.notes["polygons"] = "no fjord boundary (--fjord), no polygons"
+        run.say("no fjord boundary (--fjord): lines only, no polygons")
+    run.notes["crs"] = crs or "pixels"
+    return [path for group in groups for path in _write_group(run, options, data, *group)]
+
+
+def _write_group(
+    run: Run,
+    options: PredictOptions,
+    data: FrontData,
+    crs: str | None,
+    end: str,
+    records: Sequence[Record],
+) -> list[Path]:
+    """Write the files of the images that share a CRS, or that have none."""
+    images = {record["image"] for record in records}
+    entries = [entry for entry in data.entries if entry.id in images]
+    by_id = {entry.id: entry for entry in entries}
     numbers = glacier_numbers(data.entries)
     rows, shapes = [], []
     for record in records:
@@ -52,18 +78,14 @@ def write(run: Run, options: PredictOptions, data: FrontData, records: Sequence[
             line = np.asarray(front["line"], float)
             rows.append(fields_of(entry, line, front, run.glacier.title or run.glacier.name, numbers, crs))
             shapes.append(shapely.LineString(to_map(line, entry.place, crs)))
-    stem = f"termini_{_years(data.entries)}_{run.glacier.name}"
-    written = [write_layer(run.out / "fronts.gpkg", rows, shapes, crs, "fronts", FIELDS, "LineString")]
+    stem, package = f"termini_{_years(entries)}_{run.glacier.name}{end}", run.out / f"fronts{end}.gpkg"
+    written = [write_layer(package, rows, shapes, crs, "fronts", FIELDS, "LineString")]
     written.append(write_layer(run.out / f"{stem}.shp", rows, shapes, crs, stem, FIELDS, "LineString"))
     if crs is not None:
         written.append(write_geojson(run.out / "fronts.geojson", rows, shapes, crs, FIELDS))
-    _write_images(run.out / "fronts.gpkg", data.entries, records, crs)
-    if options.fjord is not None:
-        written += _write_polygons(run, options.fjord, by_id, records, crs, stem)
-    else:
-        run.notes["polygons"] = "no fjord boundary (--fjord), no polygons"
-        run.say("no fjord boundary (--fjord): lines only, no polygons")
-    run.notes["crs"] = crs or "pixels"
+    _write_images(package, entries, records, crs)
+    if options.fjord is not None and not (end and options.fjord.suffix.lower() in VECTORS):
+        written += _write_polygons(run, options.fjord, by_id, records, crs, stem, package)
     return written
 
 
@@ -79,9 +101,9 @@ def glacier_numbers(entries: Sequence[Entry]) -> dict[str, int]:
 
 
 def product_crs(entries: Sequence[Entry], chosen: str | None) -> str | None:
-    """Return the CRS of the products, or None for pixel coordinates."""
+    """Return the CRS of the products of images that have one, or None where none has."""
     placed = [entry for entry in entries if entry.place is not None]
-    if len(placed) < len(entries) or not placed:
+    if not placed:
         return None
     if chosen is not None:
         return chosen
@@ -166,9 +188,15 @@ def _write_images(
 
 
 def _write_polygons(
-    run: Run, fjord: Path, by_id: Mapping[str, Entry], records: Sequence[Record], crs: str | None, stem: str
+    run: Run,
+    fjord: Path,
+    by_id: Mapping[str, Entry],
+    records: Sequence[Record],
+    crs: str | None,
+    stem: str,
+    package: Path,
 ) -> list[Path]:
-    """Add the layer ``polygons`` to ``fronts.gpkg`` and write the ``…_closed`` Shapefile."""
+    """Add the layer ``polygons`` to the GeoPackage and write the ``…_closed`` Shapefile."""
     rows, shapes, failed = [], [], []
     for record in records:
         entry = by_id[record["image"]]
@@ -185,10 +213,10 @@ def _write_polygons(
                 rows.append({"ImageID": entry.id, "Date": date, "Class": kind, "Area": shapes[-1].area})
     if failed:
         run.warn(f"{len(failed)} fronts do not part the fjord and give no polygon ({', '.join(failed[:5])})")
-    run.notes["polygons"] = len(rows)
+    run.notes["polygons"] += len(rows)
     fields = {"ImageID": "str", "Date": "date", "Class": "str", "Area": "float64"}
     closed = run.out / f"{stem}_closed.shp"
-    write_layer(run.out / "fronts.gpkg", rows, shapes, crs, "polygons", fields, "MultiPolygon", append=True)
+    write_layer(package, rows, shapes, crs, "polygons", fields, "MultiPolygon", append=True)
     write_layer(closed, rows, shapes, crs, closed.stem, fields, "MultiPolygon")
     return [closed]
 
