@@ -64,6 +64,8 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, validate_default=True)
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    of_the_images: ClassVar[frozenset[str]] = frozenset()
+    """Options that describe the images of a run: a saved run does not hand them on to other images."""
 
     def needs(self) -> tuple[str, ...] | None:
         """Return the earlier stages that a stage with these options reads; None: all of them.

@@ -109,7 +109,9 @@ def _options(asked: Asked, verb: str, glacier: Glacier, saved: Saved, own: bool)
         layers.append(file)
     else:
         carried = registry.upgrade_options(plugin, saved["options"], int(saved["schema"]))
-        layers.append(Layer(carried.get(verb, {}), f"the saved run, [{verb}]"))
+        told = set() if own else plugin.stages[verb].of_the_images
+        kept = {name: value for name, value in carried.get(verb, {}).items() if name not in told}
+        layers.append(Layer(kept, f"the saved run, [{verb}]"))
     if experiment is not None:
         layers.append(Layer(experiment.stage(verb), f"experiment '{experiment.name}', [{verb}]"))
     layers.append(Layer(asked.given(plugin.stages[verb]), FLAG))

@@ -56,6 +56,8 @@ class FetchOptions(SceneQuery):
 class PrepareOptions(Options):
     """From scenes to chip sequences that follow the ice."""
 
+    of_the_images: ClassVar[frozenset[str]] = frozenset({"resolution", "crs"})
+
     chip: int = Field(default=64, ge=16, le=512, description="Side of a chip in pixels.")
     chips: int = Field(
         default=120,

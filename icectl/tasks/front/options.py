@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -85,6 +85,8 @@ def days_of(dates: str) -> tuple[date | None, date | None]:
 
 class PrepareOptions(Options):
     """From images and labels to one data set."""
+
+    of_the_images: ClassVar[frozenset[str]] = frozenset({"resolution"})
 
     label_kind: Literal["auto", "line", "mask"] = Field(
         default="auto", description="What label rasters hold; auto tells lines from masks by their area."

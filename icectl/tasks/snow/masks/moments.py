@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from icectl.errors import DataError
-from icectl.tasks.snow.masks.seasons import coming
+from icectl.tasks.snow.masks.seasons import as_trained, coming
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,15 @@ def hindcasts(times: Sequence[date], past: int, future: int, starts: Sequence[in
     ]
 
 
-def forecast(times: Sequence[date], past: int, future: int) -> Moment:
+def forecast(
+    times: Sequence[date], past: int, future: int, trained: Sequence[date] | None = None
+) -> Moment:
     """Return the moment of the `future` frames after the series.
+
+    Parameters
+    ----------
+    trained
+        The days of the series that was trained on: the forecast is dated as far ahead as its pairs were.
 
     Raises
     ------
@@ -59,4 +66,5 @@ def forecast(times: Sequence[date], past: int, future: int) -> Moment:
     if len(times) < past:
         raise DataError(f"{len(times)} frames are too few: {past} past frames are needed", "give more scenes")
     last = len(times) - past
-    return Moment(last, tuple(times[last:]), tuple(coming(times, past, future)), False)
+    days = coming(times, past, future) if trained is None else as_trained(times, past, future, trained)
+    return Moment(last, tuple(times[last:]), tuple(days), False)

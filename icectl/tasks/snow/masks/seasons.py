@@ -68,6 +68,26 @@ def coming(times: Sequence[date], past: int, future: int) -> list[date]:
     return _ordered(days, times[-1])
 
 
+def as_trained(times: Sequence[date], past: int, future: int, trained: Sequence[date]) -> list[date]:
+    """Return when the `future` frames after `times` fall: as far ahead as those of the training were.
+
+    Of the training's pairs (`past` frames, the `future` ones after them) the latest counts whose last past
+    frame is of the season of ours.
+
+    >>> as_trained([date(2021, 7, 1)], 1, 1, [date(2019, 7, 1), date(2021, 7, 1)])
+    [datetime.date(2023, 7, 1)]
+    """
+    lasts = range(past - 1, len(trained) - future)
+    if not lasts:
+        return coming(times, past, future)
+    when, *others = phases([times[-1], *(trained[k] for k in lasts)])
+    apart = [min(abs(when - p), 1 - abs(when - p)) * YEAR for p in others]
+    near = min(apart) + SAME_SEASON
+    last = max(k for k, days in zip(lasts, apart, strict=True) if days <= near)
+    leads = [_months_between(trained[last], day) for day in trained[last + 1 : last + 1 + future]]
+    return _ordered([_months_later(times[-1], max(1, lead)) for lead in leads], times[-1])
+
+
 def _months_between(a: date, b: date) -> int:
     return (b.year - a.year) * 12 + b.month - a.month
 
