@@ -6,7 +6,8 @@ from datetime import date
 
 import pytest
 
-from icectl.tasks.snow.masks.seasons import coming, phases, same_season, season_index
+from icectl.tasks.snow.masks.moments import forecast
+from icectl.tasks.snow.masks.seasons import as_trained, coming, phases, same_season, season_index
 
 
 def days(*texts):
@@ -47,6 +48,21 @@ def test_a_regular_series_goes_on():
 def test_two_years_apart_go_on_two_years_later():
     series = [*QUARTERS, *days("2021-01-01", "2021-04-01", "2021-07-01", "2021-10-01")]
     assert coming(series, 4, 4) == days("2023-01-01", "2023-04-01", "2023-07-01", "2023-10-01")
+
+
+def test_forecasts_are_dated_as_far_ahead_as_the_training_pairs():
+    trained = days("2019-07-01", "2021-07-01")
+    assert as_trained(trained[:1], 1, 1, trained) == days("2021-07-01")
+    assert as_trained(trained, 1, 1, trained) == days("2023-07-01")
+    series = [*QUARTERS, *days("2021-01-01", "2021-04-01", "2021-07-01", "2021-10-01")]
+    assert as_trained(series, 4, 4, series) == coming(series, 4, 4)
+    assert as_trained(series[:4], 4, 4, series) == series[4:]
+    moment = forecast(trained, 1, 1, trained)
+    assert (moment.stem, moment.future) == ("forecast_2023-07-01", (date(2023, 7, 1),))
+    said = "the forecast from 2021-07-01 is of 2023-07-01, as far ahead as in training"
+    assert moment.sentence(trained) == said
+    gaps = days("2018-07-01", *("2019-07-01", "2021-07-01"))
+    assert forecast(gaps, 1, 1, gaps).sentence(gaps) == f"{said}; the series has frames 12 to 24 months apart"
 
 
 def test_irregular_scenes_come_back_in_order_a_year_later():

@@ -17,7 +17,7 @@ from icectl.tasks.model import TaskModel
 from icectl.tasks.snow.baselines import NAMES
 from icectl.tasks.snow.dataset import open_dataset
 from icectl.tasks.snow.figures import figures
-from icectl.tasks.snow.masks.moments import hindcasts
+from icectl.tasks.snow.masks.moments import forecast, hindcasts, trained_days
 from icectl.tasks.snow.metrics import MEASURES, Scores, score, skill
 from icectl.tasks.snow.options import EvaluateOptions
 from icectl.tasks.snow.split import scope_of
@@ -57,13 +57,15 @@ def evaluate(run: Run, model: TaskModel, options: EvaluateOptions) -> Metrics:
     tables = [overall(name, observed), *by_lead(name, observed), *by_time(name, observed)]
     if not interpolated.empty:
         tables.append(_interpolated(name, interpolated))
+    ahead = forecast(cube.times, trained.past, trained.future, trained_days(facts))
+    dated = ahead.sentence(cube.times)
     details = {
         "panels": pack(figures(run, cube, moments, scope.weights, observed, options)),
         "audit": scope.facts,
         "data": {**cube.facts, "moments scored": len(moments)},
         **_intervals(name, tables[0], observed, options.bootstrap, run.seed),
     }
-    return Metrics(tables=tuple(tables), notes=(scope.sentence,), details=details)
+    return Metrics(tables=tuple(tables), notes=(scope.sentence, dated), details=details)
 
 
 def _intervals(name: str, table: Table, scores: Scores, draws: int, seed: int) -> dict[str, Any]:

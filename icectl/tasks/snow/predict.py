@@ -6,9 +6,7 @@ fixed by that grid; the size of the blocks read and written changes no bit of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import date
-from itertools import pairwise
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ from icectl.run import Run
 from icectl.tasks.model import TaskModel
 from icectl.tasks.snow import products
 from icectl.tasks.snow.dataset import Cube, Floats, ground, open_dataset
-from icectl.tasks.snow.masks.moments import Moment, forecast, hindcasts
+from icectl.tasks.snow.masks.moments import Moment, forecast, hindcasts, trained_days
 from icectl.tasks.snow.masks.seasons import phases, season_index
 from icectl.tasks.snow.options import PredictOptions
 from icectl.tasks.snow.split import scope_of
@@ -44,11 +42,10 @@ def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
         starts = list(range(cube.shape[0] - sum(sizes) + 1))
     elif options.moments == "auto":
         starts = list(scope_of(cube, facts["cube"], trained, facts["seed"]).starts)
-    days = [date.fromisoformat(day) for day in facts["cube"]["times"]]
-    ahead = forecast(cube.times, *sizes, days)
+    ahead = forecast(cube.times, *sizes, trained_days(facts))
     wanted = [*hindcasts(cube.times, *sizes, starts), ahead]
-    run.notes["dates"] = dated = _dates_of(ahead, cube.times)
-    run.say(dated)
+    run.notes["dates"] = ahead.sentence(cube.times)
+    run.say(run.notes["dates"])
     decision = resolve(run.compute)
     batch = windows_a_call(decision)
     terrain = ground(cube) if "terrain" in trained.guides else None
@@ -66,15 +63,6 @@ def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
             run.say(f"wrote {written[0].name}")
     products.write_cover(run, cube, wanted)
     return run.out
-
-
-def _dates_of(ahead: Moment, times: Sequence[date]) -> str:
-    """Say of which days the frames to come are, and why."""
-    said = f"forecast from {times[-1]:%Y-%m-%d} for {', '.join(f'{day:%Y-%m-%d}' for day in ahead.future)}: "
-    steps = {(b.year - a.year) * 12 + b.month - a.month for a, b in pairwise(times)}
-    return said + "as far ahead as the training pairs were" + (
-        f" (the series has gaps: {min(steps)} to {max(steps)} months apart)" if len(steps) > 1 else ""
-    )
 
 
 def _ends(

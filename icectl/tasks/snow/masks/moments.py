@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
+from typing import Any
 
 from icectl.errors import DataError
 from icectl.tasks.snow.masks.seasons import as_trained, coming
@@ -34,6 +36,13 @@ class Moment:
         """Name of its files."""
         return f"{'hindcast' if self.known else 'forecast'}_{self.future[0].isoformat()}"
 
+    def sentence(self, times: Sequence[date]) -> str:
+        """Say of which days the frames after a series are, and why."""
+        steps = {(b.year - a.year) * 12 + b.month - a.month for a, b in pairwise(times)}
+        gaps = f"; the series has frames {min(steps)} to {max(steps)} months apart" if len(steps) > 1 else ""
+        days = ", ".join(f"{day:%Y-%m-%d}" for day in self.future)
+        return f"the forecast from {times[-1]:%Y-%m-%d} is of {days}, as far ahead as in training{gaps}"
+
     @property
     def frames(self) -> slice:
         """Its past frames in the cube."""
@@ -48,9 +57,12 @@ def hindcasts(times: Sequence[date], past: int, future: int, starts: Sequence[in
     ]
 
 
-def forecast(
-    times: Sequence[date], past: int, future: int, trained: Sequence[date] | None = None
-) -> Moment:
+def trained_days(facts: Mapping[str, Any]) -> list[date]:
+    """Return the days of the series that a training was on, of the facts it left."""
+    return [date.fromisoformat(day) for day in facts["cube"]["times"]]
+
+
+def forecast(times: Sequence[date], past: int, future: int, trained: Sequence[date] | None = None) -> Moment:
     """Return the moment of the `future` frames after the series.
 
     Parameters
