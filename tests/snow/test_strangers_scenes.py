@@ -103,6 +103,42 @@ def hls(folder):
         write(folder / f"{stem}.Fmask.tif", snow, nodata=255)
 
 
+def jp2(path, values):
+    """Write a JPEG 2000 without loss, as Sentinel-2 is delivered."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with rasterio.open(
+        path, "w", driver="JP2OpenJPEG", height=SIZE, width=SIZE, count=1, dtype=values.dtype,
+        crs="EPSG:32643", transform=NORTH, QUALITY="100", REVERSIBLE="YES", YCBCR420="NO",
+    ) as file:  # fmt: skip
+        file.write(values, 1)
+
+
+def safe(folder):
+    """Sentinel-2 of baseline 05.09 (offset −1000) in SAFE folders, with layers of 10 m and 60 m beside."""
+    for day in DAYS:
+        stem = f"S2A_MSIL2A_{day}T053641_N0509_R005_T43RFP_{day}T093000"
+        place = folder / f"{stem}.SAFE" / "GRANULE" / f"L2A_T43RFP_A036_{day}T053652" / "IMG_DATA"
+        for layer, values in (("B03", GREEN), ("B11", SWIR), ("B02", GREEN)):
+            jp2(place / "R20m" / f"T43RFP_{day}T053641_{layer}_20m.jp2", numbers(values, 1e-4, -0.1))
+        jp2(place / "R20m" / f"T43RFP_{day}T053641_SCL_20m.jp2", np.full((SIZE, SIZE), 11, np.uint8))
+        jp2(place / "R10m" / f"T43RFP_{day}T053641_B03_10m.jp2", np.ones((SIZE, SIZE), np.uint16))
+
+
+def vrt(folder):
+    """Virtual rasters over bands of another folder."""
+    for day in DAYS:
+        for name, values in (("green", GREEN), ("swir16", SWIR)):
+            source = write(folder.parent / "far" / f"{day}_{name}.tif", values.astype(np.float32))
+            steps = ", ".join(map(str, NORTH.to_gdal()))
+            folder.mkdir(exist_ok=True)
+            (folder / f"{day}_{name}.vrt").write_text(
+                f'<VRTDataset rasterXSize="{SIZE}" rasterYSize="{SIZE}"><SRS>EPSG:32643</SRS>'
+                f'<GeoTransform>{steps}</GeoTransform><VRTRasterBand dataType="Float32" band="1">'
+                f"<SimpleSource><SourceFilename>{source}</SourceFilename></SimpleSource>"
+                "</VRTRasterBand></VRTDataset>"
+            )
+
+
 def cube(kind):
     def made(folder):
         import xarray as xr
@@ -155,7 +191,7 @@ def same_snow(masks):
 
 WAYS = {
     "delivered": landsat, "tar": tar, "south up": south_up, "scale tag": scale_tag, "stack": stack,
-    "HLS": hls,
+    "HLS": hls, "SAFE": safe, "VRT": vrt,
     "STAC 1.0": item({"raster:bands": [{"scale": 1e-4, "offset": -0.1}]}),
     "STAC 1.1": item({"bands": [{"raster:scale": 1e-4, "raster:offset": -0.1}]}),
     "on the asset": item({"raster:scale": 1e-4, "raster:offset": -0.1}),
@@ -169,6 +205,27 @@ def test_one_scene_in_many_ways(series, tmp_path, way):
     masks = series()
     assert masks.shape[0] == 2
     same_snow(masks)
+
+
+def test_the_bands_of_a_stack_that_says_nothing_are_named(icectl, series, tmp_path):
+    for day in DAYS:
+        bands = np.stack([SWIR, np.full_like(SWIR, 0.1), GREEN]).astype(np.float32)
+        write(tmp_path / "in" / f"stack_{day}.tif", bands)
+    masks = series("--bands", "swir16", "--bands", "nir08", "--bands", "green")
+    assert masks.shape[0] == 2
+    same_snow(masks)
+
+
+def test_codes_of_modis_snow_cover_are_no_index(series, tmp_path):
+    """0 to 100 are percent; 250 is cloud, 211 night, 255 fill."""
+    cover = np.rint(np.clip(INDEX, 0, 1) * 100).astype(np.uint8)
+    cover[:, :4], cover[:, 4:8], cover[:, 8:12] = 250, 211, 255
+    for day in DAYS:
+        write(tmp_path / "in" / f"MOD10A1.A{day}_NDSI_Snow_Cover.tif", cover)
+    masks = series()
+    assert np.isnan(masks[:, :, :12]).all()
+    known, clear = INDEX[:, 12:], np.abs(INDEX[:, 12:] - 0.3) > 0.006
+    np.testing.assert_allclose(masks[0][:, 12:][clear], np.where(known < 0.3, 0, known)[clear], atol=6e-3)
 
 
 def test_numbers_that_nobody_states_are_refused_and_the_hint_works(icectl, series, tmp_path):
