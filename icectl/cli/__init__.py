@@ -21,6 +21,8 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without our signs shows others
+    # Read when torch is first imported. Spinning threads cost several times the time on cores shared with others.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _end_by_exception()
     code = call([a for a in arguments if a != "--debug"], debug)
     sys.exit(code if _flushed() else code or 1)

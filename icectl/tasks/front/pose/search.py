@@ -24,8 +24,8 @@ Floats = NDArray[np.float32]
 OTHER = 60.0
 """Directions so many degrees from the best one are others; its neighbours see the same front."""
 
-NEARLY = 0.8
-"""An answer in another direction that is this share of the best gets a full look too."""
+COARSE = 0.5
+"""All turns are tried at this share of the network's resolution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,34 +75,43 @@ class PoseSearch:
     def _searched(self, image: Floats, frame: Frame | None) -> Found:
         """Return what is found in the direction with the best answer.
 
-        All turns get a quick look, the best of them and of other directions that answer nearly as well a full
-        one, and so does the direction across the front that is best then.
+        All turns get a quick look at half the resolution; the best of them, the best of other directions and
+        the direction across the front one at full resolution; the best of these the full look.
         """
         tried = [360.0 * turn / self.turns for turn in range(self.turns)]
-        scores = {at: answer(self._at(self.quick, image, frame, at).fronts) for at in tried}
-        first = max(tried, key=scores.__getitem__)
-        others = [at for at in tried if apart(at, first) >= OTHER]
-        second = max(others, key=scores.__getitem__, default=first)
-        rival = scores[second] / max(scores[first], 1e-6) if others else 0.0
-        found = self._at(self.predictor, image, frame, first)
-        if rival >= NEARLY:
-            other = self._at(self.predictor, image, frame, second)
-            best, least = sorted((answer(one.fronts) for one in (found, other)), reverse=True)
-            found = max(found, other, key=lambda one: answer(one.fronts))
-            rival = least / max(best, 1e-6)
-        if found.fronts:
-            bearing = flow_across(found.fronts[0].line, frame, found.fronts[0].bearing or 0.0)
-            across = self._at(self.predictor, image, frame, bearing)
-            found = max(found, across, key=lambda one: answer(one.fronts))
+        coarse = [answer(self._at(self.quick, image, frame, at, COARSE).fronts) for at in tried]
+        # A right direction answers beside it too, for the network bears turns: neighbours count half.
+        beside = [own + (coarse[n - 1] + coarse[(n + 1) % len(coarse)]) / 2 for n, own in enumerate(coarse)]
+        first = tried[int(np.argmax(beside))]
+        others = [(own, at) for own, at in zip(coarse, tried, strict=True) if apart(at, first) >= OTHER]
+        second = max(others, default=(0.0, first))[1]
+        fine = {at: self._at(self.quick, image, frame, at).fronts for at in dict.fromkeys((first, second))}
+        best = max(fine, key=lambda at: answer(fine[at]))
+        rival = _rival([answer(fronts) for fronts in fine.values()])
+        if fine[best]:
+            across = flow_across(fine[best][0].line, frame, best)
+            if answer(self._at(self.quick, image, frame, across).fronts) > answer(fine[best]):
+                best = across
+        found = self._at(self.predictor, image, frame, best)
         return replace(found, fronts=tuple(replace(front, rival=rival) for front in found.fronts))
 
-    def _at(self, predictor: Predictor, image: Floats, frame: Frame | None, bearing: float) -> Found:
+    def _at(
+        self, predictor: Predictor, image: Floats, frame: Frame | None, bearing: float, scale: float = 1.0
+    ) -> Found:
         """Predict in one pose, and move what is found to the image's pixels."""
         shape = (image.shape[0], image.shape[1])
         pose = posed(shape, frame, bearing, self.training.resolution)
+        if scale < 1:
+            pose = pose.resized(max(1, round(scale * max(pose.size))))
         found = predictor(pose.show(image))
         fronts = tuple(replace(f, line=pose.to_image(f.line), bearing=bearing) for f in found.fronts)
         return Found(fronts, pose.paint(found.edge), pose.paint(found.mask), found.notes)
+
+
+def _rival(answers: Sequence[float]) -> float:
+    """Return the second of two answers as a share of the first; 0 where there is one."""
+    least, best = sorted(answers)[0], max(answers)
+    return least / max(best, 1e-6) if len(answers) > 1 else 0.0
 
 
 def flow_across(line: Line, frame: Frame | None, near: float) -> float:
