@@ -21,7 +21,7 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without our signs shows others
-    # Read when torch is first imported. Spinning threads cost several times the time on cores shared with others.
+    # Read when torch is first imported: threads that spin cost several times the time on shared cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _end_by_exception()
     code = call([a for a in arguments if a != "--debug"], debug)

@@ -60,7 +60,7 @@ def write_layer(
     import shapely
 
     columns = [np.array([row[name] for row in rows], _TYPES[dtype]) for name, dtype in fields.items()]
-    encoded = np.array([shapely.to_wkb(shape) for shape in shapes], object)
+    encoded = np.array([shapely.to_wkb(shape) for shape in shapes], np.object_)
     with quiet_pyogrio():
         pyogrio.raw.write(
             path, encoded, columns, list(fields), geometry_type=kind, crs=crs or PIXELS, layer=layer,
