@@ -42,7 +42,7 @@ def lon_lat(entry: Entry, points: Line) -> tuple[float, float]:
     return float(x), float(y)
 
 
-_TYPES = {"str": object, "int32": np.int32, "float64": np.float64, "date": "datetime64[D]"}
+_TYPES: dict[str, Any] = {"str": object, "int32": np.int32, "float64": np.float64, "date": "datetime64[D]"}
 
 
 def write_layer(
@@ -60,7 +60,7 @@ def write_layer(
     import shapely
 
     columns = [np.array([row[name] for row in rows], _TYPES[dtype]) for name, dtype in fields.items()]
-    encoded = np.array([shapely.to_wkb(shape) for shape in shapes], np.object_)
+    encoded = np.array([shapely.to_wkb(shape) for shape in shapes], object)
     with quiet_pyogrio():
         pyogrio.raw.write(
             path, encoded, columns, list(fields), geometry_type=kind, crs=crs or PIXELS, layer=layer,
