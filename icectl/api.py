@@ -181,10 +181,11 @@ def _name(path: Path, folder: Path) -> str:
 
 def _geotiff(path: Path) -> xarray.Dataset:
     import numpy as np
-    import rasterio
     import xarray
 
-    with rasterio.open(path) as file:
+    from icectl.raster.files import opened
+
+    with opened(path) as file:
         bands = file.read(masked=True)
         step = file.transform
         names = [said or f"band_{i + 1}" for i, said in enumerate(file.descriptions)]

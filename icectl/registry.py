@@ -190,7 +190,8 @@ def _first(candidates: list[Found], name: str) -> Plugin:
 
 @lru_cache(maxsize=256)
 def _say_once(sentence: str) -> None:
-    logging.getLogger("icectl").info(sentence)
+    if "_ICECTL_COMPLETE" not in os.environ:  # a Tab prints nothing but names
+        logging.getLogger("icectl").warning(sentence)
 
 
 def maker(saved: Mapping[str, Any]) -> Plugin:

@@ -119,7 +119,8 @@ def test_refining_wins_back_speed_in_the_middle_of_a_narrow_tongue(monkeypatch):
     refined = along(cells)
     assert len(refined) >= 8
     assert np.median(refined) == pytest.approx(1, abs=0.07)
-    monkeypatch.setattr(measuring, "refine", lambda stack, kind, cells, mean, options, tick: mean)
+    unknown = np.full((6, *cells.shape), np.nan)
+    monkeypatch.setattr(measuring, "refine", lambda stack, kind, cells, mean, options, tick: (mean, unknown))
     plain = along(cells)
     assert 1 - np.median(refined) < 0.7 * (1 - np.median(plain))
 
