@@ -77,6 +77,21 @@ def test_another_grid_and_crs_are_brought_together_and_nodata_is_left_out(predic
     assert model.values["volume"] == pytest.approx(volume * (100 + 20 * 4 / (3 * np.pi) + 10), rel=0.02)
 
 
+def test_decimetres_with_a_scale_tag_are_metres(prediction, tmp_path) -> None:
+    """Integers of 0.1 m, as some archives keep a consensus thickness: the same 10 m apart."""
+    rows, cols = np.mgrid[:PIXELS, :PIXELS]
+    metres = plane(LEFT + (cols + 0.5) * SIZE, TOP - (rows + 0.5) * SIZE)
+    with rasterio.open(
+        tmp_path / "f.tif", "w", driver="GTiff", height=PIXELS, width=PIXELS, count=1, dtype="int16",
+        crs="EPSG:32632", transform=from_origin(LEFT, TOP, SIZE, SIZE), nodata=-1,
+    ) as made:  # fmt: skip
+        made.write(np.rint(metres * 10).astype("int16"), 1)
+        made.scales = (0.1,)
+    table = compare(prediction, tmp_path / "f.tif", "Theirs", "modelled")
+    model = {row.name: row for row in table.rows}["thickness (b)"]
+    assert model.values["bias"] == pytest.approx(10, abs=0.06)
+
+
 def test_a_folder_gives_each_glacier_its_own_raster(prediction, tmp_path) -> None:
     theirs_in_degrees(tmp_path / "all" / "RGI60-11" / f"{NAME}_thickness.tif")
     raster(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 import xarray as xr
+from terminal import terminal
 
 from icectl.tasks.flow.velocity.averaging import AGREEMENT, YEAR
 from icectl.tasks.flow.velocity.confirm import believed, speed_bias, supporters
@@ -46,6 +47,36 @@ def test_two_frames_are_enough_and_nothing_is_trained(two):
         assert pairs.sizes["mid_date"] == 1
         assert str(pairs["mid_date"].values[0])[:10] == "2020-02-02"
         assert pairs["date_dt"].values[0] == 64
+
+
+def test_web_mercator_gives_metres_on_the_ground_and_cloud_by_a_quality_layer_gives_none(
+    tmp_path, monkeypatch, capfd
+):
+    """EPSG:3857 at 58° N: a metre of the map is 0.53 m on the ground. The right third is cloud."""
+    import pyproj
+
+    scenes, shape = tmp_path / "scenes", (128, 192)
+    scenes.mkdir()
+    frames = np.repeat(moving(bands=1, shape=shape, days=(0, 64)), 2, axis=1)
+    frames[:, 1] = 1 << 6
+    frames[:, 1, :, 128:] = 1 << 3
+    write_scenes(scenes, frames, (0, 64), "EPSG:3857", ("red", "qa_pixel"))
+    (scenes / "items.json").unlink()
+    words = ["predict", "svg", "--scenes", str(scenes), "--workspace", str(tmp_path / "space")]
+    words += ["--no-forecast", "--velocity-chip", "32", "--spacing", "24", "--bands", "red"]
+    terminal(monkeypatch, capfd)(*words)
+    proj = pyproj.Proj("EPSG:3857")
+    scale = proj.get_factors(*proj(500_000, 8_000_000 - 64 * RESOLUTION, inverse=True)).meridional_scale
+    assert scale == pytest.approx(1.89, abs=0.02)
+    with xr.open_dataset(next((tmp_path / "space").rglob("velocity.nc")), engine="h5netcdf") as data:
+        speed = np.hypot(data["vx"], data["vy"]).values
+        column = np.arange(speed.shape[1]) * shape[1] / speed.shape[1]
+        found = np.nanmedian(speed[:, column < 112])
+        assert found == pytest.approx(np.hypot(*SPEED) * 365 * RESOLUTION / scale, rel=0.05)
+        hidden = speed[:, column >= 144]
+        print(speed.shape, np.isnan(speed).mean(axis=0))
+        assert hidden.size
+        assert np.isnan(hidden).all()
 
 
 def test_a_figure_shows_arrows_and_a_profile(two):
