@@ -116,6 +116,14 @@ def test_box_averages_where_a_centre_line_does_not():
     assert 2 < box < 6
 
 
+def test_fronts_that_run_north_and_south_share_a_box_whichever_way_they_lean():
+    leaning = [np.array([[0.0, 100.0], [1000.0, 101.0]]), np.array([[0.0, 140.0], [1000.0, 139.0]])]
+    reference = reference_of(leaning)
+    first, second = (position(line, reference, "box") for line in leaning)
+    assert reference.half_width == pytest.approx(250, rel=0.01)
+    assert abs(second - first) == pytest.approx(39, abs=0.1)
+
+
 def test_fronts_that_do_not_cross_have_no_length():
     reference = reference_of([LINE], 0.0)
     assert position(LINE[:5], reference, "box") is None
