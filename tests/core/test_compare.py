@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pyproj
 import pytest
 
 from icectl.cli.compare import merged
@@ -89,7 +90,7 @@ def test_wrong_use_is_worded(cli, two_toys):
     assert "compare works on one glacier" in twice.err
     assert "compare what?" in cli("compare", ok=False).err
     assert "no model has the task 'nothing'" in cli("compare", "--task", "nothing", ok=False).err
-    assert "takes two files" in cli("compare", "fronts", "a.gpkg", ok=False).err
+    assert "takes 2 files or more" in cli("compare", "fronts", "a.gpkg", ok=False).err
     assert "a.gpkg does not exist" in cli("compare", "fronts", "a.gpkg", "b.gpkg", ok=False).err
 
 
@@ -142,7 +143,10 @@ def test_two_sets_of_fronts_are_measured_against_each_other(cli, two_sets):
     assert far.code == 1
     assert "raise --within-days" in far.err
     (table,) = cli("compare", "fronts", "a.gpkg", "b.gpkg", "--within-days", "3", "--json").json["tables"]
-    assert table["rows"][0]["values"]["mean_m"] == pytest.approx(30)
+    degrees = pyproj.Transformer.from_crs("EPSG:3413", "EPSG:4326", always_xy=True)
+    ends = [degrees.transform(301_500, -2_500_000 + shift) for shift in (0, 30)]
+    on_the_ground = pyproj.Geod(ellps="WGS84").inv(*ends[0], *ends[1])[2]  # 29.7 m
+    assert table["rows"][0]["values"]["mean_m"] == pytest.approx(on_the_ground, rel=1e-3)
     assert (
         "1 and 1 lines, 1 pair within 3 days"
         in cli("compare", "fronts", "a.gpkg", "b.gpkg", "--within-days", "3").out
