@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -15,6 +13,7 @@ import numpy as np
 
 from icectl.raster.files import replacing
 from icectl.raster.grid import Grid
+from icectl.workspace import adopt, own_folder, replace_folder
 
 MAPPING = "mapping"
 """Name of the variable that holds the grid mapping, as in ITS_LIVE."""
@@ -85,11 +84,11 @@ def save_netcdf(data: Any, path: Path, encoding: Mapping[str, Mapping[str, Any]]
 
 def save_zarr(data: Any, path: Path, encoding: Mapping[str, Mapping[str, Any]] | None = None) -> Path:
     """Write a dataset to a Zarr store (format 2, consolidated: every reader of today opens it)."""
-    aside = path.with_name(f".{path.stem}.{os.getpid()}.zarr")
-    data.to_zarr(aside, mode="w", zarr_format=2, consolidated=True, encoding=dict(encoding or {}))
-    if path.is_dir():
-        shutil.rmtree(path)
-    aside.replace(path)
+    with own_folder(path.parent, tidy=False) as box:
+        made = box / "new"
+        data.to_zarr(made, mode="w-", zarr_format=2, consolidated=True, encoding=dict(encoding or {}))
+        adopt(made)
+        replace_folder(made, path, box)
     return path
 
 

@@ -75,7 +75,7 @@ def cli(
 
 def own_files(model: str, run: Path, folder: Path) -> list[str]:
     """Copy what a run was fetched from to `folder`, as files of a user's own; return the flags."""
-    fetched = Path(json.loads((run / "run.json").read_text())["inputs"]["fetch"])
+    fetched = (run / json.loads((run / "run.json").read_text())["inputs"]["fetch"]).resolve()
     if model == "inpaint-gan":
         folder.mkdir()
         world = next(path for path in fetched.rglob("dem.tif") if path.parent.name == "test")
@@ -102,9 +102,11 @@ def contents(folder: Path) -> dict[str, Any]:
                 found[name] = (str(file.crs), tuple(file.transform), str(file.nodata), file.read())
         elif path.suffix == ".gpkg":
             layers = gpd.list_layers(path)["name"]
-            found[name] = [gpd.read_file(path, layer=layer).to_json() for layer in layers]
+            found[name] = [gpd.read_file(path, layer=layer).to_json(default=str) for layer in layers]
         elif path.suffix in (".csv", ".geojson"):
             found[name] = path.read_text()
+        elif path.name in (".zattrs", ".zmetadata"):  # they say when the file was written
+            found[name] = None
         elif ".zarr/" in name or path.suffix in (".npy", ".npz"):
             found[name] = path.read_bytes()
         else:
