@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from icectl.tasks.snow.baselines import NAMES
 
 MODELS = ["convlstm", "lstm", "salstm", "unet", "ensemble"]
@@ -13,6 +15,8 @@ TINY = [
 ]
 
 
+@pytest.mark.slow  # trains every snow model, and the ensemble's members again
+@pytest.mark.timeout(900)
 def test_all_models_and_four_baselines_fill_one_table(icectl, tmp_path):
     plans = icectl(*TINY, "--dry-run", "--json").json
     assert [plan["model"] for plan in plans] == MODELS
