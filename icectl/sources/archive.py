@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -128,7 +127,6 @@ def unpacked(archive: Path) -> Path:
         with building(folder) as aside:
             unpack(archive, aside)
     except DataError as error:
-        shutil.rmtree(folder.with_name(f".{folder.name}.partial"), ignore_errors=True)
         archive.unlink(missing_ok=True)
         archive.with_name(f"{archive.name}.sha256").unlink(missing_ok=True)
         raise DataError(
