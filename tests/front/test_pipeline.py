@@ -36,7 +36,7 @@ def front(shift):
 def write_folder(root, count=10, georeferenced=False, bare=()):
     """Two glaciers, a bright edge between dark sea and grey ice, labels as black lines."""
     for name in ("images", "labels"):
-        (root / name).mkdir()
+        (root / name).mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     for number in range(count):
         stem = f"{'ab'[number % 2]}_{2000 + number}0601"
