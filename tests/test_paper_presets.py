@@ -35,6 +35,7 @@ def test_a_paper_preset_takes_an_update(model, monkeypatch, capfd, tmp_path: Pat
     assert list(tmp_path.glob("icectl-workspace/runs/*/*/*/weights.safetensors"))
 
 
+@pytest.mark.slow
 def test_the_paper_preset_of_inpaint_gan_takes_an_update(monkeypatch, capfd, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     call = terminal(monkeypatch, capfd)

@@ -30,6 +30,7 @@ from icectl.workspace import (
     run_of,
     sound,
     sweep,
+    sweep_beside,
     worded_os_errors,
     write_json,
 )
@@ -69,6 +70,7 @@ def perform(request: Request, verb: str) -> Outcome:
     for step in steps:
         redo = request.force_all or (request.force and step is steps[-1])
         if step.done and not redo:
+            sweep_beside(step.out)  # a process killed after its folder appeared left its box there
             talk.say(f"{step.verb}: up to date in {step.out}")
         else:
             _perform_step(request, step, redo)

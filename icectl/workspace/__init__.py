@@ -30,6 +30,7 @@ from icectl.workspace.folders import (
     remove_file,
     replace_folder,
     sweep,
+    sweep_beside,
 )
 from icectl.workspace.identity import PUBLISHED, fingerprint, identify
 from icectl.workspace.integrity import (
@@ -81,6 +82,7 @@ __all__ = [
     "sound",
     "stage_of",
     "sweep",
+    "sweep_beside",
     "sync_folder",
     "worded_os_errors",
     "write_json",

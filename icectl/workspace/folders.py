@@ -196,6 +196,11 @@ def sweep(folder: Path) -> None:
         _remove_abandoned(path)
 
 
+def sweep_beside(folder: Path) -> None:
+    """Remove what killed processes left beside `folder`."""
+    _sweep_abandoned(folder.parent)
+
+
 def _sweep_abandoned(parent: Path) -> None:
     for path in list(parent.glob(f"{PREFIX}*")):
         _remove_abandoned(path)

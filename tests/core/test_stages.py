@@ -23,6 +23,15 @@ def test_second_call_does_nothing_again(cli):
     assert first["folder"] == second["folder"]
 
 
+def test_what_a_killed_process_left_beside_a_finished_stage_is_removed(cli):
+    folder = Path(cli("prepare", "toy", "--json").json["folder"])
+    left = folder.parent / ".icectl-left"
+    left.mkdir()
+    (left / ".icectl").touch()  # as after a kill between the rename and the end
+    assert cli("prepare", "toy", "--json").json["skipped"]
+    assert not left.exists()
+
+
 def test_force_redoes_only_the_verb_itself(cli):
     folder = Path(cli("prepare", "toy", "--json").json["folder"])
     stamp = (folder / "dataset.txt").stat().st_mtime_ns

@@ -114,7 +114,10 @@ def contents(folder: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("model", TASKS)
+SLOW = [pytest.param(model, marks=pytest.mark.slow) for model in ("convlstm", "svg", "inpaint-gan")]
+
+
+@pytest.mark.parametrize("model", ["deeplab-xception", *SLOW])
 def test_prediction_from_an_export_equals_the_run_s_own(cli, tmp_path, model):
     here = tmp_path / "here"
     trained = cli("train", model, "--workspace", str(here), *words(model, "train"), "--json").json["run"]

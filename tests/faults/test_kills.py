@@ -18,7 +18,7 @@ from fieldwork import OPTIONS, digests, half_written
 
 from icectl.contract import VERBS
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(7200)]
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(7200)]
 
 KILLS = int(os.environ.get("ICECTL_FAULT_KILLS", "6"))
 

@@ -17,6 +17,7 @@ def blocks() -> list[tuple[str, str]]:
     return re.findall(r"^```(\w+)\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.S | re.M)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_every_block_runs(environment, tmp_path: Path) -> None:
     examples = []

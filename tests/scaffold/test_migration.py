@@ -21,7 +21,7 @@ def from_1(saved):
 '''
 
 
-@pytest.fixture(scope="module", params=["own", "snow"])
+@pytest.fixture(scope="module", params=["own", pytest.param("snow", marks=pytest.mark.slow)])
 def versions(request, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, Path]:
     """Two versions of one plugin: the second has renamed an option, and says how."""
     parents = [tmp_path_factory.mktemp(f"{request.param}-{number}") for number in (1, 2)]

@@ -12,6 +12,8 @@ import pytest
 
 from icectl import scaffold
 
+pytestmark = pytest.mark.slow  # wheels in a real environment
+
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -117,6 +117,7 @@ def wait_for_notes(place: Path, count: int) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_cluster_that_loses_a_worker_makes_the_same_files(place: Path, cluster) -> None:
     address, workers = cluster
     alone, spread = place / "alone", place / "spread"

@@ -9,11 +9,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "helpers"))
 
-SAME_EXPORT = ("TestLstm", "TestSalstm", "TestUnet")
-"""Snow models whose export differs from the ConvLSTM's by the network alone: left to the slow tests."""
+OTHERS = ("TestEnsemble", "TestFrontUnet", "TestLstm", "TestSalstm", "TestUnet")
+"""Models that share fetch, prepare and export with another one of their task: these checks are slow tests."""
+
+SHARED = ("test_onnx_agrees", "test_stages_see_their_identity_alone", "test_losses_agree_in_float32")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.name == "test_onnx_agrees" and item.parent and item.parent.name in SAME_EXPORT:
+        if item.name in SHARED and item.parent and item.parent.name in OTHERS:
             item.add_marker(pytest.mark.slow)

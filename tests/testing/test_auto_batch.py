@@ -31,7 +31,10 @@ def small_device(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sizes
 
 
-@pytest.mark.parametrize("model", ["lstm", "svg", "deeplab-xception", "inpaint-gan"])
+SLOW = [pytest.param(model, marks=pytest.mark.slow) for model in ("lstm", "svg", "inpaint-gan")]
+
+
+@pytest.mark.parametrize("model", ["front-unet", *SLOW])
 def test_auto_finds_what_fits(model: str, tmp_path: Path, small_device: list[int]) -> None:
     subject = Subject(registry.get(model), tmp_path)
     run = subject.run("train", "train", subject.prepared, batch_size="auto", updates=2)

@@ -48,6 +48,7 @@ def test_a_killed_process_ends_the_job_with_a_resumable_state(tmp_path: Path) ->
     assert load_state(tmp_path / "state.safetensors")["step"] == 2
 
 
+@pytest.mark.slow
 def test_processes_agree_on_the_batch_that_fits(tmp_path: Path) -> None:
     """One of them tries, the others wait; an epoch of 64 samples keeps its sixteen updates."""
     run = tiny.run_in(tmp_path, 2)
