@@ -1,6 +1,6 @@
-"""Mutants of one room: ``make mutants ROOM=splits`` (or ``python tests/mutants.py splits``).
+"""Mutants of one package: ``make mutants ROOM=splits`` (or ``python tests/mutants.py splits``).
 
-A random sample of 60 mutants with a fixed seed is tried against that room's tests, each with a time limit,
+A random sample of 60 mutants with a fixed seed is tried against that package's tests, each with a time limit,
 for 20 minutes at most; called again, it goes on. The mutants live in a copy of the repository below
 ``/tmp/icectl-mutants`` (or ``--folder``), so that the working tree stays as it is. Needs ``cosmic-ray``.
 """
@@ -36,7 +36,7 @@ ROOMS = {
     "front": ("icectl/tasks/front/metrics.py", "tests/front/test_metrics.py"),
     "bed": ("icectl/tasks/bed/metrics.py", "tests/bed"),
 }
-"""Of each room: the source that is changed, and the tests that should see it."""
+"""Of each package: the source that is changed, and the tests that should see it."""
 
 
 def prepare(room: str, folder: Path) -> tuple[Path, Path]:
@@ -84,7 +84,7 @@ def report(session: Path) -> str:
 
 
 def main() -> None:
-    """Try the mutants of the room named on the command line."""
+    """Try the mutants of the package named on the command line."""
     parser = argparse.ArgumentParser()
     parser.add_argument("room", choices=ROOMS)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "icectl-mutants")

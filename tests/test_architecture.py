@@ -1,4 +1,4 @@
-"""The house rules: floors, light modules, short files, documented and annotated public functions."""
+"""The house rules: layers, light modules, short files, documented and annotated public functions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-FLOORS = {
+LAYERS = {
     "arrays": 0,
     "errors": 0,
     "contract": 1,
@@ -48,7 +48,7 @@ FLOORS = {
     "api": 15,
     "__main__": 15,
 }
-"""A room imports from rooms with a smaller number, and from itself."""
+"""A package imports from packages with a smaller number, and from itself."""
 
 PUBLIC_DOOR = {
     "arrays", "contract", "errors", "imagery", "intervals", "model", "raster", "registry", "report", "run",
@@ -69,8 +69,8 @@ def sources() -> list[Path]:
     return sorted([*(ROOT / "icectl").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")])
 
 
-def room(path: Path) -> str:
-    """The room a file belongs to."""
+def package(path: Path) -> str:
+    """The package a file belongs to."""
     parts = path.relative_to(ROOT).parts
     return "plugins" if parts[0] == "plugins" else parts[1].removesuffix(".py")
 
@@ -99,18 +99,18 @@ def _nodes(tree: ast.Module, bodies: bool) -> Iterator[ast.AST]:
         stack.extend(ast.iter_child_nodes(node))
 
 
-def test_a_room_imports_only_from_below():
+def test_a_package_imports_only_from_below():
     wrong = []
     for path in sources():
-        here = room(path)
+        here = package(path)
         if here == "__init__":
             continue
         for name in imports(path):
             parts = name.split(".")
-            if parts[0] != "icectl" or len(parts) < 2 or parts[1] not in FLOORS or parts[1] == here:
+            if parts[0] != "icectl" or len(parts) < 2 or parts[1] not in LAYERS or parts[1] == here:
                 continue
-            target = ".".join(parts[1:3]) if ".".join(parts[1:3]) in FLOORS else parts[1]
-            if FLOORS[target] >= FLOORS[here]:
+            target = ".".join(parts[1:3]) if ".".join(parts[1:3]) in LAYERS else parts[1]
+            if LAYERS[target] >= LAYERS[here]:
                 wrong.append(f"{path.relative_to(ROOT)} ({here}) imports {name}")
     assert not wrong, "\n".join(sorted(set(wrong)))
 
@@ -171,7 +171,7 @@ def test_plugins_use_the_public_door():
 
 
 def test_light_modules_import_nothing_heavy():
-    light = [p for p in sources() if room(p) in LIGHT]
+    light = [p for p in sources() if package(p) in LIGHT]
     light += sorted((ROOT / "icectl").glob("tasks/*/__init__.py"))
     light += sorted((ROOT / "icectl").glob("tasks/*/options.py"))
     light += sorted((ROOT / "plugins").glob("*/__init__.py"))
@@ -198,7 +198,7 @@ def test_rasters_are_opened_by_the_door_alone():
     wrong = [
         f"{path.relative_to(ROOT)}:{number} {line.strip()}"
         for path in sources()
-        if room(path) not in ("raster", "testing")
+        if package(path) not in ("raster", "testing")
         for number, line in enumerate(path.read_text().splitlines(), 1)
         if OPENERS.search(line)
     ]

@@ -1,4 +1,4 @@
-"""Draws ``docs/images/architecture.svg`` from the floors in ``tests/test_architecture.py``."""
+"""Draws ``docs/images/architecture.svg`` from the layers in ``tests/test_architecture.py``."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ STEPS = {
 }
 
 
-def floors() -> dict[int, list[str]]:
-    """Return the rooms of each floor, as the test holds them."""
+def layers() -> dict[int, list[str]]:
+    """Return the packages of each layer, as the test holds them."""
     tree = ast.parse((ROOT / "tests" / "test_architecture.py").read_text(encoding="utf-8"))
     table = next(
         node.value for node in tree.body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "FLOORS"
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LAYERS"
     )  # fmt: skip
     found: dict[int, list[str]] = {}
-    for room, floor in ast.literal_eval(table).items():
-        if "." not in room and lines(room):
-            found.setdefault(floor, []).append(room)
+    for package, layer in ast.literal_eval(table).items():
+        if "." not in package and lines(package):
+            found.setdefault(layer, []).append(package)
     return found
 
 
-def lines(room: str) -> int:
-    """Return how many lines of Python a room has."""
-    folder = ROOT / "plugins" if room == "plugins" else ROOT / "icectl" / room
+def lines(package: str) -> int:
+    """Return how many lines of Python a package has."""
+    folder = ROOT / "plugins" if package == "plugins" else ROOT / "icectl" / package
     files = folder.rglob("*.py") if folder.is_dir() else [folder.with_suffix(".py")]
     return sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files if path.is_file())
 
 
 def drawn() -> str:
-    """Return the picture as SVG: the highest floor on top, an arrow for the only direction of imports."""
-    rows = sorted(floors().items(), reverse=True)
+    """Return the picture as SVG: the highest layer on top, an arrow for the only direction of imports."""
+    rows = sorted(layers().items(), reverse=True)
     height = ROW * len(rows) + 40
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif">',
@@ -52,24 +52,24 @@ def drawn() -> str:
         f'<text x="40" y="{height - 12}" font-size="13" fill="#566573">imports go down only; '
         "numbers are lines of Python</text>",
     ]
-    for number, (_, rooms) in enumerate(rows):
-        parts += _row(sorted(rooms), 16 + number * ROW)
+    for number, (_, packages) in enumerate(rows):
+        parts += _row(sorted(packages), 16 + number * ROW)
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _row(rooms: list[str], y: float) -> list[str]:
-    said = [STEPS[room] for room in rooms if room in STEPS]
-    room_for = (740 - 10 * len(rooms)) / len(rooms)
-    width = min(room_for, 190.0)
+def _row(packages: list[str], y: float) -> list[str]:
+    said = [STEPS[package] for package in packages if package in STEPS]
+    width_of_one = (740 - 10 * len(packages)) / len(packages)
+    width = min(width_of_one, 190.0)
     parts = []
-    for place, room in enumerate(rooms):
+    for place, package in enumerate(packages):
         x = 40 + place * (width + 10)
-        fill = "#d6e8f7" if room in STEPS else "#eef3f7"
+        fill = "#d6e8f7" if package in STEPS else "#eef3f7"
         middle = f'x="{x + width / 2:.0f}" text-anchor="middle"'
         parts += [
             f'<rect x="{x:.0f}" y="{y}" width="{width:.0f}" height="{BOX}" rx="6" fill="{fill}"/>',
-            f'<text {middle} y="{y + 18}" font-size="14">{escape(room)}</text>',
-            f'<text {middle} y="{y + 33}" font-size="11" fill="#566573">{lines(room):,}</text>',
+            f'<text {middle} y="{y + 18}" font-size="14">{escape(package)}</text>',
+            f'<text {middle} y="{y + 33}" font-size="11" fill="#566573">{lines(package):,}</text>',
         ]
     if said:
         parts.append(f'<text x="800" y="{y + 25}" font-size="13">{escape("; ".join(said))}</text>')
