@@ -79,6 +79,18 @@ def test_dark_wedges_at_the_border_are_gaps():
     assert np.isfinite(without_margins(grey().astype(np.float32))).all()
 
 
+def test_margins_of_compressed_images_and_dark_water_are_told_apart():
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:200, :300]
+    image = 120 + 20 * rng.random((200, 300), np.float32)
+    wedge = columns < 0.5 * rows  # of a scene that was turned: nearly black, not constant
+    image[wedge] = rng.integers(0, 3, int(wedge.sum()))
+    assert np.isnan(without_margins(image))[wedge].mean() > 0.95
+    coast = 60 + 25 * np.sin(columns / 9) + 12 * np.sin(columns / 3.1)
+    water = np.where(rows < coast, 0.0, image + 50).astype(np.float32)
+    assert np.isfinite(without_margins(water)[:30]).all()
+
+
 @pytest.mark.parametrize("bright", [True, False])
 @pytest.mark.parametrize("width", [1, 3])
 def test_drawn_lines_dark_or_bright(bright, width):

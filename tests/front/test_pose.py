@@ -5,6 +5,7 @@ from __future__ import annotations
 import geopandas
 import numpy as np
 import pytest
+import rasterio
 import shapely
 from pyproj import Geod, Transformer
 from rasterio.transform import Affine
@@ -158,6 +159,21 @@ def test_contrast_is_of_ice_behind_and_sea_before():
     assert contrast(mask, line[::-1]) == pytest.approx(1.0)  # whichever end comes first
     assert contrast(1 - mask, line) == pytest.approx(-1.0)
     assert contrast(mask, line + np.array([25, 0])) == pytest.approx(0.0)
+    known = np.ones_like(mask)
+    known[:35] = 0  # no image before the line: it is the border of the valid pixels that it follows
+    assert contrast(mask, line, known) == 0.0
+    known[:, 45:] = 1  # seen on both sides along more than half of it
+    assert contrast(mask, line, known) == pytest.approx(1.0)
+    assert contrast(mask[38:], line - np.array([38, 0])) == 0.0  # the border of the image is one too
+
+
+def test_only_directions_near_a_rough_one_are_tried():
+    image, truth, frame = delivered(77.0, 30.0)
+    predictor = Predictor(Upright(), Rules(mask_ratio=1e9), True)
+    search = PoseSearch(predictor, predictor, Training(True, 49.0))
+    near = search(image, frame, 120.0, 60.0)
+    assert score([near.fronts[0].line], [truth], image.shape, None, frame).pooled_m.mean() < 3 * 49
+    assert not search(image, frame, 257.0, 60.0).fronts
 
 
 def front(edge, contrast=1.0):
@@ -226,16 +242,37 @@ def test_measures_of_doubt_against_closed_forms():
     assert shares_flagged([True, False, True, False], [False, False, True, True]) == (0.5, 0.5)
 
 
-def test_a_centre_line_tells_the_flow(tmp_path):
+def test_files_tell_the_flow(tmp_path):
+    """A line, velocities along the axes of another CRS, and heights, of ice that flows to 110°."""
     from datetime import UTC, datetime
 
     from icectl.tasks.front.dataset import Entry
-    from icectl.tasks.front.pose.centre_line import flow_along
+    from icectl.tasks.front.pose.direction import ROUGHLY, flow_from
 
+    time = datetime(2001, 1, 1, tzinfo=UTC)
+    entry = Entry("a", time, (200, 300), place=placed("EPSG:3413", shape=(200, 300)))
     geod = Geod(ellps="WGS84")
     ends = [geod.fwd(*HELHEIM, 110.0 + 180 * back, 4000.0)[:2] for back in (1, 0)]
     geopandas.GeoDataFrame(geometry=[shapely.LineString(ends)], crs="EPSG:4326").to_file(tmp_path / "c.gpkg")
-    time = datetime(2001, 1, 1, tzinfo=UTC)
-    entry = Entry("a", time, (200, 300), place=placed("EPSG:3413", shape=(200, 300)))
-    assert flow_along(tmp_path / "c.gpkg", entry) == pytest.approx(110, abs=0.5)
-    assert flow_along(tmp_path / "c.gpkg", Entry("b", time, (200, 300))) is None
+    assert flow_from(tmp_path / "c.gpkg", entry) == (pytest.approx(110, abs=0.5), 0)
+    assert flow_from(tmp_path / "c.gpkg", Entry("b", time, (200, 300))) == (None, 0)
+
+    start, end = (Transformer.from_crs("EPSG:4326", 32624, always_xy=True).transform(*xy) for xy in ends)
+    step = np.subtract(end, start) / 8000
+    grid = Affine(200, 0, start[0] - 20_000, 0, -200, start[1] + 20_000)
+    columns, rows = np.meshgrid(np.arange(200), np.arange(200))
+    heights = 3000 - 20 * (columns * step[0] - rows * step[1])
+    for name, bands in {
+        "v": [400 * step[0] + 0 * heights, 400 * step[1] + 0 * heights],
+        "dem": [heights],
+    }.items():
+        profile = {"driver": "GTiff", "count": len(bands), "dtype": "float32", "crs": "EPSG:32624"}
+        with rasterio.open(
+            tmp_path / f"{name}.tif", "w", **profile, height=200, width=200, transform=grid
+        ) as f:
+            f.write(np.array(bands, np.float32))
+    assert flow_from(tmp_path / "v.tif", entry) == (pytest.approx(110, abs=1), 0)
+    assert flow_from(tmp_path / "dem.tif", entry) == (pytest.approx(110, abs=2), ROUGHLY)
+    a, b, c, d, e, f = placed("EPSG:3413", shape=(200, 300)).transform
+    far = Entry("c", time, (200, 300), place=Place("EPSG:3413", (a, b, c + 500_000, d, e, f)))
+    assert flow_from(tmp_path / "v.tif", far)[0] is None

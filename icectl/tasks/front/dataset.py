@@ -39,8 +39,8 @@ class Entry:
     """One image of a data set.
 
     `lines` is None where there is no label, empty where no front. `flow` is where its ice flows to
-    (degrees clockwise from north, which is the top of an image without a place), None if nobody said;
-    `resolution` its metres per pixel on the ground.
+    (degrees clockwise from north, which is the top of an image without a place), None if nobody said, and
+    `flow_spread` by how much that may be wrong; `resolution` its metres per pixel on the ground.
     """
 
     id: str
@@ -53,6 +53,7 @@ class Entry:
     place: Place | None = None
     resolution: float | None = None
     flow: float | None = None
+    flow_spread: float = 0.0
     file: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
 
@@ -60,10 +61,6 @@ class Entry:
     def glacier(self) -> str:
         """The glacier's name; one for all where nobody said."""
         return self.facts.get("glacier", "one")
-
-    def named(self, glacier: str | None) -> Entry:
-        """Return the image with its glacier's name; None leaves it."""
-        return self if glacier is None else replace(self, facts={**self.facts, "glacier": glacier})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +85,7 @@ class FrontData:
     def flow(self) -> str:
         """``"up"`` where all images to train on are brought to that pose, else ``"unknown"``."""
         used = [entry for entry in self.of("train", "valid") if entry.lines]
-        return "up" if used and all(entry.flow is not None for entry in used) else "unknown"
+        return "up" if used and all(e.flow is not None and not e.flow_spread for e in used) else "unknown"
 
     def of(self, *roles: str) -> tuple[Entry, ...]:
         """Return the images with one of the roles."""
@@ -163,6 +160,7 @@ def _to_json(entry: Entry) -> dict[str, Any]:
         "place": None if entry.place is None else [entry.place.crs, list(entry.place.transform)],
         "resolution": entry.resolution,
         "flow": entry.flow,
+        "flow_spread": entry.flow_spread,
         "file": entry.file,
         "facts": dict(entry.facts),
     }
@@ -182,6 +180,7 @@ def _from_json(value: Mapping[str, Any]) -> Entry:
         place=None if place is None else Place(place[0], tuple(place[1])),
         resolution=value["resolution"],
         flow=value["flow"],
+        flow_spread=value.get("flow_spread", 0.0),
         file=value["file"],
         facts=value["facts"],
     )

@@ -95,7 +95,12 @@ class PrepareOptions(Options):
         default="auto",
         description="Where ice flows to: up, down, left or right in the image; north, east, south, west or "
         "degrees clockwise from north on the ground; unknown. auto: each image's own ('flow' in --table, the "
-        "glacier's centre line), else found from the image.",
+        "glacier's files), else found from the image.",
+    )
+    flow_from: Path | None = Field(
+        default=None,
+        description="File that tells where ice flows to: a line down the glacier, velocities (two bands, or "
+        "…vx… beside …vy…), or heights.",
     )
     band: int | None = Field(
         default=None, ge=1, description="Band to read of images with several; else their grey."

@@ -79,11 +79,15 @@ class Finder:
         image = data.image(entry)
         side = self._domain_side(frame)
         if max(image.shape) <= side:
-            found = self.search(image, frame, bearing)
+            found = self.search(image, frame, bearing, entry.flow_spread)
         else:
             apart = self.rules.front_distance * side
             found = by_domains(
-                image, lambda part: self.search(part, frame, bearing), side, apart, max(self.rules.fronts, 20)
+                image,
+                lambda part: self.search(part, frame, bearing, entry.flow_spread),
+                side,
+                apart,
+                max(self.rules.fronts, 20),
             )
         if self.options.fjord is not None:
             found = within(found, fjord_mask(self.options.fjord, entry))

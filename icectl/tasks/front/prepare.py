@@ -16,14 +16,14 @@ from icectl.sources.products import FLAGS
 from icectl.tasks.front.dataset import DataWriter, Entry, FrontData, Place
 from icectl.tasks.front.fetch import RADAR
 from icectl.tasks.front.files.images import Label, read_image, read_label
-from icectl.tasks.front.files.places import SERIES, Texture, look_of, places_of
 from icectl.tasks.front.options import bearing_of
-from icectl.tasks.front.pose.centre_line import flow_along
+from icectl.tasks.front.pose.direction import flow_from
 from icectl.tasks.front.pose.frame import bearing_in, frame_of, metres_per_pixel
 from icectl.tasks.front.split import audit, split
 
 if TYPE_CHECKING:
     from icectl.run import Run
+    from icectl.settings import Glacier
     from icectl.tasks.front.options import PrepareOptions
 
 SHOWN = 5
@@ -39,18 +39,14 @@ def prepare(run: Run, options: PrepareOptions) -> Path:
     """Read every image and label of the fetched catalogue and write the data set."""
     writer = DataWriter(run.out)
     entries: list[Entry] = []
-    looks: list[Texture] = []
     scenes = read_catalogue(run.inputs["fetch"])
     with run.progress("preparing", total=len(scenes)) as advance:
         for entry, image, mask in _entries(scenes, options):
             writer.add(entry, image, mask)
             entries.append(replace(entry, has_mask=mask is not None))
-            looks.append(look_of(image))
             advance()
     _say_oddities(run, entries)
-    entries = [
-        _with_flow(entry, options.flow, run.glacier.centre_line) for entry in _named(run, entries, looks)
-    ]
+    entries = [_with_flow(entry, options, run.glacier) for entry in entries]
     assumed = options.flow == "auto" and turned_upward(entries)
     if assumed:
         run.say(
@@ -63,38 +59,18 @@ def prepare(run: Run, options: PrepareOptions) -> Path:
     return run.out
 
 
-def _named(run: Run, entries: Sequence[Entry], looks: Sequence[Texture]) -> list[Entry]:
-    """Return the images with names of places where neither a name nor a CRS tells them."""
-    names = places_by_looks(entries, looks)
-    if names:
-        run.say(f"{len(set(names.values()))} places are told apart by their ground (--table names glaciers)")
-    return [entry.named(names.get(entry.id)) for entry in entries]
-
-
-def places_by_looks(entries: Sequence[Entry], looks: Sequence[Texture]) -> dict[str, str]:
-    """Return names of places by image, where neither a name nor a CRS tells them.
-
-    Empty when all are of one place; images of which a place has fewer than a series stay without a name.
-    """
-    nameless = [k for k, entry in enumerate(entries) if "glacier" not in entry.facts and entry.place is None]
-    numbers = places_of([looks[k] for k in nameless])
-    series = [number for number in sorted(set(numbers)) if numbers.count(number) >= SERIES]
-    if len(set(numbers)) < 2:
-        return {}
-    return {
-        entries[k].id: f"place {series.index(number) + 1}"
-        for k, number in zip(nameless, numbers, strict=True)
-        if number in series
-    }
-
-
-def _with_flow(entry: Entry, told: str, centre_line: Path | None) -> Entry:
-    """Return an image with its direction of flow: as told, else the table's, else the centre line's."""
+def _with_flow(entry: Entry, options: PrepareOptions, glacier: Glacier) -> Entry:
+    """Return an image with its direction of flow: as told, else the table's, else that of a file."""
+    told = options.flow if options.flow != "auto" else entry.facts.get("flow", "auto")
+    if told == "unknown":
+        return entry
     if told == "auto":
-        told = entry.facts.get("flow", "auto")
-    if told in ("auto", "unknown"):
-        along = flow_along(centre_line, entry) if told == "auto" and centre_line is not None else None
-        return replace(entry, flow=along)
+        files = (options.flow_from, glacier.centre_line, glacier.dem)
+        source = next((file for file in files if file is not None), None)
+        if source is None:
+            return entry
+        bearing, spread = flow_from(source, entry, glacier.outline)
+        return replace(entry, flow=bearing, flow_spread=spread)
     try:
         degrees, on_ground = bearing_of(told.strip().lower())
     except ValueError as error:

@@ -61,22 +61,36 @@ def read_values(path: Path, band: int | None) -> NDArray[np.float32]:
 MARGIN_SHARE = 0.003
 """A margin is at least this share of the image."""
 
+NEARLY_DARKEST = 0.02
+"""Compressed margins are not exactly constant: so much of the range above the darkest value is allowed."""
+
+CORNERS = 10
+"""A margin has straight sides: a polygon of at most so many corners stands for it."""
+
 
 def without_margins(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Set undeclared margins to NaN: exactly constant, darkest, and touching the image's border.
+    """Set undeclared margins to NaN: of nearly the darkest value, with straight sides, and at the border.
 
-    Crops of turned scenes have such wedges; to a network their edge looks like a front.
+    Crops of turned scenes have such wedges; to a network their edge looks like a front. Dark water at the
+    border ends at a coast, which is not straight.
     """
-    darkest = np.nanmin(values)
-    constant = (values == darkest).astype(np.uint8)
-    solid = cv2.morphologyEx(constant, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    darkest, bright = np.nanpercentile(values, (0, 99))
+    dark = (values <= darkest + NEARLY_DARKEST * (bright - darkest)).astype(np.uint8)
+    solid = cv2.morphologyEx(dark, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
     _, parts, stats, _ = cv2.connectedComponentsWithStats(solid, connectivity=8)
-    border = {
-        int(v) for side in (parts[0], parts[-1], parts[:, 0], parts[:, -1]) for v in np.unique(side)
-    } - {0}
-    wide = [part for part in border if stats[part, cv2.CC_STAT_AREA] >= MARGIN_SHARE * values.size]
-    margin = np.isin(parts, wide)
-    return np.where(margin, np.nan, values) if wide and margin.mean() < 0.9 else values
+    border = {int(v) for side in (parts[0], parts[-1], parts[:, 0], parts[:, -1]) for v in np.unique(side)}
+    wide = [part for part in border - {0} if stats[part, cv2.CC_STAT_AREA] >= MARGIN_SHARE * values.size]
+    straight = [part for part in wide if _has_straight_sides(parts == part)]
+    margin = np.isin(parts, straight)
+    return np.where(margin, np.nan, values) if straight and margin.mean() < 0.9 else values
+
+
+def _has_straight_sides(part: NDArray[np.bool_]) -> bool:
+    """Tell whether a polygon of few corners stands for a part, within 2 % of its extent."""
+    outlines, _ = cv2.findContours(part.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    outline = max(outlines, key=len)
+    near = 0.02 * float(np.hypot(*np.ptp(outline[:, 0], axis=0)))
+    return len(cv2.approxPolyDP(outline, near, True)) <= CORNERS
 
 
 def _grey(bands: NDArray[np.float32], path: Path) -> NDArray[np.float32]:

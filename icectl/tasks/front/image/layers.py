@@ -96,7 +96,10 @@ def _smooth(image: Image, radius: float, function: Callable[[Image], Image], coa
 
 
 def filled(image: NDArray[Any]) -> NDArray[np.float32]:
-    """Give invalid pixels (NaN) the value of the nearest valid one: a gap is no brightness edge."""
+    """Give invalid pixels (NaN) what mirrors them in the border of the valid ones, as training crops are.
+
+    A gap is then no brightness edge, and has the texture of what is beside it: smooth filling looks like sea.
+    """
     values = np.asarray(image, np.float32)
     gaps = ~np.isfinite(values)
     if not gaps.any():  # as in most images
@@ -106,7 +109,10 @@ def filled(image: NDArray[Any]) -> NDArray[np.float32]:
     if gaps.all():
         return np.zeros_like(values)
     nearest = distance_transform_edt(gaps, return_distances=False, return_indices=True)
-    return np.asarray(values[tuple(nearest)])
+    last = np.array(values.shape)[:, None, None] - 1
+    mirrored = np.clip(2 * nearest - np.indices(values.shape), 0, last)
+    known = ~gaps[tuple(mirrored)]
+    return np.asarray(values[tuple(np.where(known, mirrored, nearest))])
 
 
 def stack(image: NDArray[Any]) -> Image:

@@ -76,7 +76,7 @@ class Predictor:
         """Predict the image at its own resolution, at once or, when large, in windows."""
         edge, mask = predict_zoomed(layers, self._at_once, self.rules.zooms)
         edge = edge if allowed is None else edge * allowed
-        fronts, notes = self._lines(edge, mask, self.rules.minimum_area, "whole", identity)
+        fronts, notes = self._lines(edge, mask, self.rules.minimum_area, "whole", identity, known=allowed)
         return Found(tuple(fronts), edge, mask, tuple(notes))
 
     def _at_once(self, layers: Floats) -> Floats:
@@ -108,9 +108,9 @@ class Predictor:
         """Predict a box resampled to ``full_size``, and find its fronts."""
         shown = view(image, box, self.rules.full_size or max(image.shape))
         edge, mask = self._windows(shown)
-        if allowed is not None:
-            edge = np.asarray(edge * view(allowed, box, max(shown.image.shape)).image)
-        fronts, notes = self._lines(edge, mask, area, passes, shown.to_source, most)
+        known = None if allowed is None else view(allowed, box, max(shown.image.shape)).image
+        edge = edge if known is None else np.asarray(edge * known)
+        fronts, notes = self._lines(edge, mask, area, passes, shown.to_source, most, known)
         enlarged = max(1.0, 1 / shown.scale)
         if enlarged > 1:
             notes.append(f"enlarged {enlarged:.2f}× for pass {passes}: the source has fewer pixels")
@@ -131,8 +131,14 @@ class Predictor:
         passes: str,
         to_source: Callable[[Line], Line],
         most: int | None = None,
+        known: Floats | None = None,
     ) -> tuple[list[Front], list[str]]:
         """Filter the parts of an edge raster and vectorise those that pass."""
+
+        def front(line: Line, certainty: float) -> Front:
+            parted = contrast(mask, line, known) if self.has_mask else float("nan")
+            return Front(to_source(line), certainty, passes, along=at(edge, line, BESIDE), contrast=parted)
+
         rules = self.rules
         parts = filters.accept(filters.parts_of(edge, mask, rules.box), mask, rules, minimum_area)
         edge = supported(edge, mask, self._support)
@@ -141,28 +147,15 @@ class Predictor:
             alone = edge if len(parts) == 1 else _beside(edge, parts, part)
             line = self._line(alone, rules.edge)
             if len(line) >= rules.minimum_points:
-                fronts.append(
-                    _front(line, edge, mask if self.has_mask else None, part.confidence, passes, to_source)
-                )
-        if fronts:
-            return fronts, []
-        return self._lowered(edge, mask, passes, to_source) if rules.fallback else ([], ["no front found"])
-
-    def _lowered(
-        self, edge: Floats, mask: Floats, passes: str, to_source: Callable[[Line], Line]
-    ) -> tuple[list[Front], list[str]]:
-        """Look again with lower thresholds; such fronts are flagged."""
-        rules = self.rules
+                fronts.append(front(line, part.confidence))
+        if fronts or not rules.fallback:
+            return fronts, [] if fronts else ["no front found"]
         least = rules.minimum_length * min(edge.shape) / 2
         for threshold in (rules.edge, *LOWERED):
-            line = self._line(edge, threshold) if threshold <= rules.edge else np.empty((0, 2))
+            line = self._line(edge, threshold)
             if len(line) >= rules.minimum_points and length(line) >= least:
-                front = _front(
-                    line, edge, mask if self.has_mask else None, filters.confidence(edge), passes, to_source
-                )
-                return [replace(front, fallback=True)], [
-                    f"no front passed the filters: taken above {threshold:g}"
-                ]
+                lowered = replace(front(line, filters.confidence(edge)), fallback=True)
+                return [lowered], [f"no front passed the filters: taken above {threshold:g}"]
         return [], ["no front found"]
 
     def _line(self, edge: Floats, threshold: float) -> Line:
@@ -172,43 +165,38 @@ class Predictor:
         return smooth(tree, rules.smoothing)
 
 
-def _front(
-    line: Line,
-    edge: Floats,
-    mask: Floats | None,
-    certainty: float,
-    passes: str,
-    to_source: Callable[[Line], Line],
-) -> Front:
-    """Return a line with what the two maps say of it; without a mask nothing is known of its contrast."""
-    parted = float("nan") if mask is None else contrast(mask, line)
-    return Front(to_source(line), certainty, passes, along=at(edge, line, BESIDE), contrast=parted)
-
-
 BESIDE = 3
 """An edge's probability is the largest within a square of this side around a point of the line (px)."""
 
 APART = 8
 """Ice is looked for so many pixels behind a front, and sea so many before it."""
 
+LEAST_SEEN = 0.5
+"""Least share of a front's points with valid pixels on both sides."""
 
-def at(raster: Floats, points: Line, widened: int = 1) -> NDArray[np.float64]:
-    """Return a raster's values at points (row, column), the largest within a square of side `widened`."""
+
+def at(raster: Floats, points: Line, widened: int = 1, outside: float | None = None) -> NDArray[np.float64]:
+    """Return a raster's values at points (row, column), the largest within a square of side `widened`.
+
+    Outside the raster they are those of its border, or `outside`.
+    """
     if widened > 1:
         raster = cv2.dilate(np.ascontiguousarray(raster, np.float32), np.ones((widened, widened), np.uint8))
     columns, rows = (np.ascontiguousarray(points[None, :, axis], np.float32) for axis in (1, 0))
+    border = cv2.BORDER_REPLICATE if outside is None else cv2.BORDER_CONSTANT
     values = cv2.remap(
         np.ascontiguousarray(raster, np.float32), columns, rows, cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
+        borderMode=border, borderValue=outside or 0.0,
     )  # fmt: skip
     return np.asarray(values[0], float)
 
 
-def contrast(mask: Floats, line: Line) -> float:
+def contrast(mask: Floats, line: Line, known: Floats | None = None) -> float:
     """Return how much more ice is behind a front than before it, −1…1.
 
     Behind is on the right of the line run through from left to right: below, where ice flows up. A line
-    beside which the mask hardly changes parts nothing, whatever edge it follows.
+    beside which the mask hardly changes parts nothing, whatever edge it follows. Points that are not in the
+    image, or 0 in `known`, say nothing; where most are, the line is the image's border and parts nothing.
     """
     if len(line) < 2:
         return 0.0
@@ -217,7 +205,11 @@ def contrast(mask: Floats, line: Line) -> float:
     along = np.gradient(points, axis=0)
     along /= np.maximum(np.hypot(*along.T), 1e-9)[:, None]
     behind = APART * np.stack([along[:, 1], -along[:, 0]], axis=1)
-    return float((at(mask, points + behind) - at(mask, points - behind)).mean())
+    seen = np.ones(mask.shape, np.float32) if known is None else known
+    inside = np.min([at(seen, points + side, outside=0.0) for side in (behind, -behind)], axis=0) > 0.5
+    if inside.mean() < LEAST_SEEN:
+        return 0.0
+    return float((at(mask, points + behind) - at(mask, points - behind))[inside].mean())
 
 
 def painted(shape: tuple[int, ...], looks: Sequence[PassResult]) -> tuple[Floats, Floats]:

@@ -54,7 +54,9 @@ class PoseSearch:
     def __init__(self, predictor: Predictor, quick: Predictor, training: Training, turns: int = 12) -> None:
         self.predictor, self.quick, self.training, self.turns = predictor, quick, training, turns
 
-    def __call__(self, image: Floats, frame: Frame | None, bearing: float | None) -> Found:
+    def __call__(
+        self, image: Floats, frame: Frame | None, bearing: float | None, spread: float = 0.0
+    ) -> Found:
         """Return the fronts of an image (rows, columns), NaN where invalid.
 
         Parameters
@@ -63,22 +65,26 @@ class PoseSearch:
             Its ground; None where its scale is not known.
         bearing
             Where ice flows to, degrees clockwise from north; None where nobody said.
+        spread
+            By how much it may be wrong; directions so far from it are tried.
         """
         if not self.training.upward:  # trained in all directions: the image stays as it lies
             found = self._at(self.predictor, image, frame, bearing_in(frame, 0.0))
             fronts = (replace(f, bearing=bearing, contrast=abs(f.contrast)) for f in found.fronts)
             return replace(found, fronts=tuple(fronts))
-        if bearing is not None:
+        if bearing is not None and not spread:
             return self._at(self.predictor, image, frame, bearing)
-        return self._searched(image, frame)
+        tried = [360.0 * turn / self.turns for turn in range(self.turns)]
+        if bearing is not None:
+            tried = [at for at in tried if apart(at, bearing) <= spread] or [bearing]
+        return self._searched(image, frame, tried)
 
-    def _searched(self, image: Floats, frame: Frame | None) -> Found:
+    def _searched(self, image: Floats, frame: Frame | None, tried: Sequence[float]) -> Found:
         """Return what is found in the direction with the best answer.
 
         All turns get a quick look at half the resolution; the best of them, the best of other directions and
         the direction across the front one at full resolution; the best of these the full look.
         """
-        tried = [360.0 * turn / self.turns for turn in range(self.turns)]
         coarse = [answer(self._at(self.quick, image, frame, at, COARSE).fronts) for at in tried]
         # A right direction answers beside it too, for the network bears turns: neighbours count half.
         beside = [own + (coarse[n - 1] + coarse[(n + 1) % len(coarse)]) / 2 for n, own in enumerate(coarse)]
