@@ -36,7 +36,7 @@ def export(
     from icectl.export import export_run
     from icectl.workspace import Workspace, run_of, safe_name
 
-    folder = stages.find_run(Workspace.locate(workspace), run or stages.LAST)
+    folder = stages.find_run(Workspace.locate(workspace), run or stages.LAST, weights=True)
     if run is None:
         show.start_log(quiet=False)
         show.say(f"the newest run is {folder}")
@@ -47,18 +47,13 @@ def export(
 
 def _add_onnx(folder: Path, export: Path) -> list[str]:
     """Write the networks of the run in `folder` into its export; return lines for the model card."""
-    from icectl import registry, settings
+    from icectl import stages
     from icectl.cli import show
     from icectl.onnx import export_onnx
-    from icectl.run import Run
-    from icectl.workspace import run_of
 
     show.start_log(False)
-    saved = run_of(folder)
-    plugin = registry.maker(saved)
-    glacier = settings.validate(settings.Glacier, saved["glacier"], f"the record of {folder}")
-    run = Run(verb="predict", plugin=plugin, glacier=glacier, out=export, inputs={"train": folder})
-    written = export_onnx(plugin, run, export)
+    run = stages.run_of_weights(folder, export)
+    written = export_onnx(run.plugin, run, export)
     for one in written:
         run.say(f"{one.path.name} agrees with torch to {one.difference:.1e}")
     return [one.line for one in written]

@@ -25,7 +25,6 @@ from icectl.errors import UsageError, redact
 from icectl.run import Compute
 from icectl.settings import Glacier
 from icectl.training.devices import check_names
-from icectl.workspace import run_of
 
 Saved = Mapping[str, Any] | None
 """The record of the run whose weights are used, if one is."""
@@ -51,10 +50,9 @@ def _region(asked: Asked) -> Asked:
     return replace(asked, glaciers=None, own={**asked.own, "region": chosen.removeprefix("rgi:")})
 
 
-def request(asked: Asked, name: str, source: Source, start: Path | None = None) -> stages.Request:
+def request(asked: Asked, name: str, source: Source, start: Source) -> stages.Request:
     """Build the request of the glacier called `name`."""
-    saved = source.saved
-    before = run_of(start) if start else None
+    saved, before = source.saved, start.saved
     glacier = _glacier(asked, name, saved)
     own = saved is not None and not asked.scenes and glacier.name == saved["glacier"]["name"]
     scenes = asked.scenes or (Path(saved["scenes"]) if own and saved and saved["scenes"] else None)
@@ -69,7 +67,7 @@ def request(asked: Asked, name: str, source: Source, start: Path | None = None) 
         scenes=checked_scenes(scenes),
         seed=_seed(asked, saved),
         compute=compute(asked),
-        start=start,
+        start=start.run,
         force=asked.force,
         force_all=asked.force and asked.verb in ("run", "demo"),
         chain=asked.chain,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from icectl import stages
 from icectl.cli.asked import Asked
 from icectl.errors import UsageError
-from icectl.workspace import run_of
+from icectl.workspace import Workspace, run_of
 
 if TYPE_CHECKING:
     from icectl.weights import Weights
@@ -23,6 +25,7 @@ class Source:
 
     run: Path | None = None
     weights: Weights | None = None
+    home: Path | None = None
 
     @property
     def saved(self) -> Mapping[str, Any] | None:
@@ -33,7 +36,7 @@ class Source:
     def use(self, asked: Asked, request: stages.Request) -> stages.Request:
         """Return `request` with the weights; those that ship are checked, and brought into the workspace."""
         if self.weights is None:
-            return replace(request, run=self.run)
+            return replace(request, run=self.run, home=self.home)
         from icectl import weights
 
         card = self.weights.card
@@ -47,18 +50,31 @@ class Source:
         return replace(request, run=weights.bring(self.weights, asked.plugin, asked.space))
 
 
-def start_of(asked: Asked) -> Path | None:
+def start_of(asked: Asked) -> Source:
     """Return the run whose weights a training starts from; those named are checked and brought in."""
     if not asked.from_weights:
-        return None
+        return Source()
     from icectl import weights
-    from icectl.imports import import_run
 
     path = Path(asked.from_weights).expanduser()
     if path.is_file() or (path.is_dir() and not (path / weights.CARD).is_file()):
-        return import_run(path, asked.space)
+        return _imported(asked, path)
     found = weights.find(asked.from_weights)
-    return found.folder if asked.dry_run else weights.bring(found, asked.plugin, asked.space)
+    if asked.dry_run:
+        return Source(found.folder)
+    return Source(weights.bring(found, asked.plugin, asked.space))
+
+
+def _imported(asked: Asked, export: Path) -> Source:
+    """Bring an export into the workspace; a dry run looks at it elsewhere and leaves the workspace alone."""
+    from icectl.imports import import_run
+
+    if not asked.dry_run:
+        return Source(import_run(export, asked.space))
+    held = TemporaryDirectory(prefix="icectl-")
+    atexit.register(held.cleanup)
+    seen = import_run(export, Workspace(Path(held.name)))
+    return Source(seen, home=asked.space.root / seen.relative_to(held.name))
 
 
 def chosen_run(asked: Asked) -> Source:
@@ -70,11 +86,9 @@ def chosen_run(asked: Asked) -> Source:
         flags = [f"--{flag.removesuffix('_export')}" for flag in named]
         raise UsageError(f"{' and '.join(flags)} contradict each other", "give one of them")
     if asked.from_export:
-        from icectl.imports import import_run
-
-        return Source(import_run(asked.from_export, asked.space))
+        return _imported(asked, asked.from_export)
     if asked.run:
-        return Source(stages.find_run(asked.space, asked.run, asked.plugin))
+        return Source(stages.find_run(asked.space, asked.run, asked.plugin, weights=True))
     if asked.weights:
         from icectl import weights
 

@@ -220,7 +220,7 @@ def default_model(args: list[str], files: Files) -> str:
         from icectl.workspace import Workspace, run_of
 
         workspace = _value_of("--workspace", args)
-        run = find_run(Workspace.locate(Path(workspace) if workspace else None), named["--run"])
+        run = find_run(Workspace.locate(Path(workspace) if workspace else None), named["--run"], weights=True)
         return registry.typed(registry.maker(run_of(run)))
     if "--weights" in named:
         from icectl import weights

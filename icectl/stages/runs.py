@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from icectl import registry
+from icectl import registry, settings
 from icectl.contract import Plugin
 from icectl.errors import UsageError, WorkError
+from icectl.run import Run
 from icectl.stages.plan import UNTRAINED
 from icectl.workspace import RECORD, RUN, Workspace, run_of
 
@@ -24,12 +25,12 @@ LAST = "last"
 """What stands for the newest run of a workspace, or of a model."""
 
 
-def runs(workspace: Workspace) -> list[Path]:
-    """Return every run of a workspace that can be used or shown, oldest first.
+def runs(workspace: Workspace, home: str = "runs/*") -> list[Path]:
+    """Return every run of a workspace (in folders `home` of models) that can be used or shown, oldest first.
 
     Those are finished trainings, weights that were brought in, and products that needed no training.
     """
-    found = [path.parent for path in (workspace.root / "runs").glob(f"*/*/*/{RUN}")]
+    found = [path.parent for path in workspace.root.glob(f"{home}/*/*/{RUN}")]
     whole = [run for run in found if (run / RECORD).is_file() or run.name == UNTRAINED]
     return sorted(whole, key=_changed)
 
@@ -39,28 +40,52 @@ def _changed(run: Path) -> float:
     return max(path.stat().st_mtime for path in (run / RUN, *run.glob(f"*/*/{RECORD}")))
 
 
-def find_run(workspace: Workspace, chosen: str, plugin: Plugin | None = None) -> Path:
+def find_run(workspace: Workspace, chosen: str, plugin: Plugin | None = None, weights: bool = False) -> Path:
     """Return the finished run that `chosen` names: a folder, the (start of the) id of one, or ``last``.
 
-    `plugin` bounds ``last`` to one model.
+    `plugin` bounds ``last`` to one model; `weights` asks for a run that holds trained weights, which
+    products that needed no training do not.
+
+    Raises
+    ------
+    UsageError
+        There is no such run, or several start with `chosen`, or it holds no weights.
+    WorkError
+        It is not finished.
     """
     if chosen == LAST:
-        newest = newest_run(workspace, plugin) if plugin else next(reversed(runs(workspace)), None)
-        if newest is None:
-            raise UsageError(f"there is no run in {workspace.root} yet", "icectl demo makes one")
-        return newest
+        home = f"runs/{plugin.name if plugin else '*'}"
+        found = [run for run in runs(workspace, home) if not weights or run.name != UNTRAINED]
+        if not found:
+            what = f"run of {plugin.name}" if plugin else "run"
+            with_weights = " with trained weights" if weights else ""
+            raise UsageError(f"there is no {what}{with_weights} in {workspace.root}", "icectl demo makes one")
+        return found[-1]
     path = Path(chosen).expanduser()
     if (path / RUN).is_file():
-        return _finished_run(path.absolute())
+        return _finished_run(path.absolute(), weights)
     found = sorted((workspace.root / "runs").glob(f"*/*/{chosen}*/{RUN}")) if "/" not in chosen else []
     if len(found) > 1:
         raise UsageError(f"several runs start with '{chosen}'", "write more of the id, or the folder")
     if not found:
         raise UsageError(f"no run '{chosen}' in {workspace.root}", "name a folder under runs/, or its id")
-    return _finished_run(found[0].parent)
+    return _finished_run(found[0].parent, weights)
 
 
-def _finished_run(path: Path) -> Path:
+def run_of_weights(folder: Path, out: Path) -> Run:
+    """Return what a model is handed to work in `out` with the trained weights in `folder`."""
+    saved = run_of(folder)
+    glacier = settings.validate(settings.Glacier, saved["glacier"], f"the record of {folder}")
+    return Run(
+        verb="predict", plugin=registry.maker(saved), glacier=glacier, out=out, inputs={"train": folder}
+    )
+
+
+def _finished_run(path: Path, weights: bool) -> Path:
+    if path.name == UNTRAINED and weights:
+        raise UsageError(
+            f"{path} holds products that needed no training, so no weights", "name a run that was trained"
+        )
     if not (path / RECORD).is_file() and path.name != UNTRAINED:
         raise WorkError(
             f"the run in {path} is not finished", "start the same train command again: it goes on"

@@ -12,7 +12,9 @@ from icectl.contract import VERBS, Metrics, Options, Plugin
 from icectl.model import Model
 from icectl.run import Compute, Run
 from icectl.settings import Glacier, load_glacier
+from icectl.stages import Request, Step, run_for
 from icectl.testing.smallest import SMALLEST, UPDATES
+from icectl.workspace import Workspace
 
 _PREPARED: dict[str, dict[str, Path]] = {}
 """Folders of fetch and prepare, by task and options: models of one task share them, as users do."""
@@ -67,17 +69,16 @@ class Subject:
         """Return the Run of one stage that works in ``folder/where``, with the smallest options."""
         out = self.folder / where
         out.mkdir(parents=True, exist_ok=True)
-        return Run(
-            verb=verb,
+        request = Request(
             plugin=self.plugin,
             glacier=self.glacier,
-            out=out,
-            inputs=dict(inputs),
-            options={v: o for v, o in self.options(**changes).items() if VERBS.index(v) <= VERBS.index(verb)},
+            options=self.options(**changes),
+            workspace=Workspace(self.folder),
             seed=11,
             compute=compute or Compute(device="cpu"),
             quiet=True,
         )
+        return run_for(request, Step(verb=verb, out=out, fingerprint="", inputs=dict(inputs), done=False))
 
     def perform(self, run: Run) -> Path | Metrics:
         """Do the stage of `run` with a fresh model, so that nothing is remembered between stages."""

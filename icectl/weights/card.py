@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -54,6 +55,33 @@ class Card(_Part):
     )
     command: str = Field(min_length=1, description="The command that made them.")
     files: dict[str, str] = Field(min_length=1, description="SHA-256 of every other file, by name.")
+
+
+def readme(card: Card) -> str:
+    """Return the card as Markdown with a YAML head, as model hubs read it."""
+    learnt = [f"- {data.name} ({data.licence}): {data.source}" for data in card.data]
+    tested = [
+        f"| {s.data} | {s.metric} | {s.value:g} {s.unit} | {s.rival or '–'} |".replace("  ", " ")
+        for s in card.tested
+    ]
+    table = ["| data | measure | score | strongest simple rival |", "|---|---|---|---|", *tested]
+    head = {"license": card.licence.lower(), "library_name": "icectl", "model_name": card.name}
+    sides = [f"{side:g}" for side in sorted(set(card.pixel_size or ()))]
+    pixels = f"{' to '.join(sides)} m" if sides else "not stated"
+    parts = [
+        "\n".join(["---", *(f"{key}: {json.dumps(value)}" for key, value in head.items()), "---"]),
+        f"# {card.name}",
+        f"{card.summary}. Weights of the model `{card.model}`; licence {card.licence}.",
+        f"## Intended use\n\n{card.use}".strip(),
+        f"Reads: {', '.join(card.inputs) or 'not stated'}. Pixels of the training data: {pixels}.",
+        "## Limits\n\n" + "\n".join(f"- {limit}" for limit in card.limits),
+        "## Learnt from\n\n" + "\n".join(learnt),
+        "## Scores on data never trained on\n\n" + ("\n".join(table) if tested else "None."),
+        f"## Made by\n\n`{card.command}`"
+        if card.command.startswith("icectl")
+        else f"## Made\n\n{card.command}",
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def read_card(folder: Path) -> Card:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from icectl.errors import DataError
+from icectl.export import CARD as README
 from icectl.export import export_run
-from icectl.settings import validate
-from icectl.weights.card import CARD, Card, sha256
+from icectl.settings import Glacier, validate
+from icectl.weights.card import CARD, Card, readme, sha256
 from icectl.workspace import RECORD, RUN, contents, fingerprint, read_json, write_json
 
 _SUFFIX = ".safetensors"
@@ -38,12 +39,13 @@ def make(run: Path, folder: Path, card: Mapping[str, Any]) -> Card:
 
     saved = read_json(run / RUN)
     values = {"name": folder.name, "model": saved["model"], "command": saved["command"], **card}
-    validate(Card, {**values, "files": {RUN: ""}}, "the card")
+    page = readme(validate(Card, {**values, "files": {RUN: ""}}, "the card"))
     export_run(run, folder, str(card["licence"]))
     for path in folder.glob(f"*{_SUFFIX}"):
         halve(path)
     digests = {path.name: sha256(path) for path in sorted(folder.glob(f"*{_SUFFIX}"))}
-    _rename(folder, fingerprint([saved["fingerprint"], digests]), folder.name)
+    _rename(folder, fingerprint([saved["fingerprint"], digests]), folder.name, str(card["data"][0]["name"]))
+    (folder / README).write_text(page, encoding="utf-8")
     files = {p.relative_to(folder).as_posix(): sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
     made = validate(Card, {**values, "files": files}, "the card")
     plain = made.model_dump(mode="json", exclude_none=True)
@@ -73,9 +75,11 @@ def halve(path: Path) -> None:
     save_file(state, path, metadata=facts)
 
 
-def _rename(folder: Path, identity: str, name: str) -> None:
-    """Give the records the fingerprint of the weights as shipped, and their name."""
+def _rename(folder: Path, identity: str, name: str, learnt_from: str) -> None:
+    """Give the records the fingerprint of the weights as shipped, and their name as their place."""
     for record in (RUN, RECORD):
         values = read_json(folder / record)
+        if record == RUN:
+            values["glacier"] = Glacier(name=name, title=learnt_from).model_dump(mode="json")
         files = {"files": contents(folder, values["outputs"])} if record == RECORD else {}
         write_json(folder / record, {**values, "fingerprint": identity, "weights": name, **files})

@@ -188,3 +188,24 @@ def test_a_training_starts_from_other_weights(cli, tmp_path, monkeypatch):
     assert any((other[name] - value.float()).abs().max() > 1e-3 for name, value in start.items())
     refused = cli("train", "lstm", *more, "--hidden", "7", "--from", str(tmp_path / "ready"), ok=False)
     assert (refused.code, "do not fit the network of 'lstm'" in refused.err) == (1, True)
+
+
+def test_products_that_needed_no_training_are_no_weights(cli):
+    """The newest run may hold velocities alone: `export` and `evaluate --run last` take newest weights."""
+    trained = cli("evaluate", "toy", "--json").json["run"]
+    plain = cli("predict", "toy", "--plain", "--json").json["run"]
+    assert cli("runs", "show", "last", "--json").json["folder"] == plain
+    assert f"the newest run is {trained}" in cli("export").err
+    assert cli("evaluate", "--run", "last", "--json").json["run"] == trained
+    refused = cli("export", plain, ok=False)
+    assert (refused.code, "no weights" in refused.err) == (2, True)
+
+
+@pytest.mark.parametrize("verb", ["predict", "train"])
+def test_a_dry_run_of_an_export_brings_nothing_into_the_workspace(cli, verb):
+    cli("train", "toy")
+    export = cli("export", "--out", "toy.zip").out.strip()
+    plan = cli(verb, "--from", export, "--workspace", "other", "--dry-run", "--json").json
+    assert not Path("other").exists()
+    made = cli(verb, "--from", export, "--workspace", "other", "--json").json
+    assert made["folder"] == plan["steps"][-1]["folder"]
