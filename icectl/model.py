@@ -42,3 +42,12 @@ class OffersOnnx(Protocol):
     def onnx(self, run: Run) -> Sequence[OnnxNetwork]:
         """Return the networks of ``run.inputs["train"]``; none if this training has none to offer."""
         ...
+
+
+@runtime_checkable
+class ShowsProducts(Protocol):
+    """A model that says what the page of a prediction shows; this is not required of one."""
+
+    def shown(self, run: Run) -> Sequence[Any]:
+        """Return panels (`icectl.report.panels`) of what ``predict`` has just written into ``run.out``."""
+        ...

@@ -166,7 +166,7 @@ def own_place(asked: Asked) -> Path | None:
     return asked.scenes or (Path(dem) if dem else None)
 
 
-_SAY_NOTHING = {
+_SAY_NOTHING = (
     "images",
     "image",
     "scenes",
@@ -178,19 +178,24 @@ _SAY_NOTHING = {
     "dem",
     "dtm",
     "surface",
-}
+)
 """Names of folders and files that say what they hold, and not where it is."""
+
+_EMPTY_ENDS = re.compile(
+    rf"^({'|'.join(_SAY_NOTHING)})[ _-]+|[ _-]+({'|'.join(_SAY_NOTHING)})$", re.IGNORECASE
+)
 
 
 def titled(own: Path) -> str:
     """Return what a user's own folder or file calls its place, by the folder above if it says nothing.
 
-    >>> titled(Path("/data/South Glacier/images")), titled(Path("/data/south_glacier.tif"))
-    ('South Glacier', 'south_glacier')
+    >>> titled(Path("/data/South Glacier/images")), titled(Path("/data/dem_South.tif"))
+    ('South Glacier', 'South')
     """
     path = own.absolute()
     names = [path.stem if path.suffix.lower() in (".tif", ".tiff") else path.name, path.parent.name]
-    return next((name for name in names if name and name.lower() not in _SAY_NOTHING), names[0])
+    telling = (_EMPTY_ENDS.sub("", name) for name in names if name.lower() not in _SAY_NOTHING)
+    return next((name for name in telling if name), names[0])
 
 
 def place_of(own: Path) -> str:

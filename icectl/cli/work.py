@@ -135,16 +135,20 @@ def _described(verb: str, request: stages.Request, outcome: stages.Outcome) -> d
     result["record"] = read_json(outcome.out / RECORD)
     if verb == "evaluate":
         result["metrics"] = read_json(outcome.out / "metrics.json")
-        result["report"] = _write_report(outcome)
+    if verb in ("predict", "evaluate"):
+        result["report"] = _write_report(outcome, verb)
     return result
 
 
-def _write_report(outcome: stages.Outcome) -> str | None:
-    """Write the report and return its path; the evaluation stands even where that cannot be written."""
-    from icectl.report.page import write_report
+def _write_report(outcome: stages.Outcome, verb: str) -> str | None:
+    """Write the page and return its path; what was made stands even where that cannot be written."""
+    from icectl.report.page import REPORT, write_prediction, write_report
 
     try:
-        return str(write_report(outcome.run or outcome.out))
+        if verb == "evaluate":
+            return str(write_report(outcome.run or outcome.out))
+        page = outcome.out / REPORT
+        return str(page if outcome.skipped and page.is_file() else write_prediction(outcome.out))
     except (IcectlError, OSError, MemoryError) as error:
         said = worded(error) or error
         logging.getLogger("icectl").warning(f"the report could not be written: {said}")
@@ -178,5 +182,7 @@ def _print(result: dict[str, Any], asked: Asked) -> None:
         show.metrics(result["metrics"], asked.verbose)
         print(f"run:    {result['run']}")
         print(f"report: {result['report'] or 'not written'}")
-    else:
-        print(result["folder"])
+        return
+    if result.get("report"):
+        show.say(f"report: {result['report']}")
+    print(result["folder"])

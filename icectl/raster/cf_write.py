@@ -13,6 +13,7 @@ import numpy as np
 
 from icectl.raster.files import replacing
 from icectl.raster.grid import Grid
+from icectl.raster.provenance import provenance
 from icectl.workspace import adopt, own_folder, replace_folder
 
 MAPPING = "mapping"
@@ -64,6 +65,7 @@ def cf_dataset(grid: Grid, title: str, **attributes: str) -> Any:
         "software_version": version("icectl"),
         "history": f"{now} {said}",
         "date_created": now,
+        **provenance(),
         **attributes,
     }
     return data

@@ -17,6 +17,7 @@ import rasterio.shutil
 from icectl.errors import DataError
 from icectl.raster.files import cache_settings, replacing
 from icectl.raster.grid import Grid
+from icectl.raster.provenance import provenance
 
 BLOCK = 512
 """Side of a COG's inner tiles in pixels."""
@@ -83,7 +84,7 @@ class BlockWriter:
         return self
 
     def _describe(self) -> None:
-        self._blocks.update_tags(**self._tags)
+        self._blocks.update_tags(**{**provenance(), **self._tags})
         if "units" in self._tags:
             self._blocks.units = (self._tags["units"],) * self.bands
         if self._descriptions is not None:

@@ -123,7 +123,7 @@ def _input(evaluation: Evaluation) -> Any:
 def differences(runs: Sequence[RunFacts]) -> list[tuple[str, list[str]]]:
     """Return the options, and the seed, in which the runs differ."""
     tables = [
-        {f"{verb} › {key}": text for verb, lines in contents.options(run) for key, text in lines}
+        {f"{verb} › {key}": text for verb, lines in contents.all_options(run) for key, text in lines}
         for run in runs
     ]
     for table, run in zip(tables, runs, strict=True):

@@ -17,7 +17,7 @@ from icectl.workspace import RECORD
 
 View = dict[str, Any]
 
-_TASKS = {
+TASKS = {
     "snow": "Snow forecast",
     "front": "Calving fronts",
     "flow": "Ice flow",
@@ -45,7 +45,7 @@ def run_context(run: RunFacts) -> View:
         "commands": commands(run),
         "identity": identity(run),
         "versions": facts_view(run.training.get("versions", {})),
-        "options": options(run),
+        "options": all_options(run),
         "earlier": [_earlier(e) for e in run.evaluations[1:]],
     }
 
@@ -64,7 +64,7 @@ def heading(run: RunFacts) -> str:
     shown = (details(newest).get("place") or newest.glacier) if newest else ""
     if shown and shown != run.glacier.get("name"):
         place = f"{place}, evaluated on {shown}"
-    return f"{_TASKS.get(task, task.capitalize() or 'Run')}: {place}"
+    return f"{TASKS.get(task, task.capitalize() or 'Run')}: {place}"
 
 
 def _lead(run: RunFacts) -> str:
@@ -126,11 +126,15 @@ def warnings(stages: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def command_of(record: Mapping[str, Any]) -> str:
+    """Return the command that a record names."""
+    return str(record.get("command", ""))
+
+
 def commands(run: RunFacts) -> list[str]:
     """Return the commands that make this result again: as typed, and as icectl would spell them out."""
-    typed = [run.record.get("command", "")]
-    typed += [e.record.get("command", "") for e in run.evaluations[:1]]
-    found = [str(c) for c in dict.fromkeys(typed) if c]
+    typed = [command_of(run.record), *(command_of(e.record) for e in run.evaluations[:1])]
+    found = [command for command in dict.fromkeys(typed) if command]
     return found or [_spelled(run)]
 
 
@@ -157,16 +161,18 @@ def identity(run: RunFacts) -> list[tuple[str, str]]:
     return facts_view({k: v for k, v in facts.items() if v not in (None, "")})
 
 
-def options(run: RunFacts) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return every option of every stage."""
-    stages = {**run.record.get("options", {})}
-    for verb, record in run.stages().items():
-        if record.get("options"):
-            stages[verb] = record["options"]
+def all_options(run: RunFacts) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return every option of every stage: as planned, and as used where the stage has a record."""
+    planned = {verb: {"options": found} for verb, found in run.record.get("options", {}).items()}
+    return options({**planned, **{v: r for v, r in run.stages().items() if r.get("options")}})
+
+
+def options(stages: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return every option in records of stages."""
     return [
         (verb, [(key, _text(value)) for key, value in found.items()])
-        for verb, found in stages.items()
-        if found
+        for verb, record in stages.items()
+        if (found := record.get("options"))
     ]
 
 

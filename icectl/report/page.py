@@ -17,8 +17,9 @@ from icectl import __version__
 from icectl.errors import UsageError
 from icectl.report import comparing, contents
 from icectl.report.figures import arrange, draw_all, palettes
+from icectl.report.prediction import PANELS, prediction_context
 from icectl.report.record import read_run
-from icectl.workspace import writing
+from icectl.workspace import read_json, stage_of, writing
 
 REPORT = "report.html"
 COMPARISON = "comparison.html"
@@ -53,6 +54,29 @@ def write_report(run_folder: Path, out: Path | None = None) -> Path:
     context = contents.run_context(run)
     page = _render("run.html.j2", {**context, "groups": arrange(views), "palettes": palettes(views)})
     return _save(page, out or run.folder / REPORT)
+
+
+def write_prediction(folder: Path, out: Path | None = None) -> Path:
+    """Write the page of what was predicted in `folder` and return its path.
+
+    Parameters
+    ----------
+    folder
+        A folder ``predictions/…`` of a run.
+    out
+        Where to write it; ``report.html`` in `folder` by default.
+
+    Raises
+    ------
+    DataError
+        One of its records is damaged.
+    """
+    run, record = read_run(folder.parents[1]), stage_of(folder)
+    panels = read_json(folder / PANELS)["panels"] if (folder / PANELS).is_file() else []
+    views = draw_all(panels, [folder])
+    context = prediction_context(run, folder, record)
+    page = _render("prediction.html.j2", {**context, "groups": arrange(views), "palettes": palettes(views)})
+    return _save(page, out or folder / REPORT)
 
 
 def compare(run_folders: Sequence[Path], out: Path | None = None) -> Path:

@@ -78,9 +78,10 @@ class Painter:
             for frame, stack in zip(panel.frames, stacks, strict=True)
         ]
         legends = [legend(scale, panel.unit, "value")]
+        key = arrow_key(arrows, gain, next(r for s in stacks for r in s.values())) if arrows else None
         if change:
             legends.append(legend(change, panel.unit, "prediction − truth"))
-        return {"moments": moments, "legends": legends, "arrow_key": arrow_key(arrows, gain, stacks)}
+        return {"moments": moments, "legends": legends, "arrow_key": key}
 
     def _three(self, frame: Frame, side: int) -> dict[str, Raster]:
         """Return truth, prediction and difference, as far as they are there."""
@@ -127,7 +128,8 @@ class Painter:
             strokes.append(Stroke(arrow_path(panel.arrows, gain, max(raster.shape)), ARROW_CLASS))
         drawn = picture(panel.label or panel.title, raster, scale, side, strokes)
         drawn["under"] = self._underlay(panel, raster, side)
-        return {"map": drawn, "legends": [legend(scale, panel.unit, panel.label)]}
+        key = arrow_key([panel.arrows] if panel.arrows else [], gain, raster, panel.arrow_unit)
+        return {"map": drawn, "legends": [legend(scale, panel.unit, panel.label)], "arrow_key": key}
 
     def _underlay(self, panel: Map, raster: Raster, side: int) -> str:
         """Return a hill shade: of the underlay, or of the layer itself where it is terrain."""

@@ -192,7 +192,7 @@ class Map(_Part):
     lines, points
         Outlines, centre lines, measured points (coloured by the same scale if they carry values).
     arrows
-        Flow or velocity arrows in pixels; `arrow_unit` says what their length stands for.
+        Flow or velocity, right and down, in pixels or in `arrow_unit` where that is given.
     """
 
     kind: Literal["map"] = "map"
@@ -339,27 +339,31 @@ Panel = TimeMaps | Map | ImageLines | Curve | CrossSection | Samples | Scatter |
 _ONE: TypeAdapter[Panel] = TypeAdapter(Annotated[Panel, Field(discriminator="kind")])
 
 
-def pack(panels: Iterable[Panel], folder: Path | None = None) -> list[dict[str, Any]]:
+def pack(
+    panels: Iterable[Panel], folder: Path | None = None, home: Path | None = None
+) -> list[dict[str, Any]]:
     """Return panels as plain JSON data for ``Metrics.details["panels"]``.
 
     Parameters
     ----------
     folder
-        The run folder. Files get paths relative to it, so that a workspace can be moved.
+        Where the page's files lie. They get paths relative to it, so that a workspace can be moved.
+    home
+        Where `folder` will lie in the end; files elsewhere get paths relative to that.
     """
     packed = [_ONE.dump_python(panel, mode="json", exclude_defaults=False) for panel in panels]
-    return packed if folder is None else [_relative(p, folder) for p in packed]
+    return packed if folder is None else [_relative(p, folder.absolute(), home or folder) for p in packed]
 
 
-def _relative(value: Any, folder: Path) -> Any:
-    """Return `value` with every absolute ``"file"`` in it relative to `folder`."""
+def _relative(value: Any, folder: Path, home: Path) -> Any:
+    """Return `value` with every absolute ``"file"`` in it relative to `folder`, or to `home` from outside."""
     if isinstance(value, Mapping):
-        found = {k: _relative(v, folder) for k, v in value.items()}
-        if isinstance(found.get("file"), str) and Path(found["file"]).is_absolute():
-            found["file"] = os.path.relpath(found["file"], folder.absolute())
+        found = {k: _relative(v, folder, home) for k, v in value.items()}
+        if isinstance(found.get("file"), str) and (path := Path(found["file"])).is_absolute():
+            found["file"] = os.path.relpath(path, folder if path.is_relative_to(folder) else home.absolute())
         return found
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_relative(v, folder) for v in value]
+        return [_relative(v, folder, home) for v in value]
     return value
 
 

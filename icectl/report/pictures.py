@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from icectl.report.colours import Scale, data_uri, encode
 from icectl.report.layers import Raster, thin
@@ -35,26 +36,39 @@ def picture(title: str, raster: Raster, scale: Scale, side: int, strokes: Sequen
 
 
 def legend(scale: Scale, unit: str, label: str) -> View:
-    """Return a colour bar: a gradient and five ticks."""
-    ticks = [number(v, scale.high - scale.low) for v in np.linspace(scale.low, scale.high, 5)]
+    """Return a colour bar: a gradient, and ticks at round values (text and place in per cent)."""
+    span = scale.high - scale.low
+    at = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(scale.low, scale.high).tolist()
+    inside = [v for v in at if scale.low - 1e-9 * span <= v <= scale.high + 1e-9 * span]
+    step = at[1] - at[0]
+    ticks = [(number(v, step), 100 * (v - scale.low) / span) for v in inside]
     return {"colours": ", ".join(scale.hexes()), "ticks": ticks, "unit": unit, "label": label}
 
 
-def number(value: float, span: float) -> str:
-    """Return a tick's number with as many digits as its scale needs."""
-    digits = 0 if span >= 20 else 1 if span >= 4 else 2
-    text = f"{value + 0.0:,.{digits}f}" if span >= 0.1 else f"{value:.2g}"
-    return text.replace("-", "−")
+def number(value: float, step: float) -> str:
+    """Return a tick's number with as many digits as tell ticks `step` apart.
+
+    >>> number(0.25, 0.25), number(1500.0, 500.0), number(-2e-05, 1e-05)
+    ('0.25', '1,500', '−2e-05')
+    """
+    if step < 1e-3:
+        return f"{value:g}".replace("-", "−", 1) if value < 0 else f"{value:g}"
+    digits = next(d for d in range(5) if d == 4 or abs(round(step, d) - step) < 1e-6 * step)
+    return f"{value + 0.0:,.{digits}f}".replace("-", "−")
 
 
-def arrow_key(arrows: Sequence[Any], gain: float, stacks: Sequence[dict[str, Raster]]) -> View | None:
-    """Return how long an arrow of a round displacement is, in per cent of the map's width."""
+def arrow_key(arrows: Sequence[Any], gain: float, raster: Raster, unit: str = "") -> View | None:
+    """Return how long an arrow of `arrows` (groups) of a round displacement is, in % of the map's width.
+
+    Arrows are in pixels unless `unit` says otherwise.
+    """
     if not arrows:
         return None
-    raster = next(r for s in stacks for r in s.values())
     frame = frame_of(raster.grid, raster.shape)
-    target = 0.12 * raster.shape[1] / gain
+    longest = max(float(np.hypot(right, down)) for group in arrows for _, _, right, down in group)
+    target = min(0.12 * raster.shape[1] / gain, longest)
     power = 10.0 ** np.floor(np.log10(max(target, 1e-9)))
     pixels = power * max(k for k in (1, 2, 5) if k * power <= target * (1 + 1e-9))
     ground = f" ({pixels * frame.metres:,.0f} m)" if frame.metres else ""
-    return {"width": 100 * pixels * gain / raster.shape[1], "label": f"{pixels:g} px{ground}"}
+    label = f"{pixels:g} {unit}" if unit else f"{pixels:g} px{ground}"
+    return {"width": 100 * pixels * gain / raster.shape[1], "label": label}

@@ -89,6 +89,11 @@ def _evaluation(folder: Path, training: Mapping[str, Any]) -> Evaluation:
     return Evaluation(folder, record, metrics, stages)
 
 
+def stages_behind(folder: Path, record: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the record of a stage in `folder`, and those of the stages that it was made from."""
+    return _stages(folder, _mapping(record.get("inputs")), {str(record["stage"]): record})
+
+
 def _stages(
     folder: Path, inputs: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Mapping[str, Any]]:

@@ -15,6 +15,7 @@ from icectl.model import Model
 from icectl.run import Compute, Run
 from icectl.settings import available
 from icectl.stages.plan import Request, Step, plan, run_folder, run_for, settled
+from icectl.stages.products import finish, said_of
 from icectl.stages.records import metrics_record, run_record, stage_record
 from icectl.training.settings import STATE
 from icectl.workspace import (
@@ -169,8 +170,10 @@ def _perform_step(request: Request, step: Step, redo: bool) -> None:
                 write_json(out / RUN, run_record(request, step))
             elif step.verb == "predict" and "train" not in step.inputs:
                 write_json(step.out.parents[1] / RUN, run_record(request, step))
-            with Meter() as meter:
+            with Meter() as meter, said_of(request, step):
                 result = _called(request, model, step.verb, run)
+            if step.verb == "predict":
+                finish(request, step, model, run)
             if isinstance(result, Metrics):
                 write_json(out / "metrics.json", metrics_record(result))
             write_json(out / RECORD, stage_record(request, step, out, run, meter.facts()))

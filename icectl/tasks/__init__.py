@@ -13,7 +13,8 @@ File              Function          Takes first                Returns
 ``baselines``     ``baselines``     what it compares           what simple methods answer
 ``metrics``       ``score``         what it compares           errors of a prediction
 ``evaluate``      ``evaluate``      run, model, options        `icectl.contract.Metrics`
-``figures``       ``figures``       run                        panels for the report
+``figures``       ``figures``       run                        panels of an evaluation
+``shown``         ``shown``         run                        panels of what was predicted
 ``estimate``      ``estimate``      run                        `icectl.contract.Estimate`
 ================  ================  =========================  ======================================
 
@@ -42,6 +43,7 @@ STEPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "metrics": ("score", ()),
     "evaluate": ("evaluate", ("run", "model", "options")),
     "figures": ("figures", ("run",)),
+    "shown": ("shown", ("run",)),
     "estimate": ("estimate", ("run",)),
 }
 """Of each step's file: the function's name, and the names of its first parameters."""

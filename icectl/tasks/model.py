@@ -25,6 +25,7 @@ from icectl.tasks import step
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from icectl.report.panels import Panel
     from icectl.training import Batches, FitResult, FitSettings, Learner
 
 WEIGHTS = "weights.safetensors"
@@ -112,6 +113,11 @@ class TaskModel(ABC):
         """Score ``run.inputs["predict"]`` beside the task's baselines."""
         metrics: Metrics = step(self.task, "evaluate")(run, self, options)
         return metrics
+
+    def shown(self, run: Run) -> Sequence[Panel]:
+        """Return what the page of a prediction shows of ``run.out``."""
+        panels: Sequence[Panel] = step(self.task, "shown")(run)
+        return panels
 
     def dataset(self, run: Run) -> Any:
         """Open the task's data set in ``run.inputs["prepare"]``."""

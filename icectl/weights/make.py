@@ -43,9 +43,9 @@ def make(run: Path, folder: Path, card: Mapping[str, Any]) -> Card:
     export_run(run, folder, str(card["licence"]))
     for path in folder.glob(f"*{_SUFFIX}"):
         halve(path)
+    (folder / README).write_text(page, encoding="utf-8")
     digests = {path.name: sha256(path) for path in sorted(folder.glob(f"*{_SUFFIX}"))}
     _rename(folder, fingerprint([saved["fingerprint"], digests]), folder.name, str(card["data"][0]["name"]))
-    (folder / README).write_text(page, encoding="utf-8")
     files = {p.relative_to(folder).as_posix(): sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
     made = validate(Card, {**values, "files": files}, "the card")
     plain = made.model_dump(mode="json", exclude_none=True)

@@ -9,6 +9,7 @@ import pytest
 
 from icectl import registry, weights
 from icectl.errors import UsageError
+from icectl.workspace import Workspace, run_of
 
 ROOT = Path(__file__).parent.parent.parent
 SHIPPED = sorted(path.parent for path in (ROOT / "icectl" / "weights").glob(f"*/{weights.CARD}"))
@@ -25,14 +26,16 @@ def script():
 
 
 @pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
-def test_weights_that_ship_are_whole_and_announced(folder):
+def test_weights_that_ship_are_whole_and_announced(folder, tmp_path):
     card = weights.read_card(folder)
     assert card.name == folder.name
     assert [one.licence for one in card.data]
     plugin = registry.get(card.model)
     found = [one for one in weights.shipped(plugin) if one.folder == folder]
     assert found, f"{card.model} does not announce {card.name}"
-    weights.check(found[0], plugin)
+    run = weights.bring(found[0], plugin, Workspace(tmp_path))
+    assert run_of(run)["glacier"]["name"] != "demo"
+    assert "synthetic" not in (folder / "README.md").read_text()
 
 
 def test_they_take_ten_megabytes_at_most():

@@ -81,9 +81,8 @@ def _tags(run: Run, moment: Moment, quantity: str) -> dict[str, str]:
     return {
         "title": f"{'Hindcast' if moment.known else 'Forecast'} of snow masks, {run.glacier.title}",
         "quantity": quantity,
-        "model": run.plugin.name,
         "past": " ".join(day.isoformat() for day in moment.past),
-        "software": "icectl",
+        "units": "1",
     }
 
 

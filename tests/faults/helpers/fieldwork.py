@@ -30,6 +30,11 @@ def digests(workspace: Path) -> dict[str, str]:
         if path.name == "run.json":
             record = json.loads(content)
             content = json.dumps({key: record[key] for key in ("options", "fingerprint", "seed")}).encode()
+        if path.name == "item.json":
+            item = json.loads(content)
+            for key in ("created", "datetime"):  # a prediction without dated scenes is dated now
+                item["properties"].pop(key)
+            content = json.dumps(item).encode()
         if path.name == "log.jsonl":
             lines = [json.loads(line) for line in content.decode().splitlines()]
             content = json.dumps(

@@ -1,0 +1,178 @@
+"""Files beside products, for other programs: a STAC item, and styles for QGIS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+from icectl.errors import DataError
+from icectl.raster import grid_of
+from icectl.report.colours import Scale, scale_for
+from icectl.report.layers import Reader
+from icectl.report.panels import Layer, Map, Panel, TimeMaps
+from icectl.workspace import write_json
+
+ITEM = "item.json"
+MAX_ASSETS = 500
+_STEPS = 9
+_SIDE = 1000
+
+TYPES = {
+    ".tif": ("image/tiff; application=geotiff; profile=cloud-optimized", "cloud-optimised GeoTIFF"),
+    ".nc": ("application/x-netcdf", "NetCDF"),
+    ".zarr": ("application/vnd+zarr", "Zarr store"),
+    ".gpkg": ("application/geopackage+sqlite3", "GeoPackage"),
+    ".geojson": ("application/geo+json", "GeoJSON, in longitude and latitude"),
+    ".shp": ("application/octet-stream", "Shapefile"),
+    ".csv": ("text/csv", "table"),
+    ".png": ("image/png", "picture"),
+}
+"""Media type and name of each kind of product."""
+
+
+def products(folder: Path) -> Iterator[Path]:
+    """Yield the products below `folder`, those in folders of their own last; a Zarr store is one."""
+    inner = []
+    for path in sorted(folder.iterdir()):
+        if path.suffix in TYPES:
+            yield path
+        elif path.is_dir() and not path.name.startswith("."):
+            inner.append(path)
+    for path in inner:
+        yield from products(path)
+
+
+def write_item(
+    folder: Path, name: str, facts: Mapping[str, str], dates: Sequence[str] = (), title: str = ""
+) -> Path:
+    """Write a STAC item of everything in `folder`.
+
+    Parameters
+    ----------
+    name
+        The item's id.
+    facts
+        What made the products; they become properties ``icectl:…``.
+    dates
+        ISO dates of the scenes behind them; without any, the item is dated now.
+    """
+    import pystac
+
+    now = datetime.now(UTC).replace(microsecond=0)
+    times = sorted(_time(date) for date in dates) or [now]
+    spans = {"start_datetime": times[0], "end_datetime": times[-1]} if len(times) > 1 else {}
+    bounds = _bounds(folder)
+    item = pystac.Item(
+        id=name,
+        geometry=_box(*bounds) if bounds else None,
+        bbox=list(bounds) if bounds else None,
+        datetime=times[-1],
+        properties={
+            "title": title or name,
+            "created": now.isoformat().replace("+00:00", "Z"),
+            **{key: pystac.utils.datetime_to_str(time) for key, time in spans.items()},
+            **{f"icectl:{key}": value for key, value in facts.items() if value},
+        },
+    )
+    for number, path in enumerate(products(folder)):
+        if number == MAX_ASSETS:
+            item.properties["icectl:assets"] = f"the first {MAX_ASSETS} files"
+            break
+        inside = path.relative_to(folder).as_posix()
+        media, kind = TYPES[path.suffix]
+        item.add_asset(inside, pystac.Asset(f"./{inside}", title=kind, media_type=media, roles=["data"]))
+    write_json(folder / ITEM, item.to_dict(include_self_link=False))
+    return folder / ITEM
+
+
+def _time(date: str) -> datetime:
+    time = datetime.fromisoformat(date)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _bounds(folder: Path) -> tuple[float, ...] | None:
+    """Return west, south, east and north in degrees of the first product that has a place."""
+    from pyproj import Transformer
+
+    for path in products(folder):
+        if path.suffix == ".tif":
+            with suppress(DataError):  # no CRS
+                return tuple(round(v, 6) for v in grid_of(path).geographic_extent.boundingbox.bbox)
+        elif path.suffix in (".gpkg", ".geojson"):
+            import pyogrio
+
+            info = pyogrio.read_info(path, layer=pyogrio.list_layers(path)[0][0])
+            if info["crs"] and info["features"] and not str(info["crs"]).startswith("LOCAL_CS"):
+                move = Transformer.from_crs(info["crs"], "EPSG:4326", always_xy=True)
+                return tuple(round(v, 6) for v in move.transform_bounds(*info["total_bounds"]))
+    return None
+
+
+def _box(west: float, south: float, east: float, north: float) -> dict[str, Any]:
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    return {"type": "Polygon", "coordinates": [ring]}
+
+
+def write_styles(folder: Path, panels: Sequence[Panel]) -> None:
+    """Write a QGIS style beside each raster that `panels` show, with the page's colours, and beside lines."""
+    reader = Reader([folder])
+    for panel in panels:
+        if isinstance(panel, Map):
+            layer: Layer | None = panel.layer
+        elif isinstance(panel, TimeMaps) and panel.frames:
+            layer = panel.frames[0].prediction
+        else:
+            continue
+        if layer is None or Path(layer.file).suffix != ".tif":
+            continue
+        path = folder.absolute() / layer.file
+        if path.is_relative_to(folder.absolute()) and path.is_file():
+            values = reader.read(layer, _SIDE).values
+            scale = scale_for([values], panel.colours, panel.low, panel.high)
+            path.with_suffix(".qml").write_text(_raster_style(scale, layer.band), encoding="utf-8")
+    for path in products(folder):
+        if path.suffix in (".gpkg", ".shp"):
+            path.with_suffix(".qml").write_text(_vector_style(path), encoding="utf-8")
+
+
+_HEAD = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+
+
+def _raster_style(scale: Scale, band: int) -> str:
+    span = (scale.high - scale.low) / (_STEPS - 1)
+    items = "".join(
+        f'<item alpha="255" color="{colour}" label="{scale.low + k * span:.4g}" '
+        f'value="{scale.low + k * span:.8g}"/>'
+        for k, colour in enumerate(scale.hexes(_STEPS))
+    )
+    bounds = f'classificationMin="{scale.low:.8g}" classificationMax="{scale.high:.8g}"'
+    return (
+        f'{_HEAD}<qgis version="3.22" styleCategories="Symbology"><pipe>'
+        f'<rasterrenderer type="singlebandpseudocolor" band="{band}" opacity="1" {bounds}>'
+        f'<rastershader><colorrampshader colorRampType="INTERPOLATED" classificationMode="1" clip="0">'
+        f"{items}</colorrampshader></rastershader></rasterrenderer></pipe></qgis>\n"
+    )
+
+
+def _vector_style(path: Path) -> str:
+    """Return orange lines, and outlines without a fill for polygons."""
+    import pyogrio
+
+    kind = str(pyogrio.list_layers(path)[0][1])
+    if "Polygon" in kind:
+        symbol, layer = "fill", "SimpleFill"
+        looks = {"style": "no", "outline_color": "200,82,0,255", "outline_width": "0.4"}
+    else:
+        symbol, layer = "line", "SimpleLine"
+        looks = {"line_color": "200,82,0,255", "line_width": "0.6"}
+    options = "".join(f'<Option type="QString" name="{k}" value={quoteattr(v)}/>' for k, v in looks.items())
+    return (
+        f'{_HEAD}<qgis version="3.22" styleCategories="Symbology">'
+        f'<renderer-v2 type="singleSymbol" symbollevels="0"><symbols><symbol type="{symbol}" name="0" '
+        f'alpha="1"><layer class="{layer}" enabled="1" pass="0"><Option type="Map">{options}</Option>'
+        "</layer></symbol></symbols></renderer-v2></qgis>\n"
+    )
