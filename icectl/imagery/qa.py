@@ -85,6 +85,16 @@ def landsat(
     return np.asarray((_numbers(qa_pixel, int(QaPixel.FILL)) & int(refused)) == 0)
 
 
+def landsat_c1(pixel_qa: Any) -> BoolImage:
+    """Return the usable pixels by ``pixel_qa`` of Landsat Collection 1 (LSDS-1873, table 5-4).
+
+    Its bits are others than those of Collection 2: 0 fill, 3 cloud shadow, 5 cloud; 8 and 9 tell how sure
+    cirrus is.
+    """
+    values = _numbers(pixel_qa, 1)
+    return np.asarray(((values & (1 | 1 << 3 | 1 << 5)) == 0) & ((values >> 8 & 3) < 3))
+
+
 def has(qa_pixel: Any, bit: QaPixel) -> BoolImage:
     """Return where `bit` of ``QA_PIXEL`` is set, e.g. ``has(qa, QaPixel.SNOW)``."""
     return np.asarray((_numbers(qa_pixel, int(QaPixel.FILL)) & int(bit)) != 0)
@@ -171,6 +181,7 @@ def keep(image: npt.NDArray[np.float32], usable: BoolImage) -> npt.NDArray[np.fl
 
 
 READERS: dict[str, Callable[[Any], BoolImage]] = {
-    "qa_pixel": landsat, "scl": scl, "hls_fmask": hls_fmask, "fmask": any_fmask, "qa60": qa60,
+    "qa_pixel": landsat, "pixel_qa": landsat_c1, "scl": scl, "hls_fmask": hls_fmask, "fmask": any_fmask,
+    "qa60": qa60,
 }  # fmt: skip
 """What turns each kind of quality layer into usable pixels, by the asset's name."""

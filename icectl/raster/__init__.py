@@ -14,10 +14,12 @@ from icectl.raster.ground import (
     line_distances,
     local_projection,
     off_ground,
-    warp,
 )
-from icectl.raster.quantity import Field, Numbers, Quantity, bounded, read_quantity
-from icectl.raster.read import Info, Masked, read, read_on, require_valid
+from icectl.raster.kinds import Quantity
+from icectl.raster.onto import read_on, warp
+from icectl.raster.quantity import Field, Numbers, read_quantity
+from icectl.raster.read import read, require_valid
+from icectl.raster.stored import Info, Masked
 from icectl.raster.tiles import Window, plan
 from icectl.raster.vectors import rasterize, read_vectors, write_vectors
 from icectl.raster.write import BlockWriter, write_cog
@@ -33,7 +35,6 @@ __all__ = [
     "Quantity",
     "Window",
     "blend_profile",
-    "bounded",
     "describe",
     "grid_from_bbox",
     "grid_of",

@@ -42,6 +42,8 @@ def open_cube(path: Path, times: bool = True) -> Any:
     except (OSError, ValueError, KeyError, AttributeError) as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         hint = "NetCDF of the classic format: convert it, e.g. `nccopy -k nc4 A B`"
+        if "calendar" in said or "time" in said:
+            hint = "its times are in a calendar that is not read: convert them to the standard one"
         raise DataError(f"{path} cannot be read by its CF conventions: {said}", hint) from error
 
 
@@ -77,15 +79,36 @@ def layers(data: Any, path: Path) -> Iterator[tuple[str, Any, Any]]:
 
 def _is_time(values: Any, axis: Any) -> bool:
     """Tell whether an axis counts dates."""
-    return axis in values.coords and np.issubdtype(values[axis].dtype, np.datetime64)
+    if axis not in values.coords:
+        return False
+    dates = values[axis]
+    return bool(np.issubdtype(dates.dtype, np.datetime64) or hasattr(dates.values.flat[0], "isoformat"))
+
+
+def stamp(time: Any) -> str:
+    """Return a moment of any calendar as ``2022-07-01T00:00:00``; nothing for None."""
+    if time is None:
+        return ""
+    one = np.asarray(time)
+    return str(one.item().isoformat() if one.dtype == object else np.datetime_as_string(one, unit="s"))
 
 
 def grid_of_cube(values: Any, path: Path) -> GeoBox:
     """Return the grid of a variable by its coordinates and grid mapping, in the file's order of rows."""
     grid = values.odc.geobox
+    if grid is not None and grid.crs is None and _in_degrees(values):
+        grid = values.odc.assign_crs("EPSG:4326").odc.geobox
     if grid is None or grid.crs is None:
         raise DataError(f"{path} states no CRS that is understood", "it needs a CF grid mapping (crs_wkt)")
     return grid
+
+
+def _in_degrees(values: Any) -> bool:
+    """Tell whether the axes are longitude and latitude, which need no grid mapping in CF."""
+    units = [
+        str(values[axis].attrs.get("units", "")).lower() for axis in values.dims[-2:] if axis in values.coords
+    ]
+    return [unit.replace("degree_", "degrees_") for unit in units] == ["degrees_north", "degrees_east"]
 
 
 def as_raster(path: Path) -> Any:
@@ -112,13 +135,9 @@ def as_raster(path: Path) -> Any:
     ) as made:  # fmt: skip
         for number, (_, _, values) in enumerate(maps, 1):
             made.write(values.values.astype(np.float32), number)
-        made.descriptions = tuple(_called(name, time) for name, time, _ in maps)
+        made.descriptions = tuple(f"{name} {stamp(time)}".strip() for name, time, _ in maps)
         made.units = tuple(str(values.attrs.get("units", "")) for _, _, values in maps)
     data.close()
     source = memory.open()
     source._memory = memory  # lives as long as the dataset
     return source
-
-
-def _called(name: str, time: Any) -> str:
-    return name if time is None else f"{name} {np.datetime_as_string(time, unit='s')}"

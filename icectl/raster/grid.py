@@ -48,12 +48,25 @@ def grid_of_dataset(source: Any, path: str | Path, crs: str | None = None) -> Gr
         hint = "give it one, e.g. `gdal_edit.py -a_srs EPSG:32643 FILE`"
         if source.gcps[0]:
             hint = "it holds ground control points only: warp it first, e.g. `gdalwarp -t_srs EPSG:3413`"
+        elif source.rpcs:
+            hint = "it holds a sensor model (RPC) only: warp it first, e.g. `gdalwarp -rpc -t_srs EPSG:3413`"
         raise DataError(f"{path} has no CRS", hint)
     if source.transform == Affine.identity():
         raise DataError(
             f"{path} has a CRS but no position (its transform is the identity)", "georeference it first"
         )
-    return upright(GeoBox(source.shape, source.transform, source.crs or crs_of(crs)))
+    grid = upright(GeoBox(source.shape, source.transform, source.crs or crs_of(crs)))
+    if not grid.crs.geographic:
+        return grid
+    box = grid.boundingbox
+    if box.top > 91 or box.bottom < -91:
+        raise DataError(
+            f"{path}: its latitudes reach from {box.bottom:.6g} to {box.top:.6g}",
+            "longitude and latitude are likely swapped in its transform, or its CRS is not in degrees",
+        )
+    if box.left >= 179.5:  # counted from 0 to 360
+        grid = GeoBox(grid.shape, Affine.translation(-360, 0) * grid.affine, grid.crs)
+    return grid
 
 
 def crs_of(text: str | None) -> CRS:

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import rasterio.warp
 import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import CRS, Geod, Transformer
-from rasterio.enums import Resampling
+from pyproj.exceptions import ProjError
 
 from icectl.errors import DataError
 from icectl.raster.grid import Grid, utm_crs
@@ -74,7 +73,7 @@ def ground_steps(
     row = np.asarray((height - 1) / 2 if rows is None else rows, np.float64)
     col = np.asarray((width - 1) / 2 if columns is None else columns, np.float64)
     reach = max(0.5, 0.002 * min(height, width))  # long enough not to lose digits, short enough to be local
-    to_degrees = Transformer.from_crs(CRS.from_user_input(str(grid.crs)), "EPSG:4326", always_xy=True)
+    to_degrees = _to_degrees(grid.crs)
 
     def metres(dx: float, dy: float) -> npt.NDArray[np.float64]:
         ends = []
@@ -86,6 +85,17 @@ def ground_steps(
         return steps
 
     return metres(reach, 0), metres(0, reach)
+
+
+def _to_degrees(crs: Any) -> Transformer:
+    """Return what turns coordinates of a CRS into longitude and latitude."""
+    try:
+        return Transformer.from_crs(CRS.from_user_input(str(crs)), "EPSG:4326", always_xy=True)
+    except ProjError as error:
+        raise DataError(
+            f"the CRS '{_name(crs)}' is a local one that has no place on the ground",
+            "assign the true one, e.g. `gdal_edit.py -a_srs EPSG:32643 FILE`",
+        ) from error
 
 
 def ground_metres(grid: Grid) -> float:
@@ -204,8 +214,7 @@ def local_projection(lon: float, lat: float) -> str:
 
 def _middle(grid: Grid) -> tuple[float, float]:
     rows, columns = grid.shape
-    to_degrees = Transformer.from_crs(CRS.from_user_input(str(grid.crs)), "EPSG:4326", always_xy=True)
-    lon, lat = to_degrees.transform(*(grid.affine * (columns / 2, rows / 2)))
+    lon, lat = _to_degrees(grid.crs).transform(*(grid.affine * (columns / 2, rows / 2)))
     if not (math.isfinite(lon) and math.isfinite(lat)):
         raise DataError(f"the middle of the raster lies outside {grid.crs}", "check its CRS and transform")
     return (lon + 180) % 360 - 180, lat
@@ -242,25 +251,6 @@ def _rounded(side: float) -> float:
     return float(round(side)) if side >= 5 else float(f"{side:.2g}")
 
 
-def warp(
-    values: npt.NDArray[Any], source: Grid, target: Grid, resampling: str = "bilinear"
-) -> npt.NDArray[np.float32]:
-    """Bring float values ``(rows, columns)`` from one grid to another; NaN is missing.
-
-    Bilinear becomes the average where pixels grow by half or more.
-    """
-    ratio = ground_metres(target) / ground_metres(source)
-    method = "average" if ratio > 1.5 and resampling == "bilinear" else resampling
-    out = np.full(target.shape, np.nan, np.float32)
-    rasterio.warp.reproject(
-        np.ascontiguousarray(values, np.float32), out,
-        src_transform=source.affine, src_crs=source.crs.to_wkt(), src_nodata=np.nan,
-        dst_transform=target.affine, dst_crs=target.crs.to_wkt(), dst_nodata=np.nan,
-        resampling=Resampling[method],
-    )  # fmt: skip
-    return out
-
-
 def ground_lines(shapes: npt.ArrayLike, crs: Any, *others: npt.ArrayLike) -> list[npt.NDArray[Any]]:
     """Bring shapely geometries of one place into a projection in which lengths are metres on the ground.
 
@@ -285,8 +275,7 @@ def ground_lines(shapes: npt.ArrayLike, crs: Any, *others: npt.ArrayLike) -> lis
     382
     """
     arrays = [np.asarray(s, dtype=object).reshape(-1) for s in (shapes, *others)]
-    to_degrees = Transformer.from_crs(CRS.from_user_input(crs), "EPSG:4326", always_xy=True)
-    lon, lat = _centre(*to_degrees.transform(*shapely.get_coordinates(arrays[0]).T))
+    lon, lat = _centre(*_to_degrees(crs).transform(*shapely.get_coordinates(arrays[0]).T))
     moved = Transformer.from_crs(CRS.from_user_input(crs), local_projection(lon, lat), always_xy=True)
     return [
         shapely.transform(array, lambda xy: np.stack(moved.transform(*xy.T), axis=-1)) for array in arrays

@@ -7,60 +7,23 @@ no task has to.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from icectl.errors import DataError, UsageError, did_you_mean
-from icectl.raster.grid import Grid
-from icectl.raster.read import Info, Masked, read, read_on
+from icectl.raster.grid import Grid, grid_of
+from icectl.raster.ground import ground_metres
+from icectl.raster.kinds import CODES, KINDS, Kind, Quantity, bounded
+from icectl.raster.onto import read_on
+from icectl.raster.read import read
+from icectl.raster.stored import Info, Masked
 from icectl.raster.tiles import Window
 from icectl.raster.units import factor_to
-
-Quantity: TypeAlias = Literal[
-    "reflectance", "index", "grey", "elevation", "thickness", "velocity", "mass balance", "label", "quality"
-]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """What is known of a quantity: its unit, where its values can lie, and how it is resampled.
-
-    `low` and `high` bound what can be measured; numbers beyond are missing. `rim` is how many pixels around
-    such a number are missing too, where files are often resampled over their voids. `names` are what a
-    band of it is called.
-    """
-
-    unit: str
-    low: float = -np.inf
-    high: float = np.inf
-    resampling: str = "bilinear"
-    rim: int = 0
-    names: tuple[str, ...] = ()
-
-
-KINDS: dict[str, Kind] = {
-    "reflectance": Kind(unit="1", low=-0.2001, high=2.0),
-    "index": Kind(unit="1", low=-1.001, high=1.001, names=("ndsi", "index")),
-    "grey": Kind(unit=""),
-    "elevation": Kind(
-        unit="m", low=-500.0, high=9000.0, rim=2, names=("elevation", "dem", "height", "z", "data", "surface")
-    ),
-    "thickness": Kind(unit="m", low=-1.0, high=5500.0, names=("thickness", "h", "ice_thickness")),
-    "velocity": Kind(unit="m/yr", low=-1e5, high=1e5, names=("velocity", "v", "speed", "vx", "vy")),
-    "mass balance": Kind(unit="m/yr", low=-200.0, high=200.0, names=("mass_balance", "smb", "dhdt")),
-    "label": Kind(unit="", resampling="nearest"),
-    "quality": Kind(unit="", resampling="nearest"),
-}
-"""Elevation: the shore of the Dead Sea lies at −430 m, Everest at 8849 m. The thickest ice is 4.9 km."""
-
-_VOIDS = (9999.0, 32767.0, 65535.0, 99999.0)
-"""Numbers that mean "nothing here" in files that do not declare it; negative ones lie below every `low`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,24 +123,35 @@ def read_quantity(
     kind, info, said = KINDS[quantity], Info(path), numbers or Numbers()
     if grid is not None and grid == info.grid:
         grid = None
+    if grid is not None and window is not None:
+        raise UsageError("a window and another grid cannot be asked for together", "crop the grid")
     number = band_of(info, band, kind.names)
+    notes: list[str] = []
+
+    def cleaned(raw: Masked) -> npt.NDArray[np.float32]:
+        values, said_of = _values(raw, info, number, said, quantity)
+        notes.extend(said_of)
+        return values
+
+    classes = quantity in ("label", "quality")
     if grid is None:
         raw = read(path, window, number)
         found = info.grid if info.grid is None or window is None else info.grid[window.slices]
-    elif window is not None:
-        raise UsageError("a window and another grid cannot be asked for together", "crop the grid")
     else:
-        raw, found = read_on(path, grid, resampling or kind.resampling, number, crs=crs), grid
-    mask = np.ma.getmaskarray(raw) | (np.isin(raw.data, said.nodata) if len(said.nodata) else False)
-    if info.alpha and info.alpha != number and grid is None:
-        mask = mask | (read(path, window, info.alpha).data == 0)
-    if quantity in ("label", "quality"):
-        return Field(raw.data, ~mask, found, "")
-    what = f"{path}: {quantity}"
-    values = _scaled(raw.data, info, number, said, kind, what)
-    values[mask] = np.nan
-    values, notes = bounded(values, quantity, str(path))
-    return Field(values, np.isfinite(values), found, kind.unit, notes)
+        method, found = resampling or _resampling(kind, info, grid, crs), grid
+        raw = read_on(path, grid, method, number, crs=crs, convert=None if classes else cleaned)
+    if classes:
+        gone = np.isin(raw.data, said.nodata) if len(said.nodata) else False
+        return Field(raw.data, ~(np.ma.getmaskarray(raw) | gone), found, "")
+    values = cleaned(raw) if grid is None else raw.filled(np.nan)
+    return Field(values, np.isfinite(values), found, kind.unit, tuple(dict.fromkeys(notes)))
+
+
+def _resampling(kind: Kind, info: Info, grid: Grid, crs: str | None) -> str:
+    """Return how a quantity comes onto a grid: the mean where pixels grow by half or more."""
+    own = info.grid or grid_of(info.path, crs)
+    grows = kind.resampling == "bilinear" and ground_metres(grid) > 1.5 * ground_metres(own)
+    return "average" if grows else kind.resampling
 
 
 def band_of(info: Info, band: int | str | None, names: Sequence[str] = ()) -> int:
@@ -200,77 +174,54 @@ def band_of(info: Info, band: int | str | None, names: Sequence[str] = ()) -> in
     return next(fitting, 2 if info.alpha == 1 and info.count > 1 else 1)
 
 
-def _scaled(
-    raw: npt.NDArray[Any], info: Info, number: int, said: Numbers, kind: Kind, what: str
-) -> npt.NDArray[np.float32]:
-    """Turn stored numbers into values: scale and offset, then the unit."""
+def _values(
+    raw: Masked, info: Info, number: int, said: Numbers, quantity: Quantity
+) -> tuple[npt.NDArray[np.float32], tuple[str, ...]]:
+    """Turn stored numbers into values, NaN where missing: scale and offset, then the unit, then bounds."""
+    kind, data, notes = KINDS[quantity], raw.data, []
+    if info.palette and quantity == "grey":
+        return _greys(raw, info.palette), ()
+    if data.dtype.kind == "c":
+        raise DataError(f"{info.path} holds complex numbers", "write their amplitude to a file of its own")
     scale = info.scales[number - 1] if said.scale is None else said.scale
     offset = (
         said.offset if said.offset is not None else info.offsets[number - 1] if said.scale is None else 0.0
     )
-    stated = said.unit or info.units[number - 1] or info.tags.get("units")
-    factor = factor_to(kind.unit, stated, what) if kind.unit else 1.0
+    gone = np.ma.getmaskarray(raw)
+    nodata = list(said.nodata)
+    if quantity == "reflectance" and data.dtype.kind == "u" and info.nodata is None:
+        nodata.append(0)  # fill in every product that stores reflectance without a sign
+    if nodata:
+        gone = gone | np.isin(data, nodata)
+    if quantity == "reflectance" and (scale, offset) != (1.0, 0.0) and _shares(data, gone):
+        scale, offset = 1.0, 0.0
+        notes.append(f"{info.path} holds reflectances as they are: its scale and offset are left out")
+    stated = said.unit or info.units[number - 1]
+    factor = factor_to(kind.unit, stated, f"{info.path}: {quantity}") if kind.unit else 1.0
     # Single precision is exact enough for numbers that it can hold; others are scaled first.
-    single = raw.dtype.kind == "b" or raw.dtype.itemsize <= 2 or raw.dtype == np.float32
-    values: npt.NDArray[Any] = raw.astype(np.float32 if single else np.float64)
+    single = data.dtype.kind == "b" or data.dtype.itemsize <= 2 or data.dtype == np.float32
+    values: npt.NDArray[Any] = data.astype(np.float32 if single else np.float64)
     if (scale * factor, offset * factor) != (1.0, 0.0):
         values *= scale * factor
         values += offset * factor
-    return values.astype(np.float32, copy=False)
+    values = values.astype(np.float32, copy=False)
+    values[gone] = np.nan
+    codes = np.isin(data, CODES) if data.dtype.kind in "if" else None
+    values, more = bounded(values, quantity, str(info.path), codes)
+    return values, (*notes, *more)
 
 
-def bounded(
-    values: npt.NDArray[np.float32], quantity: Quantity, name: str
-) -> tuple[npt.NDArray[np.float32], tuple[str, ...]]:
-    """Set to NaN what cannot be a measurement, and say how much that is.
-
-    Parameters
-    ----------
-    values
-        ``(rows, columns)`` in the quantity's unit, NaN where missing.
-    quantity, name
-        What it is, and the file's name, for the sentence.
-
-    Raises
-    ------
-    DataError
-        Half of the values or more lie beyond what can be: the numbers are in another unit or unscaled.
-    """
-    kind = KINDS[quantity]
-    with np.errstate(invalid="ignore"):
-        beyond = (values < kind.low) | (values > kind.high)
-    if not beyond.any():
-        return values, ()
-    known = values[np.isfinite(values)]
-    undeclared = beyond & ((values < kind.low) | np.isin(values, _VOIDS) | (np.abs(values) > 1e15))
-    rest = values[np.isfinite(values) & ~undeclared]
-    too_high = quantity == "elevation" and bool((beyond & ~undeclared).any())
-    if rest.size and (too_high or not kind.low <= float(np.median(rest)) <= kind.high):
-        raise _contradiction(rest, quantity, kind, name)
-    if kind.rim:  # a void that was resampled before leaves a rim of values between it and the ground
-        beyond = ndimage.binary_dilation(beyond, iterations=kind.rim)
-    worst = float(known[np.argmax(np.abs(known))])
-    note = (
-        f"{name}: {100 * beyond.mean():.1f} % of the pixels hold no {quantity} but undeclared nodata "
-        f"({worst:g}): taken for missing"
-    )
-    return np.where(beyond, np.float32(np.nan), values), (note,)
+def _greys(raw: Masked, palette: Mapping[int, tuple[int, ...]]) -> npt.NDArray[np.float32]:
+    """Return the mean of the colours that numbers stand for; NaN where they are transparent."""
+    table = np.full(max(palette) + 2, np.nan, np.float32)
+    for number, (red, green, blue, *alpha) in palette.items():
+        table[number] = np.nan if alpha and alpha[0] == 0 else (red + green + blue) / 3
+    return np.where(np.ma.getmaskarray(raw), np.float32(np.nan), table[np.clip(raw.data, 0, len(table) - 1)])
 
 
-def _contradiction(known: npt.NDArray[Any], quantity: str, kind: Kind, name: str) -> DataError:
-    """Word the refusal of numbers that cannot be what they are said to be."""
-    low, high = float(known.min()), float(known.max())
-    if quantity == "elevation":
-        units = (unit for unit, per in (("feet", 3.2808), ("decimetres", 10.0)) if high / per < kind.high)
-        guess = next(units, "another unit")
-        return DataError(
-            f"{name}: heights reach {high:.0f}, which cannot be metres (perhaps {guess})",
-            "convert the elevation model to metres, or state its unit (gdal_edit.py -units ft FILE)",
-        )
-    unit = {"1": "a share of one", "m": "metres", "m/yr": "metres a year"}[kind.unit]
-    hint = "correct the file's scale and unit tags (gdal_edit.py -scale … -units …)"
-    if quantity == "reflectance":
-        hint = "these are unscaled numbers: say what they mean with --scale and --offset"
-    return DataError(
-        f"{name}: values of {quantity} lie between {low:g} and {high:g}, which cannot be {unit}", hint
-    )
+def _shares(data: npt.NDArray[Any], gone: npt.NDArray[np.bool_]) -> bool:
+    """Tell whether floating numbers are shares already: tools that scale them often leave the tags."""
+    if data.dtype.kind != "f":
+        return False
+    known = np.abs(data[~gone & (np.abs(data) < 9000)])
+    return bool(known.size and float(np.percentile(known[:: max(1, known.size // 100_000)], 99)) <= 2.0)

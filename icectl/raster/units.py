@@ -31,6 +31,9 @@ SHARES = {
     **dict.fromkeys(("", "1", "unitless", "none", "reflectance", "ratio", "-", "dimensionless"), 1.0),
     **dict.fromkeys(("%", "percent"), 0.01),
 }
+ICE = 917.0
+"""Kilograms in a cubic metre of ice, for mass balances in water equivalent or kg m⁻² a⁻¹."""
+
 _NOTHING = frozenset({"", "unknown", "none", "n/a", "dn"})
 
 
@@ -58,7 +61,8 @@ def factor_to(unit: str, stated: str | None, what: str) -> float:
     >>> factor_to("m/yr", "m d-1", "v.tif"), factor_to("m", "metres above sea level", "a.tif")
     (365.0, 1.0)
     """
-    text = re.sub(r"\s+", " ", str(stated or "").strip().lower())
+    text = str(stated or "").lower().translate(str.maketrans("⁻−¹²·⋅", "--12  "))
+    text = re.sub(r"\s+", " ", text.strip())
     if text in _NOTHING:
         return 1.0
     readers: dict[str, Callable[[str], float | None]] = {"m": _length, "m/yr": _speed, "1": SHARES.get}
@@ -83,7 +87,17 @@ def _length(text: str) -> float | None:
 
 
 def _speed(text: str) -> float | None:
-    """Read a length over a time: ``m/yr``, ``m a-1``, ``meter/year``, ``cm per day``, ``m yr^-1``."""
+    """Read a length over a time: ``m/yr``, ``m a-1``, ``meter/year``, ``cm per day``, ``m yr^-1``.
+
+    Masses and water equivalents (``kg m-2 a-1``, ``m w.e. a-1``) become lengths of ice.
+    """
+    if mass := re.match(r"kg\s*(?:/\s*m\^?2|m\s*\^?-2)", text):
+        per_year = _speed("m " + text[mass.end() :].strip())
+        return None if per_year is None else per_year / ICE
+    water = re.search(r"\s*\(?\b(?:w\.? ?e\.?|weq|water equivalent)(?![a-z])\)?\s*", text)
+    if water:
+        factor = _speed(f"{text[: water.start()]} {text[water.end() :]}".strip())
+        return None if factor is None else factor * 1000 / ICE
     match = re.match(
         r"(?P<length>[a-z]+)\s*(?:of ice\s*|ice\s*)?(?:/|per|\*|\.)?\s*(?P<time>[a-z]+)\s*(?:\^?\(?-1\)?)?$",
         text,

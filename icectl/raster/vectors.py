@@ -65,7 +65,7 @@ def read_vectors(
     if frame.crs is None:
         raise DataError(f"{path} has no CRS", "for a Shapefile, add its .prj file")
     if frame.crs.is_geographic:
-        frame = beside_180(frame)
+        frame = beside_180(_in_range(frame, path))
     frame = mended(frame)
     if frame.empty:
         raise DataError(f"{path} holds no usable geometry", "all are empty or invalid beyond mending")
@@ -90,6 +90,20 @@ def _layer(path: str | Path, kind: str | None) -> str | None:
         f"{path} holds several layers{f' of {kind}' if kind else ''}: {', '.join(fitting)}",
         f"name one: '{path}|layername={fitting[0]}'",
     )
+
+
+def _in_range(frame: Frame, path: str | Path) -> Frame:
+    """Return shapes in degrees, turned where they count from 0 to 360; refuse what are no degrees."""
+    west, south, east, north = (float(v) for v in np.nan_to_num(frame.total_bounds))
+    if south < -90.001 or north > 90.001 or west < -360 or east > 540:
+        raise DataError(
+            f"{path} is said to be in degrees, but reaches from {west:.6g}, {south:.6g} "
+            f"to {east:.6g}, {north:.6g}",
+            "its coordinates are swapped, or of another CRS: assign that (ogr2ogr -a_srs EPSG:… NEW FILE)",
+        )
+    if west < 180:
+        return frame
+    return frame.set_geometry(frame.geometry.translate(xoff=-360))
 
 
 def beside_180(frame: Frame) -> Frame:

@@ -6,15 +6,16 @@ import shutil
 import tarfile
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-
 from icectl.errors import DataError
 from icectl.raster import write_cog
-from icectl.raster.cf import grid_of_cube, layers, open_cube
+from icectl.raster.cf import grid_of_cube, layers, open_cube, stamp
 from icectl.raster.files import CUBES, replacing
 from icectl.raster.grid import upright_values
 from icectl.sources.archive import MAX_MEMBER
 from icectl.sources.names import UNUSED, by_name
+
+IMAGES = frozenset({".tif", ".tiff", ".gtif", ".gtiff", ".jp2", ".vrt", ".png", ".jpg", ".jpeg"})
+"""Endings of what is read as an image."""
 
 TARS = (".tar", ".tar.gz", ".tgz")
 """Endings of the archives that are looked into."""
@@ -26,7 +27,7 @@ def unfolded(folder: Path, into: Path) -> list[Path]:
     Parameters
     ----------
     folder
-        A folder that may hold ``*.tar`` of Landsat scenes, NetCDF files and Zarr stores.
+        A folder that may hold ``*.tar`` of Landsat scenes, NetCDF files and Zarr stores; or one of these.
     into
         Where they are unfolded, each into a folder of its own; what is there already is taken as it is.
 
@@ -35,18 +36,17 @@ def unfolded(folder: Path, into: Path) -> list[Path]:
     DataError
         An archive or a cube is damaged, or holds nothing to read.
     """
-    places = []
-    for path in sorted(folder.iterdir()):
+    places: list[Path] = []
+    alone = folder.is_file() or folder.suffix.lower() in CUBES
+    for path in [folder] if alone else sorted(folder.iterdir()):
         target = into / "unfolded" / path.name.partition(".")[0]
         if path.name.lower().endswith(TARS) and path.is_file():
             places.append(_untar(path, target))
         elif path.suffix.lower() in CUBES:
             places.append(_maps(path, target))
-    images = [
-        p
-        for p in folder.rglob("*")
-        if p.suffix.lower() in (".tif", ".tiff", ".gtif", ".jp2", ".vrt", ".png", ".jpg")
-    ]
+    if alone:
+        return places
+    images = [p for p in folder.rglob("*") if p.suffix.lower() in IMAGES]
     inside = folder.absolute() in into.absolute().parents  # what was unfolded below the folder itself
     return [*([folder] if (images and not inside) or not places else []), *places]
 
@@ -89,7 +89,7 @@ def _maps(path: Path, target: Path) -> Path:
     data = open_cube(path)
     try:
         for name, time, values in layers(data, path):
-            date = "" if time is None else np.datetime_as_string(time, unit="D")
+            date = stamp(time)[:10]
             made = target / f"{date.replace('-', '')}_{name}.tif".lstrip("_")
             if made.is_file():
                 continue

@@ -11,7 +11,7 @@ from typing import Any
 
 from icectl.errors import DataError
 from icectl.raster import Info
-from icectl.raster.read import check_end
+from icectl.raster.stored import check_end
 from icectl.sources.names import (
     ASSETS,
     QUALITY,
@@ -228,10 +228,17 @@ def _entry(item: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _asset_in(item: Mapping[str, Any], name: str) -> str | None:
-    """Return what an item calls a file, where that is an asset that is known."""
-    keys = (key for key, entry in item.get("assets", {}).items() if isinstance(entry, Mapping))
-    key = next((k for k in keys if _basename(item["assets"][k]) == name), "")
-    return ASSETS.get(str(key).lower())
+    """Return what an item calls a file, by its common name or its key, where that is known."""
+    assets = {key: entry for key, entry in item.get("assets", {}).items() if isinstance(entry, Mapping)}
+    key = next((k for k, entry in assets.items() if _basename(entry) == name), None)
+    if key is None:
+        return None
+    bands = [assets[key].get(field) for field in ("eo:bands", "bands")]
+    firsts = [one[0] for one in bands if isinstance(one, list) and one and isinstance(one[0], Mapping)]
+    common = next((one.get("eo:common_name") or one.get("common_name") for one in firsts), None)
+    asset = ASSETS.get(str(common).lower()) or ASSETS.get(str(key).lower())
+    found = by_description([str(k) for k in assets], str(item.get("id", "")))[list(assets).index(key)]
+    return asset or (None if found == UNUSED else found)
 
 
 def _item_period(item: Mapping[str, Any]) -> Period | None:

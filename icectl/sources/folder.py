@@ -14,15 +14,15 @@ from datetime import datetime
 from pathlib import Path
 
 from icectl.errors import DataError, UsageError
+from icectl.raster.files import CUBES
 from icectl.sources.catalogue import CATALOGUE, read_catalogue
-from icectl.sources.delivered import unfolded
+from icectl.sources.delivered import IMAGES, TARS, unfolded
 from icectl.sources.files import ImageFile, describe, items_beside
 from icectl.sources.names import QUALITY, UNUSED, by_name, compile_pattern, parse_date
 from icectl.sources.options import SceneQuery
 from icectl.sources.scene import Band, Scene, in_order
 
-GEOTIFF = frozenset({".tif", ".tiff", ".gtif", ".gtiff", ".jp2", ".vrt"})
-IMAGES = GEOTIFF | {".png", ".jpg", ".jpeg"}
+GEOTIFF = IMAGES - {".png", ".jpg", ".jpeg"}
 PLACES = ("*", "*/*", "*.SAFE/GRANULE/*/IMG_DATA/R20m/*", "GRANULE/*/IMG_DATA/R20m/*")
 """Where images lie: in the folder, in one folder a scene, or in those of Sentinel-2's SAFE format."""
 
@@ -77,8 +77,9 @@ def scan_folder(
         For a folder without rasters or with too few dates, a name without a date, a truncated file, a raster
         without CRS, mixed CRS or pixel sizes, and two files of one date and asset.
     """
-    if not folder.is_dir():
-        raise UsageError(f"the folder {folder} does not exist", "name a folder of images")
+    if not folder.is_dir() and not (folder.is_file() and folder.name.lower().endswith((*TARS, *CUBES))):
+        what = "is no folder" if folder.exists() else "does not exist"
+        raise UsageError(f"{folder} {what}", "name a folder of images, or a .tar or .nc that holds them")
     if (folder / CATALOGUE).is_file() and pattern is None:
         scenes = read_catalogue(folder)
     else:
@@ -89,6 +90,11 @@ def scan_folder(
         if georeferenced:
             _same_ground(dated)
         scenes = in_order(_scenes(dated, Band(scale=scale, offset=offset)), str(folder))
+        if not scenes:
+            raise DataError(
+                f"no file of {folder} is a band or an index that is known",
+                "name them …_green.tif, …_swir16.tif, …_ndsi.tif, or give a --pattern with an (?P<asset>…)",
+            )
     if len(scenes) < minimum:
         dates = f"{len(scenes)} date" + ("" if len(scenes) == 1 else "s")
         raise DataError(f"{folder} holds {dates}, {minimum} are needed", "add scenes of other dates")

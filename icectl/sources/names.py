@@ -25,7 +25,7 @@ LANDSAT_C1 = Band(scale=1e-4, offset=0.0, nodata=-9999)
 MODIS_SNOW = Band(scale=0.01, offset=0.0)
 """NDSI snow cover of MOD10: 0 to 100; codes from 101 on (200 missing, 250 cloud …) are no index."""
 
-QUALITY = ("qa_pixel", "scl", "fmask", "hls_fmask", "qa60", "qa_aerosol", "qa_radsat")
+QUALITY = ("qa_pixel", "pixel_qa", "scl", "fmask", "hls_fmask", "qa60", "qa_aerosol", "qa_radsat")
 """Layers that say what the pixels are worth; never taken for bands, averaged or scaled."""
 
 _OLI = ("coastal", "blue", "green", "red", "nir08", "swir16", "swir22")
@@ -39,7 +39,7 @@ ASSETS = {
     **{name: name for name in (*_OLI, "lwir", "lwir11", "nir", *QUALITY)},
     **{name: name for name in ("ndsi", "image")},
     **{"swir1": "swir16", "swir": "swir16", "swir2": "swir22", "nir": "nir08", "ndsi_snow": "ndsi"},
-    **{"fmask4": "fmask", "ndsi_snow_cover": "ndsi", "pixel_qa": "qa_pixel"},
+    **{"fmask4": "fmask", "ndsi_snow_cover": "ndsi"},
 }
 """Words in a file's name, and the asset each stands for."""
 
@@ -51,12 +51,22 @@ UNUSED = "unused"
 
 _LANDSAT = re.compile(
     r"(?P<sensor>L[COTEM]0[4-9])_L(?P<product>\w{3})_\d{6}_(?P<date>\d{8})_\d{8}_\d{2}_(?:T1|T2|RT|GS)"
-    r"_(?P<layer>\w+)"
+    r"_(?P<layer>\w+)",
+    re.IGNORECASE,
 )
-_SENTINEL2 = re.compile(r"T\d{2}[A-Z]{3}_(?P<date>\d{8})T\d{6}_(?P<layer>B\d[\dA]|[A-Z]{3})(?:_\d\dm)?$")
+_SENTINEL2 = re.compile(
+    r"T\d{2}[A-Z]{3}_(?P<date>\d{8})T\d{6}_(?P<layer>B\d[\dA]|[A-Z]{3})(?:_\d\dm)?$", re.IGNORECASE
+)
 _HLS = re.compile(
     r"HLS\.(?P<sensor>[LS]30)\.T\w{5}\.(?P<date>\d{7})T\d{6}\.v[\d.]+\.(?P<layer>\w+)$", re.IGNORECASE
 )
+_APPEEARS = re.compile(r"HLS(?P<sensor>[LS]30)\.\d{3}_(?P<layer>[a-z0-9]+)_doy(?P<date>\d{7})", re.IGNORECASE)
+_ABOUT = re.compile(
+    r"(?<![a-z0-9])(?:qa|quality|flags?|confidence|uncertainty|std|count|udm2?|cloudmask|azimuth|zenith)"
+    r"(?![a-z0-9])"
+)
+"""Words of layers about a band: what is called so beside a band's name is not that band."""
+
 _WORD = r"(?<![a-z0-9])(?:{})(?![a-z0-9])"
 _WORDS = re.compile(_WORD.format("|".join(sorted(ASSETS, key=len, reverse=True))))
 
@@ -148,11 +158,13 @@ def by_name(path: str, pattern: re.Pattern[str] | None = None) -> Named:
     stem = path.rsplit("/", 1)[-1]
     if pattern is not None:
         return _by_pattern(path, stem, pattern)
-    for product, reader in ((_LANDSAT, _by_landsat), (_SENTINEL2, _by_sentinel2), (_HLS, _by_hls)):
+    for product, reader in _PRODUCTS:
         if match := product.search(stem):
             return reader(stem, match)
     words = _WORDS.findall(stem.lower())
     asset = ASSETS[words[-1]] if words else None
+    if asset not in (None, *QUALITY) and _ABOUT.search(stem.lower().replace("_", "-")):
+        asset = UNUSED
     period = parse_date(stem) or (parse_date(path.rsplit("/", 2)[-2]) if "/" in path else None)
     static = period is None and _is_static(stem)
     band = MODIS_SNOW if words and words[-1].startswith("ndsi_snow") else Band()
@@ -178,10 +190,10 @@ def _by_landsat(stem: str, match: re.Match[str]) -> Named:
     layer, level = match["layer"].upper(), f"Level-{match['product'][0]}"
     scene = stem[: match.start("layer")].rstrip("_")
     number = re.fullmatch(r"(?:SR_)?B(?:AND)?([1-9])", layer)
-    quality = layer.removeprefix("SR_") if layer not in ("PIXEL_QA",) else "QA_PIXEL"
+    quality = layer.removeprefix("SR_")
     asset, band = ASSETS.get(layer.lower(), UNUSED), Band()
     if quality.lower() in QUALITY:
-        asset, band = quality.lower(), QA_PIXEL if quality == "QA_PIXEL" else band
+        asset, band = quality.lower(), QA_PIXEL if quality in ("QA_PIXEL", "PIXEL_QA") else band
     elif number:
         asset = _landsat_band(match["sensor"], int(number[1]))
         if layer.startswith("SR_B"):
@@ -202,7 +214,7 @@ def _landsat_band(sensor: str, number: int) -> str:
 def _by_sentinel2(stem: str, match: re.Match[str]) -> Named:
     """Read a Sentinel-2 granule's file name; the processing baseline, hence the offset, is said elsewhere."""
     return Named(
-        asset=_MSI.get(match["layer"], UNUSED),
+        asset=_MSI.get(match["layer"].upper(), UNUSED),
         period=parse_date(match["date"]),
         scene=stem[: match.start("layer")].rstrip("_"),
         platform="sentinel-2",
@@ -219,10 +231,15 @@ def _by_hls(stem: str, match: re.Match[str]) -> Named:
     return Named(
         asset=asset,
         period=parse_date(match["date"]),
-        scene=stem[: match.start("layer")].rstrip("."),
+        scene=(stem[: match.start("layer")] + stem[match.end("layer") :]).rstrip("."),
         band=Band() if asset in QUALITY else HLS,
         product="HLS",
     )
+
+
+_PRODUCTS = (
+    (_LANDSAT, _by_landsat), (_SENTINEL2, _by_sentinel2), (_HLS, _by_hls), (_APPEEARS, _by_hls),
+)  # fmt: skip
 
 
 def by_description(words: Sequence[str | None], path: str) -> tuple[str, ...]:

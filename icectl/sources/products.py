@@ -110,7 +110,8 @@ PRODUCTS = {
 }
 
 _QUALITY = {
-    "qa_pixel": Band(nodata=1),
+    "qa_pixel": QA_PIXEL,
+    "pixel_qa": QA_PIXEL,
     "scl": Band(nodata=0),
     "fmask": Band(nodata=255),
     "hls_fmask": Band(nodata=255),
@@ -182,7 +183,7 @@ def meaning(item: Any, key: str, band: str, product: Product, collection: str) -
         The asset's name in the item, and in icectl.
     """
     if band in FLAGS:
-        return QA_PIXEL if band == "qa_pixel" else _QUALITY[band]
+        return _QUALITY[band]
     listed = stated(item.assets[key].extra_fields, common(item, key))
     listed = replace(listed, nodata=product.band.nodata if listed.nodata is None else listed.nodata)
     if collection.startswith("sentinel-2"):

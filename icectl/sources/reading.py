@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,10 +63,7 @@ def read_asset(
     elif quantity == "index" and band.scale == 0.01:
         nodata = (*nodata, *INDEX_CODES)
     numbers = Numbers(scale=band.scale, offset=band.offset, nodata=nodata)
-    found = read_quantity(path, quantity, band=band.number, grid=grid, resampling=resampling, numbers=numbers)
-    if quantity == "reflectance":
-        _check(found, str(path))
-    return found
+    return read_quantity(path, quantity, band=band.number, grid=grid, resampling=resampling, numbers=numbers)
 
 
 def _codes(band: Band) -> tuple[float, ...]:
@@ -80,23 +78,25 @@ def _meaning(scene: Scene, name: str) -> Band:
     info = Info(path)
     scale, offset = info.scales[band.number - 1], info.offsets[band.number - 1]
     if (scale, offset) == (1.0, 0.0) and info.dtype not in ("float32", "float64"):
-        product = scene.properties.get("icectl:product")
-        known = (
-            f"is of {product}, of which its name does not say how reflectance is stored"
-            if product
-            else (f"holds {info.dtype} numbers and nothing says what they mean")
+        product = str(scene.properties.get("icectl:product", ""))
+        known = f"holds {info.dtype} numbers and nothing says what they mean"
+        if product:
+            known = f"is of {product}, of which its name does not say how reflectance is stored"
+        examples = (
+            "0.01 and 0 for an index in percent, 0.0001 and 0 for one in ten thousandths"
+            if name == "ndsi"
+            else "2e-05 and -0.1 for Landsat C2 Level-1"
+            if "Level-1" in product
+            else "2.75e-05 and -0.2 for Landsat C2 surface reflectance, 0.0001 and -0.1 for Sentinel-2 since "
+            "2022 (0 before), 0.0001 and 0 for HLS"
         )
-        raise DataError(
-            f"{path} {known}",
-            "say it with --scale and --offset: 2.75e-05 and -0.2 for Landsat C2 surface reflectance, "
-            "0.0001 and -0.1 for Sentinel-2 since 2022 (0 before), 0.0001 and 0 for HLS",
-        )
+        raise DataError(f"{path} {known}", f"say it with --scale and --offset: {examples}")
     return Band(scale=scale, offset=offset, nodata=band.nodata, number=band.number)
 
 
-def _check(found: Field, path: str) -> None:
-    """Refuse reflectances that cannot be those of a scene."""
-    known = found.values[found.valid]
+def check_reflectance(values: npt.NDArray[np.float32], path: Path) -> None:
+    """Refuse reflectances that cannot be those of ground without clouds; NaN is missing."""
+    known = values[np.isfinite(values)]
     middle = float(np.median(known[:: max(1, known.size // 100_000)])) if known.size else 0.0
     if not LOW <= middle <= HIGH:
         raise DataError(

@@ -6,9 +6,12 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
+from affine import Affine
+from writing import tif
 
-from icectl.errors import DataError
+from icectl.errors import DataError, UsageError
 from icectl.raster import read_vectors
+from icectl.tasks.bed.readers.dem import open_dem
 from icectl.tasks.bed.readers.outlines import read_outlines
 from icectl.tasks.bed.readers.points import read_points
 
@@ -79,6 +82,10 @@ def test_an_outline_across_180_degrees_is_one_piece(tmp_path, split):
         ("\ufeffLongitude;Latitude;Thickness\n10,5;46,5;120\n", None),
         ("x\ty\tice_thickness\n615097.16\t5150696.35\t120\n", "EPSG:32632"),
         ("Easting,Northing,h\n615097.16,5150696.35,120\n", "EPSG:32632"),
+        ('lon,lat,thickness\n"10,5","46,5","120,0"\n', None),
+        ("# from a survey\n\nlon lat h\n10.5 46.5 120\n", None),
+        ("lon|lat|thickness_ft\n10.5|46.5|393.7008\n", None),
+        ("Longitude (deg),Latitude (deg),Ice thickness (m)\n10.5,46.5,120\n", None),
         ("date,latitude,longitude,thickness,thickness_uncertainty,flag\n2010-05-01,46.5,10.5,120,7,\n", None),
     ],
 )  # fmt: skip
@@ -103,3 +110,72 @@ def test_points_without_a_crs_are_asked_for_one_and_fills_are_no_ice(tmp_path):
     points = read_points(path, crs="EPSG:32632")
     assert points.thickness.tolist() == [120]
     assert points.dropped["over 5500 m"] == points.dropped["negative"] == 1
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_tables_in_older_encodings(tmp_path, encoding):
+    (tmp_path / "p.csv").write_text("lon,lat,thickness,name\n10.5,46.5,120,Größe\n", encoding=encoding)
+    assert read_points(tmp_path / "p.csv").thickness.tolist() == [120]
+
+
+def test_every_point_of_a_multipoint_counts(tmp_path):
+    rows = [
+        ({"thickness": 120.0}, shapely.MultiPoint([(0, 0), (10, 0)])),
+        ({"thickness": 80.0}, shapely.Point(5, 5)),
+    ]
+    found = read_points(write(tmp_path / "p.gpkg", rows))
+    assert (found.x.tolist(), found.thickness.tolist()) == ([0, 10, 5], [120, 120, 80])
+
+
+def test_rgi_6_ids_are_found_in_rgi_7_by_its_links(tmp_path):
+    ids = [f"RGI2000-v7.0-G-11-0000{n}" for n in (1, 2)]
+    path = write(
+        tmp_path / "o.gpkg", [({"rgi_id": name}, shapely.box(i, 0, i + 1, 1)) for i, name in enumerate(ids)]
+    )
+    with pytest.raises(UsageError, match=r"no glacier 'RGI60-11\.03638'") as caught:
+        read_outlines(path).choose(("RGI60-11.03638",))
+    assert "rgi6_links.csv" in (caught.value.hint or "")
+    rows = "".join(f"{name},RGI60-11.03638,{area}\n" for name, area in zip(ids, (9.5, 0.2), strict=True))
+    (tmp_path / "RGI2000-v7.0-G-11-rgi6_links.csv").write_text(f"rgi7_id,rgi6_id,overlap_area_km2\n{rows}")
+    for name in ("RGI60-11.03638", "RGI50-11.03638"):
+        assert read_outlines(path).choose((name,)).ids == (ids[0],)
+
+
+def test_columns_in_capitals_and_lines_that_are_no_boundary(tmp_path):
+    rows = [
+        ({"GLAC_ID": "G1", "LINE_TYPE": kind}, shape)
+        for kind, shape in (("glac_bound", SQUARE), ("intrnl_rock", NUNATAK))
+    ]
+    found = read_outlines(write(tmp_path / "o.gpkg", rows))
+    assert (found.ids, found.geometries[0].area) == (("G1",), 1000**2 - 200**2)
+    lake = write(tmp_path / "lake.gpkg", [({"glac_id": "G1", "line_type": "pro_lake"}, SQUARE)])
+    with pytest.raises(DataError, match="holds no glacier boundary, only pro_lake"):
+        read_outlines(lake)
+
+
+def test_degrees_are_turned_or_refused(tmp_path):
+    east = write(tmp_path / "e.gpkg", [({"id": "a"}, shapely.box(280, 76, 281, 77))], crs="EPSG:4326")
+    assert read_outlines(east).geometries[0].bounds == (-80, 76, -79, 77)
+    for number, shape in enumerate(
+        (shapely.box(5e5, 5.1e6, 5.01e5, 5.101e6), shapely.box(60, -139, 61, -138))
+    ):
+        path = write(tmp_path / f"{number}.geojson", [({"id": "a"}, shape)], crs="EPSG:4326")
+        with pytest.raises(DataError, match="is said to be in degrees, but reaches from"):
+            read_outlines(path)
+
+
+def test_tiles_of_differing_width_scale_unit_and_order_make_one_model(tmp_path):
+    rows, columns = 12, 18
+    heights = 500 + 4.0 * np.arange(columns) + 3.0 * np.arange(rows)[:, None]
+    fine, top = Affine(1 / 3600, 0, 10, 0, -1 / 3600, 60), 60 * 1.0
+    south = np.rint(heights * 10).astype(np.int16)
+    tif(tmp_path / "s.tif", south, fine, "EPSG:4326", scales=(0.1,))
+    wide = Affine(1.5 / 3600, 0, 10, 0, 1 / 3600, top)  # the northern one is wider, south up, and in feet
+    east = (np.arange(columns * 2 // 3) + 0.5) * 1.5 - 0.5
+    north = 500 + 4.0 * east + 3.0 * -(1.0 + np.arange(rows))[:, None]
+    tif(tmp_path / "n.tif", (north / 0.3048).astype(np.float32), wide, "EPSG:4326", units=("ft",))
+    got, grid, _ = open_dem(tmp_path).read(slice(0, 2 * rows), slice(0, columns))
+    assert (grid.affine.f, grid.affine.a) == pytest.approx((60 + rows / 3600, 1 / 3600))
+    wanted = 500 + 4.0 * np.arange(columns) + 3.0 * (np.arange(2 * rows) - rows)[:, None]
+    inside = np.s_[2:-2, 2:-2]
+    np.testing.assert_allclose(got[inside], wanted[inside], atol=0.06)

@@ -6,9 +6,9 @@ import cv2
 import geopandas
 import numpy as np
 import pytest
-import rasterio
 import shapely
 from rasterio.transform import from_origin
+from writing import tif
 
 from icectl.errors import DataError, UsageError
 from icectl.tasks.front.files.images import label_from_raster, read_image, read_label, without_margins
@@ -54,6 +54,60 @@ def test_transparent_pixels_are_invalid(tmp_path):
     assert np.isfinite(values[10:]).all()
 
 
+def test_a_fourth_band_of_light_is_no_transparency(tmp_path):
+    light = np.where(np.arange(SHAPE[0])[:, None] < 30, 0, grey())
+    write_tif(tmp_path / "rgbn.tif", np.stack([grey(), grey(), grey(), light]), photometric="MINISBLACK")
+    values, _ = read_image(tmp_path / "rgbn.tif")
+    np.testing.assert_allclose(values, (3.0 * grey() + light) / 4, rtol=1e-6)
+    opacity = np.where(np.arange(SHAPE[0])[:, None] < 30, 0, 255) + 0 * grey()
+    write_tif(tmp_path / "rgba.tif", np.stack([grey(), grey(), grey(), opacity]).astype(np.uint8))
+    assert np.isnan(read_image(tmp_path / "rgba.tif")[0]).mean() == 0.5
+
+
+def test_colours_of_a_palette_and_undeclared_voids(tmp_path):
+    from PIL import Image
+
+    picture = Image.fromarray(grey() // 64)
+    picture.putpalette([0, 0, 0, 240, 240, 240, 120, 120, 120, 60, 60, 60])
+    picture.save(tmp_path / "p.png")
+    np.testing.assert_allclose(read_image(tmp_path / "p.png")[0], np.array([0, 240, 120, 60])[grey() // 64])
+    decibels = grey().astype(np.float32) / 10 - 20
+    decibels[:5, :5] = -9999
+    write_tif(tmp_path / "f.tif", decibels)
+    values, _ = read_image(tmp_path / "f.tif")
+    assert np.isnan(values[:5, :5]).all()
+    assert np.nanmin(values) == decibels[5:].min()
+
+
+def test_labels_of_the_image_s_size_that_lie_elsewhere_are_refused(tmp_path):
+    write_tif(tmp_path / "i.tif", grey())
+    write_tif(
+        tmp_path / "l.tif",
+        np.uint8(np.arange(80) < 40) + 0 * grey(),
+        transform=from_origin(503_000, 7_400_000, 30, 30),
+    )
+    _, place = read_image(tmp_path / "i.tif")
+    with pytest.raises(DataError, match=r"l\.tif has the size of its image but lies elsewhere"):
+        read_label(tmp_path / "l.tif", SHAPE, place)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_label_is_read_as_classes_with_nodata_and_north_up(tmp_path, turned):
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[:20], mask[:, :4] = 1, 255
+    transform = from_origin(500_000, 7_400_000, 30, 30)
+    if turned:
+        mask, transform = (
+            mask[::-1].copy(),
+            TRANSFORM @ TRANSFORM.translation(0, SHAPE[0]) @ TRANSFORM.scale(1, -1),
+        )
+    write_tif(tmp_path / "l.tif", mask, nodata=255, scales=(0.5,), transform=transform)
+    label = read_label(tmp_path / "l.tif", SHAPE, None)
+    assert label.mask is not None
+    assert label.mask.sum() == 20 * 76
+    assert label.mask[0, 10]
+
+
 def test_five_bands_need_a_choice(tmp_path):
     write_tif(tmp_path / "five.tif", np.stack([grey() + i for i in range(5)]))
     with pytest.raises(DataError, match="has 5 bands"):
@@ -63,10 +117,8 @@ def test_five_bands_need_a_choice(tmp_path):
     assert place.crs == "EPSG:32622"
 
 
-def write_tif(path, bands):
-    profile = {"driver": "GTiff", "count": len(bands), "dtype": bands.dtype, "crs": "EPSG:32622"}
-    with rasterio.open(path, "w", **profile, height=SHAPE[0], width=SHAPE[1], transform=TRANSFORM) as target:
-        target.write(bands)
+def write_tif(path, bands, transform=TRANSFORM, **about):
+    return tif(path, bands, transform, "EPSG:32622", **about)
 
 
 def test_dark_wedges_at_the_border_are_gaps():

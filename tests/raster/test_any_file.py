@@ -12,7 +12,7 @@ from odc.geo.geobox import GeoBox
 from pyproj import Geod, Transformer
 
 from icectl.raster import ground_grid, ground_steps, line_distances, read_quantity, upright
-from icectl.raster.quantity import KINDS
+from icectl.raster.kinds import KINDS
 
 RANGES = {
     "reflectance": (0.01, 1.2), "index": (-0.9, 0.9), "elevation": (-100, 6000), "thickness": (0, 900),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from icectl.errors import DataError
@@ -17,7 +18,7 @@ SUFFIXES = (".tif", ".tiff", ".vrt", ".asc", ".img", ".hgt", ".dem", ".nc", ".gt
 
 @dataclass(frozen=True, slots=True)
 class Dem:
-    """The tiles of one elevation model, all of one CRS and pixel size, and the grid they make together."""
+    """The tiles of one elevation model, all of one CRS, and the grid that they make together."""
 
     name: str
     files: tuple[Path, ...]
@@ -91,7 +92,7 @@ def open_dem(path: Path, crs: str | None = None) -> Dem:
     Raises
     ------
     DataError
-        Nothing there, no CRS, or tiles of different grids.
+        Nothing there, no CRS, or tiles of several.
     """
     path = Path(path)
     if not path.exists():
@@ -100,10 +101,9 @@ def open_dem(path: Path, crs: str | None = None) -> Dem:
     grids = [_grid(file, crs) for file in files]
     first = grids[0]
     for file, grid in zip(files, grids, strict=True):
-        same = grid.crs == first.crs and np.allclose(
-            [grid.affine.a, grid.affine.e], [first.affine.a, first.affine.e], rtol=1e-6
-        )
-        if not same:
+        wider = grid.crs.geographic  # tiles of Copernicus have wider pixels to the north
+        same = grid.crs == first.crs and np.isclose(grid.affine.e, first.affine.e, rtol=1e-6)
+        if not same or not (wider or np.isclose(grid.affine.a, first.affine.a, rtol=1e-6)):
             raise DataError(
                 f"{file.name} and {files[0].name} in {path} differ in CRS or pixel size",
                 "give tiles of one elevation model, or merge them first (gdalwarp)",
@@ -128,16 +128,15 @@ def _grid(file: Path, crs: str | None) -> Grid:
 
 
 def _union(grids: list[Grid]) -> Grid:
-    """Return the grid of the first tile, grown to hold all; tiles off it by part of a pixel go to the
-    nearest.
+    """Return the grid of the finest tile, grown to hold all.
+
+    Tiles off it by part of a pixel go to the nearest.
     """
-    a = grids[0].affine
+    a = min(grids, key=lambda grid: grid.affine.a * -grid.affine.e).affine
     left = min(g.affine.c for g in grids)
     top = max(g.affine.f for g in grids)
     right = max(g.affine.c + g.shape[1] * a.a for g in grids)
     bottom = min(g.affine.f + g.shape[0] * a.e for g in grids)
-    from affine import Affine
-
     shape = (max(1, round((bottom - top) / a.e)), max(1, round((right - left) / a.a)))
     return GeoBox(shape, Affine(a.a, 0, left, 0, a.e, top), grids[0].crs)
 
@@ -148,7 +147,12 @@ def _paste(out: Heights, part: Grid, file: Path, grid: Grid) -> tuple[str, ...]:
     row, col = round((b.f - a.f) / a.e), round((b.c - a.c) / a.a)  # where the tile starts in the window
     top, left = max(0, row), max(0, col)
     bottom, right = min(out.shape[0], row + grid.shape[0]), min(out.shape[1], col + grid.shape[1])
-    if bottom <= top or right <= left:
+    alike = np.allclose([a.a, a.e], [b.a, b.e], rtol=1e-6)
+    if not alike and part.extent.intersects(grid.extent):
+        found = read_quantity(file, "elevation", grid=part)
+        out[np.isnan(out)] = found.values[np.isnan(out)]
+        return found.notes
+    if not alike or bottom <= top or right <= left:
         return ()
     window = Window(top - row, left - col, bottom - top, right - left)
     found = read_quantity(file, "elevation", window=window)

@@ -14,8 +14,8 @@ import shapely
 from icectl.errors import DataError, UsageError, did_you_mean
 from icectl.raster import Grid, read_vectors
 
-ID_COLUMNS = ("RGIId", "RGIID", "rgi_id", "GLIMS_ID", "glac_id", "GLIMSId", "glims_id", "id", "ID", "name")
-"""Columns that name a glacier, the strongest first (RGI 6, RGI 7, GLIMS and shortened forms)."""
+ID_COLUMNS = ("rgiid", "rgi_id", "glims_id", "glac_id", "glimsid", "id", "name")
+"""Columns that name a glacier, in small letters, the strongest first (RGI 5, 6 and 7, GLIMS)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,10 @@ class Outlines:
             known |= {short_id(name): i for name, i in place.items()}
             missing = [name for name in ids if short_id(name) not in known]
             if missing:
-                raise UsageError(
-                    f"no glacier '{missing[0]}' in {self.source}", did_you_mean(missing[0], self.ids[:5000])
-                )
+                hint = did_you_mean(missing[0], self.ids[:5000])
+                if short_id(missing[0])[:2].isdigit() and self.ids[0].startswith("RGI2000"):
+                    hint = "RGI 7 counts anew: put its …-rgi6_links.csv beside the file, or give its own id"
+                raise UsageError(f"no glacier '{missing[0]}' in {self.source}", hint)
             keep = [known[short_id(name)] for name in ids]
         names, shapes = tuple(self.ids[i] for i in keep), tuple(self.geometries[i] for i in keep)
         return replace(self, ids=names, geometries=shapes)
@@ -89,7 +90,8 @@ def read_outlines(path: Path) -> Outlines:
     frame = frame[frame.geometry.geom_type.isin(["Polygon", "MultiPolygon"])]
     if frame.empty:
         raise DataError(f"{path} holds no polygon", "outlines must be polygons")
-    columns = [c for c in ID_COLUMNS if c in frame.columns and frame[c].notna().any()]
+    spelt = {str(c).lower(): c for c in frame.columns}
+    columns = [spelt[n] for n in ID_COLUMNS if n in spelt and frame[spelt[n]].notna().any()]
     column = columns[0] if columns else None
     frame, notes = _ice(frame, column, Path(path).name)
     names = [f"{Path(path).stem}-{i + 1:05d}" for i in range(len(frame))]
@@ -103,7 +105,26 @@ def read_outlines(path: Path) -> Outlines:
         merged.setdefault(name, []).append(shape)
     shapes = [parts[0] if len(parts) == 1 else shapely.union_all(parts) for parts in merged.values()]
     aliases = tuple((str(a), n) for c in columns[1:] for a, n in zip(frame[c], names, strict=True))
+    aliases = (*_links(Path(path)), *aliases)
     return Outlines(Path(path).name, tuple(merged), tuple(shapes), frame.crs.to_wkt(), notes, aliases)
+
+
+_GLIMS = frozenset(
+    {"intrnl_rock", "pro_lake", "supra_lake", "snowline", "basin_bound", "debris_cov", "centerline"}
+)
+
+
+def _links(path: Path) -> tuple[tuple[str, str], ...]:
+    """Return RGI 6 ids and the RGI 7 ids that they overlap most, by the ``…-rgi6_links.csv`` beside."""
+    found = sorted(path.parent.glob("*rgi6_links.csv"))
+    if not found:
+        return ()
+    links = pd.concat([pd.read_csv(one) for one in found])
+    if not {"rgi7_id", "rgi6_id"} <= set(links.columns):
+        return ()
+    area = [c for c in links.columns if str(c).startswith("overlap")]
+    links = links.sort_values(area[0]) if area else links  # the largest overlap comes last and wins
+    return tuple(zip(links["rgi6_id"].astype(str), links["rgi7_id"].astype(str), strict=True))
 
 
 def _ice(frame: Any, column: str | None, source: str) -> tuple[Any, tuple[str, ...]]:
@@ -114,6 +135,11 @@ def _ice(frame: Any, column: str | None, source: str) -> tuple[Any, tuple[str, .
     if kind is not None:
         types = frame[kind].astype(str).str.strip().str.lower()
         others = sorted(set(types) - {"glac_bound"})
+        if set(types) & _GLIMS and "glac_bound" not in set(types):
+            raise DataError(
+                f"{source} holds no glacier boundary, only {', '.join(others)}",
+                "give the file of GLIMS whose line_type is glac_bound",
+            )
         if others and (types == "glac_bound").any():
             rock, frame = frame[types == "intrnl_rock"], frame[types == "glac_bound"]
             notes.append(f"{source}: of line types only glac_bound is ice ({', '.join(others)} left out)")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from icectl.errors import DataError
-from icectl.raster import Info, read
+from icectl.raster import Info, read_quantity
 from icectl.tasks.front.dataset import Place
 from icectl.tasks.front.files.pairs import VECTORS
 from icectl.tasks.front.image.augment import mask_edge
@@ -36,26 +36,35 @@ class Label:
 def read_image(path: Path, band: int | None = None) -> tuple[NDArray[np.float32], Place | None]:
     """Return an image as (rows, columns), NaN where invalid, and where it lies.
 
-    Images of 1, 2 (with alpha), 3 and 4 (with alpha) bands, 8 or 16 bits or floating, are read:
-    the given band, or the mean of the colour bands; transparent pixels are invalid.
+    The given band is read, or the mean of up to four bands without a transparent one, as grey levels; they
+    may be of any type, or colours of a palette.
     """
     info = Info(path)
     if min(info.shape) < 16:
         raise DataError(f"{path} has {info.shape[0]} × {info.shape[1]} pixels, 16 a side are needed")
-    values = _grey(read_values(path, None), path) if band is None else read_values(path, band)
-    place = None
-    if info.grid is not None:
-        place = Place(str(info.crs), tuple(float(v) for v in info.grid.affine)[:6])  # type: ignore[arg-type]
+    numbers = [number for number in range(1, info.count + 1) if number != info.alpha]
+    if band is None and len(numbers) > 4:
+        raise DataError(f"{path} has {info.count} bands", "name the one to use with --band")
+    bands = [read_quantity(path, "grey", band=n).values for n in (numbers if band is None else [band])]
+    if len(bands) in (2, 4) and _is_opacity(bands[-1]):
+        opaque = bands.pop() > 0
+        bands = [np.where(opaque, grey, np.float32(np.nan)) if opaque.any() else grey for grey in bands]
+    values, place = np.mean(bands, axis=0, dtype=np.float32), place_of(info)
     if not np.isfinite(values).any():
         raise DataError(f"{path} holds no valid pixel", "check its nodata value")
     return without_margins(values), place
 
 
-def read_values(path: Path, band: int | None) -> NDArray[np.float32]:
-    """Return a band, or all of them, as float32 with NaN where invalid."""
-    from icectl.raster.read import filled
+def place_of(info: Info) -> Place | None:
+    """Return where a raster lies; None without a CRS."""
+    if info.grid is None:
+        return None
+    return Place(str(info.crs), tuple(float(v) for v in info.grid.affine)[:6])  # type: ignore[arg-type]
 
-    return filled(read(path, band=band))
+
+def _is_opacity(band: NDArray[np.float32]) -> bool:
+    """Tell whether a band without a name says what is transparent: it holds nothing and all, no more."""
+    return len(np.unique(band)) <= 2 and float(np.nanmax(band)) in (1.0, 255.0, 65535.0)
 
 
 MARGIN_SHARE = 0.003
@@ -93,18 +102,6 @@ def _has_straight_sides(part: NDArray[np.bool_]) -> bool:
     return len(cv2.approxPolyDP(outline, near, True)) <= CORNERS
 
 
-def _grey(bands: NDArray[np.float32], path: Path) -> NDArray[np.float32]:
-    """Average the colour bands; the last of two or four is transparency."""
-    count = len(bands)
-    if count > 4:
-        raise DataError(f"{path} has {count} bands", "name the one to use with --band")
-    if count in (2, 4):
-        colour = bands[:-1].mean(axis=0)
-        opaque = bands[-1] > 0
-        return np.where(opaque, colour, np.nan) if opaque.any() else colour
-    return np.asarray(bands.mean(axis=0))
-
-
 def read_label(path: Path, shape: tuple[int, int], place: Place | None, kind: str = "auto") -> Label:
     """Return the fronts in a label file, in pixels of its image.
 
@@ -126,11 +123,32 @@ def read_label(path: Path, shape: tuple[int, int], place: Place | None, kind: st
     """
     if path.suffix.lower() in VECTORS:
         return _from_vectors(path, shape, place)
-    values = _grey(read_values(path, None), path)
-    if values.shape != shape:
-        (rows, columns), (r, c) = shape, values.shape
+    info = Info(path)
+    if info.shape != shape:
+        (rows, columns), (r, c) = shape, info.shape
         raise DataError(f"{path.name} has {r} × {c} pixels, its image {rows} × {columns}", "make them equal")
-    return label_from_raster(np.nan_to_num(values), kind, path.name)
+    mine = place_of(info)
+    if mine is not None and place is not None and not _together(mine, place):
+        raise DataError(
+            f"{path.name} has the size of its image but lies elsewhere",
+            "lay it onto the image's grid (gdalwarp -te … -ts …), or take its CRS off where it is wrong",
+        )
+    return label_from_raster(_label_values(path, info), kind, path.name)
+
+
+def _label_values(path: Path, info: Info) -> NDArray[np.float32]:
+    """Return classes, or the mean of colours; 0 where nothing is drawn."""
+    numbers = [number for number in range(1, info.count + 1) if number != info.alpha][:3]
+    bands = [read_quantity(path, "label", band=number) for number in numbers]
+    values = [np.where(band.valid, band.values, 0).astype(np.float32) for band in bands]
+    return np.asarray(np.mean(values, axis=0), dtype=np.float32)
+
+
+def _together(a: Place, b: Place) -> bool:
+    """Tell whether two grids of one size lie on one another within a pixel."""
+    pixel = abs(b.transform[0]) + abs(b.transform[1])
+    apart = max(abs(a.transform[2] - b.transform[2]), abs(a.transform[5] - b.transform[5]))
+    return a.crs != b.crs or apart <= pixel
 
 
 def label_from_raster(values: NDArray[Any], kind: str = "auto", name: str = "the label") -> Label:

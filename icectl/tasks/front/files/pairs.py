@@ -12,8 +12,9 @@ from pathlib import Path
 
 from icectl.errors import DataError, UsageError
 from icectl.sources.catalogue import Scene
+from icectl.sources.delivered import IMAGES
 
-RASTERS = frozenset({".png", ".tif", ".tiff", ".jpg", ".jpeg"})
+RASTERS = IMAGES
 VECTORS = frozenset({".gpkg", ".shp", ".geojson", ".json"})
 SLC_FAILED = datetime(2003, 5, 31, tzinfo=UTC)
 """After this day Landsat 7 images have gaps between scan lines."""

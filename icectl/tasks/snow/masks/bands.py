@@ -7,7 +7,7 @@ import numpy as np
 from icectl.errors import DataError
 from icectl.imagery import qa
 from icectl.raster import Field, Grid
-from icectl.sources.reading import read_asset, usable
+from icectl.sources.reading import check_reflectance, read_asset, usable
 from icectl.sources.scene import Scene
 
 BANDS = ("green", "swir16")
@@ -46,7 +46,10 @@ def green_and_swir(scene: Scene, grid: Grid) -> tuple[Field, Field]:
         )
     green, swir = (read_asset(scene, name, "reflectance", grid=grid, resampling="nearest") for name in BANDS)
     clear = usable(scene, grid)
-    return _only(green, clear), _only(swir, clear)
+    found = _only(green, clear), _only(swir, clear)
+    for name, field in zip(BANDS, found, strict=True):
+        check_reflectance(field.values, scene.asset(name))
+    return found
 
 
 def _only(field: Field, clear: qa.BoolImage | None) -> Field:

@@ -1,0 +1,170 @@
+"""Rasters on another grid: the part that is needed is read, made into values, and only then resampled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import rasterio.warp
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from pyproj import CRS, Transformer
+from rasterio.enums import Resampling
+
+from icectl.errors import UsageError
+from icectl.raster.files import opened
+from icectl.raster.grid import Grid, grid_of_dataset
+from icectl.raster.stored import Masked, check_band, masked
+
+MAX_PIXELS = 2**24
+"""Pixels of a file that are held at a time."""
+
+PAD = 4
+"""Pixels read around what is needed: for interpolation, and for the rim of voids."""
+
+Convert = Callable[[Masked], npt.NDArray[np.float32]]
+
+
+def read_on(
+    path: str | Path,
+    grid: Grid,
+    resampling: str = "nearest",
+    band: int = 1,
+    *,
+    crs: str | None = None,
+    convert: Convert | None = None,
+) -> Masked:
+    """Read a band of a raster on another grid; only the part that the grid needs is read.
+
+    Parameters
+    ----------
+    path
+        The raster file.
+    grid
+        The grid of the result.
+    resampling
+        A name of `rasterio.enums.Resampling`: ``"nearest"`` for classes and flags, ``"bilinear"`` or
+        ``"cubic"`` for quantities, ``"average"`` where pixels grow.
+    band
+        1-based number of the band.
+    crs
+        The CRS of a file that carries none.
+    convert
+        Makes values (float32, NaN where missing) of what is stored, before it is resampled.
+
+    Returns
+    -------
+    Masked
+        The grid's shape; masked outside the raster and where its pixels have no value.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read or has no CRS.
+    UsageError
+        `resampling` is no method.
+    """
+    if resampling not in Resampling.__members__:
+        raise UsageError(f"unknown resampling '{resampling}'", f"known: {', '.join(Resampling.__members__)}")
+    with opened(path) as source:
+        grid_of_dataset(source, path, crs)
+        check_band(source, band, path)
+        return onto(source, grid, resampling, band, crs, convert)
+
+
+def onto(
+    source: Any, grid: Grid, method: str, band: int, crs: str | None = None, convert: Convert | None = None
+) -> Masked:
+    """Read a band of an open raster, stored in whatever order of rows and columns, on another grid."""
+    stored = GeoBox(source.shape, source.transform, source.crs or crs)
+    dtype = np.dtype(np.float32 if convert else source.dtypes[band - 1])
+    out = np.ma.MaskedArray(np.zeros(grid.shape, dtype), mask=np.ones(grid.shape, bool))
+    for rows in _strips(stored, grid):
+        target = grid[rows]
+        part, east = _needed(stored, target)
+        if part is None:
+            continue
+        raw = masked(source, band, part)
+        place = Affine.translation(east, 0) * stored.affine * Affine.translation(part[1].start, part[0].start)
+        near = GeoBox(raw.shape, place, stored.crs)
+        if convert is None and method == "nearest":
+            out.data[rows] = _moved(raw.data, near, target, method, 0)
+            out.mask[rows] = _moved(np.ma.getmaskarray(raw).astype(np.uint8), near, target, method, 1) != 0
+        else:
+            values = convert(raw) if convert else raw.astype(np.float32).filled(np.nan)
+            made = _moved(values, near, target, method, np.nan)
+            out.mask[rows] = ~np.isfinite(made)
+            made[out.mask[rows]] = 0
+            out.data[rows] = np.rint(made) if dtype.kind in "iu" else made
+    return out
+
+
+def _strips(stored: GeoBox, grid: Grid) -> Iterator[slice]:
+    """Cut the rows of a grid so that each strip needs at most about `MAX_PIXELS` of the file."""
+    part, _ = _needed(stored, grid)
+    pixels = 0 if part is None else math.prod(side.stop - side.start for side in part)
+    step = max(1, grid.shape[0] // (1 + pixels // MAX_PIXELS))
+    for top in range(0, grid.shape[0], step):
+        yield slice(top, min(top + step, grid.shape[0]))
+
+
+def _needed(stored: GeoBox, grid: Grid) -> tuple[tuple[slice, slice] | None, float]:
+    """Return the rows and columns of a file that a grid needs, and by how many degrees it is to be turned.
+
+    A file of longitudes from 0 to 360 is turned by 360° where the grid counts them from −180 to 180.
+    """
+    (height, width), (rows, columns) = stored.shape, grid.shape
+    row, col = np.meshgrid(np.linspace(0, rows, 17), np.linspace(0, columns, 17), indexing="ij")
+    x, y = grid.affine * (col.ravel(), row.ravel())
+    if stored.crs != grid.crs:
+        codes = [CRS.from_user_input(str(one.crs)) for one in (grid, stored)]
+        x, y = Transformer.from_crs(*codes, always_xy=True).transform(x, y)
+    known = np.isfinite(x) & np.isfinite(y)
+    if not known.any():
+        return None, 0.0
+    x, y, turn = np.asarray(x)[known], np.asarray(y)[known], 0.0
+    if stored.crs is not None and stored.crs.geographic:
+        middle = (stored.affine * (width / 2, height / 2))[0]
+        turn = 360.0 * round((middle - float(np.median(x))) / 360)
+    cols, lines = ~stored.affine * (x + turn, y)
+    sides = []
+    for found, size, steps in ((lines, height, rows), (cols, width, columns)):
+        pad = PAD + 2 * np.ptp(found) / steps + 0.01 * np.ptp(found)
+        sides.append(slice(max(0, math.floor(found.min() - pad)), min(size, math.ceil(found.max() + pad))))
+    if any(side.stop <= side.start for side in sides):
+        return None, 0.0
+    return (sides[0], sides[1]), -turn
+
+
+def _moved(values: npt.NDArray[Any], source: GeoBox, target: Grid, method: str, void: float) -> Any:
+    """Resample an array from one grid to another."""
+    if values.dtype.kind == "b" or values.dtype in (np.int64, np.uint64):
+        values = values.astype(np.float64)
+    out = np.full(target.shape, void, values.dtype)
+    rasterio.warp.reproject(
+        np.ascontiguousarray(values), out,
+        src_transform=source.affine, src_crs=source.crs.to_wkt(),
+        dst_transform=target.affine, dst_crs=target.crs.to_wkt(),
+        resampling=Resampling[method], init_dest_nodata=False,
+        **({"src_nodata": np.nan, "dst_nodata": np.nan} if np.isnan(void) else {}),
+    )  # fmt: skip
+    return out
+
+
+def warp(
+    values: npt.NDArray[Any], source: Grid, target: Grid, resampling: str = "bilinear"
+) -> npt.NDArray[np.float32]:
+    """Bring float values ``(rows, columns)`` from one grid to another; NaN is missing.
+
+    Bilinear becomes the average where pixels grow by half or more.
+    """
+    from icectl.raster.ground import ground_metres
+
+    ratio = ground_metres(target) / ground_metres(source)
+    method = "average" if ratio > 1.5 and resampling == "bilinear" else resampling
+    made: npt.NDArray[np.float32] = _moved(values.astype(np.float32), source, target, method, np.nan)
+    return made

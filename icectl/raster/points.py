@@ -1,0 +1,153 @@
+"""Tables of points: CSV in any common spelling, and points of vector files, with their coordinates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from icectl.errors import DataError
+from icectl.raster.grid import crs_of
+from icectl.raster.vectors import read_vectors
+
+Floats = npt.NDArray[np.float64]
+
+LONGITUDES = ("point_lon", "lon", "long", "longitude", "lng", "x_wgs84", "lon_deg", "lon_dd", "x_lon")
+LATITUDES = ("point_lat", "lat", "latitude", "y_wgs84", "lat_deg", "lat_dd", "y_lat")
+EASTINGS = ("x", "easting", "east", "e", "x_m", "utm_x", "utm_e", "coord_x", "xcoord", "x_coord", "point_x")
+NORTHINGS = (
+    "y",
+    "northing",
+    "north",
+    "n",
+    "y_m",
+    "utm_y",
+    "utm_n",
+    "coord_y",
+    "ycoord",
+    "y_coord",
+    "point_y",
+)
+TABLES = (".csv", ".txt", ".tsv", ".dat", ".xyz")
+
+
+def read_points_of(path: Path, crs: str | None) -> tuple[Any, Floats, Floats, str]:
+    """Read a table of points.
+
+    Parameters
+    ----------
+    path
+        A CSV file (comma, semicolon, tab, bar or blanks; decimal points or commas; UTF-8, UTF-16 or Latin-1;
+        lines of ``#`` before the head), or points of a vector file.
+    crs
+        The CRS of columns x and y that are no degrees.
+
+    Returns
+    -------
+    table, x, y, crs
+        A `pandas.DataFrame` of text or values, and the coordinates (longitudes from −180 to 180).
+
+    Raises
+    ------
+    DataError
+        It cannot be read, or nothing says where the points lie.
+    """
+    if path.suffix.lower() not in TABLES:
+        frame = read_vectors(path, kind="points").explode(index_parts=False)
+        frame = frame[frame.geometry.geom_type == "Point"]
+        if frame.empty:
+            raise DataError(f"{path} holds no points", "give a file whose geometries are points")
+        x, y = frame.geometry.x.to_numpy(np.float64), frame.geometry.y.to_numpy(np.float64)
+        return pd.DataFrame(frame.drop(columns=frame.geometry.name)), x, y, frame.crs.to_wkt()
+    table = _table(path)
+    lon, lat = column_of(table, LONGITUDES), column_of(table, LATITUDES)
+    east, north = column_of(table, EASTINGS), column_of(table, NORTHINGS)
+    if crs is not None and east is not None and north is not None:
+        return table, numbers(table, east), numbers(table, north), crs_of(crs).to_wkt()
+    if lon is None or lat is None:
+        if east is not None and north is not None:
+            raise DataError(
+                f"{path}: nothing says in which CRS the columns {east} and {north} are",
+                "say it, e.g. --points-crs EPSG:32632",
+            )
+        raise DataError(
+            f"{path} has no columns POINT_LON and POINT_LAT, nor any other of coordinates",
+            f"it has {', '.join(map(str, table.columns))}; x and y need --points-crs",
+        )
+    x, y = numbers(table, lon), numbers(table, lat)
+    wrong = (np.abs(x) > 360) | (np.abs(y) > 90)
+    if wrong.any():
+        i = int(np.flatnonzero(wrong)[0])
+        raise DataError(
+            f"{path}: row {i + 2} lies at ({x[i]:g}, {y[i]:g}), no longitude and latitude in degrees",
+            "check that the columns are not swapped; eastings and northings need --points-crs",
+        )
+    return table, np.where(x > 180, x - 360, x), y, "EPSG:4326"
+
+
+def _table(path: Path) -> Any:
+    """Read a CSV file as text, columns by their names without units in brackets."""
+    raw = path.read_bytes()
+    text = next(
+        filter(None, (_decoded(raw, encoding) for encoding in ("utf-8-sig", "utf-16", "latin-1"))), ""
+    )
+    lines = text.splitlines()
+    while lines and (not lines[0].strip() or lines[0].lstrip().startswith(("#", "%", "//"))):
+        del lines[0]
+    if not lines:
+        raise DataError(f"{path} is empty", "give a table with a row of names and a row a point")
+    mark = max(";\t,|", key=lines[0].count)
+    if not lines[0].count(mark):
+        mark = r"\s+"
+    try:
+        from io import StringIO
+
+        table = pd.read_csv(
+            StringIO("\n".join(lines)), dtype=str, keep_default_na=False, sep=mark, skipinitialspace=True
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        said = str(error).strip().replace("\n", " ")
+        raise DataError(
+            f"{path} cannot be read as CSV: {said}", "check its separators and its head"
+        ) from error
+    table.columns = [str(c).strip() for c in table.columns]
+    # A number with one comma has a decimal comma: in files with semicolons, or where it stands in quotes.
+    return table.apply(
+        lambda column: column.str.strip().str.replace(r"^(-?\d+),(\d+)$", r"\1.\2", regex=True)
+    )
+
+
+def _decoded(raw: bytes, encoding: str) -> str:
+    if encoding == "utf-16" and not raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return ""
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError:
+        return ""
+
+
+def column_of(table: Any, names: Sequence[str]) -> str | None:
+    """Return the table's own spelling of the first of `names` that it has, whatever unit stands behind it."""
+    plain = {plain_name(column): str(column) for column in table.columns}
+    return next((plain[name] for name in names if name in plain), None)
+
+
+def plain_name(column: Any) -> str:
+    """Return a column's name in small letters, words joined by ``_``, without a unit in brackets.
+
+    >>> plain_name("Ice thickness (m)")
+    'ice_thickness'
+    """
+    return re.sub(r"\W+", "_", re.sub(r"[\[(].*?[\])]", "", str(column)).strip().lower())
+
+
+def numbers(table: Any, name: str) -> Floats:
+    """Return a column as floats; what is missing or no number is NaN."""
+    if name not in table:
+        return np.full(len(table), np.nan)
+    return np.asarray(pd.to_numeric(table[name], errors="coerce"), dtype=np.float64)

@@ -1,0 +1,166 @@
+"""One field of heights or speeds in the forms that people's files have: values are the same, or refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from writing import NORTH, tif
+
+from icectl.errors import DataError
+from icectl.raster import Window, grid_of, ground_grid, read_quantity
+
+ROWS, COLUMNS = 20, 24
+HEIGHTS = 500 + 20.0 * np.arange(COLUMNS) + 10.0 * np.arange(ROWS)[:, None]
+FEET = HEIGHTS / 0.3048
+OPEN = np.full((ROWS, COLUMNS), 255, np.uint8)
+OPEN[:, :5] = 0
+HOLED = np.where(OPEN == 0, np.nan, HEIGHTS)
+SOUTH = Affine(30, 0, 500_000, 0, 30, 4_000_000 - 30 * ROWS)
+WEST = Affine(-30, 0, 500_000 + 30 * COLUMNS, 0, -30, 4_000_000)
+
+FORMS = {
+    "the unit in a band's tag": (HEIGHTS * 100, {"band_tags": {"units": "cm"}}, HEIGHTS),
+    "the unit in a tag of another name": (HEIGHTS * 100, {"band_tags": {"UNITTYPE": "cm"}}, HEIGHTS),
+    "the unit in the file's tag": (FEET, {"tags": {"Units": "feet"}}, HEIGHTS),
+    "a vertical CRS in US feet": (HEIGHTS * 3937 / 1200, {"crs": "EPSG:32643+6360"}, HEIGHTS),
+    "kilometres": (HEIGHTS / 1000, {"units": ("km",)}, HEIGHTS),
+    "south up": (HEIGHTS[::-1], {"transform": SOUTH}, HEIGHTS),
+    "from east to west": (HEIGHTS[:, ::-1], {"transform": WEST}, HEIGHTS),
+    "axes swapped": (HEIGHTS.T, {"transform": Affine(0, 30, 500_000, -30, 0, 4_000_000)}, HEIGHTS),
+    "a mask": (HEIGHTS, {"mask": OPEN}, HOLED),
+    "a mask and nodata": (
+        np.where(OPEN == 0, -9999, HEIGHTS),
+        {"mask": OPEN * 0 + 255, "nodata": -9999},
+        HOLED,
+    ),
+    "nodata beyond all bounds": (
+        np.where(OPEN == 0, -3.4028235e38, HEIGHTS),
+        {"nodata": -3.4028235e38},
+        HOLED,
+    ),
+    "infinity": (np.where(OPEN == 0, np.inf, HEIGHTS), {}, HOLED),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_one_field_in_many_forms(tmp_path, form):
+    values, about, wanted = FORMS[form]
+    path = tif(tmp_path / "dem.tif", values.astype(np.float32), **about)
+    found = read_quantity(path, "elevation")
+    np.testing.assert_array_equal(found.valid, np.isfinite(wanted))
+    np.testing.assert_allclose(found.values, wanted, rtol=1e-5)
+    assert found.grid.affine == NORTH
+    part = read_quantity(path, "elevation", window=Window(3, 4, 9, 10))
+    np.testing.assert_allclose(part.values, wanted[3:12, 4:14], rtol=1e-5)
+    halved = GeoBox((ROWS // 2, COLUMNS // 2), NORTH * Affine.scale(2), "EPSG:32643")
+    coarse = read_quantity(path, "elevation", grid=halved)  # the mean, since pixels grow
+    blocks = wanted.reshape(ROWS // 2, 2, COLUMNS // 2, 2).transpose(0, 2, 1, 3).reshape(*halved.shape, 4)
+    known = np.isfinite(blocks).any(-1)
+    np.testing.assert_array_equal(coarse.valid, known)
+    np.testing.assert_allclose(coarse.values[known], np.nanmean(blocks[known], -1), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("scale", "offset", "void"), [(0.1, 0.0, -9999), (0.01, 100.0, -32768)])
+def test_scale_counts_before_resampling_and_codes_before_scale(tmp_path, scale, offset, void):
+    stored = np.rint((HEIGHTS - offset) / scale)
+    stored[:, :5] = void  # undeclared: in centimetres −99.99 m would be a height
+    path = tif(tmp_path / "dem.tif", stored.astype(np.int32), scales=(scale,), offsets=(offset,))
+    found = read_quantity(path, "elevation")
+    assert not found.valid[:, :5].any()
+    assert found.valid[:, 7:].all()
+    assert f"({void * scale + offset:g})" in found.notes[0]
+    shifted = GeoBox((ROWS, COLUMNS), NORTH * Affine.translation(0.5, 0.5), "EPSG:32643")
+    moved = read_quantity(path, "elevation", grid=shifted)
+    assert np.nanmin(moved.values) > 499  # no void was mixed into a height
+    assert moved.notes == found.notes
+
+
+@pytest.mark.parametrize("code", [-9999.0, -32767.0, -32768.0])
+def test_codes_of_nothing_are_no_velocities(tmp_path, code):
+    speeds = np.full((ROWS, COLUMNS), 120.0, np.float32)
+    speeds[4:9, 4:9] = code
+    path = tif(tmp_path / "v.tif", speeds)
+    shifted = GeoBox((ROWS, COLUMNS), NORTH * Affine.translation(0.5, 0.5), "EPSG:32643")
+    for found in (read_quantity(path, "velocity"), read_quantity(path, "velocity", grid=shifted)):
+        assert np.nanmin(found.values) == 120
+        assert "undeclared nodata" in found.notes[0]
+    assert not read_quantity(path, "grey").valid[4:9, 4:9].any()
+
+
+@pytest.mark.parametrize(
+    ("unit", "factor"),
+    [("m yr⁻¹", 1), ("m d⁻¹", 365), ("cm/d", 3.65), ("metres per year", 1), ("m.yr-1", 1), ("km a^-1", 1000)],
+)
+def test_speeds_in_any_spelling(tmp_path, unit, factor):
+    path = tif(tmp_path / "v.tif", np.full((4, 4), 2.0, np.float32), units=(unit,))
+    assert read_quantity(path, "velocity").values[0, 0] == pytest.approx(2 * factor)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit"), [(917.0, "kg m-2 a-1"), (0.917, "m w.e. a-1"), (917.0, "mm w.e. yr-1"), (1.0, "m a-1")]
+)
+def test_mass_balances_become_metres_of_ice(tmp_path, value, unit):
+    path = tif(tmp_path / "b.tif", np.full((4, 4), value, np.float32), units=(unit,))
+    assert read_quantity(path, "mass balance").values[0, 0] == pytest.approx(1.0)
+
+
+def test_longitudes_from_0_to_360(tmp_path):
+    path = tif(
+        tmp_path / "a.tif", HEIGHTS.astype(np.float32), Affine(0.001, 0, 280, 0, -0.001, 70), "EPSG:4326"
+    )
+    west = GeoBox((ROWS, COLUMNS), Affine(0.001, 0, -80, 0, -0.001, 70), "EPSG:4326")
+    assert grid_of(path) == west
+    np.testing.assert_allclose(read_quantity(path, "elevation", grid=west).values, HEIGHTS, rtol=1e-6)
+    metric = ground_grid(west).grid
+    assert read_quantity(path, "elevation", grid=metric).valid.mean() > 0.8
+    world = tif(
+        tmp_path / "world.tif", np.arange(72, dtype=np.float32)[None].repeat(36, 0),
+        Affine(5, 0, 0, 0, -5, 90), "EPSG:4326",
+    )  # fmt: skip
+    part = GeoBox((2, 3), Affine(5, 0, -80, 0, -5, 70), "EPSG:4326")
+    assert read_quantity(world, "grey", grid=part).values.tolist() == [[56, 57, 58]] * 2
+
+
+def test_places_that_cannot_be_are_refused(tmp_path):
+    swapped = tif(
+        tmp_path / "s.tif", HEIGHTS.astype(np.float32), Affine(0.001, 0, 46, 0, -0.001, 100), "EPSG:4326"
+    )
+    with pytest.raises(DataError, match=r"s\.tif: its latitudes reach from 99\.98 to 100"):
+        grid_of(swapped)
+    local = tif(tmp_path / "l.tif", HEIGHTS.astype(np.float32), crs='LOCAL_CS["site",UNIT["metre",1]]')
+    with pytest.raises(DataError, match="'site' is a local one that has no place on the ground"):
+        ground_grid(grid_of(local))
+    wave = tif(tmp_path / "c.tif", (HEIGHTS + 1j).astype(np.complex64))
+    with pytest.raises(DataError, match=r"c\.tif holds complex numbers"):
+        read_quantity(wave, "grey")
+
+
+def test_a_palette_is_read_as_its_colours(tmp_path):
+    colours = {0: (0, 0, 0), 1: (250, 200, 150), 2: (9, 9, 9)}
+    path = tif(tmp_path / "p.tif", np.array([[0, 1], [2, 1]], np.uint8), nodata=2, colormap=colours)
+    found = read_quantity(path, "grey")
+    assert found.valid.tolist() == [[True, True], [False, True]]
+    assert found.values[0].tolist() == [0, 200]
+    assert read_quantity(path, "label").values.tolist() == [[0, 1], [2, 1]]
+
+
+def test_a_large_raster_is_read_in_strips(tmp_path, monkeypatch):
+    monkeypatch.setattr("icectl.raster.onto.MAX_PIXELS", 100)
+    path = tif(tmp_path / "dem.tif", HEIGHTS.astype(np.float32))
+    shifted = GeoBox((ROWS - 1, COLUMNS - 1), NORTH * Affine.translation(0.5, 0.5), "EPSG:32643")
+    got = read_quantity(path, "elevation", grid=shifted)
+    np.testing.assert_allclose(got.values, HEIGHTS[:-1, :-1] + 15, rtol=1e-6)
+
+
+def test_overviews_of_another_raster_are_not_looked_at(tmp_path):
+    path, other = (
+        tif(tmp_path / f"{n}.tif", v.astype(np.float32)) for n, v in (("a", HEIGHTS), ("b", 0 * HEIGHTS))
+    )
+    with rasterio.Env(TIFF_USE_OVR=True), rasterio.open(other, "r+") as file:
+        file.build_overviews([2])
+    (tmp_path / "b.tif.ovr").rename(tmp_path / "a.tif.ovr")
+    halved = GeoBox((ROWS // 2, COLUMNS // 2), NORTH * Affine.scale(2), "EPSG:32643")
+    assert np.nanmin(read_quantity(path, "elevation", grid=halved).values) > 500
