@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from icectl.cli.runs import complete
+from icectl.cli.options import complete_runs
 
 
 def export(
     run: Annotated[
         str | None,
         typer.Argument(
-            help="A finished run: its folder or id (default: the newest).", autocompletion=complete
+            help="A finished run: its folder or id (default: the newest).", autocompletion=complete_runs
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder, or a file ending in .zip.")] = None,

@@ -40,6 +40,15 @@ def complete_experiments(incomplete: str) -> list[str]:
     return [name for name in available("experiments") if name.startswith(incomplete)]
 
 
+def complete_runs(incomplete: str) -> list[str]:
+    """Return the ids of runs that start with `incomplete`, the newest first, and ``last``."""
+    from icectl import stages
+    from icectl.workspace import Workspace
+
+    names = [run.name for run in reversed(stages.runs(Workspace.locate()))]
+    return [name for name in dict.fromkeys([*names, stages.LAST]) if name.startswith(incomplete)]
+
+
 def complete_weights(incomplete: str) -> list[str]:
     """Return the names of weights that start with `incomplete`."""
     from icectl import weights
@@ -93,7 +102,12 @@ class Shared:
     ] = None
     run: Annotated[
         str | None,
-        _option("--run", help="A finished run (folder or id) to use instead of the newest.", panel=WHERE),
+        _option(
+            "--run",
+            help="A finished run (its id, folder, or last) to use instead of the newest.",
+            panel=WHERE,
+            autocompletion=complete_runs,
+        ),
     ] = None
     from_export: Annotated[
         Path | None,

@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
-from icectl.cli.runs import complete
+from icectl.cli.options import complete_runs
 
 
 def report(
     runs: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Folders of runs, or the start of their ids (default: the newest).", autocompletion=complete
+            help="Folders of runs, or the start of their ids (default: the newest).",
+            autocompletion=complete_runs,
         ),
     ] = None,
     out: Annotated[

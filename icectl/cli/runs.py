@@ -9,22 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
+from icectl.cli.options import complete_runs
+
 app = typer.Typer(help="The runs of a workspace.", no_args_is_help=True, add_completion=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 Where = Annotated[Path | None, typer.Option("--workspace", help="Where runs are kept.")]
 
 
-def complete(incomplete: str) -> list[str]:
-    """Return the ids of runs that start with `incomplete`, the newest first, and ``last``."""
-    from icectl import stages
-    from icectl.workspace import Workspace
-
-    names = [run.name for run in reversed(stages.runs(Workspace.locate()))]
-    return [name for name in [*names, stages.LAST] if name.startswith(incomplete)]
-
-
-Name = Annotated[str, typer.Argument(help="A run: its id, folder, or last.", autocompletion=complete)]
+Name = Annotated[str, typer.Argument(help="A run: its id, folder, or last.", autocompletion=complete_runs)]
 
 
 @app.command("list")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, MutableMapping
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,26 @@ COMMON = {
 
 class ModelCommand(TyperCommand):
     """One verb of one model; its help is short unless all of it is asked for."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse, after refusing an option without its value, and one that only other models have."""
+        if not ctx.resilient_parsing:
+            known = {word: p for p in self.params for word in [*p.opts, *p.secondary_opts]}
+            for word, following in pairwise([*args, ""]):
+                option = known.get(word)
+                if option and not getattr(option, "is_flag", True) and following in known:
+                    raise UsageError(f"{word} is given no value", f"{following} is an option, not a value")
+                flag = word.partition("=")[0]
+                if (
+                    flag.startswith("--")
+                    and flag not in known
+                    and (others := _having(ctx.parent.info_name, flag))
+                ):
+                    raise UsageError(
+                        f"{self.name} has no option {flag}", f"name a model that has it: {', '.join(others)}"
+                    )
+        rest: list[str] = super().parse_args(ctx, args)
+        return rest
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help, with rare options left out."""
@@ -135,6 +156,14 @@ class ModelGroup(TyperGroup):
                 return broken(cmd_name, problem)
             raise
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options; completion knows those of a model also before the model is typed."""
+        own: list[Any] = super().get_params(ctx)
+        models = list(self.commands) if ctx.resilient_parsing else []
+        command = self.get_command(ctx, models[0]) if models else None
+        known = {param.name for param in own}
+        return own + ([param for param in command.params if param.name not in known] if command else [])
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the model first, adding the default one where none is named."""
         from icectl.cli.asked import Files
@@ -143,10 +172,7 @@ class ModelGroup(TyperGroup):
         if HELP_ALL in args:
             ctx.meta[HELP_ALL] = True
             args = ["--help" if word == HELP_ALL else word for word in args]
-        if ctx.resilient_parsing:  # completion: a flag before the model is completed as that of a model
-            arranged = ["convlstm", *args] if args and args[0].startswith("--") else args
-        else:
-            arranged = arrange(self.verb, args, ctx.obj)
+        arranged = args if ctx.resilient_parsing else arrange(self.verb, args, ctx.obj)
         self.calling = bool(arranged) and not arranged[0].startswith("-")
         rest: list[str] = super().parse_args(ctx, arranged)
         return rest
@@ -236,6 +262,19 @@ def _value_of(flag: str, args: list[str]) -> str | None:
         if word.startswith(f"{flag}="):
             return word.partition("=")[2]
     return None
+
+
+def _having(verb: str, flag: str) -> list[str]:
+    """Return the models that have a flag in a verb."""
+    from icectl import registry
+    from icectl.cli import flags
+
+    plugins = (found.plugin for found in registry.plugins() if found.plugin and not found.problem)
+    return [
+        plugin.name
+        for plugin in plugins
+        if any(flag in options.typed_as(p) for p in flags.parameters(plugin, stages_of(verb)))
+    ]
 
 
 def broken(name: str, problem: IcectlError) -> Any:

@@ -170,9 +170,10 @@ def _perform_step(request: Request, step: Step, redo: bool) -> None:
                 write_json(out / RUN, run_record(request, step))
             elif step.verb == "predict" and "train" not in step.inputs:
                 write_json(step.out.parents[1] / RUN, run_record(request, step))
-            with Meter() as meter, said_of(request, step):
+            predicts = step.verb == "predict"
+            with Meter() as meter, said_of(request, step) if predicts else contextlib.nullcontext():
                 result = _called(request, model, step.verb, run)
-            if step.verb == "predict":
+            if predicts:
                 finish(request, step, model, run)
             if isinstance(result, Metrics):
                 write_json(out / "metrics.json", metrics_record(result))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -126,7 +130,8 @@ def test_completion_knows_models_and_glaciers_without_torch(process):
     assert complete("icectl fetch --glacier parv").split() == ["parvati"]
     assert complete("icectl fetch toy --glacier = parv").split() == ["parvati"]
     assert "mueller2023-parvati" in complete("icectl run --experiment mueller").split()
-    assert "last" in complete("icectl report la").split()
+    for line in ("predict --run ", "evaluate toy --run la", "report la", "export la", "runs show "):
+        assert "last" in complete(f"icectl {line}").split(), line
     assert "--epochs" in complete("icectl train toy --ep")
     assert complete("icectl train toy --preset ").split() == ["small", "paper"]
 
@@ -168,3 +173,30 @@ def test_a_wide_table_keeps_names_whole_and_says_what_it_leaves_out(capsys, monk
     assert "same season last year" in shown
     assert "more columns with --json" in shown
     assert max(map(len, shown.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("shell", "line"),
+    [
+        ("zsh", "icectl train --glacier=parv"),
+        ("zsh", "icectl train toy --glacier parv"),
+        ("fish", "icectl train --glacier parv"),  # fish asks nobody about what follows an equals sign
+    ],
+)
+def test_completion_works_in_the_shell_itself(shell, line, tmp_path, toy):
+    """zsh calls our function with words and position as it has them; fish is asked what it would offer."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    script = ROOT / "completions" / ("_icectl" if shell == "zsh" else "icectl.fish")
+    said = f"words=({line}); CURRENT=$#words; source {script}; _icectl_completion"
+    stub = f"compdef() {{ }}; _arguments() {{ print -r -- $@ }}; {said}"
+    asked = stub if shell == "zsh" else f"source {script}; complete -C '{line}'"
+    command = tmp_path / "icectl"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m icectl "$@"\n')
+    command.chmod(0o755)
+    bare = ["-f", "-c"] if shell == "zsh" else ["--no-config", "-c"]
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(
+        [shell, *bare, asked], env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+    )
+    assert "parvati" in done.stdout, (done.stdout, done.stderr)

@@ -290,3 +290,17 @@ def test_help_is_short_and_all_of_it_is_one_word_away(process):
     assert "--bootstrap" not in short
     assert "--bootstrap" in everything
     assert everything.count(" --") > 60
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence", "hint"),
+    [
+        (["predict", "toy", "--scenes", "--dry-run"], "--scenes is given no value", "--dry-run is an option"),
+        (["train", "toy", "--words", "--dry-run"], "--words is given no value", "--dry-run is an option"),
+        (["predict", "--outlines", "x.gpkg"], "has no option --outlines", "inpaint-gan"),
+        (["train", "toy", "--banana", "3"], "No such option: --banana", "--help"),
+    ],
+)
+def test_a_forgotten_value_and_an_option_of_another_model_are_named(cli, words, sentence, hint):
+    refused = cli(*words, ok=False)
+    assert (refused.code, sentence in refused.err, hint in refused.err) == (2, True, True), refused.err
