@@ -70,8 +70,9 @@ weights: $(VENV)/.installed       ## the weights that ship, again, into weights-
 docs: $(VENV)/.installed-docs     ## the documentation, warnings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-docs-figures: $(VENV)/.installed  ## the pictures that scripts draw
+docs-figures: $(VENV)/.installed  ## the pictures that scripts draw, and the tutorials' notebooks
 	$(BIN)/python docs/images/architecture.py
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python docs/images/tutorials.py
 
 completions: $(VENV)/.installed   ## shell completion scripts
 	$(BIN)/icectl completions bash > completions/icectl.bash

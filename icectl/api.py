@@ -126,6 +126,24 @@ def open_run(name: str | Path = "last", workspace: str | Path | None = None) -> 
     return OpenRun(stages.find_run(Workspace.locate(Path(workspace) if workspace else None), str(name)))
 
 
+def fetch(model: str, **options: Any) -> Products:
+    """Fetch as ``icectl fetch MODEL`` does: what the model of a glacier reads.
+
+    Parameters
+    ----------
+    model, **options
+        As in `predict`: ``glacier``, ``scenes``, ``source``, ``dates`` …
+
+    Examples
+    --------
+    >>> icectl.fetch("svg", glacier="demo").folder  # doctest: +SKIP
+    """
+    from icectl.cli.work import outcome
+
+    made = outcome("fetch", model, options)
+    return Products(made.out, made.skipped)
+
+
 def predict(model: str, **options: Any) -> Products:
     """Predict as ``icectl predict MODEL`` does: with the newest run, or with the weights that come with it.
 

@@ -92,6 +92,8 @@ def sensor_code(platform: str) -> str:
 
 def _from_folder(run: Run, options: FetchOptions) -> list[Scene]:
     assert run.scenes is not None
-    pairs = find_pairs(run.scenes, options.labels, options.table, options.wrs_glaciers)
+    pairs = find_pairs(
+        run.scenes, options.labels, options.table, options.wrs_glaciers, options.asset, run.out
+    )
     run.say(f"{len(pairs)} images" + (" with labels" if options.labels else ", no labels"))
     return [as_scene(pair) for pair in pairs]

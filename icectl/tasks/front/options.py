@@ -43,7 +43,9 @@ class FetchOptions(SceneQuery):
         description="CSV with a column 'image' and columns of conditions (glacier, clouds, tongue …).",
     )
     asset: str = Field(
-        default="nir08", description="Band to fetch, e.g. nir08, red or pan of Landsat, hh of sentinel-1-rtc."
+        default="nir08",
+        description="Band to fetch, or to take from a folder of scenes with several: nir08, red or pan of "
+        "Landsat, hh of sentinel-1-rtc.",
     )
     wrs_glaciers: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="Glacier names by WRS path and row, e.g. helheim = ['233013']."

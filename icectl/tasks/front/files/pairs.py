@@ -12,7 +12,8 @@ from pathlib import Path
 
 from icectl.errors import DataError, UsageError
 from icectl.sources.catalogue import Scene
-from icectl.sources.delivered import IMAGES
+from icectl.sources.delivered import IMAGES, unfolded
+from icectl.tasks.front.files.found import images_in
 
 RASTERS = IMAGES
 VECTORS = frozenset({".gpkg", ".shp", ".geojson", ".json"})
@@ -46,6 +47,8 @@ def find_pairs(
     labels: Path | None = None,
     table: Path | None = None,
     wrs_glaciers: Mapping[str, Iterable[str]] | None = None,
+    asset: str = "nir08",
+    into: Path | None = None,
 ) -> list[Pair]:
     """Return the images of a folder by date, each with its label.
 
@@ -60,6 +63,10 @@ def find_pairs(
         CSV with a column ``image`` (a name, or the start of one) and columns of facts.
     wrs_glaciers
         Names of glaciers by WRS path and row in Landsat file names.
+    asset
+        The band of scenes that are delivered with several.
+    into
+        Where archives in the folder of images are unfolded; without it they are passed over.
 
     Raises
     ------
@@ -68,10 +75,14 @@ def find_pairs(
     DataError
         No images, or images and labels that do not pair (they are listed).
     """
-    found = _by_key(images, RASTERS, "images")
+    _expect_folder(images, "images")
+    places = [images] if into is None else unfolded(images, into)
+    found = _by_key(images, images_in(places, RASTERS, asset), "images")
     paired: dict[str, Path] = {}
     if labels is not None:
-        paired = _by_key(labels, RASTERS | VECTORS, "labels")
+        _expect_folder(labels, "labels")
+        files = (p for p in labels.iterdir() if p.suffix.lower() in RASTERS | VECTORS and p.name[0] != ".")
+        paired = _by_key(labels, sorted(files), "labels")
         _refuse_unpaired(found, paired)
     rows = read_table(table) if table is not None else {}
     places = {code: name for name, codes in (wrs_glaciers or {}).items() for code in codes}
@@ -98,13 +109,15 @@ def describe_name(path: Path, number: int) -> tuple[datetime, bool, dict[str, st
     return time, dated, _name_facts(path, time, dated, {})
 
 
-def _by_key(folder: Path, suffixes: frozenset[str], what: str) -> dict[str, Path]:
-    """Return the files of a folder by the part of the name that pairs."""
+def _expect_folder(folder: Path, what: str) -> None:
     if not folder.is_dir():
         raise UsageError(f"the folder {folder} does not exist", f"name a folder of {what}")
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith("."))
+
+
+def _by_key(folder: Path, files: list[Path], what: str) -> dict[str, Path]:
+    """Return the files of a folder by the part of the name that pairs."""
     if not files:
-        raise DataError(f"{folder} holds no {what}", f"known: {', '.join(sorted(suffixes))}")
+        raise DataError(f"{folder} holds no {what}", f"known: {', '.join(sorted(RASTERS))}")
     shared = _shared_word([p.stem for p in files])
     keyed: dict[str, Path] = {}
     for path in files:
