@@ -131,9 +131,15 @@ def without_paths(command: str) -> str:
 
 
 def newest_metrics(run: Path) -> dict[str, Any] | None:
-    """Return the newest evaluation of a run, preferring the glacier it was trained on."""
+    """Return what the newest evaluation of a run measured."""
+    newest = newest_evaluation(run)
+    return dict(read_json(newest / "metrics.json")) if newest else None
+
+
+def newest_evaluation(run: Path) -> Path | None:
+    """Return the folder of the newest evaluation of a run, if there is one."""
     found = sorted((run / "evaluations").glob("*/metrics.json"), key=lambda path: path.stat().st_mtime)
-    return dict(read_json(found[-1])) if found else None
+    return found[-1].parent if found else None
 
 
 def card(

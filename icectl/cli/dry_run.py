@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from icectl import registry, stages
 from icectl.cli import show
 from icectl.contract import Estimate
 from icectl.tasks import TASKS
+from icectl.workspace import size_of
 
 
 def describe(request: stages.Request, verb: str) -> dict[str, Any]:
@@ -23,12 +23,12 @@ def describe(request: stages.Request, verb: str) -> dict[str, Any]:
                 "stage": step.verb,
                 "folder": str(step.out),
                 "up_to_date": step.done,
-                "on_disk": _size(step.out) if step.done else None,
+                "on_disk": size_of(step.out) if step.done else None,
                 **asdict(estimate),
             }
         )
     if request.scenes is not None:
-        scenes = {"folder": str(request.scenes), "bytes": _size(request.scenes)}
+        scenes = {"folder": str(request.scenes), "bytes": size_of(request.scenes)}
     else:
         scenes = None
     return {
@@ -51,11 +51,6 @@ def _estimate(request: stages.Request, step: stages.Step) -> Estimate:
     with registry.doing(request.plugin, f"the estimate of {step.verb}"):
         answer = registry.resolve(dotted)(stages.run_for(request, step))
     return answer if isinstance(answer, Estimate) else Estimate()
-
-
-def _size(folder: Path) -> int:
-    files = [folder] if folder.is_file() else folder.rglob("*")
-    return sum(path.stat().st_size for path in files if path.is_file())
 
 
 def show_plan(plan: Mapping[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,28 +38,33 @@ def list_runs(workspace: Where = None, as_json: Json = False) -> None:
 def facts(run: Path) -> dict[str, Any]:
     """Return what is shown of a run; one whose record is damaged says so."""
     from icectl.errors import IcectlError
-    from icectl.export import newest_metrics
-    from icectl.workspace import RUN, run_of
+    from icectl.workspace import RUN, run_of, size_of
 
-    size = sum(path.stat().st_size for path in run.rglob("*") if path.is_file())
+    size = size_of(run)
     date = datetime.fromtimestamp((run / RUN).stat().st_mtime).astimezone()
     shown = {"id": run.name, "folder": str(run), "date": f"{date:%Y-%m-%d %H:%M}", "bytes": size}
     try:
-        saved, metrics = run_of(run), newest_metrics(run)
+        saved, score = run_of(run), _score(run)
     except IcectlError as problem:
         return {**shown, "place": "?", "model": "?", "score": problem.message}
     place = saved["glacier"].get("title") or saved["glacier"]["name"]
-    return {**shown, "place": place, "model": saved["model"], "score": _score(metrics)}
+    if "weights" in saved:  # somebody else's: they belong to the places that they were used on
+        used = {product.name.rpartition("-")[0] for product in run.glob("predictions/*")}
+        place = ", ".join(sorted(used)) or "not used yet"
+    return {**shown, "place": place, "model": saved["model"], "score": score}
 
 
-def _score(metrics: Mapping[str, Any] | None) -> str:
-    """Return the model's score in the column that decides, of the newest evaluation."""
-    if not metrics or not metrics.get("tables"):
+def _score(run: Path) -> str:
+    """Return the model's score of the newest evaluation, from its short record where that has it."""
+    from icectl.export import newest_evaluation
+    from icectl.stages import score_of
+    from icectl.workspace import RECORD, read_json
+
+    newest = newest_evaluation(run)
+    if newest is None:
         return "not evaluated"
-    table = metrics["tables"][0]
-    column = next(c for c in table["columns"] if c["key"] == table["primary"])
-    value = next((r["values"].get(table["primary"]) for r in table["rows"] if r["kind"] == "model"), None)
-    return "–" if value is None else f"{column['label']} {value:.3g} {column['unit']}".strip()
+    record = read_json(newest / RECORD) if (newest / RECORD).is_file() else {}
+    return str(record.get("notes", {}).get("score") or score_of(read_json(newest / "metrics.json")))
 
 
 @app.command("show")

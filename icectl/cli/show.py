@@ -124,18 +124,20 @@ def _metric_table(
     from rich.table import Table
     from rich.text import Text
 
-    from icectl.report.tables import bar_of, kind_of, measured
+    from icectl.report.tables import bar_of, decimals, kind_of, measured
 
     shown = Table(title=table["title"], title_justify="left", header_style="bold", box=None, pad_edge=False)
     shown.add_column("", no_wrap=True)
     shown.add_column("kind", no_wrap=True)
     for column in columns:
         shown.add_column(Text(_heading(column)), justify="right")
-    best = bar_of(table)
+    best, places = bar_of(table), decimals(table, intervals)
     for row in table["rows"]:
         kind = kind_of(row, best).partition(",")[0]
         bounds = intervals.get(row["name"], {})
-        cells = [measured(row["values"].get(c["key"]), bounds.get(c["key"])) for c in columns]
+        cells = [
+            measured(row["values"].get(c["key"]), bounds.get(c["key"]), places[c["key"]]) for c in columns
+        ]
         name = Text(row["name"], style="bold" if row["kind"] == "model" else "default")
         shown.add_row(name, kind, *cells)
     return shown

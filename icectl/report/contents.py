@@ -12,7 +12,7 @@ from icectl.report.costs import cost_table, duration, total
 from icectl.report.costs import energy as energy_text
 from icectl.report.curves import loss_charts
 from icectl.report.record import Evaluation, RunFacts
-from icectl.report.tables import facts_view, headline, interval_words, number, outcome, table_view
+from icectl.report.tables import facts_view, headline, interval_words, outcome, table_view
 from icectl.workspace import RECORD
 
 View = dict[str, Any]
@@ -78,7 +78,8 @@ def cards(run: RunFacts, stages: Mapping[str, Mapping[str, Any]]) -> list[View]:
     """Return the few numbers at the head of the page."""
     found: list[View] = []
     first = next(iter(run.evaluations[0].metrics.get("tables", [])), None) if run.evaluations else None
-    head = headline(first) if first else None
+    intervals = details(run.evaluations[0]).get("intervals", {}) if run.evaluations else {}
+    head = headline(first, intervals.get(first.get("title"))) if first else None
     if head:
         unit = f" {head['unit']}" if head["unit"] else ""
         found.append(
@@ -101,7 +102,7 @@ def cards(run: RunFacts, stages: Mapping[str, Mapping[str, Any]]) -> list[View]:
             sorted({str(m.get("energy_source", "")) for m in meters if m.get("energy_kwh")})
         )
         grams = total(meters, "co2e_g")
-        small = f"{'' if grams is None else f'{number(grams)} g CO₂e · '}{source}"
+        small = f"{'' if grams is None else f'{grams:.2g} g CO₂e · '}{source}"
         found.append({"label": "energy", "value": energy_text(energy), "small": small})
     return found
 

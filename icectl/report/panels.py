@@ -355,11 +355,17 @@ def pack(
     return packed if folder is None else [_relative(p, folder.absolute(), home or folder) for p in packed]
 
 
+def moved(packed: Sequence[Mapping[str, Any]], folder: Path, home: Path) -> list[dict[str, Any]]:
+    """Return packed panels whose files are named as from `home`, where `folder` will lie in the end."""
+    return [_relative(panel, folder.absolute(), home) for panel in packed]
+
+
 def _relative(value: Any, folder: Path, home: Path) -> Any:
-    """Return `value` with every absolute ``"file"`` in it relative to `folder`, or to `home` from outside."""
+    """Return `value` with every ``"file"`` in it relative to `folder`, or to `home` if it lies outside."""
     if isinstance(value, Mapping):
         found = {k: _relative(v, folder, home) for k, v in value.items()}
-        if isinstance(found.get("file"), str) and (path := Path(found["file"])).is_absolute():
+        if isinstance(found.get("file"), str) and found["file"]:
+            path = Path(os.path.normpath(folder / found["file"]))
             found["file"] = os.path.relpath(path, folder if path.is_relative_to(folder) else home.absolute())
         return found
     if isinstance(value, Sequence) and not isinstance(value, str):

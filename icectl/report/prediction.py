@@ -12,7 +12,7 @@ from icectl.report.costs import cost_table, duration, total
 from icectl.report.record import RunFacts, stages_behind
 from icectl.report.sidecars import TYPES, products
 from icectl.report.tables import facts_view, number
-from icectl.workspace import RECORD
+from icectl.workspace import RECORD, size_of
 
 PANELS = "panels.json"
 """The file in which a prediction keeps what its page shows."""
@@ -69,8 +69,7 @@ def _files(folder: Path) -> Iterator[View]:
         if count == MAX_LISTED:
             yield {"name": "…", "link": "", "kind": f"more files in {folder.name}", "size": ""}
             return
-        parts = path.rglob("*") if path.is_dir() else [path]
-        size = sum(part.stat().st_size for part in parts if part.is_file())
+        size = size_of(path)
         name = path.relative_to(folder).as_posix()
         yield {
             "name": name,

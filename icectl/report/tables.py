@@ -32,10 +32,11 @@ def table_view(table: Mapping[str, Any], intervals: Mapping[str, Any] | None = N
     columns, rows = table.get("columns", []), table.get("rows", [])
     bar = bar_of(table)
     best = {c["key"]: _best(rows, c) for c in columns}
+    places = decimals(table, intervals)
     shown = []
     for row in rows:
         bounds = (intervals or {}).get(row["name"], {})
-        cells = [_cell(row, c, best[c["key"]], bounds.get(c["key"])) for c in columns]
+        cells = [_cell(row, c, best[c["key"]], bounds.get(c["key"]), places[c["key"]]) for c in columns]
         is_bar = bar is not None and row["name"] == bar["name"]
         shown.append(
             {
@@ -86,25 +87,30 @@ def bar_of(table: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return strongest(rivals, str(column.get("better", "")))
 
 
-def headline(table: Mapping[str, Any]) -> dict[str, Any] | None:
+def headline(table: Mapping[str, Any], intervals: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
     """Return the model's primary figure beside the bar: values, and by how many per cent it is better."""
     key, bar = table.get("primary"), bar_of(table)
     column = next((c for c in table.get("columns", []) if c["key"] == key), None)
     models = [r for r in table.get("rows", []) if r["kind"] == "model" and r["values"].get(key) is not None]
     if column is None or not models:
         return None
-    own = models[0]
+    own, known = models[0], intervals or {}
+
+    def text(row: Mapping[str, Any]) -> str:
+        bounds = known.get(row["name"], {}).get(key)
+        return measured(row["values"][key], bounds, decimals(table, intervals)[key])
+
     found = {
         "label": column["label"],
         "unit": column.get("unit", ""),
         "name": own["name"],
-        "value": number(own["values"][key]),
+        "value": text(own),
     }
     if bar is None or not bar["values"][key]:
         return found
     ratio = own["values"][key] / bar["values"][key]
     gain = (ratio - 1 if column["better"] == "higher" else 1 - ratio) * 100
-    return {**found, "bar": bar["name"], "bar_value": number(bar["values"][key]), "gain": round(gain)}
+    return {**found, "bar": bar["name"], "bar_value": text(bar), "gain": round(gain)}
 
 
 def verdict(record: Mapping[str, Any]) -> str | None:
@@ -158,28 +164,63 @@ def _best(rows: Sequence[Mapping[str, Any]], column: Mapping[str, Any]) -> float
 
 
 def _cell(
-    row: Mapping[str, Any], column: Mapping[str, Any], best: float | None, bounds: Sequence[float] | None
+    row: Mapping[str, Any],
+    column: Mapping[str, Any],
+    best: float | None,
+    bounds: Sequence[float] | None,
+    places: int | None,
 ) -> dict[str, Any]:
     value = row["values"].get(column["key"])
     rival = row["kind"] in ("model", "baseline")
     known = bounds if bounds and len(bounds) == 2 else None
     return {
-        "text": measured(value, known),
+        "text": measured(value, known, places),
         "best": rival and best is not None and value == best,
         "interval": f"{measured(known[0], known)} – {measured(known[1], known)}" if known else "",
     }
 
 
-def measured(value: Any, bounds: Sequence[float] | None) -> str:
-    """Return a number with as many decimals as its interval allows: two digits of half its width.
+def decimals(table: Mapping[str, Any], intervals: Mapping[str, Any] | None = None) -> dict[str, int | None]:
+    """Return how many decimals values without an interval have in each column, so that a column is even.
 
+    As many as most of the column's intervals allow; without any, three digits of the median value.
+    """
+    found: dict[str, int | None] = {}
+    for column in table.get("columns", []):
+        key = column["key"]
+        bounds = [one[key] for one in (intervals or {}).values() if len(one.get(key) or ()) == 2]
+        known = [places for one in bounds if (places := _decimals(one)) is not None]
+        values = [r["values"].get(key) for r in table.get("rows", [])]
+        sizes = sorted(abs(v) for v in values if type(v) is float and abs(v) > 1e-12)
+        if known:
+            found[key] = max(set(known), key=known.count)
+        elif sizes and not all(size.is_integer() for size in sizes):
+            found[key] = min(max(2 - math.floor(math.log10(sizes[len(sizes) // 2])), 0), 6)
+        else:
+            found[key] = None
+    return found
+
+
+def _decimals(bounds: Sequence[float]) -> int | None:
+    """Return the decimals that an interval allows: two digits of half its width."""
+    if not 0 < bounds[1] - bounds[0] < math.inf:
+        return None
+    return min(max(1 - math.floor(math.log10((bounds[1] - bounds[0]) / 2)), 0), 6)
+
+
+def measured(value: Any, bounds: Sequence[float] | None, places: int | None = None) -> str:
+    """Return a number with as many decimals as its interval allows, or `places` where it has none.
+
+    >>> measured(-0.0036, None, 1), measured(28.254, None, 1), measured(True, None, 1)
+    ('0.0', '28.3', 'yes')
     >>> measured(4.44471, [1.2, 9.8]), measured(26.61, [26.55, 26.68]), measured(1234.5, [1000, 1500])
     ('4.4', '26.610', '1,234')
     """
-    if value is None or bounds is None or not 0 < bounds[1] - bounds[0] < math.inf:
+    allowed = _decimals(bounds) if bounds else None
+    shown = places if allowed is None else allowed
+    if shown is None or isinstance(value, bool) or not isinstance(value, int | float):
         return number(value)
-    decimals = 1 - math.floor(math.log10((bounds[1] - bounds[0]) / 2))
-    return f"{value:,.{min(max(decimals, 0), 6)}f}".replace("-", "−")
+    return f"{round(value, shown) + 0.0:,.{shown}f}".replace("-", "−")
 
 
 def number(value: Any) -> str:

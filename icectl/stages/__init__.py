@@ -6,7 +6,7 @@ finished, so that ``--dry-run`` and the work itself cannot disagree.
 
 from icectl.stages.execute import Outcome, perform
 from icectl.stages.plan import Request, Step, plan, run_folder, run_for, source_of, trains
-from icectl.stages.records import metrics_record, run_record, versions
+from icectl.stages.records import metrics_record, run_record, score_of, versions
 from icectl.stages.runs import LAST, find_run, newest_run, run_of_weights, runs
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "run_of_weights",
     "run_record",
     "runs",
+    "score_of",
     "source_of",
     "trains",
     "versions",

@@ -12,11 +12,12 @@ from icectl import registry
 from icectl.contract import Metrics
 from icectl.errors import UsageError, WorkError
 from icectl.model import Model
+from icectl.report.panels import moved
 from icectl.run import Compute, Run
 from icectl.settings import available
 from icectl.stages.plan import Request, Step, plan, run_folder, run_for, settled
 from icectl.stages.products import finish, said_of
-from icectl.stages.records import metrics_record, run_record, stage_record
+from icectl.stages.records import metrics_record, run_record, score_of, stage_record
 from icectl.training.settings import STATE
 from icectl.workspace import (
     RECORD,
@@ -176,7 +177,11 @@ def _perform_step(request: Request, step: Step, redo: bool) -> None:
             if predicts:
                 finish(request, step, model, run)
             if isinstance(result, Metrics):
-                write_json(out / "metrics.json", metrics_record(result))
+                metrics = metrics_record(result)
+                if isinstance(panels := metrics["details"].get("panels"), list):
+                    metrics["details"]["panels"] = moved(panels, out, step.out)
+                run.notes["score"] = score_of(metrics)  # for listings, which metrics are too long for
+                write_json(out / "metrics.json", metrics)
             write_json(out / RECORD, stage_record(request, step, out, run, meter.facts()))
 
 

@@ -76,6 +76,16 @@ def versions() -> dict[str, str]:
     return found
 
 
+def score_of(metrics: Mapping[str, Any]) -> str:
+    """Return the model's score in the column that decides, in words, from a record of metrics."""
+    table = next(iter(metrics.get("tables", [])), None)
+    if table is None:
+        return "–"
+    column = next(c for c in table["columns"] if c["key"] == table["primary"])
+    value = next((r["values"].get(table["primary"]) for r in table["rows"] if r["kind"] == "model"), None)
+    return "–" if value is None else f"{column['label']} {value:.3g} {column['unit']}".strip()
+
+
 def metrics_record(metrics: Metrics) -> dict[str, Any]:
     """Return `metrics` as plain JSON data."""
     return {

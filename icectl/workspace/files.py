@@ -115,6 +115,19 @@ def read_json(path: Path) -> Any:
         ) from error
 
 
+def size_of(path: Path | str) -> int:
+    """Return the bytes of a file, or of all files in a folder; links are not followed."""
+    total = 0
+    with suppress(NotADirectoryError), os.scandir(path) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                total += size_of(entry.path)
+            else:
+                total += entry.stat(follow_symlinks=False).st_size
+        return total
+    return os.stat(path).st_size
+
+
 def plain(value: Any) -> Any:
     """Turn mappings, tuples, paths and non-finite numbers into what JSON holds."""
     if isinstance(value, Mapping):

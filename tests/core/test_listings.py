@@ -141,3 +141,30 @@ def test_glaciers_are_shown_and_completed(cli):
     assert complete("my-") == ["my-place"]
     taken = cli("glaciers", "add", "my-place", "--bbox", "7", "46", "8", "47", ok=False)
     assert (taken.code, "--force" in taken.err) == (2, True)
+
+
+def test_a_thousand_runs_are_listed_in_half_a_second(tmp_path):
+    """Seconds of the processor, in a process that has started: what grows with the runs."""
+    import time
+
+    from icectl import stages
+    from icectl.cli.runs import facts
+    from icectl.workspace import Workspace, write_json
+
+    saved = {
+        "model": "toy", "task": "toy", "schema": 1, "seed": 0, "fingerprint": "f", "glacier": {"name": "g"},
+        "options": {}, "distribution": "d", "version": "1",
+    }  # fmt: skip
+    for number in range(1000):
+        made = tmp_path / "runs" / "toy" / "g" / f"{number:010x}" / "evaluations" / "g-1"
+        made.mkdir(parents=True)
+        write_json(made.parents[1] / "run.json", saved)
+        for folder in (made.parents[1], made):
+            write_json(folder / "stage.json", {"notes": {"score": "error 3 m"}})
+        (made / "metrics.json").write_text("[" * 30_000)  # nobody reads it for a listing
+    began = time.process_time()
+    found = [facts(run) for run in stages.runs(Workspace(tmp_path))]
+    took = time.process_time() - began
+    assert len(found) == 1000
+    assert found[0]["score"] == "error 3 m"
+    assert took < 0.5, took

@@ -17,7 +17,7 @@ from icectl.raster.provenance import made_by
 from icectl.report.colours import Scale
 from icectl.report.page import write_prediction
 from icectl.report.panels import Frame as Moment
-from icectl.report.panels import Layer, Map, TimeMaps, pack, unpack
+from icectl.report.panels import Layer, Map, TimeMaps, moved, pack, unpack
 from icectl.report.pictures import legend
 from icectl.report.sidecars import write_item, write_styles
 from icectl.workspace import write_json
@@ -94,9 +94,14 @@ def test_a_file_outside_keeps_its_path_when_the_folder_moves_into_place(tmp_path
     aside, home = tmp_path / "p" / ".box" / "new", tmp_path / "p" / "place"
     layers = [str(aside / "a.tif"), str(tmp_path / "images" / "b.tif")]
     moments = tuple(Moment(label="x", prediction=Layer(file=file)) for file in layers)
-    (packed,) = pack([TimeMaps(title="t", frames=moments)], aside, home)
-    found = unpack(packed)
-    assert [f.prediction.file for f in found.frames] == ["a.tif", "../../images/b.tif"]
+    panels = [TimeMaps(title="t", frames=moments)]
+    for packed in (
+        pack(panels, aside, home),
+        moved(pack(panels, aside), aside, home),
+        moved(pack(panels), aside, home),
+    ):
+        found = unpack(packed[0])
+        assert [f.prediction.file for f in found.frames] == ["a.tif", "../../images/b.tif"]
 
 
 def test_the_page_links_to_its_files_and_shows_what_was_noted(folder):
