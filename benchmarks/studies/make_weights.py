@@ -68,7 +68,7 @@ def check(folder: Path, data: Path) -> None:
 def make(name: str, data: Path, out: Path) -> Path:
     """Train one set of weights in a workspace of its own, and write its folder."""
     card = tomllib.loads((SHIPPED / name / weights.CARD).read_text(encoding="utf-8"))
-    kept = {key: value for key, value in card.items() if key not in ("files", "name", "model", "command")}
+    kept = {key: value for key, value in card.items() if key not in ("files", "name", "model")}
     with tempfile.TemporaryDirectory() as space:
         words = [*command(name, data), "--workspace", space]
         subprocess.run([sys.executable, "-m", "icectl", *words], check=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from icectl.tasks.bed.thickness import physics
-from icectl.tasks.bed.thickness.features import FEATURES, glacier_features
+from icectl.tasks.bed.thickness.features import FEATURES, MARGIN, glacier_features
 
 
 def slab(slope: float = 0.2, size: int = 80, resolution: float = 50.0) -> tuple[np.ndarray, np.ndarray]:
@@ -71,14 +71,12 @@ def test_a_given_balance_replaces_the_synthetic_one() -> None:
     np.testing.assert_allclose(strong[ice], weak[ice] * 5 ** (1 / 5), rtol=1e-6)
 
 
-def test_distance_and_half_width_of_a_strip() -> None:
+def test_distance_to_the_edge_of_a_strip() -> None:
     _, ice = slab()
     distance = physics.edge_distance(ice, 50.0)
     assert distance[40, 25] == pytest.approx(25.0)
     assert distance[40, 39] == pytest.approx(14.5 * 50.0)
-    width = physics.local_half_width(distance, 50.0)
-    assert width[40, 39] == width[40, 30] == pytest.approx(14.5 * 50.0)
-    assert (width[~ice] == 0).all()
+    assert (distance[~ice] == 0).all()
 
 
 def test_features_of_step_b_are_finite_and_0_off_the_ice() -> None:
@@ -103,7 +101,7 @@ def test_ice_thins_to_nothing_at_the_margin_and_not_at_a_divide() -> None:
     other[:5, 8:-8] = True  # another glacier beyond the upper rim
     alone = glacier_features(surface, ice, 20.0)
     joined = glacier_features(surface, ice, 20.0, all_ice=other)
-    assert alone.thinning[5, 20] == pytest.approx(1 - np.exp(-10 / 40))
+    assert alone.thinning[5, 20] == pytest.approx(1 - np.exp(-10 / MARGIN))
     assert joined.thinning[5, 20] > 0.8
     assert joined.thinning[20, 8] == alone.thinning[20, 8]
 

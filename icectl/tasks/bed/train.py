@@ -60,7 +60,7 @@ def _law(run: Run, dataset: Dataset, options: TrainOptions) -> Law | None:
             "give --thickness-data FOLDER, --synthetic-glaciers N, or --step inpaint",
         )
     law = fit_law(samples)
-    error = np.sqrt(law.levels[""].variance)
+    error = np.sqrt(law.levels[""][1])
     regions = ", ".join(sorted(r for r in law.levels if r)) or "none"
     run.say(
         f"step (b): a law of {law.kind} thickness; its level is known within a factor of {np.exp(error):.1f} "

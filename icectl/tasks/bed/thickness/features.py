@@ -12,13 +12,10 @@ from icectl.tasks.bed.thickness import physics
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-FEATURES = (
-    "ln flux thickness", "ln distance to the margin", "height", "height squared", "ln half width",
-    "place across", "ln slope", "curvature", "ln size",
-)  # fmt: skip
-"""Channels of `Features`, in order; `icectl.tasks.bed.thickness.law` uses the first four."""
+FEATURES = ("ln flux thickness", "ln distance to the margin", "height", "ln slope", "ln size")
+"""Channels of `Features`, in order."""
 
-MARGIN = 40.0
+MARGIN = 80.0
 """Metres from the margin over which ice thins out to nothing."""
 
 
@@ -64,14 +61,13 @@ def glacier_features(
     >>> ice = np.zeros((40, 20), dtype=bool)
     >>> ice[4:-4, 4:-4] = True
     >>> glacier_features(slope, ice, 50.0).channels.shape
-    (9, 40, 20)
+    (5, 40, 20)
     """
     size = float(np.sqrt(ice.sum()) * resolution)
     source = None if balance is None else np.where(np.isfinite(balance), balance, np.nanmean(balance[ice]))
     flux = physics.mass_conservation(surface, ice, resolution, source)
     own = physics.edge_distance(ice, resolution)
     margin = own if all_ice is None else margin_distance(ice, all_ice, resolution, own)
-    width = physics.local_half_width(own, resolution)
     slope = np.maximum(physics.ice_slope(surface, ice, resolution, 0.05 * size), physics.GENTLEST)
     low, high = float(surface[ice].min()), float(surface[ice].max())
     height = (surface - low) / max(high - low, 1.0)
@@ -79,11 +75,7 @@ def glacier_features(
         np.log(flux + 1.0),
         np.log(np.maximum(margin, 1.0)),
         height,
-        height**2,
-        np.log(np.maximum(width, 1.0)),
-        own / np.maximum(width, 1.0),
         np.log(slope),
-        _curvature(surface, ice, resolution, 0.06 * size) * size,
         np.full(ice.shape, np.log(size)),
     ]
     channels = np.where(ice, np.stack(planes), 0.0).astype(np.float32)
@@ -104,10 +96,3 @@ def margin_distance(ice: Bools, all_ice: Bools, resolution: float, own: Floats |
     own = physics.edge_distance(ice, resolution) if own is None else own
     far = physics.edge_distance(ice | all_ice, resolution)
     return np.where(ice, np.minimum(far, own.max(initial=resolution)), 0.0)
-
-
-def _curvature(surface: NDArray[np.floating], ice: Bools, resolution: float, length: float) -> Floats:
-    """Return minus the Laplacian (1/m) of the surface smoothed over the ice: bulges are positive."""
-    smooth = physics.over_ice(surface, ice, length / resolution)
-    down, right = np.gradient(smooth, resolution)
-    return np.asarray(-(np.gradient(down, resolution)[0] + np.gradient(right, resolution)[1]))

@@ -1,36 +1,45 @@
-"""The thickness law: log-linear in physics and place within a glacier, with the level by region and size.
+"""The thickness law: piecewise linear in physics and place within a glacier, with a level by region.
 
-``ln(h / thinning + 3 m) = w · x + level``. The shape ``w`` is a ridge regression of what differs within each
-glacier; the level a linear mixed model over glaciers: a constant, the size, an effect of each RGI region, and
-for modelled thickness an offset and a slope by size of their own, all with the uncertainty that is left.
-Errors on glaciers left out, one at a time, give the intervals (a conformal prediction with glaciers as the
-unit; Lei et al. 2018, *J. Am. Stat. Assoc.* 113).
+``ln(h / thinning + 3 m) = Σ f(x) + level``, with one piecewise linear function f of each feature, by a ridge
+regression. Glaciers whose thickness is known everywhere (modelled ones) teach how thickness differs within
+and between glaciers; measured ones, known along a few profiles, teach what differs within them. The level is
+a mixed model of what the best kind of truth says beyond that: a constant and an effect of each RGI region,
+with the uncertainty that is left. Errors on glaciers left out, one at a time, give the intervals (a conformal
+prediction with glaciers as the unit; Lei et al. 2018, *J. Am. Stat. Assoc.* 113).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from icectl.errors import DataError
+from icectl.tasks.bed.thickness.features import FEATURES
+
 Floats = NDArray[np.float64]
 
-SHAPE = 4
-"""Features of the law: flux thickness, distance to the margin, height and its square."""
+KNOTS = (-1.5, -0.5, 0.5, 1.5)
+"""Where the slope of the functions may change, in standard deviations of a feature."""
 
 OFFSET = 3.0
 """Metres added before a logarithm, so that thin ice does not rule."""
 
-REGION, SIZE, KIND, CONSTANT = 0.5, 0.3, 0.5, 5.0
-"""Prior deviations of the level (in ln) by region, by size, by kind of truth, and of its constant."""
+LEAST_THINNING = 0.2
+"""Share of the thickness left near the margin that a pixel is learnt from with at least."""
+
+CONSTANT, REGION = 0.5, 0.5
+"""Prior deviations (of ln) of the level and of each region's effect on it."""
 
 NOISE = {"measured": 0.4, "modelled": 0.3, "synthetic": 0.3}
-"""How far the level of one glacier lies off its region's and size's (in ln), by kind."""
+"""How far the level of one glacier lies off its region's (in ln), by kind."""
 
-RIDGE = 3e-3
+RIDGE = 1.0
+"""Glaciers that the prior, physics alone, counts for."""
+
 SOFT = 10.0
 """Metres added before the logarithm of an error: intervals of thin ice are in metres."""
 
@@ -39,7 +48,7 @@ SOFT = 10.0
 class Sample:
     """Pixels of one glacier of known thickness.
 
-    `features` is ``(n, c)``, `thickness` (m) and `thinning` are ``(n,)``; `size` is ln(√area in m).
+    `features` is ``(n, c)``, `thickness` (m) and `thinning` are ``(n,)``.
     """
 
     name: str
@@ -49,70 +58,48 @@ class Sample:
     thickness: Floats
     thinning: Floats
 
-    @property
-    def size(self) -> float:
-        """Logarithm of the glacier's size √area (m)."""
-        return float(self.features[0, -1])
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """Mean and variance (of ln) of the level in a region: ``constant + slope · (size − middle)``."""
-
-    constant: float
-    slope: float
-    middle: float
-    variance: float
-
 
 @dataclass(frozen=True, slots=True)
 class Law:
     """A fitted law, in plain numbers.
 
-    `levels` holds one level a region, and ``""`` for regions without a glacier to learn from. `bounds` are
-    the 5 % and 95 % quantiles of errors on glaciers left out, in units of their expected error; `volume` the
-    90 % quantile of the absolute error of a glacier's mean, likewise; `local` the variance within a glacier.
+    `weights` holds those of `basis`. `levels` holds mean and variance (of ln) of the level by region, and
+    ``""`` for regions without a glacier to learn from. `bounds` are the 5 % and 95 % quantiles of errors on
+    glaciers left out, in units of their expected error; `volume` the 90 % quantile of the absolute error of a
+    glacier's mean, likewise; `local` the variance within a glacier.
     """
 
     kind: str
     mean: tuple[float, ...]
     spread: tuple[float, ...]
-    shape: tuple[float, ...]
-    levels: dict[str, Level]
+    weights: tuple[float, ...]
+    levels: dict[str, tuple[float, float]]
     local: float = 0.2
     bounds: tuple[float, float] = (-1.645, 1.645)
     volume: float = 1.645
     glaciers: int = 0
 
-    def level(self, region: str, size: float) -> tuple[float, float]:
-        """Return mean and variance of the level of a glacier of a region and of ln(√area)."""
-        one = self.levels.get(region, self.levels[""])
-        return one.constant + one.slope * (size - one.middle), one.variance
-
-    def relative(self, features: NDArray[np.floating]) -> Floats:
-        """Return ``w · x`` for features ``(…, c)``."""
-        x = (np.asarray(features, dtype=np.float64)[..., :SHAPE] - self.mean) / self.spread
-        return np.asarray(x @ np.array(self.shape))
+    def level(self, region: str) -> tuple[float, float]:
+        """Return mean and variance of the level of a glacier of a region."""
+        return self.levels.get(region, self.levels[""])
 
     def full(self, features: NDArray[np.floating], region: str) -> Floats:
         """Return thickness (m) before it thins out at the margin, for features ``(…, c)``."""
-        flat = np.asarray(features).reshape(-1, np.shape(features)[-1])
-        level, _ = self.level(region, float(flat[0, -1]))
-        return np.maximum(np.exp(self.relative(features) + level) - OFFSET, 0.0)
+        relative = basis(features, np.array(self.mean), np.array(self.spread)) @ np.array(self.weights)
+        return np.maximum(np.exp(relative + self.level(region)[0]) - OFFSET, 0.0)
 
-    def error(self, region: str, size: float) -> float:
+    def error(self, region: str) -> float:
         """Return the expected error (of ln) of a pixel of a glacier."""
-        return float(np.sqrt(self.level(region, size)[1] + self.local))
+        return float(np.sqrt(self.level(region)[1] + self.local))
 
-    def interval(self, thickness: Floats, region: str, size: float) -> tuple[Floats, Floats]:
+    def interval(self, thickness: Floats, region: str) -> tuple[Floats, Floats]:
         """Return the 90 % interval (m) of pixels of a glacier."""
-        scale = self.error(region, size)
-        low, high = (np.exp(q * scale) * (thickness + SOFT) - SOFT for q in self.bounds)
+        low, high = (np.exp(q * self.error(region)) * (thickness + SOFT) - SOFT for q in self.bounds)
         return np.maximum(low, 0.0), np.asarray(high)
 
-    def volume_factor(self, region: str, size: float) -> float:
+    def volume_factor(self, region: str) -> float:
         """Return the factor that the 90 % interval of a glacier's volume extends to, up and down."""
-        return float(np.exp(self.volume * np.sqrt(self.level(region, size)[1])))
+        return float(np.exp(self.volume * np.sqrt(self.level(region)[1])))
 
     def facts(self) -> dict[str, Any]:
         """Return the law as plain JSON; see `law_of`."""
@@ -121,9 +108,17 @@ class Law:
 
 def law_of(facts: dict[str, Any]) -> Law:
     """Return the law that `Law.facts` described."""
+    if "weights" not in facts:
+        raise DataError("these weights hold a thickness law of an earlier icectl", "train step (b) again")
     plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()}
-    plain["levels"] = {k: Level(**v) for k, v in facts["levels"].items()}
+    plain["levels"] = {k: (float(v[0]), float(v[1])) for k, v in facts["levels"].items()}
     return Law(**plain)
+
+
+def basis(features: NDArray[np.floating], mean: Floats, spread: Floats) -> Floats:
+    """Return the features in standard deviations, and what of them exceeds each knot: ``(…, 5 c)``."""
+    z = (np.asarray(features, dtype=np.float64) - mean) / spread
+    return np.concatenate([z, *(np.maximum(z - k, 0.0) for k in KNOTS)], axis=-1)
 
 
 def answer_kind(kinds: Sequence[str]) -> str:
@@ -141,34 +136,92 @@ def fit_law(samples: Sequence[Sample], calibrate: bool = True) -> Law:
     Parameters
     ----------
     samples
-        At least one glacier; those of the best kind decide the shape.
+        At least one glacier; those of the best kind decide the level.
     calibrate
         Leave out each glacier of that kind in turn, for the intervals (needs five).
     """
     kind = answer_kind([s.kind for s in samples])
     used = [s for s in samples if kind == "synthetic" or s.kind != "synthetic"]
-    law = _fitted(used, kind)
+    mean = np.mean([s.features.mean(0) for s in used], axis=0)
+    square = np.mean([((s.features - mean) ** 2).mean(0) for s in used], axis=0)
+    spread = np.maximum(np.sqrt(square), 1e-3)
+    found = [_moments(s, mean, spread) for s in used]
+    law = _fitted(found, kind, mean, spread)
     best = [s for s in used if s.kind == kind]
     if not calibrate or len(best) < 5:
         return law
-    left = [left_out(used, kind, s) for s in best[:60]]
-    return calibrated(law, left)
+    without = [_fitted([m for m in found if m.name != s.name], kind, mean, spread) for s in best[:60]]
+    return _calibrated(law, [_errors(one, s) for one, s in zip(without, best, strict=False)])
 
 
-def left_out(samples: Sequence[Sample], kind: str, one: Sample) -> tuple[Floats, float, float]:
-    """Return the errors of a glacier by a law that has not seen it, whatever kind of truth it has of it.
+@dataclass(frozen=True, slots=True)
+class _Moments:
+    """What of a glacier's pixels a regression needs: means of basis `x`, target `y` and their products."""
+
+    name: str
+    kind: str
+    region: str
+    x: Floats
+    y: float
+    xx: Floats
+    xy: Floats
+
+
+def _moments(one: Sample, mean: Floats, spread: Floats) -> _Moments:
+    x = basis(one.features, mean, spread)
+    y = np.log(one.thickness / np.maximum(one.thinning, LEAST_THINNING) + OFFSET)
+    return _Moments(
+        one.name, one.kind, one.region, x.mean(0), float(y.mean()), x.T @ x / len(x), x.T @ y / len(x)
+    )
+
+
+def _fitted(found: Sequence[_Moments], kind: str, mean: Floats, spread: Floats) -> Law:
+    """Regress, each glacier counting alike: measured ones about their own means, others about that of all."""
+    whole = [m for m in found if m.kind != "measured"]
+    middle = np.mean([m.x for m in whole or found], axis=0)
+    height = float(np.mean([m.y for m in whole or found]))
+    matrix = RIDGE * np.eye(len(middle))
+    right = RIDGE * spread[0] * np.eye(len(middle))[0]
+    for m in found:
+        x, y = (m.x, m.y) if m.kind == "measured" else (middle, height)
+        matrix += m.xx - np.outer(m.x, x) - np.outer(x, m.x) + np.outer(x, x)
+        right += m.xy - m.x * y - x * m.y + x * y
+    weights = np.linalg.solve(matrix, right)
+    start = float(np.mean([m.y - m.x @ weights for m in whole or found]))
+    levels = [(m.region, float(m.y - m.x @ weights) - start) for m in found if m.kind == kind] or [("", 0.0)]
+    numbers = (tuple(v.tolist()) for v in (mean, spread, weights))
+    return Law(kind, *numbers, _levels(levels, start, NOISE[kind]))
+
+
+def _levels(found: Sequence[tuple[str, float]], start: float, noise: float) -> dict[str, tuple[float, float]]:
+    """Fit the mixed model of levels (region, ln above `start`): Bayesian, with fixed prior deviations."""
+    regions = sorted({region for region, _ in found if region})
+    x = np.array([[1.0, *(float(region == r) for r in regions)] for region, _ in found])
+    y = np.array([level for _, level in found])
+    prior = np.array([CONSTANT, *[REGION] * len(regions)])
+    covariance = np.linalg.inv(np.diag(prior**-2.0) + x.T @ x / noise**2)
+    effects = covariance @ (x.T @ y) / noise**2
+    out = {"": (start + float(effects[0]), float(covariance[0, 0]) + REGION**2 + noise**2)}
+    for number, region in enumerate(regions, 1):
+        row = np.zeros(len(prior))
+        row[[0, number]] = 1.0
+        out[region] = (start + float(row @ effects), float(row @ covariance @ row) + noise**2)
+    return out
+
+
+def _errors(law: Law, one: Sample) -> tuple[Floats, float, float]:
+    """Return a glacier's errors by a law that has not seen it, whatever kind of truth it has of it.
 
     They are the logarithms of true over predicted thickness ``(n,)``, that of the mean, and the variance of
     the level that the law expected.
     """
-    law = _fitted([s for s in samples if s.name != one.name], kind)
     made = law.full(one.features, one.region) * one.thinning
     errors = np.log((one.thickness + SOFT) / (made + SOFT))
     mean = float(np.log((one.thickness.mean() + 1.0) / (made.mean() + 1.0)))
-    return errors, mean, law.level(one.region, one.size)[1]
+    return errors, mean, law.level(one.region)[1]
 
 
-def calibrated(law: Law, left: Sequence[tuple[Floats, float, float]]) -> Law:
+def _calibrated(law: Law, left: Sequence[tuple[Floats, float, float]]) -> Law:
     """Return `law` with intervals that hold on the glaciers left out, each of which counts alike."""
     local = float(np.mean([errors.var() for errors, _, _ in left]))
     scaled = [errors / np.sqrt(variance + local) for errors, _, variance in left]
@@ -178,8 +231,7 @@ def calibrated(law: Law, left: Sequence[tuple[Floats, float, float]]) -> Law:
     bounds = (_quantile(pooled, weight, share), _quantile(pooled, weight, 1 - share))
     means = np.sort([abs(mean) / np.sqrt(variance) for _, mean, variance in left])
     place = min(len(means), int(np.ceil(0.9 * (len(means) + 1)))) - 1
-    plain = {name: getattr(law, name) for name in ("kind", "mean", "spread", "shape", "levels")}
-    return Law(**plain, local=local, bounds=bounds, volume=float(means[place]), glaciers=len(left))
+    return replace(law, local=local, bounds=bounds, volume=float(means[place]), glaciers=len(left))
 
 
 def _quantile(values: Floats, weight: Floats, share: float) -> float:
@@ -188,66 +240,12 @@ def _quantile(values: Floats, weight: Floats, share: float) -> float:
     return float(values[order][min(len(values) - 1, int(np.searchsorted(total, share)))])
 
 
-def _fitted(samples: Sequence[Sample], kind: str) -> Law:
-    best = [s for s in samples if s.kind == kind] or list(samples)
-    every = np.concatenate([s.features[:, :SHAPE] for s in best])
-    mean, spread = every.mean(0), np.maximum(every.std(0), 1e-3)
-    shape = _shape(best, spread)
-    levels = np.array(
-        [np.mean(_target(s) - (s.features[:, :SHAPE] - mean) / spread @ shape) for s in samples]
-    )
-    center, width, weights = (tuple(v.tolist()) for v in (mean, spread, shape))
-    return Law(kind, center, width, weights, _levels(samples, levels, kind))
-
-
-def _target(sample: Sample) -> Floats:
-    return np.log(sample.thickness / np.maximum(sample.thinning, 0.1) + OFFSET)
-
-
-def _shape(samples: Sequence[Sample], spread: Floats) -> Floats:
-    """Regress what differs within glaciers, each counting alike, drawn towards the physics alone."""
-    matrix, right = np.zeros((SHAPE, SHAPE)), np.zeros(SHAPE)
-    for one in samples:
-        x = one.features[:, :SHAPE] / spread
-        x, y = x - x.mean(0), _target(one)
-        matrix += x.T @ x / len(x)
-        right += x.T @ (y - y.mean()) / len(x)
-    physics = np.eye(SHAPE)[0] * spread[0]
-    matrix += (RIDGE * len(samples) + 0.05) * np.eye(SHAPE)
-    return np.asarray(np.linalg.solve(matrix, right + (RIDGE * len(samples) + 0.05) * physics))
-
-
-def _levels(samples: Sequence[Sample], levels: Floats, kind: str) -> dict[str, Level]:
-    """Fit the mixed model of levels (a Bayesian linear regression with fixed prior deviations)."""
-    regions = sorted({s.region for s in samples if s.region})
-    sizes = np.array([s.size for s in samples])
-    middle = float(sizes.mean())
-    other = np.array([float(s.kind != kind) for s in samples])
-    columns = [np.ones(len(samples)), sizes - middle, other, other * (sizes - middle)]
-    columns += [np.array([float(s.region == r) for s in samples]) for r in regions]
-    x = np.stack(columns, axis=1)
-    start = float(np.median(levels))
-    precision = np.diag(1.0 / np.array([CONSTANT, SIZE, KIND, SIZE, *[REGION] * len(regions)]) ** 2)
-    weight = np.array([NOISE[s.kind] ** -2 for s in samples])
-    covariance = np.linalg.inv(precision + x.T @ (x * weight[:, None]))
-    found = covariance @ (x.T @ (weight * (levels - start)))
-    out = {}
-    for number, region in enumerate(["", *regions]):
-        row = np.zeros(len(found))
-        row[0] = 1.0
-        if number:
-            row[3 + number] = 1.0
-        variance = float(row @ covariance @ row) + NOISE[kind] ** 2 + (0.0 if number else REGION**2)
-        out[region] = Level(float(start + row @ found), float(found[1]), middle, variance)
-    return out
-
-
 PHYSICS = Law(
     kind="none",
-    mean=(0.0,) * SHAPE,
-    spread=(1.0,) * SHAPE,
-    shape=(1.0, 0.0, 0.0, 0.0),
-    levels={"": Level(float(np.log(0.55)), 0.0, 0.0, 0.54**2)},
+    mean=(0.0,) * len(FEATURES),
+    spread=(1.0,) * len(FEATURES),
+    weights=(1.0, *[0.0] * (len(FEATURES) * (1 + len(KNOTS)) - 1)),
+    levels={"": (float(np.log(0.55)), 0.54**2)},
     local=0.44**2,
 )
 """Mass conservation alone, where nothing real has been learnt from: 0.55 of its thickness, and its errors,

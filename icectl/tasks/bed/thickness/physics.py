@@ -200,24 +200,3 @@ def edge_distance(ice: Bools, resolution: float) -> Floats:
     padded = np.pad(ice, 1, mode="edge") if not ice.all() else np.pad(ice, 1)
     distance = ndimage.distance_transform_edt(padded)[1:-1, 1:-1] * resolution
     return np.where(ice, np.maximum(distance - resolution / 2, resolution / 2), 0.0)
-
-
-def local_half_width(distance: Floats, resolution: float) -> Floats:
-    """Return the radius (m) of the largest disc inside the ice that covers each pixel (local thickness).
-
-    Hildebrand & Rüegsegger (1997, *J. Microsc.* 185, 67–75). `distance` comes from `edge_distance`.
-    """
-    ridge = (distance > 0) & (distance >= ndimage.maximum_filter(distance, 3) - 1e-9)
-    out = distance.copy()
-    rows, cols = np.nonzero(ridge)
-    for at in np.argsort(distance[rows, cols]):
-        y, x = int(rows[at]), int(cols[at])
-        radius = float(distance[y, x])
-        reach = int(radius / resolution) + 1
-        part = np.s_[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1]
-        dy = np.arange(part[0].start, min(part[0].stop, out.shape[0])) - y
-        dx = np.arange(part[1].start, min(part[1].stop, out.shape[1])) - x
-        inside = (dy[:, None] ** 2 + dx[None, :] ** 2) * resolution**2 < radius**2
-        block = out[part]
-        block[inside & (block > 0)] = np.maximum(block[inside & (block > 0)], radius)
-    return out

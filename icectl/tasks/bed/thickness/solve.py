@@ -75,9 +75,8 @@ def solve(scene: Scene, law: Law) -> Thickness:
         small.heights, small.ice, small.resolution, all_ice=small.all_ice, balance=small.balance
     )
     features = np.moveaxis(found.channels, 0, -1)
-    size = float(found.channels[-1][small.ice][0])
     full = _full(law, features, small.ice, scene.region)
-    _, variance = law.level(scene.region, size)
+    _, variance = law.level(scene.region)
     near = thinning(margin_distance(fine.ice, fine.all_ice, scene.resolution))
     others = {"mass conservation": _back(0.55 * found.flux, small.ice, fine.ice)}
     inverted, notes = _inverted(fine, small, full)
@@ -88,12 +87,12 @@ def solve(scene: Scene, law: Law) -> Thickness:
         mixed = np.exp((1 - weight) * np.log(full + 1.0) + weight * np.log(inverted + 1.0)) - 1.0
         full = np.where(inverted > 0, mixed, full)
     thickness = _back(full, small.ice, fine.ice) * near
-    low, high = law.interval(thickness, scene.region, size)
+    low, high = law.interval(thickness, scene.region)
     return Thickness(
         thickness=_placed(thickness, part, scene.ice),
         low=_placed(low, part, scene.ice),
         high=_placed(high, part, scene.ice),
-        factor=law.volume_factor(scene.region, size),
+        factor=law.volume_factor(scene.region),
         others={name: _placed(a, part, scene.ice) for name, a in others.items()},
         notes=notes,
     )
