@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from icectl import stages
+from icectl import registry, stages
 from icectl.cli.asked import Asked
 from icectl.errors import UsageError
 from icectl.workspace import Workspace, run_of
@@ -36,6 +36,8 @@ class Source:
     def use(self, asked: Asked, request: stages.Request) -> stages.Request:
         """Return `request` with the weights; those that ship are checked, and brought into the workspace."""
         if self.weights is None:
+            if self.run is None and asked.verb in ("predict", "evaluate"):
+                _say_training(asked)
             return replace(request, run=self.run, home=self.home)
         from icectl import weights
 
@@ -45,9 +47,22 @@ class Source:
                 f"no {asked.plugin.name} was trained in {asked.space.root}: using the weights '{card.name}' "
                 f"that come with {self.weights.origin} ({card.summary}; {card.licence})"
             )
+        request = replace(request, pixel_size=card.pixel_size)
         if asked.dry_run:
             return replace(request, run=self.weights.folder, home=weights.home(self.weights, asked.space))
         return replace(request, run=weights.bring(self.weights, asked.plugin, asked.space))
+
+
+def _say_training(asked: Asked) -> None:
+    """Say that a model is trained first where another of its task has weights already."""
+    own = asked.plugin
+    plugins = (found.plugin for found in registry.plugins() if found.plugin and not found.problem)
+    ready = [one.name for one in plugins if one.task == own.task and one.weights and one.name != own.name]
+    if ready and stages.newest_run(asked.space, own) is None:
+        logging.getLogger("icectl").info(
+            f"no {own.name} was trained in {asked.space.root} and no weights of it come with icectl: it is "
+            f"trained first (without training: icectl {asked.verb} {' or '.join(ready)})"
+        )
 
 
 def start_of(asked: Asked) -> Source:

@@ -27,7 +27,8 @@ _NOT_IDENTITY = {"title", "note", "model", "options"}
 class Request:
     """What a user asked for, fully resolved. `run` names finished weights to use.
 
-    `start` is a finished run whose weights a training starts from.
+    `start` is a finished run whose weights a training starts from, `pixel_size` the smallest and largest
+    pixel that the weights of `run` learnt from, in metres, where that is known.
     A dry run names the folder that weights would be brought into as `home`, and does not bring them.
     `force` does the stage asked for again, `force_all` also those before it.
     """
@@ -40,6 +41,7 @@ class Request:
     seed: int = 0
     compute: Compute = field(default_factory=Compute)
     run: Path | None = None
+    pixel_size: tuple[float, float] | None = None
     home: Path | None = None
     start: Path | None = None
     force: bool = False

@@ -58,12 +58,34 @@ def _named(names: list[str]) -> list[str]:
     return names if left <= 0 else [*names[:MAX_SCENES], f"and {left} more"]
 
 
+def _flag_scale(request: Request, run: Run) -> None:
+    """Warn where products have pixels that the weights never saw; a task that resamples leaves no raster."""
+    from icectl.errors import DataError
+    from icectl.raster import grid_of, ground_metres
+
+    path = next(iter(sorted(run.out.rglob("*.tif"))), None)
+    if request.pixel_size is None or path is None:
+        return
+    low, high = request.pixel_size
+    try:
+        side = ground_metres(grid_of(path))
+    except DataError:  # no CRS
+        run.warn(f"pixels of unknown size: the weights learnt from pixels of {low:g} to {high:g} m")
+        return
+    if not 0.98 * low <= side <= 1.02 * high:
+        run.warn(
+            f"pixels of {side:.3g} m: the weights learnt from pixels of {low:g} to {high:g} m, and were "
+            "tested on no others"
+        )
+
+
 def finish(request: Request, step: Step, model: Model, run: Run) -> None:
     """Write ``panels.json``, ``item.json`` and QGIS styles into ``run.out``, beside what was predicted."""
     from icectl.report.panels import pack
     from icectl.report.prediction import PANELS
     from icectl.report.sidecars import write_item, write_styles
 
+    _flag_scale(request, run)
     panels: list[Any] = []
     if isinstance(model, ShowsProducts):
         with registry.doing(request.plugin, "shown"):

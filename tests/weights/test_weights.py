@@ -6,12 +6,13 @@ import shutil
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import tomli_w
 from weights.conftest import CARD
 
-from icectl import registry, weights
+from icectl import registry, settings, stages, weights
 from icectl.errors import DataError, UsageError
 from icectl.testing import light
 from icectl.workspace import RECORD, RUN, Workspace, read_json
@@ -112,3 +113,39 @@ def test_half_precision_keeps_what_it_can(tmp_path):
         network[0].weight.fill_(1e6)
     with pytest.raises(DataError, match=r"0\.weight .* does not fit into half precision"):
         halve(save_weights(path, network))
+
+
+@pytest.mark.parametrize(
+    ("side", "crs", "said"),
+    [(30, "EPSG:32632", None), (5, "EPSG:32632", "pixels of 5 m"), (1, None, "pixels of unknown size")],
+)
+def test_products_of_pixels_that_the_weights_never_saw_are_flagged(side, crs, said, tmp_path):
+    import numpy as np
+    from affine import Affine
+
+    from icectl.raster import Grid, write_cog
+    from icectl.stages.products import _flag_scale
+
+    grid = Grid((8, 8), Affine(side, 0, 400_000, 0, -side, 5_200_000), crs)
+    write_cog(tmp_path / "thickness.tif", np.ones((8, 8), np.float32), grid)
+    warned = []
+    run = SimpleNamespace(out=tmp_path, warn=warned.append)
+    _flag_scale(SimpleNamespace(pixel_size=(19.0, 200.0)), run)
+    assert [said in one for one in warned] == ([] if said is None else [True])
+    warned.clear()
+    _flag_scale(SimpleNamespace(pixel_size=None), run)
+    assert warned == []
+
+
+def test_the_pixels_on_a_card_reach_the_prediction(cli, monkeypatch, tmp_path):
+    from icectl.cli.asked import Asked
+    from icectl.cli.source import Source
+
+    run = Path(cli("train", "toy", "--json").json["run"])
+    made = weights.make(run, tmp_path / "sized", {**CARD, "pixel_size": [19.0, 200.0]})
+    source = Source(weights=weights.Weights(tmp_path / "sized", made, "me"))
+    asked = Asked.of("predict", registry.get("toy"), {"weights": "sized"})
+    request = stages.Request(
+        plugin=asked.plugin, glacier=settings.load_glacier("demo"), options={}, workspace=Workspace(tmp_path)
+    )
+    assert source.use(asked, request).pixel_size == (19.0, 200.0)
