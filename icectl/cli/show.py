@@ -124,7 +124,7 @@ def _metric_table(
     from rich.table import Table
     from rich.text import Text
 
-    from icectl.report.tables import bar_of, decimals, kind_of, measured
+    from icectl.report.tables import bar_of, decimals, kind_of, measured, number
 
     shown = Table(title=table["title"], title_justify="left", header_style="bold", box=None, pad_edge=False)
     shown.add_column("", no_wrap=True)
@@ -135,8 +135,11 @@ def _metric_table(
     for row in table["rows"]:
         kind = kind_of(row, best).partition(",")[0]
         bounds = intervals.get(row["name"], {})
+        exact = row["kind"] == "published"
         cells = [
-            measured(row["values"].get(c["key"]), bounds.get(c["key"]), places[c["key"]]) for c in columns
+            number(value) if exact else measured(value, bounds.get(c["key"]), places[c["key"]])
+            for c in columns
+            for value in [row["values"].get(c["key"])]
         ]
         name = Text(row["name"], style="bold" if row["kind"] == "model" else "default")
         shown.add_row(name, kind, *cells)

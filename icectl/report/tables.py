@@ -174,7 +174,7 @@ def _cell(
     rival = row["kind"] in ("model", "baseline")
     known = bounds if bounds and len(bounds) == 2 else None
     return {
-        "text": measured(value, known, places),
+        "text": number(value) if row["kind"] == "published" else measured(value, known, places),
         "best": rival and best is not None and value == best,
         "interval": f"{measured(known[0], known)} – {measured(known[1], known)}" if known else "",
     }
@@ -190,7 +190,7 @@ def decimals(table: Mapping[str, Any], intervals: Mapping[str, Any] | None = Non
         key = column["key"]
         bounds = [one[key] for one in (intervals or {}).values() if len(one.get(key) or ()) == 2]
         known = [places for one in bounds if (places := _decimals(one)) is not None]
-        values = [r["values"].get(key) for r in table.get("rows", [])]
+        values = [r["values"].get(key) for r in table.get("rows", []) if r["kind"] != "published"]
         sizes = sorted(abs(v) for v in values if type(v) is float and abs(v) > 1e-12)
         if known:
             found[key] = max(set(known), key=known.count)
