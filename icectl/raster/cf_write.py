@@ -97,7 +97,7 @@ def save_zarr(data: Any, path: Path, encoding: Mapping[str, Mapping[str, Any]] |
 def _axis(axis: str, grid: Grid) -> dict[str, str]:
     """Return the attributes of a coordinate."""
     if grid.crs is None:
-        return {"long_name": f"{axis} in pixels", "units": "1", "axis": axis.upper()}
+        return {"long_name": f"{axis} in pixels", "units": "1"}  # CF: an axis X or Y has to lead to longitude
     if grid.crs.geographic:
         name, unit = {"x": ("longitude", "degrees_east"), "y": ("latitude", "degrees_north")}[axis]
         return {"standard_name": name, "long_name": name, "units": unit, "axis": axis.upper()}
@@ -112,6 +112,13 @@ def _axis(axis: str, grid: Grid) -> dict[str, str]:
 def _mapping(grid: Grid) -> dict[str, Any]:
     from pyproj import CRS
 
-    cf = CRS.from_user_input(str(grid.crs)).to_cf()
+    crs = CRS.from_user_input(str(grid.crs))
+    cf = crs.to_cf()
+    if crs.to_epsg() == 3857:  # CF has no name for it: Mercator on a sphere is the same on paper
+        cf = {**CRS.from_proj4("+proj=merc +a=6378137 +b=6378137 +units=m").to_cf(), "crs_wkt": cf["crs_wkt"]}
+    if (
+        cf.get("grid_mapping_name") == "polar_stereographic"
+    ):  # required, and left out where a parallel is given
+        cf["latitude_of_projection_origin"] = 90.0 if cf.get("standard_parallel", 90.0) > 0 else -90.0
     transform = " ".join(f"{v:.12g}" for v in grid.affine.to_gdal())
     return {**cf, "spatial_ref": cf.get("crs_wkt", ""), "GeoTransform": transform}

@@ -53,6 +53,16 @@ class Learner(ABC):
         Scalars to log, by name; reduce errors with ``context.mean``.
         """
 
+    def begin(self, batches: Iterable[Batch]) -> bool:
+        """Set what can be set in closed form before the first update; True if that is worth validating.
+
+        Parameters
+        ----------
+        batches
+            The first epoch's global batches, the same on every process.
+        """
+        return False
+
     def schedule(self, optimizers: Mapping[str, Optimizer]) -> Mapping[str, LRScheduler]:
         """Return schedulers by name; each is stepped once after every update."""
         return {}

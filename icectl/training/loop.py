@@ -86,11 +86,19 @@ class Loop:
         self.started = time.monotonic() - self.position.seconds
         with Signals(self.run, self.context) as self.signals, self._progress() as self.advance:
             try:
+                if self.position.step == 0 and self._begin():
+                    self._validate()
                 while not self.position.stopped:
                     self._epoch()
             finally:
                 self.record.close()
         return self._result()
+
+    def _begin(self) -> bool:
+        whole = (self.context.put(batch) for batch in self.train.epoch(0, 0, 1, 0))
+        found = self.learner.begin(whole)
+        self._equalise()
+        return found
 
     def _epoch(self) -> None:
         """Learn from what is left of this epoch."""
@@ -266,7 +274,7 @@ class Loop:
         if not path.exists():
             return
         saved = checkpoint.load_state(path)
-        if (saved["best_step"] or saved["stopped"]) and not (self.run.out / WEIGHTS).exists():
+        if (saved["best"] is not None or saved["stopped"]) and not (self.run.out / WEIGHTS).exists():
             self.run.warn(
                 f"{self.run.out / WEIGHTS} is missing, which the saved state counts on: training anew"
             )
@@ -279,7 +287,7 @@ class Loop:
         position = self.position
         result = FitResult(
             best=position.best,
-            best_step=position.best_step or position.step,
+            best_step=position.step if position.best is None else position.best_step,
             steps=position.step,
             epochs=position.epoch,
             stopped=position.stopped,

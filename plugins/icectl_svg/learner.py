@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,10 +16,17 @@ from icectl.tasks.flow.options import AHEAD
 from icectl.training import Context, Learner
 from icectl_svg import SVGTrain
 from icectl_svg.losses import Critic, around_peak, decorrelation, squared
+from icectl_svg.selection import told, unit
 from icectl_svg.svg import SVG, Passed
 
 PEAK_RADIUS = 12
 """Pixels around a peak that the peak's term looks at; the paper does not state them."""
+
+BEGIN = 400
+"""Batches at most that the explicit weights are fitted on."""
+
+MARGIN = 0.01
+"""Correlation by which training has to better the fitted weights before it is kept: few dates validate."""
 
 WARM_UP = 0.1
 """Share of the updates over which the learning rate rises."""
@@ -33,7 +41,7 @@ class SVGLearner(Learner):
         self.modules = nn.ModuleDict({"svg": network})
         if options.adversarial > 0:
             self.modules["critic"] = Critic(network.sizes.bands)
-        self.network = network
+        self.network, self.margin = network, MARGIN
         self.options, self.facts = options, {**facts, "kept": "svg"}
 
     def configure(self) -> Mapping[str, Optimizer]:
@@ -53,13 +61,29 @@ class SVGLearner(Learner):
         total = int(self.facts["updates"])
         return {"main": LambdaLR(optimizers["main"], lambda step: rate(step, total))}
 
+    def begin(self, batches: Iterable[Mapping[str, Tensor]]) -> bool:
+        """Fit the explicit weights of past frames; training can only add to them."""
+        if self.network.selection is None:
+            return False
+        found = []
+        for batch in itertools.islice(batches, BEGIN):
+            frames, past = batch["frames"], batch["frames"].shape[1] - AHEAD
+            lags = batch["days"][:, -1:] - batch["days"][:, :past]
+            truth = unit(frames[:, :past]) @ unit(frames[:, -1:]).transpose(1, 2)
+            found.append((*told(frames[:, :past], lags, batch["cloud"][:, :past]), truth[..., 0]))
+        *facts, correlations = (torch.cat(one) for one in zip(*found, strict=True))
+        self.network.selection.fit((facts[0], facts[1], facts[2]), correlations)
+        self.margin = 0.0
+        return True
+
     def run(self, batch: Mapping[str, Tensor], context: Context) -> tuple[Passed, Tensor]:
         """Pass over a batch; return what was made and the frames it stands for."""
         o, frames = self.options, batch["frames"]
         teach, past = o.fixed.teach, frames.shape[1] - AHEAD
         passed: Passed = self.modules["svg"](
-            frames, batch["days"], past, context.noise, teach=teach, every=teach, latent=o.future_latent
-        )
+            frames, batch["days"], past, context.noise, teach=teach, every=teach, latent=o.future_latent,
+            cloud=batch["cloud"],
+        )  # fmt: skip
         return passed, frames[:, list(passed.steps)]
 
     def losses(self, passed: Passed, truth: Tensor, context: Context) -> dict[str, Tensor]:
@@ -105,17 +129,20 @@ class SVGLearner(Learner):
     def validate(self, batches: Iterable[Mapping[str, Tensor]], context: Context) -> Mapping[str, float]:
         """Generate from past frames alone, with the prior's mean, and correlate with t2.
 
-        ``score`` is the mean correlation at t2; ``loss`` is 1 − score.
+        ``score`` is the mean correlation at t2; ``loss`` is 1 − score, and `MARGIN` more after training.
         """
         network = self.network
 
         def parts() -> Iterable[tuple[Mapping[str, Tensor], float]]:
             for batch in batches:
                 frames, past = batch["frames"], batch["frames"].shape[1] - AHEAD
-                made = network.generate(frames[:, :past], batch["days"], silent(frames))
+                made = network.generate(
+                    frames[:, :past], batch["days"], silent(frames), batch["cloud"][:, :past]
+                )
                 loss = decorrelation(made[:, -1:], frames[:, -1:]).mean()
-                yield {"loss": loss, "score": 1 - loss}, float(len(frames))
+                yield {"loss": loss + margin, "score": 1 - loss}, float(len(frames))
 
+        margin, self.margin = self.margin, MARGIN
         return context.average(parts())
 
     def describe(self) -> dict[str, Any]:
@@ -126,7 +153,9 @@ class SVGLearner(Learner):
         """Return, for one validation window: t0, the forecast of t2, and t2."""
         batch = next(iter(batches))
         frames, past = batch["frames"][:1], batch["frames"].shape[1] - AHEAD
-        made = self.network.generate(frames[:, :past], batch["days"][:1], silent(frames))
+        made = self.network.generate(
+            frames[:, :past], batch["days"][:1], silent(frames), batch["cloud"][:1, :past]
+        )
         row = torch.cat([frames[0, past - 1, 0], made[0, -1, 0], frames[0, -1, 0]], dim=1)
         return {"t0, forecast of t2, t2": ((row - row.min()) / (row.max() - row.min() + 1e-6))[None]}
 

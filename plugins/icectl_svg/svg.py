@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from icectl_svg.latent import LatentMap
 from icectl_svg.layers import Decoder, Encoder, channels_of, initialise
 from icectl_svg.recurrent import Gaussian, Predictor, divergence, draw
-from icectl_svg.selection import Selection, mix
+from icectl_svg.selection import Selection, Told, mix, told
 
 Noise = Callable[..., Tensor]
 Normal = tuple[Tensor, Tensor]
@@ -80,11 +80,22 @@ class SVG(nn.Module):
             self.map = LatentMap(widths[self.level], s.vector, s.latent_map, asks)
         if self.select:
             nn.init.zeros_(self.decoder.last.weight)  # begin as a mixture of past frames
-        if self.selection is not None:
-            nn.init.zeros_(self.selection.weigh.weight)
+        if self.selection is not None:  # … by its explicit features alone
+            nn.init.zeros_(self.selection.score.weight)
+            if self.map is not None:
+                nn.init.zeros_(self.map.ask.weight)
 
     def forward(
-        self, frames: Tensor, days: Tensor, past: int, noise: Noise, *, teach: bool, every: bool, latent: str
+        self,
+        frames: Tensor,
+        days: Tensor,
+        past: int,
+        noise: Noise,
+        *,
+        teach: bool,
+        every: bool,
+        latent: str,
+        cloud: Tensor | None = None,
     ) -> Passed:
         """Pass over whole sequences, as training does.
 
@@ -105,20 +116,21 @@ class SVG(nn.Module):
         latent
             ``"posterior"``, ``"prior"`` or ``"both"``: where the latent comes from after `past`;
             see `picker`.
+        cloud
+            ``(n, time)`` shares of cloud, NaN for a frame that is not there; without it all are clear.
         """
-        return self._run(frames, days, past, frames.shape[1], noise, teach=teach, every=every, latent=latent)
+        mode = {"teach": teach, "every": every, "latent": latent}
+        return self._run(frames, days, past, frames.shape[1], noise, cloud, **mode)
 
     @torch.no_grad()
-    def generate(self, past: Tensor, days: Tensor, noise: Noise) -> Tensor:
+    def generate(self, past: Tensor, days: Tensor, noise: Noise, cloud: Tensor | None = None) -> Tensor:
         """Return the frames that follow: ``(n, steps, bands, size, size)``.
 
-        `past` is ``(n, past, bands, size, size)``, `days` ``(n, past + steps)``; the frames to come
-        are unknown here, so nothing of them can leak.
+        `past` is ``(n, past, bands, size, size)``, `days` ``(n, past + steps)``, `cloud` ``(n, past)``; the
+        frames to come are unknown here, so nothing of them can leak.
         """
-        passed = self._run(
-            past, days, past.shape[1], days.shape[1], noise, teach=False, every=False, latent="prior"
-        )
-        return passed.frames
+        mode = {"teach": False, "every": False, "latent": "prior"}
+        return self._run(past, days, past.shape[1], days.shape[1], noise, cloud, **mode).frames
 
     def _run(
         self,
@@ -127,6 +139,7 @@ class SVG(nn.Module):
         past: int,
         time: int,
         noise: Noise,
+        cloud: Tensor | None,
         *,
         teach: bool,
         every: bool,
@@ -134,6 +147,7 @@ class SVG(nn.Module):
     ) -> Passed:
         known = frames.shape[1]
         n = frames.shape[0]
+        cloud = frames.new_zeros(n, known) if cloud is None else cloud
         vectors, maps = self.encoder(frames.flatten(0, 1))
         maps = [m.unflatten(0, (n, known)) for m in maps]
         features = maps[-1] if self.conv else vectors.unflatten(0, (n, known))
@@ -165,7 +179,8 @@ class SVG(nn.Module):
                 p, q = self.map(past_maps[self.level], vector, lags, truth)
                 total = total if q is None else total + divergence(q, p)
                 place = self.map.spread(pick(p, q, ahead), past_maps[self.level])
-            frame = self._decode(vector, frames[:, :seen], past_maps, lags, place)
+            facts = told(frames[:, :seen], lags, cloud[:, :seen])
+            frame = self._decode(vector, frames[:, :seen], past_maps, facts, place)
             made.append(frame)
             steps.append(t)
             if not teach and ahead and t + 1 < time:
@@ -174,7 +189,7 @@ class SVG(nn.Module):
         return Passed(torch.stack(made, 1), tuple(steps), total)
 
     def _decode(
-        self, vector: Tensor, frames: Tensor, maps: list[Tensor], days: Tensor, place: Tensor | None
+        self, vector: Tensor, frames: Tensor, maps: list[Tensor], facts: Told, place: Tensor | None
     ) -> Tensor:
         """Decode with the maps of the last frame seen, or with a mixture of all of them.
 
@@ -185,7 +200,7 @@ class SVG(nn.Module):
             chosen = [m[:, -1] for m in maps]
         else:
             asked = None if self.map is None or place is None else self.map.ask(place)
-            weights = self.selection(maps, frames, vector, days, asked)
+            weights = self.selection(maps[self.level], frames, vector, facts, asked)
             chosen = [mix(m, weights) for m in maps]
         if self.map is not None and place is not None:
             chosen[self.level] = chosen[self.level] + self.map.tell(place)

@@ -8,9 +8,11 @@ import torch
 
 from icectl_svg import SVGTrain
 from icectl_svg.layers import Decoder, Encoder
+from icectl_svg.learner import MARGIN, SVGLearner
 from icectl_svg.losses import Critic, around_peak, decorrelation, peak_mask, squared
 from icectl_svg.network import sizes
 from icectl_svg.recurrent import Gaussian, Predictor, divergence, draw
+from icectl_svg.selection import told, unit
 from icectl_svg.svg import SVG, Sizes, picker
 
 
@@ -100,6 +102,62 @@ def test_attention_begins_as_a_mixture_of_past_frames(latent_map):
     low, high = frames.amin(1, keepdim=True) - 1e-5, frames.amax(1, keepdim=True) + 1e-5
     bias = network.decoder.last.bias.detach()
     assert ((made - bias >= low) & (made - bias <= high)).all()
+
+
+def series(n, bad, seed=0, count=6):
+    """Windows of one texture each with noise; frames numbered `bad` show something else, as cloud."""
+    rng = torch.Generator().manual_seed(seed)
+    base = torch.randn(n, 1, 1, 32, 32, generator=rng)
+    frames = base + 0.5 * torch.randn(n, count, 1, 32, 32, generator=rng)
+    frames[:, bad] = torch.randn(n, len(bad), 1, 32, 32, generator=rng)
+    cloud = torch.zeros(n, count)
+    cloud[:, bad] = 0.8
+    return frames, torch.arange(count, 0.0, -1).expand(n, -1), cloud, base
+
+
+def test_fitted_weights_leave_out_cloud_on_dates_that_they_were_not_fitted_on():
+    torch.manual_seed(0)
+    network = small()
+    frames, lags, cloud, base = series(64, [1, 3])
+    truth = (unit(frames) @ unit(base).transpose(1, 2))[..., 0]
+    network.selection.fit(told(frames, lags, cloud), truth)
+    other, lags, cloud, _ = series(16, [0, 4, 5], seed=1)
+    share = network.selection.explicit(told(other, lags, cloud)).exp().detach()
+    assert float(share[:, [0, 4, 5]].sum(1).max()) < 0.1
+    assert float(share[:, [1, 2, 3]].min()) > 0.2
+    days = torch.arange(8.0).expand(16, -1)
+    made = network.generate(other, days, quiet(other), cloud)[:, -1, 0]
+    mean = other[:, [1, 2, 3]].mean(1)[:, 0]
+    assert np.corrcoef(made.detach().flatten(), mean.flatten())[0, 1] > 0.97
+
+
+def test_a_frame_that_is_not_there_changes_nothing():
+    torch.manual_seed(0)
+    network = small()
+    frames, lags, cloud, _ = series(4, [2])
+    with torch.no_grad():
+        for weight in (network.selection.first, network.selection.second, network.selection.whole):
+            weight.normal_(0, 0.3)
+    expected = network.selection.explicit(told(frames[:, 1:], lags[:, 1:], cloud[:, 1:]))
+    cloud[:, 0] = torch.nan
+    found = network.selection.explicit(told(frames, lags, cloud))
+    torch.testing.assert_close(found[:, 1:], expected)
+    assert float(found[:, 0].detach().exp().max()) < 1e-6
+
+
+def test_training_is_kept_only_if_it_betters_the_fitted_weights_by_a_margin():
+    network = small()
+    learner = SVGLearner(network, SVGTrain(), {"updates": 1})
+    frames, _, cloud, _ = series(8, [1])
+    batch = {"frames": frames, "days": torch.arange(6.0).expand(8, -1), "cloud": cloud}
+    assert learner.begin([batch])
+
+    class Plain:
+        average = staticmethod(lambda parts: {k: float(v) for k, v in next(iter(parts))[0].items()})
+
+    first, second = (learner.validate([batch], Plain()) for _ in range(2))
+    assert first["score"] == second["score"]
+    assert second["loss"] - first["loss"] == pytest.approx(MARGIN, abs=1e-6)
 
 
 @pytest.mark.parametrize("latent_map", [0, 3])

@@ -59,9 +59,11 @@ def test_drawn_windows_hold_training_dates_alone_in_many_numbers_and_orders(stag
             seen = [allowed.index(f.tobytes()) for f in sample["frames"][:, 0]]
             assert seen[3] == seen[4] == index
             assert index not in seen[:3]
+            there = ~np.isnan(sample["cloud"][:3])
+            assert there.sum() == len(set(np.array(seen[:3])[there]))  # twice is once
             lags = sample["days"][-1] - sample["days"][:3]
             np.testing.assert_allclose(lags, np.abs(np.array(DAYS)[seen[:3]] - DAYS[index]), atol=1e-3)
-            counts.add(len(set(seen[:3])))
+            counts.add(int(there.sum()))
             orders.add(tuple(seen[:3]) == tuple(sorted(seen[:3])))
     assert counts == {2, 3}
     assert orders == {True, False}

@@ -3,7 +3,8 @@
 A network may be a function ``network(past, days)`` of tensors: ``past`` is ``(n, past, 1, size, size)`` as
 scaled by `icectl.tasks.flow.chips.windows.Scaling`, ``days`` ``(n, past + 2)`` days since the first frame;
 it returns the two frames after t0, ``(n, 2, 1, size, size)``. One that draws futures has
-``generate(past, days, noise)`` besides, where ``noise(k)`` gives ``(n, k)`` normal draws.
+``generate(past, days, noise, cloud)`` besides, where ``noise(k)`` gives ``(n, k)`` normal draws, and `cloud`
+``(n, past)`` is the share of each chip that is hidden.
 """
 
 from __future__ import annotations
@@ -60,10 +61,10 @@ class FlowModel(TaskModel):
         return ForecastLearner(network, options, facts)
 
     def trained(self, network: nn.Module, facts: Mapping[str, Any], device: str) -> Any:
-        """Return ``generate(past, days, noise)`` of trained weights on a device."""
+        """Return ``generate(past, days, noise, cloud)`` of trained weights on a device."""
         network = network.eval().to(device)
         drawn = getattr(network, "generate", None)
-        return drawn if drawn is not None else lambda past, days, noise: network(past, days)
+        return drawn if drawn is not None else lambda past, days, noise, cloud: network(past, days)
 
     def offered(
         self, network: nn.Module, options: TrainOptions, facts: Mapping[str, Any]
@@ -76,12 +77,15 @@ class FlowModel(TaskModel):
         drawn = torch.Generator().manual_seed(0)
         frames = torch.rand(1, options.past, 1, int(facts["size"]), int(facts["size"]), generator=drawn)
         days = torch.arange(options.past + AHEAD, dtype=torch.float32)[None] * 16
-        module = Rollout(network, self.trained(network, facts, "cpu"), frames, days)
+        cloud = torch.zeros(1, options.past)
+        module = Rollout(network, self.trained(network, facts, "cpu"), frames, days, cloud)
         inputs = {"past": frames, "days": days}
         if module.draws:
+            inputs["cloud"] = cloud
             inputs["noise"] = torch.randn(1, sum(module.draws), generator=drawn)
         note = (
             "`past`: chips as scaled in training; `days` since the first frame, of past and future frames;"
+            " `cloud`: share of each past chip that is hidden;"
             " `noise`: standard normal draws, or zeros for the latent's means; `future`: the next two frames."
         )
         axes = {name: {0: "batch"} for name in inputs}

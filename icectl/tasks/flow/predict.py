@@ -141,7 +141,7 @@ def generator(
     def make(past: F32, days: F32, band: NDArray[np.int64], key: int, cloud: F32) -> F32:
         frames = torch.as_tensor(scale(past, band)[:, :, None], device=device)
         when = torch.as_tensor(days, device=device).expand(len(past), -1)
-        made = []
+        hidden, made = torch.as_tensor(cloud, device=device), []
         for sample in range(samples):
             source = torch.Generator().manual_seed(seed_of(run.seed, key, sample))
 
@@ -154,7 +154,7 @@ def generator(
                 )
 
             with torch.no_grad():
-                drawn = generate(frames, when, noise)
+                drawn = generate(frames, when, noise, hidden)
             made.append(drawn[:, :, 0].float().cpu().numpy())
         clear = np.where(cloud <= CLOUDY, np.arange(past.shape[1]), -1).max(axis=1)
         last = past[np.arange(len(past)), np.where(clear < 0, past.shape[1] - 1, clear)]

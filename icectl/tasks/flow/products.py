@@ -89,6 +89,13 @@ def layers_of(vx: F64, vy: F64, error: F64) -> dict[str, F64]:
     return {"v": v, "vx": vx, "vy": vy, **errors, "v_bias": speed_bias(v, error)}
 
 
+def _time(step: str) -> dict[str, Any]:
+    """Return how times are stored: CF 1.8 knows no integers of 64 bits."""
+    return {
+        "units": f"{step} since 1970-01-01", "calendar": "standard", "dtype": "float64", "_FillValue": None,
+    }  # fmt: skip
+
+
 def _packing(data: Any) -> dict[str, dict[str, Any]]:
     wide = [n for n in data.data_vars if data[n].dtype == np.float32 and data[n].ndim >= 2]
     return {name: {"zlib": True, "_FillValue": FILL} for name in wide}
@@ -156,7 +163,7 @@ def _pairs(found: Velocity, sequences: Sequences, grid: Grid, unit: str) -> Any:
         name = f"acquisition_date_img{number}"
         data[name] = ("mid_date", dates[order], {"long_name": f"date of image {number}"})
     for name in ("mid_date", "acquisition_date_img1", "acquisition_date_img2"):
-        data[name].encoding = {"units": "seconds since 1970-01-01", "calendar": "standard", "dtype": "int64"}
+        data[name].encoding = _time("seconds")
     errors = np.broadcast_to(found.layer_errors[:, None, None], found.layers.shape[:3])
     layers = layers_of(found.layers[..., 0], found.layers[..., 1], errors)
     _variables(data, {n: v[order] for n, v in layers.items()}, ("mid_date", "y", "x"), grid, unit)
@@ -172,9 +179,9 @@ def _months(found: Velocity, sequences: Sequences, grid: Grid, unit: str) -> Any
     data = _start(grid, "Ice velocity by month")
     named = {"standard_name": "time", "long_name": "first day of the month", "axis": "T"}
     data = data.assign_coords(time=("time", series.months.astype("datetime64[ns]"), named))
-    data["time"].encoding = {"units": "days since 1970-01-01", "calendar": "standard", "dtype": "int64"}
+    data["time"].encoding = _time("days")
     layers = layers_of(series.vx, series.vy, series.error)
     _variables(data, layers, ("time", "y", "x"), grid, unit)
     said = {"long_name": "pairs whose middle lies in the month", "units": "1"}
-    data["pairs"] = ("time", series.count, said)
+    data["pairs"] = ("time", series.count.astype(np.int32), said)
     return data

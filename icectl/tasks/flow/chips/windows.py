@@ -61,7 +61,7 @@ def scaling(sequences: Sequences, kind: str) -> Scaling:
 
 
 class Windows:
-    """Windows of some sequences: ``{"frames", "days"}`` of numpy arrays.
+    """Windows of some sequences: ``{"frames", "days", "cloud"}`` of numpy arrays.
 
     Parameters
     ----------
@@ -85,6 +85,7 @@ class Windows:
     ) -> None:
         self.sequences, self.scale = sequences, scaling(sequences, normalise)
         self.band, self.days = sequences.array("sequence_band"), sequences.days
+        self.cloud = sequences.array("cloud_share").astype(np.float32)
         self.pairs = [(int(s), first, past) for s in chosen for first, past in windows]
         self._where = {int(s): i for i, s in enumerate(chosen)}
         size = sequences.chip.dtype.itemsize * len(chosen) * sequences.times * sequences.size**2
@@ -96,7 +97,11 @@ class Windows:
     def __getitem__(self, index: int) -> dict[str, Any]:
         sequence, first, past = self.pairs[index]
         span = slice(first, first + past + AHEAD)
-        return {"frames": self.frames(sequence)[span, None], "days": self.days[span] - self.days[first]}
+        return {
+            "frames": self.frames(sequence)[span, None],
+            "days": self.days[span] - self.days[first],
+            "cloud": self.cloud[sequence, span],
+        }
 
     def frames(self, sequence: int) -> F32:
         """Return the scaled chips of a sequence, ``(time, rows, cols)``."""
@@ -108,7 +113,7 @@ class Drawn(Windows):
     """Windows of a split in time, for training: a target, and past frames drawn from the other dates.
 
     `draw` picks number, spacing and order of what is seen, so that nothing of the calendar can be learnt.
-    Frames are drawn with replacement: a frame drawn twice counts as one of fewer.
+    Where fewer are drawn than fit, some stand before them again with NaN as their cloud: they do not count.
     """
 
     def __init__(
@@ -126,18 +131,27 @@ class Drawn(Windows):
         sequence, target, _ = self.pairs[index]
         order = [target, *(int(t) for t in self.known if t != target)]
         days = np.abs(self.days[order] - self.days[target])
-        return {"frames": self.frames(sequence)[order, None], "days": days.astype(np.float32)}
+        return {
+            "frames": self.frames(sequence)[order, None],
+            "days": days.astype(np.float32),
+            "cloud": self.cloud[sequence, order],
+        }
 
     def draw(self, sample: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
-        """Return ``{"frames", "days"}`` of a window: frames drawn, then the target twice (t1 and t2)."""
+        """Return a window: frames drawn, then the target twice (t1 and t2)."""
         past = self.pairs[0][2]
         others = np.arange(1, len(sample["days"]))
-        few = rng.choice(others, size=int(rng.integers(min(2, len(others)), len(others) + 1)), replace=False)
-        which = np.concatenate([few, rng.choice(few, size=max(past - len(few), 0))])[:past]
-        which = which[np.argsort(-sample["days"][which], kind="stable")] if rng.random() < 0.5 else which
-        order = np.concatenate([which, [0] * AHEAD])
-        lags = sample["days"][order]
-        return {"frames": sample["frames"][order], "days": (lags.max() - lags).astype(np.float32)}
+        size = int(rng.integers(min(2, len(others)), min(len(others), past) + 1))
+        few = rng.choice(others, size=size, replace=False)
+        few = few[np.argsort(-sample["days"][few], kind="stable")] if rng.random() < 0.5 else few
+        order = np.concatenate([rng.choice(few, size=past - size), few, [0] * AHEAD])
+        lags, cloud = sample["days"][order], sample["cloud"][order]
+        cloud[: past - size] = np.nan
+        return {
+            "frames": sample["frames"][order],
+            "days": (lags.max() - lags).astype(np.float32),
+            "cloud": cloud,
+        }
 
 
 def turn(sample: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
