@@ -157,6 +157,11 @@ def glacier_names(asked: Asked, saved: Saved) -> list[str]:
     trained_here = saved is not None and "weights" not in saved
     if saved is not None and trained_here and (own is None or saved["scenes"] == str(own.absolute())):
         return [str(saved["glacier"]["name"])]
+    if own is None and asked.run and not trained_here:
+        raise UsageError(
+            f"the run '{asked.run}' holds weights that were trained elsewhere",
+            "say where: --glacier or --scenes",
+        )
     return [place_of(own)] if own else [asked.plugin.default_glacier]
 
 

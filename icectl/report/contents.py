@@ -62,12 +62,16 @@ def heading(run: RunFacts) -> str:
     place = run.glacier.get("title") or run.glacier.get("name", "")
     newest = run.evaluations[0] if run.evaluations else None
     shown = (details(newest).get("place") or newest.glacier) if newest else ""
-    if shown and shown != run.glacier.get("name"):
+    if shown and "weights" in run.record:
+        place = shown
+    elif shown and shown != run.glacier.get("name"):
         place = f"{place}, evaluated on {shown}"
     return f"{TASKS.get(task, task.capitalize() or 'Run')}: {place}"
 
 
 def _lead(run: RunFacts) -> str:
+    if "weights" in run.record:
+        return f"model {run.record.get('model', '?')} · weights {run.record['weights']}"
     when = datetime.fromtimestamp((run.folder / RECORD).stat().st_mtime) if run.training else None
     parts = [f"model {run.record.get('model', '?')}", f"run {run.folder.name}"]
     parts.append(f"trained {when:%Y-%m-%d %H:%M}" if when else "training not finished")

@@ -19,14 +19,14 @@ from icectl.report import comparing, contents
 from icectl.report.figures import arrange, draw_all, palettes
 from icectl.report.prediction import PANELS, prediction_context
 from icectl.report.record import read_run
-from icectl.workspace import read_json, stage_of, writing
+from icectl.workspace import RECORD, read_json, stage_of, writing
 
 REPORT = "report.html"
 COMPARISON = "comparison.html"
 
 
 def write_report(run_folder: Path, out: Path | None = None) -> Path:
-    """Write the report of one run and return its path.
+    """Write the report of one run and return its path; before it is evaluated, that of its newest prediction.
 
     It is made from the run folder's files alone, so it can be rebuilt at any time; a figure whose
     files are gone becomes a sentence.
@@ -47,6 +47,9 @@ def write_report(run_folder: Path, out: Path | None = None) -> Path:
     """
     run = read_run(Path(run_folder))
     views: list[dict[str, Any]] = []
+    made = sorted(run.folder.glob(f"predictions/*/{RECORD}"), key=lambda path: path.stat().st_mtime)
+    if made and not run.evaluations:
+        return write_prediction(made[-1].parent, out)
     if run.evaluations:
         newest = run.evaluations[0]
         panels = contents.details(newest).get("panels", [])

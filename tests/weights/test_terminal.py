@@ -209,3 +209,15 @@ def test_a_dry_run_of_an_export_brings_nothing_into_the_workspace(cli, verb):
     assert not Path("other").exists()
     made = cli(verb, "--from", export, "--workspace", "other", "--json").json
     assert made["folder"] == plan["steps"][-1]["folder"]
+
+
+def test_a_run_of_weights_has_no_place_of_its_own(cli, shipped):
+    made = cli("predict", "toy", "--json").json
+    refused = cli("evaluate", "--run", "last", ok=False)
+    assert (refused.code, "were trained elsewhere" in refused.err) == (2, True)
+    assert (
+        cli("evaluate", "--run", "last", "--glacier", "demo", "--dry-run", "--json").json["glacier"] == "demo"
+    )
+    assert cli("report").out.strip() == str(Path(made["folder"], "report.html"))  # nothing is evaluated yet
+    (row,) = cli("runs", "list", "--json").json
+    assert (row["place"], row["score"]) == ("demo", "not evaluated")

@@ -259,7 +259,10 @@ def open_predictions(run: Run) -> xr.Dataset:
     """Open what `predict_chips` wrote."""
     path = run.inputs["predict"] / PREDICTIONS
     if not path.is_dir():
-        raise DataError(f"{path} is not there", "run predict first")
+        raise DataError(
+            f"{path.parent} holds velocities and no forecast, so nothing that images could be compared with",
+            "leave out --no-forecast; the page of `icectl predict` shows the velocities and their errors",
+        )
     data: xr.Dataset = open_cube(path)
     return data
 
