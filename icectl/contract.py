@@ -81,6 +81,14 @@ class Options(BaseModel):
         """
         return True
 
+    def members(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        """Return the other models whose trainings a training with these options reads: names and options.
+
+        They are trained before it, each in a run of its own; their folders are ``run.inputs["member-0"]``
+        and so on, and whatever decides their weights decides what this training makes.
+        """
+        return ()
+
     @field_validator("*", mode="before")
     @classmethod
     def _numbers_are_no_truths(cls, value: Any, info: ValidationInfo) -> Any:

@@ -17,10 +17,11 @@ def describe(request: stages.Request, verb: str) -> dict[str, Any]:
     """Return the plan of `verb` as plain data."""
     steps = []
     for step in stages.plan(request, verb):
-        estimate = Estimate() if step.done else _estimate(request, step)
+        estimate = Estimate() if step.done else _estimate(step.request, step)
         steps.append(
             {
                 "stage": step.verb,
+                "model": step.request.plugin.name,
                 "folder": str(step.out),
                 "up_to_date": step.done,
                 "on_disk": size_of(step.out) if step.done else None,
@@ -59,7 +60,8 @@ def show_plan(plan: Mapping[str, Any]) -> None:
     for step in plan["steps"]:
         state = f"up to date ({human(step['on_disk'])})" if step["up_to_date"] else "would run"
         sizes = [human(step[key]) for key in ("reads", "downloads", "writes", "memory")]
-        rows.append([step["stage"], state, *sizes, step["note"] or step["folder"]])
+        whose = "" if step["model"] == plan["model"] else f" {step['model']}"
+        rows.append([step["stage"] + whose, state, *sizes, step["note"] or step["folder"]])
     title = f"{plan['model']} on {plan['glacier']}, scenes from {plan['source']} (nothing was touched)"
     show.listing(title, ["stage", "", "reads", "downloads", "writes", "memory", "folder or note"], rows)
 

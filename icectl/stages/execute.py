@@ -10,7 +10,7 @@ from pathlib import Path
 
 from icectl import registry
 from icectl.contract import Metrics
-from icectl.errors import UsageError, WorkError
+from icectl.errors import DataError, UsageError, WorkError
 from icectl.model import Model
 from icectl.report.panels import moved
 from icectl.run import Compute, Run
@@ -56,11 +56,11 @@ def perform(request: Request, verb: str) -> Outcome:
     """Perform `verb` and the missing stages before it, after saying so."""
     request = settled(request)
     steps = _intact(request, plan(request, verb))
-    missing = [step.verb for step in steps[:-1] if not step.done]
+    missing = [_named(request, step) for step in steps[:-1] if not step.done]
     if missing and not request.chain:
         raise UsageError(
             f"{verb} needs {', '.join(missing)} first, and --no-chain forbids that",
-            f"run `icectl {missing[0]} {request.plugin.name} {_place(request)}`",
+            f"run `icectl {missing[0].partition(' ')[0]} {request.plugin.name} {_place(request)}`",
         )
     _check_devices(request, steps)
     talk = run_for(request, steps[-1])
@@ -75,9 +75,15 @@ def perform(request: Request, verb: str) -> Outcome:
             sweep_beside(step.out)  # a process killed after its folder appeared left its box there
             talk.say(f"{step.verb}: up to date in {step.out}")
         else:
-            _perform_step(request, step, redo)
+            _perform_member(request, step, redo)
     skipped = steps[-1].done and not (request.force or request.force_all)
     return Outcome(out=steps[-1].out, run=run_folder(steps, request.run), skipped=skipped)
+
+
+def _named(request: Request, step: Step) -> str:
+    """Return a step in words: the verb, and whose it is where that is another model."""
+    other = step.request.plugin.name
+    return step.verb if other == request.plugin.name else f"{step.verb} {other}"
 
 
 def _say_who_made(request: Request, talk: Run) -> None:
@@ -98,7 +104,9 @@ def _intact(request: Request, steps: list[Step]) -> list[Step]:
     for step in steps:
         wrong = damage(step.out) if step.done else []
         if wrong:
-            run_for(request, step).say(f"{step.verb}: {step.out / wrong[0]} is damaged, so it is made again")
+            run_for(step.request, step).say(
+                f"{step.verb}: {step.out / wrong[0]} is damaged, so it is made again"
+            )
         found.append(replace(step, done=step.done and not wrong))
     return found
 
@@ -139,8 +147,8 @@ def _follow(request: Request, steps: list[Step]) -> Outcome:
         redo = request.force_all or (request.force and step is steps[-1])
         if step.verb == "train" and (redo or not step.done):
             _wait_for(step.out / RUN)
-            model = registry.load_model(request.plugin)
-            model.train(run_for(request, step), request.options["train"])
+            model = registry.load_model(step.request.plugin)
+            model.train(run_for(step.request, step), step.request.options["train"])
         else:
             _wait_for(step.out / RECORD)
     return Outcome(out=steps[-1].out, run=run_folder(steps, request.run), skipped=False, follower=True)
@@ -155,6 +163,20 @@ def _wait_for(file: Path, seconds: float = 24 * 3600) -> None:
         if time.monotonic() > deadline:
             raise WorkError(f"the first process never wrote {file}", "look at the log of rank 0")
         time.sleep(0.2)
+
+
+def _perform_member(request: Request, step: Step, redo: bool) -> None:
+    """Perform a step; where it is another model's, its error says that a member failed."""
+    try:
+        _perform_step(step.request, step, redo)
+    except (DataError, WorkError) as error:
+        if step.request.plugin is request.plugin or error.interrupted:
+            raise
+        name = step.request.plugin.name
+        raise type(error)(
+            f"the member '{name}' could not be trained: {error.message}",
+            f"{error.hint}; or leave it out: name the others with --member",
+        ) from error
 
 
 def _perform_step(request: Request, step: Step, redo: bool) -> None:

@@ -7,15 +7,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from icectl import registry
 from icectl.contract import VERBS, Options, Plugin
+from icectl.errors import UsageError
 from icectl.run import Compute, Run
-from icectl.settings import Glacier
+from icectl.settings import Glacier, validate
 from icectl.sources.options import resolve_source
 from icectl.stages.origin import code_of
 from icectl.workspace import Workspace, fingerprint, finished, identify, stage_of
 
-START = "start"
-"""The input of a training that starts from other weights."""
+START, MEMBER = "start", "member"
+"""Inputs of a training: other weights that it starts from; trainings that it reads, ``member-0`` and on."""
 
 UNTRAINED = "untrained"
 """Stands in place of a run's id where a product needs no trained weights."""
@@ -53,8 +55,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One stage of a plan: its folder, its identity, and whether it is finished."""
+    """One stage of a plan: whose it is, its folder, its identity, and whether it is finished."""
 
+    request: Request
     verb: str
     out: Path
     fingerprint: str
@@ -68,6 +71,7 @@ def plan(request: Request, verb: str) -> list[Step]:
     steps: list[Step] = []
     inputs: dict[str, Path] = {}
     prints: dict[str, str] = {}
+    more: dict[str, Path] = {}
     if request.run is not None:
         inputs["train"] = request.run
         prints["train"] = str(stage_of(request.run)["fingerprint"])
@@ -75,20 +79,50 @@ def plan(request: Request, verb: str) -> list[Step]:
     for stage in VERBS:
         if stage in inputs or stage not in wanted:
             continue
+        if stage == "train":
+            read = [plan(member, "train")[-1] for member in members(request)]
+            steps += read
+            more = {f"{MEMBER}-{k}": step.out for k, step in enumerate(read)}
+            prints |= {name: step.fingerprint for name, step in zip(more, read, strict=True)}
+            more |= {START: request.start} if request.start else {}
         prints[stage] = fingerprint(_identity(request, stage, prints))
         out = _folder(request, stage, prints[stage], inputs)
-        start = {START: request.start} if stage == "train" and request.start else {}
-        steps.append(
-            Step(
-                verb=stage,
-                out=out,
-                fingerprint=prints[stage],
-                inputs={**inputs, **start},
-                done=finished(out, prints[stage]),
-            )
+        step = Step(
+            request=request,
+            verb=stage,
+            out=out,
+            fingerprint=prints[stage],
+            inputs={**inputs, **more} if stage == "train" else dict(inputs),
+            done=finished(out, prints[stage]),
         )
+        steps.append(step)
         inputs[stage] = out
     return steps
+
+
+def members(request: Request) -> list[Request]:
+    """Return what would be asked for to train the models that a training reads; most read none.
+
+    Raises
+    ------
+    UsageError
+        A member is no model, or does not take the options that it is given.
+    """
+    found = []
+    for name, values in request.options["train"].members():
+        plugin = registry.get(name)
+        if plugin.task != request.plugin.task or plugin.name == request.plugin.name:
+            raise UsageError(
+                f"'{name}' cannot be a member of '{request.plugin.name}'",
+                f"name another model of the task '{request.plugin.task}'",
+            )
+        given = {**{v: request.options[v].model_dump() for v in ("fetch", "prepare")}, "train": values}
+        options = {
+            verb: validate(kind, given.get(verb, {}), f"the member '{name}'")
+            for verb, kind in plugin.stages.items()
+        }
+        found.append(replace(request, plugin=plugin, options=options, run=None, start=None, home=None))
+    return found
 
 
 def _needed(request: Request, verb: str) -> set[str]:
@@ -128,6 +162,8 @@ def _identity(request: Request, stage: str, prints: Mapping[str, str]) -> dict[s
     identity |= {"model": request.plugin.name, "schema": request.plugin.schema}
     if stage == "train" and request.start is not None:
         identity["start"] = stage_of(request.start)["fingerprint"]
+    if stage == "train" and (read := [prints[name] for name in prints if name.startswith(MEMBER)]):
+        identity["members"] = read
     if stage == "train":
         return {**identity, "prepare": prints.get("prepare"), "precision": request.compute.precision}
     read = _needed(request, stage) | {"train"}  # others may be planned for a later stage: they change nothing
@@ -213,5 +249,5 @@ def run_folder(steps: list[Step], chosen: Path | None) -> Path | None:
     """Return the folder of the weights that a plan trains or uses, or of products that need none."""
     if chosen is not None:
         return chosen
-    trained = (step.out for step in steps if step.verb == "train")
+    trained = (step.out for step in reversed(steps) if step.verb == "train")  # after those of its members
     return next(trained, None) or next((s.out.parents[1] for s in steps if s.verb == "predict"), None)

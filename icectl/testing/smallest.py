@@ -22,6 +22,7 @@ SMALLEST: Mapping[str, Mapping[str, Any]] = {
         "bootstrap": 10,
         "moments": "auto",
         "member": ("convlstm", "unet"),
+        "draws": 1,
     },
     "flow": {
         "source": "synthetic",

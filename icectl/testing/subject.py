@@ -101,7 +101,12 @@ class Subject:
 
     def train(self, where: str, updates: int, compute: Compute | None = None) -> Path:
         """Train for `updates` updates in ``folder/where``, going on from a state that is there."""
-        run = self.run("train", where, self.prepared, compute, **{UPDATES: updates})
+        changes = {UPDATES: updates}
+        inputs = dict(self.prepared)
+        for k, (name, options) in enumerate(self.options(**changes)["train"].members()):
+            member = Subject(registry.get(name), self.folder / f"{where}-{k}", {**self.small, **options})
+            inputs[f"member-{k}"] = member.train("train", updates, compute)
+        run = self.run("train", where, inputs, compute, **changes)
         self.perform(run)
         return run.out
 

@@ -71,6 +71,7 @@ class PluginTests:
 
     def test_training_learns(self, subject: Subject) -> None:
         """Forward, backward, step."""
+        self._learns(subject)
         training.training_learns(subject)
 
     def test_nothing_is_pickled(self, subject: Subject) -> None:
@@ -83,6 +84,7 @@ class PluginTests:
 
     def test_training_resumes_bit_equal(self, subject: Subject) -> None:
         """An interruption leaves no trace."""
+        self._learns(subject)
         training.training_resumes_bit_equal(subject)
 
     def test_one_process_equals_two(self, subject: Subject) -> None:
@@ -119,8 +121,15 @@ class PluginTests:
         products.onnx_agrees(subject)
 
     @staticmethod
+    def _learns(subject: Subject) -> None:
+        """Say so, instead of passing, where a plugin puts together what others learn."""
+        if subject.options()["train"].members():
+            pytest.skip(f"'{subject.plugin.name}' reads the trainings of its members, who are tested")
+
+    @staticmethod
     def _several(subject: Subject) -> None:
         """Say so, instead of passing, where a plugin declares that one process is not two."""
+        PluginTests._learns(subject)
         if not subject.plugin.multi_device:
             pytest.skip(f"'{subject.plugin.name}' declares that it trains in one process")
         if subject.plugin.per_process_batch_statistics:

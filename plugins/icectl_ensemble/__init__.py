@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -12,17 +13,25 @@ from icectl.tasks.snow.options import TrainOptions
 
 
 class EnsembleTrain(TrainOptions):
-    """Options of `train`; those of the networks are their own models' defaults."""
+    """Options of `train`, handed on to every member; what is not set is each member's own default."""
 
     preset: Literal["small"] = Field(default="small", description="Preset of the members' networks.")
     member: tuple[str, ...] = Field(
-        default=("convlstm", "lstm", "salstm", "unet"),
+        default=("snow-mlp", "unet"),
         min_length=1,
         description="Snow model that takes part. May be given several times.",
     )
     draws: int = Field(
-        default=1, ge=1, le=32, description="Networks of each member, each from weights drawn anew."
+        default=3, ge=1, le=32, description="Trainings of each member, each from weights drawn anew."
     )
+
+    def members(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        """Return every member with the training options that were set for all of them."""
+        shared = self.model_fields_set & set(TrainOptions.model_fields) - {"preset"}
+        given = {name: getattr(self, name) for name in sorted(shared)}
+        return tuple(
+            (name, {**given, "draw": self.draw + k}) for name in self.member for k in range(self.draws)
+        )
 
 
 plugin = Plugin(

@@ -1,26 +1,39 @@
-"""An ensemble: members of several architectures, or several draws of one, learn side by side.
+"""An ensemble of finished trainings: members of several architectures, or several draws of one.
 
-Each member has its own loss, and the optimiser works weight by weight, so members learn as if alone on the
-same batches. What is validated, kept and used is their mean; their standard deviation is its spread.
+Every member is trained by itself (`icectl.contract.Options.members`), so that one which is there already is
+used again. What is left to learn is how much each counts in the mean, on the validation windows. Their
+weighted standard deviation is the spread.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from scipy.optimize import nnls
 from torch import Tensor, nn
 
 from icectl import registry
-from icectl.contract import Plugin
-from icectl.errors import UsageError
+from icectl.errors import WorkError
+from icectl.run import Run
+from icectl.tasks.model import WEIGHTS
+from icectl.tasks.snow.dataset import open_dataset
 from icectl.tasks.snow.model import SnowModel
 from icectl.tasks.snow.networks.forecaster import Forecaster, Ports
 from icectl.tasks.snow.options import TrainOptions
-from icectl.tasks.snow.train import SnowLearner, inputs
-from icectl.training import Context
+from icectl.tasks.snow.split import split
+from icectl.tasks.snow.train import inputs, validation_batches
+from icectl.training import load_weights, resolve, save_weights
 from icectl_ensemble import EnsembleTrain
+
+LEARNT = 0.5
+"""How far weights go from equal to the best on validation, which are fitted to its noise too."""
+
+BATCH = 16
 
 
 class Ensemble(nn.Module):
@@ -29,14 +42,15 @@ class Ensemble(nn.Module):
     Parameters
     ----------
     members
-        Forecasters of the same windows.
-    told
-        What made them: name and training options of each, as plain JSON.
+        Forecasters of the same windows; `share` holds how much each counts, and sums to one.
     """
 
-    def __init__(self, members: Sequence[Forecaster], told: Sequence[Mapping[str, Any]]) -> None:
+    share: Tensor
+
+    def __init__(self, members: Sequence[Forecaster]) -> None:
         super().__init__()
-        self.members, self.told = nn.ModuleList(members), list(told)
+        self.members = nn.ModuleList(members)
+        self.register_buffer("share", torch.full((len(members),), 1 / len(members)))
 
     @property
     def linear(self) -> Tensor:
@@ -50,33 +64,9 @@ class Ensemble(nn.Module):
 
     def forward(self, past: Tensor, season: Tensor, phase: Tensor, terrain: Tensor | None = None) -> Tensor:
         """Return mean and spread (B, 2F, H, W): F channels of each."""
-        every = self.each(past, season, phase, terrain)
-        return torch.cat([every.mean(dim=0), every.std(dim=0, correction=0)], dim=1)
-
-
-class EnsembleLearner(SnowLearner):
-    """Every member's mean squared error; the score of a validation is that of their mean."""
-
-    modules: Ensemble
-
-    def loss(  # type: ignore[override]
-        self, batch: Mapping[str, Tensor], context: Context
-    ) -> Mapping[str, Tensor]:
-        """Return the sum of the members' losses in training, the loss of their mean in validation."""
-        teacher = self._teacher(batch, context)
-        every = self.modules.each(*inputs(batch), teacher)
-        own = {
-            f"loss of {k + 1} ({told['name']})": context.mean((one - batch["future"]) ** 2, batch["valid"])
-            for k, (one, told) in enumerate(zip(every, self.modules.told, strict=True))
-        }
-        if context.training:
-            return {**own, "loss": torch.stack(list(own.values())).sum()}
-        mean = context.mean((every.mean(dim=0) - batch["future"]) ** 2, batch["valid"])
-        return {**own, "loss": mean}
-
-    def images(self, batches: Any, context: Context) -> Mapping[str, Tensor]:
-        """Return nothing: the spread is no picture of a frame."""
-        return {}
+        every, share = self.each(past, season, phase, terrain), self.share[:, None, None, None, None]
+        mean = (share * every).sum(dim=0)
+        return torch.cat([mean, (share * (every - mean) ** 2).sum(dim=0).sqrt()], dim=1)
 
 
 class EnsembleModel(SnowModel):
@@ -84,65 +74,78 @@ class EnsembleModel(SnowModel):
 
     spread = True
 
+    def train(self, run: Run, options: EnsembleTrain) -> Path:
+        """Put the trainings in ``run.inputs["member-0"]`` and so on together, and weigh them."""
+        found = [load_weights(run.inputs[f"member-{k}"] / WEIGHTS) for k in range(len(options.members()))]
+        told = [{"name": facts["model"], "options": facts["options"]} for _, facts in found]
+        facts = {**found[0][1], "members": told}
+        facts.pop("training", None)
+        ensemble = self.build(options, facts)
+        for member, (model, _), (state, own) in zip(ensemble.members, models(told), found, strict=True):
+            member.load_state_dict(model.kept(state, own))
+        shares = weigh(run, ensemble.eval(), options)
+        ensemble.share.copy_(torch.as_tensor(shares))
+        words = [f"{one['name']} {share:.2f}" for one, share in zip(told, shares, strict=True)]
+        run.say(f"the members count {', '.join(words)}")
+        run.notes["shares of the members"] = words
+        own = {
+            "model": run.plugin.name,
+            "options": options.model_dump(mode="json"),
+            "parameters": sum(one.numel() for one in ensemble.parameters()),
+        }
+        save_weights(run.out / WEIGHTS, ensemble, {**facts, **own})
+        return run.out
+
     def network(self, ports: Ports, options: EnsembleTrain) -> nn.Module:
-        """Return the mean of the members' networks."""
-        return Mean([model.network(ports, own) for model, own in models(members(options))])
+        """Refuse: an ensemble has the networks of its members."""
+        raise WorkError("an ensemble has no network of its own", "build one of its members")
 
     def build(self, options: EnsembleTrain, facts: Mapping[str, Any]) -> Ensemble:  # type: ignore[override]
-        """Return the members that `options` name, or those kept with trained weights."""
-        told = facts.get("members") or members(options)
-        return Ensemble([model.build(own, facts) for model, own in models(told)], told)
-
-    def learner(self, network: nn.Module, options: TrainOptions, facts: Mapping[str, Any]) -> SnowLearner:
-        """Return what trains all members at once."""
-        assert isinstance(network, Ensemble)
-        return EnsembleLearner(network, options, {**facts, "members": network.told})
-
-
-class Mean(nn.Module):
-    """The mean of networks that are called alike and return one shape."""
-
-    def __init__(self, networks: Sequence[nn.Module]) -> None:
-        super().__init__()
-        self.networks = nn.ModuleList(networks)
-
-    def forward(self, *given: Any) -> Tensor:
-        """Return the mean over the networks; see `SnowModel.network` for the arguments."""
-        return torch.stack([network(*given) for network in self.networks]).mean(dim=0)
+        """Return the members that were kept with trained weights."""
+        return Ensemble([model.build(own, facts) for model, own in models(facts["members"])])
 
 
 def models(told: Sequence[Mapping[str, Any]]) -> Iterator[tuple[SnowModel, TrainOptions]]:
-    """Yield the model and the training options of every member."""
+    """Yield the model and the training options of every member, by its name and its options as JSON."""
     for one in told:
-        plugin = snow_plugin(str(one["name"]))
+        plugin = registry.get(str(one["name"]))
         own = plugin.stages["train"].model_validate(one["options"])
         assert isinstance(own, TrainOptions)
         yield registry.resolve(plugin.model)(), own
 
 
-def members(options: EnsembleTrain) -> list[dict[str, Any]]:
-    """Return name and training options of every member, as plain JSON.
+def weigh(run: Run, ensemble: Ensemble, options: TrainOptions) -> npt.NDArray[np.float64]:
+    """Return how much each member counts: between equally, and as is best on the validation windows."""
+    cube, device = open_dataset(run.inputs["prepare"]), resolve(run.compute).device
+    count = len(ensemble.members)
+    products = np.zeros((count, count))
+    ensemble.to(device)
+    with torch.no_grad():
+        for batch in validation_batches(cube, split(cube, options, run.seed), options, BATCH, run.seed).epoch(
+            0
+        ):
+            put = {name: value.to(device) for name, value in batch.items()}
+            errors = (ensemble.each(*inputs(put)) - put["future"])[:, put["valid"]].double().cpu().numpy()
+            products += errors @ errors.T
+    ensemble.to("cpu")
+    return LEARNT * best_shares(products) + (1 - LEARNT) / count
 
-    A member has the ensemble's windows, split, guides and optimiser, and its own model's sizes.
+
+def best_shares(products: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the weights, none below zero and their sum one, by which a mean errs least.
+
+    Parameters
+    ----------
+    products
+        (n, n): sums of products of the errors of every two of them.
+
+    Examples
+    --------
+    >>> best_shares(np.array([[2.0, 0.0], [0.0, 1.0]])).round(2)
+    array([0.33, 0.67])
     """
-    shared = {name: getattr(options, name) for name in TrainOptions.model_fields}
-    told = []
-    for name in options.member:
-        plugin = snow_plugin(name)
-        own = plugin.stages["train"].model_validate(shared).model_dump(mode="json")
-        told += [{"name": plugin.name, "options": own}] * options.draws
-    return told
-
-
-def snow_plugin(name: str) -> Plugin:
-    """Return the snow model called `name`.
-
-    Raises
-    ------
-    UsageError
-        No such model, one of another task, or an ensemble.
-    """
-    plugin = registry.get(name)
-    if plugin.task != "snow" or "member" in plugin.stages["train"].model_fields:
-        raise UsageError(f"'{name}' cannot be a member: it is no snow model of one network", "name another")
-    return plugin
+    scale = np.trace(products) / len(products) or 1.0
+    root = np.linalg.cholesky(products / scale + 1e-9 * np.eye(len(products))).T
+    strict = 1e3  # the sum is one nearly exactly, then exactly
+    found, _ = nnls(np.vstack([root, np.full(len(root), strict)]), np.append(np.zeros(len(root)), strict))
+    return np.asarray(found / found.sum())

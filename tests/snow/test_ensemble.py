@@ -10,19 +10,28 @@ import rasterio
 import torch
 import xarray as xr
 
-from icectl.errors import UsageError, WorkError
+from icectl import registry, stages
+from icectl.settings import load_glacier
 from icectl.training import load_weights
+from icectl.workspace import Workspace
 from icectl_ensemble import plugin
-from icectl_ensemble.network import EnsembleModel
+from icectl_ensemble.network import LEARNT, best_shares
 
+plan_module = import_module("icectl.stages.plan")
 TINY = {"patch": 16, "stride": 8, "updates": 4, "epochs": 4, "batch_size": 4, "validate_every": 2}
 
 
 def train(make_run, name, root, **options):
-    described = import_module(f"icectl_{name}").plugin
-    module, kind = described.model.split(":")
-    model = getattr(import_module(module), kind)()
+    """Train a model with those that it reads; returns the model and the run of its training."""
+    described = registry.get(name)
+    model = registry.resolve(described.model)()
     run = make_run(described, "train", {**TINY, **options}, root=root)
+    for k, (member, given) in enumerate(run.options["train"].members()):
+        folder = root / f"{k}-{member}"
+        folder.mkdir()
+        (folder / "prepare").symlink_to(root / "prepare")
+        _, its = train(make_run, member, folder, **given)
+        run.inputs[f"member-{k}"] = its.out
     model.train(run, run.options["train"])
     return model, run
 
@@ -35,32 +44,35 @@ def cube(make_cube):
 
 
 def test_an_ensemble_of_one_is_its_member(cube, make_run, tmp_path):
-    _, alone = train(make_run, "unet", tmp_path)
-    states = [load_weights(alone.out / "weights.safetensors")[0]]
-    (tmp_path / "together").mkdir()
-    (tmp_path / "together" / "prepare").symlink_to(tmp_path / "prepare")
-    _, together = train(make_run, "ensemble", tmp_path / "together", member=("unet",))
-    state, facts = load_weights(together.out / "weights.safetensors")
-    assert set(state) == {f"members.0.{name}" for name in states[0]}
-    for name, tensor in states[0].items():
+    _, run = train(make_run, "ensemble", tmp_path, member=("unet",), draws=1)
+    state, facts = load_weights(run.out / "weights.safetensors")
+    alone, _ = load_weights(tmp_path / "0-unet" / "train" / "weights.safetensors")
+    assert set(state) == {"share", *(f"members.0.{name}" for name in alone)}
+    for name, tensor in alone.items():
         torch.testing.assert_close(state[f"members.0.{name}"], tensor)
-    assert [member["name"] for member in facts["members"]] == ["unet"]
-    assert facts["members"][0]["options"]["patch"] == 16
+    assert state["share"].tolist() == [1.0]
+    assert [(member["name"], member["options"]["patch"]) for member in facts["members"]] == [("unet", 16)]
 
 
 def test_mean_and_spread_are_those_of_the_members(cube, make_run, tmp_path):
-    model, run = train(make_run, "ensemble", tmp_path, member=("unet", "convlstm"), draws=2)
+    model, run = train(make_run, "ensemble", tmp_path, member=("unet", "snow-mlp"), draws=2)
     network, facts = model.load(run.at(inputs={"train": run.out}))
-    assert [told["name"] for told in facts["members"]] == ["unet", "unet", "convlstm", "convlstm"]
+    assert [told["name"] for told in facts["members"]] == ["unet", "unet", "snow-mlp", "snow-mlp"]
+    assert [told["options"]["draw"] for told in facts["members"]] == [0, 1, 0, 1]
     past, season, phase = torch.rand(2, 4, 16, 16), torch.tensor([[0, 1, 2, 3]] * 2), torch.rand(2, 4)
     with torch.inference_mode():
         each = np.stack([member(past, season, phase).numpy() for member in network.members])
         got = network(past, season, phase).numpy()
     assert np.abs(each[0] - each[1]).max() > 1e-4  # two draws of one network differ
-    np.testing.assert_allclose(got[:, :4], each.mean(axis=0), atol=1e-6)
-    np.testing.assert_allclose(got[:, 4:], each.std(axis=0), atol=1e-6)
+    share = network.share.numpy()
+    assert share.sum() == pytest.approx(1)
+    assert (share >= (1 - LEARNT) / 4 - 1e-6).all()
+    mean = np.average(each, axis=0, weights=share)
+    np.testing.assert_allclose(got[:, :4], mean, atol=1e-6)
+    spread = np.sqrt(np.average((each - mean) ** 2, axis=0, weights=share))
+    np.testing.assert_allclose(got[:, 4:], spread, atol=1e-5)
 
-    later = make_run(plugin, "predict", {**TINY, "member": ("unet", "convlstm")})
+    later = make_run(plugin, "predict", {**TINY, "member": ("unet", "snow-mlp"), "draws": 2})
     model.predict(later, later.options["predict"])
     with rasterio.open(later.out / "forecast_2015-01-01.tif") as tif:
         mean = tif.read()
@@ -76,19 +88,67 @@ def test_mean_and_spread_are_those_of_the_members(cube, make_run, tmp_path):
     assert model.evaluate(scored, scored.options["evaluate"]).tables[0].rows[0].name == "ensemble"
 
 
-def test_a_member_that_fails_is_named(cube, make_run, tmp_path, monkeypatch):
+def test_shares_are_those_of_least_error():
+    errors = np.random.default_rng(0).standard_normal((3, 4000)) * [[1.0], [2.0], [9.0]]
+    assert best_shares(errors @ errors.T) == pytest.approx([0.8, 0.2, 0.0], abs=0.03)
+    alike = np.repeat(errors[:1], 2, axis=0)
+    assert best_shares(alike @ alike.T).sum() == pytest.approx(1)
+
+
+SMALL = ("--glacier=demo", "--years=3", "--size=64", "--months=3", "--align=none", "--patch=16", "--stride=8")
+TINY_RUN = (*SMALL, "--updates=2", "--validate-every=1", "--batch-size=4")
+
+
+def test_members_are_trained_once_and_decide_the_identity(icectl, tmp_path):
+    made = icectl("train", "ensemble", "--member=unet", "--draws=1", *TINY_RUN)
+    assert "train unet first" in made.err
+    alone = icectl("train", "unet", *TINY_RUN)
+    assert "train: up to date" in alone.err
+    steps = icectl("train", "ensemble", "--member=unet", "--draws=2", *TINY_RUN, "--dry-run", "--json").json[
+        "steps"
+    ]
+    assert [(step["stage"], step["model"], step["up_to_date"]) for step in steps] == [
+        ("fetch", "ensemble", True),
+        ("prepare", "ensemble", True),
+        ("train", "unet", True),
+        ("train", "unet", False),
+        ("train", "ensemble", False),
+    ]
+
+
+def test_other_code_of_a_member_is_another_ensemble(tmp_path, monkeypatch):
+    def folder():
+        described = registry.get("ensemble")
+        options = {verb: kind() for verb, kind in described.stages.items()}
+        request = stages.Request(
+            plugin=described, glacier=load_glacier("demo"), options=options, workspace=Workspace(tmp_path)
+        )
+        return stages.plan(request, "train")[-1].out
+
+    before, code_of = folder(), plan_module.code_of
+    assert folder() == before
+    monkeypatch.setattr(
+        plan_module, "code_of", lambda p, v: {**code_of(p, v), "edited": (p.name, v) == ("unet", "train")}
+    )
+    changed = folder()
+    monkeypatch.setattr(plan_module, "code_of", lambda p, v: {**code_of(p, v), "edited": False})
+    assert changed != folder()
+
+
+def test_a_member_that_fails_is_named(icectl, monkeypatch):
     from icectl_unet.network import UNet
 
     forward = UNet.forward
     monkeypatch.setattr(UNet, "forward", lambda self, *given: forward(self, *given) * float("nan"))
-    with pytest.raises(WorkError, match=r"loss of 2 \(unet\) is not finite at update"):
-        train(make_run, "ensemble", tmp_path, member=("convlstm", "unet"))
+    failed = icectl("train", "ensemble", "--member=unet", "--draws=1", *TINY_RUN, ok=False)
+    assert failed.code != 0
+    assert "the member 'unet' could not be trained" in failed.err
+    assert "is not finite at update" in failed.err
+    assert "leave it out" in failed.err
 
 
 @pytest.mark.parametrize("name", ["svg", "ensemble"])
-def test_what_cannot_be_a_member_is_refused(name):
-    with pytest.raises(UsageError, match=f"'{name}' cannot be a member"):
-        EnsembleModel().build(plugin.stages["train"](member=(name,)), {})
-    with pytest.raises(UsageError, match="unnet") as error:
-        EnsembleModel().build(plugin.stages["train"](member=("unnet",)), {})
-    assert "unet" in error.value.hint
+def test_what_cannot_be_a_member_is_refused(icectl, name):
+    refused = icectl("train", "ensemble", f"--member={name}", "--glacier=demo", ok=False)
+    assert f"'{name}' cannot be a member of 'ensemble'" in refused.err
+    assert "unet" in icectl("train", "ensemble", "--member=unnet", "--glacier=demo", ok=False).err

@@ -131,6 +131,9 @@ class TrainOptions(Options):
     count_filled: bool = Field(
         default=False, description="Let filled and interpolated pixels count in the loss and the metric."
     )
+    draw: int = Field(
+        default=0, ge=0, description="Which of several trainings on one split: other first weights and order."
+    )
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 

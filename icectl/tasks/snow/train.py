@@ -41,7 +41,7 @@ def train(run: Run, model: TaskModel, options: TrainOptions) -> Path:
     run.say(found.sentence())
     run.notes["audit"] = found.facts()
     linear = fit_linear(cube, made, options.count_filled)
-    facts = {"cube": cube.identity, "audit": found.facts(), "linear": linear.tolist()}
+    facts = {"seed": run.seed, "cube": cube.identity, "audit": found.facts(), "linear": linear.tolist()}
     launch(_learn, run, model, options, facts)
     return run.out
 
@@ -59,17 +59,24 @@ def _learn(run: Run, model: TaskModel, options: TrainOptions, facts: Mapping[str
         clip_value=CLIP,
     )
 
+    run = run.at(seed=run.seed + 1000 * options.draw)  # first weights and order; the split is the run's
+
     def batches(size: int) -> WindowBatches:
         return training_batches(cube, made, options, size, run.seed)
 
     def valid(size: int) -> WindowBatches:
-        return WindowBatches(
-            cube, made.grid, made.windows == VALIDATE, size, run.seed, shuffle=False,
-            limit=VALIDATION_WINDOWS, count_filled=options.count_filled, reuse=True,
-            terrain=ground(cube) if "terrain" in options.guides else None,
-        )  # fmt: skip
+        return validation_batches(cube, made, options, size, run.seed)
 
     learn(run, model, options, facts, batches, valid, settings)
+
+
+def validation_batches(cube: Cube, made: Split, options: TrainOptions, size: int, seed: int) -> WindowBatches:
+    """Return batches of `VALIDATION_WINDOWS` windows of the validation part."""
+    return WindowBatches(
+        cube, made.grid, made.windows == VALIDATE, size, seed, shuffle=False,
+        limit=VALIDATION_WINDOWS, count_filled=options.count_filled, reuse=True,
+        terrain=ground(cube) if "terrain" in options.guides else None,
+    )  # fmt: skip
 
 
 def training_batches(cube: Cube, made: Split, options: TrainOptions, size: int, seed: int) -> WindowBatches:

@@ -108,13 +108,19 @@ class Forecaster(nn.Module):
         Tensor
             (B, F, H, W)
         """
+        frames, guide = self.told(past, season, phase, terrain)
+        result: Tensor = self.network(frames, guide, teacher)
+        return result
+
+    def told(
+        self, past: Tensor, season: Tensor, phase: Tensor, terrain: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return what the network is told: past frames (B, P, C, H, W), and the guide (B, F, G, H, W)."""
         reference = past.gather(1, season[:, :, None, None].expand(-1, -1, *past.shape[-2:]))
-        guide = self._guide(past, reference, phase, terrain)
         frames = past[:, :, None]
         if "flags" in self.guides:
             frames = torch.cat([frames, (frames >= THRESHOLD).to(frames.dtype)], dim=2)
-        result: Tensor = self.network(frames, guide, teacher)
-        return result
+        return frames, self._guide(past, reference, phase, terrain)
 
     def _guide(self, past: Tensor, reference: Tensor, phase: Tensor, terrain: Tensor | None) -> Tensor:
         """Return what is known of each future frame, (B, F, G, H, W): references first."""

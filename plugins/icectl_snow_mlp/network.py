@@ -1,0 +1,132 @@
+"""A perceptron that sees, of each past frame, the pixel and the means of squares around it.
+
+Neighbouring pixels tell much of each other, so an update over whole windows is worth little more than one
+over a few of their pixels. This network answers for each pixel alone, and learns from pixels drawn at random
+out of many windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from icectl.tasks.snow.model import SnowModel
+from icectl.tasks.snow.networks.forecaster import Ports
+from icectl.tasks.snow.networks.heads import Head
+from icectl.tasks.snow.train import SnowLearner, inputs
+from icectl.training import Context
+from icectl_snow_mlp import SnowMLPTrain
+
+SIDES = (3, 7, 15, 31)
+"""Sides of the squares in pixels; what of a square lies outside its window does not count."""
+
+PIXELS = 32
+"""Pixels of each window that an update learns from."""
+
+
+class Perceptron(nn.Module):
+    """Past frames to future frames, pixel by pixel.
+
+    Parameters
+    ----------
+    head
+        Turns channels into a frame.
+    inputs, past, guides, future
+        Channels of a past frame, past frames, channels known of each future frame, future frames.
+    hidden
+        Units of both hidden layers.
+    dropout
+        Module applied after each.
+    """
+
+    def __init__(
+        self, head: Head, inputs: int, past: int, guides: int, future: int, hidden: int, dropout: nn.Module
+    ) -> None:
+        super().__init__()
+        self.head = head
+        seen = inputs * past * (3 * len(SIDES) - 1) + guides * future
+        layers: list[nn.Module] = []
+        for width in (seen, hidden):
+            layers += [nn.Linear(width, hidden), nn.LayerNorm(hidden), nn.SiLU(), dropout]
+        self.layers = nn.Sequential(*layers, nn.Linear(hidden, future * head.channels))
+
+    def forward(self, past: Tensor, guide: Tensor, teacher: object = None) -> Tensor:
+        """Predict (B, F, H, W) from `past` (B, P, C, H, W) and `guide` (B, F, G, H, W)."""
+        size = past.shape[-2:]
+        every = torch.arange(size[0] * size[1], device=past.device).expand(len(past), -1)
+        return self.at(every, past, guide).unflatten(2, size)
+
+    def at(self, place: Tensor, past: Tensor, guide: Tensor) -> Tensor:
+        """Predict (B, F, n) for the pixels `place` (B, n), numbered row by row."""
+        frames = past.flatten(1, 2)
+        here = gather(guide.flatten(1, 2), place)
+        seen = torch.cat([gather(frames, place) - 0.3, here - 0.3, *surroundings(frames, place)], dim=1)
+        raw = self.layers(4 * seen.transpose(1, 2)).transpose(1, 2)
+        raw = raw.unflatten(1, (guide.shape[1], -1))
+        here = here.unflatten(1, (guide.shape[1], -1))
+        return torch.stack([self.head(raw[:, k], here[:, k]) for k in range(guide.shape[1])], dim=1)
+
+
+def gather(frames: Tensor, place: Tensor) -> Tensor:
+    """Return (B, C, n) of `frames` (B, C, H, W) at the pixels `place` (B, n)."""
+    return frames.flatten(2).gather(2, place[:, None].expand(-1, frames.shape[1], -1))
+
+
+def surroundings(frames: Tensor, place: Tensor) -> list[Tensor]:
+    """Return what lies around the pixels `place` (B, n) of `frames` (B, C, H, W), each (B, C, n).
+
+    For each of `SIDES` the mean of the square around the pixel and, beyond the smallest, how much more there
+    is to the south than to the north and to the east than to the west, in squares half a side away.
+    """
+    rows, cols = frames.shape[-2:]
+    sums = functional.pad(frames.cumsum(-1).cumsum(-2), (1, 0, 1, 0))  # at (y, x): of all above and left
+
+    def mean(y: Tensor, x: Tensor, half: int) -> Tensor:
+        y, x = y.clamp(0, rows - 1), x.clamp(0, cols - 1)
+        top, bottom = (y - half).clamp(min=0), (y + half + 1).clamp(max=rows)
+        left, right = (x - half).clamp(min=0), (x + half + 1).clamp(max=cols)
+        corners = [gather(sums, a * (cols + 1) + b) for a in (top, bottom) for b in (left, right)]
+        return (corners[3] - corners[2] - corners[1] + corners[0]) / ((bottom - top) * (right - left))[
+            :, None
+        ]
+
+    y, x = place // cols, place % cols
+    found = []
+    for side in SIDES:
+        half, away = side // 2, side // 2 + 1
+        found.append(mean(y, x, half) - 0.3)
+        if side > SIDES[0]:
+            found.append(mean(y + away, x, half) - mean(y - away, x, half))
+            found.append(mean(y, x + away, half) - mean(y, x - away, half))
+    return found
+
+
+class PixelLearner(SnowLearner):
+    """The mean squared error over some pixels of each window, drawn anew at every update."""
+
+    def loss(self, batch: Mapping[str, Tensor], context: Context) -> Tensor:
+        """Return the mean squared error over drawn pixels in training, over all of them in validation."""
+        if not context.training:
+            return super().loss(batch, context)
+        forecaster, future = self.modules, batch["future"]
+        past, guide = forecaster.told(*inputs(batch))
+        place = (context.uniform(PIXELS) * future[0, 0].numel()).long()
+        predicted = forecaster.network.at(place, past, guide)
+        errors = (predicted - gather(future, place)) ** 2
+        return context.mean(errors, gather(batch["valid"], place))
+
+
+class SnowMLP(SnowModel):
+    """The snow task with this network."""
+
+    def network(self, ports: Ports, options: SnowMLPTrain) -> nn.Module:
+        """Build the network that `options` ask for."""
+        sizes = (ports.inputs, ports.past, ports.guides, ports.future, options.hidden)
+        return Perceptron(ports.head, *sizes, ports.dropout)
+
+    def learner(self, network: nn.Module, options: SnowMLPTrain, facts: Mapping[str, object]) -> PixelLearner:
+        """Return what trains it."""
+        return PixelLearner(network, options, facts)
