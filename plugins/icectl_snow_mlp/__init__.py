@@ -22,7 +22,7 @@ class SnowMLPTrain(TrainOptions):
         le=65_536,
         description="Windows in a batch, over all processes; auto: as many as fit.",
     )
-    updates: int | None = Field(default=1000, ge=1, description="Stop after so many updates.")
+    updates: int | None = Field(default=800, ge=1, description="Stop after so many updates.")
 
 
 plugin = Plugin(

@@ -15,11 +15,12 @@ from icectl.tasks.snow.networks.recurrent import PeepholeLSTM, PlainLSTM
 from icectl.tasks.snow.train import CLIP
 from icectl_salstm.network import SelfAttention
 
-NAMES = ["lstm", "convlstm", "unet", "salstm"]
+PAPERS = ["lstm", "convlstm", "unet", "salstm"]
+NAMES = [*PAPERS, "snow-mlp"]
 
 
 def model_of(name):
-    plugin = import_module(f"icectl_{name}").plugin
+    plugin = import_module(f"icectl_{name.replace('-', '_')}").plugin
     module, kind = plugin.model.split(":")
     return plugin, getattr(import_module(module), kind)()
 
@@ -149,7 +150,7 @@ def test_linear_guide_is_the_linear_baseline():
     np.testing.assert_allclose(got.numpy(), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PAPERS)
 def test_table_1(name):
     """Learning rate, weight decay, epochs and batch of both published presets, from the paper's Table 1."""
     from icectl.settings import find, read_toml
