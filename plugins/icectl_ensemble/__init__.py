@@ -17,12 +17,12 @@ class EnsembleTrain(TrainOptions):
 
     preset: Literal["small"] = Field(default="small", description="Preset of the members' networks.")
     member: tuple[str, ...] = Field(
-        default=("snow-mlp", "unet"),
+        default=("snow-mlp",),
         min_length=1,
         description="Snow model that takes part. May be given several times.",
     )
     draws: int = Field(
-        default=3, ge=1, le=32, description="Trainings of each member, each from weights drawn anew."
+        default=4, ge=1, le=32, description="Trainings of each member, each from weights drawn anew."
     )
 
     def members(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
