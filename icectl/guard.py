@@ -19,12 +19,12 @@ HEAVY = ("torch", "numpy", "pandas", "xarray", "rasterio", "cv2", "scipy", "torc
 """Packages that a descriptor must not import: each `--help` and each Tab would pay for them."""
 
 SLOW = 0.5
-"""Seconds from which the import of a descriptor counts as slow."""
+"""Processor seconds from which the import of a descriptor counts as slow: a busy machine slows nobody's."""
 
 
 @dataclass
 class Seen:
-    """What an import did besides: seconds, what it printed, and which heavy packages it brought."""
+    """What an import did besides: processor seconds, what it printed, and which heavy packages it brought."""
 
     seconds: float = 0.0
     printed: str = ""
@@ -47,7 +47,7 @@ def watched_import() -> Iterator[Seen]:
     """
     seen, text, root = Seen(), io.StringIO(), logging.getLogger()
     handlers, level, before = list(root.handlers), root.level, set(sys.modules)
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         with redirect_stdout(text), redirect_stderr(text):
             yield seen
@@ -56,7 +56,7 @@ def watched_import() -> Iterator[Seen]:
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
-        seen.seconds, seen.printed = time.perf_counter() - started, text.getvalue()
+        seen.seconds, seen.printed = time.process_time() - started, text.getvalue()
         seen.heavy = tuple(name for name in HEAVY if name in sys.modules and name not in before)
 
 

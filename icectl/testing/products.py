@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -88,14 +88,17 @@ def evaluation_is_recomputable(subject: Subject) -> None:
     shutil.copytree(subject.predicted, copy, dirs_exist_ok=True)
     second = subject.evaluate("evaluate-again", copy)
     assert _values(first) == _values(second), "evaluating the same files again gives other numbers"
-    _spoil(copy)
-    try:
-        third = subject.evaluate("evaluate-spoiled", copy)
-    except Exception:
-        return  # it looked, and refused
-    assert _values(first) != _values(third), (
-        "evaluate does not read the predictions: spoiled ones score the same"
-    )
+    for name, change in SPOILT.items():
+        spoilt = subject.folder / f"predict-{name}"
+        shutil.copytree(subject.predicted, spoilt, dirs_exist_ok=True)
+        _spoil(spoilt, change)
+        try:
+            third = subject.evaluate(f"evaluate-{name}", spoilt)
+        except Exception:
+            return  # it looked, and refused
+        if _values(first) != _values(third):
+            return
+    raise AssertionError("evaluate does not read the predictions: spoiled ones score the same")
 
 
 def _values(metrics: Metrics) -> str:
@@ -104,8 +107,19 @@ def _values(metrics: Metrics) -> str:
     return json.dumps(metrics_record(metrics)["tables"], sort_keys=True, default=str)
 
 
-def _spoil(folder: Path) -> None:
-    """Shift the values of rasters, and remove every other product."""
+def _opposite(values: Any) -> Any:
+    """Return values of which the highest are the lowest; other ones where all are alike."""
+    known = values[np.isfinite(values)] if np.issubdtype(values.dtype, np.floating) else values
+    low, high = (known.min(), known.max()) if known.size else (0, 0)
+    return high - (values - low) if high > low else values + values.dtype.type(1)
+
+
+SPOILT = {"moved": lambda values: np.roll(values[..., ::-1, :], 3, axis=-1), "opposite": _opposite}
+"""Ways to spoil rasters: one alone may leave a score as it was (a constant one is moved unchanged)."""
+
+
+def _spoil(folder: Path, change: Callable[[Any], Any]) -> None:
+    """Change the values of rasters, and remove every other product."""
     found = rasters(folder)
     for path in found:
         with rasterio.open(path) as raster:
@@ -114,7 +128,7 @@ def _spoil(folder: Path) -> None:
             profile.pop(key, None)
         path.unlink()
         with rasterio.open(path, "w", driver="GTiff", **profile) as raster:
-            raster.write(np.roll(values[..., ::-1, :], 3, axis=-1))
+            raster.write(change(values))
     for path in list(folder.rglob("*")):
         if path.suffix in PRODUCTS and path.suffix not in RASTERS and path.exists():
             shutil.rmtree(path) if path.is_dir() else path.unlink()

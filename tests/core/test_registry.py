@@ -155,3 +155,20 @@ def test_our_models_come_through_the_entry_points():
     ours = {f.name for f in registry.announced() if f.distribution == "icectl"}
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     assert ours == set(project["entry-points"]["icectl.plugins"])
+
+
+def test_a_busy_machine_makes_no_descriptor_slow(monkeypatch):
+    """Processor time counts: an import that waits is not slow, one that computes is."""
+    import time
+
+    from icectl import guard
+
+    monkeypatch.setattr(guard, "SLOW", 0.1)
+    with guard.watched_import() as waiting:
+        time.sleep(0.3)
+    assert waiting.sentence() == ""
+    with guard.watched_import() as computing:
+        end = time.process_time() + 0.15
+        while time.process_time() < end:
+            pass
+    assert computing.sentence().startswith("its descriptor takes 0.")

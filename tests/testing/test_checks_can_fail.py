@@ -174,6 +174,10 @@ def test_work(check: Callable[[Subject], None], model: str, words: str, tmp_path
         check(broken(model, tmp_path))
 
 
+def test_constant_predictions_are_spoilt_too(tmp_path: Path) -> None:
+    products.evaluation_is_recomputable(broken("Flat", tmp_path))
+
+
 @pytest.mark.parametrize("model", ["LocalMean", "OwnDraws"])
 def test_counting_processes(model: str, tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="between one process and two"):

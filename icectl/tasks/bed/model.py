@@ -67,6 +67,12 @@ class BedModel(TaskModel):
         """Return what a network for `options` has to fit."""
         return Ports(CHANNELS, options.net_size, options.begin == "fill")
 
+    def example(self, network: nn.Module, ports: Ports) -> tuple[tuple[torch.Tensor, ...], tuple[int, ...]]:
+        """Return two patches, and the shape of the heights that a network returns of them."""
+        patch = torch.zeros(2, ports.channels, ports.size, ports.size)
+        patch[:, -1, ports.size // 4 : ports.size // 2, ports.size // 4 : ports.size // 2] = 1
+        return (patch,), (2, 1, ports.size, ports.size)
+
     def build(self, options: TrainOptions, facts: Mapping[str, Any]) -> nn.Module:
         """Return the network, or nothing where step (b) alone is trained."""
         return nn.Identity() if options.step == "thickness" else super().build(options, facts)

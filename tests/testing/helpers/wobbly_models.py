@@ -240,6 +240,13 @@ class Invented(Sound):
         return self.table(0.01, 1.0)
 
 
+class Flat(Sound):
+    """Predicts one value everywhere, as a classifier that finds nothing does."""
+
+    def write(self, run, array, options) -> None:
+        super().write(run, np.zeros_like(array), options)
+
+
 class Fluctuating(Sound):
     def evaluate(self, run, options):
         return self.table(1.0 + next(_calls), 1.0)
