@@ -24,6 +24,7 @@ from icectl.contract import VERBS, Options
 from icectl.errors import UsageError, redact
 from icectl.run import Compute
 from icectl.settings import Glacier
+from icectl.sources.options import ARCHIVES
 from icectl.training.devices import check_names
 
 Saved = Mapping[str, Any] | None
@@ -137,7 +138,7 @@ def checked_scenes(scenes: Path | None) -> Path | None:
     """Return an absolute folder of scenes, or fail."""
     if scenes is None:
         return None
-    if not scenes.is_dir():
+    if not scenes.is_dir() and not (scenes.is_file() and scenes.name.lower().endswith(ARCHIVES)):
         raise UsageError(f"--scenes {scenes} is not a folder", "name the folder that holds your rasters")
     return scenes.absolute()
 

@@ -13,11 +13,12 @@ from icectl.raster.files import CUBES, replacing
 from icectl.raster.grid import upright_values
 from icectl.sources.archive import MAX_MEMBER
 from icectl.sources.names import UNUSED, by_name
+from icectl.sources.options import ARCHIVES
 
 IMAGES = frozenset({".tif", ".tiff", ".gtif", ".gtiff", ".jp2", ".vrt", ".png", ".jpg", ".jpeg"})
 """Endings of what is read as an image."""
 
-TARS = (".tar", ".tar.gz", ".tgz")
+TARS = tuple(ending for ending in ARCHIVES if ending not in CUBES)
 """Endings of the archives that are looked into."""
 
 

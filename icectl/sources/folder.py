@@ -14,12 +14,11 @@ from datetime import datetime
 from pathlib import Path
 
 from icectl.errors import DataError, UsageError
-from icectl.raster.files import CUBES
 from icectl.sources.catalogue import CATALOGUE, read_catalogue
-from icectl.sources.delivered import IMAGES, TARS, unfolded
+from icectl.sources.delivered import IMAGES, unfolded
 from icectl.sources.files import ImageFile, describe, items_beside
 from icectl.sources.names import QUALITY, UNUSED, by_name, compile_pattern, parse_date
-from icectl.sources.options import SceneQuery
+from icectl.sources.options import ARCHIVES, SceneQuery
 from icectl.sources.scene import Band, Scene, in_order
 
 GEOTIFF = IMAGES - {".png", ".jpg", ".jpeg"}
@@ -77,7 +76,7 @@ def scan_folder(
         For a folder without rasters or with too few dates, a name without a date, a truncated file, a raster
         without CRS, mixed CRS or pixel sizes, and two files of one date and asset.
     """
-    if not folder.is_dir() and not (folder.is_file() and folder.name.lower().endswith((*TARS, *CUBES))):
+    if not folder.is_dir() and not (folder.is_file() and folder.name.lower().endswith(ARCHIVES)):
         what = "is no folder" if folder.exists() else "does not exist"
         raise UsageError(f"{folder} {what}", "name a folder of images, or a .tar or .nc that holds them")
     if (folder / CATALOGUE).is_file() and pattern is None:
@@ -154,6 +153,8 @@ def in_dates(scenes: Sequence[Scene], query: SceneQuery, folder: Path, minimum: 
 
 def static_layers(folder: Path) -> dict[str, Path]:
     """Return the files of `folder` that hold for the whole series (``mask.jpg``, ``dem.tif`` …), by stem."""
+    if folder.is_file():
+        return {}
     candidates = (p for p in sorted(folder.iterdir()) if p.is_file() and p.suffix.lower() in IMAGES)
     return {p.stem.lower(): p for p in candidates if by_name(p.stem).static}
 

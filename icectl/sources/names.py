@@ -37,7 +37,7 @@ _MSI = {
 
 ASSETS = {
     **{name: name for name in (*_OLI, "lwir", "lwir11", "nir", *QUALITY)},
-    **{name: name for name in ("ndsi", "image")},
+    **{name: name for name in ("ndsi", "image", "pan")},
     **{"swir1": "swir16", "swir": "swir16", "swir2": "swir22", "nir": "nir08", "ndsi_snow": "ndsi"},
     **{"fmask4": "fmask", "ndsi_snow_cover": "ndsi"},
 }
@@ -206,8 +206,10 @@ def _by_landsat(stem: str, match: re.Match[str]) -> Named:
 
 
 def _landsat_band(sensor: str, number: int) -> str:
-    """Return the asset of a numbered band; panchromatic, cirrus and thermal ones are not used."""
+    """Return the asset of a numbered band; cirrus and thermal ones are not used."""
     bands = _OLI if sensor[-1] in "89" else _TM
+    if number == 8 and sensor[-1] in "789":
+        return "pan"
     return bands[number - 1] if number <= len(bands) and bands[number - 1] != "lwir" else UNUSED
 
 

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from icectl.settings import Glacier
 
 
+ARCHIVES = (".tar", ".tar.gz", ".tgz", ".nc", ".nc4", ".cdf", ".zarr")
+"""Endings of files that hold scenes as a folder does."""
+
+
 class SceneQuery(Options):
     """Which scenes to fetch, and from where. Tasks inherit it and choose their own defaults."""
 

@@ -30,6 +30,7 @@ def read_asset(
     *,
     grid: Grid | None = None,
     resampling: str | None = None,
+    scaled: bool = False,
 ) -> Field:
     """Read one asset of a scene as a quantity; see `icectl.raster.read_quantity`.
 
@@ -43,6 +44,8 @@ def read_asset(
         The grid to read on; the file's own by default.
     resampling
         How it comes onto another grid.
+    scaled
+        Whether grey levels are scaled as the file says, where scenes differ in that.
 
     Raises
     ------
@@ -53,7 +56,10 @@ def read_asset(
     if quantity == "grey":
         return read_quantity(
             path, quantity, band=band.number, grid=grid, resampling=resampling,
-            numbers=Numbers(scale=1.0, offset=0.0, nodata=_codes(band)),
+            numbers=Numbers(
+                scale=(band.scale or 1.0) if scaled else 1.0, offset=(band.offset or 0.0) if scaled else 0.0,
+                nodata=_codes(band),
+            ),
         )  # fmt: skip
     if quantity in ("reflectance", "index"):
         band = _meaning(scene, name)

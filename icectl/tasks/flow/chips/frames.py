@@ -85,6 +85,7 @@ def read_series(run: Run, scenes: Sequence[Scene], options: PrepareOptions) -> S
     valid, cloud = np.zeros((2, len(scenes), *grid.shape), dtype=bool)
     aerosol = np.full(len(scenes), np.nan)
     told = 0
+    plain, scaled = raster.Info(_images(scenes[0])[0][1]).crs is None, _scales_differ(scenes)
     with run.progress("reading scenes", total=len(scenes)) as advance:
         for i, scene in enumerate(scenes):
             if bands_of(scene) != bands:
@@ -92,7 +93,9 @@ def read_series(run: Run, scenes: Sequence[Scene], options: PrepareOptions) -> S
                     f"{scene.id} has {', '.join(bands_of(scene))}; {scenes[0].id} has {', '.join(bands)}",
                     "give scenes with the same bands (not RGB and single-band images together)",
                 )
-            values[i], valid[i] = _bands(scene, grid)
+            values[i], valid[i] = _bands(scene, grid, plain, scaled)
+            if not valid[i].any():
+                run.warn(f"{scene.id} has no valid pixel on the ground of {scenes[0].id}")
             known = _cloud(scene, grid)
             if known is not None:
                 cloud[i], told = known, told + 1
@@ -126,16 +129,35 @@ def bands_of(scene: Scene) -> tuple[str, ...]:
     """Return band names: those of the assets, or ``red, green, blue`` of a picture."""
     names: list[str] = []
     for name, path in _images(scene):
-        count = raster.Info(path).count if name == "image" else 1
-        names += [name] if count == 1 else _colours(name, count)
+        numbers = _numbers(name, raster.Info(path))
+        colours = ["red", "green", "blue"]
+        names += (
+            [name]
+            if len(numbers) == 1
+            else colours
+            if len(numbers) == 3
+            else [f"{name}_{n}" for n in numbers]
+        )
     return tuple(names)
 
 
-def _colours(name: str, count: int) -> list[str]:
-    return ["red", "green", "blue"] if count in (3, 4) else [f"{name}_{i + 1}" for i in range(count)]
+def _numbers(name: str, info: raster.Info) -> list[int]:
+    """Return the bands of a picture, without transparency and a fourth beside colours; one of others."""
+    if name != "image":
+        return [1]
+    numbers = [number for number in range(1, info.count + 1) if number != info.alpha]
+    return numbers[:3] if len(numbers) == 4 else numbers
 
 
-def _bands(scene: Scene, grid: Grid) -> tuple[NDArray[np.float32], Mask]:
+def _scales_differ(scenes: Sequence[Scene]) -> bool:
+    """Tell whether a band is stored with another scale in one frame than in others."""
+    stated = {
+        (name, scene.band(name).scale, scene.band(name).offset) for scene in scenes for name in scene.assets
+    }
+    return len({name for name, _, _ in stated}) < len(stated)
+
+
+def _bands(scene: Scene, grid: Grid, plain: bool, scaled: bool) -> tuple[NDArray[np.float32], Mask]:
     """Read every band of a scene as grey levels, and the pixels that all of them have."""
     fields = []
     for name, path in _images(scene):
@@ -145,12 +167,21 @@ def _bands(scene: Scene, grid: Grid) -> tuple[NDArray[np.float32], Mask]:
                 f"{path.name} is of {tuple(info.shape)} pixels, the first frame of {tuple(grid.shape)}",
                 "pictures without georeference must be of one size",
             )
+        if (info.crs is None) != plain:
+            which = (
+                "has no CRS, the first frame has one"
+                if info.crs is None
+                else "has a CRS, the first frame none"
+            )
+            raise DataError(
+                f"{path} {which}", "assign the same to all, e.g. gdal_edit.py -a_srs EPSG:32643 FILE"
+            )
         target = None if info.crs is None else grid
-        if name == "image" and info.count > 1:
-            numbers = range(1, min(info.count, 3 if info.count == 4 else info.count) + 1)
+        numbers = _numbers(name, info)
+        if len(numbers) > 1:
             fields += [raster.read_quantity(path, "grey", band=b, grid=target) for b in numbers]
         else:
-            fields.append(read_asset(scene, name, "grey", grid=target))
+            fields.append(read_asset(scene, name, "grey", grid=target, scaled=scaled))
     valid = np.asarray(np.all([field.valid for field in fields], axis=0))
     values = np.stack([np.where(field.valid, field.values, np.float32(0)) for field in fields])
     if info.nodata is None and info.dtype == "uint8":

@@ -111,7 +111,8 @@ def describe_name(path: Path, number: int) -> tuple[datetime, bool, dict[str, st
 
 def _expect_folder(folder: Path, what: str) -> None:
     if not folder.is_dir():
-        raise UsageError(f"the folder {folder} does not exist", f"name a folder of {what}")
+        fault = "is no folder" if folder.exists() else "does not exist"
+        raise UsageError(f"{folder} {fault}", f"name a folder of {what}")
 
 
 def _by_key(folder: Path, files: list[Path], what: str) -> dict[str, Path]:

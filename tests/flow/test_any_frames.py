@@ -1,0 +1,90 @@
+"""Frames in the forms that people's files have: the same grey levels on the same ground."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from affine import Affine
+from writing import NORTH, tif
+
+from icectl.errors import DataError
+from icectl.sources.folder import scan_folder
+from icectl.tasks.flow.chips.frames import read_series
+from icectl.tasks.flow.options import BANDS, PrepareOptions
+
+from .conftest import make_run
+
+SHAPE = (40, 48)
+GREY = np.floor(np.random.default_rng(0).random(SHAPE) * 200 + 30)
+HOLE = np.full(SHAPE, 255, np.uint8)
+HOLE[:, :5] = 0
+DAYS = ("20190101", "20190202")
+
+
+def series(folder, **options):
+    scenes = scan_folder(folder, georeferenced=False, minimum=2, wanted=BANDS, **options)
+    return read_series(make_run("prepare", folder / "out"), scenes, PrepareOptions())
+
+
+def frames(folder, *, second=None, names="{}_nir08.tif", **about):
+    """Write GREY twice; `second` changes what is written for the later day."""
+    for day, more in zip(DAYS, ({}, second or {}), strict=True):
+        given = {"values": GREY, **about, **more}
+        tif(folder / names.format(day), given.pop("values"), **given)
+    return series(folder)
+
+
+SOUTH = {
+    "values": GREY[::-1].astype(np.float32),
+    "transform": Affine(30, 0, 500_000, 0, 30, 4_000_000 - 30 * 40),
+}
+TENTHS = {"values": (GREY * 10).astype(np.float32), "scales": (0.1,)}
+TURNED = {"transform": Affine(0.0003, 0, 280, 0, -0.0003, 70), "crs": "EPSG:4326"}
+FORMS = {
+    "south up": ({}, SOUTH, False),
+    "another scale": ({}, TENTHS, False),
+    "a mask": ({"values": GREY.astype(np.float32), "mask": HOLE}, {}, True),
+    "undeclared voids": ({"values": np.where(HOLE == 0, -9999, GREY).astype(np.float32)}, {}, True),
+    "longitudes to 360": (TURNED, {}, False),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_same_frames_in_many_forms(tmp_path, form):
+    about, second, holed = FORMS[form]
+    got = frames(tmp_path, second=second, **about)
+    assert got.bands == ("nir08",)
+    for values, valid in zip(got.values[:, 0], got.valid, strict=True):
+        assert valid.tolist() == (HOLE > 0 if holed else HOLE >= 0).tolist()
+        np.testing.assert_allclose(values[valid], GREY[valid], rtol=1e-5)
+
+
+def test_a_transparent_band_is_no_band(tmp_path):
+    got = frames(
+        tmp_path, names="{}.png", driver="PNG", crs=None, values=np.stack([GREY.astype(np.uint8), HOLE])
+    )  # fmt: skip
+    assert got.bands == ("image",)
+    assert (got.valid == (HOLE > 0)).all()
+
+
+def test_landsat_s_panchromatic_band_is_a_frame_where_no_other_is(tmp_path):
+    names = "LC08_L1TP_147038_{}_20200830_02_T1_B8.TIF"
+    assert frames(tmp_path, names=names, values=GREY.astype(np.uint16)).bands == ("pan",)
+    for day in DAYS:
+        tif(tmp_path / names.format(day).replace("B8", "B5"), GREY.astype(np.uint16))
+    assert series(tmp_path).bands == ("nir08",)
+
+
+def test_frames_of_which_some_have_no_crs_are_refused_and_others_places_are_said(tmp_path, caplog):
+    with pytest.raises(DataError, match=r"20190202_nir08\.tif has no CRS, the first frame has one"):
+        frames(tmp_path / "a", second={"crs": None})
+    got = frames(tmp_path / "b", second={"transform": NORTH * Affine.translation(400, 0)})
+    assert not got.valid[1].any()
+    assert "20190202 has no valid pixel on the ground of 20190101" in caplog.text
+
+
+def test_frames_are_dated_by_their_names(tmp_path):
+    got = frames(tmp_path, tags={"TIFFTAG_DATETIME": "2024:01:01 00:00:00"})
+    assert got.times == (datetime(2019, 1, 1, tzinfo=UTC), datetime(2019, 2, 2, tzinfo=UTC))
