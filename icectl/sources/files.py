@@ -149,6 +149,9 @@ def _assets(named: Named, info: Info, bands: Sequence[str], path: Path) -> list[
     if len(data) == 1 or named.asset == UNUSED:
         asset = named.asset or next((ASSETS[word] for word in called if word in ASSETS), None)
         return [replace(named, asset=asset, band=replace(named.band, number=data[0]))]
+    own = [number for number in data if ASSETS.get(called[number - 1]) == named.asset]
+    if named.asset is not None and len(own) == 1:
+        return [replace(named, band=replace(named.band, number=own[0]))]
     if named.asset is not None and named.asset != "image":
         raise DataError(
             f"{path} holds {info.count} bands where one ('{named.asset}') was expected",
