@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from icectl.raster.blending import blend_profile, predict_blended
 from icectl.raster.cf import open_cube
-from icectl.raster.grid import Grid, describe, grid_from_bbox, grid_of, same_grid, upright, utm_crs
+from icectl.raster.grid import (
+    Grid,
+    assigned_grid,
+    describe,
+    grid_from_bbox,
+    grid_of,
+    same_grid,
+    upright,
+    utm_crs,
+)
 from icectl.raster.ground import (
     Ground,
     ground_grid,
@@ -34,6 +43,7 @@ __all__ = [
     "Numbers",
     "Quantity",
     "Window",
+    "assigned_grid",
     "blend_profile",
     "describe",
     "grid_from_bbox",

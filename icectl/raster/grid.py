@@ -69,6 +69,42 @@ def grid_of_dataset(source: Any, path: str | Path, crs: str | None = None) -> Gr
     return grid
 
 
+def assigned_grid(
+    shape: tuple[int, int], crs: str | None, bounds: tuple[float, ...] | None, side: float | None = None
+) -> Grid:
+    """Return the grid that a user states of an image without georeference; in pixels where nothing is said.
+
+    Parameters
+    ----------
+    shape
+        Rows and columns of the image.
+    crs
+        Its CRS.
+    bounds
+        Left, bottom, right and top of the image in that CRS.
+    side
+        Side of a pixel in metres, where its place is not known.
+
+    Raises
+    ------
+    UsageError
+        Bounds without a CRS, or in another order.
+    """
+    rows, columns = shape
+    if bounds is None:
+        step = side or 1.0
+        return GeoBox(shape, Affine(step, 0, 0, 0, -step, step * rows), None if crs is None else crs_of(crs))
+    left, bottom, right, top = bounds
+    if crs is None or not (left < right and bottom < top):
+        raise UsageError(
+            f"--bounds {left:g} {bottom:g} {right:g} {top:g} "
+            + ("has no CRS" if crs is None else "is no box"),
+            "give left, bottom, right and top, and their --crs",
+        )
+    transform = Affine((right - left) / columns, 0, left, 0, (bottom - top) / rows, top)
+    return GeoBox(shape, transform, crs_of(crs))
+
+
 def crs_of(text: str | None) -> CRS:
     """Return the CRS that a user named, or refuse the name."""
     try:

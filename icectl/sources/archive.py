@@ -127,8 +127,8 @@ def unpacked(archive: Path) -> Path:
         with building(folder) as aside:
             unpack(archive, aside)
     except DataError as error:
-        archive.unlink(missing_ok=True)
-        archive.with_name(f"{archive.name}.sha256").unlink(missing_ok=True)
+        for path in (archive, archive.with_name(f"{archive.name}.sha256")):
+            path.unlink(missing_ok=True)
         raise DataError(
             error.message, "it was removed: run the command again, or ask who serves it"
         ) from error

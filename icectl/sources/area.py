@@ -42,10 +42,12 @@ class Area:
         return rasterize(self.outline, grid, all_touched=True, what=f"the outline of {self.name}")
 
     @property
-    def asked(self) -> list[float]:
-        """The box as RFC 7946 writes it: west is greater than east where it reaches across 180°."""
+    def asked(self) -> list[list[float]]:
+        """The boxes to ask a server for: two across 180°, which not every server takes as one."""
         west, south, east, north = self.bbox
-        return [west, south, east - 360 if east > 180 else east, north]
+        if east <= 180:
+            return [[west, south, east, north]]
+        return [[west, south, 180.0, north], [-180.0, south, east - 360, north]]
 
     def meets(self, geometry: dict[str, Any] | None) -> bool:
         """Tell whether a GeoJSON footprint meets the area's box (True where there is no footprint)."""
@@ -119,10 +121,12 @@ class Placed:
 
     @property
     def pixel(self) -> float | None:
-        """Side of a pixel in units of the CRS: the finer one, or in metres as ``gsd`` says."""
+        """Side of a pixel in units of the CRS: the finer one, or as ``gsd`` says."""
         if self.transform is not None:
             return min(abs(self.transform.a), abs(self.transform.e))
-        return self.gsd if self.crs and not CRS.from_user_input(self.crs).is_geographic else None
+        if self.gsd is None or self.crs is None:
+            return None
+        return self.gsd / 111_320 if CRS.from_user_input(self.crs).is_geographic else self.gsd
 
 
 def placed(item: Any, key: str) -> Placed:
@@ -133,13 +137,27 @@ def placed(item: Any, key: str) -> Placed:
     fields = {**item.properties, **common(item, key), **item.assets[key].extra_fields}
     values = fields.get("proj:transform")
     usable = isinstance(values, list) and len(values) >= 6 and all(isinstance(v, int | float) for v in values)
-    transform = Affine(*values[:6]) if usable and values else None
+    transform = Affine(*values[:6]) if usable and values else _by_shape(item, fields)
     gsd = fields.get("gsd")
     return Placed(
         _crs_of(fields),
         transform if transform is None or transform.a else None,
         float(gsd) if isinstance(gsd, int | float) and gsd > 0 else None,
     )
+
+
+def _by_shape(item: Any, fields: Mapping[str, Any]) -> Affine | None:
+    """Return a transform by ``proj:shape`` and ``proj:bbox``, or the item's box where it is in degrees."""
+    shape, box = fields.get("proj:shape"), fields.get("proj:bbox")
+    if box is None and _crs_of(fields) == "EPSG:4326":
+        box = item.bbox
+    try:
+        (rows, columns), (west, south, east, north) = map(float, shape), map(float, box)
+    except (TypeError, ValueError):
+        return None
+    if not (rows > 0 and columns > 0 and east > west and north > south):
+        return None
+    return Affine((east - west) / columns, 0, west, 0, (south - north) / rows, north)
 
 
 def _crs_of(fields: Mapping[str, Any]) -> str | None:

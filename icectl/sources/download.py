@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
@@ -18,16 +17,13 @@ from icectl.raster import Grid, Info, read, write_cog
 from icectl.raster.files import remote_crs
 from icectl.sources.area import over_all, placed, resampling_for
 from icectl.sources.picks import Pick
-from icectl.sources.products import FLAGS, Product, type_of
+from icectl.sources.products import CHECKED, FLAGS, Product, type_of
 from icectl.sources.quality import Shares, shares
 from icectl.sources.remote import Patience, gdal_settings, patiently
 from icectl.sources.scene import Scene
 from icectl.sources.search import fresh
 from icectl.sources.signing import Signer
-from icectl.workspace import read_json, write_json
-
-CHECKED = ".checked"
-"""Folder of what is known of scenes already looked at, so that a fetch that goes on asks nothing twice."""
+from icectl.workspace import read_json, remove, remove_file, write_json
 
 RETRIED = (RasterioError, OSError)
 
@@ -61,7 +57,7 @@ class Fetcher:
             A file is not what its item says.
         """
         for left in (self.out / pick.id).glob(".*"):  # of a process that was killed
-            shutil.rmtree(left, ignore_errors=True)
+            remove(left)
         judge = self.product.quality or next(iter(pick.keys))
         found = self._known(pick)
         if found is None:
@@ -71,7 +67,7 @@ class Fetcher:
             write_json(self._note(pick), asdict(found))
         why = found.verdict(self.max_cloud, self.max_missing)
         if why:
-            shutil.rmtree(self.out / pick.id, ignore_errors=True)
+            remove(self.out / pick.id)
             return why
         self._fetch(pick, list(pick.keys))
         extra = {"icectl:missing": round(found.missing, 3)}
@@ -107,7 +103,7 @@ class Fetcher:
         except DataError:
             whole = False
         if not whole:
-            file.unlink()
+            remove_file(file)
         return whole
 
     def _fetch(self, pick: Pick, bands: list[str]) -> None:

@@ -123,6 +123,9 @@ _QUALITY_TYPE = dict.fromkeys(("scl", "qa_aerosol", "fmask", "hls_fmask"), "uint
 SCREENS = ("qa_pixel", "scl", "fmask", "hls_fmask")
 """Quality layers that tell cloud and fill, one of which a product has."""
 
+CHECKED = ".checked"
+"""Folder of what a fetch knows of scenes already looked at, so that one that goes on asks nothing twice."""
+
 FLAGS = frozenset(_QUALITY)
 """Assets that hold flags or classes: never averaged, never scaled."""
 

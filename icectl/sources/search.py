@@ -100,13 +100,16 @@ def search(
     WorkError
         The server fails, or has no such collection.
     """
-    asked: dict[str, Any] = {"collections": [collection], "bbox": area.asked, "limit": 250}
+    asked: dict[str, Any] = {"collections": [collection], "limit": 250}
     if not timeless and (query.start or query.end):
         last = None if query.end is None else query.end - timedelta(days=1)
         asked["datetime"] = f"{query.start or '..'}/{last or '..'}"
     if query.platform and client.conforms_to("QUERY"):
         asked["query"] = {"platform": {"in": [name.lower() for name in query.platform]}}
-    unique = _asking(service, lambda: _collected(client.search(max_items=MOST_ITEMS, **asked), service))
+    unique: dict[str, Item] = {}
+    for box in area.asked:
+        found = client.search(max_items=MOST_ITEMS, bbox=box, **asked)
+        unique |= _asking(service, lambda found=found: _collected(found, service))
     said = _item_assets(client, collection) if unique else {}
     for item in unique.values():
         item.extra_fields["icectl:item_assets"] = said
@@ -135,7 +138,7 @@ def _collected(found: Any, service: Service) -> dict[str, Item]:
         if len(unique) == before:
             raise WorkError(
                 f"{service.url} sends a page of results again and again",
-                "narrow --start and --end, or take another --service",
+                "narrow --start and --end, or take another --source",
             )
     return unique
 

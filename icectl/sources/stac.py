@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -16,11 +15,12 @@ from icectl.sources.area import grid_for, placed
 from icectl.sources.catalogue import write_catalogue
 from icectl.sources.finding import Found, find_scenes, nothing_left
 from icectl.sources.options import SceneQuery, source_of
-from icectl.sources.products import Service, type_of
+from icectl.sources.products import CHECKED, Service, type_of
 from icectl.sources.remote import Patience, silent_libraries
 from icectl.sources.scene import Scene
 from icectl.sources.search import Tally
 from icectl.sources.signing import Signer
+from icectl.workspace import remove
 
 MANY_FAILURES = 8
 """So many scenes failed and none succeeded: the service is down, and the rest is not tried."""
@@ -67,7 +67,7 @@ def fetch_scenes(
     if not scenes:
         raise nothing_left(found, query)
     write_catalogue(run.out, scenes)
-    shutil.rmtree(run.out / ".checked", ignore_errors=True)
+    remove(run.out / CHECKED)
     run.notes["fetch"] = {
         "service": found.service.name,
         "collection": found.collection,

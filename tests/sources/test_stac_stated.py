@@ -9,12 +9,13 @@ import numpy as np
 import pystac
 import pytest
 import shapely
-from landsat_archive import FIRST, HASTY, glacier, run_in
-from pyproj import CRS
+from affine import Affine
+from landsat_archive import BANDS, FIRST, HASTY, Archive, glacier, run_in, values
+from pyproj import CRS, Transformer
 from servers import BOX, SHAPE, landsat_item, stac_api, write_source
 
 from icectl.errors import UsageError
-from icectl.raster import grid_from_bbox, read_vectors, write_cog
+from icectl.raster import grid_from_bbox, read_quantity, read_vectors, write_cog
 from icectl.raster.vectors import box_in_degrees
 from icectl.settings import Glacier, validate
 from icectl.sources import finding
@@ -114,7 +115,7 @@ def test_boxes_and_footprints_across_180(tmp_path):
     here = validate(Glacier, {"name": "x", "bbox": (179.9, 66.0, -179.9, 66.1)}, "x")
     area = area_of(here)
     assert area.bbox == pytest.approx((179.9, 66, 180.1, 66.1))
-    assert area.asked == pytest.approx([179.9, 66, -179.9, 66.1])
+    assert np.allclose(area.asked, [[179.9, 66, 180, 66.1], [-180, 66, -179.9, 66.1]])
     for west, east, met in (
         (-180, -179.95, True),
         (179.95, 180, True),
@@ -147,3 +148,50 @@ def test_outlines_on_both_sides_of_180(tmp_path):
     one = area_of(Glacier(name="x", outline=tmp_path / "o.gpkg"))
     grid = grid_from_bbox(one.bbox, "EPSG:32601", 30)
     assert one.inside(grid).mean() > 0.85
+
+
+def test_elevation_in_degrees_needs_no_resolution():
+    """GLO-30 by its number of pixels and its box, or by ``gsd`` alone."""
+    item = pystac.Item.from_dict(
+        landsat_item("dem", FIRST, "https://a.example", bands={"data": "data"}, epsg=4326)
+    )
+    item.bbox = [15.0, 62.0, 16.0, 63.0]
+    del item.properties["proj:transform"]
+    item.properties["proj:shape"] = [3600, 2400]
+    area = Area(name="x", bbox=(15.1, 62.1, 15.2, 62.2))
+    assert grid_for(area, [placed(item, "data")]).affine.a == pytest.approx(1 / 3600)
+    del item.properties["proj:shape"]
+    item.properties["gsd"] = 30
+    assert grid_for(area, [placed(item, "data")]).affine.a == pytest.approx(30 / 111_320)
+
+
+def test_scenes_across_180_are_fetched(tmp_path, files):
+    """A scene of UTM zone 1 on both sides of 180°, for a box that is on both sides too."""
+    there = Affine(30, 0, 360_015, 0, -30, 7_325_015)
+    archive = Archive(files)
+    archive.add(1, epsg=32601, transform=there)
+    (item,) = archive.items
+    lon = np.array([point[0] for point in item["geometry"]["coordinates"][0]])
+    assert lon.max() > 179.9 > -179.9 > lon.min()
+    south, north = item["bbox"][1], item["bbox"][3]
+    parts = [shapely.box(179.93, south, 180, north), shapely.box(-180, south, -179.93, north)]
+    item["geometry"] = shapely.geometry.mapping(shapely.MultiPolygon(parts))
+    to = Transformer.from_crs("EPSG:32601", "EPSG:4326", always_xy=True)
+    middle = to.transform(*(there * (140, 150)))
+    assert abs(abs(middle[0]) - 180) < 0.1
+    box = (
+        (middle[0] - 0.02 + 180) % 360 - 180,
+        middle[1] - 0.01,
+        (middle[0] + 0.02 + 180) % 360 - 180,
+        middle[1] + 0.01,
+    )
+    place = validate(Glacier, {"name": "here", "bbox": box}, "here")
+    run = run_in(tmp_path / "out", place)
+    with stac_api(archive.items, tmp_path / "stac") as url:
+        fetch_scenes(run, SceneQuery(api=url, source="planetary-computer"), BANDS, patience=HASTY)
+    (scene,) = read_catalogue(run.out)
+    found = read_quantity(scene.asset("green"), "grey")
+    col, row = ~there * (found.grid.affine.c, found.grid.affine.f)
+    assert (col, row) == pytest.approx((round(col), round(row)))
+    wanted = values(1, "green")[round(row) :, round(col) :][: found.grid.shape[0], : found.grid.shape[1]]
+    np.testing.assert_allclose(found.values, wanted * 2.75e-5 - 0.2, rtol=1e-5)

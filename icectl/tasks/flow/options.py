@@ -56,7 +56,7 @@ class FetchOptions(SceneQuery):
 class PrepareOptions(Options):
     """From scenes to chip sequences that follow the ice."""
 
-    of_the_images: ClassVar[frozenset[str]] = frozenset({"resolution", "crs"})
+    of_the_images: ClassVar[frozenset[str]] = frozenset({"resolution", "crs", "bounds"})
 
     chip: int = Field(default=64, ge=16, le=512, description="Side of a chip in pixels.")
     chips: int = Field(
@@ -90,6 +90,9 @@ class PrepareOptions(Options):
         description="Metres per pixel of images without georeference; pixel units without.",
     )
     crs: str | None = Field(default=None, description="CRS of images without georeference, e.g. EPSG:32718.")
+    bounds: tuple[float, float, float, float] | None = Field(
+        default=None, description="Left, bottom, right and top of such images in that CRS."
+    )
 
     def seeded(self) -> bool:
         """Return False: nothing is drawn."""

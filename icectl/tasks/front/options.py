@@ -88,7 +88,7 @@ def days_of(dates: str) -> tuple[date | None, date | None]:
 class PrepareOptions(Options):
     """From images and labels to one data set."""
 
-    of_the_images: ClassVar[frozenset[str]] = frozenset({"resolution"})
+    of_the_images: ClassVar[frozenset[str]] = frozenset({"resolution", "crs", "bounds"})
 
     label_kind: Literal["auto", "line", "mask"] = Field(
         default="auto", description="What label rasters hold; auto tells lines from masks by their area."
@@ -109,6 +109,10 @@ class PrepareOptions(Options):
     )
     resolution: float | None = Field(
         default=None, gt=0, description="Metres per pixel of the source images where they have no CRS."
+    )
+    crs: str | None = Field(default=None, description="CRS of images without one; needs --bounds.")
+    bounds: tuple[float, float, float, float] | None = Field(
+        default=None, description="Left, bottom, right and top of images without a CRS."
     )
     held_out: tuple[str, ...] = Field(
         default=(), description="Glaciers to test on and never to train on. May be given several times."

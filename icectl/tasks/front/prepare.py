@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from icectl.errors import DataError, UsageError
+from icectl.raster import assigned_grid
 from icectl.sources.catalogue import Scene, read_catalogue
 from icectl.sources.products import FLAGS
 from icectl.tasks.front.dataset import DataWriter, Entry, FrontData, Place
 from icectl.tasks.front.fetch import RADAR
-from icectl.tasks.front.files.images import Label, read_image, read_label
+from icectl.tasks.front.files.images import Label, place_on, read_image, read_label
 from icectl.tasks.front.options import bearing_of
 from icectl.tasks.front.pose.direction import flow_from
 from icectl.tasks.front.pose.frame import bearing_in, frame_of, metres_per_pixel
@@ -101,6 +102,9 @@ def _entries(
         asset = image_of(scene)
         source = scene.assets[asset]
         image, place = read_image(source, options.band)
+        if place is None and options.bounds is not None:
+            stated = assigned_grid((image.shape[0], image.shape[1]), options.crs, options.bounds)
+            place = place_on(stated)
         if asset in RADAR:
             image = decibels(image)
         shape = (image.shape[0], image.shape[1])

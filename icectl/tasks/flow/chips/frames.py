@@ -9,7 +9,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from affine import Affine
 from numpy.typing import NDArray
 
 from icectl import raster
@@ -107,14 +106,12 @@ def read_series(run: Run, scenes: Sequence[Scene], options: PrepareOptions) -> S
 
 
 def grid_of(scene: Scene, options: PrepareOptions) -> Grid:
-    """Return the scene's grid; for plain pictures one in metres (``--resolution``) or in pixels."""
+    """Return the scene's grid; for plain pictures what the user says of it, else pixels."""
     path = _images(scene)[0][1]
     info = raster.Info(path)
     if info.crs is not None:
         return raster.grid_of(path)
-    step = options.resolution or 1.0
-    transform = Affine(step, 0, 0, 0, -step, step * info.shape[0])
-    return Grid(info.shape, transform, options.crs)
+    return raster.assigned_grid(info.shape, options.crs, options.bounds, options.resolution)
 
 
 def _images(scene: Scene) -> list[tuple[str, Path]]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from icectl.errors import DataError
-from icectl.raster import Info, read_quantity
+from icectl.raster import Grid, Info, read_quantity
 from icectl.tasks.front.dataset import Place
 from icectl.tasks.front.files.pairs import VECTORS
 from icectl.tasks.front.image.augment import mask_edge
@@ -49,17 +49,17 @@ def read_image(path: Path, band: int | None = None) -> tuple[NDArray[np.float32]
     if len(bands) in (2, 4) and _is_opacity(bands[-1]):
         opaque = bands.pop() > 0
         bands = [np.where(opaque, grey, np.float32(np.nan)) if opaque.any() else grey for grey in bands]
-    values, place = np.mean(bands, axis=0, dtype=np.float32), place_of(info)
+    values, place = np.mean(bands, axis=0, dtype=np.float32), place_on(info.grid)
     if not np.isfinite(values).any():
         raise DataError(f"{path} holds no valid pixel", "check its nodata value")
     return without_margins(values), place
 
 
-def place_of(info: Info) -> Place | None:
-    """Return where a raster lies; None without a CRS."""
-    if info.grid is None:
+def place_on(grid: Grid | None) -> Place | None:
+    """Return where an image on a grid lies; None without a CRS."""
+    if grid is None or grid.crs is None:
         return None
-    return Place(str(info.crs), tuple(float(v) for v in info.grid.affine)[:6])  # type: ignore[arg-type]
+    return Place(str(grid.crs), tuple(float(v) for v in grid.affine)[:6])  # type: ignore[arg-type]
 
 
 def _is_opacity(band: NDArray[np.float32]) -> bool:
@@ -127,7 +127,7 @@ def read_label(path: Path, shape: tuple[int, int], place: Place | None, kind: st
     if info.shape != shape:
         (rows, columns), (r, c) = shape, info.shape
         raise DataError(f"{path.name} has {r} × {c} pixels, its image {rows} × {columns}", "make them equal")
-    mine = place_of(info)
+    mine = place_on(info.grid)
     if mine is not None and place is not None and not _together(mine, place):
         raise DataError(
             f"{path.name} has the size of its image but lies elsewhere",
