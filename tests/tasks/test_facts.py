@@ -84,8 +84,8 @@ def test_the_velocity_of_frames_stored_in_two_ways(icectl, tmp_path):
         assert float(np.nanmedian(data["vy"])) == pytest.approx(3.0 * year, rel=0.01)
 
 
-def test_images_and_labels_of_fronts_stored_in_two_ways(icectl, tmp_path):
-    """Plain, and south up with a scale and a void; in a CRS in feet, metres per pixel are those on the ground."""
+def test_fronts_stored_in_two_ways(icectl, tmp_path):
+    """Plain, and south up with a scale and a void; in feet, metres per pixel are those on the ground."""
     rng = np.random.default_rng(0)
     grey = rng.integers(20, 220, (SIZE, SIZE)).astype(np.uint8)
     ice = np.broadcast_to(np.arange(SIZE)[:, None] < 40, grey.shape).astype(np.uint8)

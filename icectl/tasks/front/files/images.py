@@ -133,15 +133,10 @@ def read_label(path: Path, shape: tuple[int, int], place: Place | None, kind: st
             f"{path.name} has the size of its image but lies elsewhere",
             "lay it onto the image's grid (gdalwarp -te … -ts …), or take its CRS off where it is wrong",
         )
-    return label_from_raster(_label_values(path, info), kind, path.name)
-
-
-def _label_values(path: Path, info: Info) -> NDArray[np.float32]:
-    """Return classes, or the mean of colours; 0 where nothing is drawn."""
     numbers = [number for number in range(1, info.count + 1) if number != info.alpha][:3]
     bands = [read_quantity(path, "label", band=number) for number in numbers]
-    values = [np.where(band.valid, band.values, 0).astype(np.float32) for band in bands]
-    return np.asarray(np.mean(values, axis=0), dtype=np.float32)
+    values = np.mean([np.where(band.valid, band.values, 0) for band in bands], axis=0, dtype=np.float32)
+    return label_from_raster(values, kind, path.name, np.all([band.valid for band in bands], axis=0))
 
 
 def _together(a: Place, b: Place) -> bool:
@@ -151,10 +146,13 @@ def _together(a: Place, b: Place) -> bool:
     return a.crs != b.crs or apart <= pixel
 
 
-def label_from_raster(values: NDArray[Any], kind: str = "auto", name: str = "the label") -> Label:
+def label_from_raster(
+    values: NDArray[Any], kind: str = "auto", name: str = "the label", valid: NDArray[np.bool_] | None = None
+) -> Label:
     """Tell a drawn line from a mask and return it; a constant raster has no front.
 
-    Lines may be dark on bright or bright on dark; in a mask the higher value is ice.
+    Lines may be dark on bright or bright on dark; in a mask the higher value is ice, and where it borders on
+    what is not `valid` there is no front.
     """
     low, high = float(values.min()), float(values.max())
     if low == high:
@@ -166,7 +164,10 @@ def label_from_raster(values: NDArray[Any], kind: str = "auto", name: str = "the
         return Label(lines_of(side))
     if kind == "auto" and min(bright.mean(), 1 - bright.mean()) < 0.01:
         raise DataError(f"{name} is neither a thin line nor a mask", "say which with --label-kind")
-    return Label(lines_of(mask_edge(bright, 1)), bright)
+    edge = mask_edge(bright, 1)
+    if valid is not None and not valid.all():
+        edge &= cv2.erode(valid.astype(np.uint8), np.ones((5, 5), np.uint8), borderValue=1) > 0
+    return Label(lines_of(edge), bright)
 
 
 def _is_thin(side: NDArray[np.bool_]) -> bool:
