@@ -13,8 +13,9 @@ from shapely.geometry import Point, Polygon, box
 
 from icectl.errors import DataError, UsageError
 from icectl.tasks.bed.metrics import sample, score
+from icectl.tasks.bed.products import NUMBERS, by_region
 from icectl.tasks.bed.readers import thickness_samples as known
-from icectl.tasks.bed.readers.outlines import inside, read_outlines, region_of, short_id
+from icectl.tasks.bed.readers.outlines import read_outlines, region_of, short_id
 from icectl.tasks.bed.readers.points import read_points, years
 from icectl.tasks.bed.thickness.volume import integrate, sea_level
 
@@ -134,17 +135,6 @@ def test_parts_of_one_glacier_are_one_and_crossing_rings_are_mended(tmp_path: Pa
     assert not found.geometries[1].has_z
 
 
-def test_outlines_are_sorted_by_where_they_lie() -> None:
-    from odc.geo.geobox import GeoBox
-
-    from icectl.tasks.bed.readers.outlines import Outlines
-
-    grid = GeoBox((10, 10), from_origin(0, 100, 10, 10), "EPSG:32632")
-    shapes = (box(10, 10, 20, 20), box(90, 10, 120, 20), box(500, 0, 510, 5))
-    kept, crossing, off = inside(Outlines("o", ("in", "cross", "off"), shapes, "EPSG:32632"), grid)
-    assert (kept.ids, crossing, off) == (("in",), ["cross"], ["off"])
-
-
 def test_held_out_ids_count_whatever_their_version() -> None:
     assert short_id("RGI60-01.16195") == short_id("rgi50-01.16195")
     grid = np.zeros((3, 3))
@@ -240,5 +230,25 @@ def test_published_tables_concern_the_regions_of_the_glaciers_alone() -> None:
     millan, farinotti = volumes.rows[1:]
     assert millan.values["volume"] == 19.2
     assert farinotti.values["volume"] == pytest.approx(19.2 / 0.96, abs=1e-3)  # "-4 %" less than Farinotti's
+    ours, theirs = volumes.rows[0].values, volumes.rows[-1].values
+    assert ours["mean"] == pytest.approx(1e3 * float(sums["volume_km3"]) / float(sums["area_km2"]))
+    assert theirs["mean"] == pytest.approx(1e3 * theirs["volume"] / theirs["area"])
     assert published.tables([{"id": "mine", **sums}]) == []
     assert published.tables([{"id": "RGI2000-v7.0-G-99-00001", **sums}]) == []
+
+
+def test_sums_by_region_add_up_and_the_mean_is_that_of_all_ice() -> None:
+    def row(name: str, area: float, mean: float) -> dict[str, str]:
+        numbers = dict.fromkeys(NUMBERS, 1.0) | {
+            "area_km2": area,
+            "volume_km3": area * mean / 1e3,
+            "max_m": mean,
+        }
+        return {"id": name, "note": "", **{k: str(v) for k, v in numbers.items()}}
+
+    rows = [row("RGI60-11.00001", 4.0, 50.0), row("RGI60-11.00002", 1.0, 100.0), row("mine", 5.0, 80.0)]
+    found = by_region(rows)
+    assert list(found) == ["11", ""]
+    assert (found["11"]["glaciers"], found["11"]["mean_m"], found["11"]["max_m"]) == (2, 60.0, 100.0)
+    assert (found[""]["region"], found[""]["area_km2"], found[""]["mean_m"]) == ("all", 10.0, 70.0)
+    assert found[""]["sle_mm"] == 3.0

@@ -13,7 +13,7 @@ from icectl.tasks.bed.figures import figures
 from icectl.tasks.bed.fill.patches import sentence
 from icectl.tasks.bed.model import Answers, answers_of
 from icectl.tasks.bed.options import EvaluateOptions
-from icectl.tasks.bed.products import FILLED, PRIOR_ONLY, read_table
+from icectl.tasks.bed.products import FILLED, PRIOR_ONLY, by_region, read_table
 from icectl.tasks.bed.scores import holes as hole_scores
 from icectl.tasks.bed.scores import published
 from icectl.tasks.bed.scores.pixels import compare
@@ -131,10 +131,8 @@ def _volumes(rows: list[dict[str, str]]) -> list[Table]:
     largest = sorted(rows, key=lambda r: -float(r["area_km2"]))[:20]
     made = [Row(name=r["id"], kind="model", values={k: float(r[k]) for k in keys}) for r in largest]
     if len(rows) > 1:
-        total: dict[str, float | None] = {k: sum(float(r[k]) for r in rows) for k in keys}
-        total["mean_m"] = 1e3 * float(total["volume_km3"] or 0) / float(total["area_km2"] or 1)
-        total["max_m"] = max(float(r["max_m"]) for r in rows)
-        made.append(Row(name=f"all {len(rows)}", kind="model", values=total))
+        total = by_region(rows)[""]
+        made.append(Row(name=f"all {len(rows)}", kind="model", values={k: total[k] for k in keys}))
     note = "bounds of the sum add up those of the glaciers: their errors are taken as one"
     return [
         Table(

@@ -23,6 +23,7 @@ from icectl.tasks.bed.baselines import baselines, fills
 from icectl.tasks.bed.model import answers_of
 from icectl.tasks.bed.options import PredictOptions
 from icectl.tasks.bed.readers.dem import Dem, open_dem
+from icectl.tasks.bed.readers.epochs import gap, year_of
 from icectl.tasks.bed.readers.outlines import Outlines, read_outlines, region_of
 from icectl.tasks.bed.readers.terrain import Terrain, check_slopes
 from icectl.tasks.bed.thickness.law import PHYSICS
@@ -100,6 +101,7 @@ def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
         run.warn(note)
     chosen = outlines.choose(options.ids, options.region)
     _overlaps(run, chosen)
+    _epochs(run, where, outlines)
     options = options.model_copy(update={"velocity": where.velocity})
     law = answers_of(model, run).law
     if where.real and (law is None or law.kind == "synthetic"):
@@ -133,6 +135,15 @@ def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
         run.say(f"step (a) is the biharmonic fill on {len(fell)} of {done} glaciers: {fell[0]}")
     products.write(run, chosen)
     return run.out
+
+
+def _epochs(run: Run, where: Inputs, outlines: Outlines) -> None:
+    """Note of when the inputs are, and warn where they lie years apart."""
+    found = {"the elevation model": year_of(where.dem), "the outlines": outlines.year}
+    found["the velocity"] = next((year for year in map(year_of, where.velocity) if year), None)
+    run.notes["epochs"] = {what: year for what, year in found.items() if year is not None}
+    if words := gap(found):
+        run.warn(words)
 
 
 def _overlaps(run: Run, chosen: Outlines) -> None:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from icectl.errors import DataError
 from icectl.raster import warp, write_cog, write_vectors
 from icectl.run import Run
-from icectl.tasks.bed.readers.outlines import Outlines
+from icectl.tasks.bed.readers.outlines import Outlines, region_of
 from icectl.tasks.bed.readers.terrain import Terrain
 from icectl.tasks.bed.thickness.solve import Scene, Thickness
 from icectl.tasks.bed.thickness.volume import integrate, sea_level
 
-TABLE, FILLED = "table.csv", "filled.tif"
+TABLE, REGIONS, FILLED = "table.csv", "regions.csv", "filled.tif"
 LAYERS = ("bed", "thickness", "low", "high")
 OTHERS = (
     "inpaint", "biharmonic", "harmonic", "inverse distance", "plasticity", "mass conservation",
@@ -36,7 +36,7 @@ PRIOR_ONLY = (
 
 
 def write(run: Run, chosen: Outlines) -> list[Path]:
-    """Write the outlines with their numbers beside the table in ``run.out``, and say the sum."""
+    """Write the outlines with their numbers and the sums by region beside the table, and say the sum."""
     import geopandas as gpd
 
     rows = {r["id"]: r for r in read_table(run.out)}
@@ -45,9 +45,13 @@ def write(run: Run, chosen: Outlines) -> list[Path]:
     frame = gpd.GeoDataFrame(data, geometry=[chosen.geometries[i] for i in kept], crs=chosen.crs)
     write_vectors(run.out / "glaciers.gpkg", frame, layer="glaciers")
     done = [r for r in rows.values() if not r["note"]]
+    sums = by_region(done)
+    with (run.out / REGIONS).open("w", newline="") as file:
+        table = csv.DictWriter(file, sums[""])
+        table.writeheader()
+        table.writerows(sums.values())
     total, low, high, area, sea = (
-        sum(float(r[c]) for r in done)
-        for c in ("volume_km3", "volume_low_km3", "volume_high_km3", "area_km2", "sle_mm")
+        sums[""][c] for c in ("volume_km3", "volume_low_km3", "volume_high_km3", "area_km2", "sle_mm")
     )
     run.say(
         f"{len(kept)} glacier{'s' * (len(kept) != 1)}, {area:.4g} km²: {total:.4g} km³ of ice "
@@ -57,6 +61,22 @@ def write(run: Run, chosen: Outlines) -> list[Path]:
         "km3": total, "low": low, "high": high, "area_km2": area, "sle_mm": sea, "glaciers": len(kept),
     }  # fmt: skip
     return [run.out / TABLE, run.out / "glaciers.gpkg"]
+
+
+def by_region(rows: list[dict[str, str]]) -> dict[str, dict[str, Any]]:
+    """Return sums, mean and greatest thickness of the glaciers of each RGI region, and of all as ``""``.
+
+    Bounds add up, as if all errors were one.
+    """
+    names = sorted({region_of(r["id"]) for r in rows} - {""})
+    made = {}
+    for region in [*names, ""]:
+        mine = [r for r in rows if region in ("", region_of(r["id"]))]
+        one = {c: float(f"{sum(float(r[c]) for r in mine):.6g}") for c in NUMBERS}
+        one["mean_m"] = round(1e3 * one["volume_km3"] / one["area_km2"], 2)
+        one["max_m"] = max(float(r["max_m"]) for r in mine)
+        made[region] = {"region": region or "all", "glaciers": len(mine), **one}
+    return made
 
 
 def write_glacier(place: Path, name: str, scene: Scene, terrain: Terrain, made: Thickness) -> None:

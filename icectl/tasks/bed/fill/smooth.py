@@ -62,11 +62,6 @@ def harmonic(heights: NDArray[np.floating], hidden: Bools) -> Floats:
     return _solve(heights, hidden, radius=1)
 
 
-def triharmonic(heights: NDArray[np.floating], hidden: Bools) -> Floats:
-    """Fill `hidden` so that the Laplacian applied three times vanishes there: curvature goes on too."""
-    return _solve(heights, hidden, radius=3)
-
-
 def inverse_distance(
     heights: NDArray[np.floating], hidden: Bools, power: float = 2.0, neighbours: int = 64
 ) -> Floats:

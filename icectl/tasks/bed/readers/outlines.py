@@ -12,17 +12,22 @@ import pandas as pd
 import shapely
 
 from icectl.errors import DataError, UsageError, did_you_mean
-from icectl.raster import Grid, read_vectors
+from icectl.raster import read_vectors
+from icectl.tasks.bed.readers.points import years
 
 ID_COLUMNS = ("rgiid", "rgi_id", "glims_id", "glac_id", "glimsid", "id", "name")
 """Columns that name a glacier, in small letters, the strongest first (RGI 5, 6 and 7, GLIMS)."""
+
+DATES = ("src_date", "srcdate", "anlys_time", "bgndate")
+"""Columns of an outline's date (RGI 7, GLIMS, RGI 6), in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outlines:
     """Glaciers of one file: ids, geometries in the file's CRS, and that CRS as WKT.
 
-    `notes` are sentences on what was left out; `aliases` are other ids of a glacier, e.g. of GLIMS in RGI.
+    `notes` are sentences on what was left out; `aliases` are other ids of a glacier, e.g. of GLIMS in RGI;
+    `year` is the median of what the file says, None where it says none.
     """
 
     source: str
@@ -31,6 +36,7 @@ class Outlines:
     crs: str
     notes: tuple[str, ...] = ()
     aliases: tuple[tuple[str, str], ...] = ()
+    year: float | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -106,7 +112,8 @@ def read_outlines(path: Path) -> Outlines:
     shapes = [parts[0] if len(parts) == 1 else shapely.union_all(parts) for parts in merged.values()]
     aliases = tuple((str(a), n) for c in columns[1:] for a, n in zip(frame[c], names, strict=True))
     aliases = (*_links(Path(path)), *aliases)
-    return Outlines(Path(path).name, tuple(merged), tuple(shapes), frame.crs.to_wkt(), notes, aliases)
+    name, crs = Path(path).name, frame.crs.to_wkt()
+    return Outlines(name, tuple(merged), tuple(shapes), crs, notes, aliases, _year(frame))
 
 
 _GLIMS = frozenset(
@@ -143,7 +150,7 @@ def _ice(frame: Any, column: str | None, source: str) -> tuple[Any, tuple[str, .
         if others and (types == "glac_bound").any():
             rock, frame = frame[types == "intrnl_rock"], frame[types == "glac_bound"]
             notes.append(f"{source}: of line types only glac_bound is ice ({', '.join(others)} left out)")
-    date = next((lower[c] for c in ("src_date", "srcdate", "anlys_time") if c in lower), None)
+    date = next((lower[c] for c in DATES[:3] if c in lower), None)
     if column is not None and date is not None:
         days = pd.to_datetime(frame[date], errors="coerce", utc=True, format="ISO8601")
         newest = days.groupby(frame[column]).transform("max")
@@ -158,6 +165,15 @@ def _ice(frame: Any, column: str | None, source: str) -> tuple[Any, tuple[str, .
         frame = frame.assign(geometry=frame.geometry.difference(shapely.union_all(rock.geometry.to_numpy())))
         frame = frame[~frame.geometry.is_empty]
     return frame, tuple(notes)
+
+
+def _year(frame: Any) -> float | None:
+    """Return the median year of the outlines."""
+    column = next((c for d in DATES for c in frame.columns if str(c).lower() == d), None)
+    if column is None:
+        return None
+    found = years(frame[column].astype(str).str.slice(0, 10))
+    return float(np.nanmedian(found)) if np.isfinite(found).any() else None
 
 
 def region_of(name: str) -> str:
@@ -178,21 +194,3 @@ def short_id(name: str) -> str:
     """
     text = str(name).strip().lower()
     return re.sub(r"^rgi\d{2}-", "", text)
-
-
-def inside(outlines: Outlines, grid: Grid) -> tuple[Outlines, list[str], list[str]]:
-    """Sort outlines by where they lie: (inside `grid`, ids that cross its border, ids off it).
-
-    The outlines must be in the CRS of the grid.
-    """
-    frame = shapely.from_wkt(grid.extent.wkt)
-    within = shapely.contains_properly(frame, np.array(outlines.geometries, dtype=object))
-    meets = shapely.intersects(frame, np.array(outlines.geometries, dtype=object))
-    crossing = [n for n, w, m in zip(outlines.ids, within, meets, strict=True) if m and not w]
-    off = [n for n, m in zip(outlines.ids, meets, strict=True) if not m]
-    kept = replace(
-        outlines,
-        ids=tuple(n for n, w in zip(outlines.ids, within, strict=True) if w),
-        geometries=tuple(g for g, w in zip(outlines.geometries, within, strict=True) if w),
-    )
-    return kept, crossing, off

@@ -30,8 +30,8 @@ MIN_PIXELS = 40
 class Known:
     """One glacier on its working grid.
 
-    `surface` (m), `thickness` (m, NaN where unknown) and `speed` (m/a, or None) are ``(y, x)``; `ice` is the
-    glacier; `resolution` is metres.
+    `surface` (m) and `thickness` (m, NaN where unknown) are ``(y, x)``; `ice` is the glacier; `resolution` is
+    metres.
     """
 
     name: str
@@ -40,7 +40,6 @@ class Known:
     ice: Bools
     resolution: float
     thickness: Floats
-    speed: Floats | None = None
 
     @property
     def area(self) -> float:
@@ -163,9 +162,8 @@ def on_working_grid(known: Known) -> Known:
     weight = np.isfinite(known.thickness).astype(np.float64)
     some = rescale(weight, zoom)
     depth = rescale(np.nan_to_num(known.thickness), zoom) / np.maximum(some, 1e-9)
-    speed = None if known.speed is None else rescale(known.speed, zoom)
     thickness = np.where(ice & (some > 0.25), depth, np.nan)
-    return Known(known.name, known.kind, surface, ice, known.resolution / zoom, thickness, speed)
+    return Known(known.name, known.kind, surface, ice, known.resolution / zoom, thickness)
 
 
 def rescale(values: NDArray[np.floating], zoom: float) -> Floats:
@@ -210,20 +208,15 @@ def grow(
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     glacier = labels == sizes.argmax()
-    speed = np.hypot(ice.vx, ice.vy)
-    made = Known(
-        name, "synthetic", ice.surface, glacier, resolution, np.where(glacier, ice.thickness, np.nan), speed
-    )
-    made = on_working_grid(made)
+    thickness = np.where(glacier, ice.thickness, np.nan)
+    made = on_working_grid(Known(name, "synthetic", ice.surface, glacier, resolution, thickness))
     return made if made.ice.sum() >= MIN_PIXELS else None
 
 
 def world_samples(folder: Path) -> Iterator[Known]:
-    """Yield the glaciers of a synthetic world with their exact thickness and speed."""
+    """Yield the glaciers of a synthetic world with their exact thickness."""
     grid = grid_of(folder / "dem.tif")
-    surface, thickness, vx, vy = (
-        _read(folder / name) for name in ("dem.tif", "truth/thickness.tif", "vx.tif", "vy.tif")
-    )
+    surface, thickness = (_read(folder / name) for name in ("dem.tif", "truth/thickness.tif"))
     found = read_outlines(folder / "outlines.gpkg")
     for name, shape in zip(found.ids, found.geometries, strict=True):
         ice = np.asarray(rasterize([shape], grid), dtype=bool)
@@ -233,7 +226,7 @@ def world_samples(folder: Path) -> Iterator[Known]:
         part = np.s_[max(0, rows[0] - 8) : rows[-1] + 9, max(0, cols[0] - 8) : cols[-1] + 9]
         known = Known(
             name, "synthetic", surface[part], ice[part], float(grid.affine.a),
-            np.where(ice, thickness, np.nan)[part], np.hypot(vx, vy)[part],
+            np.where(ice, thickness, np.nan)[part],
         )  # fmt: skip
         made = on_working_grid(known)
         if made.ice.sum() >= 40:

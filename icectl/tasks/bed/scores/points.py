@@ -18,7 +18,9 @@ from icectl.run import Run
 from icectl.tasks.bed.metrics import sample, score
 from icectl.tasks.bed.options import EvaluateOptions
 from icectl.tasks.bed.products import OTHERS, place_of, read_table
+from icectl.tasks.bed.readers.epochs import gap
 from icectl.tasks.bed.readers.points import Points, read_points
+from icectl.workspace import RECORD, read_json
 
 Floats = NDArray[np.float64]
 
@@ -71,6 +73,9 @@ def score_points(run: Run, options: EvaluateOptions, folder: Path, source: Path)
         f"{inside:.0f} % of the points lie within the predicted 90 % interval, which is {width:.0f} m wide "
         "on average.",
     ]
+    epochs = read_json(folder / RECORD)["notes"].get("epochs", {}) if (folder / RECORD).is_file() else {}
+    if words := gap({**epochs, "what was measured": _middle(points.year[hit])}):
+        notes.append(f"{words[0].upper()}{words[1:]}.")
     tables = [_point_table("Thickness at measured points", found, points, hit, _sums(folder, None))]
     names = sorted(set(glacier[hit]))
     for name in names if len(names) > 1 else []:
@@ -78,6 +83,10 @@ def score_points(run: Run, options: EvaluateOptions, folder: Path, source: Path)
         tables.append(_point_table(f"Thickness at the points of {name}", found, points, mine, sums))
     details = certainty(tables[0], found, points, hit, options.bootstrap, run.seed)
     return AtPoints(points, tables, notes, details, found["thickness"], glacier, hit)
+
+
+def _middle(years: Floats) -> float | None:
+    return float(np.nanmedian(years)) if np.isfinite(years).any() else None
 
 
 def _said(points: Points, hit: NDArray[np.bool_]) -> str:

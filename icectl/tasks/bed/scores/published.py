@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from icectl.contract import Column, Row, Table
@@ -66,10 +67,12 @@ def _volumes(regions: Sequence[str], rows: Sequence[Mapping[str, str]]) -> Table
                 consensus = one["volume_1000km3"] / (1 + one["difference_percent"] / 100)
                 values = {"area": one.get("area_1000km2"), "volume": round(consensus, 3)}
                 made.append(Row(name=f"{name}: Farinotti 2019", kind="published", values=values))
+    made = [replace(row, values={**row.values, "mean": _mean(row)}) for row in made]
     columns = tuple(
         Column(key=key, label=label, unit=unit, better="")
         for key, label, unit in (
-            ("area", "area", "10³ km²"), ("coverage", "coverage", "%"), ("volume", "volume", "10³ km³"),
+            ("area", "area", "10³ km²"), ("mean", "mean thickness", "m"),
+            ("coverage", "coverage", "%"), ("volume", "volume", "10³ km³"),
             ("volume_error", "± volume", "10³ km³"), ("sle", "sea level", "mm"),
             ("sle_error", "± sea level", "mm"), ("difference", "less Farinotti 2019", "%"),
         )
@@ -78,6 +81,11 @@ def _volumes(regions: Sequence[str], rows: Sequence[Mapping[str, str]]) -> Table
     return Table(
         title="Volumes by region (published)", columns=columns, rows=tuple(made), primary="volume", note=note
     )
+
+
+def _mean(row: Row) -> float | None:
+    area, volume = row.values.get("area"), row.values.get("volume")
+    return 1e3 * volume / area if area and volume is not None else None
 
 
 def _millan(one: Mapping[str, Any]) -> dict[str, float | None]:

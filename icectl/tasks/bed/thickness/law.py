@@ -86,7 +86,7 @@ class Law:
     def full(self, features: NDArray[np.floating], region: str) -> Floats:
         """Return thickness (m) before it thins out at the margin, for features ``(…, c)``."""
         relative = basis(features, np.array(self.mean), np.array(self.spread)) @ np.array(self.weights)
-        return np.maximum(np.exp(relative + self.level(region)[0]) - OFFSET, 0.0)
+        return np.asarray(np.maximum(np.exp(relative + self.level(region)[0]) - OFFSET, 0.0))
 
     def error(self, region: str) -> float:
         """Return the expected error (of ln) of a pixel of a glacier."""
@@ -189,8 +189,8 @@ def _fitted(found: Sequence[_Moments], kind: str, mean: Floats, spread: Floats) 
     weights = np.linalg.solve(matrix, right)
     start = float(np.mean([m.y - m.x @ weights for m in whole or found]))
     levels = [(m.region, float(m.y - m.x @ weights) - start) for m in found if m.kind == kind] or [("", 0.0)]
-    numbers = (tuple(v.tolist()) for v in (mean, spread, weights))
-    return Law(kind, *numbers, _levels(levels, start, NOISE[kind]))
+    center, width, found_weights = (tuple(v.tolist()) for v in (mean, spread, weights))
+    return Law(kind, center, width, found_weights, _levels(levels, start, NOISE[kind]))
 
 
 def _levels(found: Sequence[tuple[str, float]], start: float, noise: float) -> dict[str, tuple[float, float]]:

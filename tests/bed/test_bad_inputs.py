@@ -1,0 +1,107 @@
+"""What is wrong with the inputs of a thickness, and that it is said or done without."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+from shapely.geometry import box
+
+from icectl.tasks.bed.readers.epochs import gap, year_of
+from icectl.tasks.bed.readers.outlines import read_outlines
+from icectl.tasks.bed.thickness.features import MARGIN
+from icectl.tasks.bed.thickness.law import PHYSICS
+from icectl.tasks.bed.thickness.physics import YEAR
+from icectl.tasks.bed.thickness.solve import Scene, solve
+
+
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    """A valley glacier of 3 km² on 50 m pixels that falls to the south, with no velocity."""
+    y, x = np.mgrid[:80, :60].astype(float)
+    heights = 3500.0 - 8.0 * y + 0.3 * (x - 30) ** 2
+    ice = np.zeros(heights.shape, dtype=bool)
+    ice[8:72, 20:40] = True
+    return Scene(heights, ice, ice, 50.0)
+
+
+def moving(scene: Scene) -> np.ndarray:
+    """The surface speed (m/a) of the thickness that the scene has without a velocity."""
+    depth = solve(scene, PHYSICS).thickness
+    stress = 0.8 * 917 * 9.81 * np.sin(np.arctan(8 / 50))
+    return np.where(scene.ice, 2 * 2 * 2.4e-24 / 4 * (stress * depth) ** 3 * depth * YEAR, np.nan)
+
+
+def test_a_velocity_is_used_and_its_inversion_is_a_product(scene: Scene) -> None:
+    made = solve(replace(scene, speed=16 * moving(scene)), PHYSICS)
+    assert made.notes == ()
+    without = solve(scene, PHYSICS).thickness[scene.ice].mean()
+    inverted = made.others["velocity inversion"][scene.ice].mean()
+    assert (
+        without < made.thickness[scene.ice].mean() < inverted
+    )  # sixteen times the speed, twice the thickness
+    assert inverted == pytest.approx(2 * without, rel=0.25)
+    np.testing.assert_allclose(made.others["law alone"], solve(scene, PHYSICS).thickness)
+
+
+@pytest.mark.parametrize("hole", [0.0, np.nan])
+def test_a_velocity_that_is_zero_or_missing_over_half_of_the_ice_is_not_used(
+    scene: Scene, hole: float
+) -> None:
+    speed = moving(scene)
+    speed[:45] = hole
+    made = solve(replace(scene, speed=speed), PHYSICS)
+    assert "zero or missing on 58 % of the ice and is not used" in made.notes[0]
+    np.testing.assert_array_equal(made.thickness, solve(scene, PHYSICS).thickness)
+
+
+@pytest.mark.parametrize(("factor", "words"), [(1 / 365.25, "metres a day"), (2000.0, "another")])
+def test_a_velocity_in_another_unit_is_not_used(scene: Scene, factor: float, words: str) -> None:
+    made = solve(replace(scene, speed=factor * moving(scene)), PHYSICS)
+    assert words in made.notes[0]
+    np.testing.assert_array_equal(made.thickness, solve(scene, PHYSICS).thickness)
+
+
+def test_small_holes_of_a_velocity_leave_the_law_there(scene: Scene) -> None:
+    speed = 16 * moving(scene)
+    speed[30:34, 24:30] = np.nan
+    made = solve(replace(scene, speed=speed), PHYSICS)
+    assert made.notes == ()
+    assert np.isfinite(made.thickness).all()
+    assert made.thickness[31, 26] > 0
+
+
+def test_an_ice_divide_is_no_margin_and_ice_ends_at_its_margin(scene: Scene) -> None:
+    neighbour = scene.ice.copy()
+    neighbour[8:72, 40:56] = True  # another glacier joins along the eastern side
+    alone, joined = (
+        solve(scene, PHYSICS).thickness,
+        solve(replace(scene, all_ice=neighbour), PHYSICS).thickness,
+    )
+    assert joined[40, 39] > 2 * alone[40, 39]
+    np.testing.assert_allclose(joined[40, 20], alone[40, 20], rtol=0.15)
+    full = solve(scene, PHYSICS).thickness[40, 30]
+    assert alone[40, 20] < full * (1.3 - np.exp(-25 / MARGIN))
+
+
+def test_ice_that_fills_the_whole_map_has_a_thickness(scene: Scene) -> None:
+    ice = np.ones(scene.ice.shape, dtype=bool)
+    made = solve(replace(scene, ice=ice, all_ice=ice), PHYSICS)
+    assert np.isfinite(made.thickness).all()
+    assert (made.thickness >= 0).all()
+
+
+def test_epochs_are_read_and_a_gap_is_said(tmp_path: Path) -> None:
+    columns = {"RGIId": ["RGI60-11.00001", "RGI60-11.00002"], "BgnDate": ["20030815", "-9999999"]}
+    frame = gpd.GeoDataFrame(columns, geometry=[box(0, 0, 1, 1), box(2, 0, 3, 1)], crs=32632)
+    frame.to_file(tmp_path / "o.gpkg")
+    outlines = read_outlines(tmp_path / "o.gpkg")
+    assert outlines.year == 2003.0
+    assert year_of(tmp_path / "dem_20180702.tif") == 2018.0
+    words = gap({"the elevation model": 2018.0, "the outlines": outlines.year, "the velocity": None})
+    assert words.startswith("the outlines: 2003, the elevation model: 2018, 15 years apart")
+    assert gap({"the elevation model": 2005.0, "the outlines": outlines.year}) == ""
+    assert gap({"the elevation model": None}) == ""
