@@ -59,7 +59,8 @@ def place_on(grid: Grid | None) -> Place | None:
     """Return where an image on a grid lies; None without a CRS."""
     if grid is None or grid.crs is None:
         return None
-    return Place(str(grid.crs), tuple(float(v) for v in grid.affine)[:6])  # type: ignore[arg-type]
+    code = grid.crs.to_epsg()
+    return Place(f"EPSG:{code}" if code else str(grid.crs), tuple(float(v) for v in grid.affine)[:6])  # type: ignore[arg-type]
 
 
 def _is_opacity(band: NDArray[np.float32]) -> bool:
