@@ -73,22 +73,27 @@ def svg(batch: int, size: int) -> Case:
 
     o = options_of("icectl_svg", batch_size=batch)
     torch.manual_seed(0)
-    learner = SVGLearner(SVG(sizes(o, size)), o, 10_000, {})
+    learner = SVGLearner(SVG(sizes(o, size)), o, {"updates": 10_000})
     network = SVG(sizes(o, size)).train()
     optimizer = torch.optim.Adam(network.parameters(), lr=o.lr)
-    mode = {"teach": o.teach, "every": o.every, "latent": o.future_latent}
+    fixed = o.fixed
+    mode = {"teach": fixed.teach, "every": fixed.teach, "latent": fixed.future_latent}
 
     def plain(x: dict[str, Tensor]) -> None:
         frames = x["frames"]
         passed = network(frames, x["days"], o.past, lambda z: torch.randn(len(frames), z), **mode)
         truth = frames[:, list(passed.steps)]
-        loss = o.l2_weight * squared(passed.frames, truth) + o.beta * passed.divergence
-        (loss + o.correlation_weight * decorrelation(passed.frames, truth)).mean().backward()
+        loss = fixed.l2_weight * squared(passed.frames, truth) + o.beta * passed.divergence
+        (loss + fixed.correlation_weight * decorrelation(passed.frames, truth)).mean().backward()
         optimizer.step()
         optimizer.zero_grad()
 
     days = 16.0 * torch.arange(o.past + 2)
-    samples = [{"frames": torch.rand(o.past + 2, 1, size, size), "days": days} for _ in range(4 * batch)]
+    cloud = torch.zeros(o.past + 2)
+    samples = [
+        {"frames": torch.rand(o.past + 2, 1, size, size), "days": days, "cloud": cloud}
+        for _ in range(4 * batch)
+    ]
     return Case(learner, plain, samples)
 
 

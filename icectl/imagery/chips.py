@@ -134,8 +134,7 @@ def follow(
     scale: float = 1.5,
     *,
     dates: Sequence[datetime] | None = None,
-    least_score: float = -1.0,
-    least_ratio: float = 1.0,
+    trust: tuple[float, float] | None = None,
     search: Search = "coarse-to-fine",
     workers: int = 2,
 ) -> Tracks:
@@ -149,10 +148,11 @@ def follow(
         ``(n, 2)`` top left corners in the first scene.
     dates
         Dates of the scenes, for carrying a chip on over uneven gaps; even gaps without them.
-    least_score, least_ratio
-        A match below either is not trusted, and the chip is carried on by its last trusted
-        velocity (0 before the first). The defaults trust every match, as the paper does.
+    trust
+        Score and peak ratio: a match below either is not trusted, and the chip is carried on by its last
+        trusted velocity (0 before the first). Without it every match is trusted, as in the paper.
     """
+    least_score, least_ratio = (-1.0, 1.0) if trust is None else trust
     days = _days(dates, len(scenes))
     count = len(starts)
     position = np.zeros((count, len(scenes), 2), np.int64)

@@ -22,20 +22,12 @@ _CODE = {  # defaults of the code that the paper builds on (train_svg_lp.py)
     "lr": 2e-3,
     "width": 64,
     "skip": "last",
-    "latent": 10,
-    "latent_map": 0,
-    "hidden": 256,
     "beta": 1e-4,
-    "peak_weight": 0.0,
-    "correlation_weight": 0.0,
-    "future_latent": "posterior",
 }
 
 _PAPER = {
     **_CODE,
     "past": 8,
-    "latent": 128,
-    "hidden": 128,
     "peak_weight": 1.0,
 }  # section 4: z of 128, two LSTM layers of 128 units, eight past frames
 
@@ -48,12 +40,17 @@ class Fixed:
     ----------
     vector
         Length of the encoder's vector.
-    predictor_layers, gaussian_layers
-        Recurrent layers of the predictor, and of prior and posterior.
+    latent, latent_map
+        Length of the latent where it is a vector, and channels of a latent map; 0: it is a vector.
+    hidden, predictor_layers, gaussian_layers
+        Units of each recurrent layer, and layers of the predictor, and of prior and posterior.
     norm
         Normalisation of the convolutions: ``"batch"`` (statistics shared by all processes) or ``"group"``.
-    l2_weight
-        Weight of the squared error.
+    l2_weight, correlation_weight
+        Weights of the squared error, and of 1 − correlation, which is what is scored.
+    future_latent
+        Where the latent comes from after t0 in training: the posterior, the prior, or (``"both"``) the
+        posterior or the prior's mean for each window by chance.
     teach
         Feed true frames after t0 while training, and generate every frame, as the reference does.
     cosine
@@ -61,18 +58,35 @@ class Fixed:
     """
 
     vector: int = 128
+    latent: int = 128
+    latent_map: int = 0
+    hidden: int = 128
     predictor_layers: int = 2
     gaussian_layers: int = 1
     norm: Literal["batch", "group"] = "batch"
     l2_weight: float = 1.0
+    correlation_weight: float = 0.0
+    future_latent: Literal["posterior", "prior", "both"] = "posterior"
     teach: bool = True
     cosine: bool = False
 
 
 FIXED: Mapping[str, Fixed] = {
     "paper": Fixed(gaussian_layers=2),
-    "reference": Fixed(),
-    "small": Fixed(vector=32, predictor_layers=1, norm="group", l2_weight=0.2, teach=False, cosine=True),
+    "reference": Fixed(latent=10, hidden=256),
+    "small": Fixed(
+        vector=32,
+        latent=8,
+        latent_map=4,
+        hidden=32,
+        predictor_layers=1,
+        norm="group",
+        l2_weight=0.2,
+        correlation_weight=1.0,
+        future_latent="both",
+        teach=False,
+        cosine=True,
+    ),
 }
 
 
@@ -88,30 +102,13 @@ class SVGTrain(TrainOptions):
         default="lstm",
         description="Recurrent parts as LSTM (the reference code) or convolutional LSTM (the paper's text).",
     )
-    latent: int = Field(default=8, ge=1, le=1024, description="Length of the latent z, where it is a vector.")
-    latent_map: int = Field(
-        default=4,
-        ge=0,
-        le=64,
-        description="Channels of a latent map that says what differs where; 0: the latent is a vector.",
-    )
-    hidden: int = Field(default=32, ge=4, le=2048, description="Units of each recurrent layer.")
     beta: float = Field(default=4e-3, ge=0, le=100, description="Weight of the KL divergence.")
     peak_weight: float = Field(
         default=0.0, ge=0, le=100, description="Weight of the squared error around each chip's peak."
     )
-    correlation_weight: float = Field(
-        default=1.0, ge=0, le=100, description="Weight of 1 − correlation, which is what is scored."
-    )
     adversarial: float = Field(
         default=0.0, ge=0, le=100, description="Weight of an adversarial term (hinge); 0: none."
     )
-    future_latent: Literal["posterior", "prior", "both"] = Field(
-        default="both",
-        description="Where the latent comes from after t0 while training; both: the posterior, or the"
-        " prior's mean, for each window by chance.",
-    )
-
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": _PAPER, "reference": _CODE, "small": {}}
 
     @property
@@ -125,6 +122,7 @@ plugin = Plugin(
     summary="Stochastic video generation: a chip of moving ice two frames ahead, and the ice's velocity.",
     task="flow",
     model="icectl_svg.network:SVGModel",
+    schema=2,
     stages=stages(SVGTrain),
     inputs=BANDS,
     estimate="icectl.tasks.flow.estimate:estimate",

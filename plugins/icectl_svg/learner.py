@@ -81,8 +81,8 @@ class SVGLearner(Learner):
         o, frames = self.options, batch["frames"]
         teach, past = o.fixed.teach, frames.shape[1] - AHEAD
         passed: Passed = self.modules["svg"](
-            frames, batch["days"], past, context.noise, teach=teach, every=teach, latent=o.future_latent,
-            cloud=batch["cloud"],
+            frames, batch["days"], past, context.noise, teach=teach, every=teach,
+            latent=o.fixed.future_latent, cloud=batch["cloud"],
         )  # fmt: skip
         return passed, frames[:, list(passed.steps)]
 
@@ -95,7 +95,7 @@ class SVGLearner(Learner):
             "correlation": context.mean(decorrelation(made, truth)),
         }
         total = o.fixed.l2_weight * parts["l2"] + o.beta * parts["kl"]
-        total = total + o.correlation_weight * parts["correlation"]
+        total = total + o.fixed.correlation_weight * parts["correlation"]
         if o.peak_weight > 0:
             parts["peak"] = context.mean(around_peak(made, truth, PEAK_RADIUS))
             total = total + o.peak_weight * parts["peak"]

@@ -35,10 +35,7 @@ class SVGModel(FlowModel):
 
 def sizes(options: SVGTrain, size: int, bands: int = 1) -> Sizes:
     """Return the sizes that options mean. A sequence is one band, so that `bands` is 1."""
-    own = {name: getattr(options, name) for name in ("latent", "latent_map", "hidden", "width")}
-    own |= {name: getattr(options, name) for name in ("recurrence", "skip")}
-    fixed = {
-        name: getattr(options.fixed, name)
-        for name in ("vector", "predictor_layers", "gaussian_layers", "norm")
-    }
+    own = {name: getattr(options, name) for name in ("width", "recurrence", "skip")}
+    names = "vector", "latent", "latent_map", "hidden", "predictor_layers", "gaussian_layers", "norm"
+    fixed = {name: getattr(options.fixed, name) for name in names}
     return Sizes(bands=bands, size=size, **own, **fixed)

@@ -82,7 +82,7 @@ def make_run(verb, out, inputs=None, options=None, **more):
 OPTIONS = {
     "prepare": {"chip": 32, "chips": 60, "scale": 1.5},
     "train": {
-        "past": 3, "updates": 6, "batch_size": 4, "width": 4, "latent": 4, "hidden": 8,
+        "past": 3, "updates": 6, "batch_size": 4, "width": 4,
         "validate_every": 3, "test_share": 0.35, "valid_share": 0.15,
     },
     "predict": {"velocity_chip": 32, "spacing": 16, "samples": 2, "pairs": 4},

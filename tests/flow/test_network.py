@@ -58,9 +58,14 @@ def test_presets_have_the_sizes_they_are_named_after():
         "batch",
     )
     assert SVGTrain(preset="paper").past == 8
-    assert (paper.latent_map, SVGTrain(preset="reference").latent_map) == (0, 0)
+    assert (paper.latent_map, SVGTrain(preset="reference").fixed.latent_map) == (0, 0)
     reference = SVGTrain(preset="reference")
-    assert (reference.latent, reference.hidden, reference.beta, reference.batch_size) == (10, 256, 1e-4, 100)
+    assert (reference.fixed.latent, reference.fixed.hidden, reference.beta, reference.batch_size) == (
+        10,
+        256,
+        1e-4,
+        100,
+    )
     assert SVGTrain(preset="paper", past=2).past == 2
 
 

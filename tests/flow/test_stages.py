@@ -187,7 +187,7 @@ def test_iceNet_has_10_675_sequences(tmp_path):
     frames = np.repeat(rng.integers(0, 1000, (1, 7, 96, 96)), 12, axis=0).astype(np.float32)
     frames += rng.integers(0, 3, frames.shape)
     write_scenes(tmp_path, frames, tuple(range(0, 192, 16)), names=tuple(f"b{i}" for i in range(7)))
-    options = {"prepare": {"chip": 16, "chips": 1525, "cloud_guess": False}}
+    options = {"prepare": {"chip": 16, "chips": 1525}}
     run = make_run("prepare", tmp_path / "out", {"fetch": tmp_path}, options)
     prepare(run, run.options["prepare"])
     assert open_dataset(tmp_path / "out").chip.shape == (10_675, 12, 16, 16)

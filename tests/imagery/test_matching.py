@@ -292,7 +292,7 @@ def test_clouded_scenes_are_bridged_by_velocity_and_then_found_again():
     dates = [datetime(2020, 1, 1 + d) for d in day]
     starts = grid_starts(np.ones(base.shape, dtype=bool), 64, 20, border=40)
     scenes = [texture(f, 64, 1.5) for f in frames]
-    tracks = follow(scenes, starts, 64, 1.5, dates=dates, least_score=0.8)
+    tracks = follow(scenes, starts, 64, 1.5, dates=dates, trust=(0.8, 1.0))
     assert not tracks.trusted[:, 2].any()
     for t, d in enumerate(day):
         np.testing.assert_array_equal(tracks.position[:, t] - starts, np.tile([d, 0], (20, 1)))

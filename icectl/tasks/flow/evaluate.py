@@ -55,13 +55,11 @@ def evaluate(run: Run, model: TaskModel, options: EvaluateOptions) -> Metrics:
     part = split(sequences, trained)
     chosen = _predicted(predictions, part.of)
     scores = score_all(run, sequences, predictions, chosen, part)
-    keep = str(predictions.attrs["keep"])
     samples = int(predictions.attrs["samples"])
-    label = f"{run.plugin.name} ({'prior mean' if samples == 1 else f'{keep} of {samples} futures'})"
-    kind = "mark" if keep == "best" and samples > 1 else "model"
+    label = f"{run.plugin.name} ({'prior mean' if samples == 1 else f'mean of {samples} futures'})"
     pasts = predictions["past"].values
     count = f"{pasts.min()}" if pasts.min() == pasts.max() else f"{pasts.min()} to {pasts.max()}"
-    tables = _tables(scores, label, kind, count)
+    tables = _tables(scores, label, count)
     chips = sequences.array("sequence_chip")[chosen]
     names = {"model": label, **BASELINES, **MARKS}
     bar = tables[0].bar()
@@ -138,12 +136,10 @@ def score_all(
     )
 
 
-def _tables(scores: Scores, label: str, kind: str, past: str) -> tuple[Table, ...]:
+def _tables(scores: Scores, label: str, past: str) -> tuple[Table, ...]:
     """Return Table 1 for all windows, and once more by whether t0 is cloudy."""
     everything = np.ones_like(scores.cloudy)
-    tables = [
-        _table(scores, everything, f"Correlation with t2, {past} past frames", label, kind, published=True)
-    ]
+    tables = [_table(scores, everything, f"Correlation with t2, {past} past frames", label, published=True)]
     groups = {
         "t2 is clear": ~scores.covered, "t2 is cloudy": scores.covered,
         "t0 is cloudy": scores.cloudy, "t0 is clear": ~scores.cloudy,
@@ -151,9 +147,9 @@ def _tables(scores: Scores, label: str, kind: str, past: str) -> tuple[Table, ..
     for name, which in groups.items():
         if which.any():
             title = f"Only where {name} ({which.mean():.0%} of the windows)"
-            tables.append(_table(scores, which, title, label, kind, published=False))
+            tables.append(_table(scores, which, title, label, published=False))
     rows = [
-        Row(name=label, kind=kind, values=scores.likeness["model"]),
+        Row(name=label, kind="model", values=scores.likeness["model"]),
         Row(name=BASELINES["persistence"], kind="baseline", values=scores.likeness["persistence"]),
     ]
     note = "likeness in level and contrast as well as pattern, as in the reference's evaluation"
@@ -163,10 +159,8 @@ def _tables(scores: Scores, label: str, kind: str, past: str) -> tuple[Table, ..
     return tuple(tables)
 
 
-def _table(
-    scores: Scores, which: NDArray[np.bool_], title: str, label: str, kind: str, *, published: bool
-) -> Table:
-    rows = [Row(name=label, kind=kind, values=classes(scores.by["model"][which]))]
+def _table(scores: Scores, which: NDArray[np.bool_], title: str, label: str, *, published: bool) -> Table:
+    rows = [Row(name=label, kind="model", values=classes(scores.by["model"][which]))]
     for names, of in ((BASELINES, "baseline"), (MARKS, "mark")):
         for key, name in names.items():
             values = classes(scores.by[key][which])

@@ -11,6 +11,9 @@ from icectl.tasks.flow.options import BANDS, FetchOptions
 MASK = "mask"
 """Stem of a picture, beside the frames, whose bright pixels are the glacier."""
 
+INTERVAL = 24
+"""Mean days between frames of the synthetic glacier."""
+
 
 def fetch(run: Run, options: FetchOptions) -> Path:
     """Leave a catalogue of frames in ``run.out`` (``items.json``) and return that folder."""
@@ -57,6 +60,6 @@ def _from_synthetic(run: Run, options: FetchOptions) -> Path:
     from icectl.sources.synthetic import World, write_flow_scenes
 
     world = World(seed=run.seed, shape=(options.size, options.size), setting=options.setting)
-    write_flow_scenes(world, run.out, frames=options.frames, interval=options.interval, bands=options.bands)
+    write_flow_scenes(world, run.out, frames=options.frames, interval=INTERVAL, bands=options.bands)
     (run.out / "ground.txt").write_text(f"{(run.out / 'ice.tif').absolute()}\n", encoding="utf-8")
     return run.out

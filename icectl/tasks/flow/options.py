@@ -48,7 +48,6 @@ class FetchOptions(SceneQuery):
     setting: Literal["alpine", "fjord"] = Field(
         default="fjord", description="Synthetic glacier: slow valley glaciers, or a fast outlet into the sea."
     )
-    interval: int = Field(default=24, ge=8, le=400, description="Mean days between synthetic frames.")
     frames: int = Field(default=12, ge=2, le=200, description="Dates of the synthetic glacier.")
     size: int = Field(default=384, ge=128, le=4096, description="Side of the synthetic glacier in pixels.")
 
@@ -72,17 +71,13 @@ class PrepareOptions(Options):
         default="together",
         description="Follow the mean of all bands, or each band by itself as the paper does.",
     )
-    least_score: float = Field(
-        default=0.5, ge=-1, le=1, description="Correlation below which a match is not trusted; -1 trusts all."
-    )
-    least_ratio: float = Field(
-        default=1.05, ge=1, le=100, description="Peak ratio below which a match is not trusted; 1 trusts all."
+    trust: Literal["good", "all"] = Field(
+        default="good",
+        description="Carry a chip on by its velocity where its match is poor, as under cloud; or trust all"
+        " matches, as the paper does.",
     )
     cloud_limit: float = Field(
         default=100.0, ge=0, le=100, description="Leave out frames with more cloud than this percentage."
-    )
-    cloud_guess: bool = Field(
-        default=True, description="Guess clouds from brightness and texture where no quality band tells them."
     )
     resolution: float | None = Field(
         default=None,
@@ -147,10 +142,6 @@ class PredictOptions(Options):
     """Chips of held-out ground, a forecast of the frames to come, and the velocity of the ice."""
 
     samples: int = Field(default=1, ge=1, le=1000, description="Futures to draw; one takes the prior's mean.")
-    keep: Literal["mean", "best"] = Field(
-        default="mean",
-        description="Score the mean of all futures, or the one nearest to the truth (then it is a mark).",
-    )
     parts: Literal["test", "all"] = Field(
         default="test", description="Predict and score the test part only, or all."
     )

@@ -16,7 +16,6 @@ from icectl.run import Run
 from icectl.tasks.flow.chips.windows import Scaling, scaling
 from icectl.tasks.flow.dataset import Sequences, open_dataset
 from icectl.tasks.flow.figures import velocity_figure
-from icectl.tasks.flow.metrics import correlation
 from icectl.tasks.flow.options import AHEAD, CLOUDY, PredictOptions, TrainOptions
 from icectl.tasks.flow.products import write
 from icectl.tasks.flow.split import TEST, split
@@ -166,9 +165,8 @@ def generator(
 def predict_chips(
     run: Run, sequences: Sequences, generate: Any, trained: TrainOptions, options: PredictOptions
 ) -> None:
-    """Generate t1 and t2 of every window of the test chips; write ``predictions.zarr``.
-
-    With ``keep="best"`` the future nearest to t2 is kept, which is knowledge no forecast has.
+    """Generate t1 and t2 of every window of the test chips, the mean of all futures; write
+    ``predictions.zarr``.
     """
     parts = split(sequences, trained)
     everything = options.parts == "all"
@@ -193,7 +191,7 @@ def predict_chips(
                 chips = sequences.chips(which, slice(start, start + past + AHEAD))
                 hidden = cloud[which, start : start + past]
                 drawn = make(chips[:, :past], when, band[which], number * 1_000_003 + first, hidden)
-                made[number, first : first + len(which)] = _kept(drawn, chips[:, -1], options.keep)
+                made[number, first : first + len(which)] = drawn.mean(axis=0)
                 if options.samples > 1:
                     here = (shown >= first) & (shown < first + len(which)) & (opens == number)
                     for i in np.flatnonzero(here):
@@ -223,13 +221,6 @@ def _futures(
     return np.stack(made)
 
 
-def _kept(drawn: F32, truth: F32, keep: str) -> F32:
-    if keep == "mean" or len(drawn) == 1:
-        return np.asarray(drawn.mean(axis=0))
-    best = correlation(drawn[:, :, -1], truth[None]).argmax(axis=0)
-    return np.asarray(drawn[best, np.arange(drawn.shape[1])])
-
-
 def _write(
     run: Run,
     made: F32,
@@ -249,7 +240,7 @@ def _write(
             "past": (("window",), [past for _, past in windows]),
         },
         coords={"sequence": chosen},
-        attrs={"keep": options.keep, "samples": options.samples, "parts": options.parts},
+        attrs={"samples": options.samples, "parts": options.parts},
     )
     data.to_zarr(run.out / PREDICTIONS, mode="w", zarr_format=3, consolidated=False)
     run.say(f"{made.shape[0] * made.shape[1]} windows generated")

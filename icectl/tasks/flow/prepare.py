@@ -30,6 +30,9 @@ from icectl.tasks.flow.options import FetchOptions, PrepareOptions
 MIN_FOLLOWED = 3
 """Frames of which chips are followed: t0, t1 and t2."""
 
+TRUSTED = (0.5, 1.05)
+"""Correlation and peak ratio that a match must reach to be trusted."""
+
 CHUNK = 400_000
 """Bytes read at a time; small chips are stored several to a chunk."""
 
@@ -101,7 +104,7 @@ def _tracks(
             found.append(
                 follow(
                     scenes, starts, options.chip, options.scale, dates=series.times,
-                    least_score=options.least_score, least_ratio=options.least_ratio,
+                    trust=TRUSTED if options.trust == "good" else None,
                 )
             )  # fmt: skip
             advance()

@@ -82,10 +82,7 @@ def screen(
     """
     cloud = series.cloud
     if cloud is None:
-        guess = options.cloud_guess
-        cloud = (
-            guess_clouds(series.values.mean(axis=1), series.valid) if guess else np.zeros_like(series.valid)
-        )
+        cloud = guess_clouds(series.values.mean(axis=1), series.valid)
     keep: list[int] = []
     reasons: list[str] = []
     for i, name in enumerate(series.names):
