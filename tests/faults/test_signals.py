@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -11,6 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
+
+from icectl.training.checkpoint import read_metadata
+from icectl.training.settings import STATE
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 
@@ -53,6 +57,41 @@ def test_a_signal_to_the_group_ends_with_a_sentence_and_a_state(field, tmp_path,
         assert process.returncode != 128 + number or "hint: " in said, said
         assert members(process.pid) == []
     print(f"\n{TRIES} times {name} to a group of {processes}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_signal_during_training_saves_the_update_it_stood_at(field, tmp_path, processes):
+    """The state holds at least what the log had when the signal came, and training goes on from there."""
+    rng, workspace = random.Random(processes), tmp_path / "w"
+    words = [*TRAIN, "--processes", processes]
+    stood = 0
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        process = start(field, words, workspace)
+        deadline = time.monotonic() + 120
+        while last_logged(workspace) <= stood and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(rng.uniform(0.0, 1.0))
+        logged = last_logged(workspace)
+        os.killpg(process.pid, signal.Signals[name])
+        said, _ = process.communicate(timeout=150)
+        assert process.returncode == 128 + signal.Signals[name], said
+        (state,) = workspace.glob(f"runs/field/demo/*/{STATE}")
+        saved = int(read_metadata(state)["step"])
+        assert saved >= logged > stood, (saved, logged, stood, said)
+        assert stood == 0 or f"training goes on from update {stood}" in said, said
+        stood = saved
+
+
+def last_logged(workspace: Path) -> int:
+    """The last update that a log in the workspace tells of; its last line may be half written."""
+    lines = [
+        line for log in workspace.glob("runs/field/demo/*/log.jsonl") for line in log.read_text().splitlines()
+    ]
+    steps = [
+        int(found["step"]) for line in lines if line.endswith("}") and "step" in (found := json.loads(line))
+    ]
+    return max(steps, default=0)
 
 
 @pytest.mark.slow
