@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from icectl.tasks.snow import of_mueller
 from icectl.tasks.snow.options import TrainOptions, published
 
-_PUBLISHED = published(
-    1e-4, 1e-3, 35, encoder=(64, 64, 24), decoder=(24, 64, 24), kernel=3, fold=1
-)  # Table 1; equation 4 and the authors' code agree: no peepholes
+_PUBLISHED = published(1e-4, 1e-3, 35, encoder=(64, 64, 24), decoder=(24, 64, 24))
+"""Table 1; equation 4 and the authors' code agree: no peepholes."""
 
 
 class ConvLSTMTrain(TrainOptions):
@@ -20,16 +19,6 @@ class ConvLSTMTrain(TrainOptions):
 
     encoder: tuple[int, ...] = Field(default=(16,), description="Hidden channels of the encoder's cells.")
     decoder: tuple[int, ...] = Field(default=(16,), description="Hidden channels of the decoder's cells.")
-    kernel: int = Field(default=3, ge=1, le=15, description="Kernel width in pixels (odd).")
-    fold: int = Field(default=2, ge=1, le=16, description="Blocks of so many pixels become one position.")
-
-    @field_validator("kernel")
-    @classmethod
-    def _odd(cls, value: int) -> int:
-        if value % 2 == 0:
-            raise ValueError("give an odd number of pixels: the kernel lies around one")
-        return value
-
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": _PUBLISHED,
         "reference": _PUBLISHED,

@@ -20,6 +20,12 @@ from icectl.tasks.snow.networks.forecaster import Ports
 from icectl.tasks.snow.networks.heads import Head
 from icectl_convlstm import ConvLSTMTrain
 
+KERNEL = 3
+"""Side of the square kernels in pixels."""
+
+FOLD = 2
+"""Side of the blocks of pixels that are one position of the small network."""
+
 
 class ConvLSTMCell(nn.Module):
     """One cell of equation 4 of Müller 2023: one convolution gives all four gates.
@@ -28,14 +34,12 @@ class ConvLSTMCell(nn.Module):
     ----------
     inputs, hidden
         Channels of the input and of the hidden and cell states.
-    kernel
-        Odd width of the square kernels in pixels.
     """
 
-    def __init__(self, inputs: int, hidden: int, kernel: int = 3) -> None:
+    def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
         self.hidden = hidden
-        self.gates = nn.Conv2d(inputs + hidden, 4 * hidden, kernel, padding=kernel // 2)
+        self.gates = nn.Conv2d(inputs + hidden, 4 * hidden, KERNEL, padding=KERNEL // 2)
 
     def forward(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Advance one step: `x` (B, inputs, H, W), state of two (B, hidden, H, W)."""
@@ -48,10 +52,10 @@ class ConvLSTMCell(nn.Module):
 class Stack(nn.Module):
     """Cells on top of each other, run over a sequence from zero states."""
 
-    def __init__(self, inputs: int, hidden: Sequence[int], kernel: int) -> None:
+    def __init__(self, inputs: int, hidden: Sequence[int]) -> None:
         super().__init__()
         widths = [inputs, *hidden]
-        self.cells = nn.ModuleList(ConvLSTMCell(a, b, kernel) for a, b in pairwise(widths))
+        self.cells = nn.ModuleList(ConvLSTMCell(a, b) for a, b in pairwise(widths))
 
     def forward(self, sequence: Sequence[Tensor], dropout: nn.Module) -> list[Tensor]:
         """Return the hidden states of the last cell, one for each item of `sequence`."""
@@ -77,8 +81,6 @@ class ConvLSTM(nn.Module):
         Channels of a past frame (1: the mask; more where derived channels are added).
     encoder, decoder
         Hidden channels of the cells.
-    kernel
-        Kernel width in pixels.
     fold
         Each block of ``fold × fold`` pixels becomes one position with ``fold²`` times the channels, as video
         models do to see further at less cost; 1 is the paper's network.
@@ -98,7 +100,6 @@ class ConvLSTM(nn.Module):
         inputs: int = 1,
         encoder: Sequence[int] = (64, 64, 24),
         decoder: Sequence[int] = (24, 64, 24),
-        kernel: int = 3,
         fold: int = 1,
         guides: int = 0,
         dropout: nn.Module | None = None,
@@ -106,9 +107,9 @@ class ConvLSTM(nn.Module):
         super().__init__()
         self.head, self.fold = head, fold
         self.dropout = dropout if dropout is not None else nn.Identity()
-        self.encoder = Stack(inputs * fold**2, encoder, kernel)
-        self.decoder = Stack(encoder[-1] + guides * fold**2, decoder, kernel)
-        self.output = nn.Conv2d(decoder[-1], head.channels * fold**2, kernel, padding=kernel // 2)
+        self.encoder = Stack(inputs * fold**2, encoder)
+        self.decoder = Stack(encoder[-1] + guides * fold**2, decoder)
+        self.output = nn.Conv2d(decoder[-1], head.channels * fold**2, KERNEL, padding=KERNEL // 2)
 
     def forward(self, past: Tensor, guide: Tensor, teacher: Teacher | None = None) -> Tensor:
         """Predict.
@@ -155,8 +156,7 @@ class ConvLSTMModel(SnowModel):
             ports.inputs,
             options.encoder,
             options.decoder,
-            options.kernel,
-            options.fold,
+            1 if options.as_published else FOLD,
             ports.guides,
             ports.dropout,
         )

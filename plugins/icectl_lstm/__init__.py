@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from icectl.tasks.snow import of_mueller
 from icectl.tasks.snow.options import VectorOptions, published
 
-_PUBLISHED = published(1e-4, 1e-3, 40, teacher_forcing=1.0, layers=3, side=0)  # Table 1
+_PUBLISHED = published(1e-4, 1e-3, 40, layers=3, side=0)  # Table 1
 
 
 class LSTMTrain(VectorOptions):
@@ -16,7 +16,7 @@ class LSTMTrain(VectorOptions):
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": _PUBLISHED,
-        "reference": {**_PUBLISHED, "peepholes": False},
+        "reference": _PUBLISHED,
         "small": {},
     }
 

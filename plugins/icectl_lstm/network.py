@@ -62,5 +62,5 @@ class LSTMModel(SnowModel):
 
     def network(self, ports: Ports, options: LSTMTrain) -> nn.Module:
         """Build the network that `options` ask for."""
-        frames = codec(ports, options.side, options.hidden, options.width)
-        return LSTM(ports.head, frames, options.layers, options.peepholes, ports.dropout)
+        frames = codec(ports, options.side, options.hidden)
+        return LSTM(ports.head, frames, options.layers, options.preset != "reference", ports.dropout)

@@ -98,7 +98,6 @@ class SALSTMModel(SnowModel):
 
     def network(self, ports: Ports, options: SALSTMTrain) -> nn.Module:
         """Build the network that `options` ask for."""
-        frames = codec(ports, options.side, options.hidden, options.width)
-        return SALSTM(
-            ports.head, frames, ports.past, options.layers, options.heads, options.peepholes, ports.dropout
-        )
+        frames = codec(ports, options.side, options.hidden)
+        peepholes = options.preset != "reference"
+        return SALSTM(ports.head, frames, ports.past, options.layers, options.heads, peepholes, ports.dropout)

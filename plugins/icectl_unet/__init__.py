@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import Field
 
 from icectl.tasks.snow import of_mueller
 from icectl.tasks.snow.options import TrainOptions, published
 
-_PUBLISHED = published(
-    1e-3, 1e-2, 20, teacher_forcing=1.0, widths=(64, 128, 256, 512, 1024), fed_back=True
-)  # Table 1; one frame in, one out, fed back
+_PUBLISHED = published(1e-3, 1e-2, 20, widths=(64, 128, 256, 512, 1024))  # Table 1
 
 
 class UNetTrain(TrainOptions):
     """Options of `train` with the sizes of the network."""
 
     widths: tuple[int, ...] = Field(default=(8, 16, 32), description="Channels of the levels, top to bottom.")
-    norm: Literal["group", "batch"] = Field(
-        default="group", description="Normalisation: within a sample, or over the batch (the authors' code)."
-    )
-    fed_back: bool = Field(
-        default=False, description="One frame in, one out, fed back (the paper), or all frames at once."
-    )
-
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": _PUBLISHED,
-        "reference": {**_PUBLISHED, "norm": "batch"},
+        "reference": _PUBLISHED,
         "small": {},
     }
 

@@ -136,11 +136,11 @@ class UNetModel(SnowModel):
         return UNet(
             ports.head,
             ports.inputs,
-            1 if options.fed_back else ports.past,
+            1 if options.as_published else ports.past,
             ports.future,
-            options.fed_back,
+            options.as_published,
             ports.guides,
             options.widths,
-            normalisation(options.norm),
+            normalisation("batch" if options.preset == "reference" else "group"),
             ports.dropout,
         )

@@ -33,9 +33,9 @@ def test_a_seed_out_of_bounds_is_refused_when_typed(cli, tmp_path, seed):
     assert not list(tmp_path.iterdir())
 
 
-def test_an_even_kernel_is_refused_when_typed(cli, tmp_path):
-    said = explained(cli("train", "convlstm", "--kernel", "4", "--glacier", "demo", ok=False))
-    assert "--kernel 4 is not allowed" in said
+def test_a_patch_out_of_bounds_is_refused_when_typed(cli, tmp_path):
+    said = explained(cli("train", "convlstm", "--patch", "4", "--glacier", "demo", ok=False))
+    assert "--patch 4 is not allowed" in said
     assert not list(tmp_path.iterdir())
 
 

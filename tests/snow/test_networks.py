@@ -75,15 +75,13 @@ def test_sizes_that_no_fold_divides(name):
 @pytest.mark.parametrize("name", ["lstm", "salstm", "unet"])
 def test_teacher_is_fed_only_where_it_is_chosen(name):
     """The first lead never sees the teacher; later ones do, for the chosen samples alone."""
-    sizes = {"unet": {"widths": (4, 8)}}.get(
-        name, {"layers": 1, "heads": 4} if name == "salstm" else {"layers": 1}
-    )
-    forecaster, _ = build(name, preset="paper", patch=12, **sizes)
+    sizes = {"widths": (4, 8)} if name == "unet" else {"layers": 1}
+    forecaster, _ = build(name, preset="paper", patch=10, **sizes)
     forecaster.eval()
-    past, season, phase = torch.rand(2, 4, 12, 12), torch.tensor([[0, 1, 2, 3]] * 2), torch.rand(2, 4)
+    past, season, phase = torch.rand(2, 4, 10, 10), torch.tensor([[0, 1, 2, 3]] * 2), torch.rand(2, 4)
     own = forecaster(past, season, phase)
     chosen = torch.tensor([[True] * 4, [False] * 4])
-    fed = forecaster(past, season, phase, teacher=(torch.rand(2, 4, 12, 12), chosen))
+    fed = forecaster(past, season, phase, teacher=(torch.rand(2, 4, 10, 10), chosen))
     torch.testing.assert_close(fed[:, 0], own[:, 0])
     torch.testing.assert_close(fed[1], own[1])
     assert (fed[0, 1:] - own[0, 1:]).abs().max() > 1e-6

@@ -18,7 +18,7 @@ from icectl.run import Run
 from icectl.settings import find, load_experiment, load_glacier, read_toml
 from icectl.tasks.snow.estimate import estimate
 from icectl.tasks.snow.networks.heads import PRIOR, Head
-from icectl.tasks.snow.options import from_schema_1
+from icectl.tasks.snow.options import from_schema_1, from_schema_2
 
 NAMES = ("lstm", "convlstm", "unet", "salstm")
 PAPER = Path(__file__).parents[2].parent / "shared" / "papers" / "001_ae9f046caf956159.txt"
@@ -111,7 +111,7 @@ def test_every_stage_has_an_estimate(verb, tmp_path):
 
 def test_heads_that_do_not_divide_are_refused():
     with pytest.raises(ValueError, match="do not divide"):
-        plugin_of("salstm").stages["train"].model_validate({"hidden": 10, "heads": 4})
+        plugin_of("salstm").stages["train"].model_validate({"hidden": 10})
 
 
 def test_a_product_head_is_chance_times_index():
@@ -152,3 +152,15 @@ def test_runs_of_version_0_1_0_are_carried_over_or_refused_in_a_sentence():
         with pytest.raises(DataError) as error:
             from_schema_1(changes)
         assert "train again" in error.value.hint
+
+
+def test_runs_of_schema_2_keep_what_their_preset_means():
+    saved = {
+        "train": {"preset": "reference", "peepholes": False, "norm": "batch", "fed_back": True, "side": 0}
+    }
+    assert from_schema_2(saved)["train"] == {"preset": "reference", "side": 0}
+    small = {"heads": 4, "width": 8, "fold": 2, "kernel": 3, "schedule": "cosine", "teacher_forcing": 0.0}
+    assert from_schema_2({"train": small})["train"] == {}
+    for other in ({"kernel": 5}, {"preset": "paper", "heads": 4, "side": 0}, {"fold": 1}, {"width": 4}):
+        with pytest.raises(DataError, match="another"):
+            from_schema_2({"train": other})

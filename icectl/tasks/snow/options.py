@@ -102,18 +102,12 @@ class TrainOptions(Options):
     epochs: int = Field(default=100, ge=1, le=100_000, description="Passes over the training windows.")
     updates: int | None = Field(default=1500, ge=1, description="Stop after so many updates.")
     lr: float = Field(default=3e-3, gt=0, le=1, description="Learning rate of AdamW.")
-    schedule: Literal["constant", "cosine"] = Field(
-        default="cosine", description="Learning rate over the training: constant, or a warm-up and a cosine."
-    )
     weight_decay: float = Field(default=1e-2, ge=0, le=1, description="Weight decay of AdamW.")
     batch_size: BatchSize = Field(
         default=8,
         ge=0,
         le=65_536,
         description="Windows in a batch, over all processes; auto: as many as fit.",
-    )
-    teacher_forcing: float = Field(
-        default=0.0, ge=0, le=1, description="Share of samples fed with true frames while training."
     )
     validate_every: int = Field(default=100, ge=1, description="Updates between validations.")
     patience: int | None = Field(
@@ -137,12 +131,16 @@ class TrainOptions(Options):
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
+    @property
+    def as_published(self) -> bool:
+        """Whether the paper, or its authors' code, is repeated."""
+        return self.preset != "small"
+
 
 class VectorOptions(TrainOptions):
     """Sizes of a network whose cells hold vectors (`lstm`, `salstm`)."""
 
     layers: int = Field(default=1, ge=1, le=16, description="LSTM cells on top of each other.")
-    peepholes: bool = Field(default=True, description="Let the gates see the cell state (Gers et al. 2002).")
     side: int = Field(
         default=5,
         ge=0,
@@ -150,16 +148,14 @@ class VectorOptions(TrainOptions):
         description="Side of a sub-patch that becomes a vector; 0: the whole patch flattened.",
     )
     hidden: int = Field(default=48, ge=1, description="Length of a sub-patch's vector.")
-    width: int = Field(default=8, ge=1, description="Channels of the convolutions at full resolution.")
 
 
-def published(
-    lr: float, weight_decay: float, epochs: int, teacher_forcing: float = 0.0, **more: Any
-) -> dict[str, Any]:
+def published(lr: float, weight_decay: float, epochs: int, **more: Any) -> dict[str, Any]:
     """Return the defaults of a preset that trains as Table 1 of Müller 2023 says.
 
-    Patches of 50 pixels every 10, four frames to four, batches of 100, AdamW, the mask itself from one plain
-    channel, nothing told of the future. What is named here wins over a glacier's file.
+    Patches of 50 pixels every 10, four frames to four, batches of 100, AdamW at a constant rate, the mask
+    itself from one plain channel, nothing told of the future; true frames are fed back in training. What is
+    named here wins over a glacier's file.
     """
     return {
         "past": 4,
@@ -170,10 +166,8 @@ def published(
         "weight_decay": weight_decay,
         "epochs": epochs,
         "batch_size": 100,
-        "schedule": "constant",
         "head": "plain",
         "guides": (),
-        "teacher_forcing": teacher_forcing,
         "mix_years": 0.0,
         "updates": None,
         "patience": None,
@@ -205,6 +199,35 @@ class EvaluateOptions(Options):
         description="Pixels between arrows of the mask's own motion on the report's maps; 0: none. They show "
         "how the outline of snow moves, which is not how ice flows.",
     )
+
+
+def from_schema_2(options: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return saved options without those of networks that the preset decides now.
+
+    Raises
+    ------
+    DataError
+        For another value than the preset's.
+    """
+    new = {verb: dict(values) for verb, values in options.items()}
+    train = new.get("train", {})
+    preset = train.get("preset", "small")
+    as_published = preset != "small"
+    meant = {
+        "peepholes": preset != "reference",
+        "heads": 4 if train.get("side", 5) else 5,
+        "width": 8,
+        "norm": "batch" if preset == "reference" else "group",
+        "fed_back": as_published,
+        "kernel": 3,
+        "fold": 1 if as_published else 2,
+    }
+    for name, value in meant.items():
+        if train.pop(name, value) != value:
+            raise DataError(f"this run's network had another {name}, which is no more", "train again")
+    for name in ("schedule", "teacher_forcing"):  # of the training alone, which is done
+        train.pop(name, None)
+    return new
 
 
 def from_schema_1(options: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

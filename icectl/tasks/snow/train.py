@@ -113,15 +113,15 @@ class SnowLearner(SingleOptimizer):
         return context.mean((predicted - batch["future"]) ** 2, batch["valid"])
 
     def _teacher(self, batch: Mapping[str, Tensor], context: Context) -> Teacher | None:
-        """Return the true frames and where they are fed back, drawn by (seed, step, sample)."""
-        if not context.training or self.options.teacher_forcing == 0:
+        """Return the true frames, to be fed back in every sample of a published training."""
+        if not context.training or not self.options.as_published:
             return None
-        chosen = context.uniform(batch["future"].shape[1]) < self.options.teacher_forcing
-        return batch["future"], chosen
+        future = batch["future"]
+        return future, future.new_ones(future.shape[:2], dtype=torch.bool)
 
     def schedule(self, optimizers: Mapping[str, Optimizer]) -> Mapping[str, LRScheduler]:
         """Return a warm-up followed by half a cosine, or nothing for a constant rate."""
-        if self.options.schedule == "constant":
+        if self.options.as_published:
             return {}
         total = int(self.facts["updates"])
         return {"main": LambdaLR(optimizers["main"], lambda step: rate(step, total))}

@@ -17,6 +17,9 @@ from icectl.tasks.snow.options import THRESHOLD, TrainOptions
 DROPOUT = 0.1
 """Share of units dropped in training."""
 
+WIDTH = 8
+"""Channels at full resolution of networks whose cells hold vectors."""
+
 GUIDE_CHANNELS = {"season": 1, "linear": 1, "calendar": 2, "terrain": len(CHANNELS)}
 """Channels of each guide, and their order: references first, so that a mixed head finds them."""
 
@@ -51,11 +54,11 @@ def ports(options: TrainOptions) -> Ports:
     )
 
 
-def codec(ports: Ports, side: int, size: int, width: int) -> Codec:
+def codec(ports: Ports, side: int, size: int) -> Codec:
     """Return the paper's flat codec for ``side = 0``, else one of sub-patches of that side."""
     if side == 0:
         return FlatCodec(ports.patch)
-    return TokenCodec(ports.inputs, ports.past, ports.guides, side, size, width, ports.head.channels)
+    return TokenCodec(ports.inputs, ports.past, ports.guides, side, size, WIDTH, ports.head.channels)
 
 
 class Forecaster(nn.Module):
