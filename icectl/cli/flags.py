@@ -14,6 +14,9 @@ from pydantic.fields import FieldInfo
 
 from icectl.contract import Options, Plugin
 
+SYNTHETIC = "Synthetic world"
+"""The panel of options that only the synthetic glacier has."""
+
 _SCALARS = (bool, str, Path)
 _NUMBERS = {int: "INTEGER", float: "NUMBER"}
 
@@ -32,7 +35,9 @@ def parameters(plugin: Plugin, verbs: Sequence[str]) -> list[inspect.Parameter]:
                 help=describe(field, default_of(plugin.stages[verb], name)).replace(
                     "[", r"\["
                 ),  # help is read as markup
-                rich_help_panel=f"Options of {verb}",
+                rich_help_panel=SYNTHETIC
+                if "synthetic" in (field.description or "").lower() and verb == "fetch"
+                else f"Options of {verb}",
                 show_default=False,
                 metavar=metavar,
                 autocompletion=(lambda some: lambda: some)(choices) if choices else None,

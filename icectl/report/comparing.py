@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from icectl.errors import UsageError
+from icectl.errors import DataError, UsageError
 from icectl.report import contents
 from icectl.report.costs import cost_table
 from icectl.report.curves import loss_charts
 from icectl.report.figures import arrange, draw_all
+from icectl.report.layers import Reader
+from icectl.report.panels import Layer, SampleRow, Samples, pack, unpack
 from icectl.report.record import Evaluation, RunFacts
 from icectl.report.tables import table_view
 
@@ -44,6 +46,7 @@ def context(runs: Sequence[RunFacts], folder: Path) -> View:
         "curves": loss_charts({n: r.log for n, r in zip(names, runs, strict=True)}),
         "differences": {"names": names, "rows": differences(runs)},
         "cost": {**cost_table({}), "notes": [], "rows": costs},
+        "together": arrange(together(runs, names), 100 * len(runs)),
         "figures": [
             _figures(n, r, folder, 100 * k) for k, (n, r) in enumerate(zip(names, runs, strict=True))
         ],
@@ -140,6 +143,43 @@ def _total(name: str, run: RunFacts) -> View:
         cost_table(run.stages())["rows"][-1] if run.stages() else {"cells": [], "kind": "", "class": ""}
     )
     return {**row, "name": name, "note": ""}
+
+
+def together(runs: Sequence[RunFacts], names: Sequence[str]) -> list[View]:
+    """Return one truth beside the predictions of all runs, where all show the same frames."""
+    found = []
+    for run in runs:
+        evaluation = _newest(run)
+        panels = contents.details(evaluation).get("panels", []) if evaluation else []
+        first = next((p for p in panels if isinstance(p, Mapping) and p.get("kind") == "time-maps"), None)
+        if first is None or evaluation is None:
+            return []
+        try:
+            panel, reader = unpack(first), Reader([evaluation.folder, run.folder])
+            layers = {
+                f.label: (_absolute(f.truth, reader), _absolute(f.prediction, reader)) for f in panel.frames
+            }
+        except DataError:
+            return []
+        found.append((panel, layers))
+    labels = list(found[0][1])
+    if any(list(layers) != labels for _, layers in found):
+        return []
+    rows = [
+        SampleRow(label=label, images=(found[0][1][label][0], *(layers[label][1] for _, layers in found)))
+        for label in labels
+    ]
+    first = found[0][0]
+    look = {"unit": first.unit, "colours": first.colours, "low": first.low, "high": first.high}
+    samples = Samples(
+        title=f"{first.title}: truth and all models", columns=("truth", *names), rows=rows, **look
+    )
+    return draw_all(pack([samples]), [Path()])
+
+
+def _absolute(layer: Layer | None, reader: Reader) -> Layer | None:
+    """Return a layer whose file does not depend on the folder it is read from."""
+    return layer and layer.model_copy(update={"file": str(reader.find(layer.file).absolute())})
 
 
 def _figures(name: str, run: RunFacts, folder: Path, first_number: int) -> View:

@@ -102,7 +102,8 @@ def compare(run_folders: Sequence[Path], out: Path | None = None) -> Path:
     runs = [read_run(Path(folder)) for folder in run_folders]
     target = out or Path(os.path.commonpath([run.folder for run in runs])) / COMPARISON
     context = comparing.context(runs, target.absolute().parent)
-    views = [view for item in context["figures"] for group in item["groups"] for view in group]
+    groups = [*context["together"], *(group for item in context["figures"] for group in item["groups"])]
+    views = [view for group in groups for view in group]
     return _save(_render("compare.html.j2", {**context, "palettes": palettes(views)}), target)
 
 

@@ -212,6 +212,8 @@ def test_several_runs_are_compared(tmp_path):
     parsed = Page(text)
     words = html.unescape(" ".join(parsed.words))
     assert "2 runs compared" in words
+    assert "Snow masks: truth and all models" in words
+    assert "cannot be drawn" not in words
     assert "convlstm" in words
     assert "salstm" in words
     assert "train › lr" in words
