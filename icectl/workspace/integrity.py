@@ -10,7 +10,7 @@ from typing import Any
 
 from icectl.errors import DataError, IcectlError
 from icectl.workspace.files import read_json
-from icectl.workspace.folders import remove_file
+from icectl.workspace.folders import MARK, remove_file
 from icectl.workspace.names import inside
 from icectl.workspace.places import RECORD, RUN
 
@@ -180,6 +180,18 @@ def clear_damaged(folder: Path, needed: tuple[str, ...] = ()) -> None:
         return
     for name in files if any(name in needed for name in wrong) else wrong:
         remove_file(inside(folder, folder / name))
+
+
+def portable(path: Path, folder: Path) -> str:
+    """Return how a record in `folder` names a file: from there if icectl made it, so that both may move."""
+    marks = (MARK, RECORD, RUN)
+    made = any((around / mark).is_file() for around in path.absolute().parents for mark in marks)
+    return Path(os.path.relpath(path, folder)).as_posix() if made else str(path.absolute())
+
+
+def reached(name: str, folder: Path) -> Path:
+    """Return the file that a record in `folder` names; see `portable`."""
+    return Path(os.path.normpath(folder.absolute() / name))
 
 
 def relative(paths: Mapping[str, Path], folder: Path) -> dict[str, str]:

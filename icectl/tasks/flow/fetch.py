@@ -7,6 +7,7 @@ from pathlib import Path
 from icectl.run import Run
 from icectl.sources.options import source_of
 from icectl.tasks.flow.options import BANDS, FetchOptions
+from icectl.workspace import portable, reached
 
 MASK = "mask"
 """Stem of a picture, beside the frames, whose bright pixels are the glacier."""
@@ -31,7 +32,7 @@ def fetch(run: Run, options: FetchOptions) -> Path:
 def ground_mask(folder: Path) -> Path | None:
     """Return the picture of the glacier's ground that was found beside the frames, if any."""
     link = folder / "ground.txt"
-    path = Path(link.read_text(encoding="utf-8").strip()) if link.is_file() else None
+    path = reached(link.read_text(encoding="utf-8").strip(), folder) if link.is_file() else None
     return path if path is not None and path.is_file() else None
 
 
@@ -50,7 +51,7 @@ def _from_folder(run: Run, options: FetchOptions) -> Path:
     write_catalogue(run.out, kept)
     mask = static_layers(run.scenes).get(MASK)
     if mask is not None:
-        (run.out / "ground.txt").write_text(f"{mask.absolute()}\n", encoding="utf-8")
+        (run.out / "ground.txt").write_text(f"{portable(mask, run.out)}\n", encoding="utf-8")
     run.say(f"{len(kept)} frames in {run.scenes}, {kept[0].time:%Y-%m-%d} to {kept[-1].time:%Y-%m-%d}")
     return run.out
 
@@ -61,5 +62,5 @@ def _from_synthetic(run: Run, options: FetchOptions) -> Path:
 
     world = World(seed=run.seed, shape=(options.size, options.size), setting=options.setting)
     write_flow_scenes(world, run.out, frames=options.frames, interval=INTERVAL, bands=options.bands)
-    (run.out / "ground.txt").write_text(f"{(run.out / 'ice.tif').absolute()}\n", encoding="utf-8")
+    (run.out / "ground.txt").write_text("ice.tif\n", encoding="utf-8")
     return run.out

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from icectl.errors import DataError
 from icectl.tasks.front.line.lines import Line
-from icectl.workspace import read_json, write_json
+from icectl.workspace import portable, reached, read_json, write_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,11 @@ class DataWriter:
             replace(entry, has_mask=stored.has_mask)
             for entry, stored in zip(entries, self._entries, strict=True)
         )
-        index = {"assumed": assumed, "audit": dict(audit), "entries": [_to_json(entry) for entry in kept]}
+        index = {
+            "assumed": assumed,
+            "audit": dict(audit),
+            "entries": [_to_json(entry, self.folder) for entry in kept],
+        }
         write_json(self.folder / INDEX, index)
         return FrontData(self.folder, kept, assumed)
 
@@ -140,7 +144,7 @@ def open_dataset(folder: Path) -> FrontData:
     if not (folder / INDEX).is_file():
         raise DataError(f"{folder} holds no prepared fronts", "run `icectl prepare front-unet` first")
     index = read_json(folder / INDEX)
-    return FrontData(folder, tuple(_from_json(value) for value in index["entries"]), index["assumed"])
+    return FrontData(folder, tuple(_from_json(value, folder) for value in index["entries"]), index["assumed"])
 
 
 def read_audit(folder: Path) -> dict[str, Any]:
@@ -148,7 +152,7 @@ def read_audit(folder: Path) -> dict[str, Any]:
     return dict(read_json(folder / INDEX)["audit"])
 
 
-def _to_json(entry: Entry) -> dict[str, Any]:
+def _to_json(entry: Entry, folder: Path) -> dict[str, Any]:
     return {
         "id": entry.id,
         "time": entry.time.isoformat(),
@@ -161,12 +165,12 @@ def _to_json(entry: Entry) -> dict[str, Any]:
         "resolution": entry.resolution,
         "flow": entry.flow,
         "flow_spread": entry.flow_spread,
-        "file": entry.file,
+        "file": portable(Path(entry.file), folder) if entry.file else "",
         "facts": dict(entry.facts),
     }
 
 
-def _from_json(value: Mapping[str, Any]) -> Entry:
+def _from_json(value: Mapping[str, Any], folder: Path) -> Entry:
     lines = value["lines"]
     place = value["place"]
     return Entry(
@@ -181,6 +185,6 @@ def _from_json(value: Mapping[str, Any]) -> Entry:
         resolution=value["resolution"],
         flow=value["flow"],
         flow_spread=value.get("flow_spread", 0.0),
-        file=value["file"],
+        file=str(reached(value["file"], folder)) if value["file"] else "",
         facts=value["facts"],
     )
