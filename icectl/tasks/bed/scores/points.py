@@ -82,6 +82,9 @@ def score_points(run: Run, options: EvaluateOptions, folder: Path, source: Path)
         mine, sums = hit & (glacier == name), _sums(folder, name)
         tables.append(_point_table(f"Thickness at the points of {name}", found, points, mine, sums))
     details = certainty(tables[0], found, points, hit, options.bootstrap, run.seed)
+    if gain := details.pop("of the velocity"):
+        words = f"{-gain[1]:+.0f} to {-gain[0]:+.0f} %"
+        notes.append(f"The velocity changes the RMSE by {words} (95 % interval over blocks of points).")
     return AtPoints(points, tables, notes, details, found["thickness"], glacier, hit)
 
 
@@ -126,7 +129,9 @@ def certainty(
     model, rival = squares[table.rows[0].name], squares.get(bar.name) if bar else None
     gain = None if rival is None else gain_interval(model, rival, draws=draws, seed=seed, of=np.sqrt)
     rows = {name: {"rmse": interval} for name, interval in bounds.items() if interval}
-    return {"intervals": {table.title: rows}, "gain": gain}
+    alone = squares.get("law alone")
+    moved = None if alone is None else gain_interval(model, alone, draws=draws, seed=seed, of=np.sqrt)
+    return {"intervals": {table.title: rows}, "gain": gain, "of the velocity": moved}
 
 
 def _lonlat(points: Points, hit: NDArray[np.bool_]) -> tuple[float, float]:

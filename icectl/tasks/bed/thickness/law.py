@@ -245,8 +245,8 @@ PHYSICS = Law(
     mean=(0.0,) * len(FEATURES),
     spread=(1.0,) * len(FEATURES),
     weights=(1.0, *[0.0] * (len(FEATURES) * (1 + len(KNOTS)) - 1)),
-    levels={"": (float(np.log(0.55)), 0.54**2)},
-    local=0.44**2,
+    levels={"": (float(np.log(0.63)), 0.50**2)},
+    local=0.40**2,
 )
-"""Mass conservation alone, where nothing real has been learnt from: 0.55 of its thickness, and its errors,
-as found on 22 measured glaciers that are not the test's."""
+"""Mass conservation alone, where nothing real has been learnt from: 0.63 of its thickness before it thins out
+at the margin, and its errors, as found on 23 measured glaciers that are not the test's."""
