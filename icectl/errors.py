@@ -71,7 +71,10 @@ class WorkError(IcectlError):
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
-_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "unable to allocate")
+_MEMORY = (
+    "out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory",
+    "unable to allocate", "failed to map segment",
+)  # fmt: skip
 
 
 def worded(error: BaseException, where: object = "") -> IcectlError | None:
@@ -101,7 +104,7 @@ def worded(error: BaseException, where: object = "") -> IcectlError | None:
     number = error.errno or next((n for n in _FULL if f"errno = {n}," in text), 0)  # HDF5 says it in words
     if number in _FULL:
         hint = "free some space (or lift the limit) and start the same command again: it goes on"
-        return WorkError(f"the disk of {place} is full", hint)
+        return WorkError(f"the disk of {where or place} is full", hint)  # a copy names its source
     if number in _FORBIDDEN:
         kind = "is not writable" if where and not error.filename else "cannot be read or written"
         return WorkError(f"{place} {kind}: {error.strerror}", "mend its rights, or name another place")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -88,6 +89,7 @@ def test_a_report_that_cannot_be_written_costs_a_warning(cli, monkeypatch):
     [
         (OSError(errno.ENOSPC, "No space", "a.tif"), "the disk of a.tif is full"),
         (OSError(errno.EFBIG, "File too large", "a.tif"), "the disk of a.tif is full"),
+        (ImportError("libtorch_cpu.so: failed to map segment from shared object"), "memory of this machine"),
         (OSError(errno.EROFS, "Read-only file system", "a.tif"), "a.tif cannot be read or written"),
         (OSError("Can't write (file write failed: errno = 28, error message = 'x')"), "is full"),
         (MemoryError(), "memory of this machine"),
@@ -105,12 +107,20 @@ def test_a_bug_is_not_worded_away():
     assert worded(ValueError("x")) is None
 
 
-def run(words: list[str], cwd: Path, stdout=subprocess.PIPE, **more: str) -> subprocess.CompletedProcess:
+def run(
+    words: list[str], cwd: Path, stdout=subprocess.PIPE, before=None, **more: str
+) -> subprocess.CompletedProcess:
     toys = str(Path(__file__).parent.parent / "toys")
     environment = {**os.environ, "PYTHONPATH": toys, "ICECTL_PLUGINS": "toy=toy_plugin:plugin", **more}
     command = [sys.executable, "-c", "from icectl.cli import main; main()", *words]
     return subprocess.run(
-        command, cwd=cwd, env=environment, stdout=stdout, stderr=subprocess.PIPE, timeout=120
+        command,
+        cwd=cwd,
+        env=environment,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        timeout=120,
+        preexec_fn=before,
     )
 
 
@@ -149,3 +159,17 @@ def test_debug_hides_secrets(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert "Traceback" in done.stderr
     assert "hunter" not in done.stderr.replace("raise ValueError", "")
+
+
+def test_a_disk_that_fills_while_a_run_is_exported_is_that_of_the_export(tmp_path):
+    """The file that was copied is named by the system, and is not what is full."""
+    run(["train", "toy"], tmp_path)
+    (record,) = tmp_path.glob("icectl-workspace/runs/toy/*/*/run.json")
+    (record.parent / "extra.bin").write_bytes(bytes(400_000))
+    (tmp_path / "there").mkdir()
+    words = ["export", "--out", "there/mine.zip"]
+    limit = (resource.RLIMIT_FSIZE, (200_000, 200_000))
+    done = run(words, tmp_path, before=lambda: resource.setrlimit(*limit))
+    assert done.returncode == 1
+    assert f"the disk of {tmp_path / 'there'} is full" in done.stderr.decode()
+    assert list((tmp_path / "there").iterdir()) == []
