@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -64,3 +65,24 @@ def new_environment():
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """One environment for the tests of this room that install something."""
     return make(tmp_path_factory.mktemp("venv"))
+
+
+@pytest.fixture
+def code_lines():
+    """The function that counts lines of Python which are neither blank, nor comment, nor docstring."""
+    return _code_lines
+
+
+def _code_lines(text: str) -> int:
+    """Lines of Python that are neither blank, nor comment, nor docstring."""
+    tree = ast.parse(text)
+    documented = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            first = node.body[0]
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                documented.update(range(first.lineno, first.end_lineno + 1))
+    lines = enumerate(text.splitlines(), start=1)
+    return sum(
+        1 for n, line in lines if line.strip() and not line.strip().startswith("#") and n not in documented
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from pathlib import Path
 
 import pytest
@@ -12,23 +11,8 @@ from icectl.errors import UsageError, WorkError
 from icectl.tasks import TASKS
 
 
-def code_lines(text: str) -> int:
-    """Lines of Python that are neither blank, nor comment, nor docstring."""
-    tree = ast.parse(text)
-    documented = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-            first = node.body[0]
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                documented.update(range(first.lineno, first.end_lineno + 1))
-    lines = enumerate(text.splitlines(), start=1)
-    return sum(
-        1 for n, line in lines if line.strip() and not line.strip().startswith("#") and n not in documented
-    )
-
-
 @pytest.mark.parametrize("task", TASKS)
-def test_a_plugin_is_small(tmp_path: Path, task: str) -> None:
+def test_a_plugin_is_small(code_lines, tmp_path: Path, task: str) -> None:
     """At most 15 lines of Python besides the network, 12 of TOML."""
     folder = scaffold.create("my-net", task, tmp_path)
     descriptor = (folder / "icectl_my_net" / "__init__.py").read_text()
