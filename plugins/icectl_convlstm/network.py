@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from icectl.tasks.snow.model import SnowModel
-from icectl.tasks.snow.networks.codec import Teacher
 from icectl.tasks.snow.networks.forecaster import Ports
 from icectl.tasks.snow.networks.heads import Head
 from icectl_convlstm import ConvLSTMTrain
@@ -111,7 +110,7 @@ class ConvLSTM(nn.Module):
         self.decoder = Stack(encoder[-1] + guides * fold**2, decoder)
         self.output = nn.Conv2d(decoder[-1], head.channels * fold**2, KERNEL, padding=KERNEL // 2)
 
-    def forward(self, past: Tensor, guide: Tensor, teacher: Teacher | None = None) -> Tensor:
+    def forward(self, past: Tensor, guide: Tensor, teacher: Tensor | None = None) -> Tensor:
         """Predict.
 
         Parameters

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from icectl.tasks.snow.model import SnowModel
-from icectl.tasks.snow.networks.codec import Codec, Teacher, feed
+from icectl.tasks.snow.networks.codec import Codec, feed
 from icectl.tasks.snow.networks.forecaster import Ports, codec
 from icectl.tasks.snow.networks.heads import Head
 from icectl.tasks.snow.networks.recurrent import lstm
@@ -44,7 +44,7 @@ class LSTM(nn.Module):
         self.encoder = lstm(codec.size, codec.size, layers, peepholes, dropout)
         self.decoder = lstm(codec.size, codec.size, layers, peepholes, dropout)
 
-    def forward(self, past: Tensor, guide: Tensor, teacher: Teacher | None = None) -> Tensor:
+    def forward(self, past: Tensor, guide: Tensor, teacher: Tensor | None = None) -> Tensor:
         """Predict (B, F, H, W) from `past` (B, P, C, H, W) and `guide` (B, F, G, H, W)."""
         vectors, kept = self.codec.encode(past)
         _, state = self.encoder(vectors)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from icectl.tasks.snow.model import SnowModel
-from icectl.tasks.snow.networks.codec import Teacher, feed
+from icectl.tasks.snow.networks.codec import feed
 from icectl.tasks.snow.networks.forecaster import Ports
 from icectl.tasks.snow.networks.heads import Head
 from icectl_unet import UNetTrain
@@ -102,10 +102,10 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(Up(b, a, norm) for a, b in reversed(pairs))
         self.output = nn.Conv2d(widths[0], head.channels * steps, 1)
 
-    def forward(self, past: Tensor, guide: Tensor, teacher: Teacher | None = None) -> Tensor:
+    def forward(self, past: Tensor, guide: Tensor, teacher: Tensor | None = None) -> Tensor:
         """Predict (B, F, H, W) from `past` (B, P, C, H, W) and `guide` (B, F, G, H, W).
 
-        Where `teacher` says so, true frames are fed in place of the network's own.
+        The true frames `teacher` (B, F, H, W), if given, are fed in place of the network's own.
         """
         if not self.fed_back:
             raw = self._once(torch.cat([past.flatten(1, 2), guide.flatten(1, 2)], dim=1))

@@ -73,18 +73,22 @@ def test_sizes_that_no_fold_divides(name):
 
 
 @pytest.mark.parametrize("name", ["lstm", "salstm", "unet"])
-def test_teacher_is_fed_only_where_it_is_chosen(name):
-    """The first lead never sees the teacher; later ones do, for the chosen samples alone."""
+def test_true_frames_are_fed_back_after_their_lead(name):
+    """A lead sees the true frames before it, never its own or a later one."""
     sizes = {"widths": (4, 8)} if name == "unet" else {"layers": 1}
     forecaster, _ = build(name, preset="paper", patch=10, **sizes)
     forecaster.eval()
     past, season, phase = torch.rand(2, 4, 10, 10), torch.tensor([[0, 1, 2, 3]] * 2), torch.rand(2, 4)
     own = forecaster(past, season, phase)
-    chosen = torch.tensor([[True] * 4, [False] * 4])
-    fed = forecaster(past, season, phase, teacher=(torch.rand(2, 4, 10, 10), chosen))
+    true = torch.rand(2, 4, 10, 10)
+    fed = forecaster(past, season, phase, teacher=true)
     torch.testing.assert_close(fed[:, 0], own[:, 0])
-    torch.testing.assert_close(fed[1], own[1])
-    assert (fed[0, 1:] - own[0, 1:]).abs().max() > 1e-6
+    assert (fed[:, 1:] - own[:, 1:]).abs().amax(dim=(0, 2, 3)).min() > 1e-6
+    later = true.clone()
+    later[:, 2:] = torch.rand(2, 2, 10, 10)
+    again = forecaster(past, season, phase, teacher=later)
+    torch.testing.assert_close(again[:, :3], fed[:, :3])
+    assert (again[:, 3] - fed[:, 3]).abs().max() > 1e-6
 
 
 def test_plain_lstm_equals_torch():

@@ -18,7 +18,6 @@ from icectl.tasks.model import TaskModel, learn
 from icectl.tasks.snow.baselines import fit_linear
 from icectl.tasks.snow.dataset import Cube, ground, open_dataset
 from icectl.tasks.snow.masks.windows import WindowBatches
-from icectl.tasks.snow.networks.codec import Teacher
 from icectl.tasks.snow.options import TrainOptions
 from icectl.tasks.snow.split import split
 from icectl.training import Context, FitSettings, SingleOptimizer, launch
@@ -108,16 +107,9 @@ class SnowLearner(SingleOptimizer):
 
     def loss(self, batch: Mapping[str, Tensor], context: Context) -> Tensor:
         """Return the mean squared error over valid pixels of the global batch."""
-        teacher = self._teacher(batch, context)
-        predicted = self.modules(*inputs(batch), teacher)
+        told = context.training and self.options.as_published  # true frames, to be fed back
+        predicted = self.modules(*inputs(batch), batch["future"] if told else None)
         return context.mean((predicted - batch["future"]) ** 2, batch["valid"])
-
-    def _teacher(self, batch: Mapping[str, Tensor], context: Context) -> Teacher | None:
-        """Return the true frames, to be fed back in every sample of a published training."""
-        if not context.training or not self.options.as_published:
-            return None
-        future = batch["future"]
-        return future, future.new_ones(future.shape[:2], dtype=torch.bool)
 
     def schedule(self, optimizers: Mapping[str, Optimizer]) -> Mapping[str, LRScheduler]:
         """Return a warm-up followed by half a cosine, or nothing for a constant rate."""

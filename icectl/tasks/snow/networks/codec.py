@@ -13,16 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Teacher = tuple[Tensor, Tensor]
-"""True future frames (B, F, H, W), and for which samples and leads they are fed (B, F), boolean."""
 
-
-def feed(own: Tensor, teacher: Teacher | None, lead: int) -> Tensor:
-    """Return the frame (B, H, W) fed back after lead `lead`: the true one where the teacher says so."""
-    if teacher is None:
-        return own
-    frames, chosen = teacher
-    return torch.where(chosen[:, lead, None, None], frames[:, lead], own)
+def feed(own: Tensor, teacher: Tensor | None, lead: int) -> Tensor:
+    """Return the frame (B, H, W) fed back after lead `lead`: that of the true (B, F, H, W), if given."""
+    return own if teacher is None else teacher[:, lead]
 
 
 class Codec(Protocol):

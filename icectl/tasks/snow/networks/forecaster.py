@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from icectl.tasks.snow.masks.terrain import CHANNELS
-from icectl.tasks.snow.networks.codec import Codec, FlatCodec, Teacher, TokenCodec
+from icectl.tasks.snow.networks.codec import Codec, FlatCodec, TokenCodec
 from icectl.tasks.snow.networks.heads import Head
 from icectl.tasks.snow.options import THRESHOLD, TrainOptions
 
@@ -89,7 +89,7 @@ class Forecaster(nn.Module):
         season: Tensor,
         phase: Tensor,
         terrain: Tensor | None = None,
-        teacher: Teacher | None = None,
+        teacher: Tensor | None = None,
     ) -> Tensor:
         """Predict.
 
