@@ -120,6 +120,7 @@ def test_other_code_of_a_member_is_another_ensemble(tmp_path, monkeypatch):
     def folder():
         described = registry.get("ensemble")
         options = {verb: kind() for verb, kind in described.stages.items()}
+        options["train"] = described.stages["train"](member=("snow-mlp", "unet"))
         request = stages.Request(
             plugin=described, glacier=load_glacier("demo"), options=options, workspace=Workspace(tmp_path)
         )
