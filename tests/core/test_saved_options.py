@@ -13,7 +13,10 @@ from icectl.settings import Glacier
 
 @pytest.mark.parametrize(
     ("model", "prepare"),
-    [("front-unet", {"resolution": 49.0, "band": 2}), ("svg", {"resolution": 15.0, "crs": "EPSG:32718"})],
+    [
+        ("front-unet", {"resolution": 49.0, "band": 2, "flow": "up"}),
+        ("svg", {"resolution": 15.0, "crs": "EPSG:32718"}),
+    ],
 )
 def test_metres_per_pixel_of_a_run_never_describe_other_images(model, prepare):
     plugin = registry.get(model)
@@ -25,6 +28,6 @@ def test_metres_per_pixel_of_a_run_never_describe_other_images(model, prepare):
     assert other.resolution is None
     assert getattr(other, "crs", None) is None
     if model == "front-unet":
-        assert other.band == 2
+        assert (own.flow, other.flow, other.band) == ("up", "auto", 2)
     asked.given = lambda options: {"resolution": 30.0}
     assert _options(asked, "prepare", Glacier(name="x"), saved, own=False).resolution == 30

@@ -19,7 +19,7 @@ from icectl.tasks.front.line.rules import Rules
 from icectl.tasks.front.line.walls import within
 from icectl.tasks.front.metrics import score
 from icectl.tasks.front.options import PrepareOptions, bearing_of
-from icectl.tasks.front.pose.doubt import FLAGGED, Doubt, judged, reasons_of
+from icectl.tasks.front.pose.doubt import FLAGGED, confidence, judged, reasons_of
 from icectl.tasks.front.pose.frame import angle_in, bearing_in, frame_of, metres_per_pixel
 from icectl.tasks.front.pose.pose import posed
 from icectl.tasks.front.pose.search import PoseSearch, Training
@@ -176,33 +176,38 @@ def test_only_directions_near_a_rough_one_are_tried():
     assert not search(image, frame, 257.0, 60.0).fronts
 
 
-def front(edge, contrast=1.0):
-    return Front(LINE, 0.5, "whole", along=np.full(20, edge), contrast=contrast)
+def front(edge, contrast=1.0, length=140.0):
+    return Front(LINE, 0.5, "whole", along=np.full(20, edge), contrast=contrast, length=length)
 
 
-def test_doubt_grows_as_edge_and_contrast_fall():
-    doubt = Doubt()
-    sure, weak, flat = doubt(front(0.98)), doubt(front(0.3)), doubt(front(0.98, contrast=0.0))
+def test_doubt_grows_as_edge_contrast_and_length_fall():
+    sure, weak, flat = (confidence(front(edge, parted)) for edge, parted in ((0.98, 1), (0.3, 1), (0.98, 0)))
     assert sure > FLAGGED > weak
     assert flat == 0  # the mask parts nothing there
+    short = Found((front(0.98, length=30.0),), np.zeros((9, 9)), np.zeros((9, 9)))
+    assert "short (30 pixels" in judged(short, 0.03).fronts[0].doubt[0]  # in doubt, and still reported
     found = Found((front(0.98), front(0.3, 0.1)), np.zeros((9, 9)), np.zeros((9, 9)))
-    kept = judged(found, doubt, 0.0)
+    kept = judged(found, 0.0)
     assert kept.fronts[0].doubt == ()
     assert "uncertain along the line" in kept.fronts[1].doubt[0]
     assert "hardly parts ice from sea" in kept.fronts[1].doubt[0]
-    gone = judged(found, doubt, weak + 0.01)
+    gone = judged(found, weak + 0.01)
     assert len(gone.fronts) == 1
     assert "no front found" in gone.notes[0]
-    assert judged(found, doubt, 0.0, ("scale unknown",)).fronts[0].doubt == ("scale unknown",)
+    assert judged(found, 0.0, ("scale unknown",)).fronts[0].doubt == ("scale unknown",)
 
 
 def test_images_unlike_the_training_are_told_in_words():
-    image, training = np.ones((40, 40), np.float32), Training(True, 49.0)
+    image, training = np.random.default_rng(0).random((40, 40), np.float32), Training(True, 49.0)
     assert reasons_of(image, np.diag([30.0, -30.0]), training) == ()
     assert "scale unknown" in reasons_of(image, None, training)[0]
     assert "coarse: 250 m a pixel" in reasons_of(image, np.diag([250.0, -250.0]), training)[0]
     image[:35] = np.nan
     assert reasons_of(image, np.diag([30.0, -30.0]), training) == ("most of the image is missing",)
+    rows, columns = np.mgrid[:300, :200]
+    cloud = np.sin(rows / 40) + np.sin(columns / 30)
+    assert "smoother than all images" in reasons_of(cloud, np.diag([49.0, -49.0]), training)[0]
+    assert reasons_of(cloud, np.diag([49.0, -49.0]), Training(True, 49.0, texture=0.005)) == ()
 
 
 def test_a_front_is_what_lies_between_the_walls():

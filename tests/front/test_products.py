@@ -12,6 +12,7 @@ from terminal import terminal
 
 from icectl.errors import DataError
 from icectl.tasks.front.dataset import Entry, Place
+from icectl.tasks.front.files.by_date import draw_by_date
 from icectl.tasks.front.files.compare import compare_fronts
 from icectl.tasks.front.files.fjord import fjord_mask
 from icectl.tasks.front.files.gis import to_map
@@ -212,3 +213,15 @@ def test_three_sets_are_compared_by_twos_and_their_lengths_side_by_side(tmp_path
     assert changes[("mine", "2021-07-10")] - changes[("mine", "2019-07-10")] == pytest.approx(-300, rel=0.01)
     assert changes[("other", "2019-07-10")] - changes[("mine", "2019-07-10")] == pytest.approx(100, rel=0.01)
     assert (tmp_path / "l.svg").stat().st_size > 1000
+
+
+def test_fronts_by_date_are_drawn_with_images_that_have_none(tmp_path):
+    days = [datetime(2000 + n, 8, 1, tzinfo=UTC).date() for n in range(3)]
+    lines = [to_map(LINE + np.array([10 * n, 0]), GREENLAND, "EPSG:32624") for n in range(2)]
+    svg = draw_by_date(
+        [("a", days[0], lines[0]), ("a", days[1], lines[1]), ("b", days[2], None)], tmp_path / "m.svg", "m"
+    )
+    drawn = svg.read_text()
+    assert drawn.count('id="LineCollection') == 1 + 1  # b's panel is empty, and holds its own
+    assert drawn.count('id="PathCollection') == 4
+    assert "#440154" in drawn  # the first date has viridis' first colour

@@ -88,7 +88,7 @@ def days_of(dates: str) -> tuple[date | None, date | None]:
 class PrepareOptions(Options):
     """From images and labels to one data set."""
 
-    of_the_images: ClassVar[frozenset[str]] = frozenset({"resolution", "crs", "bounds"})
+    of_the_images: ClassVar[frozenset[str]] = frozenset({"resolution", "crs", "bounds", "flow", "flow_from"})
 
     label_kind: Literal["auto", "line", "mask"] = Field(
         default="auto", description="What label rasters hold; auto tells lines from masks by their area."
@@ -236,7 +236,7 @@ class PredictOptions(Options):
         description="Thresholds, filters and averaging: ours, or those of Cheng et al.",
     )
     least_confidence: float = Field(
-        default=0.1,
+        default=0.03,
         ge=0,
         lt=1,
         description="A front of which the network is less sure is not reported ('no front found').",

@@ -19,7 +19,7 @@ from icectl.tasks.front.line.found import Found
 from icectl.tasks.front.line.passes import Predictor
 from icectl.tasks.front.line.rules import ROWS, Rules
 from icectl.tasks.front.line.walls import within
-from icectl.tasks.front.pose.doubt import Doubt, judged, reasons_of
+from icectl.tasks.front.pose.doubt import judged, reasons_of
 from icectl.tasks.front.pose.frame import Frame, frame_of, metres_per_pixel
 from icectl.tasks.front.pose.search import PoseSearch, Training
 
@@ -66,11 +66,12 @@ class Finder:
         has_mask = bool(facts.get("has_mask", True))
         quick = replace(self.rules, zooms=(1.0,), flip=False)
         self.training = Training(facts["pose"] != "unknown", facts.get("resolution"))
+        if "texture" in facts:
+            self.training = replace(self.training, texture=facts["texture"])
         self.search = PoseSearch(
             Predictor(network, self.rules, has_mask), Predictor(network, quick, has_mask),
             self.training, options.turns,
         )  # fmt: skip
-        self.doubt = Doubt(facts.get("doubt"))
 
     def __call__(self, entry: Entry, data: FrontData) -> Found:
         """Return what is found in one image: fronts that are believed, and why others are not."""
@@ -92,7 +93,7 @@ class Finder:
         if self.options.fjord is not None:
             found = within(found, fjord_mask(self.options.fjord, entry))
         reasons = reasons_of(image, frame, self.training)
-        return judged(found, self.doubt, self.options.least_confidence, reasons)
+        return judged(found, self.options.least_confidence, reasons)
 
     def _domain_side(self, frame: Frame | None) -> int:
         """Return the side of a domain in the image's pixels."""

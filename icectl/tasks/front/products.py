@@ -10,6 +10,7 @@ import numpy as np
 import shapely
 
 from icectl.tasks.front.dataset import Entry, FrontData
+from icectl.tasks.front.files.by_date import draw_by_date
 from icectl.tasks.front.files.fjord import fjord_mask
 from icectl.tasks.front.files.gis import lon_lat, to_map, write_geojson, write_layer
 from icectl.tasks.front.files.pairs import SLC_FAILED, VECTORS
@@ -84,9 +85,29 @@ def _write_group(
     if crs is not None:
         written.append(write_geojson(run.out / "fronts.geojson", rows, shapes, crs, FIELDS))
     _write_images(package, entries, records, crs)
+    dated = [
+        (
+            entry.glacier,
+            entry.time.date(),
+            to_map(lines_in(record)[0], entry.place, crs) if record["fronts"] else None,
+        )
+        for record in records
+        if (entry := by_id[record["image"]]).dated
+    ]
+    if dated:
+        written.append(draw_by_date(dated, run.out / f"fronts_by_date{end}.svg", unit_of(crs)))
     if options.fjord is not None and not (end and options.fjord.suffix.lower() in VECTORS):
         written += _write_polygons(run, options.fjord, by_id, records, crs, stem, package)
     return written
+
+
+def unit_of(crs: str | None) -> str:
+    """Return the unit of a map's axes."""
+    if crs is None:
+        return "px"
+    from pyproj import CRS
+
+    return "degrees" if CRS.from_user_input(crs).is_geographic else "m"
 
 
 def glacier_numbers(entries: Sequence[Entry]) -> dict[str, int]:

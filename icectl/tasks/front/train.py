@@ -62,9 +62,10 @@ def facts_of(data: FrontData) -> Mapping[str, Any]:
     """Return what is kept with the weights: images seen, pose and scale of the training, what baselines know.
 
     ``pose`` is where ice flowed to in the training's images, or ``"unknown"`` (any);
-    ``resolution`` their median metres per pixel, or None.
+    ``resolution`` their median metres per pixel, or None; ``texture`` the least of their textures.
     """
     from icectl.tasks.front.baselines import training_facts
+    from icectl.tasks.front.image.layers import texture
     from icectl.tasks.front.image.samples import pose_of
 
     posed = [(entry, pose_of(data, entry)) for entry in data.of("train") if entry.lines]
@@ -74,6 +75,7 @@ def facts_of(data: FrontData) -> Mapping[str, Any]:
         "seen": [entry.id for entry in used],
         "pose": data.flow,
         "resolution": round(float(np.median(scales)), 3) if scales else None,
+        "texture": round(min(texture(data.image(entry)) for entry in used), 4),
         "has_mask": data.flow != "unknown" or any(entry.has_mask for entry in data.of("train")),
         **training_facts([(pose.to_view((entry.lines or ())[0]), pose.size) for entry, pose in posed]),
     }

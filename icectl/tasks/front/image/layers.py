@@ -95,6 +95,13 @@ def _smooth(image: Image, radius: float, function: Callable[[Image], Image], coa
     return np.asarray(cv2.resize(made, image.shape[::-1], interpolation=cv2.INTER_LINEAR))
 
 
+def texture(image: NDArray[Any]) -> float:
+    """Return the share of an image's contrast that is finer than about two pixels; small under cloud."""
+    bright = stretch(filled(image))
+    fine = bright - cv2.GaussianBlur(bright, (0, 0), 1.5)
+    return float(fine.std() / max(float(bright.std()), 1e-6))
+
+
 def filled(image: NDArray[Any]) -> NDArray[np.float32]:
     """Give invalid pixels (NaN) what mirrors them in the border of the valid ones, as training crops are.
 

@@ -17,11 +17,12 @@ class Front:
     """One predicted front in pixels of its image, and how it came about.
 
     `certainty` is CALFIN's 2·mean|p − ½|; `along` the edge's probability at each point of the line;
-    `contrast` how far the mask of ice differs behind and before it, −1…1; `fallback` whether the
-    thresholds were lowered; `enlarged` how far the source was magnified for it; `bearing` where the ice
-    behind it flows to (degrees clockwise from north), None if nobody looked. `confidence` is the probability
-    that the line lies within 500 m of the front, and `doubt` says in words why it may not. `rival` is how
-    good the network's answer in another direction is, as a share of this one; 0 where the direction was told.
+    `length` its length in pixels of the network's view; `contrast` how far the mask of ice differs behind
+    and before it, −1…1; `fallback` whether the thresholds were lowered; `enlarged` how far the source was
+    magnified for it; `bearing` where the ice behind it flows to (degrees clockwise from north), None if
+    nobody looked; `rival` how good the network's answers in other directions are, as a share of those in
+    this one, 0 where the direction was told. `confidence` is the probability that the line lies within
+    500 m of the front, and `doubt` says in words why it may not.
     """
 
     line: Line
@@ -30,6 +31,7 @@ class Front:
     enlarged: float = 1.0
     fallback: bool = False
     along: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    length: float = 0.0
     contrast: float = 0.0
     bearing: float | None = None
     rival: float = 0.0

@@ -137,7 +137,10 @@ class Predictor:
 
         def front(line: Line, certainty: float) -> Front:
             parted = contrast(mask, line, known) if self.has_mask else float("nan")
-            return Front(to_source(line), certainty, passes, along=at(edge, line, BESIDE), contrast=parted)
+            beside = at(edge, line, BESIDE)
+            return Front(
+                to_source(line), certainty, passes, along=beside, length=length(line), contrast=parted
+            )
 
         rules = self.rules
         parts = filters.accept(filters.parts_of(edge, mask, rules.box), mask, rules, minimum_area)

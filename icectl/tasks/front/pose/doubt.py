@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from icectl.tasks.front.image.layers import texture
 from icectl.tasks.front.line.found import Found, Front
-from icectl.tasks.front.pose.frame import Frame, metres_per_pixel
+from icectl.tasks.front.pose.frame import Frame, bearing_in, metres_per_pixel
+from icectl.tasks.front.pose.pose import posed
 from icectl.tasks.front.pose.search import Training
 
 FLAGGED = 0.8
@@ -27,40 +29,40 @@ PARTED = 0.3
 RIVAL = 0.8
 """Answers in another direction above this share of the best leave the direction in doubt."""
 
+LENGTHS = (35.0, 70.0)
+"""Fronts shorter than the second (px of the network) are less certain, as short pieces mostly are none."""
+
+SMOOTH = 0.85
+"""Images with less of the training's least texture are in doubt; turning alone takes a tenth of it."""
+
 VALID = 0.2
 """Least share of valid pixels."""
 
 
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """Probability that a front is right: a logistic function of the network's answer, none without contrast.
+FITTED = {"offset": -7.874, "edge": 1.127, "contrast": 0.963, "rival": -2.780, "length": 7.943}
+"""Logistic regression on fronts of glaciers left out, in any pose and upright (docs/results/front.md)."""
 
-    Parameters
-    ----------
-    weights
-        ``offset``, and the slopes of the mean logit of the edge's probability along the line (``edge``), of
-        the mask's contrast across it (``contrast``) and of how good the answer in another direction is
-        (``rival``); None takes those fitted on glaciers left out (docs/results/front.md).
+
+def confidence(front: Front) -> float:
+    """Return the probability, 0…1, that a front lies within 500 m of the true one; none without contrast."""
+    terms = features(front)
+    logit = FITTED["offset"] + sum(FITTED[name] * value for name, value in terms.items())
+    return float(np.clip(terms["contrast"] / PARTED, 0, 1) / (1 + np.exp(-logit)))
+
+
+def features(front: Front) -> dict[str, float]:
+    """Return what speaks for a front.
+
+    ``edge``: the mean logit of the edge's probability along the line. ``contrast``: of the mask across it.
+    ``rival``: how good the answer in another direction is. ``length``: 0…1 between `LENGTHS`.
     """
-
-    weights: Mapping[str, float] | None = None
-
-    def __call__(self, front: Front) -> float:
-        """Return the probability that a front lies within 500 m of the true one, 0…1."""
-        own = FITTED if self.weights is None else self.weights
-        terms = dict(zip(("edge", "contrast", "rival"), features(front), strict=True))
-        logit = own["offset"] + sum(own[name] * terms[name] for name in terms)
-        return float(np.clip(terms["contrast"] / PARTED, 0, 1) / (1 + np.exp(-logit)))
-
-
-FITTED = {"offset": -3.335, "edge": 1.641, "contrast": 0.325, "rival": -0.767}
-
-
-def features(front: Front) -> tuple[float, float, float]:
-    """Return what speaks for a front: the mean logit of the edge's probability, the contrast, the rival."""
     along = np.clip(front.along if len(front.along) else np.array([0.0]), 0.02, 0.98)
-    contrast = 1.0 if np.isnan(front.contrast) else front.contrast
-    return float(np.log(along / (1 - along)).mean()), contrast, front.rival
+    return {
+        "edge": float(np.log(along / (1 - along)).mean()),
+        "contrast": 1.0 if np.isnan(front.contrast) else front.contrast,
+        "rival": front.rival,
+        "length": float(np.clip((front.length - LENGTHS[0]) / (LENGTHS[1] - LENGTHS[0]), 0, 1)),
+    }
 
 
 def reasons_of(image: NDArray[np.float32], frame: Frame | None, training: Training) -> tuple[str, ...]:
@@ -73,14 +75,17 @@ def reasons_of(image: NDArray[np.float32], frame: Frame | None, training: Traini
         reasons.append(f"coarse: {own:.0f} m a pixel, trained at {trained:.0f} m")
     if np.isfinite(image).mean() < VALID:
         reasons.append("most of the image is missing")
+    view = posed((image.shape[0], image.shape[1]), frame, bearing_in(frame, 0.0), trained)
+    if not reasons and texture(view.show(image)) < SMOOTH * training.texture:
+        reasons.append("smoother than all images of the training, as under cloud")
     return tuple(reasons)
 
 
-def judged(found: Found, doubt: Doubt, least: float, reasons: Sequence[str] = ()) -> Found:
+def judged(found: Found, least: float, reasons: Sequence[str] = ()) -> Found:
     """Return what is believed of an image's fronts, each with its confidence and the doubts there are."""
     fronts, notes = [], list(found.notes)
     for front in found.fronts:
-        sure = doubt(front)
+        sure = confidence(front)
         if sure < least:
             notes.append(f"no front found: the best candidate has a confidence of {sure:.2f}")
             continue
@@ -92,12 +97,13 @@ def _doubts(front: Front, sure: float) -> tuple[str, ...]:
     """Return what speaks against a front."""
     if sure >= FLAGGED:
         return ()
-    edge, contrast, rival = features(front)
-    said = [f"confidence {sure:.2f}"]
-    if edge < CERTAIN:
+    terms, said = features(front), [f"confidence {sure:.2f}"]
+    if terms["edge"] < CERTAIN:
         said.append("the edge is uncertain along the line")
-    if contrast < PARTED:
+    if terms["contrast"] < PARTED:
         said.append("the mask hardly parts ice from sea")
-    if rival > RIVAL:
+    if terms["rival"] > RIVAL:
         said.append("ice may flow another way: the answer there is nearly as good")
+    if terms["length"] < 1:
+        said.append(f"the line is short ({front.length:.0f} pixels of the network)")
     return (": ".join([said[0], " and ".join(said[1:])]) if len(said) > 1 else said[0],)

@@ -13,27 +13,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from icectl.tasks.front.line.found import Found, Front
-from icectl.tasks.front.line.lines import Line
 from icectl.tasks.front.line.passes import Predictor
 from icectl.tasks.front.pose.frame import Frame, bearing_in
-from icectl.tasks.front.pose.pose import posed
+from icectl.tasks.front.pose.pose import Pose, posed
 
 Floats = NDArray[np.float32]
 
 
 OTHER = 60.0
-"""Directions so many degrees from the best one are others; its neighbours see the same front."""
-
-COARSE = 0.5
-"""All turns are tried at this share of the network's resolution."""
+"""Directions so many degrees from the best one are others; nearer ones see the same front."""
 
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What a network was trained on: ice flowing up or not, and metres per pixel (None: not known)."""
+    """What a network was trained on: ice flowing up or not, metres a pixel (None: not known), texture.
+
+    `texture` is the least of the images (`icectl.tasks.front.image.layers.texture`), by default that of the
+    weights that ship.
+    """
 
     upward: bool
     resolution: float | None = None
+    texture: float = 0.134
 
 
 class PoseSearch:
@@ -69,62 +70,42 @@ class PoseSearch:
             By how much it may be wrong; directions so far from it are tried.
         """
         if not self.training.upward:  # trained in all directions: the image stays as it lies
-            found = self._at(self.predictor, image, frame, bearing_in(frame, 0.0))
+            found = self._at(image, frame, bearing_in(frame, 0.0))
             fronts = (replace(f, bearing=bearing, contrast=abs(f.contrast)) for f in found.fronts)
             return replace(found, fronts=tuple(fronts))
         if bearing is not None and not spread:
-            return self._at(self.predictor, image, frame, bearing)
+            return self._at(image, frame, bearing)
         tried = [360.0 * turn / self.turns for turn in range(self.turns)]
         if bearing is not None:
             tried = [at for at in tried if apart(at, bearing) <= spread] or [bearing]
         return self._searched(image, frame, tried)
 
     def _searched(self, image: Floats, frame: Frame | None, tried: Sequence[float]) -> Found:
-        """Return what is found in the direction with the best answer.
+        """Return what the full look finds in the direction with the best quick answers, and beside it.
 
-        All turns get a quick look at half the resolution; the best of them, the best of other directions and
-        the direction across the front one at full resolution; the best of these the full look.
+        A right direction answers in its neighbours too, for a network bears turns: they count half.
         """
-        coarse = [answer(self._at(self.quick, image, frame, at, COARSE).fronts) for at in tried]
-        # A right direction answers beside it too, for the network bears turns: neighbours count half.
-        beside = [own + (coarse[n - 1] + coarse[(n + 1) % len(coarse)]) / 2 for n, own in enumerate(coarse)]
-        first = tried[int(np.argmax(beside))]
-        others = [(own, at) for own, at in zip(coarse, tried, strict=True) if apart(at, first) >= OTHER]
-        second = max(others, default=(0.0, first))[1]
-        fine = {at: self._at(self.quick, image, frame, at).fronts for at in dict.fromkeys((first, second))}
-        best = max(fine, key=lambda at: answer(fine[at]))
-        rival = _rival([answer(fronts) for fronts in fine.values()])
-        if fine[best]:
-            across = flow_across(fine[best][0].line, frame, best)
-            if answer(self._at(self.quick, image, frame, across).fronts) > answer(fine[best]):
-                best = across
-        found = self._at(self.predictor, image, frame, best)
-        return replace(found, fronts=tuple(replace(front, rival=rival) for front in found.fronts))
+        turns = np.array(tried)
+        between = np.abs((turns[:, None] - turns + 180) % 360 - 180)
+        beside = (between > 0) & (between <= 360 / self.turns + 1e-6)
+        views = (self._view(image, frame, at).show(image) for at in tried)
+        quick = np.array([answer(self.quick(view).fronts) for view in views])
+        scores = quick + beside @ quick / 2
+        best = int(np.argmax(scores))
+        rival = scores[between[best] >= OTHER].max(initial=0.0) / max(scores[best], 1e-6)
+        found = self._at(image, frame, tried[best])
+        return replace(found, fronts=tuple(replace(front, rival=float(rival)) for front in found.fronts))
 
-    def _at(
-        self, predictor: Predictor, image: Floats, frame: Frame | None, bearing: float, scale: float = 1.0
-    ) -> Found:
+    def _view(self, image: Floats, frame: Frame | None, bearing: float) -> Pose:
+        """Return the view in which ice that flows to a bearing flows up, at the network's scale."""
+        return posed((image.shape[0], image.shape[1]), frame, bearing, self.training.resolution)
+
+    def _at(self, image: Floats, frame: Frame | None, bearing: float) -> Found:
         """Predict in one pose, and move what is found to the image's pixels."""
-        shape = (image.shape[0], image.shape[1])
-        pose = posed(shape, frame, bearing, self.training.resolution)
-        if scale < 1:
-            pose = pose.resized(max(1, round(scale * max(pose.size))))
-        found = predictor(pose.show(image))
+        pose = self._view(image, frame, bearing)
+        found = self.predictor(pose.show(image))
         fronts = tuple(replace(f, line=pose.to_image(f.line), bearing=bearing) for f in found.fronts)
         return Found(fronts, pose.paint(found.edge), pose.paint(found.mask), found.notes)
-
-
-def _rival(answers: Sequence[float]) -> float:
-    """Return the second of two answers as a share of the first; 0 where there is one."""
-    least, best = sorted(answers)[0], max(answers)
-    return least / max(best, 1e-6) if len(answers) > 1 else 0.0
-
-
-def flow_across(line: Line, frame: Frame | None, near: float) -> float:
-    """Return the bearing at right angles to a front's chord, of the two the one nearer to `near`."""
-    row, column = line[-1] - line[0]
-    along = bearing_in(frame, float(np.rad2deg(np.arctan2(column, -row))))
-    return min(((along + side) % 360 for side in (90.0, 270.0)), key=lambda bearing: apart(bearing, near))
 
 
 def apart(first: float, second: float) -> float:
