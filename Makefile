@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 2
 
-.PHONY: docs-figures weights demo test test-slow test-all test-realdata faults mutants licences sbom lint bench docs completions clean
+.PHONY: docs-figures weights demo test test-slow test-all test-realdata faults mutants licences sbom lint bench bench-large docs completions clean
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -63,6 +63,9 @@ lint: $(VENV)/.installed-test
 
 bench: $(VENV)/.installed-bench   ## ratios against other tools, into benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/run_all.py
+
+bench-large: $(VENV)/.installed    ## thousands of scenes and outlines: many minutes
+	$(BIN)/python benchmarks/run_all.py loads
 
 weights: $(VENV)/.installed       ## the weights that ship, again, into weights-new/ (DATA=folder of measurements)
 	$(BIN)/python benchmarks/studies/make_weights.py --data $(or $(DATA),../shared/data)
