@@ -46,7 +46,7 @@ def test_the_paper_preset_of_inpaint_gan_takes_an_update(monkeypatch, capfd, tmp
     ice = gpd.GeoDataFrame({"id": ["a"]}, geometry=[Point(401_000, 5_199_000).buffer(300)], crs="EPSG:32632")
     ice.to_file(tmp_path / "ice.gpkg")
     own = ("--train-dem", "dem.tif", "--train-outlines", "ice.gpkg", "--unlisted-ice", "none")
-    more = ("--patches", "40", "--step", "inpaint", "--synthetic-glaciers", "0", "--minimum-relief", "20")
+    more = ("--patches", "40", "--step", "inpaint", "--minimum-relief", "20")
     command = (
         "train",
         "inpaint-gan",

@@ -13,7 +13,7 @@ from icectl.workspace import Workspace
 
 TINY = {
     "fetch": {"world_size": 128, "worlds": 3},
-    "prepare": {"patch_size": 64, "hole_size": 24, "patches": 60, "synthetic_glaciers": 0,
+    "prepare": {"patch_size": 64, "hole_size": 24, "patches": 60,
                 "minimum_relief": 50},
     "train": {"preset": "small", "updates": 3, "validate_every": 3, "batch_size": 4, "width": 8,
               "critic_width": 4, "net_size": 32, "begin": "fill"},

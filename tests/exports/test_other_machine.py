@@ -18,7 +18,7 @@ import rasterio
 from icectl.testing.smallest import SMALLEST
 
 BED = {
-    "world_size": 128, "worlds": 3, "patch_size": 64, "hole_size": 24, "patches": 60, "synthetic_glaciers": 0,
+    "world_size": 128, "worlds": 3, "patch_size": 64, "hole_size": 24, "patches": 60,
     "minimum_relief": 50, "width": 8, "critic_width": 4, "rounds": 2,
 }  # fmt: skip
 TASKS = {

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from icectl.contract import BatchSize, Options
+from icectl.errors import WorkError
 
 TEST_GLACIERS = ("RGI60-01.16195",)
 """South Glacier: measured at 9,619 points, kept for the test."""
@@ -84,12 +85,6 @@ class PrepareOptions(Options):
         default=(),
         description="Folder of glaciers of known thickness: dem_*/thickness_* rasters, or gridded CSV files. "
         "May be given again.",
-    )
-    synthetic_glaciers: int = Field(
-        default=12,
-        ge=0,
-        le=10_000,
-        description="Glaciers to grow on ice-free ground; they count where no others are known.",
     )
     hold_out: tuple[str, ...] = Field(
         default=TEST_GLACIERS, description="Glacier ids that train nothing. May be given several times."
@@ -192,22 +187,6 @@ class EvaluateOptions(Options):
         return ("predict",)
 
 
-def from_schema_1(saved: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Carry over options of 0.1.0: data to learn from moved to `fetch`, and what nothing used is gone."""
-    made = {verb: dict(options) for verb, options in saved.items()}
-    for name in ("train_dem", "train_outlines"):
-        if name in made.get("prepare", {}):
-            made.setdefault("fetch", {})[name] = made["prepare"].pop(name)
-    kinds: dict[str, type[Options]] = {
-        "fetch": FetchOptions,
-        "prepare": PrepareOptions,
-        "predict": PredictOptions,
-        "evaluate": EvaluateOptions,
-    }
-    for verb, kind in kinds.items():
-        if verb in made:
-            made[verb] = {k: v for k, v in made[verb].items() if k in kind.model_fields}
-    gone = ("reconstruction", "masks", "members", "thickness_updates", "thickness_lr", "modelled_weight",
-            "fine", "thickness_width")  # fmt: skip
-    made["train"] = {k: v for k, v in made.get("train", {}).items() if k not in gone}
-    return made
+def from_schema_1(saved: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Refuse runs of 0.1.0's first networks: both steps are made otherwise now."""
+    raise WorkError("this run holds networks of the bed that are gone since", "train again")

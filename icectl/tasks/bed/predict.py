@@ -15,7 +15,7 @@ from shapely.strtree import STRtree
 
 from icectl.cluster import each
 from icectl.errors import DataError, IcectlError, UsageError
-from icectl.raster import rasterize, read_quantity
+from icectl.raster import rasterize
 from icectl.run import Run
 from icectl.sources.published import resolve
 from icectl.tasks.bed import products
@@ -24,10 +24,11 @@ from icectl.tasks.bed.model import answers_of
 from icectl.tasks.bed.options import PredictOptions
 from icectl.tasks.bed.readers.dem import Dem, open_dem
 from icectl.tasks.bed.readers.epochs import gap, year_of
-from icectl.tasks.bed.readers.outlines import Outlines, read_outlines, region_of
-from icectl.tasks.bed.readers.terrain import Terrain, check_slopes
+from icectl.tasks.bed.readers.outlines import Outlines, read_outlines
+from icectl.tasks.bed.readers.scene import Place, scene_of
+from icectl.tasks.bed.readers.terrain import Terrain
 from icectl.tasks.bed.thickness.law import PHYSICS
-from icectl.tasks.bed.thickness.solve import Scene, solve
+from icectl.tasks.bed.thickness.solve import solve
 from icectl.tasks.model import TaskModel
 
 
@@ -35,10 +36,7 @@ from icectl.tasks.model import TaskModel
 class Job:
     """One glacier: all that a worker needs, in plain values."""
 
-    name: str
-    shape: bytes  # WKB in `crs`
-    neighbours: tuple[bytes, ...]
-    crs: str
+    place: Place
     dem: Dem
     run: Run
     model: TaskModel
@@ -47,7 +45,7 @@ class Job:
     real: bool
 
     def __str__(self) -> str:
-        return self.name
+        return self.place.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +177,7 @@ def _jobs(
         )
         near = tree.query(shapely.box(left - reach, bottom - reach, right + reach, top + reach))
         yield Job(
-            name=name,
-            shape=shape.wkb,
-            neighbours=tuple(every.geometries[i].wkb for i in near),
-            crs=every.crs,
+            place=Place(name, shape.wkb, tuple(every.geometries[i].wkb for i in near), every.crs),
             dem=dem,
             run=run,
             model=model,
@@ -197,103 +192,26 @@ def work(job: Job) -> tuple[dict[str, Any], list[str], str]:
     step (a) fell back to the biharmonic fill, if it did.
     """
     row: dict[str, Any] = dict.fromkeys(products.COLUMNS, "")
-    row["id"] = job.name
+    name = row["id"] = job.place.name
     notes: list[str] = []
     words = ""
     try:
-        scene, terrain, notes = scene_of(job)
+        scene, terrain, notes = scene_of(job.place, job.dem, job.options)
         answers = answers_of(job.model, job.run)
         law = answers.law
         if job.real and (law is None or law.kind == "synthetic"):
             law = PHYSICS
         others, words = baselines(scene, answers.filler, job.options.rounds, job.seed)
         made = solve(scene, law or PHYSICS)
-        notes += [f"{job.name}: {one}" for one in made.notes]
+        notes += [f"{name}: {one}" for one in made.notes]
         made.others.update(others)
-        products.write_glacier(job.run.out / products.place_of(job.name), job.name, scene, terrain, made)
+        products.write_glacier(
+            job.run.out / products.place_of(job.place.name), job.place.name, scene, terrain, made
+        )
         row.update(products.row_of(made, scene))
     except IcectlError as error:
         row["note"] = error.message
     return row, notes, words
-
-
-def scene_of(job: Job) -> tuple[Scene, Terrain, list[str]]:
-    """Read the surroundings of a glacier and burn in its outline and its neighbours'.
-
-    Raises
-    ------
-    DataError
-        The outline lies off the elevation model, crosses its border, is too small, or covers voids.
-    """
-    import geopandas as gpd
-
-    shape = shapely.from_wkb(job.shape)
-    centre = gpd.GeoSeries([shape], crs=job.crs)
-    extent = _metres(centre)
-    terrain = job.dem.around(shape.bounds, job.crs, max(1500.0, 0.75 * extent))
-    check_slopes(terrain.heights, terrain.resolution, terrain.name)
-    crs = terrain.grid.crs.to_wkt()
-    own = shapely.make_valid(centre.to_crs(crs).iloc[0])
-    frame = shapely.from_wkt(terrain.grid.extent.wkt)
-    if not frame.contains(own):
-        words = "crosses the border of" if frame.intersects(own) else "lies outside"
-        raise DataError(f"the outline of {job.name} {words} {job.dem.name}", "give a larger elevation model")
-    ice = _burn([own], terrain)
-    area = ice.sum() * terrain.resolution**2 / 1e6
-    if area < job.options.smallest or ice.sum() < 4:
-        raise DataError(
-            f"{job.name} covers {area:.3f} km² on the elevation model, too little", "lower --smallest"
-        )
-    missing = float((~np.isfinite(terrain.heights[ice])).mean())
-    if missing > 0.2:
-        raise DataError(
-            f"{100 * missing:.0f} % of {job.name} is a void of {job.dem.name}", "give another elevation model"
-        )
-    around = gpd.GeoSeries(shapely.from_wkb(list(job.neighbours)), crs=job.crs).to_crs(crs)
-    everything = ice | _burn([s for s in shapely.make_valid(around.to_numpy()) if not s.is_empty], terrain)
-    speed, balance = _fields(job.options, terrain)
-    notes = list(terrain.notes)
-    if not (~everything).any():
-        notes.append(f"{job.name}: no margin lies on the elevation model: distances to it are too short")
-    return (
-        Scene(
-            terrain.heights.astype(np.float64), ice, everything, terrain.resolution, speed, balance,
-            region_of(job.name),
-        ),
-        terrain, notes,
-    )  # fmt: skip
-
-
-def _metres(shape: Any) -> float:
-    """Return the larger side of a geometry's box in metres."""
-    crs = shape.estimate_utm_crs() if shape.crs.is_geographic else shape.crs
-    left, bottom, right, top = shape.to_crs(crs).total_bounds
-    return float(max(right - left, top - bottom))
-
-
-def _burn(shapes: list[Any], terrain: Terrain) -> NDArray[np.bool_]:
-    if not shapes:
-        return np.zeros(terrain.heights.shape, dtype=bool)
-    return np.asarray(rasterize(shapes, terrain.grid), dtype=bool)
-
-
-def _fields(
-    options: PredictOptions, terrain: Terrain
-) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
-    """Read speed and mass balance (m/a) on the terrain's grid; NaN where a file has nothing."""
-    read = [
-        read_quantity(p, "velocity", grid=terrain.grid).values.astype(np.float64) for p in options.velocity
-    ]
-    speed = None if not read else np.abs(read[0]) if len(read) == 1 else np.hypot(read[0], read[1])
-    balance = None
-    if options.mass_balance is not None:
-        balance = read_quantity(options.mass_balance, "mass balance", grid=terrain.grid).values.astype(
-            np.float64
-        )
-    return (
-        None if speed is None or not np.isfinite(speed).any() else speed,
-        None if balance is None or not np.isfinite(balance).any() else balance,
-    )
 
 
 def fill_holes(run: Run, model: TaskModel, options: PredictOptions) -> Path:

@@ -80,12 +80,11 @@ def prepare(run: Run, options: PrepareOptions) -> Path:
     writer = Writer(run.out)
     rng = np.random.default_rng([run.seed, 6])
     failures: list[DataError] = []
-    grown = 0
     todo = sources(run)
     with run.progress("terrain", len(todo)) as advance:
         for source in todo:
             try:
-                grown = _terrain(run, options, source, writer, rng, grown, len(todo))
+                _terrain(run, options, source, writer, rng)
             except DataError as error:
                 if len(todo) == 1:
                     raise
@@ -109,10 +108,8 @@ def _terrain(
     source: Source,
     writer: Writer,
     rng: np.random.Generator,
-    grown: int,
-    of: int,
-) -> int:
-    """Prepare one elevation model; return how many glaciers have been grown so far."""
+) -> None:
+    """Prepare one elevation model."""
     terrain = open_dem(source.dem, options.dem_crs).whole(options.train_resolution)
     check_slopes(terrain.heights, terrain.resolution, terrain.name)
     for note in terrain.notes:
@@ -122,10 +119,6 @@ def _terrain(
     drawn = split((found, toll, terrain.heights.shape), options, run.seed)
     writer.add_terrain(terrain, cover, drawn, rule)
     run.say(_said(writer.terrains[-1]["name"], terrain, drawn, options, rule))
-    wanted = -(-options.synthetic_glaciers * (len(writer.terrains)) // of)
-    for glacier in _grown(terrain, cover, drawn, rng, wanted - grown):
-        writer.add_sample(sample_of(glacier, MAX_PIXELS, rng), glacier.area)
-    return wanted
 
 
 def covered(
@@ -155,23 +148,6 @@ def _burnt(outlines: Path | None, terrain: Terrain) -> NDArray[np.bool_]:
         return np.zeros(terrain.heights.shape, dtype=bool)
     frame = read_vectors(outlines, crs=terrain.grid.crs.to_wkt())
     return np.asarray(rasterize(frame, terrain.grid, all_touched=True), dtype=bool)
-
-
-def _grown(
-    terrain: Terrain, cover: NDArray[np.uint8], drawn: Drawn, rng: np.random.Generator, count: int
-) -> Iterator[known.Known]:
-    """Grow glaciers on training patches of the largest size that holds no ice at all."""
-    free = [
-        p
-        for p in drawn.patches
-        if p.part == "train" and not cover[p.row : p.row + p.size, p.col : p.col + p.size].any()
-    ]
-    free.sort(key=lambda p: -p.size)
-    for number, patch in enumerate(free[: max(count, 0)]):
-        ground = terrain.heights[patch.row : patch.row + patch.size, patch.col : patch.col + patch.size]
-        made = known.grow(ground, terrain.resolution, rng, f"{terrain.name}-grown-{number}")
-        if made is not None:
-            yield made
 
 
 def known_glaciers(options: PrepareOptions, run: Run) -> Iterator[known.Known]:

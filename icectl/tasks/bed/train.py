@@ -57,7 +57,7 @@ def _law(run: Run, dataset: Dataset, options: TrainOptions) -> Law | None:
             return None
         raise DataError(
             "there is no glacier of known thickness to learn from",
-            "give --thickness-data FOLDER, --synthetic-glaciers N, or --step inpaint",
+            "give --thickness-data FOLDER, or --step inpaint",
         )
     law = fit_law(samples)
     error = np.sqrt(law.levels[""][1])

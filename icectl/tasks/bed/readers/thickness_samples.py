@@ -1,4 +1,4 @@
-"""Glaciers whose thickness is known: measured, modelled by others, or grown on ice-free ground."""
+"""Glaciers whose thickness is known: measured, modelled by others, or of a synthetic world."""
 
 from __future__ import annotations
 
@@ -182,35 +182,6 @@ def without(glaciers: Iterator[Known], hold_out: tuple[str, ...]) -> Iterator[Kn
     """Leave out the glaciers of those ids, whatever the version of their inventory."""
     banned = {short_id(name) for name in hold_out}
     return (g for g in glaciers if short_id(g.name) not in banned)
-
-
-def grow(
-    ground: NDArray[np.floating], resolution: float, rng: np.random.Generator, name: str
-) -> Known | None:
-    """Grow a shallow-ice glacier on ice-free ground and return its largest piece, or None if it is too small.
-
-    The flow law is that of `icectl.sources.synthetic`; equilibrium line, balance and sliding are drawn.
-    """
-    from icectl.sources.synthetic.ice import Climate
-    from icectl.sources.synthetic.ice import grow as flow
-
-    bed = np.asarray(ground, dtype=np.float64)
-    climate = Climate(
-        equilibrium=float(np.quantile(bed, rng.uniform(0.5, 0.75))),
-        gradient=float(rng.uniform(0.004, 0.01)),
-        accumulation=float(rng.uniform(0.8, 2.5)),
-        years=150.0,
-    )
-    ice = flow(bed, resolution, climate)
-    labels, count = ndimage.label(ice.thickness > 1.0)
-    if not count:
-        return None
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    glacier = labels == sizes.argmax()
-    thickness = np.where(glacier, ice.thickness, np.nan)
-    made = on_working_grid(Known(name, "synthetic", ice.surface, glacier, resolution, thickness))
-    return made if made.ice.sum() >= MIN_PIXELS else None
 
 
 def world_samples(folder: Path) -> Iterator[Known]:

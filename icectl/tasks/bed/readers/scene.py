@@ -1,0 +1,107 @@
+"""One glacier as it is predicted: its surroundings, its ice, its neighbours, velocity and mass balance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from icectl.errors import DataError
+from icectl.raster import rasterize, read_quantity
+from icectl.tasks.bed.options import PredictOptions
+from icectl.tasks.bed.readers.dem import Dem
+from icectl.tasks.bed.readers.outlines import region_of
+from icectl.tasks.bed.readers.terrain import Terrain, check_slopes
+from icectl.tasks.bed.thickness.solve import Scene
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A glacier's outline and its neighbours', as WKB in `crs`."""
+
+    name: str
+    shape: bytes
+    neighbours: tuple[bytes, ...]
+    crs: str
+
+
+def scene_of(place: Place, dem: Dem, options: PredictOptions) -> tuple[Scene, Terrain, list[str]]:
+    """Read the surroundings of a glacier, burn in its outline and its neighbours', and say what is odd.
+
+    Raises
+    ------
+    DataError
+        The outline lies off the elevation model, crosses its border, is too small, or covers voids.
+    """
+    import geopandas as gpd
+
+    shape = shapely.from_wkb(place.shape)
+    centre = gpd.GeoSeries([shape], crs=place.crs)
+    extent = _metres(centre)
+    terrain = dem.around(shape.bounds, place.crs, max(1500.0, 0.75 * extent))
+    check_slopes(terrain.heights, terrain.resolution, terrain.name)
+    crs = terrain.grid.crs.to_wkt()
+    own = shapely.make_valid(centre.to_crs(crs).iloc[0])
+    frame = shapely.from_wkt(terrain.grid.extent.wkt)
+    if not frame.contains(own):
+        words = "crosses the border of" if frame.intersects(own) else "lies outside"
+        raise DataError(f"the outline of {place.name} {words} {dem.name}", "give a larger elevation model")
+    ice = _burn([own], terrain)
+    area = ice.sum() * terrain.resolution**2 / 1e6
+    if area < options.smallest or ice.sum() < 4:
+        raise DataError(
+            f"{place.name} covers {area:.3f} km² on the elevation model, too little", "lower --smallest"
+        )
+    missing = float((~np.isfinite(terrain.heights[ice])).mean())
+    if missing > 0.2:
+        raise DataError(
+            f"{100 * missing:.0f} % of {place.name} is a void of {dem.name}", "give another elevation model"
+        )
+    around = gpd.GeoSeries(shapely.from_wkb(list(place.neighbours)), crs=place.crs).to_crs(crs)
+    everything = ice | _burn([s for s in shapely.make_valid(around.to_numpy()) if not s.is_empty], terrain)
+    speed, balance = _fields(options, terrain)
+    notes = list(terrain.notes)
+    if not (~everything).any():
+        notes.append(f"{place.name}: no margin lies on the elevation model: distances to it are too short")
+    return (
+        Scene(
+            terrain.heights.astype(np.float64), ice, everything, terrain.resolution, speed, balance,
+            region_of(place.name),
+        ),
+        terrain, notes,
+    )  # fmt: skip
+
+
+def _metres(shape: Any) -> float:
+    """Return the larger side of a geometry's box in metres."""
+    crs = shape.estimate_utm_crs() if shape.crs.is_geographic else shape.crs
+    left, bottom, right, top = shape.to_crs(crs).total_bounds
+    return float(max(right - left, top - bottom))
+
+
+def _burn(shapes: list[Any], terrain: Terrain) -> NDArray[np.bool_]:
+    if not shapes:
+        return np.zeros(terrain.heights.shape, dtype=bool)
+    return np.asarray(rasterize(shapes, terrain.grid), dtype=bool)
+
+
+def _fields(
+    options: PredictOptions, terrain: Terrain
+) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
+    """Read speed and mass balance (m/a) on the terrain's grid; NaN where a file has nothing."""
+    read = [
+        read_quantity(p, "velocity", grid=terrain.grid).values.astype(np.float64) for p in options.velocity
+    ]
+    speed = None if not read else np.abs(read[0]) if len(read) == 1 else np.hypot(read[0], read[1])
+    balance = None
+    if options.mass_balance is not None:
+        balance = read_quantity(options.mass_balance, "mass balance", grid=terrain.grid).values.astype(
+            np.float64
+        )
+    return (
+        None if speed is None or not np.isfinite(speed).any() else speed,
+        None if balance is None or not np.isfinite(balance).any() else balance,
+    )
