@@ -17,7 +17,7 @@ def describe(request: stages.Request, verb: str) -> dict[str, Any]:
     """Return the plan of `verb` as plain data."""
     steps = []
     for step in stages.plan(request, verb):
-        estimate = Estimate() if step.done else _estimate(step.request, step)
+        estimate = Estimate() if step.done else _estimate(step)
         steps.append(
             {
                 "stage": step.verb,
@@ -42,15 +42,16 @@ def describe(request: stages.Request, verb: str) -> dict[str, Any]:
     }
 
 
-def _estimate(request: stages.Request, step: stages.Step) -> Estimate:
+def _estimate(step: stages.Step) -> Estimate:
     """Ask the plugin's light estimator, where it has one."""
-    dotted = request.plugin.estimate
-    if not dotted and request.plugin.task in TASKS:
-        dotted = f"icectl.tasks.{request.plugin.task}.estimate:estimate"
+    plugin = step.request.plugin
+    dotted = plugin.estimate
+    if not dotted and plugin.task in TASKS:
+        dotted = f"icectl.tasks.{plugin.task}.estimate:estimate"
     if not dotted:
         return Estimate(note="this plugin gives no estimate")
-    with registry.doing(request.plugin, f"the estimate of {step.verb}"):
-        answer = registry.resolve(dotted)(stages.run_for(request, step))
+    with registry.doing(plugin, f"the estimate of {step.verb}"):
+        answer = registry.resolve(dotted)(stages.run_for(step))
     return answer if isinstance(answer, Estimate) else Estimate()
 
 

@@ -63,7 +63,7 @@ def perform(request: Request, verb: str) -> Outcome:
             f"run `icectl {missing[0].partition(' ')[0]} {request.plugin.name} {_place(request)}`",
         )
     _check_devices(request, steps)
-    talk = run_for(request, steps[-1])
+    talk = run_for(steps[-1])
     if missing:
         talk.say(f"{verb} of {request.glacier.name} needs {', '.join(missing)} first: doing that now")
     if _is_follower():
@@ -104,9 +104,7 @@ def _intact(request: Request, steps: list[Step]) -> list[Step]:
     for step in steps:
         wrong = damage(step.out) if step.done else []
         if wrong:
-            run_for(step.request, step).say(
-                f"{step.verb}: {step.out / wrong[0]} is damaged, so it is made again"
-            )
+            run_for(step).say(f"{step.verb}: {step.out / wrong[0]} is damaged, so it is made again")
         found.append(replace(step, done=step.done and not wrong))
     return found
 
@@ -148,7 +146,7 @@ def _follow(request: Request, steps: list[Step]) -> Outcome:
         if step.verb == "train" and (redo or not step.done):
             _wait_for(step.out / RUN)
             model = registry.load_model(step.request.plugin)
-            model.train(run_for(step.request, step), step.request.options["train"])
+            model.train(run_for(step), step.request.options["train"])
         else:
             _wait_for(step.out / RECORD)
     return Outcome(out=steps[-1].out, run=run_folder(steps, request.run), skipped=False, follower=True)
@@ -187,7 +185,7 @@ def _perform_step(request: Request, step: Step, redo: bool) -> None:
         if not redo and sound(step.out, step.fingerprint):  # another process did it meanwhile
             return
         with _folder_of_work(step, redo) as out:
-            run = run_for(request, step, out)
+            run = run_for(step, out)
             run.say(f"{step.verb} {request.plugin.name} on {request.glacier.name} …")
             if step.verb == "train":
                 write_json(out / RUN, run_record(request, step))

@@ -195,9 +195,9 @@ def options_of(request: Request, stage: str) -> dict[str, Options]:
     return {verb: request.options[verb] for verb in VERBS[: VERBS.index(stage) + 1]}
 
 
-def run_for(request: Request, step: Step, out: Path | None = None) -> Run:
+def run_for(step: Step, out: Path | None = None) -> Run:
     """Return all that a stage is handed, to work in `out` (by default in the step's own folder)."""
-    request = settled(request)
+    request = settled(step.request)
     return Run(
         verb=step.verb,
         plugin=request.plugin,

@@ -78,7 +78,8 @@ class Subject:
             compute=compute or Compute(device="cpu"),
             quiet=True,
         )
-        return run_for(request, Step(verb=verb, out=out, fingerprint="", inputs=dict(inputs), done=False))
+        step = Step(request=request, verb=verb, out=out, fingerprint="", inputs=dict(inputs), done=False)
+        return run_for(step)
 
     def perform(self, run: Run) -> Path | Metrics:
         """Do the stage of `run` with a fresh model, so that nothing is remembered between stages."""

@@ -44,8 +44,8 @@ def test_the_seed_decides_nothing_about_what_is_downloaded(tmp_path):
     real = replace(request, glacier=load_glacier("parvati"))
     assert changed(prints(real), prints(replace(real, seed=6)))[0] == "prepare"
     (fetch,) = stages.plan(real, "fetch")
-    assert stages.run_for(real, fetch).seed == 0
-    assert stages.run_for(real, stages.plan(real, "prepare")[-1]).seed == 5
+    assert stages.run_for(fetch).seed == 0
+    assert stages.run_for(stages.plan(real, "prepare")[-1]).seed == 5
     assert "planetary-computer-" in fetch.out.name
 
 
@@ -58,9 +58,7 @@ def test_precision_decides_the_training_and_what_comes_after_it(tmp_path):
 
 def test_a_stage_is_handed_its_own_options_and_those_before(tmp_path):
     request = request_of("convlstm", tmp_path)
-    seen = {
-        step.verb: list(stages.run_for(request, step).options) for step in stages.plan(request, "evaluate")
-    }
+    seen = {step.verb: list(stages.run_for(step).options) for step in stages.plan(request, "evaluate")}
     order = ["fetch", "prepare", "train", "predict", "evaluate"]
     assert seen == {verb: order[: n + 1] for n, verb in enumerate(order)}
 
