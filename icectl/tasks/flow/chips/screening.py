@@ -94,7 +94,8 @@ def screen(
     if len(keep) < 2:
         raise DataError(
             f"{len(keep)} of {len(series.names)} frames are usable, 2 are needed; {'; '.join(reasons)}",
-            "raise --cloud-limit or --aerosol-limit, or give more frames",
+            "give more frames of this ground"
+            + (", or raise --cloud-limit or --aerosol-limit" if "limit" in "".join(reasons) else ""),
         )
     return series.take(keep), cloud[keep], reasons
 

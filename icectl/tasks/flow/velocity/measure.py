@@ -7,7 +7,7 @@ has brought together (`refining`). Years have 365 days, as in ITS_LIVE.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,17 +82,18 @@ def measure(
     steps: tuple[Any, Any],
     options: PredictOptions,
     tick: Callable[[], None] = lambda: None,
+    pairs: Sequence[tuple[int, int]] | None = None,
 ) -> Velocity:
     """Measure the velocity from frames ``(time, rows, cols)``; `steps` are the sides of a pixel across and
     down, numbers or one a cell.
 
-    `tick` is called after each pair that was matched.
+    `tick` is called after each pair; `pairs` are matched in place of those that `options` choose.
     """
     ground = sound(valid)
     kinds = [ground] if ice is None else [ground & ice, ground & ~ice]
     cells = centres(frames.shape[1:], options)
     stable = None if ice is None else kinds[1][cells[..., 0], cells[..., 1]]
-    pairs = choose_pairs(days, cloud, valid, options)
+    pairs = choose_pairs(days, cloud, valid, options) if pairs is None else pairs
     count, shape = len(pairs), cells.shape[:2]
     spans, errors, offsets = np.zeros(count), np.zeros(count), np.zeros((count, 2))
     layers, likeness = np.full((count, *shape, 2), np.nan), np.zeros((count, *shape))
