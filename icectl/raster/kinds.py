@@ -77,10 +77,11 @@ def bounded(
     kind = KINDS[quantity]
     with np.errstate(invalid="ignore"):
         beyond = (values < kind.low) | (values > kind.high)
-    codes = np.zeros(values.shape, bool) if codes is None else codes & np.isfinite(values)
-    beyond |= codes
+    if codes is not None:
+        beyond |= codes & np.isfinite(values)
     if not beyond.any():
         return values, ()
+    codes = np.zeros(values.shape, bool) if codes is None else codes
     undeclared = beyond & (codes | (values < kind.low) | np.isin(values, _VOIDS) | (np.abs(values) > 1e15))
     rest = values[np.isfinite(values) & ~undeclared]
     too_high = quantity == "elevation" and bool((beyond & ~undeclared).any())

@@ -191,8 +191,8 @@ def _values(
     nodata = list(said.nodata)
     if quantity == "reflectance" and data.dtype.kind == "u" and info.nodata is None:
         nodata.append(0)  # fill in every product that stores reflectance without a sign
-    if nodata:
-        gone = gone | np.isin(data, nodata)
+    for number_of_nothing in nodata:
+        gone = gone | (data == number_of_nothing)
     if quantity == "reflectance" and (scale, offset) != (1.0, 0.0) and _shares(data, gone):
         scale, offset = 1.0, 0.0
         notes.append(f"{info.path} holds reflectances as they are: its scale and offset are left out")
@@ -206,7 +206,7 @@ def _values(
         values += offset * factor
     values = values.astype(np.float32, copy=False)
     values[gone] = np.nan
-    codes = np.isin(data, CODES) if data.dtype.kind in "if" else None
+    codes = np.isin(data, CODES) if data.dtype.kind in "if" and (data < -9000).any() else None
     values, more = bounded(values, quantity, str(info.path), codes)
     return values, (*notes, *more)
 
