@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from icectl.errors import UsageError
-from icectl.imagery.reflectance import FloatImage
+from icectl.imagery.missing import FloatImage
 
 Motion = Literal["homography", "affine", "translation"]
 Reference = Literal["median", "mean"]

@@ -18,8 +18,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from icectl.imagery.missing import FloatImage
 from icectl.imagery.periods import Period, plan_periods
-from icectl.imagery.reflectance import FloatImage
 
 Statistic = Literal["mean", "median"]
 Flags = npt.NDArray[np.uint8]

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from icectl.errors import DataError, UsageError
-from icectl.imagery.reflectance import FloatImage
+from icectl.imagery.missing import FloatImage
 
 Method = Literal["farneback", "dis"]
 ARROW_STEP = 40

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from icectl.imagery.reflectance import FloatImage, missing_to_nan
+from icectl.imagery.missing import FloatImage, missing_to_nan
 
 TAPS = (1.0, 2.0, 3.0, 2.0, 1.0)
 """One axis of the 5×5 kernel."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from icectl.imagery.reflectance import FloatImage, missing_to_nan
+from icectl.imagery.missing import FloatImage, missing_to_nan
 
 SNOW_THRESHOLD = 0.3
 """NDSI from which a pixel counts as snow or ice."""

@@ -95,20 +95,6 @@ def landsat_c1(pixel_qa: Any) -> BoolImage:
     return np.asarray(((values & (1 | 1 << 3 | 1 << 5)) == 0) & ((values >> 8 & 3) < 3))
 
 
-def has(qa_pixel: Any, bit: QaPixel) -> BoolImage:
-    """Return where `bit` of ``QA_PIXEL`` is set, e.g. ``has(qa, QaPixel.SNOW)``."""
-    return np.asarray((_numbers(qa_pixel, int(QaPixel.FILL)) & int(bit)) != 0)
-
-
-def unsaturated(qa_radsat: Any, bands: tuple[int, ...]) -> BoolImage:
-    """Return where none of the numbered `bands` is saturated by Landsat's ``QA_RADSAT``.
-
-    Bit ``n − 1`` of that layer belongs to band ``n``; bit 11 says that terrain hides the pixel.
-    """
-    bits = sum(1 << (band - 1) for band in bands)
-    return np.asarray((_numbers(qa_radsat, 0xFFFF) & bits) == 0)
-
-
 def low_aerosol(qa_aerosol: Any) -> BoolImage:
     """Return where Landsat 8/9's ``SR_QA_AEROSOL`` is no fill and its aerosol level is not high.
 

@@ -13,8 +13,8 @@ from icectl.imagery import qa
 from icectl.raster import Field, Grid, Info, Numbers, Quantity, read_quantity
 from icectl.sources.scene import Band, Scene
 
-SATURATED = 65535
-"""The number that a 16-bit band holds where the sensor saw more than it can tell."""
+SATURATED = (65535, 20_000, 16_000)
+"""Numbers of 16-bit bands where the sensor saw more than it can tell; the others in ten thousandths alone."""
 
 INDEX_CODES = tuple(range(101, 256))
 """What an 8-bit index in percent (MODIS snow cover) holds where there is none: night, cloud, fill …"""
@@ -65,7 +65,7 @@ def read_asset(
         band = _meaning(scene, name)
     nodata = _codes(band)
     if quantity == "reflectance":
-        nodata = (*nodata, SATURATED)
+        nodata = (*nodata, *SATURATED[: 3 if band.scale == 1e-4 else 1])
     elif quantity == "index" and band.scale == 0.01:
         nodata = (*nodata, *INDEX_CODES)
     numbers = Numbers(scale=band.scale, offset=band.offset, nodata=nodata)

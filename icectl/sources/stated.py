@@ -69,6 +69,31 @@ def _number(value: Any) -> float | None:
         return None
 
 
+def sentinel2_offset(baseline: str, applied: bool = False) -> float:
+    """Return the offset of Sentinel-2 Level-2A reflectance by its processing baseline, e.g. ``"05.09"``.
+
+    Since baseline 04.00 (25 January 2022) the numbers carry an offset of −1000, so that dark pixels are not
+    cut off at zero; `applied` says that the archive has taken it off.
+
+    Raises
+    ------
+    DataError
+        `baseline` is none.
+
+    Examples
+    --------
+    >>> sentinel2_offset("05.09"), sentinel2_offset("03.01")
+    (-0.1, 0.0)
+    """
+    number = _number(baseline)
+    if number is None:
+        raise DataError(
+            f"'{baseline}' is no Sentinel-2 processing baseline",
+            "it looks like '04.00'; see the item's properties",
+        )
+    return -0.1 if number >= 4.0 and not applied else 0.0
+
+
 def corrected(band: Band, properties: Mapping[str, Any], collection: str, what: str) -> Band:
     """Return a Sentinel-2 band with the offset that its processing baseline demands.
 
@@ -80,13 +105,11 @@ def corrected(band: Band, properties: Mapping[str, Any], collection: str, what: 
     DataError
         Neither the baseline nor the offset is said.
     """
-    from icectl.imagery.reflectance import sentinel2
-
     baseline = properties.get("s2:processing_baseline", properties.get("processing:version"))
     applied = bool(properties.get("earthsearch:boa_offset_applied")) and "c1" not in collection
     if baseline is not None:
         scale = 1e-4 if band.scale is None else band.scale
-        return Band(scale=scale, offset=sentinel2(str(baseline), applied).offset, nodata=band.nodata)
+        return Band(scale=scale, offset=sentinel2_offset(str(baseline), applied), nodata=band.nodata)
     if band.offset is None:
         raise DataError(
             f"{what} does not say its Sentinel-2 processing baseline",

@@ -63,11 +63,13 @@ def landsat_in_a_tar(folder):
 
 def collection_1(folder):
     tif(folder / f"{OLD}_sr_band3.tif", ten_thousandths(GREEN), nodata=-9999)
-    tif(folder / f"{OLD}_sr_band6.tif", ten_thousandths(SWIR), nodata=-9999)
+    swir = ten_thousandths(SWIR)
+    swir[:, 4:6] = 20_000  # saturated
+    tif(folder / f"{OLD}_sr_band6.tif", swir, nodata=-9999)
     quality = np.full((ROWS, COLUMNS), 322, np.uint16)  # clear; bit 6 of Collection 1 is no cloud
     quality[:, :4] = 480  # cloud
     tif(folder / f"{OLD}_pixel_qa.tif", quality, nodata=1)
-    return np.where(np.arange(COLUMNS) < 4, np.nan, NDSI)
+    return np.where(np.arange(COLUMNS) < 6, np.nan, NDSI)
 
 
 def appeears(folder):
