@@ -13,11 +13,12 @@ from shapely.geometry import Point, Polygon, box
 
 from icectl.errors import DataError, UsageError
 from icectl.tasks.bed.metrics import sample, score
-from icectl.tasks.bed.products import NUMBERS, by_region
+from icectl.tasks.bed.products import NUMBERS, by_region, row_of
 from icectl.tasks.bed.readers import thickness_samples as known
 from icectl.tasks.bed.readers.outlines import read_outlines, region_of, short_id
 from icectl.tasks.bed.readers.points import read_points, years
-from icectl.tasks.bed.thickness.volume import integrate, sea_level
+from icectl.tasks.bed.thickness.solve import Scene, Thickness
+from icectl.tasks.bed.thickness.volume import sea_level
 
 HEADER = (
     "GlaThiDa_ID,POLITICAL_UNIT,GLACIER_NAME,SURVEY_DATE,PROFILE_ID,POINT_ID,POINT_LAT,POINT_LON,"
@@ -45,7 +46,6 @@ def test_ttt_is_read_with_dates_flags_and_uncertainties(ttt: Path) -> None:
     assert points.thickness.tolist() == [100, 120, 30]
     assert points.uncertainty.tolist() == [7, 12, 5]
     assert points.year.tolist() == [1995, 1995, 2007]
-    assert np.isnan(points.elevation[2])
     assert points.surveys == 2
     assert points.dropped == {
         "no thickness or position": 1, "negative": 1, "over 5500 m": 0, "flagged erroneous": 1,
@@ -197,13 +197,21 @@ def test_sampling_is_linear_and_ignores_gaps() -> None:
 
 
 def test_volume_and_sea_level_are_sums() -> None:
+    """36 pixels of a hectare with 100 m of ice, whose bed lies 40 m below the sea."""
     ice = np.zeros((10, 10), dtype=bool)
     ice[2:8, 2:8] = True
-    whole = integrate(np.full((10, 10), 100.0), ice, 100.0, np.exp(1.645 * 0.2))
-    assert whole.volume == pytest.approx(36 * 100 * 1e4 / 1e9)
-    assert whole.area == pytest.approx(0.36)
-    assert whole.high / whole.volume == pytest.approx(np.exp(1.645 * 0.2), rel=1e-3)
-    assert whole.volume / whole.low == pytest.approx(whole.high / whole.volume)
+    depth = np.where(ice, 100.0, 0.0)
+    factor = float(np.exp(1.645 * 0.2))
+    scene = Scene(np.full((10, 10), 60.0), ice, ice, 100.0)
+    row = row_of(Thickness(depth, depth, depth, factor, {"plasticity": 2 * depth}), scene)
+    assert row["volume_km3"] == pytest.approx(0.036)
+    assert row["area_km2"] == pytest.approx(0.36)
+    assert (row["mean_m"], row["max_m"]) == (100.0, 100.0)
+    assert row["volume_high_km3"] / row["volume_km3"] == pytest.approx(factor, rel=1e-3)
+    assert row["volume_km3"] / row["volume_low_km3"] == pytest.approx(factor, rel=1e-3)
+    assert row["plasticity_km3"] == pytest.approx(0.072)
+    assert row["below_sea_km3"] == pytest.approx(0.4 * 0.036)
+    assert row["sle_mm"] == pytest.approx(sea_level(0.6 * 0.036), rel=1e-5)
     assert sea_level(402.8) == pytest.approx(1.0, rel=1e-3)
 
 

@@ -33,7 +33,7 @@ def points(east: list[float]) -> Points:
     x = 400_000 + np.asarray(east)
     y = np.full(len(x), 5_000_105.0)
     some = np.full(len(x), 45.0)
-    return Points(x, y, some, some / 10, some, some, "EPSG:32632", 1, {})
+    return Points(x, y, some, some / 10, some, "EPSG:32632", 1, {})
 
 
 def test_a_sections_surface_is_that_of_the_elevation_model_also_at_the_edge_of_the_ice(folder: Path) -> None:

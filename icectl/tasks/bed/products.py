@@ -15,7 +15,7 @@ from icectl.run import Run
 from icectl.tasks.bed.readers.outlines import Outlines, region_of
 from icectl.tasks.bed.readers.terrain import Terrain
 from icectl.tasks.bed.thickness.solve import Scene, Thickness
-from icectl.tasks.bed.thickness.volume import integrate, sea_level
+from icectl.tasks.bed.thickness.volume import sea_level
 
 TABLE, REGIONS, FILLED = "table.csv", "regions.csv", "filled.tif"
 LAYERS = ("bed", "thickness", "low", "high")
@@ -112,18 +112,19 @@ def write_filled(
 
 def row_of(made: Thickness, scene: Scene) -> dict[str, Any]:
     """Return a glacier's numbers by column."""
-    whole = integrate(made.thickness, scene.ice, scene.resolution, made.factor)
     pixel = scene.resolution**2 / 1e9
+    volume, area = float(made.thickness.sum()) * pixel, float(scene.ice.sum()) * pixel * 1e3
     bed = np.where(scene.ice, np.nan_to_num(scene.heights) - made.thickness, 0.0)
     below = float(np.minimum(np.maximum(-bed, 0.0), made.thickness).sum()) * pixel
     others = {f"{n.replace(' ', '_')}_km3": made.others[n].sum() * pixel for n in OTHERS if n in made.others}
     numbers = {
-        "area_km2": whole.area, "volume_km3": whole.volume, "volume_low_km3": whole.low,
-        "volume_high_km3": whole.high, "below_sea_km3": below, "sle_mm": sea_level(whole.volume - below),
+        "area_km2": area, "volume_km3": volume, "volume_low_km3": volume / made.factor,
+        "volume_high_km3": volume * made.factor, "below_sea_km3": below, "sle_mm": sea_level(volume - below),
         **others,
     }  # fmt: skip
     rounded = {n: float(f"{value:.6g}") for n, value in numbers.items()}
-    return {**rounded, "mean_m": round(whole.mean, 2), "max_m": round(whole.greatest, 2)}
+    mean, greatest = 1e3 * volume / area, float(made.thickness.max())
+    return {**rounded, "mean_m": round(mean, 2), "max_m": round(greatest, 2)}
 
 
 def read_table(folder: Path) -> list[dict[str, str]]:

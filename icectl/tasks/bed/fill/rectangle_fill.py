@@ -18,14 +18,14 @@ Floats = NDArray[np.float64]
 Box = tuple[int, int, int, int]
 
 
-def rectangle(hidden: NDArray[np.bool_], margin: int = 2) -> Box | None:
-    """Return (top, bottom, left, right) if `hidden` is one full rectangle `margin` off the map's edge."""
+def rectangle(hidden: NDArray[np.bool_]) -> Box | None:
+    """Return (top, bottom, left, right) if `hidden` is one full rectangle two pixels off the map's edge."""
     rows, cols = np.flatnonzero(hidden.any(1)), np.flatnonzero(hidden.any(0))
     if not len(rows):
         return None
     top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(cols[0]), int(cols[-1]) + 1
-    inside = top >= margin and left >= margin
-    inside &= bottom <= hidden.shape[0] - margin and right <= hidden.shape[1] - margin
+    inside = top >= 2 and left >= 2
+    inside &= bottom <= hidden.shape[0] - 2 and right <= hidden.shape[1] - 2
     return (top, bottom, left, right) if inside and bool(hidden[top:bottom, left:right].all()) else None
 
 

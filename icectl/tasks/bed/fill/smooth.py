@@ -62,19 +62,17 @@ def harmonic(heights: NDArray[np.floating], hidden: Bools) -> Floats:
     return _solve(heights, hidden, radius=1)
 
 
-def inverse_distance(
-    heights: NDArray[np.floating], hidden: Bools, power: float = 2.0, neighbours: int = 64
-) -> Floats:
-    """Fill `hidden` with the mean of the nearest rim pixels, weighted by distance to ``-power``."""
+def inverse_distance(heights: NDArray[np.floating], hidden: Bools) -> Floats:
+    """Fill `hidden` with the mean of the 64 nearest rim pixels, weighted by distance to ``-2``."""
     out = _start(heights, hidden)
     rim = ndimage.binary_dilation(hidden, iterations=2) & ~hidden
     if not hidden.any():
         return out
     known = np.argwhere(rim)
-    count = min(neighbours, len(known))
+    count = min(64, len(known))
     distance, index = cKDTree(known).query(np.argwhere(hidden), k=count)
     distance, index = distance.reshape(-1, count), index.reshape(-1, count)
-    weight = distance**-power
+    weight = distance**-2.0
     out[hidden] = (weight * out[rim][index]).sum(1) / weight.sum(1)
     return out
 

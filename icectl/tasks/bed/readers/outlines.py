@@ -41,15 +41,6 @@ class Outlines:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def on(self, crs: object) -> Outlines:
-        """Return the outlines in another CRS."""
-        import geopandas as gpd
-
-        if not self.geometries:
-            return self
-        moved = gpd.GeoSeries(list(self.geometries), crs=self.crs).to_crs(crs)
-        return replace(self, geometries=tuple(shapely.make_valid(moved.to_numpy())), crs=str(crs))
-
     def choose(self, ids: tuple[str, ...] = (), region: str | None = None) -> Outlines:
         """Return the glaciers of those ids, or of that RGI region; of neither: all.
 

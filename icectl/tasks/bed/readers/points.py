@@ -24,7 +24,6 @@ FIELDS = (
 NAMES = {
     "THICKNESS_UNCERTAINTY": ("thickness_uncertainty", "uncertainty", "thickness_error", "error", "sigma"),
     "DATA_FLAG": ("data_flag", "flag"),
-    "ELEVATION": ("elevation", "elev", "z", "surface"),
     "SURVEY_DATE": ("survey_date", "date"),
     "GlaThiDa_ID": ("glathida_id", "survey_id"),
 }
@@ -33,8 +32,8 @@ NAMES = {
 THICKEST = 5500.0
 """Metres: the thickest ice of the earth is 4.9 km; larger numbers are fill values."""
 
-LEAST_UNCERTAINTY = 5.0
-"""Metres: the least uncertainty taken for a point that states none (a radar's resolution and its picking)."""
+UNCERTAIN_SHARE, LEAST_UNCERTAINTY = 0.1, 5.0
+"""Uncertainty of points that state none: share of the thickness, and least (m; radar and its picking)."""
 
 ERRONEOUS = 1
 """GlaThiDa's DATA_FLAG of values that are wrong (3 marks other remarks; such values are kept)."""
@@ -52,7 +51,6 @@ class Points:
     thickness: Floats
     uncertainty: Floats
     year: Floats
-    elevation: Floats
     crs: str
     surveys: int
     dropped: dict[str, int]
@@ -64,7 +62,6 @@ class Points:
 def read_points(
     path: Path,
     field: str | None = None,
-    share: float = 0.1,
     since: int | None = None,
     crs: str | None = None,
 ) -> Points:
@@ -77,8 +74,6 @@ def read_points(
     ----------
     field
         The column of the thickness.
-    share
-        Uncertainty of points that state none, as a share of their thickness (at least 5 m).
     since
         Leave out surveys before this year; surveys of unknown year too.
     crs
@@ -95,7 +90,7 @@ def read_points(
     table, x, y, crs = read_points_of(path, crs)
     table = table.rename(columns=_standard(table))
     name = _field(table, field, path)
-    stated = {n: numbers(table, n) for n in ("THICKNESS_UNCERTAINTY", "DATA_FLAG", "ELEVATION")}
+    stated = {n: numbers(table, n) for n in ("THICKNESS_UNCERTAINTY", "DATA_FLAG")}
     thickness = numbers(table, name) * _unit_in(name)
     year = years(table["SURVEY_DATE"]) if "SURVEY_DATE" in table else np.full(len(table), np.nan)
     unusable = {
@@ -116,7 +111,7 @@ def read_points(
             f"{path} holds no usable point of {len(x)} ({words})", "check --points-field and --since"
         )
     own = stated["THICKNESS_UNCERTAINTY"]
-    guess = np.maximum(share * thickness, LEAST_UNCERTAINTY)
+    guess = np.maximum(UNCERTAIN_SHARE * thickness, LEAST_UNCERTAINTY)
     uncertainty = np.where(np.isfinite(own) & (own > 0), own, guess)
     found = [c for c in ("GlaThiDa_ID", "SURVEY_DATE") if c in table]
     surveys = int(table.loc[keep, found].drop_duplicates().shape[0]) if found else 1
@@ -126,7 +121,6 @@ def read_points(
         thickness=thickness[keep],
         uncertainty=uncertainty[keep],
         year=year[keep],
-        elevation=stated["ELEVATION"][keep],
         crs=crs,
         surveys=surveys,
         dropped=dropped,
