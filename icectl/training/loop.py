@@ -80,13 +80,13 @@ class Loop:
 
     def fit(self) -> FitResult:
         """Train to the end, or to a signal."""
-        self._resume()
+        resumed = self._resume()
         self.leader = self.context.rank == 0
         self.record = Record(self.run.out, self.position.step, self.leader, self.settings.tensorboard)
         self.started = time.monotonic() - self.position.seconds
         with Signals(self.run, self.context) as self.signals, self._progress() as self.advance:
             try:
-                if self.position.step == 0 and self._begin():
+                if not resumed and self._begin():
                     self._validate()
                 while not self.position.stopped:
                     self._epoch()
@@ -269,19 +269,21 @@ class Loop:
         if self.leader:
             checkpoint.save_state(self.run.out / STATE, {**asdict(self.position), **parts})
 
-    def _resume(self) -> None:
+    def _resume(self) -> bool:
+        """Go on from a saved state; return whether there was one."""
         path = self.run.out / STATE
         if not path.exists():
-            return
+            return False
         saved = checkpoint.load_state(path)
         if (saved["best"] is not None or saved["stopped"]) and not (self.run.out / WEIGHTS).exists():
             self.run.warn(
                 f"{self.run.out / WEIGHTS} is missing, which the saved state counts on: training anew"
             )
-            return
+            return False
         self.position = Position(**state.restore(self.parts, saved, path))
         if not self.position.stopped:
             self.run.say(f"training goes on from update {self.position.step}")
+        return True
 
     def _result(self) -> FitResult:
         position = self.position
