@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from icectl.cli.options import Json
+
 CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
@@ -38,7 +40,7 @@ def compare(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what each model would read and write; touch nothing.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Train and evaluate every model of a task and print one table, baselines included.
 

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from icectl.cli.options import Json
+
 
 @dataclass(frozen=True)
 class Check:
@@ -25,7 +27,7 @@ def doctor(
         Path | None,
         typer.Option("--workspace", help="Check every file of this workspace too, by its checksum."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Check packages, plugins, devices and the workspace; exits with 1 if something is wrong."""
     from icectl.cli import show

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from icectl.cli.options import complete_runs
+from icectl.cli.options import Where, complete_runs
 
 
 def export(
@@ -25,7 +25,7 @@ def export(
     licence: Annotated[
         str, typer.Option("--licence", help="SPDX name of the weights' licence.")
     ] = "Apache-2.0",
-    workspace: Annotated[Path | None, typer.Option("--workspace", help="The workspace of the run.")] = None,
+    workspace: Where = None,
 ) -> None:
     """Write weights, options, data identity, metrics, licence and a model card to one place.
 

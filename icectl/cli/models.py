@@ -6,11 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from icectl.cli.options import complete_weights
+from icectl.cli.options import Json, complete_weights
 
 app = typer.Typer(help="Trained weights, ready to use.", no_args_is_help=True, add_completion=False)
-
-Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
 
 @app.command("list")

@@ -23,6 +23,15 @@ import typer
 MAX_SEED = 2**32 - 1
 """The largest seed that numpy's generators take."""
 
+Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+Where = Annotated[
+    Path | None,
+    typer.Option(
+        "--workspace", help="Where runs are kept (default $ICECTL_WORKSPACE, else ./icectl-workspace)."
+    ),
+]
+"""Options of the listings."""
+
 WHERE, HOW, COMPUTE = "Where", "How", "Devices"
 
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(help="The models that are installed.", no_args_is_help=True, add_completion=False)
+from icectl.cli.options import Json
 
-Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+app = typer.Typer(help="The models that are installed.", no_args_is_help=True, add_completion=False)
 
 
 def complete(incomplete: str) -> list[str]:

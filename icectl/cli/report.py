@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from icectl.cli.options import complete_runs
+from icectl.cli.options import Json, Where, complete_runs
 
 
 def report(
@@ -22,13 +22,8 @@ def report(
         Path | None,
         typer.Option("--out", help="Where to write the page; by default report.html in the run's folder."),
     ] = None,
-    workspace: Annotated[
-        Path | None,
-        typer.Option(
-            "--workspace", help="Where runs are kept (default $ICECTL_WORKSPACE, else ./icectl-workspace)."
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    workspace: Where = None,
+    as_json: Json = False,
 ) -> None:
     """Write the page of a run again; several runs make one page that compares them.
 

@@ -8,12 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from icectl.cli.options import complete_runs
+from icectl.cli.options import Json, Where, complete_runs
 
 app = typer.Typer(help="The runs of a workspace.", no_args_is_help=True, add_completion=False)
-
-Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
-Where = Annotated[Path | None, typer.Option("--workspace", help="Where runs are kept.")]
 
 
 Name = Annotated[str, typer.Argument(help="A run: its id, folder, or last.", autocompletion=complete_runs)]
