@@ -95,7 +95,7 @@ def openpiv(a: np.ndarray, b: np.ndarray) -> Found:
         a.astype(np.float32), b.astype(np.float32), window_size=CHIP, sig2noise_method="peak2peak", **sizes
     )
     x, y = get_coordinates(a.shape, **sizes)
-    return np.stack([y, x], -1).astype(int), -v
+    return np.stack([y, x], -1).astype(int), v
 
 
 def main() -> None:
