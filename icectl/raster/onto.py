@@ -82,7 +82,7 @@ def onto(
     """Read a band of an open raster, stored in whatever order of rows and columns, on another grid."""
     stored = GeoBox(source.shape, source.transform, source.crs or crs)
     dtype = np.dtype(np.float32 if convert else source.dtypes[band - 1])
-    out = np.ma.MaskedArray(np.zeros(grid.shape, dtype), mask=np.ones(grid.shape, bool))
+    out, hidden = np.zeros(grid.shape, dtype), np.ones(grid.shape, bool)
     for rows in _strips(stored, grid):
         target = grid[rows]
         part, east = _needed(stored, target)
@@ -92,15 +92,15 @@ def onto(
         place = Affine.translation(east, 0) * stored.affine * Affine.translation(part[1].start, part[0].start)
         near = GeoBox(raw.shape, place, stored.crs)
         if convert is None and method == "nearest":
-            out.data[rows] = _moved(raw.data, near, target, method, 0)
-            out.mask[rows] = _moved(np.ma.getmaskarray(raw).astype(np.uint8), near, target, method, 1) != 0
+            out[rows] = _moved(raw.data, near, target, method, 0)
+            hidden[rows] = _moved(np.ma.getmaskarray(raw).astype(np.uint8), near, target, method, 1) != 0
         else:
-            values = convert(raw) if convert else raw.astype(np.float32).filled(np.nan)
+            values = convert(raw) if convert else np.ma.filled(raw.astype(np.float32), np.nan)
             made = _moved(values, near, target, method, np.nan)
-            out.mask[rows] = ~np.isfinite(made)
-            made[out.mask[rows]] = 0
-            out.data[rows] = np.rint(made) if dtype.kind in "iu" else made
-    return out
+            hidden[rows] = ~np.isfinite(made)
+            made[hidden[rows]] = 0
+            out[rows] = np.rint(made) if dtype.kind in "iu" else made
+    return np.ma.MaskedArray(out, mask=hidden)
 
 
 def _strips(stored: GeoBox, grid: Grid) -> Iterator[slice]:
@@ -121,8 +121,8 @@ def _needed(stored: GeoBox, grid: Grid) -> tuple[tuple[slice, slice] | None, flo
     row, col = np.meshgrid(np.linspace(0, rows, 17), np.linspace(0, columns, 17), indexing="ij")
     x, y = grid.affine * (col.ravel(), row.ravel())
     if stored.crs != grid.crs:
-        codes = [CRS.from_user_input(str(one.crs)) for one in (grid, stored)]
-        x, y = Transformer.from_crs(*codes, always_xy=True).transform(x, y)
+        ours, theirs = (CRS.from_user_input(str(one.crs)) for one in (grid, stored))
+        x, y = Transformer.from_crs(ours, theirs, always_xy=True).transform(x, y)
     known = np.isfinite(x) & np.isfinite(y)
     if not known.any():
         return None, 0.0

@@ -13,7 +13,7 @@ from icectl.report.costs import cost_table
 from icectl.report.curves import loss_charts
 from icectl.report.figures import arrange, draw_all
 from icectl.report.layers import Reader
-from icectl.report.panels import Layer, SampleRow, Samples, pack, unpack
+from icectl.report.panels import Layer, SampleRow, Samples, TimeMaps, pack, unpack
 from icectl.report.record import Evaluation, RunFacts
 from icectl.report.tables import table_view
 
@@ -156,6 +156,7 @@ def together(runs: Sequence[RunFacts], names: Sequence[str]) -> list[View]:
             return []
         try:
             panel, reader = unpack(first), Reader([evaluation.folder, run.folder])
+            assert isinstance(panel, TimeMaps)
             layers = {
                 f.label: (_absolute(f.truth, reader), _absolute(f.prediction, reader)) for f in panel.frames
             }
@@ -169,10 +170,15 @@ def together(runs: Sequence[RunFacts], names: Sequence[str]) -> list[View]:
         SampleRow(label=label, images=(found[0][1][label][0], *(layers[label][1] for _, layers in found)))
         for label in labels
     ]
-    first = found[0][0]
-    look = {"unit": first.unit, "colours": first.colours, "low": first.low, "high": first.high}
+    shown = found[0][0]
     samples = Samples(
-        title=f"{first.title}: truth and all models", columns=("truth", *names), rows=rows, **look
+        title=f"{shown.title}: truth and all models",
+        columns=("truth", *names),
+        rows=rows,
+        unit=shown.unit,
+        colours=shown.colours,
+        low=shown.low,
+        high=shown.high,
     )
     return draw_all(pack([samples]), [Path()])
 

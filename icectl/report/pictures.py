@@ -38,7 +38,7 @@ def picture(title: str, raster: Raster, scale: Scale, side: int, strokes: Sequen
 def legend(scale: Scale, unit: str, label: str) -> View:
     """Return a colour bar: a gradient, and ticks at round values (text and place in per cent)."""
     span = scale.high - scale.low
-    at = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(scale.low, scale.high).tolist()
+    at = [float(v) for v in MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(scale.low, scale.high)]
     inside = [v for v in at if scale.low - 1e-9 * span <= v <= scale.high + 1e-9 * span]
     step = at[1] - at[0]
     ticks = [(number(v, step), 100 * (v - scale.low) / span) for v in inside]

@@ -98,7 +98,7 @@ def headline(table: Mapping[str, Any], intervals: Mapping[str, Any] | None = Non
 
     def text(row: Mapping[str, Any]) -> str:
         bounds = known.get(row["name"], {}).get(key)
-        return measured(row["values"][key], bounds, decimals(table, intervals)[key])
+        return measured(row["values"][key], bounds, decimals(table, intervals)[str(key)])
 
     found = {
         "label": column["label"],

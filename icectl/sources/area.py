@@ -151,6 +151,8 @@ def _by_shape(item: Any, fields: Mapping[str, Any]) -> Affine | None:
     shape, box = fields.get("proj:shape"), fields.get("proj:bbox")
     if box is None and _crs_of(fields) == "EPSG:4326":
         box = item.bbox
+    if shape is None or box is None:
+        return None
     try:
         (rows, columns), (west, south, east, north) = map(float, shape), map(float, box)
     except (TypeError, ValueError):

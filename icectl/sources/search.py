@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -109,7 +110,7 @@ def search(
     unique: dict[str, Item] = {}
     for box in area.asked:
         found = client.search(max_items=MOST_ITEMS, bbox=box, **asked)
-        unique |= _asking(service, lambda found=found: _collected(found, service))
+        unique |= _asking(service, partial(_collected, found, service))
     said = _item_assets(client, collection) if unique else {}
     for item in unique.values():
         item.extra_fields["icectl:item_assets"] = said

@@ -162,8 +162,8 @@ def _identity(request: Request, stage: str, prints: Mapping[str, str]) -> dict[s
     identity |= {"model": request.plugin.name, "schema": request.plugin.schema}
     if stage == "train" and request.start is not None:
         identity["start"] = stage_of(request.start)["fingerprint"]
-    if stage == "train" and (read := [prints[name] for name in prints if name.startswith(MEMBER)]):
-        identity["members"] = read
+    if stage == "train" and (members := [prints[name] for name in prints if name.startswith(MEMBER)]):
+        identity["members"] = members
     if stage == "train":
         return {**identity, "prepare": prints.get("prepare"), "precision": request.compute.precision}
     read = _needed(request, stage) | {"train"}  # others may be planned for a later stage: they change nothing

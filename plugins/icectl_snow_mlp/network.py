@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from icectl.tasks.snow.model import SnowModel
-from icectl.tasks.snow.networks.forecaster import Ports
+from icectl.tasks.snow.networks.forecaster import Forecaster, Ports
 from icectl.tasks.snow.networks.heads import Head
+from icectl.tasks.snow.options import TrainOptions
 from icectl.tasks.snow.train import SnowLearner, inputs
 from icectl.training import Context
 from icectl_snow_mlp import SnowMLPTrain
@@ -57,7 +58,8 @@ class Perceptron(nn.Module):
         """Predict (B, F, H, W) from `past` (B, P, C, H, W) and `guide` (B, F, G, H, W)."""
         size = past.shape[-2:]
         every = torch.arange(size[0] * size[1], device=past.device).expand(len(past), -1)
-        return self.at(every, past, guide).unflatten(2, size)
+        made = self.at(every, past, guide)
+        return made.reshape(*made.shape[:2], *size)
 
     def at(self, place: Tensor, past: Tensor, guide: Tensor) -> Tensor:
         """Predict (B, F, n) for the pixels `place` (B, n), numbered row by row."""
@@ -65,8 +67,7 @@ class Perceptron(nn.Module):
         here = gather(guide.flatten(1, 2), place)
         seen = torch.cat([gather(frames, place) - 0.3, here - 0.3, *surroundings(frames, place)], dim=1)
         raw = self.layers(4 * seen.transpose(1, 2)).transpose(1, 2)
-        raw = raw.unflatten(1, (guide.shape[1], -1))
-        here = here.unflatten(1, (guide.shape[1], -1))
+        raw, here = (part.reshape(len(part), guide.shape[1], -1, part.shape[2]) for part in (raw, here))
         return torch.stack([self.head(raw[:, k], here[:, k]) for k in range(guide.shape[1])], dim=1)
 
 
@@ -112,6 +113,8 @@ class PixelLearner(SnowLearner):
         if not context.training:
             return super().loss(batch, context)
         forecaster, future = self.modules, batch["future"]
+        assert isinstance(forecaster, Forecaster)
+        assert isinstance(forecaster.network, Perceptron)
         past, guide = forecaster.told(*inputs(batch))
         place = (context.uniform(PIXELS) * future[0, 0].numel()).long()
         predicted = forecaster.network.at(place, past, guide)
@@ -127,6 +130,6 @@ class SnowMLP(SnowModel):
         sizes = (ports.inputs, ports.past, ports.guides, ports.future, options.hidden)
         return Perceptron(ports.head, *sizes, ports.dropout)
 
-    def learner(self, network: nn.Module, options: SnowMLPTrain, facts: Mapping[str, object]) -> PixelLearner:
+    def learner(self, network: nn.Module, options: TrainOptions, facts: Mapping[str, object]) -> PixelLearner:
         """Return what trains it."""
         return PixelLearner(network, options, facts)

@@ -144,7 +144,8 @@ def unit(frames: Tensor) -> Tensor:
     """Return frames ``(n, frames, …)`` as vectors of mean 0 and norm 1; flat ones stay near 0."""
     flat = frames.flatten(2)
     flat = flat - flat.mean(2, keepdim=True)
-    return flat / (flat.norm(dim=2, keepdim=True) + 1e-3)
+    norm: Tensor = flat.norm(dim=2, keepdim=True)
+    return flat / (norm + 1e-3)
 
 
 def told(frames: Tensor, days: Tensor, cloud: Tensor) -> Told:

@@ -83,7 +83,7 @@ class SVG(nn.Module):
         if self.selection is not None:  # … by its explicit features alone
             nn.init.zeros_(self.selection.score.weight)
             if self.map is not None:
-                nn.init.zeros_(self.map.ask.weight)
+                nn.init.zeros_(self.map.ask.weight)  # type: ignore[arg-type]
 
     def forward(
         self,
@@ -119,8 +119,8 @@ class SVG(nn.Module):
         cloud
             ``(n, time)`` shares of cloud, NaN for a frame that is not there; without it all are clear.
         """
-        mode = {"teach": teach, "every": every, "latent": latent}
-        return self._run(frames, days, past, frames.shape[1], noise, cloud, **mode)
+        time = frames.shape[1]
+        return self._run(frames, days, past, time, noise, cloud, teach=teach, every=every, latent=latent)
 
     @torch.no_grad()
     def generate(self, past: Tensor, days: Tensor, noise: Noise, cloud: Tensor | None = None) -> Tensor:
@@ -129,8 +129,9 @@ class SVG(nn.Module):
         `past` is ``(n, past, bands, size, size)``, `days` ``(n, past + steps)``, `cloud` ``(n, past)``; the
         frames to come are unknown here, so nothing of them can leak.
         """
-        mode = {"teach": False, "every": False, "latent": "prior"}
-        return self._run(past, days, past.shape[1], days.shape[1], noise, cloud, **mode).frames
+        seen, time = past.shape[1], days.shape[1]
+        made = self._run(past, days, seen, time, noise, cloud, teach=False, every=False, latent="prior")
+        return made.frames
 
     def _run(
         self,

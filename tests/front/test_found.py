@@ -35,7 +35,7 @@ def test_one_band_of_a_delivered_scene_is_its_image(tmp_path, below):
     assert names(tmp_path) == [f"{LANDSAT}_B5.TIF"]
     assert names(tmp_path, asset="red") == [f"{LANDSAT}_B4.TIF"]
     assert find_pairs(tmp_path)[0].facts["sensor"] == "LC08"
-    with pytest.raises(DataError, match="has no band 'hh', but nir08, qa_pixel, red") as raised:
+    with pytest.raises(DataError, match="has no band 'hh', but nir08, pan, qa_pixel, red") as raised:
         find_pairs(tmp_path, asset="hh")
     assert raised.value.hint == "name one of them with --asset"
 

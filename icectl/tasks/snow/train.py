@@ -130,7 +130,7 @@ class SnowLearner(SingleOptimizer):
         return {"truth above forecast": rows[None].clamp(0, 1)}
 
 
-def inputs(batch: Mapping[str, Tensor]) -> tuple[Tensor | None, ...]:
+def inputs(batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """Return what a forecaster is called with, out of a batch: past, season, phase, terrain."""
     return batch["past"], batch["season"], batch["phase"], batch.get("terrain")
 

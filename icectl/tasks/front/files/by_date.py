@@ -28,20 +28,22 @@ def draw_by_date(images: Sequence[Dated], path: Path, unit: str) -> Path:
     from matplotlib import colormaps
     from matplotlib.collections import LineCollection
     from matplotlib.colors import Normalize
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.figure import Figure
 
     groups: Mapping[str, list[Dated]] = {name: [] for name in sorted({name for name, _, _ in images})}
     for image in images:
         groups[image[0]].append(image)
-    days = [float(date2num(day)) for _, day, _ in images]
+    days = [_day(day) for _, day, _ in images]
     colours, scale = colormaps["viridis"], Normalize(min(days), max(max(days), min(days) + 1))
     figure = Figure(figsize=(5 * min(3, len(groups)), 6), layout="constrained")
-    rows = figure.subfigures(2, 1, height_ratios=[4, 1])
+    parts = figure.subfigures(2, 1, height_ratios=[4, 1])
+    assert isinstance(parts, np.ndarray)
+    maps, below = parts
     for axes, (name, own) in zip(
-        rows[0].subplots(1, len(groups), squeeze=False).flat, groups.items(), strict=True
+        maps.subplots(1, len(groups), squeeze=False).flat, groups.items(), strict=True
     ):
-        lines = sorted((float(date2num(day)), line) for _, day, line in own if line is not None)
+        lines = sorted((_day(day), line) for _, day, line in own if line is not None)
         axes.add_collection(
             LineCollection([line for _, line in lines], colors=[colours(scale(d)) for d, _ in lines])
         )
@@ -49,14 +51,21 @@ def draw_by_date(images: Sequence[Dated], path: Path, unit: str) -> Path:
         axes.set_aspect("equal")
         axes.set_title(name)
         axes.set_xlabel(f"x ({unit})")
-    time = rows[1].subplots()
+    time = below.subplots()
     for level, own in enumerate(groups.values()):
         for found, marker in ((True, "|"), (False, "x")):
-            at = [float(date2num(day)) for _, day, line in own if (line is not None) == found]
+            at = [_day(day) for _, day, line in own if (line is not None) == found]
             time.scatter(at, [level] * len(at), c=colours(scale(np.array(at))), marker=marker)
     time.set_yticks(range(len(groups)), list(groups))
-    locator = AutoDateLocator()
+    locator = AutoDateLocator()  # type: ignore[no-untyped-call]
     time.xaxis.set_major_locator(locator)
-    time.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    time.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     figure.savefig(path)
     return path
+
+
+def _day(day: date) -> float:
+    """Return a date as matplotlib counts it."""
+    from matplotlib.dates import date2num
+
+    return float(date2num(day))  # type: ignore[no-untyped-call]

@@ -49,7 +49,7 @@ def read_image(path: Path, band: int | None = None) -> tuple[NDArray[np.float32]
     if len(bands) in (2, 4) and _is_opacity(bands[-1]):
         opaque = bands.pop() > 0
         bands = [np.where(opaque, grey, np.float32(np.nan)) if opaque.any() else grey for grey in bands]
-    values, place = np.mean(bands, axis=0, dtype=np.float32), place_on(info.grid)
+    values, place = np.asarray(np.mean(bands, axis=0, dtype=np.float32)), place_on(info.grid)
     if not np.isfinite(values).any():
         raise DataError(f"{path} holds no valid pixel", "check its nodata value")
     return without_margins(values), place
@@ -136,7 +136,8 @@ def read_label(path: Path, shape: tuple[int, int], place: Place | None, kind: st
         )
     numbers = [number for number in range(1, info.count + 1) if number != info.alpha][:3]
     bands = [read_quantity(path, "label", band=number) for number in numbers]
-    values = np.mean([np.where(band.valid, band.values, 0) for band in bands], axis=0, dtype=np.float32)
+    shown = [np.where(band.valid, band.values, 0) for band in bands]
+    values = np.asarray(np.mean(shown, axis=0, dtype=np.float32))
     return label_from_raster(values, kind, path.name, np.all([band.valid for band in bands], axis=0))
 
 

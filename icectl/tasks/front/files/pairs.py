@@ -85,11 +85,11 @@ def find_pairs(
         paired = _by_key(labels, sorted(files), "labels")
         _refuse_unpaired(found, paired)
     rows = read_table(table) if table is not None else {}
-    places = {code: name for name, codes in (wrs_glaciers or {}).items() for code in codes}
+    wrs = {code: name for name, codes in (wrs_glaciers or {}).items() for code in codes}
     pairs = []
     for number, (key, image) in enumerate(sorted(found.items())):
         time, dated = _date_of(image, number)
-        facts = _name_facts(image, time, dated, places) | _row_of(rows, image.stem)
+        facts = _name_facts(image, time, dated, wrs) | _row_of(rows, image.stem)
         pairs.append(Pair(_safe(key), image, paired.get(key), time, dated, facts))
     return sorted(pairs, key=lambda pair: (pair.time, pair.id))
 

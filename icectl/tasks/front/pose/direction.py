@@ -85,7 +85,7 @@ def _along_velocity(x: tuple[Path, int], y: tuple[Path, int], entry: Entry) -> f
     to_degrees = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
     start = np.array(to_degrees.transform(*lon_lat(entry, _middle(entry)), direction="INVERSE"))
     end = start + mean / np.hypot(*mean) * float(np.abs(start).max()) * 1e-4
-    return _azimuth(to_degrees.transform(*start), to_degrees.transform(*end))
+    return _azimuth(*(np.array(to_degrees.transform(*point)) for point in (start, end)))
 
 
 def _downhill(dem: Path, entry: Entry, outline: Path | None) -> float | None:
