@@ -42,15 +42,6 @@ class AtrousPyramid(nn.Module):
         return cast(Tensor, self.project(torch.cat([branch(x) for branch in self.branches], 1)))
 
 
-def fitting_rates(rates: Sequence[int], tile: int, stride: int = STRIDE) -> tuple[int, ...]:
-    """Return the rates whose off-centre taps can land inside the deepest map of a tile.
-
-    A tap of rate r reaches another position only if r is below the map's side.
-    """
-    side = max(1, tile // stride)
-    return tuple(rate for rate in rates if rate < side) or (1,)
-
-
 def deeplab(
     encoder: str,
     *,
@@ -85,5 +76,3 @@ def deeplab(
     )
     return cast(nn.Module, model)
 
-
-__all__ = ["STRIDE", "AtrousPyramid", "deeplab", "fitting_rates"]

@@ -14,7 +14,6 @@ from icectl.tasks.front.network.loss import front_loss, soft_iou
 from icectl_deeplab_xception import DeepLabTrain
 from icectl_deeplab_xception.calfin import Calfin
 from icectl_deeplab_xception.model import DeepLabXception
-from icectl_deeplab_xception.xception import fitting_rates
 from icectl_front_unet import FrontUNetTrain
 from icectl_front_unet.model import FrontUNet
 
@@ -69,12 +68,6 @@ def test_other_encoders_run_at_224(name):
 def test_small_networks_keep_the_size(plain):
     network, _ = built(FrontUNet, FrontUNetTrain, width=8, plain=plain)
     assert network(torch.zeros(2, 3, 96, 64)).shape == (2, 2, 96, 64)
-
-
-def test_rates_that_fit_a_tile():
-    assert fitting_rates((12, 24, 36), 224) == (12,)  # the deepest map is 14 × 14
-    assert fitting_rates((1, 2, 3, 4, 5), 224) == (1, 2, 3, 4, 5)
-    assert fitting_rates((24, 36), 224) == (1,)
 
 
 def goal(edge, mask=None):
