@@ -75,4 +75,3 @@ def deeplab(
         AtrousPyramid(inside, width, rates, dropout), tail, nn.BatchNorm2d(width), nn.ReLU()
     )
     return cast(nn.Module, model)
-

@@ -32,8 +32,8 @@ RIVAL = 0.8
 LENGTHS = (35.0, 70.0)
 """Fronts shorter than the second (px of the network) are less certain, as short pieces mostly are none."""
 
-SMOOTH = 0.85
-"""Images with less of the training's least texture are in doubt; turning alone takes a tenth of it."""
+SMOOTH = 0.7
+"""Images with less of the training's least texture are in doubt; resampling takes up to a fifth of it."""
 
 VALID = 0.2
 """Least share of valid pixels."""
