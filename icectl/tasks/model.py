@@ -177,8 +177,14 @@ class TaskModel(ABC):
 
         try:
             return run.plugin.stages["train"].model_validate(facts["options"])
-        except ValidationError:  # saved under an older schema: the run's own have been carried over
-            return run.options["train"]
+        except (
+            ValidationError
+        ) as error:  # saved under an older schema: the run's own may have been carried over
+            if "train" in run.options:
+                return run.options["train"]
+            raise DataError(
+                f"the weights were trained with options that '{run.plugin.name}' no longer has", "train again"
+            ) from error
 
 
 def learn(

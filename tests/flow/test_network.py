@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
-from icectl_svg import SVGTrain
+from icectl.errors import DataError
+from icectl_svg import SVGTrain, plugin
 from icectl_svg.layers import Decoder, Encoder
 from icectl_svg.learner import MARGIN, SVGLearner
 from icectl_svg.losses import Critic, around_peak, decorrelation, peak_mask, squared
-from icectl_svg.network import sizes
+from icectl_svg.network import SVGModel, sizes
 from icectl_svg.recurrent import Gaussian, Predictor, divergence, draw
 from icectl_svg.selection import told, unit
 from icectl_svg.svg import SVG, Sizes, picker
@@ -79,6 +82,12 @@ def test_paper_preset_makes_one_forward_pass():
     assert passed.frames.shape == (2, 3, 1, 128, 128)
     assert passed.steps == (1, 2, 3)
     assert 0 <= float(passed.frames.min()) <= float(passed.frames.max()) <= 1
+
+
+def test_weights_of_options_that_are_gone_are_refused_in_a_sentence():
+    run = SimpleNamespace(plugin=plugin, options={})
+    with pytest.raises(DataError, match="trained with options that 'svg' no longer has"):
+        SVGModel().trained_options(run, {"options": {"latent_map": 4}})
 
 
 @pytest.mark.parametrize("recurrence", ["lstm", "convlstm"])
