@@ -8,14 +8,14 @@ import pytest
 
 from icectl.tasks.snow.baselines import NAMES
 
-MODELS = ["convlstm", "lstm", "salstm", "unet", "ensemble"]
+MODELS = ["convlstm", "lstm", "salstm", "snow-mlp", "unet", "ensemble"]
 TINY = [
     *("compare", "--task=snow", "--glacier=demo", "--years=5", "--size=96", "--months=6", "--align=none"),
     *("--patch=16", "--stride=8", "--updates=2", "--validate-every=1", "--batch-size=4", "--bootstrap=20"),
 ]
 
 
-@pytest.mark.slow  # trains every snow model, and the ensemble's members again
+@pytest.mark.slow  # trains every snow model
 @pytest.mark.timeout(900)
 def test_all_models_and_four_baselines_fill_one_table(icectl, tmp_path):
     plans = icectl(*TINY, "--dry-run", "--json").json
@@ -35,11 +35,11 @@ def test_all_models_and_four_baselines_fill_one_table(icectl, tmp_path):
         assert 0 < rows[name]["mse"] < 1
         low, high = record["details"]["intervals"][table["title"]][name]["mse"]
         assert low <= rows[name]["mse"] <= high
-    assert len({rows[name]["mse"] for name in MODELS}) == 5
+    assert len({rows[name]["mse"] for name in MODELS}) == 6
 
     shown = icectl(*TINY)  # again: nothing is done twice
     assert " on demo …" not in shown.err
-    assert shown.err.count("train: up to date") == 5
+    assert shown.err.count("train: up to date") == 6 + 3  # and the three members
     assert shown.out.count("strongest baseline") == 1
     for name in (*MODELS, *NAMES.values()):
         assert shown.out.count(f"\n{name} ") == 1
