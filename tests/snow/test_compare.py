@@ -40,6 +40,6 @@ def test_all_models_and_four_baselines_fill_one_table(icectl, tmp_path):
     shown = icectl(*TINY)  # again: nothing is done twice
     assert " on demo …" not in shown.err
     assert shown.err.count("train: up to date") == 6 + 3  # and the three members
-    assert shown.out.count("strongest baseline") == 1
+    assert shown.out.count("  strongest baseline  ") == 1  # in the table, beside the verdicts
     for name in (*MODELS, *NAMES.values()):
-        assert shown.out.count(f"\n{name} ") == 1
+        assert shown.out.count(f"\n{name}  ") == 1
