@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -128,3 +130,27 @@ def test_what_cannot_be_split_is_said(kind, grid, words):
     with pytest.raises(DataError, match=words) as error:
         make_split(kind, grid)
     assert error.value.hint
+
+
+@pytest.mark.parametrize(("rows", "cols", "side"), [(160, 192, 32), (44, 44, 24), (30, 30, 16)])
+def test_blocks_are_four_patches_wide_and_smaller_where_the_scene_is(rows, cols, side):
+    """Parts change at the borders of blocks alone: of some four patches of 8 pixels, else three, else two."""
+    parts = block_parts((rows, cols), 8, seed=3)
+    for axis, length in ((0, rows), (1, cols)):
+        count = max(1, round(length / side))
+        borders = {-(-k * length // count) for k in range(1, count)}
+        other = tuple({0, 1} - {axis})
+        changes = set((np.flatnonzero((np.diff(parts, axis=axis) != 0).any(axis=other)) + 1).tolist())
+        assert changes <= borders
+        assert changes, "one part alone along an axis tells nothing"
+
+
+def test_the_audit_looks_at_the_pixels_of_every_window_in_each_frame():
+    """The running sum over windows that are alive equals the slow way, at both ends of the series too."""
+    from icectl.splits.auditing import _covered
+
+    grid = WindowGrid(frames=9, rows=40, cols=40, past=2, future=1, patch=16, stride=8)
+    windows = np.where(np.random.default_rng(4).random(grid.shape) < 0.08, TRAIN, TEST).astype(np.uint8)
+    split = SimpleNamespace(grid=grid, windows=windows)
+    np.testing.assert_array_equal(np.stack(list(_covered(split, TRAIN))), cover(split, TRAIN))
+    assert 0 < cover(split, TRAIN).mean() < 1
