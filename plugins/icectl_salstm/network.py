@@ -1,7 +1,7 @@
 """Self-attention LSTM hybrid (SA-LSTM-H) of Müller 2023, section 2.2.4.
 
 LSTM cells read the last frames; attention looks at all of their hidden states at once; a linear layer turns
-the attended states into the next frame, which joins the sequence that the cells read again.
+the attended states into the next frame, which joins the sequence that the cells are run over once more.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class SALSTM(nn.Module):
     codec
         Turns frames into vectors and back.
     past
-        Frames in the window that is read again for each future frame.
+        Frames in the window that is run over once more for each future frame.
     layers, heads
         LSTM cells, and heads of the attention.
     peepholes

@@ -1,7 +1,7 @@
 """A latent map: what cannot be known of the frame to come, place by place.
 
 SVG's latent is one vector a frame, which reaches the picture through the recurrent vector. Where a
-mixture of past frames already explains nearly all of it, that vector falls silent (its divergence
+mixture of past frames already explains nearly all of it, that vector collapses to the prior (its divergence
 goes to 0, and all futures are the same). A map has a say where the open question is: which past
 look each place will have, and what the sky adds. It asks for past frames in the selection, and is
 added to the decoder's maps of the same size.

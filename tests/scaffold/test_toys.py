@@ -1,4 +1,4 @@
-"""Three packages written from the documentation alone: small, of the right shape, whole when installed."""
+"""Three packages of third parties: small, of the right shape, whole when installed."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ def _facts(dataset: Dataset) -> dict[str, Any]:
 
 
 def _audit(dataset: Dataset) -> dict[str, Any]:
-    """Return the rules' toll of each elevation model and the glaciers held out."""
+    """Return what each rule rejected of each elevation model and the glaciers held out."""
     said = {
         t["name"]: f"{sentence(t['toll'])}, {t['toll']['kept']} kept; {t['rule']}"
         for t in dataset.facts["terrains"]

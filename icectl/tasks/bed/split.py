@@ -23,7 +23,7 @@ MANY = 20
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """The patches of one terrain, the rules' toll, and the area (row, col, rows, cols) kept for the test."""
+    """The patches of one terrain, counts by rule, and the area (row, col, rows, cols) kept for the test."""
 
     patches: tuple[Patch, ...]
     toll: Mapping[str, int]

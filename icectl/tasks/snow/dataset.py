@@ -105,7 +105,7 @@ class Cube:
 
 
 def ground(cube: Cube) -> Floats:
-    """Return what networks are told of the ground, (6, rows, columns); see `terrain.static`.
+    """Return what networks are given of the ground, (6, rows, columns); see `terrain.static`.
 
     Raises
     ------

@@ -120,7 +120,7 @@ class TrainOptions(Options):
         ge=0,
         le=1,
         description="Share of training windows whose frames come from random training years, each of its "
-        "own season, so that none is learnt by heart.",
+        "own season, against overfitting.",
     )
     count_filled: bool = Field(
         default=False, description="Let filled and interpolated pixels count in the loss and the metric."
@@ -154,7 +154,7 @@ def published(lr: float, weight_decay: float, epochs: int, **more: Any) -> dict[
     """Return the defaults of a preset that trains as Table 1 of Müller 2023 says.
 
     Patches of 50 pixels every 10, four frames to four, batches of 100, AdamW at a constant rate, the mask
-    itself from one plain channel, nothing told of the future; true frames are fed back in training. What is
+    itself from one plain channel, nothing known of the future; true frames are fed back in training. What is
     named here wins over a glacier's file.
     """
     return {

@@ -53,14 +53,14 @@ def draw_patches(
     options: PrepareOptions,
     rng: np.random.Generator,
 ) -> tuple[Ints, dict[str, int]]:
-    """Draw patches of all sizes from one terrain: ``(row, col, side, hole)`` of each, and the rules' toll.
+    """Draw patches of all sizes from one terrain: ``(row, col, side, hole)`` of each, and counts by rule.
 
     Raises
     ------
     DataError
         No patch is left; the message says which rule took how many.
     """
-    toll = dict.fromkeys(RULES, 0)
+    counts = dict.fromkeys(RULES, 0)
     known = np.isfinite(heights)
     sums = (Sums(~known), Sums(cover != Cover.GROUND), Sums(np.where(known, heights, 0.0)))
     found: list[tuple[int, int, int, int]] = []
@@ -68,10 +68,12 @@ def draw_patches(
         size, hole = options.patch_size // scale, options.hole_size // scale
         if size <= min(heights.shape) and size >= 32:
             places = _tried(heights.shape, size, options.patches * DRAWS // len(SCALES), rng)
-            found += _lawful(heights, sums, places, (size, hole), options, toll)
+            found += _lawful(heights, sums, places, (size, hole), options, counts)
     if not found:
-        raise DataError(f"no ice-free patch is left: {sentence(toll)}", _hint(toll, heights.shape, options))
-    return np.array(found), toll
+        raise DataError(
+            f"no ice-free patch is left: {sentence(counts)}", _hint(counts, heights.shape, options)
+        )
+    return np.array(found), counts
 
 
 def _tried(shape: tuple[int, ...], size: int, count: int, rng: np.random.Generator) -> Ints:
@@ -87,17 +89,17 @@ def _lawful(
     places: Ints,
     sizes: tuple[int, int],
     options: PrepareOptions,
-    toll: dict[str, int],
+    counts: dict[str, int],
 ) -> list[tuple[int, int, int, int]]:
     """Apply the rules in order and count what each takes; stop at the number of patches wanted."""
     size, hole = sizes
     unknown, ice, total = sums
-    toll["drawn"] += len(places)
+    counts["drawn"] += len(places)
     off = (size - hole) // 2
 
     def take(name: str, bad: NDArray[np.bool_]) -> None:
         nonlocal places
-        toll[name] += int(bad.sum())
+        counts[name] += int(bad.sum())
         places = places[~bad]
 
     take("unknown ground", unknown.over(places, size) > 0)
@@ -108,23 +110,23 @@ def _lawful(
     for row, col in places.tolist():
         window = heights[row : row + size, col : col + size]
         if float(window.max() - window.min()) < relief:
-            toll["too flat"] += 1
+            counts["too flat"] += 1
         else:
             kept.append((row, col, size, hole))
     most = max(1, options.patches // len(SCALES))
     return kept[:most]
 
 
-def sentence(toll: Mapping[str, int]) -> str:
-    """Return the toll in words: ``of 4,000 drawn, unknown ground took 120, …``."""
-    parts = [f"{rule} took {toll[rule]:,}" for rule in RULES[1:-1] if toll[rule]]
-    return f"of {toll['drawn']:,} drawn, " + (", ".join(parts) if parts else "none was lost")
+def sentence(counts: Mapping[str, int]) -> str:
+    """Return the counts in words: ``of 4,000 drawn, unknown ground took 120, …``."""
+    parts = [f"{rule} took {counts[rule]:,}" for rule in RULES[1:-1] if counts[rule]]
+    return f"of {counts['drawn']:,} drawn, " + (", ".join(parts) if parts else "none was lost")
 
 
-def _hint(toll: Mapping[str, int], shape: tuple[int, ...], options: PrepareOptions) -> str:
-    if not toll["drawn"]:
+def _hint(counts: Mapping[str, int], shape: tuple[int, ...], options: PrepareOptions) -> str:
+    if not counts["drawn"]:
         return f"the map has {shape[0]} × {shape[1]} pixels: lower --patch-size (now {options.patch_size})"
-    worst = max(RULES[1:-1], key=lambda rule: toll[rule])
+    worst = max(RULES[1:-1], key=lambda rule: counts[rule])
     return {
         "unknown ground": "the elevation model has many voids: use a smaller --patch-size",
         "ice in the centre": "use a smaller --hole-size, or check --unlisted-ice",

@@ -15,7 +15,7 @@ _HOURS = 24
 
 
 def static(height: Floats, metres: float, latitude: float) -> Floats:
-    """Return what a network is told of the ground.
+    """Return what a network is given of the ground.
 
     Parameters
     ----------

@@ -208,7 +208,7 @@ def _shared(
 class Mixer:
     """Draws windows of mixed years: each frame from a random year, of the season that its place asks for.
 
-    Weather differs from year to year more than networks may learn by heart from a few years. A mixed window
+    Weather differs from year to year more than networks can tell from a few years. A mixed window
     has a past and a future whose departures from the season are independent.
     """
 
