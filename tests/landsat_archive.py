@@ -22,7 +22,6 @@ from icectl.contract import Plugin
 from icectl.run import Run
 from icectl.settings import Glacier
 from icectl.sources.remote import Patience
-from icectl.workspace import adopt
 
 FIRST = datetime(2019, 6, 1, 5, 20, tzinfo=UTC)
 BANDS = ("green", "swir16", "qa_pixel")
@@ -37,7 +36,8 @@ def glacier(**changes: Any) -> Glacier:
 
 def run_in(folder: Path, place: Glacier | None = None, **changes: Any) -> Run:
     plugin = Plugin(name="x", summary="", task="snow", model="x:y", stages={})
-    adopt(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ".icectl").touch()  # as stages mark what is theirs
     return Run(verb="fetch", plugin=plugin, glacier=place or glacier(), out=folder, quiet=True, **changes)
 
 

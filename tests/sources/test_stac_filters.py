@@ -39,7 +39,7 @@ def test_filters_of_the_catalogue_and_of_the_pixels_are_counted(archive, fetch, 
         "too cloudy in the area": 1,
         "with too many missing pixels in the area": 1,
     }
-    assert sorted(f.name for f in run.out.iterdir()) == [kept, "items.json"]
+    assert sorted(f.name for f in run.out.iterdir()) == [".icectl", kept, "items.json"]
 
 
 def test_shares_are_measured_inside_the_outline(archive, fetch, tmp_path):

@@ -28,6 +28,7 @@ from icectl.sources.remote import Patience
 from icectl.sources.stac import fetch_scenes
 out = Path(sys.argv[2])
 out.mkdir(exist_ok=True)
+(out / ".icectl").touch()
 plugin = Plugin(name="x", summary="", task="snow", model="x:y", stages={})
 place = Glacier(name="here", bbox=tuple(map(float, sys.argv[3].split(","))))
 run = Run(verb="fetch", plugin=plugin, glacier=place, out=out, quiet=True)
@@ -84,7 +85,9 @@ def test_a_killed_fetch_downloads_only_what_is_missing(files, tmp_path):
     for path in out.glob("*/*.tif"):
         if path.name in whole:
             assert path.read_bytes() == whole[path.name]
-    assert sorted(f.name for f in out.iterdir()) == sorted([*(scene.id for scene in scenes), "items.json"])
+    assert sorted(f.name for f in out.iterdir()) == sorted(
+        [*(scene.id for scene in scenes), ".icectl", "items.json"]
+    )
 
 
 def _band_file(path: str) -> str:
