@@ -177,10 +177,8 @@ class TaskModel(ABC):
 
         try:
             return run.plugin.stages["train"].model_validate(facts["options"])
-        except (
-            ValidationError
-        ) as error:  # saved under an older schema: the run's own may have been carried over
-            if "train" in run.options:
+        except ValidationError as error:
+            if "train" in run.options:  # of an older schema, carried over
                 return run.options["train"]
             raise DataError(
                 f"the weights were trained with options that '{run.plugin.name}' no longer has", "train again"

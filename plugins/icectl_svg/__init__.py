@@ -123,6 +123,7 @@ plugin = Plugin(
     task="flow",
     model="icectl_svg.network:SVGModel",
     schema=2,
+    upgrades={1: "icectl.tasks.flow.options:from_schema_1"},
     stages=stages(SVGTrain),
     inputs=BANDS,
     estimate="icectl.tasks.flow.estimate:estimate",

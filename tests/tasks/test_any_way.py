@@ -189,7 +189,8 @@ def test_area_and_volume_of_a_dome(draws, tmp_path):
         )
         outlines = read_outlines(folder / "o.gpkg")
         ground = open_dem(path).around(outlines.geometries[0].bounds, outlines.crs, 100.0)
-        ice = rasterize(outlines.on(ground.grid.crs).geometries, ground.grid)
+        moved = gpd.GeoSeries(list(outlines.geometries), crs=outlines.crs).to_crs(str(ground.grid.crs))
+        ice = rasterize(list(moved), ground.grid)
         pixel = ground_metres(ground.grid) ** 2
         assert ice.sum() * pixel == pytest.approx(np.pi * radius**2, rel=0.01)
         volume = float((ground.heights[ice] - base).sum()) * pixel
