@@ -76,7 +76,7 @@ def test_the_velocity_of_frames_stored_in_two_ways(icectl, tmp_path):
     later[:4] = -7
     tif(tmp_path / "in" / "20190101_nir08.tif", frame(0, 0).astype(np.float32), feet, "EPSG:2927")
     tif(tmp_path / "in" / "20190202_nir08.tif", later[::-1], south, "EPSG:2927", scales=(0.1,), nodata=-7)
-    words = ("--no-forecast", "--velocity-chip", "32", "--spacing", "16", "--chips", "0")
+    words = ("--no-forecast", "--velocity-chip", "32", "--spacing", "16", "--chips", "0", "--no-cloud-guess")
     icectl("predict", "svg", "--scenes", str(tmp_path / "in"), *words, "--workspace", str(tmp_path / "space"))
     with xr.open_dataset(next((tmp_path / "space").rglob("velocity.nc")), engine="h5netcdf") as data:
         year = 365 / 32 * 100 / FEET

@@ -80,6 +80,9 @@ class PrepareOptions(Options):
     cloud_limit: float = Field(
         default=100.0, ge=0, le=100, description="Leave out frames with more cloud than this percentage."
     )
+    cloud_guess: bool = Field(
+        default=True, description="Guess clouds from brightness and texture where no quality band tells them."
+    )
     resolution: float | None = Field(
         default=None,
         gt=0,

@@ -81,8 +81,10 @@ def screen(
         If fewer than two frames are left.
     """
     cloud = series.cloud
-    if cloud is None:
+    if cloud is None and options.cloud_guess:
         cloud = guess_clouds(series.values.mean(axis=1), series.valid)
+    elif cloud is None:
+        cloud = np.zeros_like(series.valid)
     keep: list[int] = []
     reasons: list[str] = []
     for i, name in enumerate(series.names):
