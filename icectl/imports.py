@@ -37,7 +37,7 @@ from icectl.workspace import (
     write_json,
 )
 
-_NO_EXPORT = "name a folder or a .zip that `icectl export` wrote"
+_NO_EXPORT = "name a folder or a .zip that `icectl export` wrote; weights by name go with --weights"
 _MAX_RECORD = 2**20
 
 _RUN_SHAPE: Mapping[str, type] = {

@@ -15,7 +15,7 @@ from terminal import terminal
 
 from icectl.raster import write_cog
 
-SNOW = ("--size", "96", "--years", "5", "--align", "none", "--batch-size", "2", "--epochs", "1")
+SNOW = ("--size", "224", "--years", "5", "--align", "none", "--batch-size", "2", "--epochs", "1")
 DATA = {
     "convlstm": SNOW,
     "lstm": SNOW,

@@ -75,7 +75,8 @@ def map_velocity(run: Run, sequences: Sequences, options: PredictOptions) -> Vel
             _say_static(run, found, ~ice[cells[..., 0], cells[..., 1]], name)
         unit = "m" if sequences.data.attrs["units"] == "m" else "px"
         bias = float(np.nanmedian(speed_bias(speed, found.error)))
-        run.say(f"velocity from {len(found.pairs)} pairs: median speed {np.nanmedian(speed):.1f} {unit}/yr,")
+        number = f"{len(found.pairs)} pairs" if len(found.pairs) > 1 else "one pair"
+        run.say(f"velocity from {number}: median speed {np.nanmedian(speed):.1f} {unit}/yr,")
         run.say(
             f"  of which noise makes up {bias:.2g}; {found.masked} cells masked since their pairs disagree"
         )
