@@ -21,7 +21,20 @@ DATA = {
     "lstm": SNOW,
     "unet": SNOW,
     "salstm": SNOW,
-    "svg": ("--size", "192", "--frames", "14", "--chip", "64", "--batch-size", "2", "--epochs", "1"),
+    "svg": (
+        "--size",
+        "384",
+        "--split",
+        "time",
+        "--frames",
+        "14",
+        "--chip",
+        "64",
+        "--batch-size",
+        "2",
+        "--epochs",
+        "1",
+    ),
     "deeplab-xception": ("--size", "96", "--worlds", "2", "--years", "2", "--batch-size", "2"),
 }
 
