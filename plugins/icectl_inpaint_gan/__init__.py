@@ -33,11 +33,10 @@ class InpaintTrain(TrainOptions):
     gan_weight: float = Field(default=1.0, gt=0, description="Weight of the adversarial loss.")
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "paper": {},
+        "paper": {"net_size": 256},
         "small": {
             "width": 16,
             "critic_width": 16,
-            "net_size": 32,
             "begin": "fill",
             "gan_weight": 1e-4,
             "updates": 1000,

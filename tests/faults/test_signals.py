@@ -19,7 +19,7 @@ from icectl.training.settings import STATE
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 
 TRIES = int(os.environ.get("ICECTL_FAULT_GROUPS", "1"))
-TRAIN = ["train", "field", "--glacier", "demo", "--size", "64", "--updates", "4000", "--seed", "1"]
+TRAIN = ["train", "field", "--glacier", "demo", "--size", "64", "--updates", "200000", "--seed", "1"]
 
 
 def start(field, words: list[str], workspace: Path, **more: str) -> subprocess.Popen:

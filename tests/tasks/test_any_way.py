@@ -7,6 +7,7 @@ files are written by rasterio and geopandas alone. A few draws run by default, 2
 from __future__ import annotations
 
 import shutil
+import warnings
 
 import geopandas as gpd
 import numpy as np
@@ -143,6 +144,9 @@ class Way:
         from pyproj import CRS
 
         rows, columns = values.shape
+        with warnings.catch_warnings():  # names of datums that CF has no word for
+            warnings.simplefilter("ignore")
+            crs = CRS.from_user_input(self.how["crs"]).to_cf()
         about = {
             "grid_mapping": "crs",
             "units": units[0],
@@ -150,7 +154,7 @@ class Way:
             "add_offset": offsets[0],
         }
         data = xr.Dataset(
-            {band: (("y", "x"), values, about), "crs": ((), 0, CRS.from_user_input(self.how["crs"]).to_cf())},
+            {band: (("y", "x"), values, about), "crs": ((), 0, crs)},
             coords={
                 "x": ("x", transform.c + transform.a * (np.arange(columns) + 0.5)),
                 "y": ("y", transform.f + transform.e * (np.arange(rows) + 0.5)),

@@ -98,7 +98,7 @@ class TrainOptions(Options):
         default="both", description="Which of the two steps to train."
     )
     net_size: int = Field(
-        default=256,
+        default=32,
         ge=16,
         le=1024,
         multiple_of=8,
