@@ -180,6 +180,8 @@ def onnx_agrees(subject: Subject) -> None:
     if not isinstance(subject.model, OffersOnnx):
         return
     run = subject.run("predict", "onnx", {"train": subject.trained})
+    if not subject.model.onnx(run):
+        return
     try:
         written = export_onnx(subject.plugin, run, run.out)
     except WorkError as error:

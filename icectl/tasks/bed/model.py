@@ -14,13 +14,14 @@ Step (b), thickness, is a law fitted by the task; its numbers lie beside the wei
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
+from icectl.contract import OnnxNetwork
 from icectl.run import Run
 from icectl.tasks.bed.fill.answer import Filler
 from icectl.tasks.bed.fill.inputs import CHANNELS
@@ -82,6 +83,22 @@ class BedModel(TaskModel):
         from icectl.tasks.bed.train import FillLearner
 
         return FillLearner(network, options, facts)
+
+    def offered(self, network: nn.Module, options: Any, facts: Mapping[str, Any]) -> Sequence[OnnxNetwork]:
+        """Return the network of step (a), if it was trained."""
+        if "share" not in facts:
+            return []
+        ports, side = self.ports(options, facts), options.net_size
+        x = torch.randn(1, ports.channels, side, side, generator=torch.Generator().manual_seed(0))
+        x[:, -1] = 0
+        x[:, -1, side // 4 : side // 2, side // 4 : side // 2] = 1
+        note = "`patch`: normalised heights, slopes, mask; `heights` normalised alike."
+        return [
+            OnnxNetwork(
+                name="fill", module=network, inputs={"patch": x}, outputs=("heights",),
+                axes={"patch": {0: "batch"}}, note=note,
+            )
+        ]  # fmt: skip
 
     def trained(self, network: nn.Module, facts: Mapping[str, Any], device: str) -> Answers:
         """Return what fills in ground, and the thickness law."""
