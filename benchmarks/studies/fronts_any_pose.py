@@ -28,6 +28,7 @@ from rasterio.transform import Affine
 
 from icectl.intervals import mean_interval
 from icectl.settings import load_experiment
+from icectl.tasks.front.baselines import ACROSS, BETWEEN_ENDS, STRAIGHT, baselines, training_facts
 from icectl.tasks.front.dataset import Place
 from icectl.tasks.front.files.images import read_image, read_label
 from icectl.tasks.front.files.pairs import find_pairs
@@ -165,6 +166,26 @@ def measured(scenes: list[Scene], records: dict[str, dict]) -> dict[str, object]
     }
 
 
+def rivals(scenes: list[Scene], others: list[Scene]) -> Iterator[dict[str, object]]:
+    """Yield a row for each simple method; it knows the pose, and the fronts of the other glaciers' images."""
+    facts = training_facts([(scene.line, scene.image.shape) for scene in others])
+    own = np.diag([METRES, -METRES])
+    drawn = [baselines(scene.image, posed(scene.image.shape, own, 0.0, METRES), facts) for scene in scenes]
+    for name in (STRAIGHT, BETWEEN_ENDS, ACROSS):
+        records = {
+            scene.name: {"fronts": [{"line": line} for line in lines[name]]}
+            for scene, lines in zip(scenes, drawn, strict=True)
+        }
+        pixels = np.array([error_of(scene, records[scene.name]) for scene in scenes]) / METRES
+        yield {
+            "rival": name,
+            "mean px": round(float(pixels.mean()), 1),
+            "95 %": mean_interval(np.column_stack([pixels, np.ones(len(pixels))]), draws=1000, seed=0),
+            "median px": round(float(np.median(pixels)), 1),
+            "wrong": int((pixels * METRES > WRONG).sum()),
+        }
+
+
 def kinds(scenes: list[Scene], data: Path, seed: int) -> Iterator[tuple[str, list[Scene]]]:
     """Yield images that are unlike the training's, by kind; those without a front have no line."""
     rng = np.random.default_rng(seed)
@@ -241,12 +262,18 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=24)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--kinds", action="store_true", help="images of other kinds instead")
+    parser.add_argument("--rivals", action="store_true", help="the simple methods, upright, instead")
     given = parser.parse_args()
     run = ["--run", given.run] if given.run else []
     scenes = originals(given.data, given.glacier, given.images)
     if given.kinds:
         for kind, own in kinds(scenes, given.data, given.seed):
             print(json.dumps(kind_row(kind, own, predicted(own, run, None))), flush=True)
+        return
+    if given.rivals:
+        others = [s for g in sorted(PLACES) if g != given.glacier for s in originals(given.data, g, 1000)]
+        for row in rivals(scenes, others):
+            print(json.dumps({"glacier": given.glacier, **row}), flush=True)
         return
     delivered = list(turned(scenes, given.seed))
     for pose, own, records in (
