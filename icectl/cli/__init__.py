@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from itertools import pairwise
 from typing import NoReturn
 
@@ -59,6 +60,20 @@ def _end_by_exception() -> None:
         _received.append(number)
         raise KeyboardInterrupt
 
+    def fallen(what: sys.UnraisableHookArgs) -> None:
+        if threading.current_thread() is not threading.main_thread() or not issubclass(
+            what.exc_type, KeyboardInterrupt
+        ):
+            sys.__unraisablehook__(what)
+            return
+        # It came within a callback of C, which lets exceptions fall. It is sent again once that has ended:
+        # from another thread, as this hook runs within the callback too.
+        number = _received[-1] if _received else signal.SIGINT
+        again = threading.Timer(0.05, signal.pthread_kill, [threading.get_ident(), number])
+        again.daemon = True
+        again.start()
+
+    sys.unraisablehook = fallen
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # else it is ignored, as under nohup
             signal.signal(number, end)

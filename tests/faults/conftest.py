@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent / "helpers"))
 
 import victim
 from fieldwork import OPTIONS
+from smallest_words import words
 
 from icectl import scaffold
 
@@ -25,7 +28,9 @@ class Field:
 
     def start(self, *words: str, workspace: Path, log: Path) -> multiprocessing.Process:
         environment = {
-            "PYTHONPATH": str(self.folder / "icectl-field"),
+            "PYTHONPATH": os.pathsep.join(
+                filter(None, [str(self.folder / "icectl-field"), os.environ.get("PYTHONPATH")])
+            ),
             "ICECTL_PLUGINS": "field=icectl_field:plugin",
             "ICECTL_ENERGY": "off",
             "OMP_NUM_THREADS": "1",
@@ -70,3 +75,24 @@ def finished(field: Field, tmp_path_factory: pytest.TempPathFactory) -> Path:
     code, log = field.icectl("run", "field", *OPTIONS, workspace=workspace)
     assert code == 0, log
     return workspace
+
+
+@pytest.fixture(scope="session")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return ``make(model)``: a workspace in which a model was trained and evaluated. Copy it."""
+    made: dict[str, Path] = {}
+
+    def make(model: str) -> Path:
+        if model not in made:
+            from icectl import cli
+
+            folder = tmp_path_factory.mktemp(model) / "workspace"
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("ICECTL_WORKSPACE", str(folder))
+                command = ["evaluate", model, *words(model, "evaluate"), "--json"]
+                patch.setattr(sys, "argv", ["icectl", *command])
+                assert cli.call(command) == 0
+            made[model] = folder
+        return made[model]
+
+    return make

@@ -143,3 +143,36 @@ def test_a_job_that_slurm_describes_by_halves_is_said(field, tmp_path):
     assert process.returncode == 2, said
     assert "error: SLURM describes 2 tasks" in said
     assert "hint: " in said
+
+
+CALLBACK = """
+import ctypes, os, signal, sys, time
+from icectl import cli
+
+def called(*_):
+    os.kill(os.getpid(), signal.{name})
+    sum(range(1000))
+    return 0
+
+def command(arguments):
+    ctypes.CFUNCTYPE(ctypes.c_int)(called)()
+    time.sleep(10)
+    print("went on")
+    return 0
+
+from icectl.cli import app
+app.invoke = command
+sys.argv = ["icectl", "list"]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_within_a_callback_of_c_ends_the_command(name):
+    ended = subprocess.run(
+        [sys.executable, "-c", CALLBACK.format(name=name)], capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 128 + getattr(signal, name), ended
+    assert "went on" not in ended.stdout
+    assert "Traceback" not in ended.stderr
+    assert "interrupted" in ended.stderr

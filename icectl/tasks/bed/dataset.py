@@ -13,6 +13,7 @@ import zarr
 from numpy.typing import NDArray
 
 from icectl.errors import DataError
+from icectl.raster.chunks import expect_chunks, layout, reading
 from icectl.tasks.bed.fill import masks
 from icectl.tasks.bed.fill.hide import Ground
 from icectl.tasks.bed.fill.ice import Cover
@@ -46,8 +47,8 @@ class Writer:
         name = f"{len(self.terrains):02d}-{terrain.name}"
         one = self.group.create_group(name)
         chunks = tuple(min(CHUNK, n) for n in terrain.heights.shape)
-        one.create_array("height", data=terrain.heights, chunks=chunks)
-        one.create_array("cover", data=cover, chunks=chunks)
+        one.create_array("height", data=terrain.heights, chunks=chunks, **layout())
+        one.create_array("cover", data=cover, chunks=chunks, **layout())
         one.attrs["crs"] = terrain.grid.crs.to_wkt()
         one.attrs["transform"] = list(terrain.grid.affine)[:6]
         self.silhouettes += masks.silhouettes(cover == Cover.LISTED, most=60)
@@ -108,7 +109,8 @@ class Dataset:
 
     def terrain(self, name: str) -> Any:
         """Return the arrays ``height`` and ``cover`` of one elevation model, read as they are indexed."""
-        return zarr.open_group(str(self.folder / STORE), mode="r")[name]
+        with reading(self.folder / STORE):
+            return zarr.open_group(str(self.folder / STORE), mode="r")[name]
 
 
 def open_dataset(folder: Path) -> Dataset:
@@ -122,6 +124,7 @@ def open_dataset(folder: Path) -> Dataset:
     path = folder / FACTS
     if not path.is_file():
         raise DataError(f"{folder} is no prepared bed data set", "run `icectl prepare inpaint-gan` first")
+    expect_chunks(folder / STORE)
     return Dataset(folder, json.loads(path.read_text()))
 
 
@@ -129,6 +132,7 @@ class Patches:
     """Patches of raw ground, for step (a)."""
 
     def __init__(self, dataset: Dataset, part: str, size: int, most: int | None) -> None:
+        self.store = dataset.folder / STORE
         self.arrays: dict[str, Any] = {}
         self.items: list[tuple[str, Patch]] = []
         self.resolutions: dict[str, float] = {}
@@ -136,7 +140,8 @@ class Patches:
             name = terrain["name"]
             one = dataset.terrain(name)
             small = one["height"].size < IN_MEMORY  # else windows are read from disk as they are needed
-            self.arrays[name] = {k: one[k][:] if small else one[k] for k in ("height", "cover")}
+            with reading(self.store):
+                self.arrays[name] = {k: one[k][:] if small else one[k] for k in ("height", "cover")}
             self.resolutions[name] = float(terrain["resolution"])
             found = [Patch(**p) for p in terrain["patches"] if p["part"] == part]
             self.items += [(name, p) for p in found if not size or p.size % size == 0]
@@ -152,12 +157,9 @@ class Patches:
         name, patch = self.items[index]
         part = np.s_[patch.row : patch.row + patch.size, patch.col : patch.col + patch.size]
         one = self.arrays[name]
-        return {
-            "heights": one["height"][part],
-            "cover": one["cover"][part],
-            "hole": patch.hole,
-            "index": index,
-        }
+        with reading(self.store):
+            heights, cover = one["height"][part], one["cover"][part]
+        return {"heights": heights, "cover": cover, "hole": patch.hole, "index": index}
 
     def known_range(self) -> dict[str, list[float]]:
         """Return least and greatest pixel size (m), hole (pixels) and relief (m) of the patches."""

@@ -109,6 +109,6 @@ def _carried(
         last_seen = np.where(trusted[:, t], t, last_seen)
     target = np.rint(position[:, t0] + velocity * float(days[t0 + AHEAD] - days[t0])).astype(np.int64)
     target = np.clip(target, 0, np.array(sequences.grid.shape) - size)
-    frame = np.asarray(sequences.data["frame"][t0 + AHEAD].values, np.float32)
+    frame = sequences.frame(t0 + AHEAD)
     found = [frame[b, y : y + size, x : x + size] for b, (y, x) in zip(band, target, strict=True)]
     return correlation(last, np.stack(found))

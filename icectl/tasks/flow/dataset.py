@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from icectl.errors import DataError
 from icectl.raster import Grid, open_cube
+from icectl.raster.chunks import expect_chunks, reading
 
 DATASET = "dataset.zarr"
 
@@ -24,6 +25,7 @@ class Sequences:
 
     data: xr.Dataset
     chip: Any  # zarr array (sequence, time, row, col)
+    path: Path  # of the store
 
     @property
     def size(self) -> int:
@@ -38,7 +40,7 @@ class Sequences:
     @property
     def days(self) -> NDArray[np.float32]:
         """Days since the first frame, ``(time,)``."""
-        time = self.data["time"].values
+        time = self.array("time")
         return np.asarray((time - time[0]) / np.timedelta64(1, "D"), np.float32)
 
     @property
@@ -55,7 +57,23 @@ class Sequences:
 
     def chips(self, which: NDArray[np.int64] | list[int], span: slice) -> NDArray[np.float32]:
         """Read chips ``(n, frames, rows, cols)`` of some sequences over a span of frames."""
-        return np.stack([np.asarray(self.chip[int(s), span], np.float32) for s in which])
+        with reading(self.path):
+            return np.stack([np.asarray(self.chip[int(s), span], np.float32) for s in which])
+
+    def held(self, which: NDArray[np.int64]) -> NDArray[Any]:
+        """Read all chips ``(n, frames, rows, cols)`` of some sequences as they are stored."""
+        with reading(self.path):
+            return np.asarray(self.chip.oindex[which])
+
+    def frame(self, index: int) -> NDArray[np.float32]:
+        """Read one frame ``(band, y, x)``."""
+        with reading(self.path):
+            return np.asarray(self.data["frame"][index].values, np.float32)
+
+    def frames(self) -> NDArray[np.float32]:
+        """Read all frames ``(time, y, x)``, the mean of their bands."""
+        with reading(self.path):
+            return np.asarray(self.data["frame"].mean("band").values, np.float32)
 
     @property
     def names(self) -> list[str]:
@@ -64,7 +82,8 @@ class Sequences:
 
     def array(self, name: str) -> NDArray[Any]:
         """Return one of the small variables as an array."""
-        return np.asarray(self.data[name].values)
+        with reading(self.path):
+            return np.asarray(self.data[name].values)
 
 
 def open_dataset(folder: Path) -> Sequences:
@@ -80,9 +99,10 @@ def open_dataset(folder: Path) -> Sequences:
     path = folder / DATASET
     if not path.is_dir():
         raise DataError(f"{folder} holds no {DATASET}", "prepare it first (icectl prepare svg)")
+    expect_chunks(path)
     try:
         data = open_cube(path)
         chip = zarr.open_group(str(path), mode="r")["chip"]
     except (KeyError, ValueError, OSError) as error:
         raise DataError(f"{path} cannot be read: {error}", "prepare it again (--force)") from error
-    return Sequences(data, chip)
+    return Sequences(data, chip, path)

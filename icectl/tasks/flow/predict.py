@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from icectl.errors import DataError
 from icectl.raster import Grid, ground_steps, off_ground, open_cube, write_cog
+from icectl.raster.chunks import expect_chunks, reading, write_store
 from icectl.run import Run
 from icectl.tasks.flow.chips.windows import Scaling, scaling
 from icectl.tasks.flow.dataset import Sequences, open_dataset
@@ -58,7 +59,7 @@ def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
 
 def map_velocity(run: Run, sequences: Sequences, options: PredictOptions) -> Velocity:
     """Match pairs of frames; write ``velocity.nc`` and the COGs ``vx``, ``vy``, ``v`` and ``v_error``."""
-    frames = sequences.data["frame"].mean("band").values.astype(np.float32)
+    frames = sequences.frames()
     valid, cloud = sequences.array("valid"), sequences.array("cloud")
     ice = sequences.array("ice") if "ice" in sequences.data else None
     steps = _steps(run, sequences.grid, centres(frames.shape[1:], options))
@@ -243,20 +244,22 @@ def _write(
         coords={"sequence": chosen},
         attrs={"samples": options.samples, "parts": options.parts},
     )
-    data.to_zarr(run.out / PREDICTIONS, mode="w", zarr_format=3, consolidated=False)
+    write_store(data, run.out / PREDICTIONS)
     run.say(f"{made.shape[0] * made.shape[1]} windows generated")
 
 
 def open_predictions(run: Run) -> xr.Dataset:
-    """Open what `predict_chips` wrote."""
+    """Read what `predict_chips` wrote; raises DataError where there is none, or where it is damaged."""
     path = run.inputs["predict"] / PREDICTIONS
     if not path.is_dir():
         raise DataError(
             f"{path.parent} holds velocities and no forecast, so nothing that images could be compared with",
             "leave out --no-forecast; the page of `icectl predict` shows the velocities and their errors",
         )
+    expect_chunks(path)
     data: xr.Dataset = open_cube(path)
-    return data
+    with reading(path):
+        return data.load()
 
 
 def forecast(run: Run, sequences: Sequences, generate: Any, trained: TrainOptions) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,6 +20,7 @@ from icectl.errors import DataError
 from icectl.imagery.chips import Tracks, cut, follow, grid_starts, startable, starts_on
 from icectl.imagery.matching import texture
 from icectl.raster import Grid
+from icectl.raster.chunks import write_store
 from icectl.run import Run
 from icectl.sources.catalogue import read_catalogue
 from icectl.tasks.flow.chips.frames import Mask, Series, read_series, sound
@@ -160,11 +162,11 @@ def _write(
     size = options.chip
     sequence = chips.shape[1] * size**2 * np.dtype(kind).itemsize
     together = max(1, min(len(chips), CHUNK // sequence))
-    encoding = {
+    encoding: dict[str, dict[str, Any]] = {
         "frame": {"chunks": (1, 1, *series.grid.shape)},
-        "chip": {"chunks": (together, chips.shape[1], size, size), "compressors": None},
+        "chip": {"chunks": (together, chips.shape[1], size, size), "compressed": False},
     }
-    data.to_zarr(run.out / DATASET, mode="w", zarr_format=3, consolidated=False, encoding=encoding)
+    write_store(data, run.out / DATASET, **encoding)
     run.say(f"{chips.shape[0]} sequences of {chips.shape[1]} chips: {len(keep)} chips, {bands} bands")
     return run.out
 

@@ -18,6 +18,7 @@ import zarr
 from numpy.typing import NDArray
 
 from icectl.errors import DataError
+from icectl.raster.chunks import expect_chunks, layout, reading
 from icectl.tasks.front.line.lines import Line
 from icectl.workspace import portable, reached, read_json, write_json
 
@@ -93,14 +94,15 @@ class FrontData:
 
     def image(self, entry: Entry) -> NDArray[np.float32]:
         """Return (rows, columns) float32, NaN where invalid."""
-        return np.asarray(self._group("images")[entry.id])
+        return np.asarray(self._read("images", entry))
 
     def mask(self, entry: Entry) -> NDArray[np.bool_] | None:
         """Return the true ice mask (rows, columns), if the label was one."""
-        return np.asarray(self._group("masks")[entry.id], bool) if entry.has_mask else None
+        return np.asarray(self._read("masks", entry), bool) if entry.has_mask else None
 
-    def _group(self, name: str) -> Any:
-        return zarr.open_group(self.folder / STORE, mode="r")[name]
+    def _read(self, name: str, entry: Entry) -> Any:
+        with reading(self.folder / STORE):
+            return zarr.open_group(self.folder / STORE, mode="r")[name][entry.id][...]
 
 
 class DataWriter:
@@ -114,9 +116,11 @@ class DataWriter:
 
     def add(self, entry: Entry, image: NDArray[np.float32], mask: NDArray[np.bool_] | None = None) -> None:
         """Store one image, and its mask if there is one."""
-        self._images.create_array(entry.id, data=np.ascontiguousarray(image, np.float32), chunks=image.shape)
+        self._images.create_array(
+            entry.id, data=np.ascontiguousarray(image, np.float32), chunks=image.shape, **layout()
+        )
         if mask is not None:
-            self._masks.create_array(entry.id, data=np.ascontiguousarray(mask), chunks=mask.shape)
+            self._masks.create_array(entry.id, data=np.ascontiguousarray(mask), chunks=mask.shape, **layout())
         self._entries.append(replace(entry, has_mask=mask is not None))
 
     def finish(
@@ -143,6 +147,7 @@ def open_dataset(folder: Path) -> FrontData:
     """Open a prepared data set. Raises DataError if it is none."""
     if not (folder / INDEX).is_file():
         raise DataError(f"{folder} holds no prepared fronts", "run `icectl prepare front-unet` first")
+    expect_chunks(folder / STORE)
     index = read_json(folder / INDEX)
     return FrontData(folder, tuple(_from_json(value, folder) for value in index["entries"]), index["assumed"])
 

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from icectl.errors import DataError
 from icectl.imagery.composite import Flag
 from icectl.raster import Grid, ground_metres
+from icectl.raster.chunks import expect_chunks, layout, reading
 from icectl.tasks.snow.masks.terrain import static
 
 STORE, DEM = "dataset.zarr", "dem.tif"
@@ -68,11 +69,13 @@ class Cube:
 
     def read(self, rows: slice, frames: slice = slice(None), cols: slice = slice(None)) -> Floats:
         """Return masks (frames, rows, columns); NaN where there is no value."""
-        return np.asarray(self._group["snow"][frames, rows, cols], dtype=np.float32)
+        with reading(self.path):
+            return np.asarray(self._group["snow"][frames, rows, cols], dtype=np.float32)
 
     def flags(self, rows: slice, frames: slice = slice(None), cols: slice = slice(None)) -> Bytes:
         """Return `icectl.imagery.composite.Flag` values (frames, rows, columns)."""
-        return np.asarray(self._group["flags"][frames, rows, cols])
+        with reading(self.path):
+            return np.asarray(self._group["flags"][frames, rows, cols])
 
     @cached_property
     def has_height(self) -> bool:
@@ -81,7 +84,8 @@ class Cube:
 
     def height(self) -> Floats:
         """Return heights (rows, columns) in metres, without gaps; only if `has_height`."""
-        return np.asarray(self._group["height"][...], dtype=np.float32)
+        with reading(self.path):
+            return np.asarray(self._group["height"][...], dtype=np.float32)
 
     @cached_property
     def complete(self) -> bool:
@@ -147,7 +151,7 @@ class CubeWriter:
         self._store = new_store(path, "Snow masks (NDSI at or above a threshold)", times, grid)
         self._snow = add_series(
             self._store, "snow", {"long_name": "NDSI of snow, 0 where below the threshold", "units": "1"},
-            dtype="float32", compressors=None, fill_value=float("nan"), chunks=chunks,
+            dtype="float32", fill_value=float("nan"), chunks=chunks, compressed=False,
         )  # fmt: skip
         self._flags = add_series(self._store, "flags", _FLAGS, dtype="uint8", fill_value=0, chunks=chunks)
 
@@ -163,7 +167,7 @@ class CubeWriter:
     def write_height(self, height: Floats) -> None:
         """Write heights (rows, columns) in metres."""
         array = self._store.create_array(
-            "height", shape=height.shape, dtype="float32", dimension_names=("y", "x")
+            "height", shape=height.shape, dtype="float32", dimension_names=("y", "x"), **layout()
         )
         array[...] = height
         array.attrs.update({"standard_name": "height", "units": "m", "grid_mapping": "spatial_ref"})
@@ -194,7 +198,9 @@ def new_store(path: Path, title: str, times: Sequence[date], grid: Grid) -> Any:
             {**values.attrs, **known},
         )
     for name, (numbers, dims, attributes) in axes.items():
-        array = group.create_array(name, shape=numbers.shape, dtype=numbers.dtype, dimension_names=dims)
+        array = group.create_array(
+            name, shape=numbers.shape, dtype=numbers.dtype, dimension_names=dims, **layout()
+        )
         array[...] = numbers
         array.attrs.update(
             {k: v.tolist() if isinstance(v, np.generic | np.ndarray) else v for k, v in attributes.items()}
@@ -202,10 +208,14 @@ def new_store(path: Path, title: str, times: Sequence[date], grid: Grid) -> Any:
     return group
 
 
-def add_series(group: Any, name: str, attributes: Mapping[str, Any], **layout: Any) -> Any:
-    """Add an array (time, y, x) to a store of `new_store`; `layout` goes to Zarr."""
+def add_series(
+    group: Any, name: str, attributes: Mapping[str, Any], compressed: bool = True, **given: Any
+) -> Any:
+    """Add an array (time, y, x) to a store of `new_store`; what is `given` goes to Zarr."""
     shape = tuple(group[axis].shape[0] for axis in ("time", "y", "x"))
-    array = group.create_array(name, shape=shape, dimension_names=("time", "y", "x"), **layout)
+    array = group.create_array(
+        name, shape=shape, dimension_names=("time", "y", "x"), **layout(compressed), **given
+    )
     array.attrs.update({**attributes, "grid_mapping": "spatial_ref"})
     return array
 
@@ -223,6 +233,7 @@ def open_dataset(folder: Path) -> Cube:
     from odc.geo.geobox import GeoBox
 
     path = folder / STORE
+    expect_chunks(path)
     try:
         group = zarr.open_group(path, mode="r")
         days = [int(day) for day in group["time"][...]]

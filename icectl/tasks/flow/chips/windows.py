@@ -89,7 +89,7 @@ class Windows:
         self.pairs = [(int(s), first, past) for s in chosen for first, past in windows]
         self._where = {int(s): i for i, s in enumerate(chosen)}
         size = sequences.chip.dtype.itemsize * len(chosen) * sequences.times * sequences.size**2
-        self._held = sequences.chip.oindex[chosen] if size <= memory and len(chosen) else None
+        self._held = sequences.held(chosen) if size <= memory and len(chosen) else None
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -105,7 +105,10 @@ class Windows:
 
     def frames(self, sequence: int) -> F32:
         """Return the scaled chips of a sequence, ``(time, rows, cols)``."""
-        chips = self._held[self._where[sequence]] if self._held is not None else self.sequences.chip[sequence]
+        if self._held is None:
+            chips = self.sequences.held(np.array([sequence]))[0]
+        else:
+            chips = self._held[self._where[sequence]]
         return self.scale(np.asarray(chips, np.float32), int(self.band[sequence]))
 
 

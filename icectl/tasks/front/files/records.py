@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import zarr
 
+from icectl.raster.chunks import layout, reading
 from icectl.tasks.front.dataset import Entry
 from icectl.tasks.front.line.found import Found, Front
 from icectl.workspace import read_json, write_json
@@ -25,12 +26,13 @@ def open_probabilities(folder: Path) -> Any:
 def keep(store: Any, entry: Entry, found: Found) -> None:
     """Store both probabilities as bytes (255 is 1)."""
     both = np.round(np.clip(np.stack([found.edge, found.mask]), 0, 1) * 255).astype(np.uint8)
-    store.create_array(entry.id, data=both, chunks=both.shape)
+    store.create_array(entry.id, data=both, chunks=both.shape, **layout())
 
 
 def probabilities(folder: Path, image: str) -> Any:
     """Return (2, rows, columns) probabilities of edge and mask of one image, 0…1."""
-    return np.asarray(zarr.open_group(folder / PROBABILITY, mode="r")[image], np.float32) / 255
+    with reading(folder / PROBABILITY):
+        return np.asarray(zarr.open_group(folder / PROBABILITY, mode="r")[image], np.float32) / 255
 
 
 def record_of(entry: Entry, found: Found) -> Record:

@@ -1,0 +1,37 @@
+"""The smallest options of one model of each task, as flags of the command line."""
+
+from __future__ import annotations
+
+from icectl.testing.smallest import SMALLEST
+
+_BED = {
+    "world_size": 128, "worlds": 3, "patch_size": 64, "hole_size": 24, "patches": 60,
+    "minimum_relief": 50, "width": 8, "critic_width": 4, "rounds": 2,
+}  # fmt: skip
+TASKS = {
+    "convlstm": SMALLEST["snow"],
+    "svg": SMALLEST["flow"],
+    "deeplab-xception": SMALLEST["front"],
+    "inpaint-gan": {**SMALLEST["bed"], **_BED},
+}
+_PAIRS = {"crop"}
+"""Options of two values; others of several are given again."""
+
+
+def words(model: str, verb: str) -> list[str]:
+    """The smallest options of a model as flags, those that a verb knows."""
+    from icectl import registry
+    from icectl.cli.verbs import stages_of
+
+    known = {n for stage in stages_of(verb) for n in registry.get(model).stages[stage].model_fields}
+    found = []
+    for name, value in {**TASKS[model], "updates": 2}.items():
+        flag = f"--{name.replace('_', '-')}"
+        if name not in known:
+            continue
+        if name in _PAIRS:
+            found += [flag, *map(str, value)]
+        else:
+            for item in value if isinstance(value, tuple) else (value,):
+                found += [flag, str(item)]
+    return found
