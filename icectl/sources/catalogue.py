@@ -20,6 +20,7 @@ import numpy as np
 
 from icectl.errors import DataError
 from icectl.raster import Grid, Info
+from icectl.sources.safe import LEVEL_1C, TOP_OF_ATMOSPHERE, above_the_atmosphere
 from icectl.sources.scene import Band, Scene, in_order, safe_id
 from icectl.sources.stated import common, said_by_collections, stated
 from icectl.workspace import write_json
@@ -192,7 +193,10 @@ def _scene(item: pystac.Item, folder: Path, where: str) -> Scene:
         name: _local(asset.href, folder, f"{where}: scene '{item.id}'") for name, asset in item.assets.items()
     }
     bands = {name: _band(asset.extra_fields, common(item, name)) for name, asset in item.assets.items()}
-    return Scene(item.id, time, assets, {k: v for k, v in item.properties.items() if k != "datetime"}, bands)
+    properties = {k: v for k, v in item.properties.items() if k != "datetime"}
+    if above_the_atmosphere({"collection": item.collection_id, "properties": properties}):
+        properties[TOP_OF_ATMOSPHERE] = LEVEL_1C
+    return Scene(item.id, time, assets, properties, bands)
 
 
 def _local(href: str, folder: Path, where: str) -> Path:

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from icectl.errors import DataError
-from icectl.raster import Info
+from icectl.raster import Grid, Info
 from icectl.raster.stored import check_end
 from icectl.sources.names import (
     ASSETS,
+    MODIS_SNOW,
     QUALITY,
+    SNOW_COVER,
     SURFACE_REFLECTANCE,
     UNUSED,
     Named,
@@ -23,6 +25,7 @@ from icectl.sources.names import (
     by_name,
     parse_date,
 )
+from icectl.sources.safe import LEVEL_1C, TOP_OF_ATMOSPHERE, above_the_atmosphere, delivered
 from icectl.sources.scene import Band
 from icectl.sources.stated import corrected, said_by_collections, stated
 
@@ -35,7 +38,6 @@ _KEPT = (
     "platform", "eo:cloud_cover", "view:sun_elevation", "s2:processing_baseline",
     "earthsearch:boa_offset_applied",
 )  # fmt: skip
-_BASELINE = re.compile(r"_N(\d{2})(\d{2})_R\d{3}_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,7 @@ class ImageFile:
     shape: tuple[int, int]
     properties: Mapping[str, Any]
     floating: bool = False
+    grid: Grid | None = None
 
 
 def describe(
@@ -102,8 +105,9 @@ def describe(
             crs=info.crs,
             resolution=_resolution(info),
             shape=info.shape,
-            properties=_properties(item, period, named),
+            properties=_properties(item, period, named, path),
             floating=info.dtype in ("float32", "float64"),
+            grid=info.grid,
         )
         for one in _assets(named, info, bands, path)
     ]
@@ -182,8 +186,8 @@ def _band(named: Named, info: Info, item: Mapping[str, Any], entry: Mapping[str,
     if (scale, offset) != (1.0, 0.0):
         return replace(known, scale=scale, offset=offset)
     properties = dict(item.get("properties") or {})
-    if named.product == "Sentinel-2" and (match := _BASELINE.search(str(path))):
-        properties.setdefault("s2:processing_baseline", f"{match[1]}.{match[2]}")
+    if named.product == "Sentinel-2" and (found := delivered(path).band).scale is not None:
+        return replace(known, scale=found.scale, offset=found.offset)
     if "s2:processing_baseline" in properties:
         found = corrected(listed, properties, str(item.get("collection", "")), str(path))
         return replace(known, scale=found.scale, offset=found.offset)
@@ -192,6 +196,8 @@ def _band(named: Named, info: Info, item: Mapping[str, Any], entry: Mapping[str,
     if named.band.scale is not None:
         return replace(known, scale=named.band.scale, offset=named.band.offset)
     said = str(info.descriptions[number - 1] or "").upper()
+    if any(word.lower().startswith(SNOW_COVER) for word in (said, _key_in(item, path.name) or "")):
+        return replace(known, scale=MODIS_SNOW.scale, offset=MODIS_SNOW.offset)
     if re.fullmatch(r"SR_B\d", said) or str(item.get("collection")) == "landsat-c2-l2":
         return replace(known, scale=SURFACE_REFLECTANCE.scale, offset=SURFACE_REFLECTANCE.offset)
     return known
@@ -230,10 +236,16 @@ def _entry(item: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return next((e for e in entries if isinstance(e, Mapping) and _basename(e) == name), {})
 
 
+def _key_in(item: Mapping[str, Any], name: str) -> str | None:
+    """Return the key of the asset of an item whose link ends in a file's name."""
+    assets = item.get("assets", {})
+    return next((k for k, e in assets.items() if isinstance(e, Mapping) and _basename(e) == name), None)
+
+
 def _asset_in(item: Mapping[str, Any], name: str) -> str | None:
     """Return what an item calls a file, by its common name or its key, where that is known."""
     assets = {key: entry for key, entry in item.get("assets", {}).items() if isinstance(entry, Mapping)}
-    key = next((k for k, entry in assets.items() if _basename(entry) == name), None)
+    key = _key_in(item, name)
     if key is None:
         return None
     bands = [assets[key].get(field) for field in ("eo:bands", "bands")]
@@ -264,13 +276,15 @@ def _parse_tag(value: Any) -> Period | None:
     return None if value is None else parse_date(str(value).replace(":", "-", 2).replace("T", " "))
 
 
-def _properties(item: Mapping[str, Any], period: Period | None, named: Named) -> dict[str, Any]:
+def _properties(item: Mapping[str, Any], period: Period | None, named: Named, path: Path) -> dict[str, Any]:
     """Keep what an item says of its scene, and the span of a composite."""
     known = {k: v for k, v in (item.get("properties") or {}).items() if k in _KEPT}
     if named.platform:
         known["platform"] = named.platform
     if named.product and named.band.scale is None and named.asset not in QUALITY:
         known["icectl:product"] = named.product
+    if (named.product == "Sentinel-2" and delivered(path).level == "L1C") or above_the_atmosphere(item):
+        known[TOP_OF_ATMOSPHERE] = LEVEL_1C
     if period is not None and period.end is not None:
         known |= {"start_datetime": period.start.isoformat(), "end_datetime": period.end.isoformat()}
     return known

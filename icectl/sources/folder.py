@@ -11,18 +11,22 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from math import isclose
 from pathlib import Path
 
 from icectl.errors import DataError, UsageError
 from icectl.sources.catalogue import CATALOGUE, read_catalogue
 from icectl.sources.delivered import IMAGES, unfolded
 from icectl.sources.files import ImageFile, describe, items_beside
-from icectl.sources.names import QUALITY, UNUSED, by_name, compile_pattern, parse_date
+from icectl.sources.names import PREVIEW, QUALITY, UNUSED, by_name, compile_pattern, parse_date
 from icectl.sources.options import ARCHIVES, SceneQuery
+from icectl.sources.safe import TOP_OF_ATMOSPHERE
 from icectl.sources.scene import Band, Scene, in_order
+from icectl.sources.sizes import one_of_each, same_ground
 
 GEOTIFF = IMAGES - {".png", ".jpg", ".jpeg"}
-PLACES = ("*", "*/*", "*.SAFE/GRANULE/*/IMG_DATA/R20m/*", "GRANULE/*/IMG_DATA/R20m/*")
+_SAFE = ("GRANULE/*/IMG_DATA/*", "GRANULE/*/IMG_DATA/R?0m/*")
+PLACES = (("*",), ("*/*",), tuple(f"*/{place}" for place in _SAFE), _SAFE)
 """Where images lie: in the folder, in one folder a scene, or in those of Sentinel-2's SAFE format."""
 
 
@@ -43,9 +47,9 @@ def scan_folder(
 
     A folder with a catalogue (``items.json``) is read by it. Otherwise the rasters directly in the folder
     are taken; if there are none, those one level below (one folder a scene, as Landsat is delivered), or
-    those of 20 m in Sentinel-2's SAFE folders. Archives of Landsat scenes (``.tar``) and cubes (NetCDF, Zarr)
-    are unfolded into `into` first. A file that names no asset is taken for `asset`, unless others of the
-    folder name theirs: then it is none.
+    those of Sentinel-2's SAFE folders, of each band in one pixel size. Archives of Landsat scenes (``.tar``)
+    and cubes (NetCDF, Zarr) are unfolded into `into` first. A file that names no asset is taken for `asset`,
+    unless others of the folder name theirs: then it is none.
 
     Parameters
     ----------
@@ -55,8 +59,8 @@ def scan_folder(
     asset
         The name of files that say nothing of what they hold, e.g. ``"ndsi"``.
     georeferenced
-        Whether every file must have a CRS, all the same one, and one pixel size. If not, PNG and
-        JPEG files are taken too.
+        Whether every file must have a CRS, all the same one, and all dates one pixel size (that of their
+        coarsest band; finer bands must cover the same ground). If not, PNG and JPEG files are taken too.
     minimum
         The least number of dates.
     scale, offset
@@ -74,7 +78,7 @@ def scan_folder(
         If the folder is missing or the pattern is no pattern.
     DataError
         For a folder without rasters or with too few dates, a name without a date, a truncated file, a raster
-        without CRS, mixed CRS or pixel sizes, and two files of one date and asset.
+        without CRS, mixed CRS, other pixel sizes on other dates, and two files of one date and asset.
     """
     if not folder.is_dir() and not (folder.is_file() and folder.name.lower().endswith(ARCHIVES)):
         what = "is no folder" if folder.exists() else "does not exist"
@@ -85,9 +89,9 @@ def scan_folder(
         compiled = None if pattern is None else compile_pattern(pattern)
         places = [folder] if into is None else unfolded(folder, into)
         files = [file for place in places for file in _described(place, compiled, georeferenced, bands)]
-        dated = _needed([file for file in files if not file.named.static], asset, wanted)
+        dated = one_of_each(_needed([file for file in files if not file.named.static], asset, wanted))
         if georeferenced:
-            _same_ground(dated)
+            same_ground(dated)
         scenes = in_order(_scenes(dated, Band(scale=scale, offset=offset)), str(folder))
         if not scenes:
             raise DataError(
@@ -162,12 +166,12 @@ def static_layers(folder: Path) -> dict[str, Path]:
 def _images(folder: Path, georeferenced: bool) -> list[Path]:
     """List the images of a folder, or fail with what is there instead."""
     suffixes = GEOTIFF if georeferenced else IMAGES
-    for glob in PLACES:
-        found = [p for p in sorted(folder.glob(glob)) if p.is_file() and not p.name.startswith(".")]
+    for globs in PLACES:
+        found = [p for glob in globs for p in sorted(folder.glob(glob)) if p.is_file() and _shown(p)]
         images = [p for p in found if p.suffix.lower() in suffixes]
         if images:
             return images
-        if glob == "*" and any(p.suffix.lower() in IMAGES for p in found):
+        if globs == ("*",) and any(p.suffix.lower() in IMAGES for p in found):
             break
     others = sorted({p.suffix.lower() for p in folder.iterdir() if p.suffix})
     seen = f"; there are {', '.join(others)}" if others else ""
@@ -175,30 +179,9 @@ def _images(folder: Path, georeferenced: bool) -> list[Path]:
     raise DataError(f"{folder} holds no {kinds}{seen}", "name a folder that holds the rasters themselves")
 
 
-def _same_ground(files: list[ImageFile]) -> None:
-    """Refuse files without CRS, and mixed CRS or pixel sizes, naming both."""
-    for file in files:
-        if file.crs is None:
-            raise DataError(
-                f"{file.path} has no coordinate reference system",
-                "assign one, e.g. gdal_edit.py -a_srs EPSG:32643 FILE",
-            )
-    bands = [file for file in files if file.named.asset not in QUALITY]  # a quality layer may be coarser
-    for file in files[1:]:
-        if file.crs != files[0].crs:
-            raise _mixed("CRS", files[0], str(files[0].crs), file, str(file.crs))
-    for file in bands[1:]:
-        ours, theirs = bands[0].resolution, file.resolution
-        if any(abs(a - b) > 1e-6 * a for a, b in zip(ours, theirs, strict=True)):
-            sizes = [f"{across:g} × {down:g}" for across, down in (ours, theirs)]
-            raise _mixed("pixel sizes", bands[0], sizes[0], file, sizes[1])
-
-
-def _mixed(what: str, first: ImageFile, ours: str, file: ImageFile, theirs: str) -> DataError:
-    return DataError(
-        f"mixed {what}: {first.path.name} has {ours}, {file.path.name} has {theirs}",
-        "bring them onto one grid (gdalwarp -t_srs … -tr …), or keep them in folders of their own",
-    )
+def _shown(path: Path) -> bool:
+    """Tell whether a file is neither hidden nor a small picture that archives put beside a scene."""
+    return not path.name.startswith(".") and PREVIEW.search(path.stem) is None
 
 
 def _scenes(files: list[ImageFile], fallback: Band) -> Iterator[Scene]:
@@ -221,19 +204,25 @@ def _scenes(files: list[ImageFile], fallback: Band) -> Iterator[Scene]:
         name = re.sub(r"[^A-Za-z0-9._-]+", "_", first.named.scene).strip("._-")
         identity = name if parse_date(name) else "_".join(filter(None, (name, f"{time:%Y%m%d}")))
         paths = {asset: file.path for asset, file in group.items()}
-        yield Scene(
-            identity,
-            time,
-            paths,
-            {k: v for file in group.values() for k, v in file.properties.items()},
-            bands,
-        )
+        properties = {k: v for file in group.values() for k, v in file.properties.items()}
+        if fallback.scale is not None:  # the user knows what the numbers are
+            properties.pop(TOP_OF_ATMOSPHERE, None)
+        yield Scene(identity, time, paths, properties, bands)
 
 
 def _filled(file: ImageFile, fallback: Band) -> Band:
     """Use the user's scale and offset where the file says nothing; floats are values as they are."""
     band = file.named.band
     if band.scale is not None:
+        said = (fallback.scale, fallback.offset or 0.0)
+        own = (band.scale, band.offset or 0.0)
+        above = TOP_OF_ATMOSPHERE in file.properties and fallback.scale is not None
+        if above and not all(isclose(a, b or 0.0, rel_tol=1e-6) for a, b in zip(own, said, strict=True)):
+            raise DataError(
+                f"{file.path} is stored with scale {own[0]:g} and offset {own[1]:g}, "
+                f"--scale and --offset say {said[0]:g} and {said[1]:g}",
+                "keep scenes before and since processing baseline 04.00 in folders of their own",
+            )
         return band
     if fallback.scale is not None:
         return replace(band, scale=fallback.scale, offset=fallback.offset or 0.0)

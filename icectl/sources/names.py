@@ -25,6 +25,9 @@ LANDSAT_C1 = Band(scale=1e-4, offset=0.0, nodata=-9999)
 MODIS_SNOW = Band(scale=0.01, offset=0.0)
 """NDSI snow cover of MOD10: 0 to 100; codes from 101 on (200 missing, 250 cloud …) are no index."""
 
+SNOW_COVER = "ndsi_snow"
+"""How the words for a layer of MODIS or VIIRS snow cover begin, in small letters."""
+
 QUALITY = ("qa_pixel", "pixel_qa", "scl", "fmask", "hls_fmask", "qa60", "qa_aerosol", "qa_radsat")
 """Layers that say what the pixels are worth; never taken for bands, averaged or scaled."""
 
@@ -66,6 +69,9 @@ _ABOUT = re.compile(
     r"(?![a-z0-9])"
 )
 """Words of layers about a band: what is called so beside a band's name is not that band."""
+
+PREVIEW = re.compile(r"([-_](ql|browse|thumb(_\w+)?|preview)|^preview.*)$", re.IGNORECASE)
+"""Small pictures that archives put beside a scene."""
 
 _WORD = r"(?<![a-z0-9])(?:{})(?![a-z0-9])"
 _WORDS = re.compile(_WORD.format("|".join(sorted(ASSETS, key=len, reverse=True))))
@@ -161,14 +167,20 @@ def by_name(path: str, pattern: re.Pattern[str] | None = None) -> Named:
     for product, reader in _PRODUCTS:
         if match := product.search(stem):
             return reader(stem, match)
-    words = _WORDS.findall(stem.lower())
+    words = _WORDS.findall(stem.lower()) or _word_of_folder(path)
     asset = ASSETS[words[-1]] if words else None
     if asset not in (None, *QUALITY) and _ABOUT.search(stem.lower().replace("_", "-")):
         asset = UNUSED
     period = parse_date(stem) or (parse_date(path.rsplit("/", 2)[-2]) if "/" in path else None)
     static = period is None and _is_static(stem)
-    band = MODIS_SNOW if words and words[-1].startswith("ndsi_snow") else Band()
+    band = MODIS_SNOW if words and words[-1].startswith(SNOW_COVER) else Band()
     return Named(asset=asset, period=period, scene=_without_asset(stem, asset), static=static, band=band)
+
+
+def _word_of_folder(path: str) -> list[str]:
+    """Return the word for an asset in the name of a file's own folder, if it is the only one there."""
+    words = _WORDS.findall(path.lower().rsplit("/", 2)[-2]) if "/" in path else []
+    return words if len(words) == 1 else []
 
 
 def _is_static(stem: str) -> bool:
@@ -258,6 +270,7 @@ def by_description(words: Sequence[str | None], path: str) -> tuple[str, ...]:
     upper = [str(word or "").strip().upper() for word in words]
     sentinel = bool({"B8A", "B11", "B12"} & set(upper))
     old = re.search(r"L[ET]0[4-7]", path) is not None or ("SR_B7" in upper and "SR_B6" not in upper)
+    covers = any(word.lower().startswith(SNOW_COVER) for word in upper)
     found = []
     for word in upper:
         number = re.fullmatch(r"(?:SR_)?B(\d{1,2})", word)
@@ -266,7 +279,8 @@ def by_description(words: Sequence[str | None], path: str) -> tuple[str, ...]:
         elif number:
             found.append(_landsat_band("LE07" if old else "LC08", int(number[1])))
         else:
-            found.append(ASSETS.get(word.lower(), UNUSED))
+            raw = covers and word == "NDSI"  # beside the snow cover that was made of it
+            found.append(UNUSED if raw else ASSETS.get(word.lower(), UNUSED))
     return tuple(found)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from icectl.errors import DataError
 from icectl.sources.products import Product, meaning
 from icectl.sources.remote import scrub
+from icectl.sources.safe import LEVEL_1C, TOP_OF_ATMOSPHERE, above_the_atmosphere
 from icectl.sources.scene import Band
 from icectl.sources.search import Item, Tally, key_of, link, moment
 
@@ -46,6 +47,9 @@ class Pick:
         for name, value in self.items[0].properties.items():
             if name in _KEPT or name.startswith(_KEPT_GROUPS):
                 kept[name] = scrub(value) if isinstance(value, str) else value
+        first = self.items[0]
+        if above_the_atmosphere({"collection": first.collection_id, "properties": first.properties}):
+            kept[TOP_OF_ATMOSPHERE] = LEVEL_1C
         return kept | {"icectl:items": [item.id for item in self.items]}
 
     def renewed(self, items: dict[str, Item], secure: bool) -> Pick:

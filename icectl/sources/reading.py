@@ -11,6 +11,7 @@ import numpy.typing as npt
 from icectl.errors import DataError
 from icectl.imagery import qa
 from icectl.raster import Field, Grid, Info, Numbers, Quantity, read_quantity
+from icectl.sources.safe import TOP_OF_ATMOSPHERE
 from icectl.sources.scene import Band, Scene
 
 SATURATED = (65535, 20_000, 16_000)
@@ -79,6 +80,14 @@ def _codes(band: Band) -> tuple[float, ...]:
 def _meaning(scene: Scene, name: str) -> Band:
     """Return scale and offset of a band; refuse integers of which nobody said what they mean."""
     band, path = scene.band(name), scene.asset(name)
+    if product := scene.properties.get(TOP_OF_ATMOSPHERE):
+        scale, offset = band.scale or 1e-4, band.offset or 0.0
+        hint = f"take Level-2A, or --scale {scale:g} --offset {offset:g} to use it as it is"
+        if "icectl:items" in scene.properties:
+            hint = "fetch surface reflectance, e.g. --collection sentinel-2-l2a"
+        raise DataError(
+            f"{path} is of {product}: reflectance at the top of the atmosphere, not of the surface", hint
+        )
     if band.scale is not None:
         return band
     info = Info(path)

@@ -101,6 +101,19 @@ def test_points_in_any_common_table(tmp_path, text, crs):
         assert (points.uncertainty[0], points.year[0]) == (7, 2010)
 
 
+def test_flags_of_glathida_4_given_as_text(tmp_path):
+    head = (
+        "survey_id,profile_id,latitude,longitude,date,elevation_date,thickness,thickness_uncertainty,flag\n"
+    )
+    flags = ("", "1", "Erroneous", "suspect", "3", "no error", "outlier")
+    rows = [f"7,1,46.5,10.5,2019-04-01,2018-08-01,{100 + i},5,{flag}" for i, flag in enumerate(flags)]
+    (tmp_path / "point.csv").write_text(head + "\n".join(rows))
+    points = read_points(tmp_path / "point.csv")
+    assert points.thickness.tolist() == [100, 104, 105]
+    assert points.dropped["flagged erroneous"] == 4
+    assert set(points.year) == {2019}
+
+
 def test_points_without_a_crs_are_asked_for_one_and_fills_are_no_ice(tmp_path):
     path = tmp_path / "p.csv"
     path.write_text("x,y,thickness\n615182,5150805,120\n615183,5150805,-9999\n615184,5150805,9999\n")

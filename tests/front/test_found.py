@@ -51,6 +51,7 @@ def test_sentinel_2_folders_give_their_near_infrared_at_the_finer_pixel(tmp_path
     for layer in ("B04_10m", "B8A_20m", "B8A_60m", "SCL_20m"):
         write(data / f"R{layer[-3:]}" / f"T24WWU_20200701T143759_{layer}.jp2")
     write(tmp_path / "S2A_MSIL2A_20200701T1.SAFE" / "S2A-ql.jp2")
+    write(data.parent / "QI_DATA" / "MSK_CLDPRB_20m.jp2")
     assert names(tmp_path) == ["T24WWU_20200701T143759_B8A_20m.jp2"]
     assert names(tmp_path / "S2A_MSIL2A_20200701T1.SAFE", asset="red") == [
         "T24WWU_20200701T143759_B04_10m.jp2"

@@ -103,12 +103,12 @@ def hls(folder):
         write(folder / f"{stem}.Fmask.tif", snow, nodata=255)
 
 
-def jp2(path, values):
+def jp2(path, values, transform=NORTH):
     """Write a JPEG 2000 without loss, as Sentinel-2 is delivered."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with rasterio.open(
         path, "w", driver="JP2OpenJPEG", height=SIZE, width=SIZE, count=1, dtype=values.dtype,
-        crs="EPSG:32643", transform=NORTH, QUALITY="100", REVERSIBLE="YES", YCBCR420="NO",
+        crs="EPSG:32643", transform=transform, QUALITY="100", REVERSIBLE="YES", YCBCR420="NO",
     ) as file:  # fmt: skip
         file.write(values, 1)
 
@@ -121,7 +121,8 @@ def safe(folder):
         for layer, values in (("B03", GREEN), ("B11", SWIR), ("B02", GREEN)):
             jp2(place / "R20m" / f"T43RFP_{day}T053641_{layer}_20m.jp2", numbers(values, 1e-4, -0.1))
         jp2(place / "R20m" / f"T43RFP_{day}T053641_SCL_20m.jp2", np.full((SIZE, SIZE), 11, np.uint8))
-        jp2(place / "R10m" / f"T43RFP_{day}T053641_B03_10m.jp2", np.ones((SIZE, SIZE), np.uint16))
+        fine, half = np.ones((SIZE, SIZE), np.uint16), NORTH * Affine.scale(0.5)
+        jp2(place / "R10m" / f"T43RFP_{day}T053641_B03_10m.jp2", fine, half)
 
 
 def vrt(folder):
@@ -226,6 +227,55 @@ def test_codes_of_modis_snow_cover_are_no_index(series, tmp_path):
     assert np.isnan(masks[:, :, :12]).all()
     known, clear = INDEX[:, 12:], np.abs(INDEX[:, 12:] - 0.3) > 0.006
     np.testing.assert_allclose(masks[0][:, 12:][clear], np.where(known < 0.3, 0, known)[clear], atol=6e-3)
+
+
+def covers(folder, name, **about):
+    cover = np.rint(np.clip(INDEX, 0, 1) * 100).astype(np.int16)
+    cover[:, :4], cover[:, 4:8], cover[:, 8:12] = 250, 211, 200
+    for day in ("2022182", "2022198"):
+        bands = np.stack([cover, np.zeros_like(cover), np.rint(INDEX * 1e4).astype(np.int16)])
+        write(folder / name.format(day), bands if "descriptions" in about else cover, **about)
+        assets = {"NDSI_Snow_Cover": {"href": f"./a{day}.tif"}}
+        about_it = {"datetime": f"2022-07-{'01' if day == '2022182' else '17'}T05:00:00Z"}
+        text = {"type": "Feature", "properties": about_it, "geometry": None, "assets": assets}
+        if name == "a{}.tif":
+            (folder / f"a{day}.json").write_text(json.dumps(text))
+
+
+STACK = ("NDSI_Snow_Cover", "NDSI_Snow_Cover_Basic_QA", "NDSI")
+
+
+@pytest.mark.parametrize(
+    ("name", "about"),
+    [
+        ("MOD10A1.A{}.h24v05.061.2022184041512_NDSI_Snow_Cover.tif", {}),
+        ("VNP10A1F.A{}.h24v05.001.2022184041512_CGF_NDSI_Snow_Cover.tif", {}),
+        ("NDSI_Snow_Cover/MOD10A1_A{}.tif", {}),
+        ("MODIS_061_MOD10A1_{}.tif", {"descriptions": STACK}),
+        ("a{}.tif", {}),
+    ],
+)
+def test_snow_cover_of_modis_by_name_folder_description_and_item(series, tmp_path, name, about):
+    covers(tmp_path / "in", name, **about)
+    masks = series()
+    assert np.isnan(masks[:, :, :12]).all()
+    known, clear = INDEX[:, 12:], np.abs(INDEX[:, 12:] - 0.3) > 0.006
+    np.testing.assert_allclose(masks[0][:, 12:][clear], np.where(known < 0.3, 0, known)[clear], atol=6e-3)
+
+
+def test_scenes_in_degrees(series, tmp_path):
+    degrees = Affine(3e-4, 0, 77, 0, -3e-4, 32)
+    for day in DAYS:
+        for name, values in (("green", GREEN), ("swir16", SWIR)):
+            write(tmp_path / "in" / f"{day}_{name}.tif", values.astype(np.float32), degrees, "EPSG:4326")
+    same_snow(series())
+
+
+def test_a_folder_a_band(series, tmp_path):
+    for day in DAYS:
+        for name, values in (("green", GREEN), ("swir16", SWIR)):
+            write(tmp_path / "in" / name / f"{day}.tif", values.astype(np.float32))
+    same_snow(series())
 
 
 def test_numbers_that_nobody_states_are_refused_and_the_hint_works(icectl, series, tmp_path):

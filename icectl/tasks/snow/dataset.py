@@ -177,6 +177,10 @@ class CubeWriter:
         self._store.attrs.update({"facts": self.facts, "complete": self.complete})
 
 
+_AXES = {"latitude": "y", "longitude": "x"}
+"""What axes in degrees are called in a store: as those in metres; their attributes say what they are."""
+
+
 def new_store(path: Path, title: str, times: Sequence[date], grid: Grid) -> Any:
     """Make a Zarr group with ``time``, ``y``, ``x`` and ``spatial_ref``, named as CF and GDAL want them.
 
@@ -192,9 +196,9 @@ def new_store(path: Path, title: str, times: Sequence[date], grid: Grid) -> Any:
     axes: dict[str, tuple[Any, tuple[str, ...], dict[str, Any]]] = {"time": (days, ("time",), calendar)}
     for name, values in xr_coords(grid).items():
         known = {"standard_name": f"projection_{name}_coordinate"} if name in ("x", "y") else {}
-        axes[str(name)] = (
+        axes[_AXES.get(str(name), str(name))] = (
             np.asarray(values.values),
-            tuple(str(dim) for dim in values.dims),
+            tuple(_AXES.get(str(dim), str(dim)) for dim in values.dims),
             {**values.attrs, **known},
         )
     for name, (numbers, dims, attributes) in axes.items():

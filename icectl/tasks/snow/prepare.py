@@ -25,6 +25,7 @@ from icectl.raster import Field, Grid, grid_of, ground_metres, read_quantity, sa
 from icectl.run import Run
 from icectl.sources.catalogue import read_catalogue
 from icectl.sources.scene import Scene
+from icectl.sources.sizes import scene_grid
 from icectl.tasks.snow.dataset import DEM, STORE, CubeWriter, Floats
 from icectl.tasks.snow.masks.bands import BANDS, green_and_swir, is_index, read_index
 from icectl.tasks.snow.options import PrepareOptions
@@ -90,6 +91,9 @@ def prepare(run: Run, options: PrepareOptions) -> Path:
         )
     with own_folder(run.out) as folder:
         layers = Layers(folder, common_grid(within))
+        if sentence := scene_grid(within[0], _read_of(within[0]))[1]:
+            run.say(sentence)
+            run.notes["pixel sizes"] = sentence
         _index_scenes(run, layers, within, options)
         return _compose(run, layers, options)
 
@@ -101,17 +105,18 @@ def _between(day: date, options: PrepareOptions) -> bool:
 def common_grid(scenes: Sequence[Scene]) -> Grid:
     """Return the grid that all scenes share: the same one, or where grids of one raster overlap.
 
+    Of bands of several pixel sizes it is the coarsest one's.
+
     Raises
     ------
     DataError
         If two scenes lie on different rasters; both are named.
     """
-    names = [next((n for n in (*BANDS, "ndsi") if n in s.assets), next(iter(s.assets))) for s in scenes]
-    paths = [scene.asset(name) for scene, name in zip(scenes, names, strict=True)]
-    first = grid_of(paths[0])
-    result = first
-    for path in paths[1:]:
-        grid = grid_of(path)
+    names = [_read_of(scene) for scene in scenes]
+    paths = [scene.asset(read[0]) for scene, read in zip(scenes, names, strict=True)]
+    grids = [scene_grid(scene, read)[0] for scene, read in zip(scenes, names, strict=True)]
+    result = first = grids[0]
+    for path, grid in zip(paths[1:], grids[1:], strict=True):
         if grid == first:
             continue
         try:
@@ -121,6 +126,12 @@ def common_grid(scenes: Sequence[Scene]) -> Grid:
     if 0 in result.shape:
         raise DataError(f"the {len(scenes)} scenes have no pixel in common", "look at what the folder holds")
     return result
+
+
+def _read_of(scene: Scene) -> list[str]:
+    """Return the assets that are read of a scene together: both bands, or one layer."""
+    bands = [name for name in BANDS if name in scene.assets]
+    return bands or ["ndsi" if "ndsi" in scene.assets else next(iter(scene.assets))]
 
 
 def _index_scenes(run: Run, layers: Layers, scenes: Sequence[Scene], options: PrepareOptions) -> None:

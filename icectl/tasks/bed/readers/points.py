@@ -38,6 +38,12 @@ UNCERTAIN_SHARE, LEAST_UNCERTAINTY = 0.1, 5.0
 ERRONEOUS = 1
 """GlaThiDa's DATA_FLAG of values that are wrong (3 marks other remarks; such values are kept)."""
 
+_WRONG = re.compile(
+    r"(?<!not )(?<!non-)(?<!no )\b(?:erron|error|wrong|invalid|suspect|suspicious|outlier"
+    r"|unreliable|bad\b|reject|discard)|^true$"
+)
+"""Words of flags given as text that say a value is not to be used."""
+
 
 @dataclass(frozen=True, slots=True)
 class Points:
@@ -68,7 +74,7 @@ def read_points(
     """Read measured thickness from a table (GlaThiDa 3.1 or 4, or any CSV with coordinates) or a vector file.
 
     Points without thickness, negative and impossible ones (fill values), and GlaThiDa's erroneous ones
-    (DATA_FLAG 1) are left out and counted.
+    (DATA_FLAG 1, or a word such as ``erroneous``) are left out and counted.
 
     Parameters
     ----------
@@ -90,14 +96,15 @@ def read_points(
     table, x, y, crs = read_points_of(path, crs)
     table = table.rename(columns=_standard(table))
     name = _field(table, field, path)
-    stated = {n: numbers(table, n) for n in ("THICKNESS_UNCERTAINTY", "DATA_FLAG")}
     thickness = numbers(table, name) * _unit_in(name)
     year = years(table["SURVEY_DATE"]) if "SURVEY_DATE" in table else np.full(len(table), np.nan)
     unusable = {
         "no thickness or position": ~np.isfinite(thickness) | ~np.isfinite(x) | ~np.isfinite(y),
         "negative": thickness < 0,
         f"over {THICKEST:g} m": thickness > THICKEST,
-        "flagged erroneous": stated["DATA_FLAG"] == ERRONEOUS,
+        "flagged erroneous": erroneous(table["DATA_FLAG"])
+        if "DATA_FLAG" in table
+        else np.zeros(len(x), bool),
         f"before {since}": ~(year >= since) if since is not None else np.zeros(len(x), dtype=bool),
     }
     keep = np.ones(len(x), dtype=bool)
@@ -110,7 +117,7 @@ def read_points(
         raise DataError(
             f"{path} holds no usable point of {len(x)} ({words})", "check --points-field and --since"
         )
-    own = stated["THICKNESS_UNCERTAINTY"]
+    own = numbers(table, "THICKNESS_UNCERTAINTY")
     guess = np.maximum(UNCERTAIN_SHARE * thickness, LEAST_UNCERTAINTY)
     uncertainty = np.where(np.isfinite(own) & (own > 0), own, guess)
     found = [c for c in ("GlaThiDa_ID", "SURVEY_DATE") if c in table]
@@ -155,6 +162,17 @@ def _unit_in(name: str) -> float:
     """
     words = [word for word in re.split(r"[\W_]+", name.lower()) if word]
     return LENGTHS.get(words[-1], 1.0) if len(words) > 1 else 1.0
+
+
+def erroneous(flags: Any) -> NDArray[np.bool_]:
+    """Return which flags say that a value is wrong: the number 1, or words as tables write them.
+
+    >>> erroneous(["1", "1.0", "Erroneous", "suspect thickness", "3", "", "no error", "ok"]).tolist()
+    [True, True, True, True, False, False, False, False]
+    """
+    text = pd.Series(list(flags), dtype=str).str.strip().str.lower()
+    number = pd.to_numeric(text, errors="coerce").to_numpy()
+    return np.asarray((number == ERRONEOUS) | text.str.contains(_WRONG).to_numpy())
 
 
 def years(dates: Any) -> Floats:

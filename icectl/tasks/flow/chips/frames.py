@@ -19,6 +19,7 @@ from icectl.run import Run
 from icectl.sources.names import QUALITY
 from icectl.sources.reading import read_asset, usable
 from icectl.sources.scene import Scene
+from icectl.sources.sizes import scene_grid
 from icectl.tasks.flow.options import PrepareOptions
 
 BLACK = 8
@@ -80,6 +81,9 @@ def read_series(run: Run, scenes: Sequence[Scene], options: PrepareOptions) -> S
         raise DataError("there are no scenes to prepare", "fetch some first")
     grid = grid_of(scenes[0], options)
     bands = bands_of(scenes[0])
+    if grid.crs is not None and (sentence := _sizes(scenes[0])):
+        run.say(sentence)
+        run.notes["pixel sizes"] = sentence
     values = np.zeros((len(scenes), len(bands), *grid.shape), np.float32)
     valid, cloud = np.zeros((2, len(scenes), *grid.shape), dtype=bool)
     aerosol = np.full(len(scenes), np.nan)
@@ -106,12 +110,17 @@ def read_series(run: Run, scenes: Sequence[Scene], options: PrepareOptions) -> S
 
 
 def grid_of(scene: Scene, options: PrepareOptions) -> Grid:
-    """Return the scene's grid; for plain pictures what the user says of it, else pixels."""
-    path = _images(scene)[0][1]
-    info = raster.Info(path)
+    """Return the grid of the scene's coarsest band; of plain pictures what the user says, else pixels."""
+    info = raster.Info(_images(scene)[0][1])
     if info.crs is not None:
-        return raster.grid_of(path)
+        return scene_grid(scene, [name for name, _ in _images(scene)])[0]
     return raster.assigned_grid(info.shape, options.crs, options.bounds, options.resolution)
+
+
+def _sizes(scene: Scene) -> str:
+    """Say what is done where the bands of a scene differ in pixel size."""
+    with_crs = [name for name, path in _images(scene) if raster.Info(path).crs is not None]
+    return scene_grid(scene, with_crs)[1] if len(with_crs) > 1 else ""
 
 
 def _images(scene: Scene) -> list[tuple[str, Path]]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from icectl.errors import DataError
-from icectl.sources.names import by_name
+from icectl.sources.names import PREVIEW, by_name
 
-_PREVIEW = re.compile(r"([-_](ql|browse|thumb(_\w+)?|preview)|^preview.*)$", re.IGNORECASE)
-"""Small pictures that archives put beside a scene."""
+_ABOUT = frozenset({"QI_DATA", "AUX_DATA"})
+"""Folders of Sentinel-2's SAFE format whose rasters are about the image."""
 
 
 def images_in(places: Iterable[Path], suffixes: frozenset[str], asset: str) -> list[Path]:
@@ -46,7 +45,7 @@ def images_in(places: Iterable[Path], suffixes: frozenset[str], asset: str) -> l
 def _rasters(files: Iterable[Path], suffixes: frozenset[str]) -> Iterator[Path]:
     for path in files:
         shown = path.suffix.lower() in suffixes and not path.name.startswith(".")
-        if shown and path.is_file() and not _PREVIEW.search(path.stem):
+        if shown and path.is_file() and path.parent.name not in _ABOUT and not PREVIEW.search(path.stem):
             yield path
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from icectl.errors import DataError
 from icectl.imagery import qa
-from icectl.raster import Field, Grid
+from icectl.raster import Field, Grid, grid_of
 from icectl.sources.reading import check_reflectance, read_asset, usable
 from icectl.sources.scene import Scene
 
@@ -44,12 +44,19 @@ def green_and_swir(scene: Scene, grid: Grid) -> tuple[Field, Field]:
             f"scene '{scene.id}' has no {' and no '.join(missing)}: it has {', '.join(sorted(scene.assets))}",
             "the snow task needs green and swir16, or a ready ndsi",
         )
-    green, swir = (read_asset(scene, name, "reflectance", grid=grid, resampling="nearest") for name in BANDS)
+    green, swir = (_reflectance(scene, name, grid) for name in BANDS)
     clear = usable(scene, grid)
     found = _only(green, clear), _only(swir, clear)
     for name, field in zip(BANDS, found, strict=True):
         check_reflectance(field.values, scene.asset(name))
     return found
+
+
+def _reflectance(scene: Scene, name: str, grid: Grid) -> Field:
+    """Read a band: the mean of its pixels where they are finer than the grid's, else the nearest."""
+    finer = abs(grid_of(scene.asset(name)).affine.a) < abs(grid.affine.a) * (1 - 1e-6)
+    method = "average" if finer else "nearest"
+    return read_asset(scene, name, "reflectance", grid=grid, resampling=method)
 
 
 def _only(field: Field, clear: qa.BoolImage | None) -> Field:
