@@ -42,15 +42,19 @@ def grid_of(path: str | Path, crs: str | None = None) -> Grid:
         return grid_of_dataset(source, path, crs)
 
 
+def placing(source: Any) -> str:
+    """Return how to give an open dataset without a CRS a place on the ground."""
+    if source.gcps[0]:
+        return "it holds ground control points only: warp it first, e.g. `gdalwarp -t_srs EPSG:3413 FILE NEW`"
+    if source.rpcs:
+        return "it holds a sensor model only: warp it first, e.g. `gdalwarp -rpc -t_srs EPSG:3413 FILE NEW`"
+    return "assign one, e.g. gdal_edit.py -a_srs EPSG:32643 FILE"
+
+
 def grid_of_dataset(source: Any, path: str | Path, crs: str | None = None) -> Grid:
     """Return the north-up grid of an open rasterio dataset; `path` names it in errors."""
     if source.crs is None and crs is None:
-        hint = "give it one, e.g. `gdal_edit.py -a_srs EPSG:32643 FILE`"
-        if source.gcps[0]:
-            hint = "it holds ground control points only: warp it first, e.g. `gdalwarp -t_srs EPSG:3413`"
-        elif source.rpcs:
-            hint = "it holds a sensor model (RPC) only: warp it first, e.g. `gdalwarp -rpc -t_srs EPSG:3413`"
-        raise DataError(f"{path} has no CRS", hint)
+        raise DataError(f"{path} has no CRS", placing(source))
     if source.transform == Affine.identity():
         raise DataError(
             f"{path} has a CRS but no position (its transform is the identity)", "georeference it first"

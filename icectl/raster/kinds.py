@@ -112,6 +112,8 @@ def _contradiction(known: npt.NDArray[Any], quantity: str, kind: Kind, name: str
     hint = "correct the file's scale and unit tags (gdal_edit.py -scale … -units …)"
     if quantity == "reflectance":
         hint = "these are unscaled numbers: say what they mean with --scale and --offset"
+    elif quantity == "index":
+        hint = "say what the numbers mean with --scale and --offset, e.g. --scale 0.01 for percent"
     return DataError(
         f"{name}: values of {quantity} lie between {low:g} and {high:g}, which cannot be {unit}", hint
     )

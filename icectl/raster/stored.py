@@ -11,7 +11,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 
 from icectl.errors import DataError
 from icectl.raster.files import opened
-from icectl.raster.grid import Grid, grid_of_dataset
+from icectl.raster.grid import Grid, grid_of_dataset, placing
 
 Masked: TypeAlias = np.ma.MaskedArray[Any, np.dtype[Any]]
 """Values with a boolean mask of the same shape that is True where there is no valid value."""
@@ -36,6 +36,11 @@ class Info:
         Rows and columns, bands, type of the first band, and its nodata value or None.
     descriptions, scales, offsets, units
         One a band; ``value = number * scale + offset``.
+    advice
+        How to place a file without a CRS; it says so where the file holds ground control points or a sensor
+        model, which only warping turns into a grid.
+    controlled
+        Whether the file is placed by ground control points or a sensor model alone.
     alpha
         Number of the band that says what is transparent, or 0.
     palette
@@ -48,14 +53,17 @@ class Info:
         self.path = Path(path)
         with opened(path, driver) as source:
             self.crs: str | None = source.crs.to_string() if source.crs else None
+            self.controlled = source.crs is None and bool(source.gcps[0] or source.rpcs)
+            self.advice: str = placing(source)
             self.grid: Grid | None = None if source.crs is None else grid_of_dataset(source, path)
             self.shape: tuple[int, int] = source.shape if self.grid is None else tuple(self.grid.shape)
             self.count: int = source.count
             self.dtype: str = source.dtypes[0]
             self.nodata: float | None = source.nodata
             self.descriptions: tuple[str | None, ...] = source.descriptions
-            self.scales: tuple[float, ...] = source.scales
-            self.offsets: tuple[float, ...] = source.offsets
+            packed = [_packed(source, number) for number in range(1, source.count + 1)]
+            self.scales: tuple[float, ...] = tuple(scale for scale, _ in packed)
+            self.offsets: tuple[float, ...] = tuple(offset for _, offset in packed)
             self.alpha: int = alpha_of(source)
             self.palette: dict[int, tuple[int, ...]] = (
                 source.colormap(1) if source.colorinterp[0] == ColorInterp.palette else {}
@@ -65,6 +73,18 @@ class Info:
                 unit or _tagged(source.tags(number)) or _tagged(source.tags())
                 for number, unit in enumerate(source.units, 1)
             )
+
+
+def _packed(source: Any, number: int) -> tuple[float, float]:
+    """Return scale and offset of a band; of integers also by the attributes that CF packs numbers with."""
+    found = source.scales[number - 1], source.offsets[number - 1]
+    if found != (1.0, 0.0) or np.dtype(source.dtypes[number - 1]).kind not in "iu":
+        return found
+    tags = source.tags(number)
+    try:
+        return float(tags.get("scale_factor", 1)), float(tags.get("add_offset", 0))
+    except ValueError:
+        return found
 
 
 def alpha_of(source: Any) -> int:

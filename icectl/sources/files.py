@@ -81,9 +81,12 @@ def describe(
         nothing tells what it is.
     """
     info = _header(path)
+    if info.controlled:
+        raise DataError(f"{path} has no coordinate reference system", info.advice)
     named = by_name(path.relative_to(folder).with_suffix("").as_posix(), pattern)
     item: Mapping[str, Any] = {} if pattern is not None else items.get(path.name, {})
-    if named.asset is None and pattern is None:
+    entry = _entry(item, path.name)
+    if named.asset is None and pattern is None and not _bands_in(entry, info):
         named = replace(named, asset=_asset_in(item, path.name))
     period = _period_of(path, pattern, named, item, info)
     if period is None and not named.static:
@@ -92,7 +95,6 @@ def describe(
             "name files like 20190710_green.tif or 2019Q3.tif, "
             r"or give a pattern such as (?P<date>\d{8})_(?P<asset>\w+)",
         )
-    entry = _entry(item, path.name)
     return [
         ImageFile(
             path=path.absolute(),
@@ -109,7 +111,7 @@ def describe(
             floating=info.dtype in ("float32", "float64"),
             grid=info.grid,
         )
-        for one in _assets(named, info, bands, path)
+        for one in _assets(named, info, bands or _bands_in(entry, info), path)
     ]
 
 
@@ -176,7 +178,7 @@ def _assets(named: Named, info: Info, bands: Sequence[str], path: Path) -> list[
 def _band(named: Named, info: Info, item: Mapping[str, Any], entry: Mapping[str, Any], path: Path) -> Band:
     """Settle scale, offset and nodata: the file's own tags, the item beside it, then its name."""
     number = named.band.number
-    listed = stated(entry, entry.get("icectl:common"))
+    listed = stated(entry, entry.get("icectl:common"), number)
     nodata = info.nodata if info.nodata is not None else listed.nodata
     nodata = named.band.nodata if nodata is None else nodata
     known = Band(nodata=nodata, number=number)
@@ -234,6 +236,19 @@ def _entry(item: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """Return the asset of an item whose link ends in a file's name."""
     entries = item.get("assets", {}).values()
     return next((e for e in entries if isinstance(e, Mapping) and _basename(e) == name), {})
+
+
+def _bands_in(entry: Mapping[str, Any], info: Info) -> tuple[str, ...]:
+    """Return what an item calls the bands of a file of several, if it names an asset that is known."""
+    lists = [entry.get(field) for field in ("bands", "eo:bands")]
+    listed = next((one for one in lists if isinstance(one, list) and len(one) == info.count > 1), [])
+    keys = ("eo:common_name", "common_name", "name", "description")
+    words = [
+        next((str(one[k]) for k in keys if one.get(k)), "") if isinstance(one, Mapping) else ""
+        for one in listed
+    ]
+    found = by_description(words, info.path.stem)
+    return found if any(asset != UNUSED for asset in found) else ()
 
 
 def _key_in(item: Mapping[str, Any], name: str) -> str | None:

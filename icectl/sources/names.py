@@ -61,7 +61,8 @@ _SENTINEL2 = re.compile(
     r"T\d{2}[A-Z]{3}_(?P<date>\d{8})T\d{6}_(?P<layer>B\d[\dA]|[A-Z]{3})(?:_\d\dm)?$", re.IGNORECASE
 )
 _HLS = re.compile(
-    r"HLS\.(?P<sensor>[LS]30)\.T\w{5}\.(?P<date>\d{7})T\d{6}\.v[\d.]+\.(?P<layer>\w+)$", re.IGNORECASE
+    r"HLS\.(?P<sensor>[LS]30)\.T\w{5}\.(?P<date>\d{7})T\d{6}\.v[\d.]+\.(?P<layer>[A-Z]+\d*|B\d[\dA])(?:\.subset)?$",
+    re.IGNORECASE,
 )
 _APPEEARS = re.compile(r"HLS(?P<sensor>[LS]30)\.\d{3}_(?P<layer>[a-z0-9]+)_doy(?P<date>\d{7})", re.IGNORECASE)
 _ABOUT = re.compile(
@@ -142,6 +143,18 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     return compiled
 
 
+_MONTH_NAME = (
+    "(?<![a-z])(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
+    "|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)(?![a-z])"
+)
+_OTHER_ORDER = re.compile(
+    r"(?<!\d)\d{1,2}(?P<s>[-_. /])\d{1,2}(?P=s)(?:19|20)\d{2}(?!\d)|(?<!\d)\d{4}(?:19|20)\d{2}(?!\d)"
+    rf"|{_MONTH_NAME}[-_. ]*(?:\d{{1,2}}[-_., ]+)?(?:19|20)\d{{2}}|(?:19|20)\d{{2}}[-_. ]*{_MONTH_NAME}",
+    re.IGNORECASE,
+)
+"""Dates in an order that reads in two ways, or with a month's name: their year alone is not the date."""
+
+
 def parse_date(text: str) -> Period | None:
     """Read the first date in `text`, or return None.
 
@@ -155,7 +168,8 @@ def parse_date(text: str) -> Period | None:
         for match in pattern.finditer(text):
             period = _period({k: v for k, v in match.groupdict().items() if k != "s"})
             if period is not None:
-                return period
+                of_year = pattern is _DATES[-1]
+                return None if of_year and _OTHER_ORDER.search(text) else period
     return None
 
 
@@ -245,7 +259,7 @@ def _by_hls(stem: str, match: re.Match[str]) -> Named:
     return Named(
         asset=asset,
         period=parse_date(match["date"]),
-        scene=(stem[: match.start("layer")] + stem[match.end("layer") :]).rstrip("."),
+        scene=(stem[: match.start("layer")] + stem[match.end("layer") :].lstrip(".")).rstrip("."),
         band=Band() if asset in QUALITY else HLS,
         product="HLS",
     )

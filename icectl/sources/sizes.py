@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 import numpy as np
 
 from icectl.errors import DataError
-from icectl.raster import Grid, grid_of
+from icectl.raster import Grid, Info, grid_of
 from icectl.sources.files import ImageFile
 from icectl.sources.names import QUALITY
 from icectl.sources.scene import Scene
@@ -57,10 +57,7 @@ def same_ground(files: Sequence[ImageFile]) -> None:
     """
     for file in files:
         if file.crs is None:
-            raise DataError(
-                f"{file.path} has no coordinate reference system",
-                "assign one, e.g. gdal_edit.py -a_srs EPSG:32643 FILE",
-            )
+            raise DataError(f"{file.path} has no coordinate reference system", Info(file.path).advice)
     for file in files[1:]:
         if file.crs != files[0].crs:
             raise _mixed("CRS", files[0], str(files[0].crs), file, str(file.crs))

@@ -11,7 +11,7 @@ from icectl.errors import DataError
 from icectl.sources.scene import Band
 
 
-def stated(asset: Mapping[str, Any], common: Mapping[str, Any] | None = None) -> Band:
+def stated(asset: Mapping[str, Any], common: Mapping[str, Any] | None = None, number: int = 1) -> Band:
     """Return what an asset says of its numbers; None where it says nothing.
 
     Parameters
@@ -21,13 +21,15 @@ def stated(asset: Mapping[str, Any], common: Mapping[str, Any] | None = None) ->
         on the asset itself, as CDSE writes them.
     common
         The same asset in the collection's ``item_assets``, for what the item leaves out.
+    number
+        The band of a file of several, from 1; where fewer are listed, the first speaks for all.
 
     Examples
     --------
     >>> stated({"raster:scale": 0.0001, "raster:offset": -0.1, "nodata": 0})
     Band(scale=0.0001, offset=-0.1, nodata=0.0, number=1)
     """
-    places = [place for fields in (asset, common or {}) for place in _places(fields)]
+    places = [place for fields in (asset, common or {}) for place in _places(fields, number)]
     found: dict[str, float | None] = {}
     for name in ("scale", "offset", "nodata"):
         values = (place.get(name, place.get(f"raster:{name}")) for place in places)
@@ -55,11 +57,15 @@ def said_by_collections(folder: Path) -> dict[str, Mapping[str, Any]]:
     return found
 
 
-def _places(fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return where a field of a one-band asset may stand, the nearest first."""
+def _places(fields: Mapping[str, Any], number: int) -> list[Mapping[str, Any]]:
+    """Return where a field of a band may stand, the nearest first."""
     listed = (fields.get("raster:bands"), fields.get("bands"))
-    firsts = [bands[0] for bands in listed if isinstance(bands, list) and bands]
-    return [*(first for first in firsts if isinstance(first, Mapping)), fields]
+    own = [
+        bands[number - 1 if number <= len(bands) else 0]
+        for bands in listed
+        if isinstance(bands, list) and bands
+    ]
+    return [*(first for first in own if isinstance(first, Mapping)), fields]
 
 
 def _number(value: Any) -> float | None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import geopandas as gpd
 import numpy as np
 import pytest
+import rasterio
 import shapely
 from affine import Affine
+from rasterio.control import GroundControlPoint
 from writing import tif
 
 from icectl.errors import DataError, UsageError
@@ -43,6 +45,51 @@ def test_of_several_dates_the_newest_counts_and_is_said(tmp_path):
     assert dict(zip(found.ids, (g.area for g in found.geometries), strict=True)) == {"G1": 1e6, "G2": 4e4}
     assert "1 outlines of earlier dates left out" in found.notes[0]
     assert "2010-08-01" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("7/1/1952", "8/15/2010"),
+        ("19520701", "20100899"),
+        ("1952/07/01", "2010/08/15"),
+        ("1.7.1952", "15.8.2010"),
+    ],
+)
+def test_dates_in_the_orders_of_inventories(tmp_path, old, new):
+    rows = [
+        ({"glac_id": "G1", "src_date": day}, shapely.box(0, 0, side, 1000))
+        for day, side in ((old, 2000), (new, 1000))
+    ]
+    found = read_outlines(write(tmp_path / "o.gpkg", rows))
+    assert [shape.area for shape in found.geometries] == [1e6]
+    assert "2010-08" in found.notes[0]
+
+
+DEGREES = Affine(1e-3, 0, 0, 0, -1e-3, 66.55)
+
+
+@pytest.mark.parametrize("west", [[179.95], [-180.05], [179.95, -180.0]])
+def test_an_elevation_model_across_180_degrees(tmp_path, west):
+    """One file counted either way, or a tile on each side."""
+    columns = 100 // len(west)
+    for number, left in enumerate(west):
+        heights = np.full((100, columns), 1000 + 100 * number, np.float32)
+        tif(tmp_path / "dem" / f"{number}.tif", heights, Affine.translation(left, 0) @ DEGREES, "EPSG:4326")
+    for box in ((179.98, 66.48, 180.02, 66.52), (-180.02, 66.48, -179.98, 66.52)):
+        ground = open_dem(tmp_path / "dem").around(box, "EPSG:4326", 100.0)
+        assert np.isfinite(ground.heights).mean() > 0.8  # the corners of what was warped have none
+        assert float(np.nanmean(ground.heights)) == pytest.approx(1000 + 50 * (len(west) - 1), abs=15)
+
+
+def test_an_elevation_model_of_control_points_is_to_be_warped(tmp_path):
+    points = [GroundControlPoint(r, c, 30 * c, -30 * r) for r in (0, 9) for c in (0, 9)]
+    about = {"driver": "GTiff", "height": 9, "width": 9, "count": 1, "dtype": "float32"}
+    with rasterio.open(tmp_path / "dem.tif", "w", gcps=points, crs="EPSG:32633", **about) as file:
+        file.write(np.ones((9, 9), np.float32), 1)
+    with pytest.raises(DataError, match=r"dem\.tif has no CRS") as error:
+        open_dem(tmp_path / "dem.tif")
+    assert "warp it first" in error.value.hint
 
 
 def test_a_glacier_by_any_of_its_ids(tmp_path):

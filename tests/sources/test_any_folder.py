@@ -7,11 +7,14 @@ import tarfile
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
+from rasterio.control import GroundControlPoint
 from writing import NORTH, tif
 
 from icectl.errors import DataError, UsageError
 from icectl.sources.folder import scan_folder
+from icectl.sources.names import parse_date
 from icectl.tasks.snow.masks.bands import green_and_swir, is_index, read_index
 from icectl.tasks.snow.prepare import common_grid
 
@@ -157,7 +160,40 @@ def a_coarser_scene_classification(folder):
     return np.where(np.arange(COLUMNS) < 4, np.nan, NDSI)
 
 
+def a_stack_whose_item_names_its_bands(folder):
+    """STAC 1.1: one asset of two bands, each with a scale of its own."""
+    tif(folder / "a.tif", np.stack([ten_thousandths(SWIR), np.rint((GREEN + 0.1) / 2e-4).astype(np.int16)]))
+    bands = [
+        {"name": "B11", "eo:common_name": "swir16", "raster:scale": 1e-4, "raster:offset": 0},
+        {"name": "B03", "eo:common_name": "green", "raster:scale": 2e-4, "raster:offset": -0.1},
+    ]
+    item(folder, {"data": {"href": "./a.tif", "bands": bands}})
+
+
+def a_described_stack_with_scales_in_an_old_item(folder):
+    """STAC 1.0: ``raster:bands`` of a stack whose bands the file itself describes."""
+    values = np.stack([np.rint((GREEN + 0.1) / 2e-4).astype(np.int16), ten_thousandths(SWIR)])
+    tif(folder / "a.tif", values, descriptions=("green", "swir16"))
+    bands = [{"scale": 2e-4, "offset": -0.1}, {"scale": 1e-4, "offset": 0}]
+    item(folder, {"data": {"href": "./a.tif", "raster:bands": bands}})
+
+
+def numbers_packed_as_cf_says(folder):
+    about = {"band_tags": {"scale_factor": "0.0001", "add_offset": "-0.1"}}
+    bands(folder, ten_thousandths(GREEN, 1000), ten_thousandths(SWIR, 1000), **about)
+
+
+def subsets_of_hls(folder):
+    for band, values in (("B03", GREEN), ("B06", SWIR)):
+        name = f"HLS.L30.T43RFP.2022182T053641.v2.0.{band}.subset.tif"
+        tif(folder / name, ten_thousandths(values), nodata=-9999)
+    clear = np.full((ROWS, COLUMNS), 80, np.uint8)
+    tif(folder / "HLS.L30.T43RFP.2022182T053641.v2.0.Fmask.subset.tif", clear, nodata=255)
+
+
 FORMS = [
+    a_stack_whose_item_names_its_bands, a_described_stack_with_scales_in_an_old_item, subsets_of_hls,
+    numbers_packed_as_cf_says,
     floats, landsat_in_small_letters, landsat_scaled_by_the_user, landsat_in_a_tar, collection_1, appeears,
     modis_with_its_quality_layers, zeros_undeclared, an_item_with_common_names,
     an_item_with_the_keys_of_sentinel_2, a_cube_in_degrees_without_a_mapping,
@@ -230,6 +266,36 @@ def test_level_1_is_asked_for_and_the_hint_works(tmp_path):
     assert "2e-05 and -0.1" in (caught.value.hint or "")
     for found in read(tmp_path, tmp_path / "out", scale=2e-5, offset=-0.1):
         np.testing.assert_allclose(found, NDSI, atol=0.001)
+
+
+def test_an_index_in_percent_as_floats_is_refused_and_the_hint_works(tmp_path):
+    tif(tmp_path / "20220701_ndsi.tif", (NDSI * 100).astype(np.float32))
+    with pytest.raises(DataError, match="which cannot be a share of one") as caught:
+        list(read(tmp_path, tmp_path / "out"))
+    assert "--scale 0.01" in (caught.value.hint or "")
+    for found in read(tmp_path, tmp_path / "out", scale=0.01):
+        np.testing.assert_allclose(found, NDSI, atol=1e-5)
+
+
+@pytest.mark.parametrize("day", ["1-07-2022", "07.01.2022", "01072022", "1Jul2022", "2022-July-1"])
+def test_a_date_in_another_order_is_not_taken_for_its_year(tmp_path, day):
+    tif(tmp_path / f"green {day}.tif", GREEN.astype(np.float32))
+    with pytest.raises(DataError, match="says nothing of its date"):
+        scan_folder(tmp_path)
+    assert parse_date("marmolada_2022").start.year == 2022
+
+
+def test_files_placed_by_ground_control_points_are_to_be_warped(tmp_path):
+    points = [GroundControlPoint(r, c, 5e5 + 30 * c, 4e6 - 30 * r) for r in (0, ROWS) for c in (0, COLUMNS)]
+    with rasterio.open(
+        tmp_path / "20220701_ndsi.tif", "w", driver="GTiff", height=ROWS, width=COLUMNS, count=1,
+        dtype="float32", gcps=points, crs="EPSG:32643",
+    ) as file:  # fmt: skip
+        file.write(NDSI.astype(np.float32), 1)
+    for georeferenced in (True, False):
+        with pytest.raises(DataError, match="has no coordinate reference system") as caught:
+            scan_folder(tmp_path, asset="ndsi", georeferenced=georeferenced)
+        assert "ground control points only: warp it first" in (caught.value.hint or "")
 
 
 def test_layers_about_a_band_are_not_that_band(tmp_path):

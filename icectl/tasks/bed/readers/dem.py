@@ -44,10 +44,13 @@ class Dem:
 
     def around(self, bounds: tuple[float, float, float, float], crs: object, margin: float) -> Terrain:
         """Read the ground within `margin` metres of a box (left, bottom, right, top in `crs`)."""
-        from odc.geo.geom import box
+        from odc.geo.geom import BoundingBox, box
 
         shape = box(*bounds, crs=crs).to_crs(self.grid.crs).boundingbox
         a = self.grid.affine
+        if self.grid.crs.geographic:  # longitudes of both from the same side of 180°
+            east = 360.0 * round((_middle(self.grid) - (shape.left + shape.right) / 2) / 360)
+            shape = BoundingBox(shape.left + east, shape.bottom, shape.right + east, shape.top)
         middle = ~a * ((shape.left + shape.right) / 2, (shape.bottom + shape.top) / 2)
         across, down = ground_steps(self.grid, middle[1], middle[0])
         pad_x, pad_y = margin / float(across), margin / float(down)
@@ -98,7 +101,7 @@ def open_dem(path: Path, crs: str | None = None) -> Dem:
     if not path.exists():
         raise DataError(f"{path} does not exist", "check the path of the elevation model")
     files = [path] if path.is_file() else _tiles(path)
-    grids = [_grid(file, crs) for file in files]
+    grids = _beside_180([_grid(file, crs) for file in files])
     first = grids[0]
     for file, grid in zip(files, grids, strict=True):
         wider = grid.crs.geographic  # tiles of Copernicus have wider pixels to the north
@@ -123,8 +126,25 @@ def _tiles(folder: Path) -> list[Path]:
 def _grid(file: Path, crs: str | None) -> Grid:
     info = Info(file)
     if info.crs is None and crs is None:
-        raise DataError(f"{file} has no CRS", "say which it is: --dem-crs EPSG:32632, for instance")
+        hint = info.advice if info.controlled else "say which it is: --dem-crs EPSG:32632, for instance"
+        raise DataError(f"{file} has no CRS", hint)
     return info.grid if info.grid is not None else grid_of(file, crs)
+
+
+def _middle(grid: Grid) -> float:
+    """Return the x of a grid's middle."""
+    return float(grid.affine.c + grid.shape[1] * grid.affine.a / 2)
+
+
+def _beside_180(grids: list[Grid]) -> list[Grid]:
+    """Return tiles in degrees side by side where they lie on both sides of 180°."""
+    middles = [_middle(grid) for grid in grids]
+    if not grids[0].crs.geographic or max(middles) - min(middles) <= 180:
+        return grids
+    return [
+        GeoBox(grid.shape, Affine.translation(360, 0) * grid.affine, grid.crs) if middle < 0 else grid
+        for grid, middle in zip(grids, middles, strict=True)
+    ]
 
 
 def _union(grids: list[Grid]) -> Grid:

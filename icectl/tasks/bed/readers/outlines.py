@@ -141,9 +141,9 @@ def _ice(frame: Any, column: str | None, source: str) -> tuple[Any, tuple[str, .
         if others and (types == "glac_bound").any():
             rock, frame = frame[types == "intrnl_rock"], frame[types == "glac_bound"]
             notes.append(f"{source}: of line types only glac_bound is ice ({', '.join(others)} left out)")
-    date = next((lower[c] for c in DATES[:3] if c in lower), None)
+    date = next((lower[c] for c in DATES if c in lower), None)
     if column is not None and date is not None:
-        days = pd.to_datetime(frame[date], errors="coerce", utc=True, format="ISO8601")
+        days = days_of(frame[date])
         newest = days.groupby(frame[column]).transform("max")
         old = (days < newest) | (days.isna() & newest.notna())
         if old.any():
@@ -156,6 +156,26 @@ def _ice(frame: Any, column: str | None, source: str) -> tuple[Any, tuple[str, .
         frame = frame.assign(geometry=frame.geometry.difference(shapely.union_all(rock.geometry.to_numpy())))
         frame = frame[~frame.geometry.is_empty]
     return frame, tuple(notes)
+
+
+def days_of(dates: Any) -> Any:
+    """Return the days of an inventory's dates as a `pandas.Series`; NaT where none is said.
+
+    Understood: ISO 8601, ``YYYYMMDD`` with 99 for an unknown month or day, ``Y/M/D``, ``M/D/Y``,
+    else ``D/M/Y``.
+
+    >>> [f"{day:%Y-%m-%d}" for day in days_of(pd.Series(["20030799", "8/15/2010", "2010-07-01T00:00:00"]))]
+    ['2003-07-01', '2010-08-15', '2010-07-01']
+    """
+    text = pd.Series(dates).astype(str).str.strip()
+    text = text.str.replace(r"^(\d{4})99", r"\g<1>01", regex=True).str.replace(
+        r"^(\d{6})99$", r"\g<1>01", regex=True
+    )
+    days = pd.to_datetime(text, errors="coerce", utc=True, format="ISO8601")
+    for order in ("%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y"):
+        first = text.str.partition(" ")[0]
+        days = days.fillna(pd.to_datetime(first, errors="coerce", utc=True, format=order))
+    return days
 
 
 def _year(frame: Any) -> float | None:

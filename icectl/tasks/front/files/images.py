@@ -40,6 +40,8 @@ def read_image(path: Path, band: int | None = None) -> tuple[NDArray[np.float32]
     may be of any type, or colours of a palette.
     """
     info = Info(path)
+    if info.controlled:
+        raise DataError(f"{path} has no coordinate reference system", info.advice)
     if min(info.shape) < 16:
         raise DataError(f"{path} has {info.shape[0]} × {info.shape[1]} pixels, 16 a side are needed")
     numbers = [number for number in range(1, info.count + 1) if number != info.alpha]
