@@ -33,6 +33,9 @@ NORTHINGS = (
     "y_coord",
     "point_y",
 )
+FILLS = (-9999.0, -999.0, 9999.0, -99999.0, 99999.0)
+"""Numbers that stand where longitude and latitude are not known."""
+
 TABLES = (".csv", ".txt", ".tsv", ".dat", ".xyz")
 
 
@@ -80,6 +83,8 @@ def read_points_of(path: Path, crs: str | None) -> tuple[Any, Floats, Floats, st
             f"it has {', '.join(map(str, table.columns))}; x and y need --points-crs",
         )
     x, y = numbers(table, lon), numbers(table, lat)
+    nowhere = np.isin(x, FILLS) | np.isin(y, FILLS)
+    x, y = np.where(nowhere, np.nan, x), np.where(nowhere, np.nan, y)
     wrong = (np.abs(x) > 360) | (np.abs(y) > 90)
     if wrong.any():
         i = int(np.flatnonzero(wrong)[0])

@@ -172,6 +172,14 @@ def test_points_without_a_crs_are_asked_for_one_and_fills_are_no_ice(tmp_path):
     assert points.dropped["over 5500 m"] == points.dropped["negative"] == 1
 
 
+def test_fill_values_of_positions_and_uncertainties_are_not_read(tmp_path):
+    rows = "10.5,46.5,120,9999\n10.5,46.5,110,-9999\n-9999,-9999,100,5\n10.5,46.5,100,7\n"
+    (tmp_path / "p.csv").write_text(f"lon,lat,thickness,thickness_uncertainty\n{rows}")
+    points = read_points(tmp_path / "p.csv")
+    assert points.uncertainty.tolist() == [12, 11, 7]
+    assert points.dropped["no thickness or position"] == 1
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
 def test_tables_in_older_encodings(tmp_path, encoding):
     (tmp_path / "p.csv").write_text("lon,lat,thickness,name\n10.5,46.5,120,Größe\n", encoding=encoding)

@@ -119,7 +119,7 @@ def read_points(
         )
     own = numbers(table, "THICKNESS_UNCERTAINTY")
     guess = np.maximum(UNCERTAIN_SHARE * thickness, LEAST_UNCERTAINTY)
-    uncertainty = np.where(np.isfinite(own) & (own > 0), own, guess)
+    uncertainty = np.where((own > 0) & (own <= THICKEST), own, guess)  # NaN and fill values give the guess
     found = [c for c in ("GlaThiDa_ID", "SURVEY_DATE") if c in table]
     surveys = int(table.loc[keep, found].drop_duplicates().shape[0]) if found else 1
     return Points(
