@@ -7,7 +7,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_DOOR = ("OpenRun", "Products", "fetch", "open_run", "predict", "velocity")
+_DOOR = ("OpenRun", "Products", "evaluate", "fetch", "open_run", "predict", "train", "velocity")
 
 
 def __getattr__(name: str) -> Any:

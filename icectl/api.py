@@ -175,6 +175,41 @@ def predict(model: str, **options: Any) -> Products:
     return Products(made.out, made.skipped)
 
 
+def train(model: str, **options: Any) -> OpenRun:
+    """Train as ``icectl train MODEL`` does; a finished training of the same options is opened.
+
+    Parameters
+    ----------
+    model, **options
+        As in `predict`: ``glacier``, ``scenes``, ``preset``, ``updates``, ``seed`` …
+
+    Examples
+    --------
+    >>> icectl.train("convlstm", glacier="demo").folder  # doctest: +SKIP
+    """
+    from icectl.cli.work import outcome
+
+    return OpenRun(outcome("train", model, options).out)
+
+
+def evaluate(model: str, **options: Any) -> OpenRun:
+    """Evaluate as ``icectl evaluate MODEL`` does; the scores are the run's `OpenRun.metrics`.
+
+    Parameters
+    ----------
+    model, **options
+        As in `train`. Stages that are missing are done first.
+
+    Examples
+    --------
+    >>> run = icectl.evaluate("convlstm", glacier="demo")  # doctest: +SKIP
+    >>> run.metrics["tables"][0]["rows"][0]["values"]["mse"]  # doctest: +SKIP
+    """
+    from icectl.cli.work import outcome
+
+    return OpenRun(outcome("evaluate", model, options).out.parents[1])
+
+
 def velocity(scenes: str | Path, **options: Any) -> Products:
     """Measure the velocity of ice in two frames or more; nothing is trained.
 

@@ -30,6 +30,15 @@ def test_predict_is_what_the_command_line_predicts(cli):
     assert "did you mean 'tile'" in raised.value.hint
 
 
+def test_training_and_evaluating_are_what_the_command_line_does(cli):
+    typed = cli("evaluate", "toy", "--tile", "64", "--json").json
+    trained = icectl.train("toy")
+    assert trained.folder == Path(typed["folder"]).parents[1]
+    run = icectl.evaluate("toy", tile=64)
+    assert run.folder == trained.folder
+    assert run.metrics["tables"] == typed["metrics"]["tables"]
+
+
 def test_products_are_datasets_and_frames(tmp_path):
     profile = {
         "driver": "GTiff", "width": 3, "height": 2, "count": 2, "dtype": "int16", "nodata": -1,
