@@ -49,6 +49,7 @@ def compare(
     Sets of front lines: icectl compare fronts A.gpkg B.gpkg (distances, of every two), or with --length
     """
     from icectl.cli import show
+    from icectl.cli.together import merged
     from icectl.errors import UsageError
 
     if context.args[:1] == ["fronts"]:
@@ -59,8 +60,8 @@ def compare(
         return
     if task is None:
         raise UsageError("compare what?", "icectl compare --task snow, or icectl compare fronts A B")
-    requests = [_request(plugin, context.args) for plugin in _models_of(task, models)]
     show.start_log("--quiet" in context.args or "-q" in context.args)
+    requests = _requests(_models_of(task, models), context.args, bool(models))
     if dry_run:
         _plans(requests, as_json)
         return
@@ -89,6 +90,26 @@ def _models_of(task: str, wanted: list[str] | None) -> list[Any]:
     if not found:
         raise UsageError(f"no model has the task '{task}'", did_you_mean(task, {p.task for p in usable}))
     found.sort(key=lambda plugin: "member" in plugin.stages["train"].model_fields)  # ensembles last
+    return found
+
+
+def _requests(plugins: list[Any], arguments: list[str], named: bool) -> list[Any]:
+    """Return what each model would do; one that lacks an option is left out, unless named."""
+    import logging
+
+    from icectl import registry
+    from icectl.cli.verbs import LacksOption
+
+    found, refused = [], []
+    for plugin in plugins:
+        try:
+            found.append(_request(plugin, arguments))
+        except LacksOption as lack:
+            refused.append((plugin, lack))
+    if refused and (named or not found):
+        raise refused[0][1]
+    for plugin, why in refused:
+        logging.getLogger("icectl").warning(f"{registry.typed(plugin)} is left out: {why.message}")
     return found
 
 
@@ -131,6 +152,7 @@ def _evaluated(requests: list[Any]) -> tuple[list[Mapping[str, Any]], list[Path]
     """Run all verbs of every model; return metrics records and run folders, and what stopped the others."""
     from icectl import stages
     from icectl.cli import show
+    from icectl.cli.together import named
     from icectl.errors import IcectlError
     from icectl.workspace import read_json
 
@@ -147,41 +169,9 @@ def _evaluated(requests: list[Any]) -> tuple[list[Mapping[str, Any]], list[Path]
                 show.error(type(problem)(f"{request.plugin.name}: {problem.message}", problem.hint))
             failures.append(problem)
         else:
-            records.append(read_json(outcome.out / "metrics.json"))
+            records.append(named(read_json(outcome.out / "metrics.json"), request.plugin))
             runs.append(outcome.run or outcome.out)
     return records, runs, failures
-
-
-def merged(records: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return one record: the first table of each, every model's rows, other rows once.
-
-    Baselines are the same for all models of a task on the same data; where their values differ
-    (a model left samples out) both rows are kept, the later one named after its model.
-    """
-    from icectl.report.tables import verdict
-
-    first = records[0]["tables"][0]
-    rows: list[dict[str, Any]] = []
-    intervals: dict[str, Any] = {}
-    for record in records:
-        table = record["tables"][0]
-        sure = record["details"].get("intervals", {}).get(first["title"], {})
-        model = next((r["name"] for r in table["rows"] if r["kind"] == "model"), "?")
-        for row in table["rows"]:
-            same = [r for r in rows if r["name"] == row["name"]]
-            if same and (row["kind"] == "published" or any(r["values"] == row["values"] for r in same)):
-                continue
-            name = f"{row['name']} ({model}'s samples)" if same else row["name"]
-            rows.append({**row, "name": name})
-            if row["name"] in sure:
-                intervals[name] = sure[row["name"]]
-    order = {"model": 0, "baseline": 1, "mark": 2, "published": 3}
-    rows.sort(key=lambda row: order.get(row["kind"], 4))
-    notes = dict.fromkeys(note for record in records for note in record["notes"])
-    details: dict[str, Any] = {"verdicts": [said for record in records if (said := verdict(record))]}
-    if intervals:
-        details["intervals"] = {first["title"]: intervals}
-    return {"tables": [{**first, "rows": rows}], "notes": list(notes), "details": details}
 
 
 def _fronts(arguments: list[str], within_days: float, as_json: bool) -> None:

@@ -54,6 +54,10 @@ COMMON = {
 """Options that ``--help`` shows of a model; ``--help-all`` shows every one."""
 
 
+class LacksOption(UsageError):
+    """An option was given to a model that does not have it; others do."""
+
+
 class ModelCommand(TyperCommand):
     """One verb of one model; its help is short unless all of it is asked for."""
 
@@ -69,9 +73,9 @@ class ModelCommand(TyperCommand):
                 if (
                     flag.startswith("--")
                     and flag not in known
-                    and (others := _having(ctx.parent.info_name, flag))
+                    and (others := _having(ctx.parent.info_name if ctx.parent else "run", flag))
                 ):
-                    raise UsageError(
+                    raise LacksOption(
                         f"{self.name} has no option {flag}", f"name a model that has it: {', '.join(others)}"
                     )
         rest: list[str] = super().parse_args(ctx, args)
@@ -207,11 +211,12 @@ def _is_model(verb: str, args: list[str], i: int) -> bool:
     word, before = args[i], args[i - 1] if i else ""
     if word.startswith("-") or before in options.valued(verb):
         return False
-    if word in registry.names():
+    if any(word in (found.name, found.whole) for found in registry.announced()):
         plugin = None  # announced: its descriptor is read only if a flag before it has to be understood
     else:
-        found = (f.plugin for f in registry.plugins() if f.plugin and word in f.plugin.aliases)
-        plugin = next(found, None)
+        distribution, _, alias = word.rpartition(":")
+        found = (f for f in registry.plugins() if f.plugin and alias in f.plugin.aliases)
+        plugin = next((f.plugin for f in found if distribution in ("", f.distribution)), None)
         if plugin is None:
             return False
     if not before.startswith("-") or "=" in before:
@@ -271,7 +276,7 @@ def _having(verb: str, flag: str) -> list[str]:
 
     plugins = (found.plugin for found in registry.plugins() if found.plugin and not found.problem)
     return [
-        plugin.name
+        registry.typed(plugin)
         for plugin in plugins
         if any(flag in options.typed_as(p) for p in flags.parameters(plugin, stages_of(verb)))
     ]
@@ -289,6 +294,7 @@ def broken(name: str, problem: IcectlError) -> Any:
 
 def command(verb: str, plugin: Plugin) -> Any:
     """Build the command of one verb of one model: shared options, then the plugin's own."""
+    from icectl import registry
     from icectl.cli import flags
     from icectl.contract import RESERVED
 
@@ -313,7 +319,7 @@ def command(verb: str, plugin: Plugin) -> Any:
     callback.__annotations__ = {p.name: p.annotation for p in parameters}
     paper = f"\n\nPaper: {plugin.paper}" if plugin.paper else ""
     callback.__doc__ = f"{plugin.summary}\n\n{SUMMARIES[verb]}{paper}"
-    return _as_command(plugin.name, callback)
+    return _as_command(registry.typed(plugin), callback)
 
 
 def stages_of(verb: str) -> tuple[str, ...]:

@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from icectl.tasks.snow import of_mueller
-from icectl.tasks.snow.options import TrainOptions, published
+from icectl.tasks.snow.options import PublishedOptions, published
 
 _PUBLISHED = published(1e-4, 1e-3, 35, encoder=(64, 64, 24), decoder=(24, 64, 24))
 """Table 1; equation 4 and the authors' code agree: no peepholes."""
 
 
-class ConvLSTMTrain(TrainOptions):
+class ConvLSTMTrain(PublishedOptions):
     """Options of `train` with the sizes of the network."""
 
     encoder: tuple[int, ...] = Field(default=(16,), description="Hidden channels of the encoder's cells.")

@@ -27,7 +27,7 @@ class EnsembleTrain(TrainOptions):
 
     def members(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         """Return every member with the training options that were set for all of them."""
-        shared = self.model_fields_set & set(TrainOptions.model_fields) - {"preset"}
+        shared = self.model_fields_set & set(TrainOptions.model_fields)
         given = {name: getattr(self, name) for name in sorted(shared)}
         return tuple(
             (name, {**given, "draw": self.draw + k}) for name in self.member for k in range(self.draws)

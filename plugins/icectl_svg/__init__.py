@@ -93,6 +93,10 @@ FIXED: Mapping[str, Fixed] = {
 class SVGTrain(TrainOptions):
     """Options of ``train`` with the sizes of the network and the parts of its loss."""
 
+    preset: Literal["paper", "reference", "small"] = Field(
+        default="small",
+        description="The paper's sizes, those of the code it builds on, or a network for two cores.",
+    )
     width: int = Field(default=8, ge=4, le=256, description="Channels after the first halving of a chip.")
     skip: Literal["last", "attention"] = Field(
         default="attention",

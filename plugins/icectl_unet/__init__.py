@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from icectl.tasks.snow import of_mueller
-from icectl.tasks.snow.options import TrainOptions, published
+from icectl.tasks.snow.options import PublishedOptions, published
 
 _PUBLISHED = published(1e-3, 1e-2, 20, widths=(64, 128, 256, 512, 1024))  # Table 1
 
 
-class UNetTrain(TrainOptions):
+class UNetTrain(PublishedOptions):
     """Options of `train` with the sizes of the network."""
 
     widths: tuple[int, ...] = Field(default=(8, 16, 32), description="Channels of the levels, top to bottom.")

@@ -65,9 +65,9 @@ def theirs_in_degrees(path: Path, size: float = 0.0003, nodata: float = -9999.0)
 
 
 def test_another_grid_and_crs_are_brought_together_and_nodata_is_left_out(prediction, tmp_path) -> None:
-    table = compare(prediction, theirs_in_degrees(tmp_path / "f.tif"), "Theirs", "modelled")
+    table = compare("mine", prediction, theirs_in_degrees(tmp_path / "f.tif"), "Theirs", "modelled")
     rows = {row.name: row for row in table.rows}
-    model = rows["thickness (b)"]
+    model = rows["mine: thickness (b)"]
     assert model.values["bias"] == pytest.approx(10, abs=0.2)
     assert model.values["rmse"] == pytest.approx(10, abs=0.3)
     assert rows["no ice"].values["bias"] < -100
@@ -87,8 +87,8 @@ def test_decimetres_with_a_scale_tag_are_metres(prediction, tmp_path) -> None:
     ) as made:  # fmt: skip
         made.write(np.rint(metres * 10).astype("int16"), 1)
         made.scales = (0.1,)
-    table = compare(prediction, tmp_path / "f.tif", "Theirs", "modelled")
-    model = {row.name: row for row in table.rows}["thickness (b)"]
+    table = compare("mine", prediction, tmp_path / "f.tif", "Theirs", "modelled")
+    model = {row.name: row for row in table.rows}["mine: thickness (b)"]
     assert model.values["bias"] == pytest.approx(10, abs=0.06)
 
 
@@ -102,7 +102,7 @@ def test_a_folder_gives_each_glacier_its_own_raster(prediction, tmp_path) -> Non
         9,
         30,
     )
-    table = compare(prediction, tmp_path / "all", "Theirs", "modelled")
+    table = compare("mine", prediction, tmp_path / "all", "Theirs", "modelled")
     assert table.rows[0].values["bias"] == pytest.approx(10, abs=0.2)
 
 
@@ -112,7 +112,9 @@ def test_nothing_in_common_is_one_sentence(prediction, tmp_path, elsewhere: str)
     left = LEFT + (1e5 if elsewhere == "far away" else 0)
     path = raster(tmp_path / "a" / "x.tif", values, "EPSG:32632", left, TOP, SIZE, -1.0)
     with pytest.raises(DataError, match="no pixel of ice in common") as caught:
-        compare(prediction, path.parent if elsewhere == "no such glacier" else path, "Theirs", "modelled")
+        compare(
+            "mine", prediction, path.parent if elsewhere == "no such glacier" else path, "Theirs", "modelled"
+        )
     assert caught.value.hint
 
 
@@ -124,4 +126,4 @@ def test_a_raster_without_crs_is_refused(prediction, tmp_path) -> None:
     ) as made:  # fmt: skip
         made.write(np.ones((1, 3, 3), "float32"))
     with pytest.raises(DataError, match="CRS"):
-        compare(prediction, tmp_path / "x.tif", "Theirs", "modelled")
+        compare("mine", prediction, tmp_path / "x.tif", "Theirs", "modelled")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyproj
 import pytest
 
-from icectl.cli.compare import merged
+from icectl.cli.together import merged, named
 from icectl.errors import DataError, WorkError
 
 
@@ -26,8 +26,9 @@ def two_toys(toy, tmp_path, monkeypatch):
 def test_all_models_of_a_task_fill_one_table(cli, two_toys):
     record = cli("compare", "--task", "words", "--epochs", "3", "--json").json
     rows = record["tables"][0]["rows"]
-    assert [row["kind"] for row in rows] == ["model", "baseline", "baseline"]
-    assert rows[0]["values"]["error"] == 1.0  # both toys score alike and share a name: one row
+    assert [row["kind"] for row in rows] == ["model", "model", "baseline", "baseline"]
+    assert [row["name"] for row in rows][:2] == ["second", "toy"]  # whatever each calls its row
+    assert rows[0]["values"]["error"] == rows[1]["values"]["error"] == 1.0
 
 
 def test_the_table_ends_with_the_command_that_sets_runs_side_by_side(cli, two_toys, tmp_path):
@@ -153,3 +154,45 @@ def test_two_sets_of_fronts_are_measured_against_each_other(cli, two_sets):
     )
     for wrong in (["a.gpkg"], ["a.gpkg", "missing.gpkg"]):
         assert cli("compare", "fronts", *wrong, ok=False).code == 2
+
+
+def test_a_model_that_lacks_an_option_is_left_out_in_a_sentence(cli, toy, tmp_path, monkeypatch):
+    from icectl import registry
+
+    (tmp_path / "bare_toy.py").write_text(
+        "import dataclasses\nfrom toy_plugin import Fetch, plugin as first\n"
+        "stages = {**first.stages, 'train': Fetch}\n"
+        "plugin = dataclasses.replace(first, name='bare', aliases=(), stages=stages)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("ICECTL_PLUGINS", "toy=toy_plugin:plugin,bare=bare_toy:plugin")
+    registry.refresh()
+    done = cli("compare", "--task", "words", "--preset", "paper", "--dry-run", "--json")
+    assert [plan["model"] for plan in done.json] == ["toy"]
+    assert "bare is left out: bare has no option --preset" in done.err
+    named = cli("compare", "--task", "words", "--model", "bare", "--preset", "paper", ok=False)
+    assert "bare has no option --preset" in named.err
+    assert "No such option: --presset" in cli("compare", "--task", "words", "--presset", "x", ok=False).err
+
+
+def test_rows_say_which_plugin_they_are_of(toy, tmp_path, monkeypatch):
+    from icectl import registry
+
+    plugin = registry.get("toy")
+    record = {
+        "tables": [
+            {
+                "title": "A",
+                "rows": [{"name": "network", "kind": "model"}, {"name": "none", "kind": "baseline"}],
+            },
+            {"title": "B", "rows": [{"name": "toy: a", "kind": "model"}, {"name": "b", "kind": "model"}]},
+        ],
+        "details": {"intervals": {"A": {"network": [1, 2], "none": [3, 4]}}},
+    }
+    monkeypatch.setattr(registry, "typed", lambda plugin: f"there:{plugin.name}")
+    found = named(record, plugin)
+    assert [[row["name"] for row in table["rows"]] for table in found["tables"]] == [
+        ["there:toy", "none"],
+        ["there:toy: a", "there:toy: b"],
+    ]
+    assert found["details"]["intervals"] == {"A": {"there:toy": [1, 2], "none": [3, 4]}}

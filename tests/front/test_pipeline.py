@@ -107,10 +107,10 @@ def test_a_network_learns_and_beats_the_straight_line(trained):
     table = results["evaluate"].tables[0]
     rows = {row.name: row for row in table.rows}
     assert len(results["evaluate"].details["images"]) == 5
-    assert rows["network"].values["missed"] == 0
-    assert rows["network"].values["mean_px"] < rows["straight line"].values["mean_px"]
-    assert rows["network"].values["mean_m"] == pytest.approx(
-        30 / 0.9996 * rows["network"].values["mean_px"], rel=1e-4
+    assert rows["front-unet"].values["missed"] == 0
+    assert rows["front-unet"].values["mean_px"] < rows["straight line"].values["mean_px"]
+    assert rows["front-unet"].values["mean_m"] == pytest.approx(
+        30 / 0.9996 * rows["front-unet"].values["mean_px"], rel=1e-4
     )  # on the ground: 0.9996 is the scale of UTM at its central meridian
     assert rows["previous date"].values["missed"] == 1  # nothing comes before the first date
     assert {row.kind for row in table.rows} >= {"model", "baseline"}
@@ -153,7 +153,7 @@ def test_report_panels_and_tables_by_condition(trained):
     kinds = [panel["kind"] for panel in metrics.details["panels"]]
     assert kinds[:2] == ["image-lines", "bars"]
     assert "curve" in kinds
-    low, high = metrics.details["intervals"]["Calving fronts"]["network"]["mean_px"]
+    low, high = metrics.details["intervals"]["Calving fronts"]["front-unet"]["mean_px"]
     assert low <= metrics.tables[0].rows[0].values["mean_px"] <= high
     low, high = metrics.details["gain"]
     assert low < high <= 100

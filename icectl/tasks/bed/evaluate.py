@@ -59,11 +59,13 @@ def _thickness(run: Run, options: EvaluateOptions, folder: Path) -> tuple[list[T
     tables = list(scored.tables) if scored else []
     truth = _synthetic(run, "truth/thickness.tif")
     if truth is not None:
-        tables.append(compare(folder, truth, "Against the exact thickness", "exact"))
+        tables.append(compare(run.plugin.name, folder, truth, "Against the exact thickness", "exact"))
     for name, path in (("Farinotti 2019", options.farinotti), ("Millan 2022", options.millan)):
         if path is not None:
             theirs = resolve(path, run.say)
-            tables.append(compare(folder, theirs, f"Pixel by pixel against {name}", "modelled"))
+            tables.append(
+                compare(run.plugin.name, folder, theirs, f"Pixel by pixel against {name}", "modelled")
+            )
     return tables, scored
 
 
@@ -102,19 +104,23 @@ def _holes(
             f"{len([s for s in mine if s.terrain == t])} on {t} ({hole * r:,.0f} m)"
             for t, r in sorted({(s.terrain, s.resolution) for s in mine})
         )
-        tables.append(_hole_table(f"Ice-free holes of {hole} pixels", mine, columns, places))
+        tables.append(_hole_table(run.plugin.name, f"Ice-free holes of {hole} pixels", mine, columns, places))
     for terrain in sorted({s.terrain for s in scores}):
         mine = [s for s in scores if s.terrain == terrain]
-        tables.append(_hole_table(f"Ice-free holes on {terrain}", mine, columns, f"{len(mine)} holes"))
+        tables.append(
+            _hole_table(run.plugin.name, f"Ice-free holes on {terrain}", mine, columns, f"{len(mine)} holes")
+        )
     return tables
 
 
-def _hole_table(title: str, scores: list[hole_scores.Score], columns: tuple[Column, ...], note: str) -> Table:
+def _hole_table(
+    plugin: str, title: str, scores: list[hole_scores.Score], columns: tuple[Column, ...], note: str
+) -> Table:
     rows = []
     for name in hole_scores.FILLS:
         values = hole_scores.pooled(scores, name)
         if values:
-            label = "inpaint (a)" if name == "inpaint" else f"{name} fill"
+            label = f"{plugin}: inpaint (a)" if name == "inpaint" else f"{name} fill"
             rows.append(Row(name=label, kind="model" if name == "inpaint" else "baseline", values=values))
     return Table(title=title, columns=columns, rows=tuple(rows), primary="rmse", note=note)
 

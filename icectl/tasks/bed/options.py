@@ -92,7 +92,7 @@ class PrepareOptions(Options):
 
 
 class TrainOptions(Options):
-    """Both steps; a plugin adds the sizes of its network and its presets."""
+    """Both steps; a plugin adds the sizes of its network, and presets if it has any."""
 
     step: Literal["both", "inpaint", "thickness"] = Field(
         default="both", description="Which of the two steps to train."

@@ -56,7 +56,7 @@ def evaluate(run: Run, model: TaskModel, options: EvaluateOptions) -> Metrics:
     chosen = _predicted(predictions, part.of)
     scores = score_all(run, sequences, predictions, chosen, part)
     samples = int(predictions.attrs["samples"])
-    label = f"{run.plugin.name} ({'prior mean' if samples == 1 else f'mean of {samples} futures'})"
+    label = run.plugin.name
     pasts = predictions["past"].values
     count = f"{pasts.min()}" if pasts.min() == pasts.max() else f"{pasts.min()} to {pasts.max()}"
     tables = _tables(scores, label, count)
@@ -71,6 +71,8 @@ def evaluate(run: Run, model: TaskModel, options: EvaluateOptions) -> Metrics:
         "the model saw frames up to t0 and is scored on t2; it never saw t1",
         part.sentence(),
     ]
+    if samples > 1:
+        notes.append(f"{label} is the mean of {samples} futures that were drawn")
     if predictions.attrs["parts"] == "all":
         notes.append("--parts all: what was trained on is scored too")
     gains = {

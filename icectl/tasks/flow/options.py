@@ -99,12 +99,8 @@ class PrepareOptions(Options):
 
 
 class TrainOptions(Options):
-    """Windows, split and optimisation. A plugin adds its network's sizes and its presets."""
+    """Windows, split and optimisation. A plugin adds its network's sizes, and presets if it has any."""
 
-    preset: Literal["paper", "reference", "small"] = Field(
-        default="small",
-        description="The paper's sizes, those of the code it builds on, or a network for two cores.",
-    )
     past: int = Field(
         default=8,
         ge=1,

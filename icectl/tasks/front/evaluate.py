@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from icectl.tasks.front.model import FrontModel
     from icectl.tasks.front.options import EvaluateOptions
 
-MODEL = "network"
 TITLE = "Calving fronts"
 PUBLISHED = "cheng2021"
 MAIN = (
@@ -69,7 +68,7 @@ def evaluate(run: Run, model: FrontModel, options: EvaluateOptions) -> Metrics:
             "give labels (--labels), or hold a glacier out with --held-out",
         )
     errors = all_errors(run, data, entries, records, facts)
-    found = errors[(MODEL, "model")]
+    found = errors[(run.plugin.name, "model")]
     rows = [_row(name, kind, list(own.values())) for (name, kind), own in errors.items()]
     published = published_rows()
     shown = [row for row in published if row.name in SHOWN]
@@ -85,8 +84,8 @@ def evaluate(run: Run, model: FrontModel, options: EvaluateOptions) -> Metrics:
         "audit": read_audit(run.inputs["prepare"]),
         "data": _data_facts(data, entries, records),
         "doubt": doubt_facts(entries, found, records),
-        "intervals": {TITLE: intervals(found, options.bootstrap, run.seed)},
-        "gain": gain_over_bar(first, errors, options.bootstrap, run.seed),
+        "intervals": {TITLE: intervals(run.plugin.name, found, options.bootstrap, run.seed)},
+        "gain": gain_over_bar(run.plugin.name, first, errors, options.bootstrap, run.seed),
         "images": [_image_row(entry, found[entry.id], records[entry.id]) for entry in entries],
         "panels": figures(run, data, entries, records, found, options),
     }
@@ -108,7 +107,7 @@ def all_errors(
 ) -> dict[tuple[str, str], Errors]:
     """Return the errors of the network and of every baseline, image by image."""
     before = previous_fronts(data.entries)
-    errors: dict[tuple[str, str], Errors] = {(MODEL, "model"): {}}
+    errors: dict[tuple[str, str], Errors] = {(run.plugin.name, "model"): {}}
     with run.progress("evaluating", total=len(entries)) as advance:
         for entry in entries:
             truth = entry.lines or ()
@@ -116,7 +115,7 @@ def all_errors(
             mask = data.mask(entry)
             masks = None if mask is None else (probabilities(run.inputs["predict"], entry.id)[1], mask)
             own = score(lines_in(records[entry.id]), truth, entry.shape, masks, frame)
-            errors[(MODEL, "model")][entry.id] = own
+            errors[(run.plugin.name, "model")][entry.id] = own
             pose = pose_of(entry, records[entry.id], facts)
             drawn = baselines(data.image(entry), pose, facts, before.get(entry.id, ()))
             for name, lines in drawn.items():
@@ -169,7 +168,7 @@ def published_rows() -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def intervals(errors: Errors, resamples: int, seed: int) -> dict[str, dict[str, list[float]]]:
+def intervals(model: str, errors: Errors, resamples: int, seed: int) -> dict[str, dict[str, list[float]]]:
     """Return 95 % intervals of the network's mean distances by drawing images with replacement."""
     found = [e.pooled for e in errors.values() if e.status == "found"]
     points = np.array([[p.sum(), len(p)] for p in found]).reshape(-1, 2)
@@ -179,23 +178,23 @@ def intervals(errors: Errors, resamples: int, seed: int) -> dict[str, dict[str, 
         for key, units in (("mean_px", points), ("image_mean_px", images))
     }
     kept = {key: value for key, value in both.items() if value is not None}
-    return {MODEL: kept} if kept else {}
+    return {model: kept} if kept else {}
 
 
 def gain_over_bar(
-    table: Table, errors: Mapping[tuple[str, str], Errors], resamples: int, seed: int
+    model: str, table: Table, errors: Mapping[tuple[str, str], Errors], resamples: int, seed: int
 ) -> list[float] | None:
     """Return the interval of the gain over the strongest baseline, on images where both found a front."""
     bar = table.bar()
     if bar is None:
         return None
-    own, rival = errors[(MODEL, "model")], errors[(bar.name, "baseline")]
+    own, rival = errors[(model, "model")], errors[(bar.name, "baseline")]
     both = [k for k in own if own[k].status == "found" and rival[k].status == "found"]
-    model, other = (
+    ours, theirs = (
         np.array([[e[k].pooled.sum(), len(e[k].pooled)] for k in both], float).reshape(-1, 2)
         for e in (own, rival)
     )
-    return gain_interval(model, other, draws=resamples, seed=seed)
+    return gain_interval(ours, theirs, draws=resamples, seed=seed)
 
 
 def _data_facts(data: FrontData, entries: Sequence[Entry], records: Mapping[str, Record]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def figures(
     """Return packed panels."""
     frames = tuple(_picture(entry, records[entry.id], errors[entry.id]) for entry in _chosen(entries, errors))
     drawn: list[Any] = [ImageLines(title="Fronts", frames=frames, note="worst images first")]
-    drawn.append(_error_bars(entries, errors))
+    drawn.append(_error_bars(run.plugin.name, entries, errors))
     drawn.append(reliability(entries, errors, records))
     drawn += length_curves(data, entries, records, options.length_method)
     return pack(drawn, run.out)
@@ -71,7 +71,7 @@ def _pixels(lines: Sequence[Line]) -> tuple[tuple[tuple[float, float], ...], ...
     return tuple(tuple((float(c), float(r)) for r, c in line) for line in lines)
 
 
-def _error_bars(entries: Sequence[Entry], errors: Mapping[str, FrontError]) -> Bars:
+def _error_bars(model: str, entries: Sequence[Entry], errors: Mapping[str, FrontError]) -> Bars:
     """Return mean distances by year."""
     years = sorted({e.facts.get("year", "?") for e in entries})
     means = []
@@ -80,7 +80,7 @@ def _error_bars(entries: Sequence[Entry], errors: Mapping[str, FrontError]) -> B
         found = [value for value in own if value != float("inf")]
         means.append(sum(found) / len(found) if found else None)
     return Bars(
-        title="Mean distance by year", labels=tuple(years), series={"network": tuple(means)}, y_label="px"
+        title="Mean distance by year", labels=tuple(years), series={model: tuple(means)}, y_label="px"
     )
 
 

@@ -74,12 +74,8 @@ class PrepareOptions(Options):
 
 
 class TrainOptions(Options):
-    """Windows, split and optimisation. Each plugin adds the sizes of its network and its presets."""
+    """Windows, split and optimisation. A plugin adds the sizes of its network, and any presets."""
 
-    preset: Literal["paper", "reference", "small"] = Field(
-        default="small",
-        description="The paper's text, its authors' code, or a network for two cores; sets other defaults.",
-    )
     past: int = Field(default=4, ge=1, le=64, description="Frames that the network sees.")
     future: int = Field(default=4, ge=1, le=64, description="Frames that the network predicts.")
     patch: int = Field(default=50, ge=8, le=1024, description="Side of a window in pixels.")
@@ -113,7 +109,7 @@ class TrainOptions(Options):
     patience: int | None = Field(
         default=10,
         ge=1,
-        description="Validations without gain before training stops; published presets: never.",
+        description="Validations without gain before training stops; presets of papers: never.",
     )
     mix_years: float = Field(
         default=1.0,
@@ -133,11 +129,25 @@ class TrainOptions(Options):
 
     @property
     def as_published(self) -> bool:
+        """Whether a published training is repeated: a constant rate, true frames fed back."""
+        return False
+
+
+class PublishedOptions(TrainOptions):
+    """Options of the models of Müller 2023, with the presets that repeat them."""
+
+    preset: Literal["paper", "reference", "small"] = Field(
+        default="small",
+        description="The paper's text, its authors' code, or a network for two cores; sets other defaults.",
+    )
+
+    @property
+    def as_published(self) -> bool:
         """Whether the paper, or its authors' code, is repeated."""
         return self.preset != "small"
 
 
-class VectorOptions(TrainOptions):
+class VectorOptions(PublishedOptions):
     """Sizes of a network whose cells hold vectors (`lstm`, `salstm`)."""
 
     layers: int = Field(default=1, ge=1, le=16, description="LSTM cells on top of each other.")

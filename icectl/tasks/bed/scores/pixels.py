@@ -18,13 +18,15 @@ from icectl.tasks.bed.scores.points import ERRORS, layers_of, line_up
 Floats = NDArray[np.float64]
 
 
-def compare(folder: Path, other: Path, title: str, kind: str) -> Table:
+def compare(plugin: str, folder: Path, other: Path, title: str, kind: str) -> Table:
     """Compare every pixel of every predicted glacier with another thickness (m), brought onto its grid.
 
     Pixels count where both know ice: what the other calls nodata, zero or less is left out.
 
     Parameters
     ----------
+    plugin
+        The name of the model, for its rows.
     folder
         A finished prediction.
     other
@@ -62,7 +64,7 @@ def compare(folder: Path, other: Path, title: str, kind: str) -> Table:
     everywhere = [n for n, parts in off.items() if len(parts) == len(truth) and n not in ("low", "high")]
     answers = {n: np.concatenate(off[n]) for n in everywhere}
     rows = []
-    for name, row_kind, label in line_up(answers):
+    for name, row_kind, label in line_up(answers, plugin):
         found = {**score(answers[name], against), "volume": float((answers[name] * areas).sum()) / 1e9}
         rows.append(Row(name=label, kind=row_kind, values={c.key: found.get(c.key) for c in ERRORS}))
     note = f"{len(against)} pixels of {kind} thickness, {float((against * areas).sum()) / 1e9:.4g} km³"

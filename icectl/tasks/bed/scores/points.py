@@ -76,12 +76,16 @@ def score_points(run: Run, options: EvaluateOptions, folder: Path, source: Path)
     epochs = read_json(folder / RECORD)["notes"].get("epochs", {}) if (folder / RECORD).is_file() else {}
     if words := gap({**epochs, "what was measured": _middle(points.year[hit])}):
         notes.append(f"{words[0].upper()}{words[1:]}.")
-    tables = [_point_table("Thickness at measured points", found, points, hit, _sums(folder, None))]
+    tables = [
+        _point_table(run.plugin.name, "Thickness at measured points", found, points, hit, _sums(folder, None))
+    ]
     names = sorted(set(glacier[hit]))
     for name in names if len(names) > 1 else []:
         mine, sums = hit & (glacier == name), _sums(folder, name)
-        tables.append(_point_table(f"Thickness at the points of {name}", found, points, mine, sums))
-    details = certainty(tables[0], found, points, hit, options.bootstrap, run.seed)
+        tables.append(
+            _point_table(run.plugin.name, f"Thickness at the points of {name}", found, points, mine, sums)
+        )
+    details = certainty(run.plugin.name, tables[0], found, points, hit, options.bootstrap, run.seed)
     if gain := details.pop("of the velocity"):
         words = f"{-gain[1]:+.0f} to {-gain[0]:+.0f} %"
         notes.append(f"The velocity changes the RMSE by {words} (95 % interval over blocks of points).")
@@ -104,6 +108,7 @@ def _said(points: Points, hit: NDArray[np.bool_]) -> str:
 
 
 def certainty(
+    plugin: str,
     table: Table,
     found: dict[str, Floats],
     points: Points,
@@ -122,14 +127,14 @@ def certainty(
     answers = {**found, "no ice": np.zeros(len(points))}
     squares = {
         label: grouped((answers[name][hit] - points.thickness[hit]) ** 2, block)
-        for name, _, label in line_up(answers)
+        for name, _, label in line_up(answers, plugin)
     }
     bounds = {n: mean_interval(s, draws=draws, seed=seed, of=np.sqrt) for n, s in squares.items()}
     bar = table.bar()
     model, rival = squares[table.rows[0].name], squares.get(bar.name) if bar else None
     gain = None if rival is None else gain_interval(model, rival, draws=draws, seed=seed, of=np.sqrt)
     rows = {name: {"rmse": interval} for name, interval in bounds.items() if interval}
-    alone = squares.get("law alone")
+    alone = squares.get(f"{plugin}: law alone")
     moved = None if alone is None else gain_interval(model, alone, draws=draws, seed=seed, of=np.sqrt)
     return {"intervals": {table.title: rows}, "gain": gain, "of the velocity": moved}
 
@@ -181,12 +186,17 @@ def layers_of(place: Path) -> list[tuple[str, Floats]]:
 
 
 def _point_table(
-    title: str, found: dict[str, Floats], points: Points, mine: NDArray[np.bool_], volumes: dict[str, float]
+    plugin: str,
+    title: str,
+    found: dict[str, Floats],
+    points: Points,
+    mine: NDArray[np.bool_],
+    volumes: dict[str, float],
 ) -> Table:
     measured, uncertainty = points.thickness[mine], points.uncertainty[mine]
     answers = {**found, "no ice": np.zeros(len(points))}
     rows = []
-    for name, kind, label in line_up(answers):
+    for name, kind, label in line_up(answers, plugin):
         values = score(answers[name][mine], measured, uncertainty)
         shown = {c.key: values.get(c.key) for c in ERRORS} | {"volume": volumes.get(name)}
         rows.append(Row(name=label, kind=kind, values=shown))
@@ -199,11 +209,12 @@ def _point_table(
     return Table(title=title, columns=ERRORS, rows=tuple(rows), primary="rmse", note=note)
 
 
-def line_up(answers: dict[str, Floats]) -> list[tuple[str, str, str]]:
+def line_up(answers: dict[str, Floats], plugin: str) -> list[tuple[str, str, str]]:
     """Return (key, kind, label) of the rows in their order: the model, its parts, the baselines."""
     labels = {
-        "thickness": "thickness (b)",
-        "inpaint": "inpaint (a)",
+        "thickness": f"{plugin}: thickness (b)",
+        "inpaint": f"{plugin}: inpaint (a)",
+        "law alone": f"{plugin}: law alone",
         "mass conservation": "mass conservation",
         "velocity inversion": "inversion of the velocity",
         "plasticity": "perfect plasticity",
