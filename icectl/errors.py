@@ -69,6 +69,30 @@ class WorkError(IcectlError):
     """Work was started and could not be finished: no disk, no network, a killed worker."""
 
 
+class ContractError(WorkError):
+    """A model's code does not keep to its contract: a wrong shape, a missing fact.
+
+    The message begins with what it did, e.g. ``"returned (2, 1), expected (2, 2)"``; where the model is a
+    plugin's, the plugin is named before it.
+    """
+
+
+class ProcessError(RuntimeError):
+    """A training process failed with an error that is none for users.
+
+    Attributes
+    ----------
+    said
+        The error in one line, e.g. ``"KeyError: 'rate'"``.
+    files
+        The files that its traceback passed through.
+    """
+
+    def __init__(self, message: str, said: str = "", files: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.said, self.files = said, files
+
+
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _MEMORY = (

@@ -173,7 +173,7 @@ def card(
         "",
         "```sh",
         *([f"pip install {saved['distribution']}"] if not saved["distribution"].startswith("$") else []),
-        f"icectl predict {saved['model']} --from THIS-FOLDER --scenes my-folder",
+        "icectl predict --from THIS-FOLDER --scenes my-folder",
         "```",
         "",
     ]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import builtins
 import io
 import logging
+import os
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import IO, Any
 
-from icectl.errors import IcectlError, WorkError
+from icectl.errors import ContractError, WorkError, worded
 
 HEAVY = ("torch", "numpy", "pandas", "xarray", "rasterio", "cv2", "scipy", "torchvision")
 """Packages that a descriptor must not import: each `--help` and each Tab would pay for them."""
@@ -24,10 +28,11 @@ SLOW = 0.5
 
 @dataclass
 class Seen:
-    """What an import did besides: processor seconds, what it printed, and which heavy packages it brought."""
+    """What an import did besides: processor seconds, whether it printed or set up logging, heavy packages."""
 
     seconds: float = 0.0
-    printed: str = ""
+    printed: bool = False
+    logs: bool = False
     heavy: tuple[str, ...] = ()
 
     def sentence(self) -> str:
@@ -35,29 +40,82 @@ class Seen:
         parts = [f"its descriptor imports {', '.join(self.heavy)}"] if self.heavy else []
         parts += [f"its descriptor takes {self.seconds:.1f} s to import"] if self.seconds > SLOW else []
         parts += ["its descriptor prints when it is imported"] if self.printed else []
+        parts += ["its descriptor sets up logging when it is imported"] if self.logs else []
         return "; ".join(parts)
 
 
 @contextmanager
 def watched_import() -> Iterator[Seen]:
-    """Import with what is printed caught and the root logger's handlers kept; `SystemExit` is an error.
+    """Import with what is printed caught and the root logger as it was; leaving the program is an error.
 
     A descriptor that prints would end up in ``--json`` and in completions; one that calls
     ``logging.basicConfig`` would double every line that icectl logs.
     """
-    seen, text, root = Seen(), io.StringIO(), logging.getLogger()
+    seen, root = Seen(), logging.getLogger()
     handlers, level, before = list(root.handlers), root.level, set(sys.modules)
     started = time.process_time()
-    try:
-        with redirect_stdout(text), redirect_stderr(text):
+    with _caught() as printed, _asked_for() as asked:
+        try:
             yield seen
-    except SystemExit as stop:
-        raise ImportError(f"it calls sys.exit({stop.code!r}) when it is imported") from stop
+        except SystemExit as stop:
+            raise ImportError(f"it calls sys.exit({stop.code!r}) when it is imported") from stop
+        except BaseException as stop:
+            if isinstance(stop, Exception | KeyboardInterrupt):
+                raise
+            raise ImportError(f"it raises {type(stop).__name__} when it is imported: {stop}") from stop
+        finally:
+            seen.seconds = time.process_time() - started
+            seen.logs = (root.handlers, root.level) != (handlers, level)
+            root.handlers[:] = handlers
+            root.setLevel(level)
+            brought = asked | (set(sys.modules) - before)
+            seen.heavy = tuple(name for name in HEAVY if name in brought and name in sys.modules)
+    seen.printed = bool(printed)
+
+
+@contextmanager
+def _asked_for() -> Iterator[set[str]]:
+    """Note the top names of import statements: a package that another plugin brought is no new module."""
+    asked: set[str] = set()
+    plain = builtins.__import__
+
+    def noting(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:
+        if not level:
+            asked.add(name.partition(".")[0])
+        return plain(name, globals, locals, fromlist, level)
+
+    builtins.__import__ = noting
+    try:
+        yield asked
     finally:
-        root.handlers[:] = handlers
-        root.setLevel(level)
-        seen.seconds, seen.printed = time.process_time() - started, text.getvalue()
-        seen.heavy = tuple(name for name in HEAVY if name in sys.modules and name not in before)
+        builtins.__import__ = plain
+
+
+@contextmanager
+def _caught() -> Iterator[list[bytes | str]]:
+    """Catch what is printed, by compiled libraries and other programs too; yield the list of it."""
+    text = io.StringIO()
+    found: list[bytes | str] = []
+    with _scratch() as file, ExitStack() as kept:
+        for number in (1, 2):
+            with suppress(OSError):  # closed: nothing can be printed there
+                saved = os.dup(number)
+                kept.callback(os.close, saved)
+                kept.callback(os.dup2, saved, number)
+                os.dup2(file.fileno(), number)
+        try:
+            with redirect_stdout(text), redirect_stderr(text):
+                yield found
+        finally:
+            file.seek(0)
+            found += [part for part in (text.getvalue(), file.read()) if part]
+
+
+def _scratch() -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:  # a full disk must not end a listing
+        return open(os.devnull, "r+b")
 
 
 class PluginError(WorkError):
@@ -80,36 +138,56 @@ def attributed(name: str, distribution: str, version: str, code: str, doing: str
     Raises
     ------
     PluginError
-        An exception passed through the plugin's code; errors for users, failures of the system and
-        errors of icectl itself pass unchanged.
+        An exception passed through the plugin's code, or it broke its contract; errors for users, failures
+        of the system and errors of icectl itself pass unchanged.
     """
     try:
-        yield
-    except (IcectlError, OSError, MemoryError):
+        with redirect_stdout(sys.stderr):  # what a plugin prints is no result: --json stays JSON
+            yield
+    except PluginError:
         raise
+    except SystemExit as stop:
+        what = f"calls sys.exit({stop.code!r}) in {doing}"
+        raise plugin_error(name, distribution, version, what) from stop
+    except ContractError as error:
+        raise plugin_error(name, distribution, version, error.message, error.hint) from error
     except Exception as error:
-        if distribution == "icectl" or not _passed_through(error, code.partition(":")[0].partition(".")[0]):
+        system = worded(error) is not None and not isinstance(error, _OF_A_NAME)
+        if distribution == "icectl" or system or not _is_of(error, code.partition(":")[0].partition(".")[0]):
             raise
         raise plugin_error(name, distribution, version, f"failed in {doing}: {_words(error)}") from error
 
 
-def plugin_error(name: str, distribution: str, version: str, what: str) -> PluginError:
-    """Return the error that says what a plugin did wrong, and whom to tell."""
+def plugin_error(name: str, distribution: str, version: str, what: str, mend: str = "") -> PluginError:
+    """Return the error that says what a plugin did wrong, whom to tell, and how it may be mended."""
     return PluginError(
         f"the plugin '{name}' of {distribution} {version} {what}",
-        f"tell the authors of {distribution}; --debug shows the traceback",
+        f"tell the authors of {distribution}{f': {mend}' if mend else ''}; --debug shows the traceback",
     )
 
 
+_OF_A_NAME = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
+"""Failures of the system that say that a wrong file was named."""
+
+
 def _words(error: Exception) -> str:
+    if said := getattr(error, "said", ""):
+        return str(said)
     return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
 
 
-def _passed_through(error: BaseException, package: str) -> bool:
-    """Tell whether a traceback has a frame in a package (or lone module)."""
+def passed_through(error: BaseException) -> list[str]:
+    """Return the files of a traceback, that of another process too, and the file of an error of syntax."""
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    files += getattr(error, "files", ())
+    return [*files, error.filename] if isinstance(error, SyntaxError) and error.filename else files
+
+
+def _is_of(error: BaseException, package: str) -> bool:
+    """Tell whether an error passed through the files of a package (or lone module)."""
     spec = find_spec(package)
     if spec is None:
         return False
     roots = [Path(p) for p in spec.submodule_search_locations or ()] or [Path(spec.origin or "?")]
-    files = {Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)}
+    files = {Path(name) for name in passed_through(error)}
     return any(file == root or root in file.parents for file in files for root in roots)

@@ -47,7 +47,8 @@ def export_onnx(plugin: Plugin, run: Run, folder: Path) -> list[Written]:
         more than `TOLERANCE`.
     """
     offer = getattr(registry.load_model(plugin), "onnx", None)
-    offered: Sequence[OnnxNetwork] = offer(run) if offer else ()
+    with registry.doing(plugin, "the offer of networks for ONNX"):
+        offered: Sequence[OnnxNetwork] = list(offer(run)) if offer else ()
     if not offered:
         raise UsageError(f"'{plugin.name}' does not export to ONNX", "export it without --onnx")
     try:

@@ -9,6 +9,7 @@ listed with its distribution and the reason; only its own commands fail.
 from __future__ import annotations
 
 import importlib
+import keyword
 import logging
 import os
 import re
@@ -19,7 +20,7 @@ from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from icectl.contract import API_VERSION, ENTRY_POINT_GROUP, VERBS, Options, Plugin
+from icectl.contract import API_VERSION, ENTRY_POINT_GROUP, RESERVED, VERBS, Options, Plugin
 from icectl.errors import UsageError, WorkError, did_you_mean
 from icectl.guard import PluginError, Seen, attributed, plugin_error, watched_import
 from icectl.model import Model
@@ -27,7 +28,7 @@ from icectl.model import Model
 ENVIRONMENT = "ICECTL_PLUGINS"
 DISABLED = "ICECTL_DISABLE"
 
-NAME = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
+NAME = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
 """Names of plugins: small letters, digits and single hyphens, 40 at most; they become folders."""
 
 _DISTRIBUTION = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
@@ -93,19 +94,31 @@ def names() -> tuple[str, ...]:
 def plugins() -> tuple[Found, ...]:
     """Return every announced plugin with its descriptor, or with what is wrong with it."""
     loaded = [_load(found) for found in announced()]
+    working = [found for found in loaded if not found.problem]
     first: dict[str, Found] = {}
-    for found in loaded:
-        if not found.problem:
-            first.setdefault(found.name, found)
-    return tuple(_placed(found, first.get(found.name)) for found in loaded)
+    for found in working:
+        first.setdefault(found.name, found)
+    for found in sorted(working, key=lambda f: (_rank(f), f.distribution)):
+        for alias in found.plugin.aliases if found.plugin else ():
+            first.setdefault(alias, found)
+    return tuple(_placed(found, first) for found in loaded)
 
 
-def _placed(found: Found, first: Found | None) -> Found:
-    """Note which of several plugins of one name is meant by the name alone."""
-    if found.problem or first is None or found.whole == first.whole:
+def _placed(found: Found, first: Mapping[str, Found]) -> Found:
+    """Note which of a plugin's name and aliases mean another plugin where they stand alone."""
+    if found.problem or found.plugin is None:
         return found
-    note = f"'{found.name}' means {first.distribution}'s: write '{found.whole}' for this one"
-    return replace(found, note="; ".join(filter(None, [note, found.note])))
+    notes = [
+        f"'{name}' means {_of(first[name], name)}: write '{found.distribution}:{name}' for this one"
+        for name in (found.name, *found.plugin.aliases)
+        if first[name].whole != found.whole
+    ]
+    return replace(found, note="; ".join(filter(None, [*notes, found.note])))
+
+
+def _of(found: Found, name: str) -> str:
+    """Return whose a name is, and which of their plugins where it is an alias."""
+    return f"{found.distribution}'s" + ("" if name == found.name else f" {found.name}")
 
 
 @lru_cache(maxsize=256)
@@ -133,8 +146,9 @@ def check_descriptor(plugin: Any, name: str) -> str:
     if plugin.api != API_VERSION:
         newer = "icectl" if plugin.api > API_VERSION else "the plugin"
         return f"written for plugin API {plugin.api}, this icectl has {API_VERSION}: upgrade {newer}"
-    if not is_name(name):
-        return f"'{name}' is no name for a plugin: small letters, digits and single hyphens, 40 at most"
+    for word in (name, *plugin.aliases):
+        if wrong := name_problem(word):
+            return wrong
     if plugin.name != name:
         return f"announced as '{name}' but calls itself '{plugin.name}'"
     missing = [verb for verb in VERBS if verb not in plugin.stages]
@@ -144,9 +158,17 @@ def check_descriptor(plugin: Any, name: str) -> str:
     return f"the options of {', '.join(bad)} are not icectl.contract.Options" if bad else ""
 
 
-def is_name(name: str) -> bool:
-    """Tell whether a plugin may be called so."""
-    return bool(NAME.match(name)) and len(name) <= 40
+def name_problem(name: str) -> str:
+    """Return why no plugin may be called so, or an empty string.
+
+    >>> name_problem("glacier")
+    "'glacier' is no name for a plugin: it is a reserved word"
+    """
+    if not NAME.match(name) or len(name) > 40:
+        return f"'{name}' is no name for a plugin: small letters, digits and single hyphens, 40 at most"
+    if keyword.iskeyword(name) or name in RESERVED:
+        return f"'{name}' is no name for a plugin: it is a reserved word"
+    return ""
 
 
 def get(name: str) -> Plugin:
@@ -164,7 +186,7 @@ def get(name: str) -> Plugin:
         found for found in plugins() if found.plugin and plain in found.plugin.aliases
     ]
     candidates = [one for one in candidates if distribution in ("", one.distribution)]
-    return _first(sorted(candidates, key=_rank), name)
+    return _first(sorted(candidates, key=lambda f: (_rank(f), f.distribution)), name)
 
 
 def _first(candidates: list[Found], name: str) -> Plugin:
@@ -180,9 +202,11 @@ def _first(candidates: list[Found], name: str) -> Plugin:
             f"report it to the authors of {first.distribution}, or uninstall it",
         )
     chosen = working[0]
+    plain = name.rpartition(":")[2]
     for other in working[1:]:
+        whose = _of(chosen, plain)
         _say_once(
-            f"'{name}' is {chosen.distribution}'s; write '{other.whole}' for that of {other.distribution}"
+            f"'{name}' is {whose}; write '{other.distribution}:{plain}' for that of {other.distribution}"
         )
     assert chosen.plugin is not None
     return chosen.plugin
@@ -216,10 +240,23 @@ def maker(saved: Mapping[str, Any]) -> Plugin:
     )
 
 
+def since_then(saved: Mapping[str, Any]) -> str:
+    """Return what became of the plugin that made a run: gone, or of another version; else nothing."""
+    name, distribution, version = (str(saved.get(key, "?")) for key in ("model", "distribution", "version"))
+    there = [f for f in announced() if (f.name, f.distribution) == (name, distribution)]
+    if not there:
+        known = distribution != "icectl" and _DISTRIBUTION.match(distribution)
+        return "not installed" + (f": pip install {distribution}" if known else "")
+    return "" if there[0].version == version else f"{there[0].version} is installed"
+
+
 def typed(plugin: Plugin) -> str:
     """Return what a user types for a plugin: its name, or the long form where the name means another."""
+    same = [found for found in announced() if found.name == plugin.name]
+    if len(same) < 2:
+        return plugin.name
     found = owner(plugin)
-    first = next((f for f in plugins() if f.name == plugin.name and not f.problem), found)
+    first = next((one for one in same if not _load(one).problem), found)
     return plugin.name if first.whole == found.whole else found.whole
 
 
@@ -264,11 +301,11 @@ def load_model(plugin: Plugin) -> Model:
     except (ImportError, AttributeError) as error:
         raise WorkError(
             f"the model of '{plugin.name}' ({found.distribution} {found.version}) does not import: {error}",
-            "run `icectl doctor`: it names mismatched packages",
+            f"`icectl doctor` names mismatched packages; else tell the authors of {found.distribution}",
         ) from error
     if not isinstance(model, Model):
         lacking = [verb for verb in VERBS if not callable(getattr(model, verb, None))]
-        raise WorkError(f"the model of '{plugin.name}' lacks {', '.join(lacking)}", "see docs/plugins.md")
+        raise fault(plugin, f"has a model that lacks {', '.join(lacking)}")
     return model
 
 

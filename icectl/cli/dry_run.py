@@ -52,7 +52,9 @@ def _estimate(step: stages.Step) -> Estimate:
         return Estimate(note="this plugin gives no estimate")
     with registry.doing(plugin, f"the estimate of {step.verb}"):
         answer = registry.resolve(dotted)(stages.run_for(step))
-    return answer if isinstance(answer, Estimate) else Estimate()
+    if not isinstance(answer, Estimate):
+        raise registry.fault(plugin, f"returned a {type(answer).__name__} from its estimate, not Estimate")
+    return answer
 
 
 def show_plan(plan: Mapping[str, Any]) -> None:

@@ -28,12 +28,18 @@ def list_runs(workspace: Where = None, as_json: Json = False) -> None:
     if as_json:
         show.as_json(found)
         return
-    rows = [[f["id"], f["place"], f["model"], f["date"], human(f["bytes"]), f["score"]] for f in found]
+    rows = [[f["id"], f["place"], _made(f), f["date"], human(f["bytes"]), f["score"]] for f in found]
     show.listing("runs", ["id", "place", "model", "date", "size", "score"], rows)
+
+
+def _made(shown: dict[str, Any]) -> str:
+    """Return the model of a run, and who made it where that is not what is installed now."""
+    return f"{shown['model']} ({shown['from']}, {shown['since']})" if shown["since"] else str(shown["model"])
 
 
 def facts(run: Path) -> dict[str, Any]:
     """Return what is shown of a run; one whose record is damaged says so."""
+    from icectl import registry
     from icectl.errors import IcectlError
     from icectl.workspace import RUN, run_of, size_of
 
@@ -43,12 +49,14 @@ def facts(run: Path) -> dict[str, Any]:
     try:
         saved, score = run_of(run), _score(run)
     except IcectlError as problem:
-        return {**shown, "place": "?", "model": "?", "score": problem.message}
+        return {**shown, "place": "?", "model": "?", "from": "?", "since": "", "score": problem.message}
     place = saved["glacier"].get("title") or saved["glacier"]["name"]
     if "weights" in saved:  # somebody else's: they belong to the places that they were used on
         used = {product.name.rpartition("-")[0] for product in run.glob("predictions/*")}
         place = ", ".join(sorted(used)) or "not used yet"
-    return {**shown, "place": place, "model": saved["model"], "score": score}
+    origin, since = f"{saved['distribution']} {saved['version']}", registry.since_then(saved)
+    made = {"model": saved["model"], "from": origin, "since": since}
+    return {**shown, "place": place, **made, "score": score}
 
 
 def _score(run: Path) -> str:

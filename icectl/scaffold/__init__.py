@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import keyword
 from pathlib import Path
 
 from icectl import registry
-from icectl.contract import RESERVED
 from icectl.errors import UsageError, WorkError
 from icectl.tasks import TASKS
 
@@ -24,10 +22,8 @@ def check_name(name: str) -> None:
     UsageError
         With the name and the rule that it breaks.
     """
-    if not registry.is_name(name):
-        raise UsageError(f"'{name}' is no name for a plugin", "use small letters, digits and single hyphens")
-    if keyword.iskeyword(name) or name in RESERVED:
-        raise UsageError(f"'{name}' is a reserved word", "choose another name")
+    if wrong := registry.name_problem(name):
+        raise UsageError(wrong, "choose another")
     for found in registry.announced():
         if found.name == name:
             raise UsageError(

@@ -60,7 +60,7 @@ def perform(request: Request, verb: str) -> Outcome:
     if missing and not request.chain:
         raise UsageError(
             f"{verb} needs {', '.join(missing)} first, and --no-chain forbids that",
-            f"run `icectl {missing[0].partition(' ')[0]} {request.plugin.name} {_place(request)}`",
+            f"run `icectl {missing[0].partition(' ')[0]} {registry.typed(request.plugin)} {_place(request)}`",
         )
     _check_devices(request, steps)
     talk = run_for(steps[-1])

@@ -67,7 +67,11 @@ class Step:
 
 def plan(request: Request, verb: str) -> list[Step]:
     """Return the steps that lead to `verb`, first to last, touching nothing."""
-    request = settled(request)
+    with registry.doing(request.plugin, "the plan of its stages"):  # options say what they need, and more
+        return _planned(settled(request), verb)
+
+
+def _planned(request: Request, verb: str) -> list[Step]:
     steps: list[Step] = []
     inputs: dict[str, Path] = {}
     prints: dict[str, str] = {}

@@ -15,10 +15,14 @@ from icectl.workspace import RECORD, RUN, Workspace, run_of
 def newest_run(workspace: Workspace, plugin: Plugin) -> Path | None:
     """Return the newest finished run of a model, if something was trained here."""
     runs = [run for run in workspace.finished_runs(plugin.name) if "weights" not in run_of(run)]
-    if sum(found.name == plugin.name for found in registry.announced()) > 1:
-        own = registry.owner(plugin).distribution
-        runs = [run for run in runs if run_of(run)["distribution"] == own]
-    return runs[-1] if runs else None
+    return next((run for run in reversed(runs) if _made_by(run, plugin)), None)
+
+
+def _made_by(run: Path, plugin: Plugin | None) -> bool:
+    """Tell whether a run is of a plugin, where several distributions have one of its name."""
+    if plugin is None or sum(found.name == plugin.name for found in registry.announced()) < 2:
+        return True
+    return bool(run_of(run)["distribution"] == registry.owner(plugin).distribution)
 
 
 LAST = "last"
@@ -56,6 +60,7 @@ def find_run(workspace: Workspace, chosen: str, plugin: Plugin | None = None, we
     if chosen == LAST:
         home = f"runs/{plugin.name if plugin else '*'}"
         found = [run for run in runs(workspace, home) if not weights or run.name != UNTRAINED]
+        found = [run for run in found if _made_by(run, plugin)]
         if not found:
             what = f"run of {plugin.name}" if plugin else "run"
             with_weights = " with trained weights" if weights else ""

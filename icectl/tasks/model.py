@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from icectl.contract import Metrics, OnnxNetwork, Options
-from icectl.errors import DataError, WorkError
+from icectl.errors import ContractError, DataError
 from icectl.run import Run
 from icectl.tasks import step
 
@@ -234,8 +234,8 @@ def learn(
     learner = model.learner(network, options, base)
     lost = sorted(set(base) - set(learner.describe()))
     if lost:
-        raise WorkError(
-            f"the learner of '{run.plugin.name}' keeps no {', '.join(lost)} with the weights",
+        raise ContractError(
+            f"has a learner that keeps no {', '.join(lost)} with the weights",
             "return the facts that it was given from `describe`",
         )
     return fit(run, learner, batches, valid(size), settings)
@@ -267,7 +267,7 @@ def check_network(run: Run, model: TaskModel, options: Any, facts: Mapping[str, 
 
     Raises
     ------
-    WorkError
+    ContractError
         It says what was returned, and what was expected.
     """
     import torch
@@ -283,8 +283,8 @@ def check_network(run: Run, model: TaskModel, options: Any, facts: Mapping[str, 
     shape = tuple(made.shape) if isinstance(made, torch.Tensor) else type(made).__name__
     if shape != expected:
         given = ", ".join(str(tuple(one.shape)) for one in inputs)
-        raise WorkError(
-            f"the network of '{run.plugin.name}' returned {shape}, expected {expected} for {given}",
+        raise ContractError(
+            f"has a network that returned {shape}, expected {expected} for {given}",
             "see the shapes in the task's model.py, and `ports`",
         )
 

@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from logging.handlers import QueueHandler
 from multiprocessing.connection import wait
@@ -23,7 +23,8 @@ import torch
 import torch.distributed as dist
 
 from icectl import errors
-from icectl.errors import IcectlError, UsageError, WorkError
+from icectl.errors import IcectlError, ProcessError, UsageError, WorkError
+from icectl.guard import passed_through
 from icectl.run import Run
 from icectl.training import fabric as fabrics
 from icectl.training.devices import Decision, outer_world
@@ -110,7 +111,8 @@ def inner(call: Call) -> tuple[Any, dict[str, Any]]:
     _log_into(call)
     threading.Thread(target=_follow_parent, daemon=True).start()
     try:
-        result = _joined(call.function, call.run, call.decision, call.args)
+        with redirect_stdout(sys.stderr):  # as in the command itself
+            result = _joined(call.function, call.run, call.decision, call.args)
     except BaseException as error:
         _report(call.folder, error)
         if _is_broken_connection(error):
@@ -168,6 +170,7 @@ def _report(folder: Path, error: BaseException) -> None:
         "secondary": _is_broken_connection(error),
         "rank": os.environ.get("RANK", "?"),
         "traceback": traceback.format_exc(),
+        "files": passed_through(error),
     }
     write_json(folder / f"error-{content['rank']}.json", content)
 
@@ -180,7 +183,9 @@ def reported(folder: Path) -> Exception | None:
             return _rebuilt(one)
     for one in found:
         if not one["secondary"]:
-            return RuntimeError(f"training process {one['rank']} failed:\n{one['traceback']}")
+            said = f"{one['type']}: {one['message'].strip().partition(chr(10))[0]}"
+            words = f"training process {one['rank']} failed:\n{one['traceback']}"
+            return ProcessError(words, said, tuple(one["files"]))
     return None
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import sysconfig
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,9 @@ def make(folder: Path) -> Environment:
     python = folder / "bin" / "python"
     site = next((folder / "lib").glob("python*/site-packages"))
     ours = sysconfig.get_paths()["purelib"]
-    (site / "ours.pth").write_text(f"import site; site.addsitedir({ours!r})\n")
+    tested = [str(Path(find_spec(name).origin).parents[1]) for name in ("icectl", "icectl_convlstm")]
+    first = f"import sys; sys.path[:0] = {tested!r}"  # the code that these tests are about, wherever it lies
+    (site / "ours.pth").write_text(f"import site; site.addsitedir({ours!r})\n{first}\n")
     pip = f'exec {sys.executable} -m pip --python {python} "$@"'
     commands = {
         "icectl": "from icectl.cli import main; main()",

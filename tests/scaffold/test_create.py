@@ -49,8 +49,8 @@ def test_what_is_written_is_whole_and_tidy(tmp_path: Path, kind: str) -> None:
         ("My_Net", "is no name for a plugin"),
         ("a" * 41, "is no name for a plugin"),
         ("-x", "is no name for a plugin"),
-        ("class", "is a reserved word"),
-        ("glacier", "is a reserved word"),
+        ("class", "it is a reserved word"),
+        ("glacier", "it is a reserved word"),
         ("convlstm", r"the name 'convlstm' is taken by icectl"),
     ],
 )
