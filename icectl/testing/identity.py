@@ -20,7 +20,8 @@ SEEDS = (3, 4)
 def stages_see_their_identity_alone(subject: Subject) -> None:
     """Check that two seeds and two values of each later option give the same files in both orders."""
     asked = [_request(subject, SEEDS[0], {}), _request(subject, SEEDS[1], later_options(subject))]
-    forward, backward = (_made(subject, order, asked) for order in ((0, 1), (1, 0)))
+    with subject.told_once("the preparation of data"):
+        forward, backward = (_made(subject, order, asked) for order in ((0, 1), (1, 0)))
     for verb in VERBS[:2]:
         for number, seed in enumerate(SEEDS):
             assert forward[verb, number] == backward[verb, number], (

@@ -143,6 +143,9 @@ def evaluation_is_honest(subject: Subject) -> None:
     kinds = [row.kind for row in table.rows]
     assert "model" in kinds, "the first table has no row of kind 'model'"
     assert "baseline" in kinds, "the first table has no row of kind 'baseline': a score alone says nothing"
+    own = [row.name for row in table.rows if row.kind == "model"]
+    name = subject.plugin.name
+    assert any(row.startswith(name) for row in own), f"no row of the model begins with '{name}', but {own[0]}"
     for row in table.rows:
         unknown = set(row.values) - {column.key for column in table.columns}
         assert not unknown, f"row '{row.name}' has values without a column: {', '.join(sorted(unknown))}"

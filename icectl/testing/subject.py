@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,10 @@ _PREPARED: dict[str, dict[str, Path]] = {}
 """Folders of fetch and prepare, by task and options: models of one task share them, as users do."""
 
 WEIGHTS = "weights.safetensors"
+
+
+class Unreached(AssertionError):
+    """A check needs what could not be made before; why stands where that was tried first."""
 
 
 class Subject:
@@ -44,6 +49,7 @@ class Subject:
         self.plugin, self.folder = plugin, folder
         self.small = {**SMALLEST.get(plugin.task, {}), **(small or {})}
         self.glacier: Glacier = load_glacier(glacier)
+        self._failed: set[str] = set()
 
     @cached_property
     def model(self) -> Model:
@@ -87,9 +93,25 @@ class Subject:
         result: Path | Metrics = getattr(model, run.verb)(run, run.options[run.verb])
         return result
 
+    @contextmanager
+    def told_once(self, what: str) -> Iterator[None]:
+        """Let an error of making `what` pass once; whoever needs it after that is told that it failed."""
+        if what in self._failed:
+            raise Unreached(f"not reached: {what} failed, as said above")
+        try:
+            yield
+        except Exception as error:
+            if not isinstance(error, Unreached) and not getattr(error, "interrupted", False):
+                self._failed.add(what)
+            raise
+
     @cached_property
     def prepared(self) -> dict[str, Path]:
         """The folders of a fetch and a prepare, done once."""
+        with self.told_once("the preparation of data"):
+            return self._prepared()
+
+    def _prepared(self) -> dict[str, Path]:
         options = self.options()
         shared = repr([self.plugin.task, self.glacier, *(options[verb] for verb in VERBS[:2])])
         if shared not in _PREPARED:
@@ -102,6 +124,11 @@ class Subject:
 
     def train(self, where: str, updates: int, compute: Compute | None = None) -> Path:
         """Train for `updates` updates in ``folder/where``, going on from a state that is there."""
+        processes = compute.processes if compute else 1
+        with self.told_once("training" if processes == 1 else "training in several processes"):
+            return self._trained(where, updates, compute)
+
+    def _trained(self, where: str, updates: int, compute: Compute | None) -> Path:
         changes = {UPDATES: updates}
         inputs = dict(self.prepared)
         for k, (name, options) in enumerate(self.options(**changes)["train"].members()):
@@ -118,6 +145,10 @@ class Subject:
 
     def predict(self, where: str, **changes: Any) -> Path:
         """Predict with the trained weights in ``folder/where``."""
+        with self.told_once("prediction"):
+            return self._predicted(where, **changes)
+
+    def _predicted(self, where: str, **changes: Any) -> Path:
         inputs = {**self.prepared, "train": self.trained}
         run = self.run("predict", where, inputs, None, **{UPDATES: 2, **changes})
         self.perform(run)
@@ -130,6 +161,10 @@ class Subject:
 
     def evaluate(self, where: str, predicted: Path) -> Metrics:
         """Evaluate the predictions in a folder."""
+        with self.told_once("evaluation") if predicted == self.predicted else nullcontext():
+            return self._evaluated(where, predicted)
+
+    def _evaluated(self, where: str, predicted: Path) -> Metrics:
         inputs = {**self.prepared, "train": self.trained, "predict": predicted}
         result = self.perform(self.run("evaluate", where, inputs, None, **{UPDATES: 2}))
         assert isinstance(result, Metrics), f"evaluate returned a {type(result).__name__}, not Metrics"

@@ -205,3 +205,44 @@ def test_a_dry_run_that_touches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     registry.refresh()
     with pytest.raises(AssertionError, match="--dry-run made left-behind"):
         products.dry_run_touches_nothing(Subject(wobbly.plugin, tmp_path / "work"))
+
+
+@pytest.mark.parametrize(
+    ("verb", "first", "unreached"),
+    [
+        ("prepare", "stages see their identity alone", 8),
+        ("train", "training learns", 7),
+        ("predict", "predictions are georeferenced", 3),
+        ("evaluate", "evaluation is recomputable", 1),
+    ],
+)
+def test_one_cause_is_told_once(verb, first, unreached, monkeypatch):
+    """What fails because an earlier stage did says that alone."""
+    from wobbly_models import Sound
+
+    from icectl.testing.report import validate
+
+    def failing(self, run, options):
+        raise KeyError("rate")
+
+    monkeypatch.setattr(Sound, verb, failing)
+    wrong = [one for one in validate("wobbly", full=True) if not one.passed]
+    told = [one.sentence for one in wrong if "rate" in one.reason]
+    assert told == [first]
+    assert sum("not reached" in one.reason for one in wrong) == len(wrong) - 1 >= unreached
+
+
+def test_without_a_model_nothing_is_tried(monkeypatch):
+    from icectl.testing.report import validate
+
+    monkeypatch.setattr(wobbly, "plugin", wobbly.with_model("Absent"))
+    registry.refresh()
+    wrong = [one for one in validate("wobbly", full=True) if not one.passed]
+    assert [one.sentence for one in wrong] == ["the model has the five verbs", "its stages do their work"]
+
+
+def test_a_model_whose_rows_have_another_name(tmp_path: Path) -> None:
+    subject = broken("Sound", tmp_path)
+    subject.plugin = replace(subject.plugin, name="other")
+    with pytest.raises(AssertionError, match="no row of the model begins with 'other', but wobbly"):
+        products.evaluation_is_honest(subject)
