@@ -92,6 +92,18 @@ def _imported(asked: Asked, export: Path) -> Source:
     return Source(seen, home=asked.space.root / seen.relative_to(held.name))
 
 
+def _expect_own(asked: Asked, source: Source) -> Source:
+    """Return `source` if the model asked for made it, and no other of its name or another."""
+    assert source.run is not None
+    maker = registry.maker(run_of(source.run))
+    if registry.owner(maker).whole != registry.owner(asked.plugin).whole:
+        raise UsageError(
+            f"the run {source.run.name} is of {registry.typed(maker)}, not of {registry.typed(asked.plugin)}",
+            f"write icectl {asked.verb} {registry.typed(maker)}, or name no model",
+        )
+    return source
+
+
 def chosen_run(asked: Asked) -> Source:
     """Return the weights that predict or evaluate use; an empty source trains (or finds) what options say."""
     if asked.verb not in ("predict", "evaluate"):
@@ -101,9 +113,9 @@ def chosen_run(asked: Asked) -> Source:
         flags = [f"--{flag.removesuffix('_export')}" for flag in named]
         raise UsageError(f"{' and '.join(flags)} contradict each other", "give one of them")
     if asked.from_export:
-        return _imported(asked, asked.from_export)
+        return _expect_own(asked, _imported(asked, asked.from_export))
     if asked.run:
-        return Source(stages.find_run(asked.space, asked.run, asked.plugin, weights=True))
+        return _expect_own(asked, Source(stages.find_run(asked.space, asked.run, asked.plugin, weights=True)))
     if asked.weights:
         from icectl import weights
 

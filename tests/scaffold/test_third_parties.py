@@ -333,12 +333,11 @@ def test_the_sound_one_trains_evaluates_and_is_removed(installed, workplace: Pat
     twin = installed.run("icectl train icectl-taker:convlstm --size 64 --updates 2 --json", workplace)
     twin = json.loads((Path(json.loads(twin.stdout)["run"]) / "run.json").read_text())
     assert (twin["model"], twin["distribution"]) == ("convlstm", "icectl-taker")
-    for command in (
-        "icectl predict convlstm --run last",
-        f"icectl predict convlstm --run {twin['fingerprint'][:10]}",
-    ):
-        mixed = installed.run(command, workplace, check=False)  # ours, with a run of theirs
-        assert mixed.returncode == 2, mixed.stderr
+    chosen = twin["fingerprint"][:10]
+    for name, words in (("last", "there is no run of convlstm"), (chosen, f"{chosen} is of {LONG}, not of")):
+        mixed = installed.run(f"icectl predict convlstm --run {name}", workplace, check=False)
+        assert mixed.returncode == 2, mixed.stderr  # ours, with a run of theirs
+        assert words in mixed.stderr
     installed.run(f"icectl predict {LONG} --run last --size 64", workplace)
     own = "icectl-tidy icectl-raising icectl-other-api icectl-taker icectl-misfit"
     installed.run(f"pip uninstall -q -y {own}", workplace)
