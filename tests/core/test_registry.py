@@ -24,6 +24,12 @@ convlstm = dataclasses.replace(good, name="convlstm")
 plaything = dataclasses.replace(good, name="plaything", aliases=())
 evil = dataclasses.replace(good, name="../evil")
 not_a_plugin = 3
+wrong_alias = dataclasses.replace(good, name="wrong-alias", aliases=("../x",))
+reserved = dataclasses.replace(good, name="glacier", aliases=())
+failing = dict(schema=2, upgrades={1: "variants:up0"})
+falling = dataclasses.replace(good, name="falling", model="variants:Toy", **failing)
+from toy_plugin import Toy
+def up0(options): return options["nothing"]
 def up1(options): return {**options, "train": {**options["train"], "rate": 1}}
 def up2(options): return {**options, "train": {**options["train"], "bands": ["b"]}}
 """
@@ -53,6 +59,8 @@ def announce(toy, tmp_path, monkeypatch):
         ("nothing=variants:not_a_plugin", "but a int"),
         ("raises=raises:plugin", "RuntimeError: no luck"),
         ("gone=no_such_module:plugin", "ModuleNotFoundError"),
+        ("wrong-alias=variants:wrong_alias", "'../x' is no name for a plugin"),
+        ("glacier=variants:reserved", "it is a reserved word"),
     ],
 )
 def test_broken_plugin_is_listed_with_its_reason_and_hurts_nobody(announce, entry, reason):
@@ -172,3 +180,20 @@ def test_a_busy_machine_makes_no_descriptor_slow(monkeypatch):
         while time.process_time() < end:
             pass
     assert computing.sentence().startswith("its descriptor takes 0.")
+
+
+def test_an_upgrade_that_fails_is_told_as_its_plugins(announce):
+    announce("falling=variants:falling")
+    with pytest.raises(WorkError, match="failed in the upgrade of options of schema 1: KeyError") as caught:
+        registry.upgrade_options(registry.get("falling"), {"train": {}}, 1)
+    assert "the plugin 'falling' of $ICECTL_PLUGINS -" in caught.value.message
+
+
+def test_an_import_through_the_file_descriptor_is_caught_and_named(announce, tmp_path, capfd):
+    code = "import logging, os\nos.write(1, b'banner')\nlogging.getLogger().setLevel(5)\n"
+    (tmp_path / "banner.py").write_text(code + "from variants import plaything as plugin\n")
+    announce("plaything=banner:plugin")
+    (found,) = (one for one in registry.plugins() if one.name == "plaything")
+    assert capfd.readouterr().out == ""
+    assert "prints when it is imported" in found.note
+    assert "sets up logging" in found.note
