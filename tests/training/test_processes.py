@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import tiny
 
-from icectl.errors import DataError, UsageError, WorkError
+from icectl.errors import DataError, ProcessError, UsageError, WorkError
 from icectl.training import launch, load_weights, worker
 from icectl.training.checkpoint import load_state
 from icectl.training.record import read
@@ -89,6 +89,8 @@ def test_a_bug_keeps_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     except KeyError as error:
         report(tmp_path, 1, error, monkeypatch)
     back = worker.reported(tmp_path)
-    assert type(back) is RuntimeError
+    assert isinstance(back, ProcessError)
+    assert back.said == "KeyError: 'nonsense'"
+    assert __file__ in back.files
     assert "training process 1 failed" in str(back)
     assert "test_a_bug_keeps_its_traceback" in str(back)
