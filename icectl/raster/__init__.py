@@ -16,6 +16,7 @@ from icectl.raster.grid import (
 )
 from icectl.raster.ground import (
     Ground,
+    ground_areas,
     ground_grid,
     ground_lines,
     ground_metres,
@@ -48,6 +49,7 @@ __all__ = [
     "describe",
     "grid_from_bbox",
     "grid_of",
+    "ground_areas",
     "ground_grid",
     "ground_lines",
     "ground_metres",

@@ -189,7 +189,8 @@ def _band(named: Named, info: Info, item: Mapping[str, Any], entry: Mapping[str,
         return replace(known, scale=scale, offset=offset)
     properties = dict(item.get("properties") or {})
     if named.product == "Sentinel-2" and (found := delivered(path).band).scale is not None:
-        return replace(known, scale=found.scale, offset=found.offset)
+        nothing = found.nodata if known.nodata is None else known.nodata
+        return replace(known, scale=found.scale, offset=found.offset, nodata=nothing)
     if "s2:processing_baseline" in properties:
         found = corrected(listed, properties, str(item.get("collection", "")), str(path))
         return replace(known, scale=found.scale, offset=found.offset)

@@ -10,9 +10,11 @@ import pytest
 import torch
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from pyproj import Geod
+from shapely import box
 
 from icectl.errors import DataError
-from icectl.raster import write_cog
+from icectl.raster import ground_areas, write_cog
 from icectl.tasks.snow.dataset import ground, open_dataset
 from icectl.tasks.snow.masks.cover import cover
 from icectl.tasks.snow.masks.terrain import daily_radiation, snowline, static
@@ -167,3 +169,14 @@ def test_the_guide_terrain_needs_heights(make_cube):
     with pytest.raises(DataError, match="needs heights") as error:
         ground(cube)
     assert "--dem" in error.value.hint
+
+
+def test_snow_covered_area_in_degrees_is_that_on_the_ground():
+    """A scene of two degrees of latitude, its northern half snow, against geodesic areas."""
+    grid = GeoBox((200, 50), Affine(0.01, 0, 10, 0, -0.01, 62), "EPSG:4326")
+    mask = np.zeros((200, 50), np.float32)
+    mask[:100] = 1
+    found = cover(mask, None, ground_areas(grid) / 1e6, None, "observed")
+    whole = [Geod(ellps="WGS84").geometry_area_perimeter(box(10, low, 10.5, 62))[0] for low in (61, 60)]
+    assert found.snow == pytest.approx(abs(whole[0]) / 1e6, rel=0.001)
+    assert found.known == pytest.approx(abs(whole[1]) / 1e6, rel=0.001)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from icectl.imagery.flow import arrows, optical_flow
-from icectl.raster import ground_metres, read
+from icectl.raster import ground_areas, read
 from icectl.report.panels import Curve, Frame, Layer, Panel, Series, TimeMaps
 from icectl.run import Run
 from icectl.tasks.snow.baselines import NAMES
@@ -151,7 +151,7 @@ def _covers(
 ) -> list[Panel]:
     """Return snow-covered area and (with heights) snowline altitude of the scored pixels by date."""
     height = cube.height() if cube.has_height else None
-    pixel = (ground_metres(cube.grid) / 1000) ** 2
+    pixel = ground_areas(cube.grid) / 1e6
     pairs = []
     for moment in moments:
         counted, path = weights(moment.start) > 0, hindcast(run, moment)

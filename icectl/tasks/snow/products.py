@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from icectl.raster import BlockWriter, Window, ground_metres, read
+from icectl.raster import BlockWriter, Window, ground_areas, read
 from icectl.run import Run
 from icectl.tasks.snow.dataset import Cube, Floats, add_series, new_store
 from icectl.tasks.snow.masks.cover import COLUMNS, cover
@@ -117,7 +117,7 @@ def write_cover(run: Run, cube: Cube, moments: Sequence[Moment]) -> Path:
     """
     path = run.out / COVER
     height = cube.height() if cube.has_height else None
-    pixel = (ground_metres(cube.grid) / 1000) ** 2
+    pixel = ground_areas(cube.grid) / 1e6
     found = [
         cover(cube.read(slice(None), slice(k, k + 1))[0], height, pixel, day, "observed")
         for k, day in enumerate(cube.times)

@@ -49,7 +49,7 @@ class Cover:
 def cover(
     mask: Floats,
     height: Floats | None,
-    pixel: float,
+    pixel: npt.NDArray[np.float64] | float,
     day: date,
     kind: str,
     lead: int = 0,
@@ -64,15 +64,15 @@ def cover(
     height
         (rows, columns) in metres, or None.
     pixel
-        Area of a pixel in km².
+        Area of each pixel (rows, columns), or of all alike, in km².
     day, kind, lead
         See `Cover`.
     where
         (rows, columns) of the pixels to look at; all by default.
     """
     known = np.isfinite(mask) if where is None else np.isfinite(mask) & where
-    snow = mask[known] >= THRESHOLD
-    line = float("nan") if height is None else snowline(snow, height[known])
-    return Cover(
-        day=day, kind=kind, lead=lead, snow=float(snow.sum()) * pixel, known=snow.size * pixel, line=line
-    )
+    snow = known & (np.nan_to_num(mask) >= THRESHOLD)
+    line = float("nan") if height is None else snowline(snow[known], height[known])
+    areas = np.broadcast_to(np.asarray(pixel, np.float64), mask.shape)
+    covered, seen = (float(np.sum(areas, where=which)) for which in (snow, known))
+    return Cover(day=day, kind=kind, lead=lead, snow=covered, known=seen, line=line)
