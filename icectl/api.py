@@ -59,11 +59,16 @@ class Products:
 
     @cached_property
     def vectors(self) -> Mapping[str, geopandas.GeoDataFrame]:
-        """Every vector file, by its path without suffix."""
+        """Every vector file, by its path without suffix; of a further layer, by path and ``:LAYER``."""
         import geopandas
+        import pyogrio
 
-        files = sorted(path for path in self.folder.rglob("*") if path.suffix in _VECTORS)
-        return {_name(path, self.folder): geopandas.read_file(path) for path in files}
+        found = {}
+        for path in sorted(path for path in self.folder.rglob("*") if path.suffix in _VECTORS):
+            for number, layer in enumerate(pyogrio.list_layers(path)[:, 0]):
+                name = _name(path, self.folder) + (f":{layer}" if number else "")
+                found[name] = geopandas.read_file(path, layer=layer)
+        return found
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ def script():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_tutorial_runs_and_draws_its_picture(page, tmp_path):
     drawn = script().run(page, tmp_path)

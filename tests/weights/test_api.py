@@ -51,6 +51,9 @@ def test_products_are_datasets_and_frames(tmp_path):
     geopandas.GeoDataFrame({"n": [1]}, geometry=[LineString([(0, 0), (3, 4)])], crs=32607).to_file(
         tmp_path / "fronts.gpkg"
     )
+    geopandas.GeoDataFrame({"image": ["a", "b"]}, geometry=[None, None], crs=32607).to_file(
+        tmp_path / "fronts.gpkg", layer="images"
+    )
     products = icectl.Products(tmp_path)
     found = products.rasters["a"]
     assert sorted(found.data_vars) == ["band_2", "thickness"]
@@ -59,6 +62,7 @@ def test_products_are_datasets_and_frames(tmp_path):
     assert float(found["thickness"].sel(x=500_015, y=6_699_995)) == 2
     assert np.isnan(float(found["thickness"].sel(x=500_025, y=6_699_985)))
     assert products.vectors["fronts"].length.tolist() == [5.0]
+    assert products.vectors["fronts:images"]["image"].tolist() == ["a", "b"]
 
 
 def test_the_door_costs_nothing_until_it_is_used():
