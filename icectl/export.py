@@ -23,8 +23,8 @@ from icectl.workspace import (
     appear,
     contents,
     expect_intact,
+    metrics_of,
     own_folder,
-    read_json,
     run_of,
     stage_of,
     worded_os_errors,
@@ -133,7 +133,7 @@ def without_paths(command: str) -> str:
 def newest_metrics(run: Path) -> dict[str, Any] | None:
     """Return what the newest evaluation of a run measured."""
     newest = newest_evaluation(run)
-    return dict(read_json(newest / "metrics.json")) if newest else None
+    return metrics_of(newest) if newest else None
 
 
 def newest_evaluation(run: Path) -> Path | None:

@@ -187,7 +187,7 @@ def _differing(made: Path, target: Path) -> str:
     """Return the first thing that differs between two runs of one fingerprint, or nothing."""
     try:
         ours, theirs = placeless(run_of(target)), read_json(made / RUN)
-        outputs = read_json(target / RECORD)["outputs"]
+        outputs = stage_of(target)["outputs"]
     except (IcectlError, KeyError, TypeError, AttributeError):
         return RECORD
     for key in ("options", "seed", "schema"):

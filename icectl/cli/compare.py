@@ -154,7 +154,7 @@ def _evaluated(requests: list[Any]) -> tuple[list[Mapping[str, Any]], list[Path]
     from icectl.cli import show
     from icectl.cli.together import named
     from icectl.errors import IcectlError
-    from icectl.workspace import read_json
+    from icectl.workspace import metrics_of
 
     records: list[Mapping[str, Any]] = []
     runs: list[Path] = []
@@ -169,7 +169,7 @@ def _evaluated(requests: list[Any]) -> tuple[list[Mapping[str, Any]], list[Path]
                 show.error(type(problem)(f"{request.plugin.name}: {problem.message}", problem.hint))
             failures.append(problem)
         else:
-            records.append(named(read_json(outcome.out / "metrics.json"), request.plugin))
+            records.append(named(metrics_of(outcome.out), request.plugin))
             runs.append(outcome.run or outcome.out)
     return records, runs, failures
 

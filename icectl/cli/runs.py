@@ -63,13 +63,14 @@ def _score(run: Path) -> str:
     """Return the model's score of the newest evaluation, from its short record where that has it."""
     from icectl.export import newest_evaluation
     from icectl.stages import score_of
-    from icectl.workspace import RECORD, read_json
+    from icectl.workspace import RECORD, metrics_of, read_record
 
     newest = newest_evaluation(run)
     if newest is None:
         return "not evaluated"
-    record = read_json(newest / RECORD) if (newest / RECORD).is_file() else {}
-    return str(record.get("notes", {}).get("score") or score_of(read_json(newest / "metrics.json")))
+    shape, path = {"notes?": {"score?": str}}, newest / RECORD
+    record = read_record(path, shape, "record of a stage") if path.is_file() else {}
+    return str(record.get("notes", {}).get("score") or score_of(metrics_of(newest)))
 
 
 @app.command("show")

@@ -13,7 +13,7 @@ from icectl.cli import options, resolve, show
 from icectl.cli.asked import Asked
 from icectl.contract import VERBS
 from icectl.errors import IcectlError, UsageError, did_you_mean, worded
-from icectl.workspace import RECORD, read_json
+from icectl.workspace import metrics_of, stage_of
 
 Wanted = list[tuple[str, Callable[[], stages.Request]]]
 """Glaciers by name, each with what builds its request."""
@@ -132,9 +132,9 @@ def _described(verb: str, request: stages.Request, outcome: stages.Outcome) -> d
     }
     if outcome.run is not None:
         result["run"] = str(outcome.run)
-    result["record"] = read_json(outcome.out / RECORD)
+    result["record"] = stage_of(outcome.out)
     if verb == "evaluate":
-        result["metrics"] = read_json(outcome.out / "metrics.json")
+        result["metrics"] = metrics_of(outcome.out)
     if verb in ("predict", "evaluate"):
         result["report"] = _write_report(outcome, verb)
     return result

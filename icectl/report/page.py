@@ -19,7 +19,7 @@ from icectl.report import comparing, contents
 from icectl.report.figures import arrange, draw_all, palettes
 from icectl.report.prediction import PANELS, prediction_context
 from icectl.report.record import read_run
-from icectl.workspace import RECORD, read_json, stage_of, writing
+from icectl.workspace import RECORD, read_record, stage_of, writing
 
 REPORT = "report.html"
 COMPARISON = "comparison.html"
@@ -75,7 +75,8 @@ def write_prediction(folder: Path, out: Path | None = None) -> Path:
         One of its records is damaged.
     """
     run, record = read_run(folder.parents[1]), stage_of(folder)
-    panels = read_json(folder / PANELS)["panels"] if (folder / PANELS).is_file() else []
+    shown = (folder / PANELS).is_file()
+    panels = read_record(folder / PANELS, {"panels": [dict]}, "record of panels")["panels"] if shown else []
     views = draw_all(panels, [folder])
     context = prediction_context(run, folder, record)
     page = _render("prediction.html.j2", {**context, "groups": arrange(views), "palettes": palettes(views)})

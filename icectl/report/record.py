@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from icectl.errors import DataError, UsageError
-from icectl.workspace import RECORD, RUN, read_json, run_of
+from icectl.errors import UsageError
+from icectl.workspace import RECORD, RUN, metrics_of, read_record, run_of
 
 METRICS = "metrics.json"
 LOG = "log.jsonl"
@@ -71,7 +71,7 @@ def read_run(folder: Path) -> RunFacts:
     if not (folder / RUN).is_file():
         raise UsageError(f"{folder} is no run: it holds no {RUN}", "name a folder under runs/MODEL/GLACIER/")
     record = run_of(folder)
-    training = _object(folder / RECORD) if (folder / RECORD).is_file() else {}
+    training = _stage(folder) if (folder / RECORD).is_file() else {}
     found = [
         p.parent for p in (folder / "evaluations").glob(f"*/{METRICS}") if not p.parent.name.startswith(".")
     ]
@@ -83,8 +83,8 @@ def read_run(folder: Path) -> RunFacts:
 
 
 def _evaluation(folder: Path, training: Mapping[str, Any]) -> Evaluation:
-    record = _object(folder / RECORD) if (folder / RECORD).is_file() else {}
-    metrics = _object(folder / METRICS)
+    record = _stage(folder) if (folder / RECORD).is_file() else {}
+    metrics = metrics_of(folder)
     stages = _stages(folder, _mapping(record.get("inputs")), {"train": training, "evaluate": record})
     return Evaluation(folder, record, metrics, stages)
 
@@ -104,7 +104,7 @@ def _stages(
         if known.get(verb):
             stages[verb] = known[verb]
         elif verb in inputs and path.is_file():
-            stages[verb] = _object(path)
+            stages[verb] = _stage(path.parent)
     return stages
 
 
@@ -123,12 +123,13 @@ def read_log(path: Path) -> list[Mapping[str, Any]]:
     return lines
 
 
-def _object(path: Path) -> Mapping[str, Any]:
-    """Read a JSON file that must hold an object."""
-    value = read_json(path)
-    if not isinstance(value, dict):
-        raise DataError(f"{path} holds no record", "run the stage that writes it again with --force")
-    return value
+_SHAPE = {"notes?": dict, "meter?": dict, "options?": dict, "inputs?": {str: str}, "versions?": {str: str}}
+
+
+def _stage(folder: Path) -> Mapping[str, Any]:
+    """Return the record of a stage; a report needs less of it than a later stage does."""
+    record: Mapping[str, Any] = read_record(folder / RECORD, _SHAPE, "record of a stage")
+    return record
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -23,11 +23,13 @@ from icectl.sources.remote import Patience, gdal_settings, patiently
 from icectl.sources.scene import Scene
 from icectl.sources.search import fresh
 from icectl.sources.signing import Signer
-from icectl.workspace import read_json, remove, remove_file, write_json
+from icectl.workspace import NUMBER, read_record, remove, remove_file, write_json
 
 RETRIED = (RasterioError, OSError)
 
 _marks = count()
+
+_SHARES = {"cloud": (*NUMBER, None), "missing": NUMBER}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +92,7 @@ class Fetcher:
     def _known(self, pick: Pick) -> Shares | None:
         """Return the shares that an earlier attempt measured."""
         try:
-            return Shares(**read_json(self._note(pick)))
+            return Shares(**read_record(self._note(pick), _SHARES, "record of shares"))
         except (DataError, TypeError):
             return None
 

@@ -69,7 +69,7 @@ class Scene:
 
 def safe_id(name: str, where: str = "a scene") -> str:
     """Return `name` if it may name a file; refuse path parts and control characters."""
-    if not _SAFE_ID.fullmatch(name) or ".." in name:
+    if not isinstance(name, str) or not _SAFE_ID.fullmatch(name) or ".." in name:
         raise DataError(
             f"{where} has the id {name!r}, which cannot name a file",
             "ids are letters, digits, '.', '_' and '-', and start with a letter or a digit",

@@ -9,7 +9,7 @@ from icectl import __version__, registry
 from icectl.model import Model, ShowsProducts
 from icectl.run import Run
 from icectl.stages.plan import UNTRAINED, Request, Step
-from icectl.workspace import ID_LENGTH, read_json, run_of, write_json
+from icectl.workspace import ID_LENGTH, read_record, run_of, write_json
 
 MAX_SCENES = 50
 _LICENCE = "SPDX-License-Identifier:"
@@ -41,13 +41,17 @@ def provenance(request: Request, step: Step) -> dict[str, str]:
     return {key: value for key, value in facts.items() if value}
 
 
+_TIME = (str, None)
+_ITEMS = {"features": [{"id": str, "properties": {"datetime?": _TIME, "start_datetime?": _TIME}}]}
+
+
 def _scenes(step: Step) -> dict[str, str]:
     """Return the ids of the scenes that were fetched, with their dates."""
     path = step.inputs.get("fetch", step.out) / "items.json"
     if not path.is_file():
         return {}
     found = {}
-    for item in read_json(path)["features"]:
+    for item in read_record(path, _ITEMS, "catalogue of scenes")["features"]:
         when = item["properties"].get("datetime") or item["properties"].get("start_datetime") or ""
         found[str(item["id"])] = str(when)
     return found

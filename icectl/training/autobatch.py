@@ -17,7 +17,7 @@ from icectl.training.batches import Batches
 from icectl.training.context import Context, wrapped
 from icectl.training.devices import Decision, resolve
 from icectl.training.learner import Learner
-from icectl.workspace import read_json, write_json
+from icectl.workspace import read_record, write_json
 
 _SHARE = 0.8
 """Part of the free machine memory that a training on CPUs may fill."""
@@ -53,7 +53,9 @@ def fitting_batch(
     if wanted:
         return wanted
     fabric, path = fabrics.current(run), run.out / KEPT
-    kept = read_json(path)["batch_size"] if fabric.global_rank == 0 and path.is_file() else 0
+    kept = 0
+    if fabric.global_rank == 0 and path.is_file():
+        kept = read_record(path, {"batch_size": int}, "record of a batch size")["batch_size"]
     kept = int(fabric.broadcast(kept)) if fabric.world_size > 1 else int(kept)
     if kept:
         run.notes["batch_size"] = kept

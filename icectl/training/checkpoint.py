@@ -161,9 +161,9 @@ def _what(start: bytes) -> str:
 def _content(path: Path, metadata: Any, schema: str | None) -> dict[str, Any]:
     try:
         written = json.loads(metadata[_KEY])
-        found, content = written["schema"], written["content"]
+        found, content = written["schema"], dict(written["content"])
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} was not written by icectl: it lacks our metadata", _REDO) from error
     if schema is not None and found != schema:
         raise DataError(f"{path} is of schema {found!r}, {schema!r} is expected", "pick the right file")
-    return dict(content)
+    return content

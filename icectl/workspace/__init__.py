@@ -43,17 +43,17 @@ from icectl.workspace.integrity import (
     portable,
     reached,
     relative,
-    run_of,
     sound,
-    stage_of,
 )
 from icectl.workspace.names import inside, safe_fingerprint, safe_name
 from icectl.workspace.places import DEFAULT, ENVIRONMENT, ID_LENGTH, RECORD, RUN, Workspace
+from icectl.workspace.recorded import NUMBER, fits, metrics_of, parsing, read_record, run_of, stage_of
 
 __all__ = [
     "DEFAULT",
     "ENVIRONMENT",
     "ID_LENGTH",
+    "NUMBER",
     "PUBLISHED",
     "RECORD",
     "RUN",
@@ -67,13 +67,17 @@ __all__ = [
     "expect_intact",
     "fingerprint",
     "finished",
+    "fits",
     "identify",
     "inside",
+    "metrics_of",
     "own_folder",
+    "parsing",
     "plain",
     "portable",
     "reached",
     "read_json",
+    "read_record",
     "redoing",
     "relative",
     "remove",

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from icectl.errors import DataError, IcectlError
-from icectl.workspace.files import read_json
 from icectl.workspace.folders import MARK, remove_file
 from icectl.workspace.names import inside
 from icectl.workspace.places import RECORD, RUN
+from icectl.workspace.recorded import stage_of
 
 CHEAP = 512 * 2**20
 """Bytes of a stage whose checksums are taken before each use, small files first; about a second's work."""
@@ -43,64 +43,6 @@ def _names(folder: Path, outputs: list[str]) -> Iterator[str]:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def stage_of(folder: Path) -> dict[str, Any]:
-    """Return the record of the finished stage in `folder`.
-
-    Raises
-    ------
-    DataError
-        It is missing or damaged, or is JSON of another shape.
-    """
-    record = read_json(folder / RECORD)
-    shape = {"fingerprint": str, "outputs": list, "options": dict, "notes": dict, "meter": dict}
-    if not isinstance(record, dict) or not all(isinstance(record.get(k), t) for k, t in shape.items()):
-        raise DataError(
-            f"{folder / RECORD} is no record of a stage",
-            "run the stage that writes it again: it is made anew",
-        )
-    files = record.setdefault("files", {})
-    plain = isinstance(files, dict) and all(_is_entry(name, entry) for name, entry in files.items())
-    if not plain or not all(isinstance(name, str) for name in record["outputs"]):
-        raise DataError(f"{folder / RECORD} lists its files wrongly", "run the stage that writes it again")
-    return record
-
-
-_RUN_SHAPE = {"model": str, "glacier": dict, "options": dict, "seed": int, "schema": int, "fingerprint": str}
-
-
-def run_of(folder: Path) -> dict[str, Any]:
-    """Return the record of the run in `folder`: model, glacier, options, seed.
-
-    Raises
-    ------
-    DataError
-        It is missing or damaged, or is JSON of another shape.
-    """
-    saved = read_json(folder / RUN)
-    if isinstance(saved, dict):
-        saved = {"command": "", "inputs": {}, "scenes": None, **saved}
-        shapes = {**_RUN_SHAPE, "command": str, "inputs": dict}
-        plain = all(isinstance(saved.get(key), kind) for key, kind in shapes.items())
-        if plain and isinstance(saved["glacier"].get("name"), str):
-            texts = all(isinstance(one, str) for one in saved["inputs"].values())
-            if texts and all(isinstance(one, dict) for one in saved["options"].values()):
-                return saved
-    raise DataError(
-        f"{folder / RUN} is no record of a run", f"move {folder} away, and train or import it again"
-    )
-
-
-def _is_entry(name: Any, entry: Any) -> bool:
-    path = Path(name)
-    kinds = (
-        isinstance(entry, list)
-        and len(entry) == 2
-        and isinstance(entry[0], int)
-        and isinstance(entry[1], str)
-    )
-    return kinds and not path.is_absolute() and ".." not in path.parts
 
 
 def damage(folder: Path, cheap: int | None = CHEAP) -> list[str]:

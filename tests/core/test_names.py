@@ -69,12 +69,9 @@ def test_only_what_is_marked_is_removed(tmp_path):
 MAY = {"icectl/workspace/folders.py", "icectl/workspace/files.py"}
 """The only files that remove, or rename onto what may exist."""
 
-OWN_FILES = {
-    "icectl/onnx.py", "icectl/testing/products.py", "icectl/sources/archive.py",
-    "icectl/sources/download.py", "icectl/sources/stac.py",
-}  # fmt: skip
-"""They remove what they have just written under a checked name: a network or a download that fails its
-check, a spoiled copy, a scene of their own stage that is left out."""
+OWN_FILES = {"icectl/onnx.py", "icectl/testing/products.py", "icectl/sources/archive.py"}
+"""They remove what they have just written under a checked name: a network or an archive that fails its
+check, a spoiled copy."""
 
 
 def removing(path: Path) -> list[str]:

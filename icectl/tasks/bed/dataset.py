@@ -21,6 +21,7 @@ from icectl.tasks.bed.fill.patches import Patch
 from icectl.tasks.bed.readers.terrain import Terrain
 from icectl.tasks.bed.split import Drawn
 from icectl.tasks.bed.thickness.law import Sample
+from icectl.workspace import NUMBER, read_record
 
 STORE, FACTS, PIXELS, SHAPES = "dataset.zarr", "dataset.json", "thickness.npz", "silhouettes.npz"
 CHUNK = 256
@@ -113,6 +114,25 @@ class Dataset:
             return zarr.open_group(str(self.folder / STORE), mode="r")[name]
 
 
+_PATCH = {"row": int, "col": int, "size": int, "hole": int, "part": str}
+_FACTS = {
+    "held_out": [str],
+    "terrains": [
+        {
+            "name": str,
+            "resolution": NUMBER,
+            "shape": [int],
+            "rule": str,
+            "toll": dict,
+            "test_area": [int],
+            "patches": [_PATCH],
+            "notes": [str],
+        }
+    ],
+    "glaciers": [{"name": str, "kind": str, "region": str, "area_km2": NUMBER, "pixels": int}],
+}
+
+
 def open_dataset(folder: Path) -> Dataset:
     """Open a prepared data set.
 
@@ -125,7 +145,7 @@ def open_dataset(folder: Path) -> Dataset:
     if not path.is_file():
         raise DataError(f"{folder} is no prepared bed data set", "run `icectl prepare inpaint-gan` first")
     expect_chunks(folder / STORE)
-    return Dataset(folder, json.loads(path.read_text()))
+    return Dataset(folder, read_record(path, _FACTS, "record of a prepared bed data set"))
 
 
 class Patches:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from icectl.errors import DataError
 from icectl.raster import Grid, open_cube
 from icectl.raster.chunks import expect_chunks, reading
+from icectl.workspace import parsing
 
 DATASET = "dataset.zarr"
 
@@ -105,4 +106,7 @@ def open_dataset(folder: Path) -> Sequences:
         chip = zarr.open_group(str(path), mode="r")["chip"]
     except (KeyError, ValueError, OSError) as error:
         raise DataError(f"{path} cannot be read: {error}", "prepare it again (--force)") from error
-    return Sequences(data, chip, path)
+    found = Sequences(data, chip, path)
+    with parsing(path, "dataset of chip sequences"):
+        _ = found.grid, found.names, found.bands, found.days, found.data.attrs["units"]
+    return found

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from icectl.errors import DataError
 from icectl.raster.chunks import expect_chunks, layout, reading
 from icectl.tasks.front.line.lines import Line
-from icectl.workspace import portable, reached, read_json, write_json
+from icectl.workspace import NUMBER, parsing, portable, reached, read_record, write_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,18 +143,38 @@ class DataWriter:
         return FrontData(self.folder, kept, assumed)
 
 
+_ENTRY = {
+    "id": str,
+    "time": str,
+    "shape": [int],
+    "role": str,
+    "dated": bool,
+    "lines": ([[[NUMBER]]], None),
+    "has_mask": bool,
+    "place": (list, None),
+    "resolution": (*NUMBER, None),
+    "flow": (*NUMBER, None),
+    "flow_spread?": NUMBER,
+    "file": str,
+    "facts": {str: str},
+}
+_INDEX = {"assumed": bool, "audit": dict, "entries": [_ENTRY]}
+
+
 def open_dataset(folder: Path) -> FrontData:
     """Open a prepared data set. Raises DataError if it is none."""
     if not (folder / INDEX).is_file():
         raise DataError(f"{folder} holds no prepared fronts", "run `icectl prepare front-unet` first")
     expect_chunks(folder / STORE)
-    index = read_json(folder / INDEX)
-    return FrontData(folder, tuple(_from_json(value, folder) for value in index["entries"]), index["assumed"])
+    index = read_record(folder / INDEX, _INDEX, "index of prepared fronts")
+    with parsing(folder / INDEX, "index of prepared fronts"):
+        entries = tuple(_from_json(value, folder) for value in index["entries"])
+    return FrontData(folder, entries, index["assumed"])
 
 
 def read_audit(folder: Path) -> dict[str, Any]:
     """Return what `prepare` recorded of the split."""
-    return dict(read_json(folder / INDEX)["audit"])
+    return dict(read_record(folder / INDEX, _INDEX, "index of prepared fronts")["audit"])
 
 
 def _to_json(entry: Entry, folder: Path) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from icectl.tasks.bed.options import EvaluateOptions
 from icectl.tasks.bed.products import OTHERS, place_of, read_table
 from icectl.tasks.bed.readers.epochs import gap
 from icectl.tasks.bed.readers.points import Points, read_points
-from icectl.workspace import RECORD, read_json
+from icectl.workspace import RECORD, stage_of
 
 Floats = NDArray[np.float64]
 
@@ -73,7 +73,8 @@ def score_points(run: Run, options: EvaluateOptions, folder: Path, source: Path)
         f"{inside:.0f} % of the points lie within the predicted 90 % interval, which is {width:.0f} m wide "
         "on average.",
     ]
-    epochs = read_json(folder / RECORD)["notes"].get("epochs", {}) if (folder / RECORD).is_file() else {}
+    noted = stage_of(folder)["notes"].get("epochs", {}) if (folder / RECORD).is_file() else {}
+    epochs = noted if isinstance(noted, dict) else {}
     if words := gap({**epochs, "what was measured": _middle(points.year[hit])}):
         notes.append(f"{words[0].upper()}{words[1:]}.")
     tables = [

@@ -11,7 +11,7 @@ import zarr
 from icectl.raster.chunks import layout, reading
 from icectl.tasks.front.dataset import Entry
 from icectl.tasks.front.line.found import Found, Front
-from icectl.workspace import read_json, write_json
+from icectl.workspace import NUMBER, read_record, write_json
 
 RECORDS = "fronts.json"
 PROBABILITY = "probability.zarr"
@@ -68,9 +68,23 @@ def write_records(folder: Path, records: list[Record]) -> None:
     write_json(folder / RECORDS, {"images": records})
 
 
+_FRONT = {
+    "line": [[NUMBER]],
+    "confidence": NUMBER,
+    "doubt": [str],
+    "certainty": NUMBER,
+    "along": [NUMBER],
+    "contrast": (*NUMBER, None),
+    "rival": (*NUMBER, None),
+    "bearing": (*NUMBER, None),
+    "enlarged": NUMBER,
+}
+_RECORDS = {"images": [{"image": str, "time": str, "status": str, "notes": [str], "fronts": [_FRONT]}]}
+
+
 def read_records(folder: Path) -> list[Record]:
     """Return the records that `predict` left."""
-    return list(read_json(folder / RECORDS)["images"])
+    return list(read_record(folder / RECORDS, _RECORDS, "record of fronts")["images"])
 
 
 def lines_in(record: Record) -> list[Any]:
