@@ -25,7 +25,7 @@ LANDSAT_C1 = Band(scale=1e-4, offset=0.0, nodata=-9999)
 MODIS_SNOW = Band(scale=0.01, offset=0.0)
 """NDSI snow cover of MOD10: 0 to 100; codes from 101 on (200 missing, 250 cloud …) are no index."""
 
-SNOW_COVER = "ndsi_snow"
+SNOW_COVER = "ndsi_snow_cover"
 """How the words for a layer of MODIS or VIIRS snow cover begin, in small letters."""
 
 QUALITY = ("qa_pixel", "pixel_qa", "scl", "fmask", "hls_fmask", "qa60", "qa_aerosol", "qa_radsat")

@@ -244,9 +244,10 @@ def test_the_path_of_prepare_passes_few_files(process):
     The workspace (locks, whole files, checksums) and the meter are called on the way, but decide nothing.
     """
     code = """
-import inspect, sys
+import inspect, os, sys
 from pathlib import Path
 import icectl
+out = os.fdopen(os.dup(1), "wb")
 home, passed = Path(icectl.__file__).parent, set()
 
 def watch(frame, event, argument):
@@ -258,8 +259,9 @@ def watch(frame, event, argument):
 from toy_plugin import Toy
 def stop(self, run, options):
     sys.setprofile(None)
-    print(len(passed), *sorted(passed))
-    sys.exit(0)
+    out.write(" ".join(map(str, [len(passed), *sorted(passed)])).encode())
+    out.flush()
+    os._exit(0)  # the words and the exits of a plugin are caught
 
 Toy.prepare = stop
 sys.setprofile(watch)
@@ -271,7 +273,7 @@ main()
     passed = done.stdout.split()
     deciding = [file for file in passed[1:] if not file.startswith(("workspace/", "training/"))]
     assert 10 < len(deciding) <= 25, deciding
-    assert int(passed[0]) <= 32, passed
+    assert int(passed[0]) <= 33, passed
 
 
 def test_help_shows_the_default_of_the_default_preset():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import rasterio
@@ -72,7 +74,7 @@ def test_walls_in_the_chips_would_spoil_it(fjord, tmp_path, monkeypatch):
     monkeypatch.setattr(displacement, "FILTER", "none")
     monkeypatch.setattr(refining, "FILTER", "none")
     monkeypatch.setattr(displacement, "SIZES", 1)
-    blind = type(sequences)(sequences.data.drop_vars("ice"), sequences.chip)
+    blind = replace(sequences, data=sequences.data.drop_vars("ice"))
     options = PredictOptions(velocity_chip=32, pairs=4)
     found = map_velocity(make_run("predict", tmp_path), blind, options)
     at = tuple(np.moveaxis(centres(sequences.grid.shape, options), -1, 0))

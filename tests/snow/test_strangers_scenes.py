@@ -263,6 +263,15 @@ def test_snow_cover_of_modis_by_name_folder_description_and_item(series, tmp_pat
     np.testing.assert_allclose(masks[0][:, 12:][clear], np.where(known < 0.3, 0, known)[clear], atol=6e-3)
 
 
+@pytest.mark.parametrize("word", ["ndsi", "ndsi_snow", "NDSI_Snow"])
+def test_a_ready_index_stays_whatever_its_band_is_called(series, tmp_path, word):
+    """Only NDSI_Snow_Cover is MODIS' product of 0 to 100."""
+    for day in DAYS:
+        write(tmp_path / "in" / f"parvati_{day}.tif", INDEX.astype(np.float32), descriptions=[word])
+    masks, clear = series(), np.abs(INDEX - 0.3) > 1e-6
+    np.testing.assert_allclose(masks[0][clear], np.where(INDEX < 0.3, 0, INDEX)[clear], atol=1e-6)
+
+
 def test_scenes_in_degrees(series, tmp_path):
     degrees = Affine(3e-4, 0, 77, 0, -3e-4, 32)
     for day in DAYS:
