@@ -33,13 +33,15 @@ from icectl.workspace.folders import (
     sweep,
     sweep_beside,
 )
-from icectl.workspace.identity import PUBLISHED, fingerprint, identify
 from icectl.workspace.integrity import (
+    PUBLISHED,
     clear_damaged,
     contents,
     damage,
     expect_intact,
+    fingerprint,
     finished,
+    identify,
     portable,
     reached,
     relative,
