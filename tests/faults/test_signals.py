@@ -163,8 +163,10 @@ def command(arguments):
 from icectl.cli import app
 app.invoke = command
 sys.argv = ["icectl", "list"]
+signal.signal(signal.{name}, signal.default_int_handler if {name!r} == "SIGINT" else signal.SIG_DFL)
 cli.main()
 """
+"""nohup, under which tests may run, has a process ignore SIGHUP, and icectl respects that."""
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
