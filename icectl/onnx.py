@@ -13,6 +13,7 @@ from icectl import registry
 from icectl.contract import OnnxNetwork, Plugin
 from icectl.errors import UsageError, WorkError
 from icectl.run import Run
+from icectl.workspace import own_folder, settle
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -67,22 +68,23 @@ def _write(plugin: Plugin, network: OnnxNetwork, folder: Path) -> Written:
     path = folder / f"{network.name}.onnx"
     small = {name: tensor.cpu() for name, tensor in network.inputs.items()}
     large = {name: _doubled(tensor, network.axes.get(name, {})) for name, tensor in small.items()}
-    try:
-        _trace(module, network, large, path)
-        difference = max(_difference(module, path, values) for values in (small, large))
-    except Exception as error:  # torch and onnxruntime raise dozens of kinds, by operator and version
-        _remove(path)
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise WorkError(
-            f"the network '{network.name}' of '{plugin.name}' cannot be written as ONNX: {reason}",
-            "export it without --onnx; its authors find what can be written in docs/plugins.md",
-        ) from error
-    if not difference <= TOLERANCE:
-        _remove(path)
-        raise WorkError(
-            f"the ONNX network '{network.name}' differs from the original by {difference:.2g}",
-            "report it with the run's options",
-        )
+    with own_folder(folder, tidy=False) as box:
+        try:
+            _trace(module, network, large, box / path.name)
+            difference = max(_difference(module, box / path.name, values) for values in (small, large))
+        except Exception as error:  # torch and onnxruntime raise dozens of kinds, by operator and version
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+            raise WorkError(
+                f"the network '{network.name}' of '{plugin.name}' cannot be written as ONNX: {reason}",
+                "export it without --onnx; its authors find what can be written in docs/plugins.md",
+            ) from error
+        if not difference <= TOLERANCE:
+            raise WorkError(
+                f"the ONNX network '{network.name}' differs from the original by {difference:.2g}",
+                "report it with the run's options",
+            )
+        for made in box.glob(f"{path.name}*"):  # large weights lie in a file beside
+            settle(made, folder / made.name)
     return Written(path, difference, _line(path, network, difference))
 
 
@@ -139,11 +141,6 @@ def apart(expected: Tensor, found: Tensor) -> float:
 
 def _several(outputs: Any) -> Sequence[Tensor]:
     return (outputs,) if hasattr(outputs, "shape") else tuple(outputs)
-
-
-def _remove(path: Path) -> None:
-    for left in (path, path.with_name(f"{path.name}.data")):
-        left.unlink(missing_ok=True)
 
 
 def _line(path: Path, network: OnnxNetwork, difference: float) -> str:

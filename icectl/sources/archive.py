@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from icectl.errors import DataError, WorkError
 from icectl.sources.bounds import download
-from icectl.workspace import building
+from icectl.workspace import building, own_folder, set_aside
 
 TIMEOUT = 60
 """Seconds without a byte after which a download is given up."""
@@ -127,8 +127,9 @@ def unpacked(archive: Path) -> Path:
         with building(folder) as aside:
             unpack(archive, aside)
     except DataError as error:
-        for path in (archive, archive.with_name(f"{archive.name}.sha256")):
-            path.unlink(missing_ok=True)
+        with own_folder(archive.parent, tidy=False) as box:
+            for path in (archive, archive.with_name(f"{archive.name}.sha256")):
+                set_aside(path, box)
         raise DataError(
             error.message, "it was removed: run the command again, or ask who serves it"
         ) from error
