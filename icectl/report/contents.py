@@ -161,7 +161,7 @@ def identity(run: RunFacts) -> list[tuple[str, str]]:
         "scenes": record.get("scenes"),
         "seed": record.get("seed"),
         "fingerprint": record.get("fingerprint"),
-        "folder": str(run.folder),
+        "folder": "/".join(run.folder.absolute().parts[-4:]),  # from the workspace, which may move
     }
     return facts_view({k: v for k, v in facts.items() if v not in (None, "")})
 

@@ -1,8 +1,11 @@
-"""A workspace that was moved to another folder works whole: no record names the old place."""
+"""A workspace that was moved to another folder works whole: no file names the old place."""
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
+from smallest_words import TASKS, words
 from terminal import terminal
 
 MADE = {
@@ -25,3 +28,31 @@ def test_no_record_names_the_old_folder_and_the_next_stage_works(monkeypatch, ca
     again = icectl("prepare", model, *words, "--force")
     assert "needs fetch" not in again.err  # what was fetched is found where it lies now
     assert not old.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", TASKS)
+def test_every_command_works_on_what_was_trained_elsewhere(evaluated, monkeypatch, capfd, tmp_path, model):
+    icectl, old, new = terminal(monkeypatch, capfd), evaluated(model), tmp_path / "far" / "away"
+    shutil.copytree(old, new)
+    hidden = old.rename(old.with_name("hidden"))  # other tests want it back
+    try:
+        naming = [p for p in new.rglob("*") if p.is_file() and str(old).encode() in p.read_bytes()]
+        assert not naming
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("ICECTL_WORKSPACE", str(new))
+        evaluate = ("evaluate", model, *words(model, "evaluate"), "--json")
+        found = icectl(*evaluate).json
+        assert found["skipped"]
+        for verb in ("prepare", "predict", "train"):  # a record of inputs leads to what lies beside it now
+            said = icectl(verb, model, *words(model, verb), "--force").err
+            assert "first: doing that now" not in said
+        assert icectl(*evaluate, "--force").json["metrics"]["tables"] == found["metrics"]["tables"]
+        run = next(new.glob(f"runs/{model}/*/*")).name
+        assert icectl("runs", "show", run).out
+        assert icectl("report", run).out.strip().startswith(str(new))
+        icectl("export", run, "--out", "moved.zip")
+        icectl("predict", model, "--from", "moved.zip", *words(model, "fetch"), "--workspace", "other")
+        assert not old.exists()
+    finally:
+        hidden.rename(old)
