@@ -9,7 +9,7 @@ the model itself is named by a dotted string and imported when a stage runs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import (
@@ -132,7 +132,7 @@ class Plugin:
     stages
         The options class of each verb in `VERBS`.
     inputs
-        Bands or layers that the model reads; shipped weights that read others are refused.
+        Not read: what a model needs follows from its task and options. Older descriptors may give it.
     default_glacier
         The glacier used when none is named.
     api, schema, upgrades
@@ -160,7 +160,7 @@ class Plugin:
     model: str
     stages: Mapping[str, type[Options]]
     aliases: tuple[str, ...] = ()
-    inputs: tuple[str, ...] = ()
+    inputs: InitVar[tuple[str, ...]] = ()
     default_glacier: str = "demo"
     api: int = API_VERSION
     schema: int = 1

@@ -82,7 +82,7 @@ def invoke(arguments: list[str]) -> int:
     if os.environ.get(completions.VARIABLE):
         from typer.completion import completion_init  # type: ignore[attr-defined]
 
-        _join_values()
+        completions.join_words()
         completion_init()
         command.main(args=arguments, prog_name="icectl", complete_var=completions.VARIABLE)
         return 0
@@ -100,16 +100,6 @@ def invoke(arguments: list[str]) -> int:
     if result == INTERRUPTED:  # Typer has swallowed a Ctrl-C
         raise KeyboardInterrupt
     return result if isinstance(result, int) else 0
-
-
-def _join_values() -> None:
-    """Undo bash's cutting of ``--glacier=par`` into three words, which completion would not understand."""
-    line = os.environ.get("COMP_WORDS", "")
-    if line.endswith(" ="):
-        os.environ["COMP_WORDS"] = f"{line[:-1]}"
-    elif (cut := line.count(" = ")) and os.environ.get("COMP_CWORD", "").isdigit():
-        os.environ["COMP_WORDS"] = line.replace(" = ", " ")
-        os.environ["COMP_CWORD"] = str(int(os.environ["COMP_CWORD"]) - cut)
 
 
 def _worded(message: str) -> tuple[str, str]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from typing import Annotated
 
 import typer
 
 VARIABLE = "_ICECTL_COMPLETE"
+BEFORE_COLON = "_ICECTL_BEFORE_COLON"
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -15,6 +18,42 @@ def script(shell: str) -> str:
     from typer.completion import get_completion_script  # type: ignore[attr-defined]
 
     return get_completion_script(prog_name="icectl", complete_var=VARIABLE, shell=shell) + "\n"
+
+
+def offered(incomplete: str = "") -> list[str]:
+    """Return the names of models that start with `incomplete`: long forms too where several have the name."""
+    from icectl import registry
+
+    found = registry.announced()
+    names = Counter(one.name for one in found)
+    shared = [one for one in found if names[one.name] > 1 and not one.distribution.startswith("$")]
+    words = [*names, *(one.whole for one in shared)]
+    if of := os.environ.get(BEFORE_COLON):
+        words = [one.name for one in found if one.distribution == of]
+    return [word for word in words if word.startswith(incomplete)]
+
+
+def join_words() -> None:
+    """Undo bash's cutting of ``--glacier=par`` and ``distribution:name`` into three words.
+
+    It replaces what stands behind the colon alone, so that of the last word no more is completed.
+    """
+    line, number = os.environ.get("COMP_WORDS", ""), os.environ.get("COMP_CWORD", "")
+    if not number.isdigit():
+        return
+    joined: list[str] = []
+    words = line.split("\n" if "\n" in line else " ")[: int(number) + 1]
+    for word, before in zip(words, ["", *words], strict=False):
+        if joined and ":" in (word, before):
+            joined[-1] += word
+        elif word != "=":
+            joined.append(word)
+    if words[-1] == "=":
+        joined.append("")
+    of, colon, rest = joined[-1].rpartition(":")
+    if colon and ":" in words[-2:]:
+        os.environ[BEFORE_COLON], joined[-1] = of, rest
+    os.environ["COMP_WORDS"], os.environ["COMP_CWORD"] = "\n".join(joined), str(len(joined) - 1)
 
 
 def completions(

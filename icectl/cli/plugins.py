@@ -7,16 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from icectl.cli.completions import offered
 from icectl.cli.options import Json
 
 app = typer.Typer(help="The models that are installed.", no_args_is_help=True, add_completion=False)
-
-
-def complete(incomplete: str) -> list[str]:
-    """Return the announced models that start with `incomplete`."""
-    from icectl import registry
-
-    return [name for name in registry.names() if name.startswith(incomplete)]
 
 
 @app.command("list")
@@ -63,7 +57,7 @@ def _record(found: Any) -> dict[str, Any]:
 
 @app.command("show")
 def show_plugin(
-    name: Annotated[str, typer.Argument(help="Model name or alias.", autocompletion=complete)],
+    name: Annotated[str, typer.Argument(help="Model name or alias.", autocompletion=offered)],
     as_json: Json = False,
 ) -> None:
     """Show one model: what it is, where it comes from, and every option of every stage."""
@@ -80,7 +74,6 @@ def show_plugin(
         "summary": plugin.summary,
         "from": f"{found.distribution} {found.version} ({found.value})",
         "code": plugin.model,
-        "inputs": ", ".join(plugin.inputs),
         "default glacier": plugin.default_glacier,
         "API, schema": f"{plugin.api}, {plugin.schema}",
         "several devices": "yes" if plugin.multi_device else "no",
@@ -131,7 +124,7 @@ def new_plugin(
 
 @app.command("validate")
 def validate_plugin(
-    name: Annotated[str, typer.Argument(help="Name of an installed model.", autocompletion=complete)],
+    name: Annotated[str, typer.Argument(help="Name of an installed model.", autocompletion=offered)],
     full: Annotated[bool, typer.Option("--full", help="Train and predict too (minutes).")] = False,
     as_json: Json = False,
 ) -> None:

@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from icectl.cli import options
+from icectl.cli.completions import offered
 from icectl.errors import IcectlError, UsageError
 
 if TYPE_CHECKING:  # pydantic comes with the contract: `icectl --help` needs neither
@@ -146,8 +147,8 @@ class ModelGroup(TyperGroup):
         self.subcommand_metavar = "[MODEL] [OPTIONS]"
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Return the announced models."""
-        return list(self.commands)
+        """Return the announced models; completion offers the long forms too."""
+        return offered() if ctx.resilient_parsing else list(self.commands)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return the command of one model; listings show a broken one, completion passes over it."""

@@ -16,6 +16,9 @@ from typing import Any
 from icectl import registry
 from icectl.contract import Plugin
 
+LARGE = 2**22
+"""Bytes from which a file of an editable package is known by its size and time."""
+
 
 def code_of(plugin: Plugin, verb: str) -> dict[str, Any]:
     """Return what identifies the code that performs `verb` for `plugin`.
@@ -53,17 +56,29 @@ def is_editable(name: str) -> bool:
 
 
 def source_hash(*dotted: str) -> str:
-    """Return a digest of the Python files of the packages (or lone modules) that hold dotted names."""
+    """Return a digest of the files of the packages (or lone modules) that hold dotted names.
+
+    Data that a package ships count as its code does: those over `LARGE` by size and time, since a plan reads
+    them all. Hidden files, compiled code and pages of text do not count.
+    """
     digest = hashlib.sha256()
     for top in sorted({name.partition(":")[0].partition(".")[0] for name in dotted if name}):
         spec = find_spec(top)
-        folders = list(spec.submodule_search_locations or ()) if spec else []
-        files = sorted(p for folder in folders for p in Path(folder).rglob("*.py"))
+        folders = [Path(folder) for folder in spec.submodule_search_locations or ()] if spec else []
+        files = [(path, path.relative_to(folder)) for folder in folders for path in folder.rglob("*")]
         if not folders and spec is not None and spec.origin:
-            files = [Path(spec.origin)]
-        for file in files:
-            digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+            files = [(Path(spec.origin), Path(Path(spec.origin).name))]
+        for path, place in sorted(files):
+            if _counts(place) and path.is_file():
+                facts = path.stat()
+                large = f"{facts.st_size} {facts.st_mtime_ns}".encode() if facts.st_size > LARGE else b""
+                digest.update(place.as_posix().encode() + b"\0" + (large or path.read_bytes()) + b"\0")
     return digest.hexdigest()[:16]
+
+
+def _counts(place: Path) -> bool:
+    hidden = any(part.startswith(".") or part == "__pycache__" for part in place.parts)
+    return not hidden and place.suffix not in (".pyc", ".md", ".rst")
 
 
 def performed_by(dotted: str, verb: str) -> str:

@@ -164,7 +164,7 @@ def bring(weights: Weights, plugin: Plugin, workspace: Workspace) -> Path:
     UsageError
         They are of another model.
     DataError
-        A file is damaged, or they read other bands or layers than the model.
+        A file is damaged.
     """
     from icectl.imports import import_run
 
@@ -183,11 +183,6 @@ def check(weights: Weights, plugin: Plugin) -> None:
     if card.model != plugin.name:
         raise UsageError(
             f"'{card.name}' are weights of {card.model}, not of {plugin.name}", f"give {card.model}"
-        )
-    if plugin.inputs and card.inputs and set(card.inputs) != set(plugin.inputs):
-        raise DataError(
-            f"'{card.name}' read {', '.join(card.inputs)}, {plugin.name} {', '.join(plugin.inputs)}",
-            "take other weights",
         )
     if run_of(weights.folder)["model"] != card.model:
         raise DataError(

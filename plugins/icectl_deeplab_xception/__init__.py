@@ -43,7 +43,6 @@ plugin = Plugin(
     task="front",
     model="icectl_deeplab_xception.model:DeepLabXception",
     stages=stages(DeepLabTrain),
-    inputs=("image",),
     schema=2,
     upgrades={1: "icectl.tasks.front.files.upgrade:deeplab_from_1"},
     estimate="icectl.tasks.front.estimate:estimate",

@@ -40,6 +40,5 @@ plugin = Plugin(
     task="snow",
     model="icectl_ensemble.network:EnsembleModel",
     stages=stages(EnsembleTrain),
-    inputs=("green", "swir16"),
     estimate="icectl.tasks.snow.estimate:estimate",
 )

@@ -32,7 +32,6 @@ plugin = Plugin(
     task="front",
     model="icectl_front_unet.model:FrontUNet",
     stages=stages(FrontUNetTrain),
-    inputs=("image",),
     weights=("icectl:weights/front-mohajerani2019",),
     estimate="icectl.tasks.front.estimate:estimate",
     paper="He et al. 2016 (residual blocks); Ronneberger et al. 2015 (U-Net); Chen et al. 2018 (pyramid)",

@@ -53,7 +53,6 @@ plugin = Plugin(
     task="bed",
     model="icectl_inpaint_gan.model:InpaintGAN",
     stages=stages(InpaintTrain),
-    inputs=("dem",),
     schema=2,
     upgrades={1: "icectl.tasks.bed.options:from_schema_1"},
     estimate="icectl.tasks.bed.estimate:estimate",

@@ -31,6 +31,5 @@ plugin = Plugin(
     task="snow",
     model="icectl_snow_mlp.network:SnowMLP",
     stages=stages(SnowMLPTrain),
-    inputs=("green", "swir16"),
     estimate="icectl.tasks.snow.estimate:estimate",
 )

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from icectl.contract import Plugin
 from icectl.tasks.flow import stages
-from icectl.tasks.flow.options import BANDS, TrainOptions
+from icectl.tasks.flow.options import TrainOptions
 
 _CODE = {  # defaults of the code that the paper builds on (train_svg_lp.py)
     "past": 5,
@@ -129,7 +129,6 @@ plugin = Plugin(
     schema=2,
     upgrades={1: "icectl.tasks.flow.options:from_schema_1"},
     stages=stages(SVGTrain),
-    inputs=BANDS,
     estimate="icectl.tasks.flow.estimate:estimate",
     paper="Min, Mukkavilli, Bengio 2019, Predicting ice flow using machine learning",
 )

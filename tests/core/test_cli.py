@@ -175,6 +175,38 @@ def test_a_wide_table_keeps_names_whole_and_says_what_it_leaves_out(capsys, monk
     assert max(map(len, shown.splitlines())) <= 80
 
 
+@pytest.fixture
+def ours(tmp_path) -> str:
+    """A search path on which `icectl` is the code under test."""
+    command = tmp_path / "icectl"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m icectl "$@"\n')
+    command.chmod(0o755)
+    return f"{tmp_path}:{os.environ['PATH']}"
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("train toy --glacier = parv", "parvati"),
+        ("train --gpus = 2 conv", "convlstm"),
+        ("train ice", "icectl:convlstm"),
+        ("train icectl : con", "convlstm"),  # bash replaces what stands behind the colon alone
+        ("plugins show icectl : con", "convlstm"),
+        ("train icectl : convlstm --preset sm", "small"),
+    ],
+)
+def test_bash_cuts_words_at_equals_signs_and_colons(toy, monkeypatch, ours, words, offered):
+    """The shipped script is given words as bash has them; a name that two plugins have has a long form."""
+    monkeypatch.setenv("ICECTL_PLUGINS", "convlstm=toy_plugin:plugin,toy=toy_plugin:plugin")
+    cut = f"COMP_WORDS=(icectl {words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))"
+    script = f"source {ROOT}/completions/icectl.bash; _icectl_completion icectl"
+    asked = ["bash", "-c", f'{cut}; {script}; echo "${{COMPREPLY[*]}}"']
+    done = subprocess.run(
+        asked, env={**os.environ, "PATH": ours}, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == [offered], (done.stdout, done.stderr)
+
+
 @pytest.mark.parametrize(
     ("shell", "line"),
     [
@@ -183,7 +215,7 @@ def test_a_wide_table_keeps_names_whole_and_says_what_it_leaves_out(capsys, monk
         ("fish", "icectl train --glacier parv"),  # fish asks nobody about what follows an equals sign
     ],
 )
-def test_completion_works_in_the_shell_itself(shell, line, tmp_path, toy):
+def test_completion_works_in_the_shell_itself(shell, line, ours, toy):
     """zsh calls our function with words and position as it has them; fish is asked what it would offer."""
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
@@ -191,12 +223,8 @@ def test_completion_works_in_the_shell_itself(shell, line, tmp_path, toy):
     said = f"words=({line}); CURRENT=$#words; source {script}; _icectl_completion"
     stub = f"compdef() {{ }}; _arguments() {{ print -r -- $@ }}; {said}"
     asked = stub if shell == "zsh" else f"source {script}; complete -C '{line}'"
-    command = tmp_path / "icectl"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m icectl "$@"\n')
-    command.chmod(0o755)
     bare = ["-f", "-c"] if shell == "zsh" else ["--no-config", "-c"]
-    path = f"{tmp_path}:{os.environ['PATH']}"
     done = subprocess.run(
-        [shell, *bare, asked], env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+        [shell, *bare, asked], env={**os.environ, "PATH": ours}, capture_output=True, text=True, check=False
     )
     assert "parvati" in done.stdout, (done.stdout, done.stderr)

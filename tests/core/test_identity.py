@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -105,6 +106,30 @@ def test_edited_code_of_a_plugin_is_done_again(mine, cli):
     again = cli("train", "mine", "--json").json
     assert not again["skipped"]
     assert again["folder"] != folder
+
+
+def test_data_that_a_package_ships_count_as_its_code_does(mine, monkeypatch):
+    def now():
+        return made_by(registry.get("mine"))["source"]
+
+    seen = [now()]
+    (mine / "data").mkdir()
+    for name in ("facts.toml", "data/first.safetensors", "data/facts.toml"):
+        (mine / name).write_bytes(b"one")
+        seen.append(now())
+    (mine / "data" / "first.safetensors").write_bytes(b"two")
+    seen.append(now())
+    (mine / "data" / "first.safetensors").rename(mine / "data" / "second.safetensors")
+    seen.append(now())
+    monkeypatch.setattr("icectl.stages.origin.LARGE", 2)
+    seen.append(now())
+    os.utime(mine / "facts.toml", (1, 1))  # too large to be read at every plan
+    seen.append(now())
+    assert len(set(seen)) == len(seen)
+    for name in ("README.md", ".hidden", "__pycache__/model.cpython-311.pyc"):
+        (mine / name).parent.mkdir(exist_ok=True)
+        (mine / name).write_text("says nothing")
+        assert now() == seen[-1]
 
 
 def test_models_of_one_task_share_what_icectl_prepares(tmp_path):

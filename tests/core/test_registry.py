@@ -22,6 +22,7 @@ half_model = dataclasses.replace(good, name="half-model", model="builtins:object
 later = dataclasses.replace(good, name="later", schema=3, upgrades={1: "variants:up1", 2: "variants:up2"})
 convlstm = dataclasses.replace(good, name="convlstm")
 plaything = dataclasses.replace(good, name="plaything", aliases=())
+older = dataclasses.replace(good, name="older", aliases=(), inputs=("green", "swir16"))
 evil = dataclasses.replace(good, name="../evil")
 not_a_plugin = 3
 wrong_alias = dataclasses.replace(good, name="wrong-alias", aliases=("../x",))
@@ -91,6 +92,11 @@ def test_of_two_plugins_of_one_name_the_first_that_works_is_meant(announce, capl
     assert [registry.typed(one) for one in (mine, ours)] == ["convlstm", "icectl:convlstm"]
     notes = {f.distribution: f.note for f in registry.plugins() if f.name == "convlstm"}
     assert notes["icectl"].startswith("'convlstm' means $ICECTL_PLUGINS's: write 'icectl:convlstm'")
+
+
+def test_a_descriptor_may_still_say_what_its_model_reads(announce):
+    announce("older=variants:older")
+    assert registry.get("older").name == "older"
 
 
 def test_a_name_that_could_leave_its_folder_is_refused(announce):

@@ -41,7 +41,6 @@ def of_mueller(name: str, summary: str, model: str, train: type[TrainOptions], *
         task="snow",
         model=model,
         stages=stages(train),
-        inputs=("green", "swir16"),
         schema=3,
         upgrades={n: f"icectl.tasks.snow.options:from_schema_{n}" for n in (1, 2)},
         estimate="icectl.tasks.snow.estimate:estimate",
