@@ -252,6 +252,8 @@ def test_listings_and_help_name_the_right_distribution(installed, workplace: Pat
     assert ours["from"].startswith("icectl ")
     alias = json.loads(installed.run("icectl plugins show icectl-taker:u-net --json", workplace).stdout)
     assert alias["task"] == "taker"
+    asked = "_ICECTL_COMPLETE=complete_bash COMP_WORDS='icectl train icectl-t' COMP_CWORD=2 icectl"
+    assert installed.run(asked, workplace).stdout.split() == [LONG]
     assert f"icectl train {LONG} --help-all" in installed.run(f"icectl train {LONG} --help", workplace).stdout
 
 
