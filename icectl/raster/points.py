@@ -36,6 +36,20 @@ NORTHINGS = (
 FILLS = (-9999.0, -999.0, 9999.0, -99999.0, 99999.0)
 """Numbers that stand where longitude and latitude are not known."""
 
+FORMS = (
+    (
+        re.compile(r"[-+]?\d{1,3}(?:[ ',.’\u00a0\u202f]\d{3})+(?:[.,]\d*)?"),
+        "write numbers without separators of thousands and with a decimal point: 601635.1",
+    ),
+    (
+        re.compile(
+            r"[-+NSEWO ]*\d[\d. ]*[°ºd:'’′].*|[NSEWO] ?\d[\d.,]*|\d[\d.,]* ?[NSEWO]|-?\d+ \d+ \d[\d.]*"
+        ),
+        "write decimal degrees, negative in the west and south: 139°07'30\" W is -139.125",
+    ),
+)
+"""How people write numbers that are none to a program, and what to do about it."""
+
 TABLES = (".csv", ".txt", ".tsv", ".dat", ".xyz")
 
 
@@ -71,7 +85,7 @@ def read_points_of(path: Path, crs: str | None) -> tuple[Any, Floats, Floats, st
     lon, lat = column_of(table, LONGITUDES), column_of(table, LATITUDES)
     east, north = column_of(table, EASTINGS), column_of(table, NORTHINGS)
     if crs is not None and east is not None and north is not None:
-        return table, numbers(table, east), numbers(table, north), crs_of(crs).to_wkt()
+        return table, numbers(table, east, path), numbers(table, north, path), crs_of(crs).to_wkt()
     if lon is None or lat is None:
         if east is not None and north is not None:
             raise DataError(
@@ -82,7 +96,7 @@ def read_points_of(path: Path, crs: str | None) -> tuple[Any, Floats, Floats, st
             f"{path} has no columns POINT_LON and POINT_LAT, nor any other of coordinates",
             f"it has {', '.join(map(str, table.columns))}; x and y need --points-crs",
         )
-    x, y = numbers(table, lon), numbers(table, lat)
+    x, y = numbers(table, lon, path), numbers(table, lat, path)
     nowhere = np.isin(x, FILLS) | np.isin(y, FILLS)
     x, y = np.where(nowhere, np.nan, x), np.where(nowhere, np.nan, y)
     wrong = (np.abs(x) > 360) | (np.abs(y) > 90)
@@ -122,9 +136,11 @@ def _table(path: Path) -> Any:
         ) from error
     table.columns = [str(c).strip() for c in table.columns]
     # A number with one comma has a decimal comma: in files with semicolons, or where it stands in quotes.
-    return table.apply(
-        lambda column: column.str.strip().str.replace(r"^(-?\d+),(\d+)$", r"\1.\2", regex=True)
-    )
+    # Beside decimal points three digits after it may as well be thousands: `numbers` refuses them.
+    table = table.apply(lambda column: column.str.strip())
+    pointed = table.apply(lambda column: column.str.fullmatch(r"-?\d+\.\d+").any()).any()
+    digits = r"\d{1,2}|\d{4,}" if pointed else r"\d+"
+    return table.apply(lambda column: column.str.replace(rf"^(-?\d+),({digits})$", r"\1.\2", regex=True))
 
 
 def _decoded(raw: bytes, encoding: str) -> str:
@@ -151,8 +167,19 @@ def plain_name(column: Any) -> str:
     return re.sub(r"\W+", "_", re.sub(r"[\[(].*?[\])]", "", str(column)).strip().lower())
 
 
-def numbers(table: Any, name: str) -> Floats:
-    """Return a column as floats; what is missing or no number is NaN."""
+def numbers(table: Any, name: str, path: Path | None = None) -> Floats:
+    """Return a column as floats; what is missing or no number is NaN.
+
+    Raises
+    ------
+    DataError
+        The column of the file `path` is written with separators of thousands, or in degrees and minutes.
+    """
     if name not in table:
         return np.full(len(table), np.nan)
-    return np.asarray(pd.to_numeric(table[name], errors="coerce"), dtype=np.float64)
+    found = np.asarray(pd.to_numeric(table[name], errors="coerce"), dtype=np.float64)
+    for text in table[name][np.isnan(found)] if path is not None else ():
+        for form, mend in FORMS:
+            if form.fullmatch(str(text)):
+                raise DataError(f"{path}: the column {name} holds '{text}', which is no plain number", mend)
+    return found

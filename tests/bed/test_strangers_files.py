@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import geopandas as gpd
 import numpy as np
 import pytest
@@ -146,6 +148,29 @@ def test_points_in_any_common_table(tmp_path, text, crs):
     assert (lon[0], lat[0], points.thickness[0]) == pytest.approx((10.5, 46.5, 120), abs=1e-4)
     if "uncertainty" in text:
         assert (points.uncertainty[0], points.year[0]) == (7, 2010)
+
+
+@pytest.mark.parametrize(
+    ("row", "said", "mended"),
+    [
+        ("615,097.16;5,150,696.35;120", "615,097.16", "615097.16;5150696.35;120"),
+        ("615'097.16;5'150'696.35;120", "615'097.16", "615097.16;5150696.35;120"),
+        ("615.097,16;5.150.696,35;120", "615.097,16", "615097.16;5150696.35;120"),
+        ("615097.16;5150696.35;1,120", "1,120", "615097.16;5150696.35;1120"),  # was read as 1.12 m
+        ("10°30'00\";46°30'00\";120", "10°30'00\"", "10.5;46.5;120"),
+        ("10° 30.0' E;46° 30.0' N;120", "10° 30.0' E", "10.5;46.5;120"),
+        ("10.5E;46.5N;120", "10.5E", "10.5;46.5;120"),
+        ("10 30 00;46 30 00;120", "10 30 00", "10.5;46.5;120"),
+    ],
+)
+def test_numbers_as_people_write_them_are_refused_with_a_hint_that_works(tmp_path, row, said, mended):
+    path, head = tmp_path / "p.csv", "x;y;thickness\n" if "61" in row[:3] else "lon;lat;thickness\n"
+    path.write_text(f"{head}{row}\n", encoding="utf-8")
+    with pytest.raises(DataError, match=rf"holds '{re.escape(said)}', which is no plain number") as error:
+        read_points(path, crs="EPSG:32632" if "x;y" in head else None)
+    assert "decimal" in error.value.hint
+    path.write_text(f"{head}{mended}\n")
+    assert len(read_points(path, crs="EPSG:32632" if "x;y" in head else None)) == 1
 
 
 def test_flags_of_glathida_4_given_as_text(tmp_path):

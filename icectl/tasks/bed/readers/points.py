@@ -96,7 +96,7 @@ def read_points(
     table, x, y, crs = read_points_of(path, crs)
     table = table.rename(columns=_standard(table))
     name = _field(table, field, path)
-    thickness = numbers(table, name) * _unit_in(name)
+    thickness = numbers(table, name, path) * _unit_in(name)
     year = years(table["SURVEY_DATE"]) if "SURVEY_DATE" in table else np.full(len(table), np.nan)
     unusable = {
         "no thickness or position": ~np.isfinite(thickness) | ~np.isfinite(x) | ~np.isfinite(y),
