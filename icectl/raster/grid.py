@@ -48,7 +48,8 @@ def placing(source: Any) -> str:
         return "it holds ground control points only: warp it first, e.g. `gdalwarp -t_srs EPSG:3413 FILE NEW`"
     if source.rpcs:
         return "it holds a sensor model only: warp it first, e.g. `gdalwarp -rpc -t_srs EPSG:3413 FILE NEW`"
-    return "assign one, e.g. gdal_edit.py -a_srs EPSG:32643 FILE"
+    bounds = " -a_ullr LEFT TOP RIGHT BOTTOM" if source.transform == Affine.identity() else ""
+    return f"assign one, e.g. gdal_edit.py -a_srs EPSG:32643{bounds} FILE"
 
 
 def grid_of_dataset(source: Any, path: str | Path, crs: str | None = None) -> Grid:
@@ -57,7 +58,8 @@ def grid_of_dataset(source: Any, path: str | Path, crs: str | None = None) -> Gr
         raise DataError(f"{path} has no CRS", placing(source))
     if source.transform == Affine.identity():
         raise DataError(
-            f"{path} has a CRS but no position (its transform is the identity)", "georeference it first"
+            f"{path} has a CRS but no position (its transform is the identity)",
+            "give it one, e.g. gdal_edit.py -a_ullr LEFT TOP RIGHT BOTTOM FILE",
         )
     grid = upright(GeoBox(source.shape, source.transform, source.crs or crs_of(crs)))
     if not grid.crs.geographic:

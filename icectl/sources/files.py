@@ -33,6 +33,7 @@ DRIVERS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jp2": "JP2OpenJPEG"
 """Formats by suffix; all others are opened as GeoTIFF alone: GDAL would follow links inside other formats."""
 
 _DATE_TAGS = ("ACQUISITION_DATE", "DATE_ACQUIRED", "ACQUISITIONDATETIME", "DATETIME", "DATE", "QUARTER")
+FLOATS = ("float32", "float64")
 _LARGEST_ITEM = 4_000_000
 _KEPT = (
     "platform", "eo:cloud_cover", "view:sun_elevation", "s2:processing_baseline",
@@ -108,7 +109,7 @@ def describe(
             resolution=_resolution(info),
             shape=info.shape,
             properties=_properties(item, period, named, path),
-            floating=info.dtype in ("float32", "float64"),
+            floating=info.dtype in FLOATS,
             grid=info.grid,
         )
         for one in _assets(named, info, bands or _bands_in(entry, info), path)
@@ -196,10 +197,12 @@ def _band(named: Named, info: Info, item: Mapping[str, Any], entry: Mapping[str,
         return replace(known, scale=found.scale, offset=found.offset)
     if listed.scale is not None:
         return replace(known, scale=listed.scale, offset=listed.offset or 0.0)
-    if named.band.scale is not None:
+    percent = info.dtype not in FLOATS  # MODIS' own; whoever made floats of it may have divided by 100
+    if named.band.scale is not None and (percent or named.band != MODIS_SNOW):
         return replace(known, scale=named.band.scale, offset=named.band.offset)
     said = str(info.descriptions[number - 1] or "").upper()
-    if any(word.lower().startswith(SNOW_COVER) for word in (said, _key_in(item, path.name) or "")):
+    words = (said, _key_in(item, path.name) or "")
+    if percent and any(word.lower().startswith(SNOW_COVER) for word in words):
         return replace(known, scale=MODIS_SNOW.scale, offset=MODIS_SNOW.offset)
     if re.fullmatch(r"SR_B\d", said) or str(item.get("collection")) == "landsat-c2-l2":
         return replace(known, scale=SURFACE_REFLECTANCE.scale, offset=SURFACE_REFLECTANCE.offset)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -55,6 +56,7 @@ def same_ground(files: Sequence[ImageFile]) -> None:
     DataError
         Names two files that do not fit.
     """
+    all_or_none_placed({file.path: file.crs for file in files})
     for file in files:
         if file.crs is None:
             raise DataError(f"{file.path} has no coordinate reference system", Info(file.path).advice)
@@ -80,6 +82,24 @@ def same_ground(files: Sequence[ImageFile]) -> None:
         if _differ(coarsest[0], file):
             sizes = ["{:g} × {:g}".format(*one.resolution) for one in (coarsest[0], file)]
             raise _mixed("pixel sizes", coarsest[0], sizes[0], file, sizes[1])
+
+
+def all_or_none_placed(files: Mapping[Path, object]) -> None:
+    """Refuse images of which some have a CRS and some have none, given by their paths.
+
+    Raises
+    ------
+    DataError
+        Names those without.
+    """
+    bare = [path for path, crs in files.items() if crs is None]
+    if bare and len(bare) < len(files):
+        more = f" and {len(bare) - 3} more" if len(bare) > 3 else ""
+        raise DataError(
+            f"{len(bare)} of the {len(files)} images of {bare[0].parent} have no CRS, the others have one: "
+            f"{', '.join(path.name for path in bare[:3])}{more}",
+            "keep images with and without a CRS in folders of their own",
+        )
 
 
 def _differ(one: ImageFile, other: ImageFile) -> bool:

@@ -78,8 +78,10 @@ def test_landsat_s_panchromatic_band_is_a_frame_where_no_other_is(tmp_path):
 
 
 def test_frames_of_which_some_have_no_crs_are_refused_and_others_places_are_said(tmp_path, caplog):
-    with pytest.raises(DataError, match=r"20190202_nir08\.tif has no CRS, the first frame has one"):
+    said = r"1 of the \d images of .* have no CRS, the others have one: 20190202_nir08\.tif"
+    with pytest.raises(DataError, match=said) as error:
         frames(tmp_path / "a", second={"crs": None})
+    assert "in folders of their own" in error.value.hint
     got = frames(tmp_path / "b", second={"transform": NORTH * Affine.translation(400, 0)})
     assert not got.valid[1].any()
     assert "20190202 has no valid pixel on the ground of 20190101" in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tarfile
 
 import numpy as np
@@ -261,6 +262,29 @@ def test_snow_cover_of_modis_by_name_folder_description_and_item(series, tmp_pat
     assert np.isnan(masks[:, :, :12]).all()
     known, clear = INDEX[:, 12:], np.abs(INDEX[:, 12:] - 0.3) > 0.006
     np.testing.assert_allclose(masks[0][:, 12:][clear], np.where(known < 0.3, 0, known)[clear], atol=6e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "about"),
+    [("MOD10A1.A{}_NDSI_Snow_Cover.tif", {}), ("a{}.tif", {"descriptions": ["NDSI_Snow_Cover"]})],
+)
+def test_floats_called_snow_cover_are_read_by_their_values(icectl, series, tmp_path, name, about):
+    """Shares of one stay (they were divided by 100 and no snow was left); percents are asked for."""
+    for day in ("2022182", "2022198"):
+        write(tmp_path / "in" / name.format(day), INDEX.astype(np.float32), **about)
+    clear = np.abs(INDEX - 0.3) > 1e-6
+    np.testing.assert_allclose(series()[0][clear], np.where(INDEX < 0.3, 0, INDEX)[clear], atol=1e-6)
+    for day in ("2022182", "2022198"):
+        percents = np.where(INDEX > -0.5, INDEX * 100, 250)  # 250 is cloud
+        write(tmp_path / "in" / name.format(day), percents.astype(np.float32), **about)
+    where = ("--scenes", str(tmp_path / "in"), "--workspace", str(tmp_path / "no"))
+    refused = icectl("prepare", "convlstm", *where, *FLAGS, ok=False)
+    assert "--scale" in " ".join(refused.err.split()), refused.err
+    shutil.rmtree(tmp_path / "ws")
+    masks = series("--scale", "0.01", "--offset", "0")
+    assert (np.isnan(masks[0]) == (INDEX <= -0.5)).all()
+    clear &= INDEX > -0.5
+    np.testing.assert_allclose(masks[0][clear], np.where(INDEX < 0.3, 0, INDEX)[clear], atol=1e-6)
 
 
 @pytest.mark.parametrize("word", ["ndsi", "ndsi_snow", "NDSI_Snow"])

@@ -112,7 +112,7 @@ def test_too_few_dates(tmp_path, raster):
             "mixed CRS: 20190710_green.tif has EPSG:32643, 20190801_green.tif has EPSG:32644",
         ),
         ({"size": 20.0}, "mixed pixel sizes: 20190710_green.tif has 30 × 30, 20190801_green.tif has 20 × 20"),
-        ({"crs": None}, "20190801_green.tif has no coordinate reference system"),
+        ({"crs": None}, "1 of the 2 images of .* have no CRS, the others have one: 20190801_green.tif"),
         ({"count": 3}, "holds 3 bands where one"),
     ],
 )

@@ -19,7 +19,7 @@ from icectl.run import Run
 from icectl.sources.names import QUALITY
 from icectl.sources.reading import read_asset, usable
 from icectl.sources.scene import Scene
-from icectl.sources.sizes import scene_grid
+from icectl.sources.sizes import all_or_none_placed, scene_grid
 from icectl.tasks.flow.options import PrepareOptions
 
 BLACK = 8
@@ -88,7 +88,8 @@ def read_series(run: Run, scenes: Sequence[Scene], options: PrepareOptions) -> S
     valid, cloud = np.zeros((2, len(scenes), *grid.shape), dtype=bool)
     aerosol = np.full(len(scenes), np.nan)
     told = 0
-    plain, scaled = raster.Info(_images(scenes[0])[0][1]).crs is None, _scales_differ(scenes)
+    all_or_none_placed({path: raster.Info(path).crs for scene in scenes for _, path in _images(scene)})
+    scaled = _scales_differ(scenes)
     with run.progress("reading scenes", total=len(scenes)) as advance:
         for i, scene in enumerate(scenes):
             if bands_of(scene) != bands:
@@ -96,7 +97,7 @@ def read_series(run: Run, scenes: Sequence[Scene], options: PrepareOptions) -> S
                     f"{scene.id} has {', '.join(bands_of(scene))}; {scenes[0].id} has {', '.join(bands)}",
                     "give scenes with the same bands (not RGB and single-band images together)",
                 )
-            values[i], valid[i] = _bands(scene, grid, plain, scaled)
+            values[i], valid[i] = _bands(scene, grid, scaled)
             if not valid[i].any():
                 run.warn(f"{scene.id} has no valid pixel on the ground of {scenes[0].id}")
             known = _cloud(scene, grid)
@@ -163,7 +164,7 @@ def _scales_differ(scenes: Sequence[Scene]) -> bool:
     return len({name for name, _, _ in stated}) < len(stated)
 
 
-def _bands(scene: Scene, grid: Grid, plain: bool, scaled: bool) -> tuple[NDArray[np.float32], Mask]:
+def _bands(scene: Scene, grid: Grid, scaled: bool) -> tuple[NDArray[np.float32], Mask]:
     """Read every band of a scene as grey levels, and the pixels that all of them have."""
     fields = []
     for name, path in _images(scene):
@@ -172,15 +173,6 @@ def _bands(scene: Scene, grid: Grid, plain: bool, scaled: bool) -> tuple[NDArray
             raise DataError(
                 f"{path.name} is of {tuple(info.shape)} pixels, the first frame of {tuple(grid.shape)}",
                 "pictures without georeference must be of one size",
-            )
-        if (info.crs is None) != plain:
-            which = (
-                "has no CRS, the first frame has one"
-                if info.crs is None
-                else "has a CRS, the first frame none"
-            )
-            raise DataError(
-                f"{path} {which}", "assign the same to all, e.g. gdal_edit.py -a_srs EPSG:32643 FILE"
             )
         target = None if info.crs is None else grid
         numbers = _numbers(name, info)
