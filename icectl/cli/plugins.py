@@ -74,6 +74,7 @@ def show_plugin(
         "summary": plugin.summary,
         "from": f"{found.distribution} {found.version} ({found.value})",
         "code": plugin.model,
+        "weights": ", ".join(plugin.weights),
         "default glacier": plugin.default_glacier,
         "API, schema": f"{plugin.api}, {plugin.schema}",
         "several devices": "yes" if plugin.multi_device else "no",

@@ -42,7 +42,7 @@ def green_and_swir(scene: Scene, grid: Grid) -> tuple[Field, Field]:
     if missing:
         raise DataError(
             f"scene '{scene.id}' has no {' and no '.join(missing)}: it has {', '.join(sorted(scene.assets))}",
-            "the snow task needs green and swir16, or a ready ndsi",
+            "the snow task needs green and swir16, or a ready ndsi; --bands names those of a stack in order",
         )
     green, swir = (_reflectance(scene, name, grid) for name in BANDS)
     clear = usable(scene, grid)
