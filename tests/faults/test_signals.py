@@ -31,6 +31,7 @@ def start(field, words: list[str], workspace: Path, **more: str) -> subprocess.P
     return subprocess.Popen(
         command, cwd=field.folder, env=environment, start_new_session=True, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # under nohup it is ignored
     )  # fmt: skip
 
 
