@@ -14,6 +14,7 @@ from icectl.errors import DataError
 from icectl.raster.chunks import expect_chunks
 from icectl.workspace import contents
 
+pytestmark = pytest.mark.timeout(1800)
 SLOW = [pytest.param(model, marks=pytest.mark.slow) for model in ("svg", "deeplab-xception", "inpaint-gan")]
 
 
@@ -95,6 +96,18 @@ def test_a_flipped_bit_in_a_prediction_is_one_sentence(icectl, workspace, model)
     said = icectl("evaluate", model, *words(model, "evaluate"), "--force", ok=False)
     assert said.code == 1
     assert f"error: {store} is damaged: a checksum differs" in " ".join(said.err.split())
+
+
+@pytest.mark.parametrize("model", ["svg"])
+@pytest.mark.slow
+def test_a_flipped_bit_in_the_pairs_of_format_2_is_found_before_use(icectl, workspace, model):
+    """They carry no checksum of their own; the stage's record holds that of each of their files."""
+    path = largest(next(workspace.rglob("velocity_pairs.zarr")))
+    written = path.read_bytes()
+    flip(path)
+    said = icectl("predict", model, *words(model, "predict"))
+    assert f"{path} is damaged, so it is made again" in " ".join(said.err.split())
+    assert path.read_bytes() == written
 
 
 @pytest.mark.parametrize("model", ["convlstm", *SLOW])
