@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from icectl.arrays import F64, I64
 
 
-def grouped(values: Floats, unit: NDArray[np.int64]) -> Floats:
+def grouped(values: F64, unit: I64) -> F64:
     """Return (units, 2) sums and counts of finite `values` by the `unit` each belongs to (both (n,))."""
     counted = np.isfinite(values)
     _, place = np.unique(unit, return_inverse=True)
@@ -25,33 +24,33 @@ def grouped(values: Floats, unit: NDArray[np.int64]) -> Floats:
 
 
 def mean_interval(
-    units: Floats,
+    units: F64,
     *,
     draws: int,
     confidence: float = 0.95,
     seed: int = 0,
-    of: Callable[[Floats], Floats] = np.asarray,
+    of: Callable[[F64], F64] = np.asarray,
 ) -> list[float] | None:
     """Return ``[low, high]`` of ``of(sum / count)`` over `units` (n, 2); None for too few units or draws.
 
     Source: percentile bootstrap, Efron (1979).
     """
 
-    def statistic(total: Floats, count: Floats, axis: int) -> Floats:
+    def statistic(total: F64, count: F64, axis: int) -> F64:
         return of(_mean(total, count, axis))
 
     return _interval(statistic, units.T, draws, confidence, seed)
 
 
 def gain_interval(
-    model: Floats,
-    rival: Floats,
+    model: F64,
+    rival: F64,
     *,
     draws: int,
     confidence: float = 0.95,
     seed: int = 0,
     higher_is_better: bool = False,
-    of: Callable[[Floats], Floats] = np.asarray,
+    of: Callable[[F64], F64] = np.asarray,
 ) -> list[float] | None:
     """Return ``[low, high]`` of how much better the model is than the rival, in per cent of the rival.
 
@@ -59,20 +58,20 @@ def gain_interval(
     """
     sign = 1.0 if higher_is_better else -1.0
 
-    def statistic(own: Floats, count: Floats, other: Floats, others: Floats, axis: int) -> Floats:
+    def statistic(own: F64, count: F64, other: F64, others: F64, axis: int) -> F64:
         ratio = of(_mean(own, count, axis)) / of(_mean(other, others, axis))
         return np.asarray(100 * sign * (ratio - 1))
 
     return _interval(statistic, [*model.T, *rival.T], draws, confidence, seed)
 
 
-def _mean(total: Floats, count: Floats, axis: int) -> Floats:
+def _mean(total: F64, count: F64, axis: int) -> F64:
     return np.asarray(total.sum(axis=axis) / count.sum(axis=axis))
 
 
 def _interval(
-    statistic: Callable[..., Floats],
-    columns: NDArray[np.float64] | list[Floats],
+    statistic: Callable[..., F64],
+    columns: F64 | list[F64],
     draws: int,
     confidence: float,
     seed: int,

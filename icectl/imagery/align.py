@@ -13,19 +13,21 @@ from typing import Literal
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from icectl.arrays import F32, F64, U8, Bools
 from icectl.errors import UsageError
-from icectl.imagery.missing import FloatImage
 
-Motion = Literal["homography", "affine", "translation"]
+Motion = Literal["homography", "translation"]
 Reference = Literal["median", "mean"]
 
-_MOTIONS = {
-    "homography": cv2.MOTION_HOMOGRAPHY,
-    "affine": cv2.MOTION_AFFINE,
-    "translation": cv2.MOTION_TRANSLATION,
-}
+_MOTIONS = {"homography": cv2.MOTION_HOMOGRAPHY, "translation": cv2.MOTION_TRANSLATION}
+
+ITERATIONS, GAIN = 10_000, 1e-4
+"""The iteration stops after so many, or when the correlation grows by less (the paper's values)."""
+
+MAX_SHIFT = 50.0
+"""Corners that move by more pixels than this mean that the iteration ran away."""
+
 _BATCH = 50
 _GREEN_WEIGHT = 0.114  # OpenCV's weight of blue: the paper stacks (green, swir, swir) as BGR
 
@@ -46,7 +48,7 @@ class Alignment:
         Why the scene was kept unaligned; empty if it was aligned.
     """
 
-    matrix: npt.NDArray[np.float64]
+    matrix: F64
     correlation: float
     before: float
     reason: str = ""
@@ -57,18 +59,18 @@ class Alignment:
         return not self.reason
 
 
-def grey(green: FloatImage, swir16: FloatImage) -> FloatImage:
+def grey(green: F32, swir16: F32) -> F32:
     """Return the one-band image that is aligned: 0.114 green + 0.886 short-wave infrared."""
     return np.asarray(_GREEN_WEIGHT * green + (1 - _GREEN_WEIGHT) * swir16, dtype=np.float32)
 
 
 def reference_image(
-    read: Callable[[int, slice], FloatImage],
+    read: Callable[[int, slice], F32],
     count: int,
     shape: tuple[int, int],
     kind: Reference = "median",
     strip: int = 256,
-) -> FloatImage:
+) -> F32:
     """Return the image that scenes are aligned to, from `count` grey scenes read strip by strip.
 
     ``"median"`` is the temporal median over valid scenes; ``"mean"`` is the paper's temporal mean
@@ -90,15 +92,7 @@ def reference_image(
     return result
 
 
-def estimate(
-    reference: FloatImage,
-    scene: FloatImage,
-    motion: Motion = "homography",
-    iterations: int = 10_000,
-    epsilon: float = 1e-4,
-    smoothing: int = 1,
-    max_shift: float = 50.0,
-) -> Alignment:
+def estimate(reference: F32, scene: F32, motion: Motion = "homography") -> Alignment:
     """Find the warp that lays `scene` onto `reference`.
 
     Parameters
@@ -107,12 +101,6 @@ def estimate(
         Grey images of one shape; NaN pixels of either take no part.
     motion
         Family of warps.
-    iterations, epsilon
-        Stop after so many, or when the correlation grows by less (the paper: 10,000 and 1e-4).
-    smoothing
-        Odd size in pixels of the Gaussian that both images are smoothed with; 1 is none.
-    max_shift
-        Corners that move by more pixels than this mean that the iteration ran away.
 
     Returns
     -------
@@ -121,53 +109,41 @@ def estimate(
     Raises
     ------
     UsageError
-        For an unknown `motion` or an even `smoothing`.
+        For an unknown `motion`.
     """
-    if motion not in _MOTIONS or smoothing < 1 or smoothing % 2 == 0:
-        raise UsageError(
-            f"no alignment by motion '{motion}' with smoothing {smoothing}",
-            f"motions: {', '.join(_MOTIONS)}; smoothing is an odd number",
-        )
+    if motion not in _MOTIONS:
+        raise UsageError(f"no alignment by motion '{motion}'", f"known: {', '.join(_MOTIONS)}")
     unit = np.eye(3)
     valid = ~(np.isnan(reference) | np.isnan(scene))
     if valid.sum() < 0.01 * valid.size or min(np.ptp(reference[valid]), np.ptp(scene[valid])) == 0:
         return Alignment(matrix=unit, correlation=np.nan, before=np.nan, reason="too little common ground")
     template, moving, mask = _plain(reference), _plain(scene), valid.astype(np.uint8)
     before = _correlation(template, moving, valid)
-    found = _iterate(template, moving, mask, motion, iterations, epsilon, smoothing)
+    found = _iterate(template, moving, mask, motion)
     if found is None:
         return Alignment(
             matrix=unit, correlation=np.nan, before=before, reason="the iteration did not converge"
         )
     reached, matrix = found
-    reason = _refusal(matrix, reached, before, reference.shape, max_shift)
+    reason = _refusal(matrix, reached, before, reference.shape)
     return Alignment(
         matrix=unit if reason else matrix, correlation=float(reached), before=before, reason=reason
     )
 
 
-def _iterate(
-    template: FloatImage,
-    moving: FloatImage,
-    mask: npt.NDArray[np.uint8],
-    motion: Motion,
-    iterations: int,
-    epsilon: float,
-    smoothing: int,
-) -> tuple[float, npt.NDArray[np.float64]] | None:
+def _iterate(template: F32, moving: F32, mask: U8, motion: Motion) -> tuple[float, F64] | None:
     """Run the iteration in batches and return the best correlation and its 3×3 warp, or None.
 
     OpenCV samples at 1/32 pixel, so near a whole-pixel shift the iteration can swing between two
-    warps for ever and end on the worse one. A batch that gains less than `epsilon` ends it.
+    warps for ever and end on the worse one. A batch that gains less than `GAIN` ends it.
     """
     rows = 3 if motion == "homography" else 2
     warp, best = np.eye(rows, 3, dtype=np.float32), None
-    for done in range(0, iterations, _BATCH):
-        count = min(_BATCH, iterations - done)
-        criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, count, epsilon)
+    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _BATCH, GAIN)
+    for _ in range(ITERATIONS // _BATCH):
         try:
             reached, warp = cv2.findTransformECC(
-                template, moving, warp.copy(), _MOTIONS[motion], criteria, mask, smoothing
+                template, moving, warp.copy(), _MOTIONS[motion], criteria, mask, 1
             )
         except cv2.error:
             break
@@ -175,37 +151,35 @@ def _iterate(
         if gain > 0:
             full = np.vstack([warp, [0, 0, 1]]) if rows == 2 else warp
             best = (float(reached), np.asarray(full, dtype=np.float64))
-        if gain < epsilon:
+        if gain < GAIN:
             break
     return best
 
 
-def _refusal(
-    matrix: npt.NDArray[np.float64], reached: float, before: float, shape: tuple[int, ...], limit: float
-) -> str:
+def _refusal(matrix: F64, reached: float, before: float, shape: tuple[int, ...]) -> str:
     """Return why a warp is not to be trusted, or an empty string."""
     corners = np.array([[[0, 0], [shape[1], 0], [0, shape[0]], [shape[1], shape[0]]]], dtype=np.float64)
     moved = cv2.perspectiveTransform(corners, matrix)
     shift = float(np.abs(moved - corners).max())
-    if not np.isfinite(shift) or shift > limit:
-        return f"the warp moves a corner by {shift:.0f} px, more than {limit:.0f}"
+    if not np.isfinite(shift) or shift > MAX_SHIFT:
+        return f"the warp moves a corner by {shift:.0f} px, more than {MAX_SHIFT:.0f}"
     if reached < before - 1e-3:
         return f"the correlation fell from {before:.3f} to {reached:.3f}"
     return ""
 
 
-def _plain(image: FloatImage) -> FloatImage:
+def _plain(image: F32) -> F32:
     """Return the image without NaN: its own median stands in (those pixels are masked anyway)."""
     return np.where(np.isnan(image), np.float32(np.nanmedian(image)), image)
 
 
-def _correlation(a: FloatImage, b: FloatImage, valid: npt.NDArray[np.bool_]) -> float:
+def _correlation(a: F32, b: F32, valid: Bools) -> float:
     """Return the zero-mean correlation over the valid pixels."""
     x, y = a[valid] - a[valid].mean(dtype=np.float64), b[valid] - b[valid].mean(dtype=np.float64)
     return float((x * y).sum() / np.sqrt((x * x).sum() * (y * y).sum()))
 
 
-def warp(image: FloatImage, alignment: Alignment) -> FloatImage:
+def warp(image: F32, alignment: Alignment) -> F32:
     """Return `image` laid onto the reference (bilinear over valid pixels only).
 
     A pixel of which less than half the weight is valid becomes missing; so does what comes from
@@ -220,14 +194,14 @@ def warp(image: FloatImage, alignment: Alignment) -> FloatImage:
     return np.where(enough, values / np.where(enough, weights, 1), np.float32(np.nan)).astype(np.float32)
 
 
-def warp_mask(mask: npt.NDArray[np.bool_], alignment: Alignment) -> npt.NDArray[np.bool_]:
+def warp_mask(mask: Bools, alignment: Alignment) -> Bools:
     """Return a boolean layer laid onto the reference: True where any True pixel contributes."""
     if not alignment.aligned:
         return mask.copy()
     return np.asarray(_warp(mask.astype(np.float32), alignment.matrix) > 1e-6)
 
 
-def _warp(image: FloatImage, matrix: npt.NDArray[np.float64]) -> FloatImage:
+def _warp(image: F32, matrix: F64) -> F32:
     """Sample `image` at the scene pixel of every reference pixel; zero outside."""
     size = (image.shape[1], image.shape[0])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

@@ -11,18 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F32, I64, Array, Bools
 from icectl.errors import DataError, UsageError
-from icectl.imagery.correlation import F32, Texture
+from icectl.imagery.correlation import Texture
 from icectl.imagery.matching import Search, match_chips
-
-I64 = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +40,11 @@ class Tracks:
 
     position: I64
     score: F32
-    trusted: Mask
-    inside: Mask
+    trusted: Bools
+    inside: Bools
 
 
-def startable(valid: Mask, size: int, border: int = 0) -> Mask:
+def startable(valid: Bools, size: int, border: int = 0) -> Bools:
     """Return True at top left corners whose chip, widened by `border`, holds only valid pixels.
 
     The result has the shape of `valid`; NaN-free masks only.
@@ -64,7 +60,7 @@ def startable(valid: Mask, size: int, border: int = 0) -> Mask:
     return out
 
 
-def grid_starts(valid: Mask, size: int, count: int, border: int = 0) -> I64:
+def grid_starts(valid: Bools, size: int, count: int, border: int = 0) -> I64:
     """Place exactly `count` chip starts on a regular grid of valid ground.
 
     The widest spacing that holds `count` chips is taken; what it holds beyond that is left out
@@ -99,7 +95,7 @@ def grid_starts(valid: Mask, size: int, count: int, border: int = 0) -> I64:
     return starts_on(free, count)
 
 
-def starts_on(free: Mask, count: int) -> I64:
+def starts_on(free: Bools, count: int) -> I64:
     """Return `count` of the starts that are True in `free`, on the widest regular grid that holds them."""
     low, high = 1, max(free.shape)
     while low < high:  # widest spacing that still holds enough
@@ -109,7 +105,7 @@ def starts_on(free: Mask, count: int) -> I64:
     return starts[np.linspace(0, len(starts) - 1, count).round().astype(np.int64)]
 
 
-def _lattice(free: Mask, step: int) -> I64:
+def _lattice(free: Bools, step: int) -> I64:
     """Free positions on a grid of `step` pixels, centred on the free ground."""
     rows, cols = np.flatnonzero(free.any(axis=1)), np.flatnonzero(free.any(axis=0))
     top = rows[0] + (rows[-1] - rows[0]) % step // 2
@@ -117,7 +113,7 @@ def _lattice(free: Mask, step: int) -> I64:
     return np.asarray(np.argwhere(free[top::step, left::step]) * step + [top, left], dtype=np.int64)
 
 
-def cut(image: NDArray[Any], starts: I64, size: int) -> NDArray[Any]:
+def cut(image: Array, starts: I64, size: int) -> Array:
     """Cut chips ``(n, size, size)`` out of an image ``(rows, cols)``; all must lie inside it."""
     if len(starts) and (starts.min() < 0 or (starts + size > image.shape).any()):
         raise DataError(

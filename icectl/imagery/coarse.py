@@ -16,11 +16,9 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from icectl.imagery.correlation import F32, NONE, Texture, box, energy, half, surface
-
-I64 = NDArray[np.int64]
+from icectl.arrays import F32, I64
+from icectl.imagery.correlation import NONE, Texture, box, energy, half, surface
 
 MARGIN = (0.0005, 0.4, 0.04)
 """Least margin of the coarse score, its growth with the texture lost, and its greatest value."""

@@ -16,14 +16,12 @@ from enum import IntFlag
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from icectl.imagery.missing import FloatImage
+from icectl.arrays import F32, U8, Bools
 from icectl.imagery.periods import Period, plan_periods
 
 Statistic = Literal["mean", "median"]
-Flags = npt.NDArray[np.uint8]
-Scene = tuple[FloatImage, npt.NDArray[np.bool_] | None]
+Scene = tuple[F32, Bools | None]
 """One scene's values (NaN where missing) and where they were made up by gap filling (or None)."""
 
 ReadRows = Callable[[int, slice], Scene]
@@ -38,7 +36,7 @@ class Flag(IntFlag):
     INTERPOLATED = 4
 
 
-def combine(scenes: Sequence[Scene], statistic: Statistic = "mean") -> tuple[FloatImage, Flags]:
+def combine(scenes: Sequence[Scene], statistic: Statistic = "mean") -> tuple[F32, U8]:
     """Combine the scenes of one period, pixel by pixel.
 
     A measured value always wins over one that gap filling made up: made-up values count only where
@@ -70,7 +68,7 @@ def combine(scenes: Sequence[Scene], statistic: Statistic = "mean") -> tuple[Flo
     return values, flags
 
 
-def _reduce(frames: Sequence[FloatImage], statistic: Statistic) -> FloatImage:
+def _reduce(frames: Sequence[F32], statistic: Statistic) -> F32:
     """Return the mean or median over valid values; NaN where there is none (and no warning)."""
     if statistic == "median":
         stack = np.sort(np.stack(frames), axis=0)  # NaN sorts last
@@ -89,7 +87,7 @@ def _reduce(frames: Sequence[FloatImage], statistic: Statistic) -> FloatImage:
     return mean.astype(np.float32)
 
 
-def interpolate(values: FloatImage, flags: Flags) -> None:
+def interpolate(values: F32, flags: U8) -> None:
     """Fill missing values between two valid frames linearly in time, in place.
 
     Periods are of equal length, so time is counted in frames. A pixel that is missing before its
@@ -121,7 +119,7 @@ def composite_strips(
     shape: tuple[int, int],
     statistic: Statistic = "mean",
     strip: int = 128,
-) -> Iterator[tuple[slice, FloatImage, Flags]]:
+) -> Iterator[tuple[slice, F32, U8]]:
     """Yield finished strips of the whole series.
 
     Parameters
@@ -158,17 +156,17 @@ def composite_strips(
 class Series:
     """A whole series in memory: ``(periods, rows, columns)`` and the first day of each period."""
 
-    values: FloatImage
-    flags: Flags
+    values: F32
+    flags: U8
     periods: tuple[Period, ...]
 
 
 def composite(
-    scenes: Sequence[FloatImage],
+    scenes: Sequence[F32],
     times: Sequence[datetime | date],
     months: int = 3,
     statistic: Statistic = "mean",
-    filled: Sequence[npt.NDArray[np.bool_] | None] | None = None,
+    filled: Sequence[Bools | None] | None = None,
     start: date | None = None,
     end: date | None = None,
 ) -> Series:

@@ -11,16 +11,13 @@ from fewer.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from icectl.arrays import F32, F64, Array, Bools
 from icectl.errors import DataError
-
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 
 NONE = np.float32(-2)
 """The score of a position that may not be used."""
@@ -45,7 +42,7 @@ class Texture:
     floor: float
 
 
-def prepare(image: ArrayLike, valid: NDArray[np.bool_] | None = None, margin: int = 0) -> Texture:
+def prepare(image: ArrayLike, valid: Bools | None = None, margin: int = 0) -> Texture:
     """Make a scene ready for matching.
 
     Parameters
@@ -92,14 +89,14 @@ def half(texture: Texture, odd: tuple[int, int]) -> F32:
     return texture.halves[odd]
 
 
-def box(integral: NDArray[Any], rows: ArrayLike, cols: ArrayLike, size: int) -> NDArray[Any]:
+def box(integral: Array, rows: ArrayLike, cols: ArrayLike, size: int) -> Array:
     """Sum over squares of `size` pixels whose top left corners are given."""
     y, x = np.asarray(rows), np.asarray(cols)
     corners = integral[y + size, x + size] - integral[y, x + size] - integral[y + size, x] + integral[y, x]
     return np.asarray(corners)
 
 
-def clean(texture: Texture, rows: ArrayLike, cols: ArrayLike, size: int) -> NDArray[np.bool_]:
+def clean(texture: Texture, rows: ArrayLike, cols: ArrayLike, size: int) -> Bools:
     """Return which squares of `size` pixels, inside the padded scene, hold no invalid pixel."""
     if texture.bad is not None:
         return np.asarray(box(texture.bad, rows, cols, size) == 0)
@@ -138,7 +135,7 @@ def surface(ref: Texture, mov: Texture, row: int, col: int, size: int, radius: i
     near = slice(row - radius, row + radius + 1), slice(col - radius, col + radius + 1)
     far = slice(near[0].start + size, near[0].stop + size), slice(near[1].start + size, near[1].stop + size)
 
-    def sums(i: NDArray[Any]) -> F64:
+    def sums(i: Array) -> F64:
         return np.asarray(i[far] - i[near[0], far[1]] - i[far[0], near[1]] + i[near], dtype=np.float64)
 
     usable = sums(mov.squares) - sums(mov.sums) ** 2 / size**2 > mov.floor * size**2

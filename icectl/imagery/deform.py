@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from icectl.arrays import F32, I64, Bools
 from icectl.errors import UsageError
-from icectl.imagery.correlation import F32, NONE
-from icectl.imagery.masked import LEAST_OVERLAP, LEAST_SHARE, Mask, peaks
+from icectl.imagery.correlation import NONE
+from icectl.imagery.masked import LEAST_OVERLAP, LEAST_SHARE, peaks
 from icectl.imagery.matching import Matches
 
-I64 = NDArray[np.int64]
 
-
-def deform(image: F32, mask: Mask, shift: F32) -> tuple[F32, Mask]:
+def deform(image: F32, mask: Bools, shift: F32) -> tuple[F32, Bools]:
     """Take each pixel from where `shift` points to.
 
     Parameters
@@ -46,7 +45,7 @@ def deform(image: F32, mask: Mask, shift: F32) -> tuple[F32, Mask]:
 
 
 def match_aligned(
-    reference: ArrayLike, moving: ArrayLike, masks: tuple[Mask, Mask], at: I64, sigma: float, reach: int
+    reference: ArrayLike, moving: ArrayLike, masks: tuple[Bools, Bools], at: I64, sigma: float, reach: int
 ) -> Matches:
     """Find the small shift that is left between two frames at each of n places.
 

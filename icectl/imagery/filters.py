@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from icectl.arrays import F32, F64, Bools, Floats
 from icectl.errors import UsageError
-
-Image = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 FILTERS = ("none", "high-pass", "wallis", "gaussian")
 """Names that `apply_filter` knows."""
 
 
-def _image(image: ArrayLike, valid: Mask | None) -> tuple[Image, Image]:
+def _image(image: ArrayLike, valid: Bools | None) -> tuple[F32, F32]:
     """Return the image with invalid pixels set to 0, and the weights (0 or 1) of its pixels."""
     array = np.asarray(image, dtype=np.float32)
     if array.ndim != 2:
@@ -35,13 +33,13 @@ def _width(width: int) -> int:
     return width
 
 
-def _box(image: NDArray[np.floating], width: int) -> NDArray[np.float64]:
+def _box(image: Floats, width: int) -> F64:
     """Sum over a square of `width` pixels; float64, since squares of sums follow."""
     border = cv2.BORDER_CONSTANT  # what lies outside carries no weight
     return np.asarray(cv2.boxFilter(image, cv2.CV_64F, (width, width), normalize=False, borderType=border))
 
 
-def local_mean(image: ArrayLike, width: int = 5, valid: Mask | None = None) -> Image:
+def local_mean(image: ArrayLike, width: int = 5, valid: Bools | None = None) -> F32:
     """Mean over the valid pixels of a square window; 0 where the window has none.
 
     Parameters
@@ -58,7 +56,7 @@ def local_mean(image: ArrayLike, width: int = 5, valid: Mask | None = None) -> I
     return (_box(filled, width) / np.maximum(count, 1)).astype(np.float32)
 
 
-def high_pass(image: ArrayLike, width: int = 5, valid: Mask | None = None) -> Image:
+def high_pass(image: ArrayLike, width: int = 5, valid: Bools | None = None) -> F32:
     """Image minus its local mean; invalid pixels become 0.
 
     The default width of 5 pixels is that of autoRIFT's preprocessing (nasa-jpl/autoRIFT); Min et
@@ -68,7 +66,7 @@ def high_pass(image: ArrayLike, width: int = 5, valid: Mask | None = None) -> Im
     return ((filled - local_mean(image, width, valid)) * weight).astype(np.float32)
 
 
-def wallis(image: ArrayLike, width: int = 5, valid: Mask | None = None) -> Image:
+def wallis(image: ArrayLike, width: int = 5, valid: Bools | None = None) -> F32:
     """Local mean removed, divided by the local standard deviation; 0 where that vanishes.
 
     Evens out illumination and contrast, so that shaded and sunlit ice weigh alike (Wallis 1976;
@@ -83,7 +81,7 @@ def wallis(image: ArrayLike, width: int = 5, valid: Mask | None = None) -> Image
     return (ratio * weight).astype(np.float32)
 
 
-def gaussian_high_pass(image: ArrayLike, sigma: float = 3.0, valid: Mask | None = None) -> Image:
+def gaussian_high_pass(image: ArrayLike, sigma: float = 3.0, valid: Bools | None = None) -> F32:
     """Image minus its Gaussian blur of `sigma` pixels, normalised by the weight of valid pixels."""
     if not sigma > 0:
         raise UsageError(f"filter sigma {sigma} is not above 0")
@@ -95,7 +93,7 @@ def gaussian_high_pass(image: ArrayLike, sigma: float = 3.0, valid: Mask | None 
     return np.asarray(result, dtype=np.float32)
 
 
-def apply_filter(name: str, image: ArrayLike, width: int = 5, valid: Mask | None = None) -> Image:
+def apply_filter(name: str, image: ArrayLike, width: int = 5, valid: Bools | None = None) -> F32:
     """Apply the filter called `name` (one of `FILTERS`); for ``gaussian`` sigma is ``width / 2``."""
     if name == "none":
         filled, _ = _image(image, valid)

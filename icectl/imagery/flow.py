@@ -1,21 +1,19 @@
-"""Optical flow between two frames: Farnebäck 2003 and DIS (Kroeger et al. 2016), through OpenCV.
+"""Optical flow between two frames: Farnebäck 2003, through OpenCV.
 
-Both expect grey values of 0 to 255. On values in [0, 1] OpenCV's Farnebäck returns zero flow and no
-error, so frames are always scaled first, both by one common range.
+It expects grey values of 0 to 255. On values in [0, 1] OpenCV returns zero flow and no error, so frames are
+always scaled first, both by one common range.
 """
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from icectl.arrays import F32, U8
 from icectl.errors import DataError, UsageError
-from icectl.imagery.missing import FloatImage
 
-Method = Literal["farneback", "dis"]
 ARROW_STEP = 40
 """Pixels between arrows (Müller 2023, figure 3)."""
 
@@ -23,15 +21,13 @@ ARROW_STEP = 40
 class Arrows(NamedTuple):
     """Arrows for a map, in pixels: where they stand (column x, row y) and where they point."""
 
-    x: npt.NDArray[np.float32]
-    y: npt.NDArray[np.float32]
-    dx: npt.NDArray[np.float32]
-    dy: npt.NDArray[np.float32]
+    x: F32
+    y: F32
+    dx: F32
+    dy: F32
 
 
-def to_bytes(
-    *frames: FloatImage, low: float | None = None, high: float | None = None
-) -> list[npt.NDArray[np.uint8]]:
+def to_bytes(*frames: F32, low: float | None = None, high: float | None = None) -> list[U8]:
     """Scale frames to 0–255 by one common range; missing pixels become the lower end.
 
     Parameters
@@ -49,22 +45,15 @@ def to_bytes(
     return [np.rint(f).astype(np.uint8) for f in scaled]
 
 
-def optical_flow(
-    first: FloatImage,
-    second: FloatImage,
-    method: Method = "farneback",
-    low: float | None = None,
-    high: float | None = None,
-) -> FloatImage:
-    """Return how the picture moves from `first` to `second`.
+def optical_flow(first: F32, second: F32, low: float | None = None, high: float | None = None) -> F32:
+    """Return how the picture moves from `first` to `second`, with the values of Müller 2023.
+
+    They are a pyramid of 0.5 in 6 levels, a window of 13, 10 iterations, polynomials over 5 pixels, σ 1.1.
 
     Parameters
     ----------
     first, second
         ``(rows, columns)`` in any unit; NaN where missing.
-    method
-        ``"farneback"`` with the paper's values (pyramid 0.5, 6 levels, window 13, 10 iterations,
-        polynomials over 5 pixels, σ 1.1), or ``"dis"`` (medium preset), some four times faster.
     low, high
         Range that is scaled to 0–255; by default what the two frames hold.
 
@@ -77,8 +66,6 @@ def optical_flow(
     ------
     DataError
         If the frames differ in shape or are under 16 pixels on a side.
-    UsageError
-        For an unknown method.
     """
     if first.shape != second.shape or min(first.shape) < 16:
         raise DataError(
@@ -86,18 +73,13 @@ def optical_flow(
             "both need one shape of at least 16×16",
         )
     a, b = to_bytes(first, second, low=low, high=high)
-    if method == "farneback":
-        flow = cv2.calcOpticalFlowFarneback(a, b, None, 0.5, 6, 13, 10, 5, 1.1, 0)  # type: ignore[call-overload,unused-ignore]
-    elif method == "dis":
-        flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(a, b, None)
-    else:
-        raise UsageError(f"'{method}' is no optical flow", "known: dis, farneback")
+    flow = cv2.calcOpticalFlowFarneback(a, b, None, 0.5, 6, 13, 10, 5, 1.1, 0)  # type: ignore[call-overload,unused-ignore]
     result = np.asarray(flow, dtype=np.float32)
     result[np.isnan(first) | np.isnan(second)] = np.nan
     return result
 
 
-def arrows(flow: FloatImage, step: int = ARROW_STEP) -> Arrows:
+def arrows(flow: F32, step: int = ARROW_STEP) -> Arrows:
     """Return one arrow every `step` pixels: the mean flow of its cell.
 
     Cells without a valid pixel carry no arrow.

@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from icectl.imagery.missing import FloatImage, missing_to_nan
+from icectl.arrays import F32, Bools
+from icectl.imagery.missing import missing_to_nan
 
 TAPS = (1.0, 2.0, 3.0, 2.0, 1.0)
 """One axis of the 5×5 kernel."""
@@ -26,7 +27,7 @@ _STRIP = 256
 _Indices = npt.NDArray[np.intp]
 
 
-def fill_gaps(image: Any, passes: int | None = None) -> tuple[FloatImage, npt.NDArray[np.bool_]]:
+def fill_gaps(image: Any, passes: int | None = None) -> tuple[F32, Bools]:
     """Fill the gaps of one band.
 
     Parameters
@@ -63,7 +64,7 @@ def fill_gaps(image: Any, passes: int | None = None) -> tuple[FloatImage, npt.ND
     return result, missing & ~left
 
 
-def _first_pass(values: FloatImage, missing: npt.NDArray[np.bool_]) -> FloatImage:
+def _first_pass(values: F32, missing: Bools) -> F32:
     """Return a copy in which every gap pixel that has a valid neighbour is filled."""
     result = values.copy()
     taps, border = np.array(TAPS), cv2.BORDER_CONSTANT
@@ -80,7 +81,7 @@ def _first_pass(values: FloatImage, missing: npt.NDArray[np.bool_]) -> FloatImag
     return result
 
 
-def _later_passes(result: FloatImage, fresh: _Indices, passes: int | None) -> None:
+def _later_passes(result: F32, fresh: _Indices, passes: int | None) -> None:
     """Work inwards from the pixels filled last; `result` is changed in place."""
     height, width = result.shape
     columns = width + 2 * _REACH  # a margin of missing pixels spares all tests for the border

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from icectl.imagery.missing import FloatImage, missing_to_nan
+from icectl.arrays import F32
+from icectl.imagery.missing import missing_to_nan
 
 SNOW_THRESHOLD = 0.3
 """NDSI from which a pixel counts as snow or ice."""
@@ -15,7 +16,7 @@ _DARK = 1e-3
 """Sum of two reflectances below which their normalised difference is noise."""
 
 
-def normalized_difference(a: Any, b: Any) -> FloatImage:
+def normalized_difference(a: Any, b: Any) -> F32:
     """Return ``(a − b) / (a + b)`` in float32, within [−1, 1].
 
     Parameters
@@ -36,7 +37,7 @@ def normalized_difference(a: Any, b: Any) -> FloatImage:
     return np.where(bright, quotient, np.float32(np.nan))
 
 
-def ndsi(green: Any, swir16: Any) -> FloatImage:
+def ndsi(green: Any, swir16: Any) -> F32:
     """Return the normalised difference snow index of *reflectances* (never of raw numbers).
 
     Examples
@@ -47,7 +48,7 @@ def ndsi(green: Any, swir16: Any) -> FloatImage:
     return normalized_difference(green, swir16)
 
 
-def snow_mask(index: Any, threshold: float = SNOW_THRESHOLD) -> FloatImage:
+def snow_mask(index: Any, threshold: float = SNOW_THRESHOLD) -> F32:
     """Return the index where it reaches `threshold` and 0 elsewhere; missing stays NaN."""
     values = missing_to_nan(index)
     return np.where(values < threshold, np.float32(0), values)

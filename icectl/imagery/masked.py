@@ -12,14 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from icectl.arrays import F32, I64, Bools
 from icectl.errors import DataError, UsageError
-from icectl.imagery.correlation import F32, NONE
+from icectl.imagery.correlation import NONE
 from icectl.imagery.matching import Matches, parabola, quality
-
-Mask = NDArray[np.bool_]
-I64 = NDArray[np.int64]
 
 LEAST_SHARE = 0.25
 """Share of a chip that must count for it to be matched at all."""
@@ -34,7 +32,7 @@ BATCH = 256
 def match_masked(
     reference: ArrayLike,
     moving: ArrayLike,
-    masks: tuple[Mask, Mask],
+    masks: tuple[Bools, Bools],
     centres: ArrayLike,
     size: int,
     reach: int,
@@ -118,7 +116,7 @@ def surface(chip: F32, chip_mask: F32, window: F32, window_mask: F32) -> F32:
     return np.asarray(np.where(enough, np.clip(scores, -1, 1), NONE), np.float32)
 
 
-def _framed(scene: F32, mask: Mask, border: int) -> tuple[F32, F32]:
+def _framed(scene: F32, mask: Bools, border: int) -> tuple[F32, F32]:
     """Set to 0 what does not count, and put a border of 0 around; also the mask as 0 and 1."""
     good = mask & np.isfinite(scene)
     filled = np.where(good, scene, np.float32(0))

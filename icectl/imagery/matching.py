@@ -15,12 +15,13 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from threadpoolctl import ThreadpoolController
 
+from icectl.arrays import F32, I64, Bools
 from icectl.errors import DataError, UsageError
 from icectl.imagery import coarse
-from icectl.imagery.correlation import F32, NONE, Texture, clean, energy, half, prepare, surface
+from icectl.imagery.correlation import NONE, Texture, clean, energy, half, prepare, surface
 
 Search = Literal["coarse-to-fine", "exhaustive"]
 
@@ -56,12 +57,12 @@ class Matches:
         ``(n,)`` bool: the chip holds valid texture and a valid window position.
     """
 
-    shift: NDArray[np.int64]
+    shift: I64
     subpixel: F32
     score: F32
     snr: F32
     ratio: F32
-    found: NDArray[np.bool_]
+    found: Bools
 
 
 def search_radius(size: int, scale: float) -> int:
@@ -83,7 +84,7 @@ def match_chips(
     size: int = 128,
     scale: float = 1.5,
     *,
-    valid: tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None] = (None, None),
+    valid: tuple[Bools | None, Bools | None] = (None, None),
     search: Search = "coarse-to-fine",
     workers: int = 2,
 ) -> Matches:
@@ -141,7 +142,7 @@ def match_chips(
     parts = [p for p in (np.flatnonzero(quick), np.flatnonzero(usable & ~quick)) if len(p)]
     jobs = [(bool(quick[p[0]]), q) for p in parts for q in np.array_split(p, -(-len(p) // BATCH))]
 
-    def work(job: tuple[bool, NDArray[np.int64]]) -> None:
+    def work(job: tuple[bool, I64]) -> None:
         fast, which = job
         (found.quickly if fast else found.slowly)(which, ref, mov, corners[which], size)
 
@@ -156,7 +157,7 @@ def _libraries() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def texture(image: ArrayLike, size: int, scale: float, valid: NDArray[np.bool_] | None = None) -> Texture:
+def texture(image: ArrayLike, size: int, scale: float, valid: Bools | None = None) -> Texture:
     """Make a scene ready for `match_chips`, to be used again and again."""
     return prepare(image, valid, search_radius(size, scale) + 2)
 
@@ -184,7 +185,7 @@ def _halve(job: tuple[Texture, tuple[int, int]]) -> None:
     half(*job)
 
 
-def _usable(ref: Texture, corners: NDArray[np.int64], size: int) -> NDArray[np.bool_]:
+def _usable(ref: Texture, corners: I64, size: int) -> Bools:
     """Chips that lie within the scene, hold only valid pixels, and are not constant."""
     limit = np.array(ref.image.shape) - size
     inside = np.asarray(((corners >= 0) & (corners <= limit)).all(axis=1))
@@ -193,7 +194,7 @@ def _usable(ref: Texture, corners: NDArray[np.int64], size: int) -> NDArray[np.b
     return np.asarray(inside & whole & (energy(ref, row, col, size) > 0))
 
 
-def _clear(mov: Texture, corners: NDArray[np.int64], size: int, radius: int) -> NDArray[np.bool_]:
+def _clear(mov: Texture, corners: I64, size: int, radius: int) -> Bools:
     """Chips whose whole search window is valid."""
     limit = np.array(mov.image.shape) - size - radius
     inside = np.asarray(((corners >= radius) & (corners <= limit)).all(axis=1))
@@ -212,17 +213,13 @@ class _Found:
         self.snr, self.ratio = np.full((2, count), np.nan, np.float32)
         self.found = np.zeros(count, dtype=bool)
 
-    def quickly(
-        self, which: NDArray[np.int64], ref: Texture, mov: Texture, corners: NDArray[np.int64], size: int
-    ) -> None:
+    def quickly(self, which: I64, ref: Texture, mov: Texture, corners: I64, size: int) -> None:
         """Search coarse to fine."""
         self.shift[which], self.around[which], surfaces = coarse.search(ref, mov, corners, size, self.radius)
         self.snr[which], self.ratio[which] = quality(surfaces, self.shift[which], self.around[which, 1, 1], 2)
         self.found[which] = self.around[which, 1, 1] > NONE + 1  # a constant window scores that
 
-    def slowly(
-        self, which: NDArray[np.int64], ref: Texture, mov: Texture, corners: NDArray[np.int64], size: int
-    ) -> None:
+    def slowly(self, which: I64, ref: Texture, mov: Texture, corners: I64, size: int) -> None:
         """Score every position."""
         for i, (row, col) in zip(which.tolist(), corners.tolist(), strict=True):
             scores = surface(ref, mov, row, col, size, self.radius)
@@ -256,7 +253,7 @@ def parabola(around: F32) -> F32:
     return np.where(top[:, None], np.clip(offset, -0.5, 0.5), 0).astype(np.float32)
 
 
-def quality(surfaces: F32, shift: NDArray[np.int64], peak: F32, step: int) -> tuple[F32, F32]:
+def quality(surfaces: F32, shift: I64, peak: F32, step: int) -> tuple[F32, F32]:
     """Signal-to-noise and peak ratio from the scores away from the peak.
 
     Parameters

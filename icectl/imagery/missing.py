@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-FloatImage = npt.NDArray[np.float32]
+from icectl.arrays import F32
 
 
-def missing_to_nan(values: Any) -> FloatImage:
+def missing_to_nan(values: Any) -> F32:
     """Return `values` as float32 with NaN where a masked array is masked (or where it was NaN)."""
     if isinstance(values, np.ma.MaskedArray):
         return np.asarray(np.ma.filled(values.astype(np.float32), np.nan), dtype=np.float32)

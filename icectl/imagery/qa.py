@@ -11,9 +11,8 @@ from enum import IntEnum, IntFlag
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-BoolImage = npt.NDArray[np.bool_]
+from icectl.arrays import F32, I64, Bools
 
 
 class QaPixel(IntFlag):
@@ -57,7 +56,7 @@ class Scl(IntEnum):
     SNOW = 11
 
 
-def _numbers(layer: Any, fill: int) -> npt.NDArray[np.int64]:
+def _numbers(layer: Any, fill: int) -> I64:
     """Return the layer as integers, with `fill` where it is masked or not finite."""
     values = np.ma.filled(layer, fill)
     if values.dtype.kind == "f":
@@ -65,27 +64,17 @@ def _numbers(layer: Any, fill: int) -> npt.NDArray[np.int64]:
     return values.astype(np.int64)
 
 
-def landsat(
-    qa_pixel: Any, *, dilated: bool = True, cirrus: bool = True, shadow: bool = True, water: bool = False
-) -> BoolImage:
+def landsat(qa_pixel: Any) -> Bools:
     """Return the usable pixels of a Landsat Collection 2 scene by ``QA_PIXEL``.
 
-    Fill and cloud are always refused; the flags say what else is. Snow is kept: it is what we look
-    for. The cirrus bit is set by Landsat 8 and 9 only.
+    Fill, cloud and what lies beside it, cirrus and cloud shadow are refused. Snow is kept: it is what we
+    look for. The cirrus bit is set by Landsat 8 and 9 only.
     """
-    refused = QaPixel.FILL | QaPixel.CLOUD
-    for wanted, bit in (
-        (dilated, QaPixel.DILATED_CLOUD),
-        (cirrus, QaPixel.CIRRUS),
-        (shadow, QaPixel.CLOUD_SHADOW),
-        (water, QaPixel.WATER),
-    ):
-        if wanted:
-            refused |= bit
+    refused = QaPixel.FILL | QaPixel.CLOUD | QaPixel.DILATED_CLOUD | QaPixel.CIRRUS | QaPixel.CLOUD_SHADOW
     return np.asarray((_numbers(qa_pixel, int(QaPixel.FILL)) & int(refused)) == 0)
 
 
-def landsat_c1(pixel_qa: Any) -> BoolImage:
+def landsat_c1(pixel_qa: Any) -> Bools:
     """Return the usable pixels by ``pixel_qa`` of Landsat Collection 1 (LSDS-1873, table 5-4).
 
     Its bits are others than those of Collection 2: 0 fill, 3 cloud shadow, 5 cloud; 8 and 9 tell how sure
@@ -95,7 +84,7 @@ def landsat_c1(pixel_qa: Any) -> BoolImage:
     return np.asarray(((values & (1 | 1 << 3 | 1 << 5)) == 0) & ((values >> 8 & 3) < 3))
 
 
-def low_aerosol(qa_aerosol: Any) -> BoolImage:
+def low_aerosol(qa_aerosol: Any) -> Bools:
     """Return where Landsat 8/9's ``SR_QA_AEROSOL`` is no fill and its aerosol level is not high.
 
     Bits 6–7 hold the level: 0 climatology, 1 low, 2 medium, 3 high.
@@ -104,15 +93,9 @@ def low_aerosol(qa_aerosol: Any) -> BoolImage:
     return np.asarray(((values & 1) == 0) & (((values >> 6) & 3) < 3))
 
 
-def fmask(layer: Any, *, shadow: bool = True, water: bool = False) -> BoolImage:
-    """Return the usable pixels by an Fmask layer; cloud, fill and any unknown number are refused.
-
-    `shadow` and `water` say whether those are refused too.
-    """
-    wanted = [Fmask.CLEAR, Fmask.SNOW]
-    wanted += [] if shadow else [Fmask.CLOUD_SHADOW]
-    wanted += [] if water else [Fmask.WATER]
-    return np.isin(_numbers(layer, int(Fmask.FILL)), wanted)
+def fmask(layer: Any) -> Bools:
+    """Return the usable pixels by an Fmask layer: clear ground, snow and water."""
+    return np.isin(_numbers(layer, int(Fmask.FILL)), [Fmask.CLEAR, Fmask.SNOW, Fmask.WATER])
 
 
 class HlsFmask(IntFlag):
@@ -126,47 +109,40 @@ class HlsFmask(IntFlag):
     WATER = 32
 
 
-def hls_fmask(layer: Any, *, adjacent: bool = True, shadow: bool = True, water: bool = False) -> BoolImage:
-    """Return the usable pixels by the ``Fmask`` of HLS; cirrus and cloud are refused, snow is kept.
-
-    `adjacent`, `shadow` and `water` say whether those are refused too. 255 is fill.
-    """
+def hls_fmask(layer: Any) -> Bools:
+    """Return the usable pixels by the ``Fmask`` of HLS: no cirrus, cloud, its edge or shadow; 255 is fill."""
     values = _numbers(layer, int(Fmask.FILL))
-    refused = HlsFmask.CIRRUS | HlsFmask.CLOUD
-    refused |= HlsFmask.ADJACENT if adjacent else HlsFmask(0)
-    refused |= HlsFmask.CLOUD_SHADOW if shadow else HlsFmask(0)
-    refused |= HlsFmask.WATER if water else HlsFmask(0)
+    refused = HlsFmask.CIRRUS | HlsFmask.CLOUD | HlsFmask.ADJACENT | HlsFmask.CLOUD_SHADOW
     return np.asarray(((values & int(refused)) == 0) & (values != int(Fmask.FILL)))
 
 
-def any_fmask(layer: Any) -> BoolImage:
+def any_fmask(layer: Any) -> Bools:
     """Return the usable pixels by a layer called Fmask: classes, or bits where numbers are above 4."""
     values = _numbers(layer, int(Fmask.FILL))
     bits = bool(((values > int(Fmask.CLOUD)) & (values != int(Fmask.FILL))).any())
     return hls_fmask(layer) if bits else fmask(layer)
 
 
-def qa60(layer: Any) -> BoolImage:
+def qa60(layer: Any) -> Bools:
     """Return the usable pixels by Sentinel-2's ``QA60``: bit 10 is opaque cloud, bit 11 cirrus."""
     missing = np.ma.getmaskarray(layer)
     return np.asarray(((_numbers(layer, 0) & (1 << 10 | 1 << 11)) == 0) & ~missing)
 
 
-def scl(layer: Any, *, shadow: bool = True, cirrus: bool = True, water: bool = False) -> BoolImage:
-    """Return the usable pixels by Sentinel-2's ``SCL`` (no data, saturation, clouds are refused)."""
-    refused = [Scl.NO_DATA, Scl.SATURATED, Scl.CLOUD_MEDIUM, Scl.CLOUD_HIGH]
-    refused += [Scl.CLOUD_SHADOW] if shadow else []
-    refused += [Scl.CIRRUS] if cirrus else []
-    refused += [Scl.WATER] if water else []
+def scl(layer: Any) -> Bools:
+    """Return the usable pixels by Sentinel-2's ``SCL``; no data, saturation, clouds, shadow are refused."""
+    refused = [
+        Scl.NO_DATA, Scl.SATURATED, Scl.CLOUD_SHADOW, Scl.CLOUD_MEDIUM, Scl.CLOUD_HIGH, Scl.CIRRUS,
+    ]  # fmt: skip
     return ~np.isin(_numbers(layer, int(Scl.NO_DATA)), refused)
 
 
-def keep(image: npt.NDArray[np.float32], usable: BoolImage) -> npt.NDArray[np.float32]:
+def keep(image: F32, usable: Bools) -> F32:
     """Return a copy of `image` with NaN where `usable` is False."""
     return np.where(usable, image, np.float32(np.nan))
 
 
-READERS: dict[str, Callable[[Any], BoolImage]] = {
+READERS: dict[str, Callable[[Any], Bools]] = {
     "qa_pixel": landsat, "pixel_qa": landsat_c1, "scl": scl, "hls_fmask": hls_fmask, "fmask": any_fmask,
     "qa60": qa60,
 }  # fmt: skip

@@ -28,7 +28,7 @@ from icectl.raster.ground import (
 from icectl.raster.kinds import Quantity
 from icectl.raster.onto import read_on, warp
 from icectl.raster.quantity import Field, Numbers, read_quantity
-from icectl.raster.read import read, require_valid
+from icectl.raster.read import read
 from icectl.raster.stored import Info, Masked
 from icectl.raster.tiles import Window, plan
 from icectl.raster.vectors import rasterize, read_vectors, write_vectors
@@ -65,7 +65,6 @@ __all__ = [
     "read_on",
     "read_quantity",
     "read_vectors",
-    "require_valid",
     "same_grid",
     "upright",
     "utm_crs",

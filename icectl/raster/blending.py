@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from icectl.arrays import F32, Array
 from icectl.errors import UsageError
 from icectl.raster.tiles import Window, plan, starts
 
-Array: TypeAlias = npt.NDArray[Any]
 
-
-def blend_profile(window: int, overlap: int) -> npt.NDArray[np.float32]:
+def blend_profile(window: int, overlap: int) -> F32:
     """Return the weights ``(window,)`` of a window along one axis: a ramp over the overlap at either end.
 
     Two regular neighbours sum to one where they overlap by at most half a window; `predict_blended`
@@ -175,7 +172,7 @@ class _RowBlender:
         self._top += height
 
 
-def _weight_sum(length: int, window: int, overlap: int, profile: Array) -> npt.NDArray[np.float32]:
+def _weight_sum(length: int, window: int, overlap: int, profile: Array) -> F32:
     """Return the sum of all windows' weights along one axis; the sum over a scene is their outer product."""
     total = np.zeros(max(length, window), np.float64)
     for start in starts(length, window, overlap):

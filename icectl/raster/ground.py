@@ -20,6 +20,7 @@ from odc.geo.geobox import GeoBox
 from pyproj import CRS, Geod, Transformer
 from pyproj.exceptions import ProjError
 
+from icectl.arrays import F64, Array
 from icectl.errors import DataError
 from icectl.raster.grid import Grid, utm_crs
 
@@ -48,7 +49,7 @@ class Ground:
 
 def ground_steps(
     grid: Grid, rows: npt.ArrayLike | None = None, columns: npt.ArrayLike | None = None
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+) -> tuple[F64, F64]:
     """Return how many metres on the ground a step of one pixel is, across and down.
 
     Parameters
@@ -75,13 +76,13 @@ def ground_steps(
     reach = max(0.5, 0.002 * min(height, width))  # long enough not to lose digits, short enough to be local
     to_degrees = _to_degrees(grid.crs)
 
-    def metres(dx: float, dy: float) -> npt.NDArray[np.float64]:
+    def metres(dx: float, dy: float) -> F64:
         ends = []
         for sign in (-1, 1):
             x, y = grid.affine * (col + 0.5 + sign * dx, row + 0.5 + sign * dy)
             ends += [np.atleast_1d(v) for v in to_degrees.transform(x, y)]
         _, _, length = _GEOD.inv(ends[0], ends[1], ends[2], ends[3])
-        steps: npt.NDArray[np.float64] = np.asarray(length, np.float64).reshape(row.shape) / (2 * reach)
+        steps: F64 = np.asarray(length, np.float64).reshape(row.shape) / (2 * reach)
         return steps
 
     return metres(reach, 0), metres(0, reach)
@@ -104,7 +105,7 @@ def ground_metres(grid: Grid) -> float:
     return float(np.sqrt(across * down))
 
 
-def ground_areas(grid: Grid) -> npt.NDArray[np.float64]:
+def ground_areas(grid: Grid) -> F64:
     """Return the area of every pixel on the ground in square metres, ``(rows, columns)``.
 
     It is measured at a few hundred places and interpolated between them: it changes slowly.
@@ -273,7 +274,7 @@ def _rounded(side: float) -> float:
     return float(round(side)) if side >= 5 else float(f"{side:.2g}")
 
 
-def ground_lines(shapes: npt.ArrayLike, crs: Any, *others: npt.ArrayLike) -> list[npt.NDArray[Any]]:
+def ground_lines(shapes: npt.ArrayLike, crs: Any, *others: npt.ArrayLike) -> list[Array]:
     """Bring shapely geometries of one place into a projection in which lengths are metres on the ground.
 
     Parameters
@@ -304,7 +305,7 @@ def ground_lines(shapes: npt.ArrayLike, crs: Any, *others: npt.ArrayLike) -> lis
     ]
 
 
-def _centre(lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]) -> tuple[float, float]:
+def _centre(lon: F64, lat: F64) -> tuple[float, float]:
     """Return the middle of places on the sphere: right beside 180° and at the poles too."""
     turned, raised = np.radians(lon), np.radians(lat)
     x, y, z = np.cos(raised) * np.cos(turned), np.cos(raised) * np.sin(turned), np.sin(raised)

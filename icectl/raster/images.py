@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 
-import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from icectl.arrays import U8
 
-def png(values: npt.NDArray[np.uint8], palette: npt.NDArray[np.uint8] | None = None) -> bytes:
+
+def png(values: U8, palette: U8 | None = None) -> bytes:
     """Return a PNG of grey levels, or of the colours of a palette whose number 0 is transparent.
 
     Parameters

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
+from icectl.arrays import F32, Array, Bools
 from icectl.errors import DataError
 
 Quantity: TypeAlias = Literal[
@@ -56,8 +56,8 @@ _VOIDS = (9999.0, 32767.0, 65535.0, 99999.0)
 
 
 def bounded(
-    values: npt.NDArray[np.float32], quantity: Quantity, name: str, codes: npt.NDArray[np.bool_] | None = None
-) -> tuple[npt.NDArray[np.float32], tuple[str, ...]]:
+    values: F32, quantity: Quantity, name: str, codes: Bools | None = None
+) -> tuple[F32, tuple[str, ...]]:
     """Set to NaN what cannot be a measurement, and say how much that is.
 
     Parameters
@@ -98,7 +98,7 @@ def bounded(
     return np.where(beyond, np.float32(np.nan), values), (note,)
 
 
-def _contradiction(known: npt.NDArray[Any], quantity: str, kind: Kind, name: str) -> DataError:
+def _contradiction(known: Array, quantity: str, kind: Kind, name: str) -> DataError:
     """Word the refusal of numbers that cannot be what they are said to be."""
     low, high = float(known.min()), float(known.max())
     if quantity == "elevation":

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import rasterio.warp
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import CRS, Transformer
 from rasterio.enums import Resampling
 
+from icectl.arrays import F32, Array
 from icectl.errors import UsageError
 from icectl.raster.files import opened
 from icectl.raster.grid import Grid, grid_of_dataset
@@ -26,7 +26,7 @@ MAX_PIXELS = 2**24
 PAD = 4
 """Pixels read around what is needed: for interpolation, and for the rim of voids."""
 
-Convert = Callable[[Masked], npt.NDArray[np.float32]]
+Convert = Callable[[Masked], F32]
 
 
 def read_on(
@@ -140,7 +140,7 @@ def _needed(stored: GeoBox, grid: Grid) -> tuple[tuple[slice, slice] | None, flo
     return (sides[0], sides[1]), -turn
 
 
-def _moved(values: npt.NDArray[Any], source: GeoBox, target: Grid, method: str, void: float) -> Any:
+def _moved(values: Array, source: GeoBox, target: Grid, method: str, void: float) -> Any:
     """Resample an array from one grid to another."""
     if values.dtype.kind == "b" or values.dtype in (np.int64, np.uint64):
         values = values.astype(np.float64)
@@ -155,9 +155,7 @@ def _moved(values: npt.NDArray[Any], source: GeoBox, target: Grid, method: str, 
     return out
 
 
-def warp(
-    values: npt.NDArray[Any], source: Grid, target: Grid, resampling: str = "bilinear"
-) -> npt.NDArray[np.float32]:
+def warp(values: Array, source: Grid, target: Grid, resampling: str = "bilinear") -> F32:
     """Bring float values ``(rows, columns)`` from one grid to another; NaN is missing.
 
     Bilinear becomes the average where pixels grow by half or more.
@@ -166,5 +164,5 @@ def warp(
 
     ratio = ground_metres(target) / ground_metres(source)
     method = "average" if ratio > 1.5 and resampling == "bilinear" else resampling
-    made: npt.NDArray[np.float32] = _moved(values.astype(np.float32), source, target, method, np.nan)
+    made: F32 = _moved(values.astype(np.float32), source, target, method, np.nan)
     return made

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from icectl.arrays import F64
 from icectl.errors import DataError
 from icectl.raster.grid import crs_of
 from icectl.raster.vectors import read_vectors
-
-Floats = npt.NDArray[np.float64]
 
 LONGITUDES = ("point_lon", "lon", "long", "longitude", "lng", "x_wgs84", "lon_deg", "lon_dd", "x_lon")
 LATITUDES = ("point_lat", "lat", "latitude", "y_wgs84", "lat_deg", "lat_dd", "y_lat")
@@ -53,7 +51,7 @@ FORMS = (
 TABLES = (".csv", ".txt", ".tsv", ".dat", ".xyz")
 
 
-def read_points_of(path: Path, crs: str | None) -> tuple[Any, Floats, Floats, str]:
+def read_points_of(path: Path, crs: str | None) -> tuple[Any, F64, F64, str]:
     """Read a table of points.
 
     Parameters
@@ -167,7 +165,7 @@ def plain_name(column: Any) -> str:
     return re.sub(r"\W+", "_", re.sub(r"[\[(].*?[\])]", "", str(column)).strip().lower())
 
 
-def numbers(table: Any, name: str, path: Path | None = None) -> Floats:
+def numbers(table: Any, name: str, path: Path | None = None) -> F64:
     """Return a column as floats; what is missing or no number is NaN.
 
     Raises

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from icectl.arrays import F32, Array, Bools
 from icectl.errors import DataError, UsageError, did_you_mean
 from icectl.raster.grid import Grid, grid_of
 from icectl.raster.ground import ground_metres
@@ -44,8 +43,8 @@ class Field:
         Sentences on what was mended, to be passed on to the user.
     """
 
-    values: npt.NDArray[Any]
-    valid: npt.NDArray[np.bool_]
+    values: Array
+    valid: Bools
     grid: Grid | None
     unit: str
     notes: tuple[str, ...] = ()
@@ -128,7 +127,7 @@ def read_quantity(
     number = band_of(info, band, kind.names)
     notes: list[str] = []
 
-    def cleaned(raw: Masked) -> npt.NDArray[np.float32]:
+    def cleaned(raw: Masked) -> F32:
         values, said_of = _values(raw, info, number, said, quantity)
         notes.extend(said_of)
         return values
@@ -176,7 +175,7 @@ def band_of(info: Info, band: int | str | None, names: Sequence[str] = ()) -> in
 
 def _values(
     raw: Masked, info: Info, number: int, said: Numbers, quantity: Quantity
-) -> tuple[npt.NDArray[np.float32], tuple[str, ...]]:
+) -> tuple[F32, tuple[str, ...]]:
     """Turn stored numbers into values, NaN where missing: scale and offset, then the unit, then bounds."""
     kind, data, notes = KINDS[quantity], raw.data, []
     if info.palette and quantity == "grey":
@@ -200,7 +199,7 @@ def _values(
     factor = factor_to(kind.unit, stated, f"{info.path}: {quantity}") if kind.unit else 1.0
     # Single precision is exact enough for numbers that it can hold; others are scaled first.
     single = data.dtype.kind == "b" or data.dtype.itemsize <= 2 or data.dtype == np.float32
-    values: npt.NDArray[Any] = data.astype(np.float32 if single else np.float64)
+    values: Array = data.astype(np.float32 if single else np.float64)
     if (scale * factor, offset * factor) != (1.0, 0.0):
         values *= scale * factor
         values += offset * factor
@@ -211,7 +210,7 @@ def _values(
     return values, (*notes, *more)
 
 
-def _greys(raw: Masked, palette: Mapping[int, tuple[int, ...]]) -> npt.NDArray[np.float32]:
+def _greys(raw: Masked, palette: Mapping[int, tuple[int, ...]]) -> F32:
     """Return the mean of the colours that numbers stand for; NaN where they are transparent."""
     table = np.full(max(palette) + 2, np.nan, np.float32)
     for number, (red, green, blue, *alpha) in palette.items():
@@ -219,7 +218,7 @@ def _greys(raw: Masked, palette: Mapping[int, tuple[int, ...]]) -> npt.NDArray[n
     return np.where(np.ma.getmaskarray(raw), np.float32(np.nan), table[np.clip(raw.data, 0, len(table) - 1)])
 
 
-def _shares(data: npt.NDArray[Any], gone: npt.NDArray[np.bool_]) -> bool:
+def _shares(data: Array, gone: Bools) -> bool:
     """Tell whether floating numbers are shares already: tools that scale them often leave the tags."""
     if data.dtype.kind != "f":
         return False

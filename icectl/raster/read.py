@@ -70,18 +70,3 @@ def _stored(window: Window, shape: tuple[int, int], rows: bool, columns: bool) -
     top = shape[0] - window.row - window.height if rows else window.row
     left = shape[1] - window.col - window.width if columns else window.col
     return slice(top, top + window.height), slice(left, left + window.width)
-
-
-def require_valid(values: Masked, what: str) -> Masked:
-    """Return `values`, or refuse them when nothing in them is valid.
-
-    Raises
-    ------
-    DataError
-        Every pixel is nodata or NaN; `what` names the raster.
-    """
-    if values.size == 0 or bool(np.ma.getmaskarray(values).all()):
-        raise DataError(
-            f"{what} holds no valid pixel: all is nodata or NaN", "leave it out or fetch it again"
-        )
-    return values

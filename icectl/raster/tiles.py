@@ -9,14 +9,9 @@ read and written (`tile`) changes none of this, so it changes no bit of the resu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple, TypeAlias
-
-import numpy.typing as npt
+from typing import NamedTuple
 
 from icectl.errors import UsageError
-
-Array: TypeAlias = npt.NDArray[Any]
 
 
 class Window(NamedTuple):
@@ -78,12 +73,3 @@ def plan(shape: tuple[int, int], window: int, overlap: int) -> list[Window]:
         for row in starts(rows, window, overlap)
         for col in starts(columns, window, overlap)
     ]
-
-
-def batches(shape: tuple[int, int], window: int, overlap: int, batch: int) -> Iterator[list[Window]]:
-    """Yield the windows of `plan` in the batches that `predict_blended` hands to the network."""
-    columns = len(starts(shape[1], window, overlap))
-    windows = plan(shape, window, overlap)
-    for row in range(0, len(windows), columns):
-        for first in range(row, row + columns, batch):
-            yield windows[first : min(first + batch, row + columns)]

@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 
 import geopandas as gpd
 import numpy as np
-import numpy.typing as npt
 import pyogrio
 import shapely
 from rasterio.features import rasterize as burn
 
+from icectl.arrays import F64, Bools
 from icectl.errors import DataError, UsageError
 from icectl.raster.files import replacing
 from icectl.raster.grid import Grid, describe
@@ -113,7 +113,7 @@ def beside_180(frame: Frame) -> Frame:
     if not over.any():
         return frame
 
-    def eastward(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def eastward(xy: F64) -> F64:
         return np.stack([np.where(xy[:, 0] < 0, xy[:, 0] + 360, xy[:, 0]), xy[:, 1]], axis=1)
 
     shapes = np.asarray(shapely.force_2d(frame.geometry.array), dtype=object)
@@ -157,7 +157,7 @@ def _mend(shape: Any) -> Any:
 
 def rasterize(
     shapes: Frame | Iterable[Any], grid: Grid, *, all_touched: bool = False, what: str = "the outline"
-) -> npt.NDArray[np.bool_]:
+) -> Bools:
     """Burn geometries into a grid.
 
     Parameters

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import rasterio
 import rasterio.shutil
 
+from icectl.arrays import Array
 from icectl.errors import DataError
 from icectl.raster.files import cache_settings, replacing
 from icectl.raster.grid import Grid
@@ -94,7 +95,7 @@ class BlockWriter:
         if self._offsets is not None:
             self._blocks.offsets = tuple(self._offsets)
 
-    def write(self, array: npt.NDArray[Any], row: int = 0, col: int = 0) -> None:
+    def write(self, array: Array, row: int = 0, col: int = 0) -> None:
         """Write a block ``(rows, columns)`` or ``(bands, rows, columns)`` with its corner at (row, col).
 
         Raises
@@ -112,7 +113,7 @@ class BlockWriter:
             )
         self._blocks.write(self._plain(block), window=((row, row + height), (col, col + width)))
 
-    def _plain(self, block: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def _plain(self, block: Array) -> Array:
         """Return the block in the file's type, with nodata where it is masked."""
         if isinstance(block, np.ma.MaskedArray):
             mask = np.ma.getmaskarray(block)
@@ -158,7 +159,7 @@ class BlockWriter:
 
 def write_cog(
     path: str | Path,
-    array: npt.NDArray[Any],
+    array: Array,
     grid: Grid,
     *,
     nodata: float | None = None,

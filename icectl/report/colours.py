@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib import colormaps
 from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex
 
+from icectl.arrays import F32, U8
 from icectl.raster.images import png
-from icectl.report.layers import FloatImage
 from icectl.report.panels import Colours
 
 STEPS = 96
@@ -44,7 +43,7 @@ class Scale:
     high: float
 
     @property
-    def palette(self) -> npt.NDArray[np.uint8]:
+    def palette(self) -> U8:
         """``(STEPS, 3)`` RGB from low to high."""
         table = colour_map(self.colours)(np.linspace(0, 1, STEPS))
         return np.asarray(np.round(table[:, :3] * 255), dtype=np.uint8)
@@ -60,7 +59,7 @@ def colour_map(name: Colours) -> Colormap:
 
 
 def scale_for(
-    images: Sequence[FloatImage], colours: Colours, low: float | None = None, high: float | None = None
+    images: Sequence[F32], colours: Colours, low: float | None = None, high: float | None = None
 ) -> Scale:
     """Return a scale over all images; bounds that are not given come from the 2nd and 98th percentile.
 
@@ -81,7 +80,7 @@ def scale_for(
     return Scale(colours, bottom, top if top > bottom else bottom + 1.0)
 
 
-def encode(values: FloatImage, scale: Scale) -> bytes:
+def encode(values: F32, scale: Scale) -> bytes:
     """Return a palette PNG; missing pixels are transparent, values beyond the scale take its ends."""
     share = np.clip((values - scale.low) / (scale.high - scale.low), 0, 1)
     steps = np.zeros(values.shape, dtype=np.uint8)
@@ -90,7 +89,7 @@ def encode(values: FloatImage, scale: Scale) -> bytes:
     return png(steps, scale.palette)
 
 
-def encode_grey(values: npt.NDArray[np.uint8]) -> bytes:
+def encode_grey(values: U8) -> bytes:
     """Return a grey PNG (hill shade)."""
     return png(values)
 
@@ -100,7 +99,7 @@ def data_uri(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
-def hill_shade(elevation: FloatImage, spacing: float) -> npt.NDArray[np.uint8]:
+def hill_shade(elevation: F32, spacing: float) -> U8:
     """Return light from the north-west on a surface, 120 (shade) to 255 (lit); missing pixels are 255.
 
     Parameters

@@ -9,15 +9,13 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import odc.geo.xr  # noqa: F401, gives xarray objects their accessor .odc
 from odc.geo.geobox import GeoBox
 
+from icectl.arrays import F32
 from icectl.errors import DataError
 from icectl.raster import Info, Window, open_cube, read, read_on
 from icectl.report.panels import Layer
-
-FloatImage = npt.NDArray[np.float32]
 
 MOST_PIXELS = 4_000_000
 """Rasters with more pixels are read thinned, so that a large scene does not fill the memory."""
@@ -32,7 +30,7 @@ MOST_AT_ONCE = 48_000_000
 class Raster:
     """A raster to show: thinned values (NaN is missing), its full size and grid, if it has one."""
 
-    values: FloatImage
+    values: F32
     shape: tuple[int, int]
     grid: GeoBox | None = None
 
@@ -84,7 +82,7 @@ class Reader:
         return self._recent[path, side]
 
 
-def _all_bands(path: Path, info: Info) -> FloatImage:
+def _all_bands(path: Path, info: Info) -> F32:
     """Return all bands, ``(bands, rows, columns)``, block by block.
 
     Asked for at once, GDAL decodes the blocks of a pixel-interleaved file anew for every band as
@@ -141,7 +139,7 @@ def _grid_of(data: Any, variable: str) -> GeoBox | None:
     return grid if isinstance(grid, GeoBox) and grid.crs is not None else None
 
 
-def thin(values: FloatImage, side: int) -> FloatImage:
+def thin(values: F32, side: int) -> F32:
     """Return `values` with its longer side at most `side` pixels: means over valid pixels."""
     rows, columns = values.shape
     longest = max(rows, columns)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from icectl.arrays import F32
 from icectl.errors import IcectlError
 from icectl.report import charts
 from icectl.report.colours import Scale, data_uri, encode, encode_grey, hill_shade, scale_for
-from icectl.report.layers import FloatImage, Raster, Reader, thin
+from icectl.report.layers import Raster, Reader, thin
 from icectl.report.overlay import ARROW_CLASS, Stroke, arrow_gain, arrow_path, line_strokes, point_strokes
 from icectl.report.panels import (
     Bars,
@@ -172,7 +173,7 @@ class Painter:
         legends = [legend(common, panel.unit, "value")] if shared else []
         return {"columns": panel.columns, "rows": rows, "legends": legends}
 
-    def _side(self, images: Sequence[FloatImage], side: int, scale: Scale) -> int:
+    def _side(self, images: Sequence[F32], side: int, scale: Scale) -> int:
         """Return the side at which a typical picture stays within the allowance."""
         if not images:
             return side

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from affine import Affine
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 
+from icectl.arrays import Bools
 from icectl.errors import DataError, UsageError
 from icectl.raster import Grid, grid_from_bbox, rasterize, read_vectors
 from icectl.raster.vectors import box_in_degrees
@@ -35,7 +35,7 @@ class Area:
     crs: str | None = None
     resolution: float | None = None
 
-    def inside(self, grid: Grid) -> npt.NDArray[np.bool_]:
+    def inside(self, grid: Grid) -> Bools:
         """Return which pixels of `grid` lie in the area: in the outline, or all of them."""
         if self.outline is None:
             return np.ones(grid.shape, bool)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import rasterio
 from rasterio.errors import RasterioError
 
+from icectl.arrays import Array, Bools
 from icectl.errors import DataError, WorkError
 from icectl.raster import Grid, Info, read, write_cog
 from icectl.raster.files import remote_crs
@@ -38,7 +38,7 @@ class Fetcher:
 
     out: Path
     grid: Grid
-    inside: npt.NDArray[np.bool_]
+    inside: Bools
     product: Product
     collection: str
     max_cloud: float
@@ -114,7 +114,7 @@ class Fetcher:
             if not self._complete(self._file(pick, band)):
                 self._write(pick, band, self._insist(pick, band))
 
-    def _insist(self, pick: Pick, band: str) -> npt.NDArray[Any]:
+    def _insist(self, pick: Pick, band: str) -> Array:
         """Read one band, with new attempts and new links as needed."""
         current, generation = [pick], [self.signer.generation]
 
@@ -130,7 +130,7 @@ class Fetcher:
         except WorkError as error:
             raise WorkError(f"{pick.id}, {band}: {error.message}", error.hint) from None
 
-    def _read(self, pick: Pick, band: str) -> npt.NDArray[Any]:
+    def _read(self, pick: Pick, band: str) -> Array:
         """Read the area's window of one band; items of one pass fill each other's gaps."""
         import odc.stac
 
@@ -161,7 +161,7 @@ class Fetcher:
             )
         return np.asarray(data[key].values[0])
 
-    def _write(self, pick: Pick, band: str, array: npt.NDArray[Any]) -> None:
+    def _write(self, pick: Pick, band: str, array: Array) -> None:
         known = pick.bands[band]
         scaled = known.scale is not None
         write_cog(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from icectl.arrays import Array, Bools
 from icectl.imagery.qa import QaPixel, Scl
 
 
@@ -27,7 +26,7 @@ class Shares:
         return ""
 
 
-def shares(layer: npt.NDArray[Any], kind: str, nodata: float | None, inside: npt.NDArray[np.bool_]) -> Shares:
+def shares(layer: Array, kind: str, nodata: float | None, inside: Bools) -> Shares:
     """Measure one layer.
 
     Cloud is cloud of high confidence or cirrus by ``qa_pixel``, and the cloud classes 8 to 10 of
@@ -59,5 +58,5 @@ def shares(layer: npt.NDArray[Any], kind: str, nodata: float | None, inside: npt
     return Shares(cloud=_percent(cloud & ~gone, seen), missing=_percent(gone, values.size))
 
 
-def _percent(hits: npt.NDArray[np.bool_], of: int) -> float:
+def _percent(hits: Bools, of: int) -> float:
     return 100.0 * float(hits.sum()) / of if of else 0.0

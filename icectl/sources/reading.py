@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from icectl.arrays import F32, Bools
 from icectl.errors import DataError
 from icectl.imagery import qa
 from icectl.raster import Field, Grid, Info, Numbers, Quantity, read_quantity
@@ -109,7 +109,7 @@ def _meaning(scene: Scene, name: str) -> Band:
     return Band(scale=scale, offset=offset, nodata=band.nodata, number=band.number)
 
 
-def check_reflectance(values: npt.NDArray[np.float32], path: Path) -> None:
+def check_reflectance(values: F32, path: Path) -> None:
     """Refuse reflectances that cannot be those of ground without clouds; NaN is missing."""
     known = values[np.isfinite(values)]
     middle = float(np.median(known[:: max(1, known.size // 100_000)])) if known.size else 0.0
@@ -121,7 +121,7 @@ def check_reflectance(values: npt.NDArray[np.float32], path: Path) -> None:
         )
 
 
-def usable(scene: Scene, grid: Grid) -> npt.NDArray[np.bool_] | None:
+def usable(scene: Scene, grid: Grid) -> Bools | None:
     """Return which pixels of `grid` a scene's quality layer lets through; None where it has no such layer.
 
     ``qa_pixel``, ``scl``, ``fmask`` (classes, or bits as HLS writes them) and ``qa60`` are known.

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from icectl.splits.parts import TEST, TRAIN, VALIDATE, Bools, Split
+from icectl.arrays import Bools
+from icectl.splits.parts import TEST, TRAIN, VALIDATE, Split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,9 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
+from icectl.arrays import U8, Bools
 from icectl.errors import DataError
-from icectl.splits.parts import TEST, TRAIN, VALIDATE, Bools, Bytes, Split, WindowGrid
+from icectl.splits.parts import TEST, TRAIN, VALIDATE, Split, WindowGrid
 
 TEST_SHARE, VALIDATION_SHARE = 0.25, 0.12
 TEST_FRAMES = 0.3
@@ -69,7 +70,7 @@ def _check(grid: WindowGrid) -> None:
         )
 
 
-def block_parts(shape: tuple[int, int], patch: int, seed: int = 0) -> Bytes:
+def block_parts(shape: tuple[int, int], patch: int, seed: int = 0) -> U8:
     """Return the part (`TRAIN`, `VALIDATE`, `TEST`) of each pixel: blocks of some four patches a side.
 
     Smaller blocks are taken where the scene is small, down to two patches a side.

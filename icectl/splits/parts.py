@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from icectl.arrays import F32, U8, Bools
+
 TRAIN, VALIDATE, TEST = 1, 2, 3
 """Parts as they are stored; 0 is in none."""
-
-Bools = npt.NDArray[np.bool_]
-Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ class Split:
 
     kind: str
     grid: WindowGrid
-    windows: Bytes
+    windows: U8
     scored: Bools
     cut: int | None = None
 
@@ -93,7 +92,7 @@ class Split:
         found = (self.windows == TEST).any(axis=(0, 1))
         return [int(t) for t in np.flatnonzero(found)]
 
-    def weights(self, start: int) -> npt.NDArray[np.float32]:
+    def weights(self, start: int) -> F32:
         """Return how much each pixel counts in the score of the window that starts at `start`."""
         if self.kind != "paper":
             return self.scored.astype(np.float32)

@@ -20,7 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from icectl.training.applying import inference, predict_batches, windows_a_call
+    from icectl.training.applying import inference, windows_a_call
     from icectl.training.autobatch import auto_batch_size, fitting_batch
     from icectl.training.batches import Batches, IndexedBatches
     from icectl.training.checkpoint import load_weights, read_metadata, save_weights
@@ -55,7 +55,6 @@ _HOMES = {
     "load_weights": "checkpoint",
     "outer_rank": "devices",
     "permutation": "sampling",
-    "predict_batches": "applying",
     "read_metadata": "checkpoint",
     "resolve": "devices",
     "sample_rng": "sampling",
@@ -84,7 +83,6 @@ __all__ = [
     "load_weights",
     "outer_rank",
     "permutation",
-    "predict_batches",
     "read_metadata",
     "resolve",
     "sample_rng",

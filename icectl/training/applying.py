@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from icectl.training.batches import Batch
 from icectl.training.devices import Decision
 
 _AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
@@ -50,15 +49,6 @@ def windows_a_call(decision: Decision) -> int:
     (`benchmarks/tiled_prediction.py`: twice the time with 8 windows of 128 pixels as with 4).
     """
     return 4 if decision.torch_device().type == "cpu" else 64
-
-
-def predict_batches(
-    module: nn.Module, batches: Iterable[Batch], decision: Decision, inputs: tuple[str, ...] = ("x",)
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield ``(index, prediction)`` for every batch; `inputs` name the network's arguments."""
-    with inference(module, decision) as apply:
-        for batch in batches:
-            yield batch["index"], apply(*(batch[name] for name in inputs))
 
 
 def _put(array: Any, device: torch.device, kind: torch.dtype) -> Tensor:

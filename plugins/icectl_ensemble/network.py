@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from scipy.optimize import nnls
 from torch import Tensor, nn
 
 from icectl import registry
+from icectl.arrays import F64
 from icectl.errors import WorkError
 from icectl.run import Run
 from icectl.tasks.model import WEIGHTS
@@ -114,7 +114,7 @@ def models(told: Sequence[Mapping[str, Any]]) -> Iterator[tuple[SnowModel, Train
         yield registry.resolve(plugin.model)(), own
 
 
-def weigh(run: Run, ensemble: Ensemble, options: TrainOptions) -> npt.NDArray[np.float64]:
+def weigh(run: Run, ensemble: Ensemble, options: TrainOptions) -> F64:
     """Return how much each member counts: between equally, and as is best on the validation windows."""
     cube, device = open_dataset(run.inputs["prepare"]), resolve(run.compute).device
     count = len(ensemble.members)
@@ -131,7 +131,7 @@ def weigh(run: Run, ensemble: Ensemble, options: TrainOptions) -> npt.NDArray[np
     return LEARNT * best_shares(products) + (1 - LEARNT) / count
 
 
-def best_shares(products: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def best_shares(products: F64) -> F64:
     """Return the weights, none below zero and their sum one, by which a mean errs least.
 
     Parameters

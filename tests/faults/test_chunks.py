@@ -72,15 +72,21 @@ def test_every_array_carries_checksums_and_leaves_no_chunk_out(workspace, model)
             assert len(chunks(path.parent)) == expected, path
 
 
+def refused(icectl, workspace, model, part, verb):
+    """What `verb` says of a flipped bit in the store of a stage, when the stage's record knows of it."""
+    store = next(path for path in stores(workspace) if part in path.parts)
+    flip(largest(store))
+    record_again(store.parent)
+    said = icectl(verb, model, *words(model, verb), "--force", ok=False)
+    assert said.code == 1
+    assert f"error: {store} is damaged: a checksum differs" in " ".join(said.err.split())
+    return said
+
+
 @pytest.mark.parametrize("model", ["convlstm", *SLOW])
 def test_a_flipped_bit_in_a_chunk_is_one_sentence_and_its_hint_works(icectl, workspace, model):
     first = icectl("evaluate", model, *words(model, "evaluate"), "--json").json["metrics"]["tables"]
-    store = next(path for path in stores(workspace) if "prepared" in path.parts)
-    flip(largest(store))
-    record_again(store.parent)
-    said = icectl("train", model, *words(model, "train"), "--force", ok=False)
-    assert said.code == 1
-    assert f"error: {store} is damaged: a checksum differs" in " ".join(said.err.split())
+    said = refused(icectl, workspace, model, "prepared", "train")
     assert "hint: run the stage that writes it again with --force" in said.err
     icectl("prepare", model, *words(model, "prepare"), "--force")
     again = icectl("evaluate", model, *words(model, "evaluate"), "--json").json["metrics"]["tables"]
@@ -90,12 +96,7 @@ def test_a_flipped_bit_in_a_chunk_is_one_sentence_and_its_hint_works(icectl, wor
 @pytest.mark.parametrize("model", ["svg"])
 @pytest.mark.slow
 def test_a_flipped_bit_in_a_prediction_is_one_sentence(icectl, workspace, model):
-    store = next(path for path in stores(workspace) if "predictions" in path.parts)
-    flip(largest(store))
-    record_again(store.parent)
-    said = icectl("evaluate", model, *words(model, "evaluate"), "--force", ok=False)
-    assert said.code == 1
-    assert f"error: {store} is damaged: a checksum differs" in " ".join(said.err.split())
+    refused(icectl, workspace, model, "predictions", "evaluate")
 
 
 @pytest.mark.parametrize("model", ["svg"])

@@ -25,7 +25,7 @@ def moved(image, dx, dy):
     return ndimage.shift(image, (dy, dx), order=5, mode="reflect").astype(np.float32)
 
 
-@pytest.mark.parametrize("motion", ["translation", "affine", "homography"])
+@pytest.mark.parametrize("motion", ["translation", "homography"])
 @pytest.mark.parametrize("shift", [(0.4, -0.3), (2.5, -1.25)])
 def test_a_known_subpixel_shift_is_recovered(motion, shift):
     reference = texture()
@@ -72,9 +72,10 @@ def test_missing_pixels_take_no_part():
     assert fooled.reason or abs(fooled.matrix[0, 2] - truth[0]) > 0.05
 
 
-def test_noise_is_kept_unaligned_with_a_reason():
+def test_noise_is_kept_unaligned_with_a_reason(monkeypatch):
+    monkeypatch.setattr(align, "ITERATIONS", 50)
     a, b = texture(seed=1), np.random.default_rng(5).normal(size=(200, 220)).astype(np.float32)
-    result = align.estimate(a, b, "homography", iterations=50)
+    result = align.estimate(a, b, "homography")
     if result.aligned:  # whatever correlation noise reaches, it may not move the scene far
         assert np.abs(result.matrix - np.eye(3)).max() < 50
     flat = align.estimate(a, np.full_like(a, 0.2))
@@ -83,9 +84,10 @@ def test_noise_is_kept_unaligned_with_a_reason():
     np.testing.assert_array_equal(align.warp(b, flat), b)
 
 
-def test_a_runaway_warp_is_refused():
+def test_a_runaway_warp_is_refused(monkeypatch):
+    monkeypatch.setattr(align, "MAX_SHIFT", 2.0)
     reference = texture()
-    result = align.estimate(reference, moved(reference, 3.0, 0.0), "translation", max_shift=2.0)
+    result = align.estimate(reference, moved(reference, 3.0, 0.0), "translation")
     assert "more than 2" in result.reason
     np.testing.assert_array_equal(result.matrix, np.eye(3))
 
@@ -103,17 +105,17 @@ def test_a_swinging_iteration_ends_early_and_on_its_better_side():
     reference = texture()
     scene = moved(reference, -2.0, 0.5)
     started = time.perf_counter()
-    result = align.estimate(reference, scene, "affine")
+    result = align.estimate(reference, scene, "homography")
     assert time.perf_counter() - started < 3
-    assert result.correlation > 0.999
+    assert result.correlation > 0.9983  # the worse side ends at 0.99825
     np.testing.assert_allclose(result.matrix[:2, 2], [-2.0, 0.5], atol=0.01)
 
 
 def test_each_frame_starts_afresh():
     reference = texture()
     frames = [moved(reference, 2.0, 1.0), moved(reference, -2.0, 0.5)]
-    in_order = [align.estimate(reference, f, "affine").matrix for f in frames]
-    reverse = [align.estimate(reference, f, "affine").matrix for f in frames[::-1]][::-1]
+    in_order = [align.estimate(reference, f, "homography").matrix for f in frames]
+    reverse = [align.estimate(reference, f, "homography").matrix for f in frames[::-1]][::-1]
     np.testing.assert_array_equal(in_order, reverse)
 
 
@@ -151,8 +153,6 @@ def test_references():
 def test_unknown_choices_are_refused():
     with pytest.raises(UsageError, match="motion 'spin'"):
         align.estimate(texture(), texture(), "spin")
-    with pytest.raises(UsageError, match="smoothing 4"):
-        align.estimate(texture(), texture(), smoothing=4)
     with pytest.raises(UsageError, match="'mode'"):
         align.reference_image(lambda i, r: np.zeros((2, 2), np.float32), 1, (2, 2), "mode")
 

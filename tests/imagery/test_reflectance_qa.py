@@ -64,16 +64,6 @@ def test_qa_pixel_values_of_the_product_guide(value, usable):
     assert qa.landsat(numbers(value))[0] == usable
 
 
-def test_qa_pixel_flags_are_choices():
-    layer = numbers(22018, 54596, 23888, 21952)
-    assert qa.landsat(layer, dilated=False, cirrus=False, shadow=False, water=True).tolist() == [
-        True,
-        True,
-        True,
-        False,
-    ]
-
-
 def test_masked_and_nan_quality_is_never_usable():
     assert not qa.landsat(np.ma.masked_array(numbers(21824), mask=[True]))[0]
     assert not qa.fmask(np.array([np.nan]))[0]
@@ -81,7 +71,6 @@ def test_masked_and_nan_quality_is_never_usable():
 
 def test_fmask_and_scl_keep_snow():
     assert np.flatnonzero(qa.fmask(np.array([0, 1, 2, 3, 4, 255, -9999, 7]))).tolist() == [0, 1, 3]
-    assert np.flatnonzero(qa.fmask(np.arange(5), shadow=False, water=True)).tolist() == [0, 2, 3]
     assert np.flatnonzero(qa.scl(np.arange(12))).tolist() == [2, 4, 5, 6, 7, 11]
 
 

@@ -11,7 +11,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.warp import reproject
 
 from icectl.errors import DataError, UsageError
-from icectl.raster import Info, Window, read, read_on, require_valid
+from icectl.raster import Info, Window, read, read_on
 
 
 def test_nodata_and_nan_are_masked(plain_tif):
@@ -128,12 +128,6 @@ def test_what_is_no_raster_or_missing_is_refused(tmp_path):
         read(tmp_path / "b.tif")
 
 
-def test_all_nodata_is_refused(plain_tif):
-    with pytest.raises(DataError, match="no valid pixel"):
-        require_valid(read(plain_tif(np.zeros((4, 4), "uint16"), nodata=0)), "in.tif")
-    assert require_valid(read(plain_tif(np.eye(4, dtype="uint16"), nodata=0)), "in.tif").count() == 4
-
-
 def test_reading_on_its_own_grid_changes_nothing(plain_tif, grid):
     values = np.random.default_rng(1).integers(0, 5, (60, 40)).astype("int16")
     got = read_on(plain_tif(values, nodata=0), grid)
@@ -204,5 +198,5 @@ def test_real_masks_lie_where_the_paper_says(shared_data):
     path = shared_data / "parvati" / "parvati_2019Q1.tif"
     info = Info(path)
     assert (info.crs, info.shape) == ("EPSG:32643", (800, 400))
-    values = require_valid(read(path), path.name)
+    values = read(path)
     assert ((values.compressed() == 0) | (values.compressed() >= 0.3)).all()

@@ -8,7 +8,6 @@ import pytest
 
 from icectl.errors import UsageError
 from icectl.raster import Window, blend_profile, plan, predict_blended
-from icectl.raster.tiles import batches
 
 
 def run(scene, network, window=16, overlap=5, tile=20, batch=3):
@@ -100,7 +99,6 @@ def test_windows_start_at_the_origin_and_the_last_is_shifted_back():
         assert Window(0, 0, 50, 40).contains(w)
         covered[w.slices] = True
     assert covered.all()
-    assert [w for part in batches((50, 40), 20, 5, 2) for w in part] == windows
 
 
 @pytest.mark.parametrize(("window", "overlap"), [(64, 16), (64, 32), (50, 1)])

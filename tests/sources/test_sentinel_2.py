@@ -78,12 +78,17 @@ def test_bands_of_two_pixel_sizes_are_read_on_the_coarser_grid(icectl, tmp_path)
     assert "green of 10 m is averaged onto the pixels of swir16 of 20 m" in said
 
 
+def refusal(icectl, tmp_path, *more):
+    """What is said of scenes in ``in`` that are not prepared."""
+    words = ("--scenes", str(tmp_path / "in"), *FLAGS, "--workspace", str(tmp_path / "no"), *more)
+    refused = icectl("prepare", "convlstm", *words, ok=False)
+    assert refused.code != 0
+    return " ".join(refused.err.split())
+
+
 def test_bands_of_two_pixel_sizes_over_other_ground_are_refused(icectl, tmp_path):
     two_sizes(tmp_path / "in", shift=480)
-    words = ("--scenes", str(tmp_path / "in"), *FLAGS, "--workspace", str(tmp_path / "ws"))
-    refused = icectl("prepare", "convlstm", *words, ok=False)
-    said = " ".join(refused.err.split())
-    assert refused.code != 0
+    said = refusal(icectl, tmp_path)
     assert "20220701_green.tif" in said
     assert "20220701_swir16.tif" in said
     assert "do not cover the same ground" in said
@@ -141,15 +146,12 @@ LEVEL_1 = [("{}_B03.jp2", stored(checkered(GREEN)), FINE), ("{}_B11.jp2", stored
 
 def test_level_1c_is_no_surface_reflectance_and_the_hint_works(icectl, tmp_path):
     safe(tmp_path / "in", "1C", LEVEL_1)
-    words = ("--scenes", str(tmp_path / "in"), *FLAGS, "--workspace", str(tmp_path / "no"))
-    refused = icectl("prepare", "convlstm", *words, ok=False)
-    said = " ".join(refused.err.split())
-    assert refused.code != 0
+    said = refusal(icectl, tmp_path)
     assert "T43RFP_20220701T053641_B03.jp2" in said
     assert "reflectance at the top of the atmosphere" in said
     assert "--scale 0.0001 --offset -0.1" in said
-    other = icectl("prepare", "convlstm", *words, "--scale", "0.0001", ok=False)
-    assert "is stored with scale 0.0001 and offset -0.1" in " ".join(other.err.split())
+    other = refusal(icectl, tmp_path, "--scale", "0.0001")
+    assert "is stored with scale 0.0001 and offset -0.1" in other
     masks, _ = series(icectl, tmp_path, "--scale", "0.0001", "--offset", "-0.1")
     for mask in masks:
         same_snow(mask)
@@ -160,9 +162,7 @@ def test_level_1c_in_another_folder_is_no_surface_reflectance_either(icectl, tmp
         place = tmp_path / "in" / f"S2A_MSIL1C_{day}T053641_N0400_R005_T43RFP_{day}T093000"
         for band, values in (("B03", GREEN), ("B11", SWIR)):
             tif(place / f"T43RFP_{day}T053641_{band}.tif", stored(values), COARSE)
-    words = ("--scenes", str(tmp_path / "in"), *FLAGS, "--workspace", str(tmp_path / "no"))
-    refused = icectl("prepare", "convlstm", *words, ok=False)
-    assert "reflectance at the top of the atmosphere" in " ".join(refused.err.split())
+    assert "reflectance at the top of the atmosphere" in refusal(icectl, tmp_path)
 
 
 @pytest.mark.parametrize(

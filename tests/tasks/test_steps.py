@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from icectl.contract import VERBS
 from icectl.tasks import STEPS, TASKS, step
 from icectl.tasks.model import TaskModel
 
@@ -27,6 +29,16 @@ def test_a_step_of_every_task_has_one_name_and_one_signature(task, name):
 def test_a_tasks_folder_has_no_files_but_the_steps(task):
     found = {path.stem for path in (FOLDER / task).glob("*.py")}
     assert found == {"__init__", "options", "model", *STEPS}
+
+
+@pytest.mark.parametrize(("task", "most"), [("snow", 45), ("flow", 55), ("front", 55), ("bed", 50)])
+def test_a_task_has_no_more_options_than_planned(task, most):
+    """Fields of the five classes, counted once by name, with those of sources that they share."""
+    stages = vars(import_module(f"icectl.tasks.{task}"))
+    kinds = [stages[f"{verb.capitalize()}Options"] for verb in VERBS]
+    names = {name for kind in kinds for name in kind.model_fields}
+    print(f"{task}: {len(names)} options")
+    assert len(names) <= most
 
 
 class Anything(TaskModel):

@@ -8,7 +8,7 @@ import tiny
 import torch
 
 from icectl.run import Compute
-from icectl.training import IndexedBatches, inference, predict_batches, resolve
+from icectl.training import inference, resolve
 
 
 @pytest.mark.parametrize(
@@ -25,11 +25,3 @@ def test_every_precision_gives_the_network_in_evaluation_mode(precision: str, to
     assert found.dtype == (torch.float64 if precision == "64-true" else torch.float32)
     assert not found.requires_grad
     np.testing.assert_allclose(found, expected, atol=tolerance)
-
-
-def test_batches_come_back_with_their_indices() -> None:
-    network = tiny.Masked().modules
-    batches = IndexedBatches(tiny.dataset(7), 3, shuffle=False)
-    found = list(predict_batches(network, batches.epoch(0), resolve(Compute(device="cpu"))))
-    assert torch.cat([index for index, _ in found]).tolist() == list(range(7))
-    assert found[-1][1].shape == (1, 1, 8, 8)

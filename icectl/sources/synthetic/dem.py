@@ -15,10 +15,11 @@ from skimage.measure import label
 from skimage.morphology import h_minima
 from skimage.segmentation import watershed
 
+from icectl.arrays import F64
 from icectl.raster import write_cog, write_vectors
 from icectl.sources.catalogue import write_catalogue
 from icectl.sources.scene import Scene
-from icectl.sources.synthetic.noise import Field, generator, smooth
+from icectl.sources.synthetic.noise import generator, smooth
 from icectl.sources.synthetic.world import World
 
 SURVEY = date(2000, 2, 16)
@@ -89,7 +90,7 @@ def glacier_numbers(world: World) -> np.ndarray[tuple[int, ...], np.dtype[np.int
     return np.asarray(numbers[parts])
 
 
-def _inventory_row(world: World, number: int, where: Field, whole: shapely.Geometry) -> dict[str, object]:
+def _inventory_row(world: World, number: int, where: F64, whole: shapely.Geometry) -> dict[str, object]:
     """Return one glacier's attributes under the names of RGI 7; region 99 is none of the inventory's."""
     heights = world.surface[where]
     north, east = (float(f[where].mean()) for f in world.slope)

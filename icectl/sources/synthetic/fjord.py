@@ -21,8 +21,9 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 from skimage.measure import find_contours, label
 
+from icectl.arrays import F64, Bools
 from icectl.errors import UsageError
-from icectl.sources.synthetic.noise import Field, Mask, generator, smooth
+from icectl.sources.synthetic.noise import generator, smooth
 from icectl.sources.synthetic.terrain import ground_lines
 from icectl.sources.synthetic.world import FRONT_LINE, World
 
@@ -40,12 +41,12 @@ class Fjord:
     """
 
     world: World
-    along: Field
-    across: Field
+    along: F64
+    across: F64
     farthest: float
     speed: float
 
-    def level(self, day: date) -> Field:
+    def level(self, day: date) -> F64:
         """Return metres seaward of the front at every pixel; negative behind it. Zero is the front."""
         return self.along - self.farthest + self.retreat(day) + self._shape(day)
 
@@ -53,7 +54,7 @@ class Fjord:
         """Return how far the front's middle stands behind its farthest advance (m)."""
         return float(_positions(self.world.seed, self.speed)[(day - EPOCH).days])
 
-    def _shape(self, day: date) -> Field:
+    def _shape(self, day: date) -> F64:
         """Return how far each place across the front lags behind its middle (m)."""
         months = (day - EPOCH).days / 30.4
         rng = generator(self.world.seed, "bays")
@@ -64,22 +65,22 @@ class Fjord:
             bays += 60.0 / order * np.sin(2 * np.pi * order * self.across / 1600.0 + phase + drift * months)
         return arc + bays
 
-    def ice(self, day: date) -> Mask:
+    def ice(self, day: date) -> Bools:
         """Return where there is ice on `day`."""
         return np.asarray(self.world.glacier & ~(self.tongue & (self.level(day) >= 0)))
 
-    def water(self, day: date) -> Mask:
+    def water(self, day: date) -> Bools:
         """Return where there is open water, or what floats on it."""
         return np.asarray((self.world.bed < 0) & ~self.ice(day) & self.basin)
 
     @property
-    def tongue(self) -> Mask:
+    def tongue(self) -> Bools:
         """Where the ice may break off: the main valley within reach of the front."""
         near = (np.abs(self.across) < 1500.0) | (self.along > self.farthest)
         return np.asarray((self.along > self.farthest - RANGE - 900.0) & near)
 
     @property
-    def basin(self) -> Mask:
+    def basin(self) -> Bools:
         """The part of the valley below sea level that the sea can reach: fjord, and bed it would flood."""
         labels = label(self.world.bed < 0, connectivity=1)
         row, column = np.unravel_index(
@@ -132,7 +133,7 @@ def fjord(world: World) -> Fjord:
 
 
 @lru_cache(maxsize=8)
-def _positions(seed: int, speed: float) -> Field:
+def _positions(seed: int, speed: float) -> F64:
     """Return the retreat behind the farthest advance (m) on every day since `EPOCH`; `speed` in m a⁻¹."""
     rng = generator(seed, "calving")
     days = np.arange(DAYS)

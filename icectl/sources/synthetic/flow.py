@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from icectl.arrays import Bools
 from icectl.errors import UsageError
 from icectl.raster import write_cog
 from icectl.sources.catalogue import write_catalogue
 from icectl.sources.synthetic.fjord import fjord
 from icectl.sources.synthetic.landsat import Look, acquire, write_look
-from icectl.sources.synthetic.noise import Mask, fractal, generator
+from icectl.sources.synthetic.noise import fractal, generator
 from icectl.sources.synthetic.optics import BANDS
 from icectl.sources.synthetic.scenery import Cover, ndsi, reflectance
 from icectl.sources.synthetic.texture import pattern
@@ -71,7 +72,7 @@ def flow_days(seed: int, start: date, frames: int, interval: int) -> list[date]:
     return [start + timedelta(days=8 * int(step)) for step in steps]
 
 
-def _shores(world: World, start: date) -> tuple[Mask, Mask]:
+def _shores(world: World, start: date) -> tuple[Bools, Bools]:
     """Return where ice and open water are; a calving front stays where it stands on the first day."""
     if world.setting == "alpine":
         return world.glacier, np.zeros(world.shape, bool)
@@ -79,7 +80,7 @@ def _shores(world: World, start: date) -> tuple[Mask, Mask]:
     return place.ice(start), place.water(start)
 
 
-def _frame(world: World, day: date, ice: Mask, water: Mask, bands: tuple[str, ...], cloud: float) -> Look:
+def _frame(world: World, day: date, ice: Bools, water: Bools, bands: tuple[str, ...], cloud: float) -> Look:
     """Return one frame: carried pattern, fresh snow and wind of its own, haze on some days."""
     rng = generator(world.seed, "frame", day.toordinal())
     cover = Cover(ice, water, None, pattern(world, day.toordinal()))

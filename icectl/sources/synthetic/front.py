@@ -10,12 +10,13 @@ import numpy as np
 from scipy import ndimage
 from scipy.special import expit
 
+from icectl.arrays import F64
 from icectl.raster import write_cog, write_vectors
 from icectl.sources.catalogue import write_catalogue
 from icectl.sources.scene import Scene
 from icectl.sources.synthetic.fjord import Fjord, fjord
 from icectl.sources.synthetic.landsat import acquire, scene_id, write_look
-from icectl.sources.synthetic.noise import Field, fractal, generator
+from icectl.sources.synthetic.noise import fractal, generator
 from icectl.sources.synthetic.scenery import Cover, ndsi, reflectance
 from icectl.sources.synthetic.snow import Sensor, acquisition_days, satellite
 from icectl.sources.synthetic.texture import pattern
@@ -105,7 +106,7 @@ def _write_one(
     )
 
 
-def melange(place: Fjord, day: date) -> Field:
+def melange(place: Fjord, day: date) -> F64:
     """Return the share of floating ice in each pixel: packed at the front in late winter, and bergs."""
     world = place.world
     rng = generator(world.seed, "sea", day.toordinal())

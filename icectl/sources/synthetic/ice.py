@@ -26,7 +26,8 @@ import numpy as np
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import splu
 
-from icectl.sources.synthetic.noise import Field, Mask, coarsen, resize, smooth
+from icectl.arrays import F64, Bools
+from icectl.sources.synthetic.noise import coarsen, resize, smooth
 
 DENSITY = 917.0
 """kg m⁻³ of ice (Cuffey and Paterson 2010, table 2.1)."""
@@ -74,13 +75,13 @@ class Climate:
 class Ice:
     """Thickness (m), surface height (m) and surface velocity (m a⁻¹; x east, y north) on the fine grid."""
 
-    thickness: Field
-    surface: Field
-    vx: Field
-    vy: Field
+    thickness: F64
+    surface: F64
+    vx: F64
+    vy: F64
 
 
-def grow(bed: Field, resolution: float, climate: Climate, allowed: Mask | None = None) -> Ice:
+def grow(bed: F64, resolution: float, climate: Climate, allowed: Bools | None = None) -> Ice:
     """Grow a glacier on `bed` until it nearly stands still.
 
     Parameters
@@ -109,9 +110,7 @@ def grow(bed: Field, resolution: float, climate: Climate, allowed: Mask | None =
     return Ice(fine, bed + fine, vx, vy)
 
 
-def relax(
-    bed: Field, resolution: float, climate: Climate, allowed: Mask, start: Field | None = None
-) -> Field:
+def relax(bed: F64, resolution: float, climate: Climate, allowed: Bools, start: F64 | None = None) -> F64:
     """Return the thickness (m) after ``climate.years`` of flow, from the thickness `start` or no ice."""
     bed = smooth(bed, 1.0)
     north = np.gradient(bed, resolution)
@@ -119,7 +118,7 @@ def relax(
     shaded = 80.0 * np.clip(north[0], -1, 1)  # a slope that falls to the north is in the shade
     line = climate.equilibrium + climate.tilt * resolution * np.arange(bed.shape[0])[:, None] - shaded
     thickness = np.zeros_like(bed) if start is None else start
-    before: list[Field] = []
+    before: list[F64] = []
     step, elapsed = 0.5, 0.0
     while elapsed < climate.years:
         surface = bed + thickness
@@ -134,7 +133,7 @@ def relax(
     return thickness
 
 
-def _diffusivity(bed: Field, thickness: Field, resolution: float, sliding: float, axis: int) -> Field:
+def _diffusivity(bed: F64, thickness: F64, resolution: float, sliding: float, axis: int) -> F64:
     """Return D (m² a⁻¹) between neighbours along `axis`, with the thickness of the higher one."""
     surface = bed + thickness
     along = np.diff(surface, axis=axis) / resolution
@@ -148,8 +147,8 @@ def _diffusivity(bed: Field, thickness: Field, resolution: float, sliding: float
 
 
 def _implicit_step(
-    bed: Field, thickness: Field, balance: Field, diffusivity: list[Field], resolution: float, step: float
-) -> Field:
+    bed: F64, thickness: F64, balance: F64, diffusivity: list[F64], resolution: float, step: float
+) -> F64:
     """Solve one backward step for the surface on the cells that hold, or may get, ice."""
     active = ndimage.binary_dilation((thickness > 0) | (balance > 0), iterations=6)
     number = np.full(bed.shape, -1)
@@ -181,7 +180,7 @@ def _implicit_step(
     return made
 
 
-def _refine(bed: Field, coarse: Field, thickness: Field, resolution: float) -> Field:
+def _refine(bed: F64, coarse: F64, thickness: F64, resolution: float) -> F64:
     """Return the thickness on the fine ground: the coarse surface, smooth, minus the rough ground."""
     depth = np.maximum(resize(thickness, (bed.shape[0], bed.shape[1])), 0.0)
     surface = resize(coarse + thickness, (bed.shape[0], bed.shape[1]), order=1)
@@ -189,7 +188,7 @@ def _refine(bed: Field, coarse: Field, thickness: Field, resolution: float) -> F
     return np.where(depth > 3.0, np.clip(surface - bed, 0.0, 1.6 * depth + 5.0), 0.0)
 
 
-def _drop_specks(thickness: Field, resolution: float, area: float = 3e4) -> Field:
+def _drop_specks(thickness: F64, resolution: float, area: float = 3e4) -> F64:
     """Remove patches of ice smaller than `area` m², and films thinner than 2 m."""
     kept = np.where(thickness >= 2.0, thickness, 0.0)
     labels, _ = ndimage.label(kept > 0)
@@ -199,7 +198,7 @@ def _drop_specks(thickness: Field, resolution: float, area: float = 3e4) -> Fiel
     return np.where(small[labels], 0.0, kept)
 
 
-def velocity(thickness: Field, surface: Field, resolution: float, climate: Climate) -> tuple[Field, Field]:
+def velocity(thickness: F64, surface: F64, resolution: float, climate: Climate) -> tuple[F64, F64]:
     """Return the surface velocity (vx east, vy north; m a⁻¹); zero where there is no ice.
 
     Slope and thickness are averaged over a few ice thicknesses, for the stresses that shallow ice neglects.

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from icectl.arrays import F64, Bools
 from icectl.raster import Grid, write_cog
 from icectl.sources.names import QA_PIXEL, SURFACE_REFLECTANCE
 from icectl.sources.scene import Scene
-from icectl.sources.synthetic.noise import Field, Mask, generator
+from icectl.sources.synthetic.noise import generator
 from icectl.sources.synthetic.optics import BANDS, SPECTRA, sun
 from icectl.sources.synthetic.sky import Sky, look, missing_wedge, scan_line_gaps
 from icectl.sources.synthetic.world import World
@@ -33,15 +34,15 @@ class Look:
 
     day: date
     sensor: int
-    reflectance: Mapping[str, Field]
+    reflectance: Mapping[str, F64]
     sky: Sky
-    snow: Mask
-    water: Mask
+    snow: Bools
+    water: Bools
     properties: Mapping[str, Any]
     haze: int = 0  # aerosol level of SR_QA_AEROSOL: 1 low, 2 medium, 3 high; 0 writes no such layer
 
 
-def numbers(reflectance: Field, seen: Mask) -> npt.NDArray[np.uint16]:
+def numbers(reflectance: F64, seen: Bools) -> npt.NDArray[np.uint16]:
     """Return reflectance as stored numbers; 0 where nothing was seen."""
     scaled = np.clip(np.rint((reflectance - OFFSET) / SCALE), 1, 65_535)
     return np.where(seen, scaled, 0).astype(np.uint16)
@@ -65,8 +66,8 @@ def quality(acquired: Look) -> npt.NDArray[np.uint16]:
 
 
 def through_sky(
-    reflectance: Mapping[str, Field], sky: Sky, rng: np.random.Generator, noise: float = 0.004
-) -> dict[str, Field]:
+    reflectance: Mapping[str, F64], sky: Sky, rng: np.random.Generator, noise: float = 0.004
+) -> dict[str, F64]:
     """Return what the satellite sees: darkened under shadows, whitened by clouds, with the sensor's noise."""
     seen = {}
     for band, values in reflectance.items():
@@ -82,9 +83,9 @@ def acquire(
     world: World,
     day: date,
     sensor: int,
-    ground: Mapping[str, Field],
-    snow: Mask,
-    water: Mask | None = None,
+    ground: Mapping[str, F64],
+    snow: Bools,
+    water: Bools | None = None,
     *,
     cloud: float = 0.2,
     wedges: float = 0.1,

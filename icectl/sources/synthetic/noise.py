@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import zlib
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from scipy import fft, ndimage
 
-Field: TypeAlias = npt.NDArray[np.float64]
-Mask: TypeAlias = npt.NDArray[np.bool_]
+from icectl.arrays import F64
 
 
 def generator(seed: int, *names: str | int) -> np.random.Generator:
@@ -27,7 +25,7 @@ def fractal(
     shortest: float = 0.0,
     *,
     aspect: float = 1.0,
-) -> Field:
+) -> F64:
     """Return a Gaussian random field of zero mean and unit variance with a power-law spectrum.
 
     The spectral density falls as ``wavenumber ** -exponent`` between the wavelengths `longest` and
@@ -52,12 +50,12 @@ def fractal(
     return np.asarray((field - field.mean()) / max(float(field.std()), 1e-12))
 
 
-def smooth(field: npt.ArrayLike, sigma: float) -> Field:
+def smooth(field: npt.ArrayLike, sigma: float) -> F64:
     """Return `field` after a Gaussian filter of `sigma` pixels; edges are repeated."""
     return np.asarray(ndimage.gaussian_filter(np.asarray(field, "float64"), sigma, mode="nearest"))
 
 
-def resize(field: npt.ArrayLike, shape: tuple[int, int], order: int = 1) -> Field:
+def resize(field: npt.ArrayLike, shape: tuple[int, int], order: int = 1) -> F64:
     """Return `field` interpolated onto a grid of `shape` that covers the same ground (pixel areas)."""
     source = np.asarray(field, "float64")
     axes = [(np.arange(n) + 0.5) * m / n - 0.5 for n, m in zip(shape, source.shape, strict=True)]
@@ -65,7 +63,7 @@ def resize(field: npt.ArrayLike, shape: tuple[int, int], order: int = 1) -> Fiel
     return np.asarray(ndimage.map_coordinates(source, points, order=order, mode="nearest"))
 
 
-def coarsen(field: npt.ArrayLike, factor: int) -> Field:
+def coarsen(field: npt.ArrayLike, factor: int) -> F64:
     """Return the means of blocks of ``factor × factor`` pixels; the shape must be a multiple of it."""
     source = np.asarray(field, "float64")
     rows, columns = source.shape[0] // factor, source.shape[1] // factor

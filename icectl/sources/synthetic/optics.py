@@ -7,7 +7,7 @@ from datetime import date
 
 import numpy as np
 
-from icectl.sources.synthetic.noise import Field
+from icectl.arrays import F64
 
 BANDS = ("coastal", "blue", "green", "red", "nir08", "swir16", "swir22")
 
@@ -25,7 +25,7 @@ SPECTRA: Mapping[str, tuple[float, ...]] = {
 """Reflectance of pure surfaces, rounded from spectra of the kind in Dozier (1989) and Hall et al. (1995)."""
 
 
-def mix(shares: Mapping[str, Field], bands: tuple[str, ...]) -> dict[str, Field]:
+def mix(shares: Mapping[str, F64], bands: tuple[str, ...]) -> dict[str, F64]:
     """Return reflectance by band for surfaces of the given `shares` (each pixel's shares sum to 1)."""
     places = {band: BANDS.index(band) for band in bands}
     return {
@@ -44,7 +44,7 @@ def sun(day: date, latitude: float) -> tuple[float, float]:
     return float(np.rad2deg(height)), float(np.rad2deg(azimuth))
 
 
-def shade(north: Field, east: Field, elevation: float, azimuth: float) -> Field:
+def shade(north: F64, east: F64, elevation: float, azimuth: float) -> F64:
     """Return the light on a slope relative to level ground, between 0.25 (skylight) and 1.5.
 
     Parameters

@@ -10,7 +10,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.special import expit
 
-from icectl.sources.synthetic.noise import Field, Mask, fractal, generator
+from icectl.arrays import F64, Bools
+from icectl.sources.synthetic.noise import fractal, generator
 from icectl.sources.synthetic.optics import mix, shade, sun
 from icectl.sources.synthetic.weather import Weather, season
 from icectl.sources.synthetic.world import World
@@ -29,21 +30,21 @@ RELIEF_OF_ICE = 0.20
 class Cover:
     """Where there is ice and open water on one day, what floats on it, and the pattern on the ice."""
 
-    ice: Mask
-    water: Mask
-    floating: Field | None = None
-    pattern: Field | None = None
+    ice: Bools
+    water: Bools
+    floating: F64 | None = None
+    pattern: F64 | None = None
 
 
 @lru_cache(maxsize=16)
-def _static(world: World, name: str, exponent: float, longest: float) -> Field:
+def _static(world: World, name: str, exponent: float, longest: float) -> F64:
     """Return a fractal pattern that never changes; `longest` wavelength in metres."""
     field = fractal(generator(world.seed, name), world.shape, exponent, longest / world.resolution)
     field.setflags(write=False)
     return field
 
 
-def snow_line(world: World, day: date) -> Field:
+def snow_line(world: World, day: date) -> F64:
     """Return the altitude (m) of the snow line at every pixel: season, trend, weather, aspect."""
     low, high = world.snow_lines
     weather = Weather(world.seed, world.shape, world.resolution)
@@ -53,7 +54,7 @@ def snow_line(world: World, day: date) -> Field:
     return season(day, low, high) + TREND * years + weather.departure(day) + aspect
 
 
-def snow_cover(world: World, day: date) -> Field:
+def snow_cover(world: World, day: date) -> F64:
     """Return the share of each pixel that is under snow (0 to 1)."""
     drift = 30.0 * _static(world, "drift", 2.6, 600.0) * ~world.glacier  # nothing on the ice stands still
     north, east = world.slope
@@ -61,7 +62,7 @@ def snow_cover(world: World, day: date) -> Field:
     return np.asarray(holds * expit((world.surface + drift - snow_line(world, day)) / WIDTH))
 
 
-def surfaces(world: World, day: date, cover: Cover) -> dict[str, Field]:
+def surfaces(world: World, day: date, cover: Cover) -> dict[str, F64]:
     """Return each pixel's shares of fine and coarse snow, ice, debris, rock, grass, water and mélange."""
     land = np.where(cover.water, 0.0, 1.0)
     snow = snow_cover(world, day) * land
@@ -88,7 +89,7 @@ def surfaces(world: World, day: date, cover: Cover) -> dict[str, Field]:
 
 def reflectance(
     world: World, day: date, bands: tuple[str, ...], cover: Cover | None = None
-) -> dict[str, Field]:
+) -> dict[str, F64]:
     """Return the reflectance of the ground by band on a clear `day`, lit by the sun on the relief."""
     cover = cover or Cover(world.glacier, np.zeros(world.shape, bool))
     texture = _static(world, "albedo", 2.2, 900.0) * ~cover.ice
@@ -102,7 +103,7 @@ def reflectance(
     return {band: np.clip(v * light, 0.001, 1.2) for band, v in mix(shares, bands).items()}
 
 
-def slopes(world: World, cover: Cover) -> tuple[Field, Field]:
+def slopes(world: World, cover: Cover) -> tuple[F64, F64]:
     """Return the slope towards north and east (m per m) of what is there on the day: ice, ground or sea."""
     if np.array_equal(cover.ice, world.glacier) and not cover.water.any():
         return world.slope
@@ -111,6 +112,6 @@ def slopes(world: World, cover: Cover) -> tuple[Field, Field]:
     return -down, east
 
 
-def ndsi(ground: dict[str, Field]) -> Field:
+def ndsi(ground: dict[str, F64]) -> F64:
     """Return (green − swir16) / (green + swir16) (Hall et al. 1995)."""
     return np.asarray((ground["green"] - ground["swir16"]) / (ground["green"] + ground["swir16"]))

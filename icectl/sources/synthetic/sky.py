@@ -7,29 +7,30 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from icectl.sources.synthetic.noise import Field, Mask, fractal, generator
+from icectl.arrays import F64, Bools
+from icectl.sources.synthetic.noise import fractal, generator
 
 
 @dataclass(frozen=True, slots=True)
 class Sky:
     """One look through the sky: opacity of clouds (0 to 1), their shadow (0 to 1), and seen pixels."""
 
-    opacity: Field
-    shadow: Field
-    seen: Mask
+    opacity: F64
+    shadow: F64
+    seen: Bools
 
     @property
-    def cloud(self) -> Mask:
+    def cloud(self) -> Bools:
         """Where a mask of clouds would be set: any opacity that changes the ground's colour."""
         return self.opacity > 0.01
 
     @property
-    def dark(self) -> Mask:
+    def dark(self) -> Bools:
         """Where a mask of cloud shadows would be set."""
         return (self.shadow > 0.01) & ~self.cloud
 
     @property
-    def dilated(self) -> Mask:
+    def dilated(self) -> Bools:
         """Three pixels around clouds, as CFMask's dilated cloud."""
         return np.asarray(ndimage.binary_dilation(self.cloud, iterations=3) & ~self.cloud)
 
@@ -60,7 +61,7 @@ def look(
     return Sky(opacity, np.clip(shadow, 0, 1), np.ones(shape, bool))
 
 
-def scan_line_gaps(seed: int, day: int, shape: tuple[int, int]) -> Mask:
+def scan_line_gaps(seed: int, day: int, shape: tuple[int, int]) -> Bools:
     """Return the pixels that Landsat 7 misses since its scan-line corrector failed (2003-05-31).
 
     Wedges every 33 lines, tilted against the rows, that widen to one side from nothing to a dozen pixels.
@@ -73,7 +74,7 @@ def scan_line_gaps(seed: int, day: int, shape: tuple[int, int]) -> Mask:
     return np.asarray(np.mod(line, 33.0) < width)
 
 
-def missing_wedge(seed: int, day: int, shape: tuple[int, int]) -> Mask:
+def missing_wedge(seed: int, day: int, shape: tuple[int, int]) -> Bools:
     """Return the pixels beyond the edge of the swath: a corner cut by a line about 9° off the columns."""
     rng = generator(seed, "wedge", day)
     rows, columns = np.mgrid[: shape[0], : shape[1]]

@@ -9,12 +9,13 @@ from typing import Literal
 
 import numpy as np
 
+from icectl.arrays import F64
 from icectl.errors import UsageError
 from icectl.raster import write_cog
 from icectl.sources.catalogue import write_catalogue
 from icectl.sources.scene import Scene
 from icectl.sources.synthetic.landsat import acquire, write_look
-from icectl.sources.synthetic.noise import Field, generator
+from icectl.sources.synthetic.noise import generator
 from icectl.sources.synthetic.scenery import ndsi, reflectance
 from icectl.sources.synthetic.world import World
 
@@ -52,7 +53,7 @@ def write_snow_scenes(
     if not days:
         raise UsageError(f"there is no acquisition between {start} and {end}", "choose a longer span")
     scenes: list[Scene] = []
-    clear: list[Field] = []
+    clear: list[F64] = []
     for number, day in enumerate(days):
         which = satellite(sensor, number)
         ground = reflectance(world, day, tuple(dict.fromkeys((*bands, "green", "swir16"))))

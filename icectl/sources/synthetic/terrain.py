@@ -13,7 +13,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from icectl.sources.synthetic.noise import Field, fractal, generator, resize, smooth
+from icectl.arrays import F64
+from icectl.sources.synthetic.noise import fractal, generator, resize, smooth
 
 STEP = 60.0
 """Distance between the sampled points of a valley line (m)."""
@@ -73,8 +74,8 @@ class Relief:
 class Valley:
     """A valley's line: points ``(n, 2)`` as (x, y), metres from the north-west corner, mouth to head."""
 
-    points: Field
-    floor: Field
+    points: F64
+    floor: F64
     width: float
     walls: float
     trunk: bool = False
@@ -142,7 +143,7 @@ def ground_lines(seed: int, shape: tuple[int, int], resolution: float, relief: R
     return [*inside, *(v for v in lines if not v.trunk)]
 
 
-def ground(seed: int, shape: tuple[int, int], resolution: float, relief: Relief) -> Field:
+def ground(seed: int, shape: tuple[int, int], resolution: float, relief: Relief) -> F64:
     """Return the height of the ground (m) on `shape` pixels of `resolution` m, row 0 in the north."""
     extent = shape[0] * resolution, shape[1] * resolution
     coarse = max(1, round(STEP / resolution))
@@ -161,7 +162,7 @@ def ground(seed: int, shape: tuple[int, int], resolution: float, relief: Relief)
     return _roughen(seed, smooth(fine[0], 0.5 * coarse), fine[1], resolution, relief)
 
 
-def _lower_envelope(lines: list[Valley], places: Field) -> tuple[Field, Field]:
+def _lower_envelope(lines: list[Valley], places: F64) -> tuple[F64, F64]:
     """Return ``−c · log Σ exp(−h/c)`` over the valleys, a rounded minimum, and their wall shares (0 to 1)."""
     height = np.full(len(places), np.inf)
     total, shares = np.zeros(len(places)), np.zeros(len(places))
@@ -182,7 +183,7 @@ def _lower_envelope(lines: list[Valley], places: Field) -> tuple[Field, Field]:
     return height - ROUNDING * np.log(total), shares / total
 
 
-def _roughen(seed: int, height: Field, share: Field, resolution: float, relief: Relief) -> Field:
+def _roughen(seed: int, height: F64, share: F64, resolution: float, relief: Relief) -> F64:
     """Add fractal relief: strong on walls and crests, weak on floors, with gullies and sharpened crests."""
     shape = height.shape
     broad = fractal(generator(seed, "relief"), shape, 4.0, 3000 / resolution)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from icectl.sources.synthetic.noise import Field, fractal, generator
+from icectl.arrays import F64
+from icectl.sources.synthetic.noise import fractal, generator
 from icectl.sources.synthetic.world import World
 
 YEAR = 365.0
@@ -18,7 +19,7 @@ LIFE = 900.0
 """Days in which a pattern is born, carried and forgotten."""
 
 
-def origin(world: World, days: float) -> tuple[Field, Field]:
+def origin(world: World, days: float) -> tuple[F64, F64]:
     """Return the (row, column) where the ice now at each pixel was `days` ago (negative: will be).
 
     Trajectories through the steady surface velocity, by the midpoint rule. Off the ice nothing moves.
@@ -39,12 +40,12 @@ def origin(world: World, days: float) -> tuple[Field, Field]:
     return grid[0], grid[1]
 
 
-def _at(field: Field, rows: Field, columns: Field) -> Field:
+def _at(field: F64, rows: F64, columns: F64) -> F64:
     """Return `field` between its pixels."""
     return np.asarray(ndimage.map_coordinates(field, (rows, columns), order=1, mode="nearest"))
 
 
-def pattern(world: World, day: int) -> Field:
+def pattern(world: World, day: int) -> F64:
     """Return the pattern on the ice on `day` (an ordinal), of about zero mean and unit variance.
 
     Two generations overlap, half a life apart, each fading in and out; both ride on the same ice, so that the
@@ -61,7 +62,7 @@ def pattern(world: World, day: int) -> Field:
     return total
 
 
-def _crevasses(world: World, generation: int, offset: float) -> Field:
+def _crevasses(world: World, generation: int, offset: float) -> F64:
     """Return one generation's pattern: crevasses across the flow, bands of dirt along it, and grain."""
     rng = generator(world.seed, "crevasses", generation, int(2 * offset))
     across = fractal(rng, world.shape, 1.6, 22, 2.5, aspect=2.2)

@@ -19,7 +19,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from icectl.sources.synthetic.noise import Field, fractal, generator
+from icectl.arrays import F64
+from icectl.sources.synthetic.noise import fractal, generator
 
 MONTH = 365.25 / 12
 FIRST_YEAR, SPIN_UP, MONTHS = 1980, 360, 12 * 80
@@ -38,7 +39,7 @@ class Weather:
     strength: float = 150.0
     noise: float = 22.0
 
-    def departure(self, day: date) -> Field:
+    def departure(self, day: date) -> F64:
         """Return the departure (m) at every pixel on `day`; positive when the line stands high."""
         series, waves = _modes(self.seed)
         moment = (day - date(FIRST_YEAR, 1, 1)).days / MONTH
@@ -56,7 +57,7 @@ class Weather:
 
 
 @lru_cache(maxsize=16)
-def _modes(seed: int) -> tuple[Field, Field]:
+def _modes(seed: int) -> tuple[F64, F64]:
     """Return the monthly amplitudes ``(modes, months)`` and the waves (kx, ky in rad/m, phase)."""
     rng = generator(seed, "weather")
     periods = rng.uniform(27, 31, MODES)

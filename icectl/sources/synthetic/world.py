@@ -10,10 +10,10 @@ import numpy as np
 from affine import Affine
 from scipy import ndimage
 
+from icectl.arrays import F64, Bools
 from icectl.errors import UsageError
 from icectl.raster import Grid
 from icectl.sources.synthetic.ice import Climate, Ice, grow
-from icectl.sources.synthetic.noise import Field, Mask
 from icectl.sources.synthetic.terrain import Relief, ground
 
 Setting = Literal["alpine", "fjord"]
@@ -87,7 +87,7 @@ class World:
         return _RELIEF[self.setting]
 
     @cached_property
-    def bed(self) -> Field:
+    def bed(self) -> F64:
         """Height of the ground below ice and sea (m)."""
         return ground(self.seed, self.shape, self.resolution, self.relief)
 
@@ -116,17 +116,17 @@ class World:
         return grow(self.bed, self.resolution, self.climate, allowed)
 
     @property
-    def thickness(self) -> Field:
+    def thickness(self) -> F64:
         """Ice thickness (m), never negative, zero off the ice."""
         return self.ice.thickness
 
     @property
-    def surface(self) -> Field:
+    def surface(self) -> F64:
         """Height of ice or ground (m): exactly bed + thickness."""
         return self.ice.surface
 
     @cached_property
-    def glacier(self) -> Mask:
+    def glacier(self) -> Bools:
         """Where there is ice."""
         return self.thickness > 0
 
@@ -142,7 +142,7 @@ class World:
         return float(np.quantile(self.surface, 0.3))
 
     @cached_property
-    def slope(self) -> tuple[Field, Field]:
+    def slope(self) -> tuple[F64, F64]:
         """Slope of the surface towards north and east (m per m)."""
         down, east = np.gradient(ndimage.gaussian_filter(self.surface, 0.7, mode="nearest"), self.resolution)
         return -down, east

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F64, Bools
 from icectl.tasks.bed.fill import smooth
 from icectl.tasks.bed.fill.answer import Filler
 from icectl.tasks.bed.fill.tiling import refined
@@ -12,14 +12,11 @@ from icectl.tasks.bed.readers.thickness_samples import whole
 from icectl.tasks.bed.thickness.physics import perfect_plasticity
 from icectl.tasks.bed.thickness.solve import Scene
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-
 MAX_WINDOW = 1024
 """Side in pixels above which the surroundings of a glacier are filled in on a coarser grid, then in tiles."""
 
 
-def baselines(scene: Scene, filler: Filler | None, rounds: int, seed: int) -> tuple[dict[str, Floats], str]:
+def baselines(scene: Scene, filler: Filler | None, rounds: int, seed: int) -> tuple[dict[str, F64], str]:
     """Return the thickness (m) of every simple answer, and of step (a) as ``inpaint`` with its spread.
 
     The second value says why step (a) fell back to the biharmonic fill, if it did.
@@ -38,8 +35,8 @@ def baselines(scene: Scene, filler: Filler | None, rounds: int, seed: int) -> tu
 
 
 def fills(
-    surface: Floats, hidden: Bools, resolution: float, filler: Filler | None, rounds: int, seed: int
-) -> tuple[dict[str, Floats], str]:
+    surface: F64, hidden: Bools, resolution: float, filler: Filler | None, rounds: int, seed: int
+) -> tuple[dict[str, F64], str]:
     """Fill in hidden ground by every method, on a coarser grid where the window is very large.
 
     There, the network's answer is refined in tiles; the baselines stay as they are.

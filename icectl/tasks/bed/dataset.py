@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import zarr
-from numpy.typing import NDArray
 
+from icectl.arrays import F32, U8, Bools
 from icectl.errors import DataError
 from icectl.raster.chunks import expect_chunks, layout, reading
 from icectl.tasks.bed.fill import masks
@@ -40,10 +40,10 @@ class Writer:
         self.group = zarr.open_group(str(folder / STORE), mode="w")
         self.terrains: list[dict[str, Any]] = []
         self.glaciers: list[dict[str, Any]] = []
-        self.columns: list[NDArray[np.float32]] = []
-        self.silhouettes: list[NDArray[np.bool_]] = []
+        self.columns: list[F32] = []
+        self.silhouettes: list[Bools] = []
 
-    def add_terrain(self, terrain: Terrain, cover: NDArray[np.uint8], drawn: Drawn, rule: str) -> None:
+    def add_terrain(self, terrain: Terrain, cover: U8, drawn: Drawn, rule: str) -> None:
         """Store heights, cover and patches of one elevation model."""
         name = f"{len(self.terrains):02d}-{terrain.name}"
         one = self.group.create_group(name)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyproj import Transformer
 
+from icectl.arrays import F64, Bools
 from icectl.raster import grid_of, read, read_quantity
 from icectl.report.panels import CrossSection, Layer, Lines, Map, Panel, Scatter
 from icectl.report.panels import Points as MapPoints
@@ -18,7 +19,6 @@ from icectl.tasks.bed.products import place_of, read_table
 from icectl.tasks.bed.readers.points import Points
 from icectl.tasks.bed.scores.points import AtPoints
 
-Floats = NDArray[np.float64]
 MAX_MAPS = 3
 MAX_POINTS = 400
 STEPS = 200
@@ -80,7 +80,7 @@ def _on_map(place: Path, points: Points) -> tuple[MapPoints, ...]:
     return (MapPoints(label="measured", columns=cols[at], rows=rows[at], values=points.thickness[at]),)
 
 
-def scatter(measured: Floats, predicted: Floats) -> list[Panel]:
+def scatter(measured: F64, predicted: F64) -> list[Panel]:
     """Return measured against predicted thickness, thinned to what a page can hold."""
     step = max(1, len(measured) // 4000)
     return [
@@ -94,7 +94,7 @@ def scatter(measured: Floats, predicted: Floats) -> list[Panel]:
     ]
 
 
-def section(folder: Path, points: Points, glacier: NDArray[np.str_], hit: NDArray[np.bool_]) -> list[Any]:
+def section(folder: Path, points: Points, glacier: NDArray[np.str_], hit: Bools) -> list[Any]:
     """Return surface and bed along the long axis of the points on the most measured glacier."""
     names, counts = np.unique(glacier[hit], return_counts=True)
     name = str(names[counts.argmax()])
@@ -131,13 +131,13 @@ def section(folder: Path, points: Points, glacier: NDArray[np.str_], hit: NDArra
     ]
 
 
-def _axis(xy: Floats) -> tuple[Floats, Floats]:
+def _axis(xy: F64) -> tuple[F64, F64]:
     """Return centre and unit direction of the longest spread of points ``(2, n)``."""
     centre = xy.mean(1)
     _, vectors = np.linalg.eigh(np.cov(xy - centre[:, None])) if xy.shape[1] > 2 else (None, np.eye(2))
     return centre, np.asarray(vectors[:, -1])
 
 
-def _along(values: Floats, transform: Any, line: Floats) -> Floats:
+def _along(values: F64, transform: Any, line: F64) -> F64:
     cols, rows = ~transform * (line[0], line[1])
     return sample(values, np.asarray(rows) - 0.5, np.asarray(cols) - 0.5)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.floating]
+from icectl.arrays import F64, Floats
 
 
 def score(predicted: Floats, measured: Floats, uncertainty: Floats | None = None) -> dict[str, float]:
@@ -35,7 +34,7 @@ def score(predicted: Floats, measured: Floats, uncertainty: Floats | None = None
     return found
 
 
-def sample(values: Floats, rows: Floats, cols: Floats) -> NDArray[np.float64]:
+def sample(values: Floats, rows: Floats, cols: Floats) -> F64:
     """Return values at fractional pixel centres by linear interpolation over the finite neighbours; else
     NaN.
     """

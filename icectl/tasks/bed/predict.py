@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 from shapely.strtree import STRtree
 
+from icectl.arrays import Bools
 from icectl.cluster import each
 from icectl.errors import DataError, IcectlError, UsageError
 from icectl.raster import rasterize
@@ -245,7 +245,7 @@ def fill_holes(run: Run, model: TaskModel, options: PredictOptions) -> Path:
     return run.out
 
 
-def _mask(path: Path, dem: Dem, terrain: Terrain) -> NDArray[np.bool_]:
+def _mask(path: Path, dem: Dem, terrain: Terrain) -> Bools:
     """Return where a mask says that ground is to be filled: not 0 in a raster, or inside polygons."""
     from icectl.raster import read_on, read_vectors
 

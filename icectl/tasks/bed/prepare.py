@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import U8, Bools
 from icectl.errors import DataError, UsageError
 from icectl.raster import rasterize, read_vectors
 from icectl.run import Run
@@ -121,9 +121,7 @@ def _terrain(
     run.say(_said(writer.terrains[-1]["name"], terrain, drawn, options, rule))
 
 
-def covered(
-    terrain: Terrain, outlines: Path | None, options: PrepareOptions
-) -> tuple[NDArray[np.uint8], str]:
+def covered(terrain: Terrain, outlines: Path | None, options: PrepareOptions) -> tuple[U8, str]:
     """Return the cover of a terrain and, in words, what was done about unlisted ice."""
     listed = _burnt(outlines, terrain)
     excluded = _burnt(options.exclude, terrain) if options.exclude else None
@@ -143,7 +141,7 @@ def covered(
     return ice.cover(terrain.heights, listed, excluded, found), words
 
 
-def _burnt(outlines: Path | None, terrain: Terrain) -> NDArray[np.bool_]:
+def _burnt(outlines: Path | None, terrain: Terrain) -> Bools:
     if outlines is None:
         return np.zeros(terrain.heights.shape, dtype=bool)
     frame = read_vectors(outlines, crs=terrain.grid.crs.to_wkt())

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F32, F64, Array, Bools
 from icectl.errors import DataError
 from icectl.raster import warp, write_cog, write_vectors
 from icectl.run import Run
@@ -95,9 +95,7 @@ def write_glacier(place: Path, name: str, scene: Scene, terrain: Terrain, made: 
     write_cog(place / "others.tif", stack, terrain.native, tags=tags, descriptions=names)
 
 
-def write_filled(
-    run: Run, terrain: Terrain, hidden: NDArray[np.bool_], made: dict[str, NDArray[np.float64]]
-) -> None:
+def write_filled(run: Run, terrain: Terrain, hidden: Bools, made: dict[str, F64]) -> None:
     """Write the filled ground, with what was hidden and, where there is one, the spread of the fill."""
     ground = np.where(hidden, made.get("inpaint", made["biharmonic"]), terrain.heights)
     layers = {"elevation": ground, "filled": hidden.astype(np.float64)}
@@ -141,7 +139,7 @@ def place_of(name: str) -> str:
     return "".join(c if c.isalnum() or c in "-._" else "_" for c in name)[:80]
 
 
-def _native(values: NDArray[Any], terrain: Terrain) -> NDArray[np.float32]:
+def _native(values: Array, terrain: Terrain) -> F32:
     if terrain.grid == terrain.native:
         return np.asarray(values, dtype=np.float32)
     return warp(values, terrain.grid, terrain.native)

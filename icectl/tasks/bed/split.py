@@ -6,13 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import I64, Bools
 from icectl.errors import DataError
-from icectl.tasks.bed.fill.patches import Ints, Patch
+from icectl.tasks.bed.fill.patches import Patch
 from icectl.tasks.bed.options import PrepareOptions
-
-Bools = NDArray[np.bool_]
 
 TEST_SHARE = 0.1
 """Share of the largest patches kept to test on (the paper keeps a tenth)."""
@@ -30,7 +28,7 @@ class Drawn:
     test_area: tuple[int, int, int, int]
 
 
-def split(dataset: tuple[Ints, dict[str, int], tuple[int, ...]], options: PrepareOptions, seed: int) -> Drawn:
+def split(dataset: tuple[I64, dict[str, int], tuple[int, ...]], options: PrepareOptions, seed: int) -> Drawn:
     """Keep a strip at one side of the map or a block for the test; patches that straddle its border go.
 
     Of all that hold their share of the largest patches, the one is taken that leaves the most to train on;
@@ -68,7 +66,7 @@ def split(dataset: tuple[Ints, dict[str, int], tuple[int, ...]], options: Prepar
     return Drawn(tuple(made), {**toll, "kept": len(made)}, area)
 
 
-def _validation(found: Ints, shape: tuple[int, ...], share: float) -> dict[str, Ints]:
+def _validation(found: I64, shape: tuple[int, ...], share: float) -> dict[str, I64]:
     """Part what is left once more: small patches of another place say when to stop training.
 
     Where that would cost more than a third of the ground, all of it trains.
@@ -79,7 +77,7 @@ def _validation(found: Ints, shape: tuple[int, ...], share: float) -> dict[str, 
     return {"valid": found[_within(found, area)], "train": found[_apart(found, area)]}
 
 
-def _cheapest(found: Ints, shape: tuple[int, ...], lead: int, share: float) -> Area | None:
+def _cheapest(found: I64, shape: tuple[int, ...], lead: int, share: float) -> Area | None:
     """Return the strip or block that holds its share of the patches of side `lead`, and leaves the most."""
     largest = found[:, 2] == lead
     wanted = max(1, round(share * int(largest.sum())))
@@ -94,19 +92,19 @@ def _cheapest(found: Ints, shape: tuple[int, ...], lead: int, share: float) -> A
 Area = tuple[int, int, int, int]
 
 
-def _within(found: Ints, area: Area) -> Bools:
+def _within(found: I64, area: Area) -> Bools:
     row, col, rows, cols = area
     low, high = found[:, :2], found[:, :2] + found[:, 2:3]
     return np.asarray((low >= (row, col)).all(1) & (high <= (row + rows, col + cols)).all(1))
 
 
-def _apart(found: Ints, area: Area) -> Bools:
+def _apart(found: I64, area: Area) -> Bools:
     row, col, rows, cols = area
     low, high = found[:, :2], found[:, :2] + found[:, 2:3]
     return np.asarray((high <= (row, col)).any(1) | (low >= (row + rows, col + cols)).any(1))
 
 
-def _strips(lead: Ints, shape: tuple[int, ...], wanted: int) -> Iterator[Area]:
+def _strips(lead: I64, shape: tuple[int, ...], wanted: int) -> Iterator[Area]:
     """Yield a strip along each side of the map, wide enough for `wanted` of the largest patches."""
     for axis in (0, 1):
         near, far = np.sort(lead[:, axis] + lead[:, 2]), np.sort(lead[:, axis])[::-1]

@@ -7,16 +7,14 @@ to t0. A mark uses t1 or t2 itself; who beats only the baselines with such knowl
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F32, F64, I64
 from icectl.imagery.filters import high_pass
 from icectl.tasks.flow.chips.linear import Chips, describe, features, fit, mixed
 from icectl.tasks.flow.dataset import Sequences
 from icectl.tasks.flow.metrics import correlation
 from icectl.tasks.flow.options import AHEAD
 from icectl.tasks.flow.split import TRAIN, Parts
-
-F32 = NDArray[np.float32]
 
 BASELINES = {
     "persistence": "Persistence (t0)",
@@ -37,9 +35,7 @@ NOTES = {
 }
 
 
-def baselines(
-    sequences: Sequences, chosen: NDArray[np.int64], start: int, past: int, linear: NDArray[np.float64]
-) -> dict[str, NDArray[np.float64]]:
+def baselines(sequences: Sequences, chosen: I64, start: int, past: int, linear: F64) -> dict[str, F64]:
     """Score every baseline and mark on one window of the chosen sequences.
 
     Parameters
@@ -73,7 +69,7 @@ def baselines(
     }
 
 
-def fitted(sequences: Sequences, parts: Parts, seed: int, most: int = 400) -> NDArray[np.float64]:
+def fitted(sequences: Sequences, parts: Parts, seed: int, most: int = 400) -> F64:
     """Fit the linear weights on the training part: its targets, or all dates of its ground."""
     chosen = parts.sequences(TRAIN)
     chosen = chosen[np.linspace(0, len(chosen) - 1, min(most, len(chosen))).round().astype(np.int64)]
@@ -82,16 +78,14 @@ def fitted(sequences: Sequences, parts: Parts, seed: int, most: int = 400) -> ND
     return fit(told, tuple(range(span.stop)), seed)
 
 
-def _described(sequences: Sequences, chosen: NDArray[np.int64], span: slice, chips: F32) -> Chips:
+def _described(sequences: Sequences, chosen: I64, span: slice, chips: F32) -> Chips:
     band = sequences.array("sequence_band")[chosen]
     wide = (sequences.array("high") - sequences.array("low"))[band].astype(np.float64)
     cloud = sequences.array("cloud_share")[chosen, span].astype(np.float64)
     return describe(chips, wide, cloud, sequences.days[span].astype(np.float64))
 
 
-def _carried(
-    sequences: Sequences, chosen: NDArray[np.int64], start: int, past: int, last: F32
-) -> NDArray[np.float64]:
+def _carried(sequences: Sequences, chosen: I64, start: int, past: int, last: F32) -> F64:
     """Correlate t0's chip with the frame of t2 at the place the last trusted velocity leads to.
 
     Velocity: between the last two frames seen where the chip was found for certain, 0 without such.

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from affine import Affine
-from numpy.typing import NDArray
 
+from icectl.arrays import F32, I64, Array
 from icectl.errors import DataError
 from icectl.raster import Grid, open_cube
 from icectl.raster.chunks import expect_chunks, reading
@@ -39,7 +39,7 @@ class Sequences:
         return int(self.data.sizes["time"])
 
     @property
-    def days(self) -> NDArray[np.float32]:
+    def days(self) -> F32:
         """Days since the first frame, ``(time,)``."""
         time = self.array("time")
         return np.asarray((time - time[0]) / np.timedelta64(1, "D"), np.float32)
@@ -56,22 +56,22 @@ class Sequences:
         """Names of the bands."""
         return [str(n) for n in json.loads(self.data.attrs["bands"])]
 
-    def chips(self, which: NDArray[np.int64] | list[int], span: slice) -> NDArray[np.float32]:
+    def chips(self, which: I64 | list[int], span: slice) -> F32:
         """Read chips ``(n, frames, rows, cols)`` of some sequences over a span of frames."""
         with reading(self.path):
             return np.stack([np.asarray(self.chip[int(s), span], np.float32) for s in which])
 
-    def held(self, which: NDArray[np.int64]) -> NDArray[Any]:
+    def held(self, which: I64) -> Array:
         """Read all chips ``(n, frames, rows, cols)`` of some sequences as they are stored."""
         with reading(self.path):
             return np.asarray(self.chip.oindex[which])
 
-    def frame(self, index: int) -> NDArray[np.float32]:
+    def frame(self, index: int) -> F32:
         """Read one frame ``(band, y, x)``."""
         with reading(self.path):
             return np.asarray(self.data["frame"][index].values, np.float32)
 
-    def frames(self) -> NDArray[np.float32]:
+    def frames(self) -> F32:
         """Read all frames ``(time, y, x)``, the mean of their bands."""
         with reading(self.path):
             return np.asarray(self.data["frame"].mean("band").values, np.float32)
@@ -81,7 +81,7 @@ class Sequences:
         """Scene ids of the frames."""
         return [str(n) for n in json.loads(self.data.attrs["names"])]
 
-    def array(self, name: str) -> NDArray[Any]:
+    def array(self, name: str) -> Array:
         """Return one of the small variables as an array."""
         with reading(self.path):
             return np.asarray(self.data[name].values)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F64, I64, U8, Bools
 from icectl.contract import Column, Metrics, Row, Table
 from icectl.errors import DataError
 from icectl.run import Run
@@ -40,9 +40,9 @@ PUBLISHED = "min2019"
 class Scores:
     """Correlations with t2 by method, ``(window, sequence)``; whether t0 is cloudy, and whether t2 is."""
 
-    by: Mapping[str, NDArray[np.float64]]
-    cloudy: NDArray[np.bool_]
-    covered: NDArray[np.bool_]
+    by: Mapping[str, F64]
+    cloudy: Bools
+    covered: Bools
     likeness: Mapping[str, Mapping[str, float]]
 
 
@@ -92,9 +92,9 @@ def evaluate(run: Run, model: TaskModel, options: EvaluateOptions) -> Metrics:
     return Metrics(tables=tables if truth is None else (*tables, truth), notes=tuple(notes), details=details)
 
 
-def _predicted(predictions: Any, of: NDArray[np.uint8]) -> NDArray[np.int64]:
+def _predicted(predictions: Any, of: U8) -> I64:
     """Return the sequences that were predicted."""
-    listed: NDArray[np.int64] = predictions["sequence"].values.astype(np.int64)
+    listed: I64 = predictions["sequence"].values.astype(np.int64)
     if len(listed) and listed.max() >= len(of):
         raise DataError("the predictions belong to another dataset", "predict again (--force)")
     return listed
@@ -104,7 +104,7 @@ def score_all(
     run: Run,
     sequences: Sequences,
     predictions: Any,
-    chosen: NDArray[np.int64],
+    chosen: I64,
     part: Parts,
 ) -> Scores:
     """Correlate the model's t2, and that of every baseline and mark, with the true one."""
@@ -112,7 +112,7 @@ def score_all(
         zip(predictions["first"].values.tolist(), predictions["past"].values.tolist(), strict=True)
     )
     linear = fitted(sequences, part, run.seed)
-    found: dict[str, list[NDArray[np.float64]]] = {}
+    found: dict[str, list[F64]] = {}
     hidden, covered, pictures = [], [], []
     share, band = sequences.array("cloud_share"), sequences.array("sequence_band")[chosen]
     span = (sequences.array("high") - sequences.array("low"))[band]
@@ -161,7 +161,7 @@ def _tables(scores: Scores, label: str, past: str) -> tuple[Table, ...]:
     return tuple(tables)
 
 
-def _table(scores: Scores, which: NDArray[np.bool_], title: str, label: str, *, published: bool) -> Table:
+def _table(scores: Scores, which: Bools, title: str, label: str, *, published: bool) -> Table:
     rows = [Row(name=label, kind="model", values=classes(scores.by["model"][which]))]
     for names, of in ((BASELINES, "baseline"), (MARKS, "mark")):
         for key, name in names.items():

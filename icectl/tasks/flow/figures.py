@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 from affine import Affine
-from numpy.typing import NDArray
 
+from icectl.arrays import F32, F64, I64, Array
 from icectl.imagery.filters import high_pass
 from icectl.raster import Grid, Info, write_cog
 from icectl.report.panels import Layer, Map, SampleRow, Samples, pack
@@ -42,7 +42,7 @@ MAPS = {
 
 
 def correlation_maps(
-    folder: Path, sequences: Sequences, chosen: NDArray[np.int64], by: Mapping[str, NDArray[np.float64]]
+    folder: Path, sequences: Sequences, chosen: I64, by: Mapping[str, F64]
 ) -> dict[str, Path]:
     """Write the three maps of the paper's figure 4 as COGs: mean correlation of the chips over each cell."""
     grid, step = sequences.grid, max(sequences.size // CELLS, 1)
@@ -139,7 +139,7 @@ def _shown(predictions: Any) -> list[tuple[int, int, int, int]]:
     return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
-def _stretched(texture: NDArray[np.float32], like: NDArray[np.float32]) -> NDArray[np.float32]:
+def _stretched(texture: F32, like: F32) -> F32:
     """Bring a texture to the level and contrast of a picture, to be seen beside it."""
     spread = float(texture.std()) or 1.0
     return np.asarray((texture - texture.mean()) / spread * like.std() + like.mean(), np.float32)
@@ -152,9 +152,7 @@ def _name(sequences: Sequences, sequence: int, t0: int) -> str:
     return f"chip {chip}, {sequences.bands[band]}, t0 {day}"
 
 
-def _row(
-    run: Run, name: str, label: str, pictures: list[NDArray[Any]], truth: NDArray[np.float32], score: str
-) -> SampleRow:
+def _row(run: Run, name: str, label: str, pictures: list[Array], truth: F32, score: str) -> SampleRow:
     """Write pictures as the bands of one GeoTIFF and name them; `truth` gives the row's grey scale."""
     stack = np.stack([np.asarray(p, np.float32) for p in pictures])
     path = run.out / "pictures" / f"{name}.tif"
@@ -165,9 +163,7 @@ def _row(
     return SampleRow(label=label, images=images, score=score, low=low, high=high)
 
 
-def velocity_figure(
-    path: Path, backdrop: NDArray[np.float32], cells: NDArray[np.int64], found: Velocity, unit: str
-) -> Path:
+def velocity_figure(path: Path, backdrop: F32, cells: I64, found: Velocity, unit: str) -> Path:
     """Draw arrows over an image, and the speed along the line through the fastest ice; write a PNG.
 
     Parameters

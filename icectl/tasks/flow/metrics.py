@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from icectl.arrays import F64, I64, Array
 from icectl.intervals import gain_interval, grouped, mean_interval
-
-Array = NDArray[Any]
 
 LOW, HIGH = 0.3, 0.7
 """Bounds of Table 1's classes."""
 
 
-def correlation(a: Array, b: Array) -> NDArray[np.float64]:
+def correlation(a: Array, b: Array) -> F64:
     """Correlation of chips over their last two axes (equation 1 of Min et al. 2019).
 
     0 where either chip is constant: Table 1 leaves zeros out of its mean.
@@ -64,14 +61,14 @@ def score(truth: Array, predicted: Array) -> dict[str, float | None]:
     return classes(correlation(predicted, truth))
 
 
-def by_chip(scores: NDArray[np.float64], chip: NDArray[np.int64]) -> NDArray[np.float64]:
+def by_chip(scores: F64, chip: I64) -> F64:
     """Return (chips, 2) sums and counts of the non-zero correlations `scores` (window, sequence)."""
     return grouped(np.where(scores == 0, np.nan, scores).ravel(), np.tile(chip, len(scores)))
 
 
 def intervals(
-    by: Mapping[str, NDArray[np.float64]],
-    chip: NDArray[np.int64],
+    by: Mapping[str, F64],
+    chip: I64,
     labels: Mapping[str, str],
     draws: int,
     seed: int,
@@ -86,8 +83,8 @@ def intervals(
 
 
 def gain(
-    by: Mapping[str, NDArray[np.float64]],
-    chip: NDArray[np.int64],
+    by: Mapping[str, F64],
+    chip: I64,
     rival: str,
     draws: int,
     seed: int,

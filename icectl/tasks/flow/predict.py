@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
+from icectl.arrays import F32, I64, Bools
 from icectl.errors import DataError
 from icectl.raster import Grid, ground_steps, off_ground, open_cube, write_cog
 from icectl.raster.chunks import expect_chunks, reading, write_store
@@ -25,7 +25,6 @@ from icectl.tasks.flow.velocity.measure import Velocity, centres, measure
 from icectl.tasks.flow.velocity.quality import static
 from icectl.tasks.model import TaskModel
 
-F32 = NDArray[np.float32]
 PREDICTIONS = "predictions.zarr"
 SHOWN = 6
 """Windows of which every future is kept for the report."""
@@ -90,7 +89,7 @@ def map_velocity(run: Run, sequences: Sequences, options: PredictOptions) -> Vel
     return found
 
 
-def _say_static(run: Run, found: Velocity, still: NDArray[np.bool_], unit: str) -> None:
+def _say_static(run: Run, found: Velocity, still: Bools, unit: str) -> None:
     """Say GLAFT's measure of the ground that stands still, and keep it."""
     if (still & np.isfinite(found.vx)).sum() < MIN_STATIC:
         return
@@ -99,7 +98,7 @@ def _say_static(run: Run, found: Velocity, still: NDArray[np.bool_], unit: str) 
     run.say(f"  ground that stands still: within {told.x:.2g} and {told.y:.2g} {unit} (2 sigma)")
 
 
-def _say_bias(run: Run, found: Velocity, days: NDArray[np.float32], unit: str) -> None:
+def _say_bias(run: Run, found: Velocity, days: F32, unit: str) -> None:
     """Say how far noise raises the speed of the shortest pairs beside the longest."""
     spans = np.array([days[j] - days[i] for i, j in found.pairs])
     for which, name in ((int(spans.argmin()), "shortest"), (int(spans.argmax()), "longest")):
@@ -112,7 +111,7 @@ def _say_bias(run: Run, found: Velocity, days: NDArray[np.float32], unit: str) -
             )
 
 
-def _steps(run: Run, grid: Grid, cells: NDArray[np.int64]) -> tuple[Any, Any]:
+def _steps(run: Run, grid: Grid, cells: I64) -> tuple[Any, Any]:
     """Return the pixel's sides across and down at each cell, in metres on the ground where there is a CRS."""
     if grid.crs is None:
         return abs(grid.affine.a), abs(grid.affine.e)
@@ -125,7 +124,7 @@ def _steps(run: Run, grid: Grid, cells: NDArray[np.int64]) -> tuple[Any, Any]:
 
 def generator(
     generate: Any, scale: Scaling, run: Run, samples: int
-) -> Callable[[F32, F32, NDArray[np.int64], int, NDArray[np.float32]], F32]:
+) -> Callable[[F32, F32, I64, int, F32], F32]:
     """Return ``make(past, days, band, key, cloud)`` → ``(samples, n, 2, rows, cols)`` in the sensor's units.
 
     Level and contrast are those of the last clear frame; `cloud` ``(n, past)`` is the share of cloud.
@@ -139,7 +138,7 @@ def generator(
 
     device = resolve(run.compute).torch_device()
 
-    def make(past: F32, days: F32, band: NDArray[np.int64], key: int, cloud: F32) -> F32:
+    def make(past: F32, days: F32, band: I64, key: int, cloud: F32) -> F32:
         frames = torch.as_tensor(scale(past, band)[:, :, None], device=device)
         when = torch.as_tensor(days, device=device).expand(len(past), -1)
         hidden, made = torch.as_tensor(cloud, device=device), []
@@ -209,7 +208,7 @@ def _futures(
     sequences: Sequences,
     generate: Any,
     trained: TrainOptions,
-    which: NDArray[np.int64],
+    which: I64,
     windows: list[tuple[int, int]],
 ) -> F32:
     """Draw `FUTURES` futures of one window of each sequence: ``(n, futures, 2, rows, cols)``."""
@@ -227,8 +226,8 @@ def _write(
     run: Run,
     made: F32,
     futures: F32,
-    chosen: NDArray[np.int64],
-    shown: tuple[NDArray[np.int64], NDArray[np.int64]],
+    chosen: I64,
+    shown: tuple[I64, I64],
     windows: Sequence[tuple[int, int]],
     options: PredictOptions,
 ) -> None:

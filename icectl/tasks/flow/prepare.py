@@ -16,6 +16,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from icectl import raster
+from icectl.arrays import F32, I64, Bools
 from icectl.errors import DataError
 from icectl.imagery.chips import Tracks, cut, follow, grid_starts, startable, starts_on
 from icectl.imagery.matching import texture
@@ -23,7 +24,7 @@ from icectl.raster import Grid
 from icectl.raster.chunks import write_store
 from icectl.run import Run
 from icectl.sources.catalogue import read_catalogue
-from icectl.tasks.flow.chips.frames import Mask, Series, read_series, sound
+from icectl.tasks.flow.chips.frames import Series, read_series, sound
 from icectl.tasks.flow.chips.screening import screen
 from icectl.tasks.flow.dataset import DATASET
 from icectl.tasks.flow.fetch import ground_mask
@@ -58,7 +59,7 @@ def prepare(run: Run, options: PrepareOptions) -> Path:
     return _write(run, series, cloud, ice, tracks, options)
 
 
-def place(run: Run, valid: Mask, ice: Mask | None, options: PrepareOptions) -> NDArray[np.int64]:
+def place(run: Run, valid: Bools, ice: Bools | None, options: PrepareOptions) -> I64:
     """Place the chips' starts on the glacier; where it is too narrow, chips may lie on it in part."""
     if ice is None:
         return grid_starts(valid, options.chip, options.chips)
@@ -77,7 +78,7 @@ def place(run: Run, valid: Mask, ice: Mask | None, options: PrepareOptions) -> N
     return grid_starts(valid & ice, size, options.chips)
 
 
-def glacier_mask(run: Run, ground: Path | None, grid: Grid) -> Mask | None:
+def glacier_mask(run: Run, ground: Path | None, grid: Grid) -> Bools | None:
     """Return where the glacier is, from its outline or from a mask picture; None if neither is known."""
     if run.glacier.outline is not None and grid.crs is not None:
         outlines = raster.read_vectors(run.glacier.outline, str(grid.crs))
@@ -94,9 +95,7 @@ def glacier_mask(run: Run, ground: Path | None, grid: Grid) -> Mask | None:
     return np.asarray(bright)
 
 
-def _tracks(
-    run: Run, series: Series, valid: Mask, starts: NDArray[np.int64], options: PrepareOptions
-) -> list[Tracks]:
+def _tracks(run: Run, series: Series, valid: Bools, starts: I64, options: PrepareOptions) -> list[Tracks]:
     """Follow the chips in the mean of all bands, or in each band."""
     sets = [series.values.mean(axis=1)] if options.track == "together" else list(series.values.swapaxes(0, 1))
     found = []
@@ -114,7 +113,7 @@ def _tracks(
 
 
 def _write(
-    run: Run, series: Series, cloud: Mask, ice: Mask | None, tracks: list[Tracks], options: PrepareOptions
+    run: Run, series: Series, cloud: Bools, ice: Bools | None, tracks: list[Tracks], options: PrepareOptions
 ) -> Path:
     """Write the dataset: frames chunked by frame, chips by sequence."""
     count, bands = len(tracks[0].position), len(series.bands)
@@ -171,7 +170,7 @@ def _write(
     return run.out
 
 
-def smallest_type(values: NDArray[np.float32]) -> type[np.generic]:
+def smallest_type(values: F32) -> type[np.generic]:
     """Return the smallest type that holds `values` exactly: uint8, uint16 or float32."""
     low, high = float(values.min()), float(values.max())
     if low < 0 or high > 65535 or not np.array_equal(values, np.rint(values)):
@@ -188,9 +187,7 @@ def _level(series: Series, band: int, percent: float) -> float:
     return float(np.percentile(values[:: max(1, values.size // 1_000_000)], percent))
 
 
-def _sequences(
-    series: Series, cloud: Mask, of_band: list[Tracks], keep: NDArray[np.int64], size: int
-) -> tuple[NDArray[np.float32], ...]:
+def _sequences(series: Series, cloud: Bools, of_band: list[Tracks], keep: I64, size: int) -> tuple[F32, ...]:
     """Cut every chip of every band along its path; also positions, scores, trust and cloud shares."""
     times, bands, count = len(series.names), len(series.bands), len(keep)
     chips = np.empty((bands * count, times, size, size), np.float32)

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 from affine import Affine
-from numpy.typing import NDArray
 
+from icectl.arrays import F64
 from icectl.raster import Grid, ground_steps, write_cog
 from icectl.raster.cf_write import cf_dataset, cf_layer, save_netcdf, save_zarr
 from icectl.run import Run
@@ -28,7 +28,6 @@ from icectl.tasks.flow.velocity.periods import by_month
 FILL = np.float32(-32767)
 """ITS_LIVE's fill value."""
 
-F64 = NDArray[np.float64]
 
 _LONG = {
     "v": "speed of the ice surface",

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import I64, U8
 from icectl.errors import DataError
 from icectl.tasks.flow.dataset import Sequences
 from icectl.tasks.flow.options import AHEAD, LEAST_PAST, TrainOptions
@@ -42,14 +42,14 @@ class Parts:
         Pixels that training or validation chips share with test chips, over all frames, in space: 0.
     """
 
-    of: NDArray[np.uint8]
+    of: U8
     every: tuple[tuple[int, int], ...]
     tested: tuple[tuple[int, int], ...]
     targets: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     dates: tuple[str, ...] = ()
     shared: int = 0
 
-    def sequences(self, part: int) -> NDArray[np.int64]:
+    def sequences(self, part: int) -> I64:
         """Return the numbers of the sequences of a part."""
         return np.arange(len(self.of)) if self.targets else np.flatnonzero(self.of == part)
 
@@ -150,7 +150,7 @@ def _in_space(dataset: Sequences, options: TrainOptions) -> Parts:
     return Parts(of=of, every=windows, tested=windows, shared=_shared(dataset, of))
 
 
-def _shared(sequences: Sequences, of: NDArray[np.uint8]) -> int:
+def _shared(sequences: Sequences, of: U8) -> int:
     """Count pixels, frame by frame, that lie in a chip of test and in one of training or validation."""
     position, size = sequences.array("position"), sequences.size
     total = 0

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F32
 from icectl.tasks.front.dataset import Entry
 from icectl.tasks.front.image.layers import filled, stretch
 from icectl.tasks.front.line.lines import Line, resample
@@ -23,7 +23,7 @@ BETWEEN_ENDS, ACROSS = "path between median ends", "path between median end colu
 
 
 def baselines(
-    image: NDArray[np.float32], pose: Pose, facts: Mapping[str, Any], before: Sequence[Line] = ()
+    image: F32, pose: Pose, facts: Mapping[str, Any], before: Sequence[Line] = ()
 ) -> dict[str, Sequence[Line]]:
     """Return the fronts that simple methods draw in one image, by their names.
 

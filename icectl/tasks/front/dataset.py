@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 import zarr
-from numpy.typing import NDArray
 
+from icectl.arrays import F32, Bools
 from icectl.errors import DataError
 from icectl.raster.chunks import expect_chunks, layout, reading
 from icectl.tasks.front.line.lines import Line
@@ -92,11 +92,11 @@ class FrontData:
         """Return the images with one of the roles."""
         return tuple(entry for entry in self.entries if entry.role in roles)
 
-    def image(self, entry: Entry) -> NDArray[np.float32]:
+    def image(self, entry: Entry) -> F32:
         """Return (rows, columns) float32, NaN where invalid."""
         return np.asarray(self._read("images", entry))
 
-    def mask(self, entry: Entry) -> NDArray[np.bool_] | None:
+    def mask(self, entry: Entry) -> Bools | None:
         """Return the true ice mask (rows, columns), if the label was one."""
         return np.asarray(self._read("masks", entry), bool) if entry.has_mask else None
 
@@ -114,7 +114,7 @@ class DataWriter:
         self._images, self._masks = self._root.create_group("images"), self._root.create_group("masks")
         self._entries: list[Entry] = []
 
-    def add(self, entry: Entry, image: NDArray[np.float32], mask: NDArray[np.bool_] | None = None) -> None:
+    def add(self, entry: Entry, image: F32, mask: Bools | None = None) -> None:
         """Store one image, and its mask if there is one."""
         self._images.create_array(
             entry.id, data=np.ascontiguousarray(image, np.float32), chunks=image.shape, **layout()

@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from icectl.arrays import F64, Bools, Floats
 from icectl.tasks.front.line.lines import Line, draw, resample
 
-Distances = NDArray[np.float64]
+Distances = F64
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def nearest(line: Line, other: Line) -> Distances:
     return np.asarray(cKDTree(other).query(line)[0], dtype=float)
 
 
-def drawn(lines: Sequence[Line], shape: tuple[int, int]) -> NDArray[np.bool_]:
+def drawn(lines: Sequence[Line], shape: tuple[int, int]) -> Bools:
     """Rasterise lines 1 px wide."""
     canvas = np.zeros(shape, bool)
     for line in lines:
@@ -88,7 +88,7 @@ def edge_iou(predicted: Sequence[Line], truth: Sequence[Line], shape: tuple[int,
     return float((first & second).sum()) / union if union else float("nan")
 
 
-def calfin_mask_iou(predicted: NDArray[np.floating], truth: NDArray[np.bool_], above: float = 0.5) -> float:
+def calfin_mask_iou(predicted: Floats, truth: Bools, above: float = 0.5) -> float:
     """Return CALFIN's overlap of two masks: of ice and of ocean, intersections and unions summed over both.
 
     Examples
@@ -103,7 +103,7 @@ def calfin_mask_iou(predicted: NDArray[np.floating], truth: NDArray[np.bool_], a
     return shared / union if union else float("nan")
 
 
-def mask_iou(predicted: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:
+def mask_iou(predicted: Floats, truth: Bools) -> float:
     """Return the soft overlap Σ t·p / Σ max over pixels of an ice/ocean mask and probabilities."""
     together = float((predicted * truth).sum())
     union = float(predicted.sum() + truth.sum()) - together
@@ -114,8 +114,8 @@ def score(
     predicted: Sequence[Line],
     truth: Sequence[Line],
     shape: tuple[int, int],
-    masks: tuple[NDArray[np.floating], NDArray[np.bool_]] | None = None,
-    frame: NDArray[np.float64] | None = None,
+    masks: tuple[Floats, Bools] | None = None,
+    frame: F64 | None = None,
 ) -> FrontError:
     """Score one image; an empty side means no front, which is a result and never skipped.
 
@@ -156,7 +156,7 @@ def score(
     return FrontError("found", pooled, two_way, overlap, *overlaps, metres, two_way_m)
 
 
-def _on_ground(points: Line, frame: NDArray[np.float64]) -> Line:
+def _on_ground(points: Line, frame: F64) -> Line:
     """Return (row, column) points as metres east and north."""
     return np.asarray(points[:, ::-1] @ frame.T)
 

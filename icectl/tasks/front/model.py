@@ -10,10 +10,9 @@ from icectl.contract import OnnxNetwork
 from icectl.tasks.model import TaskModel
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import Tensor, nn
 
+    from icectl.arrays import F32
     from icectl.training import Learner
 
 
@@ -60,9 +59,7 @@ class FrontModel(TaskModel):
 
         return FrontLearner(network, options, facts)
 
-    def trained(
-        self, network: nn.Module, facts: Mapping[str, Any], device: str
-    ) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    def trained(self, network: nn.Module, facts: Mapping[str, Any], device: str) -> Callable[[F32], F32]:
         """Return trained weights as probabilities of arrays (see `icectl.tasks.front.image.windows`)."""
         from icectl.tasks.front.network.learner import Trained
 

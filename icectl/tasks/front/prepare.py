@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F32, Bools
 from icectl.errors import DataError, UsageError
 from icectl.raster import assigned_grid
 from icectl.sources.catalogue import Scene, read_catalogue
@@ -94,9 +94,7 @@ def turned_upward(entries: Sequence[Entry]) -> bool:
     return plain and len(turned) >= MIN_TURNED and float(np.mean(turned)) >= MOSTLY
 
 
-def _entries(
-    scenes: list[Scene], options: PrepareOptions
-) -> Iterator[tuple[Entry, NDArray[np.float32], NDArray[np.bool_] | None]]:
+def _entries(scenes: list[Scene], options: PrepareOptions) -> Iterator[tuple[Entry, F32, Bools | None]]:
     """Yield what is stored of each scene."""
     for scene in scenes:
         asset = image_of(scene)
@@ -145,7 +143,7 @@ IMAGES = ("image", "nir08", "red", "green", "pan", *RADAR)
 """Assets that are taken as the image, the first that is there."""
 
 
-def decibels(image: NDArray[np.float32]) -> NDArray[np.float32]:
+def decibels(image: F32) -> F32:
     """Return 10 log₁₀ of backscatter, NaN where it is not above zero.
 
     A few bright rocks would otherwise take the whole range, and ice and sea have one grey.

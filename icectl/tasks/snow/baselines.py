@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from icectl.arrays import F32, F64, Array, Bools
 from icectl.errors import DataError
 from icectl.splits import TRAIN, Split
-from icectl.tasks.snow.dataset import Cube, Floats, countable
+from icectl.tasks.snow.dataset import Cube, countable
 from icectl.tasks.snow.masks.seasons import season_index
 from icectl.tasks.snow.options import THRESHOLD
 
@@ -31,15 +30,15 @@ _STRIP = 128
 _RIDGE = 1e-6
 
 
-def features(past: Floats) -> Floats:
+def features(past: F32) -> F32:
     """Return the linear model's features (2P + 2, …) of masks (P, …): values, flags, their product, one."""
     flags = (past >= THRESHOLD).astype(np.float32)
     return np.concatenate([past, flags, flags.prod(axis=0, keepdims=True), np.ones_like(past[:1])])
 
 
 def baselines(
-    past: Floats, times: Sequence[date], future: Sequence[date], coefficients: npt.NDArray[Any]
-) -> dict[str, Floats]:
+    past: F32, times: Sequence[date], future: Sequence[date], coefficients: Array
+) -> dict[str, F32]:
     """Return the forecasts (F, …) of all baselines from past masks (P, …) without gaps.
 
     Parameters
@@ -59,7 +58,7 @@ def baselines(
     }
 
 
-def fit_linear(cube: Cube, split: Split, count_filled: bool = False) -> npt.NDArray[np.float64]:
+def fit_linear(cube: Cube, split: Split, count_filled: bool = False) -> F64:
     """Fit the linear model on the training part.
 
     Every pixel-moment that lies in a training window counts once for each window start. A tiny ridge keeps
@@ -103,11 +102,11 @@ def fit_linear(cube: Cube, split: Split, count_filled: bool = False) -> npt.NDAr
 
 
 def _accumulate(
-    normal: npt.NDArray[np.float64],
-    right: npt.NDArray[np.float64],
-    values: Floats,
-    valid: npt.NDArray[np.bool_] | None,
-    pixels: npt.NDArray[np.bool_],
+    normal: F64,
+    right: F64,
+    values: F32,
+    valid: Bools | None,
+    pixels: Bools,
     start: int,
     past: int,
 ) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from icectl.arrays import F32, U8, Bools
 from icectl.errors import DataError
 from icectl.imagery.composite import Flag
 from icectl.raster import Grid, ground_metres
@@ -33,9 +33,6 @@ _FLAGS = {
     "flag_values": [0, 1, 2, 4],
     "flag_meanings": "missing observed filled interpolated",
 }
-
-Floats = npt.NDArray[np.float32]
-Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -67,12 +64,12 @@ class Cube:
 
         return zarr.open_group(self.path, mode="r")
 
-    def read(self, rows: slice, frames: slice = slice(None), cols: slice = slice(None)) -> Floats:
+    def read(self, rows: slice, frames: slice = slice(None), cols: slice = slice(None)) -> F32:
         """Return masks (frames, rows, columns); NaN where there is no value."""
         with reading(self.path):
             return np.asarray(self._group["snow"][frames, rows, cols], dtype=np.float32)
 
-    def flags(self, rows: slice, frames: slice = slice(None), cols: slice = slice(None)) -> Bytes:
+    def flags(self, rows: slice, frames: slice = slice(None), cols: slice = slice(None)) -> U8:
         """Return `icectl.imagery.composite.Flag` values (frames, rows, columns)."""
         with reading(self.path):
             return np.asarray(self._group["flags"][frames, rows, cols])
@@ -82,7 +79,7 @@ class Cube:
         """Whether `prepare` was given an elevation model."""
         return "height" in self._group
 
-    def height(self) -> Floats:
+    def height(self) -> F32:
         """Return heights (rows, columns) in metres, without gaps; only if `has_height`."""
         with reading(self.path):
             return np.asarray(self._group["height"][...], dtype=np.float32)
@@ -108,7 +105,7 @@ class Cube:
         }
 
 
-def ground(cube: Cube) -> Floats:
+def ground(cube: Cube) -> F32:
     """Return what networks are given of the ground, (6, rows, columns); see `terrain.static`.
 
     Raises
@@ -125,7 +122,7 @@ def ground(cube: Cube) -> Floats:
     return static(cube.height(), ground_metres(cube.grid), (box.bottom + box.top) / 2)
 
 
-def countable(flags: Bytes, count_filled: bool) -> npt.NDArray[np.bool_]:
+def countable(flags: U8, count_filled: bool) -> Bools:
     """Return which pixels count in a loss or a score: observed ones, or all that have a value."""
     return flags > 0 if count_filled else flags == Flag.OBSERVED
 
@@ -155,7 +152,7 @@ class CubeWriter:
         )  # fmt: skip
         self._flags = add_series(self._store, "flags", _FLAGS, dtype="uint8", fill_value=0, chunks=chunks)
 
-    def write(self, rows: slice, snow: Floats, flags: Bytes) -> None:
+    def write(self, rows: slice, snow: F32, flags: U8) -> None:
         """Write a strip: `snow` (frames, rows, columns) with NaN where missing, and its `flags`.
 
         Strips that begin at multiples of ten rows are written fastest.
@@ -164,7 +161,7 @@ class CubeWriter:
         self._flags[:, rows] = flags
         self.complete &= bool((flags == Flag.OBSERVED).all())
 
-    def write_height(self, height: Floats) -> None:
+    def write_height(self, height: F32) -> None:
         """Write heights (rows, columns) in metres."""
         array = self._store.create_array(
             "height", shape=height.shape, dtype="float32", dimension_names=("y", "x"), **layout()

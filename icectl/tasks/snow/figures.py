@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from icectl.arrays import F32
 from icectl.imagery.flow import arrows, optical_flow
 from icectl.raster import ground_areas, read
 from icectl.report.panels import Curve, Frame, Layer, Panel, Series, TimeMaps
 from icectl.run import Run
 from icectl.tasks.snow.baselines import NAMES
-from icectl.tasks.snow.dataset import Cube, Floats
+from icectl.tasks.snow.dataset import Cube
 from icectl.tasks.snow.masks.cover import Cover, cover
 from icectl.tasks.snow.masks.moments import Moment
 from icectl.tasks.snow.metrics import Scores, hindcast
@@ -30,7 +30,7 @@ def figures(
     run: Run,
     cube: Cube,
     moments: Sequence[Moment],
-    weights: Callable[[int], npt.NDArray[np.float32]],
+    weights: Callable[[int], F32],
     scores: Scores,
     options: EvaluateOptions,
 ) -> list[Panel]:
@@ -91,11 +91,11 @@ def _frames(cube: Cube, moment: Moment, path: Path, step: int) -> Iterator[Frame
         )
 
 
-def _frame(cube: Cube, number: int) -> Floats:
+def _frame(cube: Cube, number: int) -> F32:
     return np.asarray(cube.read(slice(None), slice(number, number + 1))[0])
 
 
-def _arrows(before: Floats, after: Floats, step: int) -> tuple[Arrow, ...]:
+def _arrows(before: F32, after: F32, step: int) -> tuple[Arrow, ...]:
     """Return the mean flow of each cell of `step` pixels (Farnebäck, as in the paper's figure 3)."""
     if not (np.isfinite(before).any() and np.isfinite(after).any()):
         return ()
@@ -146,9 +146,7 @@ def _reliability(name: str, scores: Scores) -> Curve:
     )
 
 
-def _covers(
-    run: Run, cube: Cube, moments: Sequence[Moment], weights: Callable[[int], npt.NDArray[np.float32]]
-) -> list[Panel]:
+def _covers(run: Run, cube: Cube, moments: Sequence[Moment], weights: Callable[[int], F32]) -> list[Panel]:
     """Return snow-covered area and (with heights) snowline altitude of the scored pixels by date."""
     height = cube.height() if cube.has_height else None
     pixel = ground_areas(cube.grid) / 1e6

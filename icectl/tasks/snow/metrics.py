@@ -10,18 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from icectl.arrays import F32, F64, U8, Array
 from icectl.errors import DataError
 from icectl.imagery.composite import Flag
 from icectl.intervals import gain_interval, mean_interval
 from icectl.raster import Window, read
 from icectl.run import Run
 from icectl.tasks.snow.baselines import baselines
-from icectl.tasks.snow.dataset import Cube, Floats, countable
+from icectl.tasks.snow.dataset import Cube, countable
 from icectl.tasks.snow.masks.moments import Moment
 from icectl.tasks.snow.options import THRESHOLD
 
@@ -37,12 +36,12 @@ BINS = 10
 """Bins of the reliability diagram."""
 
 
-def thresholded(forecast: Floats) -> Floats:
+def thresholded(forecast: F32) -> F32:
     """Return the forecast with values below the snow threshold set to 0 (Müller 2023, section 3.2)."""
     return np.where(forecast >= THRESHOLD, forecast, np.float32(0))
 
 
-def chance(forecast: npt.NDArray[Any], typical: float) -> npt.NDArray[Any]:
+def chance(forecast: Array, typical: float) -> Array:
     """Return the chance of snow that a forecast of the NDSI means: its share of what snow typically shows."""
     return np.clip(forecast / typical, 0.0, 1.0)
 
@@ -78,9 +77,9 @@ class Scores:
     shape: tuple[int, int]
     leads: int
     typical: float = 0.6
-    sums: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
-    bins: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
-    days: dict[date, dict[str, npt.NDArray[np.float64]]] = field(default_factory=dict)
+    sums: dict[str, F64] = field(default_factory=dict)
+    bins: dict[str, F64] = field(default_factory=dict)
+    days: dict[date, dict[str, F64]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         high, self._wide = (-(-n // self.tile) for n in self.shape)
@@ -90,9 +89,9 @@ class Scores:
     def add(
         self,
         top: int,
-        truth: Floats,
-        weight: Floats,
-        forecasts: Mapping[str, Floats],
+        truth: F32,
+        weight: F32,
+        forecasts: Mapping[str, F32],
         days: Sequence[date] | None = None,
     ) -> None:
         """Add a strip from row `top`: all arrays (leads, rows, columns); weight 0 where nothing counts.
@@ -118,9 +117,7 @@ class Scores:
                     of_day = self.days.setdefault(days[lead], {}).setdefault(name, np.zeros(2))
                     of_day += (w @ errors[0], w.sum())
 
-    def _errors(
-        self, name: str, forecast: Floats, truth: Floats, weight: npt.NDArray[np.float64]
-    ) -> tuple[npt.NDArray[np.float64], ...]:
+    def _errors(self, name: str, forecast: F32, truth: F32, weight: F64) -> tuple[F64, ...]:
         """Return the error of every pixel (n,) by each measure, and note the chances for the reliability."""
         plain, cut = (values.astype(np.float64) - truth for values in (forecast, thresholded(forecast)))
         likely, snow = chance(forecast.astype(np.float64), self.typical), truth >= THRESHOLD
@@ -132,7 +129,7 @@ class Scores:
 
     def grouped(self, name: str, key: Callable[[date], str]) -> dict[str, float]:
         """Return the mean squared error of days that ``key(day)`` puts together."""
-        sums: dict[str, npt.NDArray[np.float64]] = {}
+        sums: dict[str, F64] = {}
         for day, found in sorted(self.days.items()):
             sums[key(day)] = sums.get(key(day), np.zeros(2)) + found[name]
         return {group: float(error / weight) for group, (error, weight) in sums.items()}
@@ -161,7 +158,7 @@ class Scores:
         own, other = self._tiles(name, "mse"), self._tiles(rival, "mse")
         return gain_interval(own, other, draws=draws, confidence=CONFIDENCE, seed=seed)
 
-    def _tiles(self, name: str, measure: str) -> npt.NDArray[np.float64]:
+    def _tiles(self, name: str, measure: str) -> F64:
         """Return (tiles, 2) of errors and weights summed over the leads, where anything counts."""
         weight = self.weight.sum(axis=0)
         sums = self.sums[name][MEASURES.index(measure)].sum(axis=0)
@@ -172,8 +169,8 @@ def score(
     run: Run,
     cube: Cube,
     moments: Sequence[Moment],
-    weights: Callable[[int], npt.NDArray[np.float32]],
-    linear: npt.NDArray[Any],
+    weights: Callable[[int], F32],
+    linear: Array,
     tile: int,
     count_filled: bool,
 ) -> tuple[Scores, Scores]:
@@ -237,8 +234,8 @@ def hindcast(run: Run, moment: Moment) -> Path:
 
 
 def _strip(
-    name: str, cube: Cube, moment: Moment, rows: slice, path: Path, linear: npt.NDArray[Any]
-) -> tuple[Floats, npt.NDArray[np.uint8], dict[str, Floats]]:
+    name: str, cube: Cube, moment: Moment, rows: slice, path: Path, linear: Array
+) -> tuple[F32, U8, dict[str, F32]]:
     """Return truth and flags (F, rows, columns), and the forecasts of the model and all baselines."""
     future = slice(moment.frames.stop, moment.frames.stop + len(moment.future))
     past, truth, flags = cube.read(rows, moment.frames), cube.read(rows, future), cube.flags(rows, future)

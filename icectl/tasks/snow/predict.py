@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from icectl.arrays import F32, Array
 from icectl.raster import Window, predict_blended
 from icectl.run import Run
 from icectl.tasks.model import TaskModel
 from icectl.tasks.snow import products
-from icectl.tasks.snow.dataset import Cube, Floats, ground, open_dataset
+from icectl.tasks.snow.dataset import Cube, ground, open_dataset
 from icectl.tasks.snow.masks.moments import Moment, forecast, hindcasts, trained_days
 from icectl.tasks.snow.masks.seasons import phases, season_index
 from icectl.tasks.snow.options import PredictOptions
@@ -66,18 +65,18 @@ def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
 
 
 def _ends(
-    cube: Cube, moment: Moment, apply: Callable[..., Tensor], terrain: Floats | None
-) -> tuple[Callable[[Window], Floats], Callable[[npt.NDArray[Any]], npt.NDArray[Any]]]:
+    cube: Cube, moment: Moment, apply: Callable[..., Tensor], terrain: F32 | None
+) -> tuple[Callable[[Window], F32], Callable[[Array], Array]]:
     """Return what reads a window of the past frames, and what forecasts a batch of them."""
     season = torch.tensor([season_index(moment.past, moment.future)])
     phase = torch.tensor([phases(moment.future)], dtype=torch.float32)
 
-    def read(window: Window) -> Floats:
+    def read(window: Window) -> F32:
         rows, cols = window.slices
         past = np.nan_to_num(cube.read(rows, moment.frames, cols))
         return past if terrain is None else np.concatenate([past, terrain[:, rows, cols]])
 
-    def network(windows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def network(windows: Array) -> Array:
         count, frames = len(windows), torch.from_numpy(windows)
         past, below = frames[:, : len(moment.past)], frames[:, len(moment.past) :]
         told = () if terrain is None else (below,)

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
+from icectl.arrays import F32, Array
 from icectl.errors import DataError
 from icectl.imagery import align, composite, gaps, indices
 from icectl.imagery.composite import Flag
@@ -26,12 +26,11 @@ from icectl.run import Run
 from icectl.sources.catalogue import read_catalogue
 from icectl.sources.scene import Scene
 from icectl.sources.sizes import scene_grid
-from icectl.tasks.snow.dataset import DEM, STORE, CubeWriter, Floats
+from icectl.tasks.snow.dataset import DEM, STORE, CubeWriter
 from icectl.tasks.snow.masks.bands import BANDS, green_and_swir, is_index, read_index
 from icectl.tasks.snow.options import PrepareOptions
 from icectl.workspace import own_folder
 
-Bools = npt.NDArray[np.bool_]
 MAX_VOID = 0.1
 """Share of a scene that an elevation model may leave without a height."""
 
@@ -59,13 +58,13 @@ class Layers:
     scenes: list[Scene] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
 
-    def put(self, number: int, name: str, values: npt.NDArray[Any]) -> None:
+    def put(self, number: int, name: str, values: Array) -> None:
         """Keep one layer of scene `number`."""
         np.save(self.folder / f"{number}-{name}.npy", values)
 
-    def get(self, number: int, name: str) -> npt.NDArray[Any]:
+    def get(self, number: int, name: str) -> Array:
         """Return a layer as a memory map."""
-        values: npt.NDArray[Any] = np.load(self.folder / f"{number}-{name}.npy", mmap_mode="r")
+        values: Array = np.load(self.folder / f"{number}-{name}.npy", mmap_mode="r")
         return values
 
     def has(self, number: int, name: str) -> bool:
@@ -196,7 +195,7 @@ def _align(run: Run, layers: Layers, options: PrepareOptions) -> None:
     motion: align.Motion = "homography" if options.align == "homography" else "translation"
     count, shape = len(layers.scenes), (int(layers.grid.shape[0]), int(layers.grid.shape[1]))
 
-    def grey(number: int, rows: slice) -> Floats:
+    def grey(number: int, rows: slice) -> F32:
         return align.grey(layers.get(number, "green")[rows], layers.get(number, "swir16")[rows])
 
     reference = align.reference_image(grey, count, shape, "mean" if motion == "homography" else "median")
@@ -288,7 +287,7 @@ def _compose(run: Run, layers: Layers, options: PrepareOptions) -> Path:
     return run.out
 
 
-def _height(run: Run, path: Path, grid: Grid) -> Floats:
+def _height(run: Run, path: Path, grid: Grid) -> F32:
     """Return heights (rows, columns) in metres on `grid`; small voids take their neighbours' heights.
 
     Raises

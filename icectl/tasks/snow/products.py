@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from icectl.arrays import F32
 from icectl.raster import BlockWriter, Window, ground_areas, read
 from icectl.run import Run
-from icectl.tasks.snow.dataset import Cube, Floats, add_series, new_store
+from icectl.tasks.snow.dataset import Cube, add_series, new_store
 from icectl.tasks.snow.masks.cover import COLUMNS, cover
 from icectl.tasks.snow.masks.moments import Moment
 from icectl.tasks.snow.options import THRESHOLD
@@ -30,7 +31,7 @@ QUANTITIES = {
     SPREAD: "standard deviation of the NDSI over the members of an ensemble",
 }
 
-Write = Callable[[Floats, int, int], None]
+Write = Callable[[F32, int, int], None]
 """``write(block, row, column)``: hands over a block (channels, rows, columns) of a forecast."""
 
 
@@ -63,7 +64,7 @@ def write(
             for path, quantity in zip(paths, QUANTITIES.values(), strict=False)
         ]
 
-        def put(block: Floats, row: int, col: int) -> None:
+        def put(block: F32, row: int, col: int) -> None:
             block = np.clip(block, 0, 1)
             if not cube.complete:
                 rows, cols = slice(row, row + block.shape[1]), slice(col, col + block.shape[2])

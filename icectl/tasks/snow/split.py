@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from icectl.arrays import F32
 from icectl.splits import Split, WindowGrid, audit, make_split
 from icectl.tasks.snow.dataset import Cube
 from icectl.tasks.snow.options import TrainOptions
@@ -39,7 +39,7 @@ class Scope:
     """
 
     starts: tuple[int, ...]
-    weights: Callable[[int], npt.NDArray[np.float32]]
+    weights: Callable[[int], F32]
     facts: dict[str, Any]
     sentence: str
 

@@ -7,15 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy import ndimage
 from torch import nn
 
+from icectl.arrays import F64, Bools
 from icectl.tasks.bed.fill.inputs import masked_patch
 from icectl.tasks.bed.fill.smooth import biharmonic, bounded
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 BEYOND = 1.25
 """How far beyond the pixel sizes, reliefs and hole sizes trained on a network may answer (a factor)."""
@@ -41,7 +38,7 @@ class Filler:
         self.size, self.begin = int(options["net_size"]), options["begin"]
         self.share, self.range = float(facts["share"]), facts.get("range", {})
 
-    def unknown(self, heights: Floats, hidden: Bools, resolution: float) -> str:
+    def unknown(self, heights: F64, hidden: Bools, resolution: float) -> str:
         """Return in words why a window lies beyond what was trained on, or nothing."""
         depth = 2.0 * float(ndimage.distance_transform_edt(np.pad(hidden, 1)).max())
         found = {
@@ -58,8 +55,8 @@ class Filler:
         return ""
 
     def __call__(
-        self, heights: Floats, hidden: Bools, resolution: float, rounds: int = 1, seed: int = 0
-    ) -> tuple[Floats, Floats, str]:
+        self, heights: F64, hidden: Bools, resolution: float, rounds: int = 1, seed: int = 0
+    ) -> tuple[F64, F64, str]:
         """Return ground ``(y, x)`` (m) with the hidden pixels filled, its spread (m), and why it fell back.
 
         The spread is that of `rounds` masks, each turned and grown a little. A network that adds to a fill
@@ -74,9 +71,7 @@ class Filler:
         mean, spread = np.mean(made, axis=0), np.std(made, axis=0)
         return np.where(hidden, mean, heights), np.where(hidden, spread, 0.0), ""
 
-    def _once(
-        self, heights: Floats, hidden: Bools, base: Floats, rng: np.random.Generator, number: int
-    ) -> Floats:
+    def _once(self, heights: F64, hidden: Bools, base: F64, rng: np.random.Generator, number: int) -> F64:
         mask = ndimage.binary_dilation(hidden, iterations=number) if number in (1, 2) else hidden
         mask = hidden if mask.all() else mask
         side = -(-max(heights.shape) // self.size) * self.size
@@ -94,7 +89,7 @@ class Filler:
         ramp = np.minimum(ndimage.distance_transform_edt(hidden) * self.size / side, 1.0)
         return np.asarray(base + self.share * corner * ramp)
 
-    def _answer(self, square: Floats, masked: Bools) -> Floats:
+    def _answer(self, square: F64, masked: Bools) -> F64:
         """Return the heights of a window, or what is to be added to its fill."""
         side = square.shape[0]
         filled = square if self.begin == "fill" else np.where(masked, 0.0, square)
@@ -114,7 +109,7 @@ def _blocks(masked: Bools, size: int) -> Bools:
     return np.asarray(masked.reshape(size, factor, size, factor).any((1, 3)))
 
 
-def _widen(values: Floats, side: int) -> Floats:
+def _widen(values: F64, side: int) -> F64:
     """Bring a square to `side` pixels by linear interpolation."""
     axis = (np.arange(side) + 0.5) * values.shape[0] / side - 0.5
     return np.asarray(

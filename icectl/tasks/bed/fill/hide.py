@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F32, U8, Array, Bools
 from icectl.tasks.bed.fill import masks
 from icectl.tasks.bed.fill.ice import Cover
 from icectl.tasks.bed.fill.inputs import Begin, averaged, masked_patch, thin
@@ -20,14 +20,14 @@ VARIANTS = 3
 MAX_KEPT = 20_000
 """Samples kept in memory (a network's patch of 32 pixels takes 25 kB)."""
 
-Sample = dict[str, NDArray[np.float32]]
+Sample = dict[str, F32]
 
 
 class Ground(TypedDict):
     """Heights (m) and cover of a patch ``(y, x)``, the side of its hole in pixels, and its number."""
 
-    heights: NDArray[np.float32]
-    cover: NDArray[np.uint8]
+    heights: F32
+    cover: U8
     hole: int
     index: int
 
@@ -75,20 +75,20 @@ class Hide:
             "scale": np.array([made.scale], dtype=np.float32),
         }
 
-    def _hole(self, width: float, side: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    def _hole(self, width: float, side: int, rng: np.random.Generator) -> Bools:
         if not self.train:
             return masks.centred_box(side, max(2, round(width)))
         wanted = max(2, round(width * rng.uniform(0.6, 1.3)))
         return masks.draw(rng, KINDS, side, wanted, self.shapes)
 
 
-def _some_known(hidden: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _some_known(hidden: Bools) -> Bools:
     if hidden.all():
         hidden = hidden.copy()
         hidden[0, :] = False
     return hidden
 
 
-def _turned(array: NDArray[Any], turns: int, mirror: bool) -> NDArray[Any]:
+def _turned(array: Array, turns: int, mirror: bool) -> Array:
     turned = np.rot90(array, turns)
     return np.ascontiguousarray(turned[:, ::-1] if mirror else turned)

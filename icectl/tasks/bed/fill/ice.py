@@ -10,13 +10,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
+from icectl.arrays import U8, Bools, Floats
 from icectl.errors import DataError
-
-Floats = NDArray[np.floating]
-Bools = NDArray[np.bool_]
 
 
 class Cover(IntEnum):
@@ -112,7 +109,7 @@ def unlisted_share(heights: Floats, resolution: float, listed: Bools, rule: Rule
 
 def cover(
     heights: Floats, listed: Bools, excluded: Bools | None = None, suspicion: Bools | None = None
-) -> NDArray[np.uint8]:
+) -> U8:
     """Return the `Cover` of every pixel; a listed pixel stays listed whatever else is said of it."""
     out = np.full(heights.shape, Cover.GROUND, dtype=np.uint8)
     if suspicion is not None:

@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F32, F64, Bools, Floats
 from icectl.tasks.bed.fill.smooth import biharmonic, bounded
-
-Floats = NDArray[np.float32]
-Bools = NDArray[np.bool_]
 
 Begin = Literal["flat", "fill"]
 """What stands in a hole before the network: the mean height (the paper's), or the biharmonic fill."""
@@ -27,21 +24,21 @@ SLOPE_GAIN = 8.0
 class Masked:
     """One masked patch: channels ``(c, y, x)``, and what turns normalised heights back into metres."""
 
-    channels: Floats
+    channels: F32
     level: float
     scale: float
 
-    def metres(self, normal: NDArray[np.floating]) -> NDArray[np.float64]:
+    def metres(self, normal: Floats) -> F64:
         """Return heights in metres."""
         return np.asarray(normal, dtype=np.float64) * self.scale + self.level
 
 
 def masked_patch(
-    heights: NDArray[np.floating],
+    heights: Floats,
     hidden: Bools,
     size: int | None = None,
     begin: Begin = "flat",
-    base: NDArray[np.float64] | None = None,
+    base: F64 | None = None,
 ) -> Masked:
     """Return heights, slopes along x and y, and mask, averaged to `size` pixels a side.
 
@@ -86,7 +83,7 @@ def masked_patch(
     return Masked(np.stack(planes).astype(np.float32), level, scale)
 
 
-def averaged(plane: NDArray[np.floating], size: int) -> NDArray[np.float64]:
+def averaged(plane: Floats, size: int) -> F64:
     """Average a square plane to `size` pixels a side."""
     side = plane.shape[0]
     if side % size:
@@ -95,7 +92,7 @@ def averaged(plane: NDArray[np.floating], size: int) -> NDArray[np.float64]:
     return np.asarray(np.asarray(plane, dtype=np.float64).reshape(size, factor, size, factor).mean((1, 3)))
 
 
-def thin(heights: NDArray[np.floating], hidden: Bools, size: int) -> tuple[NDArray[np.float64], Bools]:
+def thin(heights: Floats, hidden: Bools, size: int) -> tuple[F64, Bools]:
     """Average a square patch to `size` pixels; a block with any hidden pixel is hidden.
 
     Hidden blocks hold the mean of all their pixels: use them as targets, never as inputs.

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
-Bools = NDArray[np.bool_]
+from icectl.arrays import I64, Bools
 
 
 def box(rng: np.random.Generator, size: int, side: int) -> Bools:
@@ -52,7 +51,7 @@ def brush(rng: np.random.Generator, size: int) -> Bools:
     return out
 
 
-def _walk(rng: np.random.Generator, size: int, turns: int, length: float) -> NDArray[np.int64]:
+def _walk(rng: np.random.Generator, size: int, turns: int, length: float) -> I64:
     """Return the pixels along a line of `turns` straight parts whose direction swings."""
     at = rng.uniform(0, size, 2)
     angle = rng.uniform(0, 2 * np.pi)

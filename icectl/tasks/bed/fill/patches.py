@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from icectl.arrays import F32, F64, I64, U8, Bools
 from icectl.errors import DataError
 from icectl.tasks.bed.fill.ice import Cover
 from icectl.tasks.bed.options import PrepareOptions
-
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 DRAWS = 40
 """Places tried for each patch that is wanted."""
@@ -41,18 +39,18 @@ class Sums:
     def __init__(self, values: NDArray[np.generic]) -> None:
         self.table = np.pad(np.cumsum(np.cumsum(values.astype(np.float64), 0), 1), ((1, 0), (1, 0)))
 
-    def over(self, corners: Ints, size: int) -> NDArray[np.float64]:
+    def over(self, corners: I64, size: int) -> F64:
         """Return the sums of the windows of `size` whose corners ``(n, 2)`` are given."""
         t, row, col = self.table, corners[:, 0], corners[:, 1]
         return np.asarray(t[row + size, col + size] - t[row, col + size] - t[row + size, col] + t[row, col])
 
 
 def draw_patches(
-    heights: NDArray[np.float32],
-    cover: NDArray[np.uint8],
+    heights: F32,
+    cover: U8,
     options: PrepareOptions,
     rng: np.random.Generator,
-) -> tuple[Ints, dict[str, int]]:
+) -> tuple[I64, dict[str, int]]:
     """Draw patches of all sizes from one terrain: ``(row, col, side, hole)`` of each, and counts by rule.
 
     Raises
@@ -76,7 +74,7 @@ def draw_patches(
     return np.array(found), counts
 
 
-def _tried(shape: tuple[int, ...], size: int, count: int, rng: np.random.Generator) -> Ints:
+def _tried(shape: tuple[int, ...], size: int, count: int, rng: np.random.Generator) -> I64:
     """Return distinct random corners, ``(n, 2)``."""
     rows, cols = shape[0] - size + 1, shape[1] - size + 1
     flat = rng.choice(rows * cols, min(count, rows * cols), replace=False)
@@ -84,9 +82,9 @@ def _tried(shape: tuple[int, ...], size: int, count: int, rng: np.random.Generat
 
 
 def _lawful(
-    heights: NDArray[np.float32],
+    heights: F32,
     sums: tuple[Sums, Sums, Sums],
-    places: Ints,
+    places: I64,
     sizes: tuple[int, int],
     options: PrepareOptions,
     counts: dict[str, int],
@@ -97,7 +95,7 @@ def _lawful(
     counts["drawn"] += len(places)
     off = (size - hole) // 2
 
-    def take(name: str, bad: NDArray[np.bool_]) -> None:
+    def take(name: str, bad: Bools) -> None:
         nonlocal places
         counts[name] += int(bad.sum())
         places = places[~bad]

@@ -10,15 +10,15 @@ It is a direct solver: no iteration, exact to rounding.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.fft import dstn
 from scipy.ndimage import laplace
 
-Floats = NDArray[np.float64]
+from icectl.arrays import F64, Bools
+
 Box = tuple[int, int, int, int]
 
 
-def rectangle(hidden: NDArray[np.bool_]) -> Box | None:
+def rectangle(hidden: Bools) -> Box | None:
     """Return (top, bottom, left, right) if `hidden` is one full rectangle two pixels off the map's edge."""
     rows, cols = np.flatnonzero(hidden.any(1)), np.flatnonzero(hidden.any(0))
     if not len(rows):
@@ -29,7 +29,7 @@ def rectangle(hidden: NDArray[np.bool_]) -> Box | None:
     return (top, bottom, left, right) if inside and bool(hidden[top:bottom, left:right].all()) else None
 
 
-def fill_rectangle(heights: Floats, box: Box) -> Floats:
+def fill_rectangle(heights: F64, box: Box) -> F64:
     """Return the biharmonic fill of `box`, ``(bottom - top, right - left)``, from the two pixels around it.
 
     `heights` must be 0 inside the box.
@@ -43,7 +43,7 @@ def fill_rectangle(heights: Floats, box: Box) -> Floats:
     return np.asarray(_solve(load) + level)
 
 
-def _solve(load: Floats) -> Floats:
+def _solve(load: F64) -> F64:
     """Solve ``(L² + D) v = load`` on a rectangle with nothing around it."""
     spectrum = dstn(load, type=1, norm="ortho")
     sine_y, value_y = _modes(load.shape[0])
@@ -56,13 +56,13 @@ def _solve(load: Floats) -> Floats:
     return np.asarray(dstn(spectrum, type=1, norm="ortho"))
 
 
-def _modes(n: int) -> tuple[Floats, Floats]:
+def _modes(n: int) -> tuple[F64, F64]:
     """Return √2 × each mode's value on the first pixel, and its eigenvalue of minus the Laplacian."""
     angle = np.pi * np.arange(1, n + 1) / (n + 1)
     return np.sqrt(4.0 / (n + 1)) * np.sin(angle), 2.0 - 2.0 * np.cos(angle)
 
 
-def _correct(load: Floats, green: Floats, edge_y: Floats, edge_x: Floats) -> Floats:
+def _correct(load: F64, green: F64, edge_y: F64, edge_x: F64) -> F64:
     """Solve one parity class by Woodbury's identity; the unknowns of the rows' ends go first."""
     if not load.size:
         return load

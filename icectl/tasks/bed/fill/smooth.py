@@ -10,22 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
+from icectl.arrays import F64, I64, Bools, Floats
 from icectl.errors import DataError
 from icectl.tasks.bed.fill.rectangle_fill import fill_rectangle, rectangle
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 LARGEST_SOLVE = 150_000
 """Hidden pixels above which a hole is filled on a coarser grid first (memory of the factors)."""
 
 
-def biharmonic(heights: NDArray[np.floating], hidden: Bools) -> Floats:
+def biharmonic(heights: Floats, hidden: Bools) -> F64:
     """Fill `hidden` so that the bilaplacian of the surface vanishes there.
 
     The stencil is the discrete Laplacian applied twice, shrunk by reflection at the map's edge,
@@ -57,12 +54,12 @@ def biharmonic(heights: NDArray[np.floating], hidden: Bools) -> Floats:
     return out
 
 
-def harmonic(heights: NDArray[np.floating], hidden: Bools) -> Floats:
+def harmonic(heights: Floats, hidden: Bools) -> F64:
     """Fill `hidden` so that the Laplacian vanishes there: a stretched membrane."""
     return _solve(heights, hidden, radius=1)
 
 
-def inverse_distance(heights: NDArray[np.floating], hidden: Bools) -> Floats:
+def inverse_distance(heights: Floats, hidden: Bools) -> F64:
     """Fill `hidden` with the mean of the 64 nearest rim pixels, weighted by distance to ``-2``."""
     out = _start(heights, hidden)
     rim = ndimage.binary_dilation(hidden, iterations=2) & ~hidden
@@ -77,9 +74,7 @@ def inverse_distance(heights: NDArray[np.floating], hidden: Bools) -> Floats:
     return out
 
 
-def bounded(
-    fill: Callable[[NDArray[np.floating], Bools], Floats], heights: NDArray[np.floating], hidden: Bools
-) -> Floats:
+def bounded(fill: Callable[[Floats, Bools], F64], heights: Floats, hidden: Bools) -> F64:
     """Apply `fill`, on a coarser grid where the hole is too large for one direct solve.
 
     The grid is halved until no more than `LARGEST_SOLVE` pixels are hidden; the coarse fill is
@@ -92,7 +87,7 @@ def bounded(
     return np.where(hidden, widen(small, heights.shape, 2), _start(heights, hidden))
 
 
-def widen(values: NDArray[np.floating], shape: tuple[int, ...], factor: int, order: int = 1) -> Floats:
+def widen(values: Floats, shape: tuple[int, ...], factor: int, order: int = 1) -> F64:
     """Bring values from a grid of pixels `factor` times as wide to `shape`, by splines of `order`."""
     if factor == 1:
         return np.asarray(values, dtype=np.float64)
@@ -101,7 +96,7 @@ def widen(values: NDArray[np.floating], shape: tuple[int, ...], factor: int, ord
     return np.asarray(ndimage.map_coordinates(values, grid, order=order, mode="nearest"), dtype=np.float64)
 
 
-def halve(heights: NDArray[np.floating], hidden: Bools) -> tuple[Floats, Bools]:
+def halve(heights: Floats, hidden: Bools) -> tuple[F64, Bools]:
     """Average the known heights of each 2×2 block; a block with none is hidden."""
     pad = [(0, n % 2) for n in heights.shape]
     values = np.pad(_start(heights, hidden), pad, mode="edge")
@@ -112,7 +107,7 @@ def halve(heights: NDArray[np.floating], hidden: Bools) -> tuple[Floats, Bools]:
     return total / np.maximum(weight, 1), weight == 0
 
 
-def _start(heights: NDArray[np.floating], hidden: Bools) -> Floats:
+def _start(heights: Floats, hidden: Bools) -> F64:
     if heights.shape != hidden.shape:
         raise ValueError(f"heights {heights.shape} and mask {hidden.shape} differ in shape")
     if hidden.all():
@@ -122,7 +117,7 @@ def _start(heights: NDArray[np.floating], hidden: Bools) -> Floats:
     return out
 
 
-def _solve(heights: NDArray[np.floating], hidden: Bools, radius: int) -> Floats:
+def _solve(heights: Floats, hidden: Bools, radius: int) -> F64:
     """Assemble and solve the Laplacian applied `radius` times over the hidden pixels."""
     out = _start(heights, hidden)
     if not hidden.any():
@@ -147,9 +142,7 @@ def _solve(heights: NDArray[np.floating], hidden: Bools, radius: int) -> Floats:
     return out
 
 
-def _stencils(
-    points: NDArray[np.int64], shape: tuple[int, ...], radius: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+def _stencils(points: I64, shape: tuple[int, ...], radius: int) -> tuple[I64, I64, F64]:
     """Return (row of the system, flat pixel, weight) of every stencil entry.
 
     Points are grouped by how near they lie to the map's edge: a group shares one stencil.
@@ -157,7 +150,7 @@ def _stencils(
     low = np.minimum(points, radius)
     high = np.minimum(np.array(shape) - 1 - points, radius)
     kinds, kind = np.unique(np.hstack([low, high]), axis=0, return_inverse=True)
-    parts: list[tuple[NDArray[np.int64], NDArray[np.int64], Floats]] = []
+    parts: list[tuple[I64, I64, F64]] = []
     for i, (top, left, bottom, right) in enumerate(kinds):
         mine = np.flatnonzero(kind.ravel() == i)
         spot = np.zeros((top + bottom + 1, left + right + 1))

@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F32, F64, Bools
 from icectl.raster import Window, predict_blended
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-Fill = Callable[[Floats, Bools], Floats]
+Fill = Callable[[F64, Bools], F64]
 
 WINDOW = 512
 """Side of a tile in pixels: some 15 km at 30 m."""
@@ -29,14 +27,14 @@ BLOCK = 1024
 
 
 def refined(
-    heights: Floats,
+    heights: F64,
     hidden: Bools,
-    coarse: Floats,
+    coarse: F64,
     fill: Fill,
     *,
     window: int = WINDOW,
     block: int = BLOCK,
-) -> Floats:
+) -> F64:
     """Return the ground ``(y, x)`` with `hidden` filled tile by tile.
 
     Parameters
@@ -56,13 +54,13 @@ def refined(
     out = start.copy()
     level = float(start.mean())  # what is blended in float32 are heights about it
 
-    def read(part: Window) -> NDArray[np.float64]:
+    def read(part: Window) -> F64:
         return np.stack([start[part.slices] - level, hidden[part.slices].astype(np.float64)])
 
-    def answer(tiles: NDArray[np.float64]) -> NDArray[np.float64]:
+    def answer(tiles: F64) -> F64:
         return np.stack([_one(tile[0] + level, tile[1] > 0, fill) - level for tile in tiles])[:, None]
 
-    def write(values: NDArray[np.float32], row: int, col: int) -> None:
+    def write(values: F32, row: int, col: int) -> None:
         part = np.s_[row : row + values.shape[1], col : col + values.shape[2]]
         out[part] = np.where(hidden[part], values[0].astype(np.float64) + level, out[part])
 
@@ -71,7 +69,7 @@ def refined(
     return out
 
 
-def _one(start: Floats, hidden: Bools, fill: Fill) -> Floats:
+def _one(start: F64, hidden: Bools, fill: Fill) -> F64:
     """Fill one tile, whose hidden pixels hold the coarse answer; one without known ground keeps that."""
     if not hidden.any() or hidden.all():
         return start

@@ -9,9 +9,10 @@ import numpy as np
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
+from icectl.arrays import F32
 from icectl.errors import DataError
 from icectl.raster import Grid, Info, Window, grid_of, ground_steps, read_quantity
-from icectl.tasks.bed.readers.terrain import Heights, Terrain, on_ground
+from icectl.tasks.bed.readers.terrain import Terrain, on_ground
 
 SUFFIXES = (".tif", ".tiff", ".vrt", ".asc", ".img", ".hgt", ".dem", ".nc", ".gtif")
 
@@ -25,7 +26,7 @@ class Dem:
     grids: tuple[Grid, ...]
     grid: Grid
 
-    def read(self, rows: slice, cols: slice) -> tuple[Heights, Grid, tuple[str, ...]]:
+    def read(self, rows: slice, cols: slice) -> tuple[F32, Grid, tuple[str, ...]]:
         """Read a window of the common grid (cut to it): heights, its grid, and what was mended."""
         height, width = self.grid.shape
         top, bottom = max(0, rows.start), min(height, rows.stop)
@@ -74,7 +75,7 @@ class Dem:
 
 
 def _terrain(
-    name: str, heights: Heights, native: Grid, notes: tuple[str, ...], resolution: float | None
+    name: str, heights: F32, native: Grid, notes: tuple[str, ...], resolution: float | None
 ) -> Terrain:
     if not np.isfinite(heights).any():
         raise DataError(f"{name} holds no valid height: all is nodata", "give another elevation model")
@@ -161,7 +162,7 @@ def _union(grids: list[Grid]) -> Grid:
     return GeoBox(shape, Affine(a.a, 0, left, 0, a.e, top), grids[0].crs)
 
 
-def _paste(out: Heights, part: Grid, file: Path, grid: Grid) -> tuple[str, ...]:
+def _paste(out: F32, part: Grid, file: Path, grid: Grid) -> tuple[str, ...]:
     """Fill what is still missing in `out` from one tile; return what was mended in it."""
     a, b = part.affine, grid.affine
     row, col = round((b.f - a.f) / a.e), round((b.c - a.c) / a.a)  # where the tile starts in the window

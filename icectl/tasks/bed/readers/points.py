@@ -9,13 +9,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from icectl.arrays import F64, Bools
 from icectl.errors import DataError, did_you_mean
 from icectl.raster.points import column_of, numbers, plain_name, read_points_of
 from icectl.raster.units import LENGTHS
-
-Floats = NDArray[np.float64]
 
 FIELDS = (
     "thickness", "ice_thickness", "thick", "h", "depth", "ice_depth", "thickness_m", "thickness_ft",
@@ -52,11 +50,11 @@ class Points:
     `surveys` counts the distinct (survey, date) pairs; `year` is NaN where a date is unknown.
     """
 
-    x: Floats
-    y: Floats
-    thickness: Floats
-    uncertainty: Floats
-    year: Floats
+    x: F64
+    y: F64
+    thickness: F64
+    uncertainty: F64
+    year: F64
     crs: str
     surveys: int
     dropped: dict[str, int]
@@ -164,7 +162,7 @@ def _unit_in(name: str) -> float:
     return LENGTHS.get(words[-1], 1.0) if len(words) > 1 else 1.0
 
 
-def erroneous(flags: Any) -> NDArray[np.bool_]:
+def erroneous(flags: Any) -> Bools:
     """Return which flags say that a value is wrong: the number 1, or words as tables write them.
 
     >>> erroneous(["1", "1.0", "Erroneous", "suspect thickness", "3", "", "no error", "ok"]).tolist()
@@ -175,7 +173,7 @@ def erroneous(flags: Any) -> NDArray[np.bool_]:
     return np.asarray((number == ERRONEOUS) | text.str.contains(_WRONG).to_numpy())
 
 
-def years(dates: Any) -> Floats:
+def years(dates: Any) -> F64:
     """Return the years of GlaThiDa dates: ``YYYYMMDD``, where 99 stands for an unknown month or day.
 
     >>> import pandas as pd

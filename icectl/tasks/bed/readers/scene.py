@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 
+from icectl.arrays import F64, Bools
 from icectl.errors import DataError
 from icectl.raster import rasterize, read_quantity
 from icectl.tasks.bed.options import PredictOptions
@@ -82,15 +82,13 @@ def _metres(shape: Any) -> float:
     return float(max(right - left, top - bottom))
 
 
-def _burn(shapes: list[Any], terrain: Terrain) -> NDArray[np.bool_]:
+def _burn(shapes: list[Any], terrain: Terrain) -> Bools:
     if not shapes:
         return np.zeros(terrain.heights.shape, dtype=bool)
     return np.asarray(rasterize(shapes, terrain.grid), dtype=bool)
 
 
-def _fields(
-    options: PredictOptions, terrain: Terrain
-) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
+def _fields(options: PredictOptions, terrain: Terrain) -> tuple[F64 | None, F64 | None]:
     """Read speed and mass balance (m/a) on the terrain's grid; NaN where a file has nothing."""
     read = [
         read_quantity(p, "velocity", grid=terrain.grid).values.astype(np.float64) for p in options.velocity

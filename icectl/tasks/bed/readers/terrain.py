@@ -8,12 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F32
 from icectl.errors import DataError
 from icectl.raster import Grid, ground_grid, warp
-
-Heights = NDArray[np.float32]
 
 STEEPEST_MEDIAN = 1.4
 """Median slope (m/m; 54°) above which no mountain range of kilometres is: the heights are in another unit."""
@@ -24,7 +22,7 @@ class Terrain:
     """Heights on a metric grid; `native` is the grid of the file, `notes` what was mended."""
 
     name: str
-    heights: Heights
+    heights: F32
     grid: Grid
     native: Grid
     notes: tuple[str, ...] = ()
@@ -35,7 +33,7 @@ class Terrain:
         return float(self.grid.affine.a)
 
 
-def check_slopes(heights: Heights, resolution: float, path: str) -> None:
+def check_slopes(heights: F32, resolution: float, path: str) -> None:
     """Refuse heights so steep that they must be in another unit (feet below 2,743 m stay under 9,000)."""
     slope = np.hypot(*np.gradient(heights, resolution))
     known = slope[np.isfinite(slope)]
@@ -48,9 +46,7 @@ def check_slopes(heights: Heights, resolution: float, path: str) -> None:
         )
 
 
-def on_ground(
-    values: Heights, native: Grid, resolution: float | None
-) -> tuple[Heights, Grid, tuple[str, ...]]:
+def on_ground(values: F32, native: Grid, resolution: float | None) -> tuple[F32, Grid, tuple[str, ...]]:
     """Bring heights onto square pixels of ground metres, with a sentence where that changes the grid."""
     ground = ground_grid(native, resolution)
     if not ground.warped:

@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
+from icectl.arrays import F64, Bools, Floats
 from icectl.errors import DataError
 from icectl.raster import Info, grid_of, ground_metres, rasterize, read, read_quantity
 from icectl.tasks.bed.readers.outlines import read_outlines, short_id
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 Kind = Literal["measured", "modelled", "synthetic"]
 
 KINDS: tuple[Kind, ...] = ("measured", "modelled", "synthetic")
@@ -36,10 +34,10 @@ class Known:
 
     name: str
     kind: Kind
-    surface: Floats
+    surface: F64
     ice: Bools
     resolution: float
-    thickness: Floats
+    thickness: F64
 
     @property
     def area(self) -> float:
@@ -143,7 +141,7 @@ def _name(path: Path) -> str:
     return match[1] if match else path.stem
 
 
-def whole(heights: Floats) -> Floats:
+def whole(heights: F64) -> F64:
     """Give unknown heights those of the nearest known pixel."""
     missing = ~np.isfinite(heights)
     if not missing.any() or missing.all():
@@ -166,7 +164,7 @@ def on_working_grid(known: Known) -> Known:
     return Known(known.name, known.kind, surface, ice, known.resolution / zoom, thickness)
 
 
-def rescale(values: NDArray[np.floating], zoom: float) -> Floats:
+def rescale(values: Floats, zoom: float) -> F64:
     """Resample by `zoom` (new pixels per old), corner to corner; shrinking averages first."""
     source = np.asarray(values, dtype=np.float64)
     if zoom < 1:
@@ -204,5 +202,5 @@ def world_samples(folder: Path) -> Iterator[Known]:
             yield made
 
 
-def _read(path: Path) -> Floats:
+def _read(path: Path) -> F64:
     return read(path).filled(np.nan).astype(np.float64)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F64, Bools
 from icectl.tasks.bed.baselines import fills
 from icectl.tasks.bed.dataset import Dataset
 from icectl.tasks.bed.fill.answer import Filler
@@ -52,7 +52,7 @@ def score_holes(
 
 
 def _places(
-    heights: NDArray[np.float64], ground: NDArray[np.bool_], hole: int, each: int, rng: np.random.Generator
+    heights: F64, ground: Bools, hole: int, each: int, rng: np.random.Generator
 ) -> list[tuple[int, int, int]]:
     window = round(hole * 8 / 3 / 8) * 8
     if window > min(heights.shape):
@@ -68,8 +68,8 @@ def _places(
 
 def _score(
     terrain: dict[str, object],
-    heights: NDArray[np.float64],
-    ground: NDArray[np.bool_],
+    heights: F64,
+    ground: Bools,
     hole: int,
     filler: Filler | None,
     rounds: int,

@@ -6,16 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F64
 from icectl.contract import Row, Table
 from icectl.errors import DataError
 from icectl.raster import grid_of, ground_metres, read_quantity
 from icectl.tasks.bed.metrics import score
 from icectl.tasks.bed.products import place_of, read_table
 from icectl.tasks.bed.scores.points import ERRORS, layers_of, line_up
-
-Floats = NDArray[np.float64]
 
 
 def compare(plugin: str, folder: Path, other: Path, title: str, kind: str) -> Table:
@@ -39,9 +37,9 @@ def compare(plugin: str, folder: Path, other: Path, title: str, kind: str) -> Ta
     DataError
         It cannot be read, or shares no pixel of ice with the prediction.
     """
-    off: dict[str, list[Floats]] = {}
-    truth: list[Floats] = []
-    area: list[Floats] = []
+    off: dict[str, list[F64]] = {}
+    truth: list[F64] = []
+    area: list[F64] = []
     for name, place in places(folder):
         path = raster_of(other, name)
         if path is None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyproj import Transformer
 
+from icectl.arrays import F64, Bools
 from icectl.contract import Column, Row, Table
 from icectl.errors import DataError
 from icectl.intervals import gain_interval, grouped, mean_interval
@@ -21,8 +22,6 @@ from icectl.tasks.bed.products import OTHERS, place_of, read_table
 from icectl.tasks.bed.readers.epochs import gap
 from icectl.tasks.bed.readers.points import Points, read_points
 from icectl.workspace import RECORD, stage_of
-
-Floats = NDArray[np.float64]
 
 ERRORS = (
     Column(key="bias", label="bias", unit="m", better=""),
@@ -49,9 +48,9 @@ class AtPoints:
     tables: list[Table]
     notes: list[str]
     details: dict[str, Any]
-    predicted: Floats
+    predicted: F64
     glacier: NDArray[np.str_]
-    hit: NDArray[np.bool_]
+    hit: Bools
 
 
 def score_points(run: Run, options: EvaluateOptions, folder: Path, source: Path) -> AtPoints:
@@ -93,11 +92,11 @@ def score_points(run: Run, options: EvaluateOptions, folder: Path, source: Path)
     return AtPoints(points, tables, notes, details, found["thickness"], glacier, hit)
 
 
-def _middle(years: Floats) -> float | None:
+def _middle(years: F64) -> float | None:
     return float(np.nanmedian(years)) if np.isfinite(years).any() else None
 
 
-def _said(points: Points, hit: NDArray[np.bool_]) -> str:
+def _said(points: Points, hit: Bools) -> str:
     """Say how many points count, and what was left out before."""
     lost = ", ".join(f"{n} {reason}" for reason, n in points.dropped.items() if n)
     before = f"; left out before: {lost}." if lost else "."
@@ -111,9 +110,9 @@ def _said(points: Points, hit: NDArray[np.bool_]) -> str:
 def certainty(
     plugin: str,
     table: Table,
-    found: dict[str, Floats],
+    found: dict[str, F64],
     points: Points,
-    hit: NDArray[np.bool_],
+    hit: Bools,
     draws: int,
     seed: int,
 ) -> dict[str, Any]:
@@ -140,15 +139,15 @@ def certainty(
     return {"intervals": {table.title: rows}, "gain": gain, "of the velocity": moved}
 
 
-def _lonlat(points: Points, hit: NDArray[np.bool_]) -> tuple[float, float]:
+def _lonlat(points: Points, hit: Bools) -> tuple[float, float]:
     to = Transformer.from_crs(points.crs, "EPSG:4326", always_xy=True)
     lon, lat = to.transform(points.x[hit].mean(), points.y[hit].mean())
     return float(lon), float(lat)
 
 
-def at_points(folder: Path, points: Points) -> tuple[dict[str, Floats], NDArray[np.str_]]:
+def at_points(folder: Path, points: Points) -> tuple[dict[str, F64], NDArray[np.str_]]:
     """Return every answer at the points (NaN off the glaciers), and the id of the glacier each lies on."""
-    found: dict[str, Floats] = {}
+    found: dict[str, F64] = {}
     glacier = np.full(len(points), "", dtype="U80")
     for row in read_table(folder):
         place = folder / place_of(row["id"])
@@ -174,7 +173,7 @@ def at_points(folder: Path, points: Points) -> tuple[dict[str, Floats], NDArray[
     return found, glacier
 
 
-def layers_of(place: Path) -> list[tuple[str, Floats]]:
+def layers_of(place: Path) -> list[tuple[str, F64]]:
     """Return the rasters of one glacier's folder by name, each (rows, columns) in metres."""
     layers = []
     for name in ("thickness", "low", "high", "others"):
@@ -189,9 +188,9 @@ def layers_of(place: Path) -> list[tuple[str, Floats]]:
 def _point_table(
     plugin: str,
     title: str,
-    found: dict[str, Floats],
+    found: dict[str, F64],
     points: Points,
-    mine: NDArray[np.bool_],
+    mine: Bools,
     volumes: dict[str, float],
 ) -> Table:
     measured, uncertainty = points.thickness[mine], points.uncertainty[mine]
@@ -210,7 +209,7 @@ def _point_table(
     return Table(title=title, columns=ERRORS, rows=tuple(rows), primary="rmse", note=note)
 
 
-def line_up(answers: dict[str, Floats], plugin: str) -> list[tuple[str, str, str]]:
+def line_up(answers: dict[str, F64], plugin: str) -> list[tuple[str, str, str]]:
     """Return (key, kind, label) of the rows in their order: the model, its parts, the baselines."""
     labels = {
         "thickness": f"{plugin}: thickness (b)",

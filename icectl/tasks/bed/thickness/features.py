@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F32, F64, Bools, Floats
 from icectl.tasks.bed.thickness import physics
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 FEATURES = ("ln flux thickness", "ln distance to the margin", "height", "ln slope", "ln size")
 """Channels of `Features`, in order."""
@@ -27,18 +24,18 @@ class Features:
     `thinning` the share (0 to 1) that is left of the thickness near the margin ``(y, x)``.
     """
 
-    channels: NDArray[np.float32]
-    flux: Floats
-    thinning: Floats
+    channels: F32
+    flux: F64
+    thinning: F64
 
 
 def glacier_features(
-    surface: NDArray[np.floating],
+    surface: Floats,
     ice: Bools,
     resolution: float,
     *,
     all_ice: Bools | None = None,
-    balance: NDArray[np.floating] | None = None,
+    balance: Floats | None = None,
 ) -> Features:
     """Return what is known of a glacier without its thickness.
 
@@ -82,12 +79,12 @@ def glacier_features(
     return Features(channels, flux, thinning(margin))
 
 
-def thinning(margin: Floats) -> Floats:
+def thinning(margin: F64) -> F64:
     """Return the share of the thickness that is left at a distance (m) from the margin, 0 at it."""
     return np.asarray(1.0 - np.exp(-margin / MARGIN))
 
 
-def margin_distance(ice: Bools, all_ice: Bools, resolution: float, own: Floats | None = None) -> Floats:
+def margin_distance(ice: Bools, all_ice: Bools, resolution: float, own: F64 | None = None) -> F64:
     """Return the distance (m) of each pixel of a glacier to where ice ends; divides are no end.
 
     It is no larger than the largest distance to the glacier's own outline (`own`): in the middle of an ice

@@ -15,12 +15,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F64, Floats
 from icectl.errors import DataError
 from icectl.tasks.bed.thickness.features import FEATURES
-
-Floats = NDArray[np.float64]
 
 KNOTS = (-1.5, -0.5, 0.5, 1.5)
 """Where the slope of the functions may change, in standard deviations of a feature."""
@@ -54,9 +52,9 @@ class Sample:
     name: str
     kind: str
     region: str
-    features: Floats
-    thickness: Floats
-    thinning: Floats
+    features: F64
+    thickness: F64
+    thinning: F64
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ class Law:
         """Return mean and variance of the level of a glacier of a region."""
         return self.levels.get(region, self.levels[""])
 
-    def full(self, features: NDArray[np.floating], region: str) -> Floats:
+    def full(self, features: Floats, region: str) -> F64:
         """Return thickness (m) before it thins out at the margin, for features ``(…, c)``."""
         relative = basis(features, np.array(self.mean), np.array(self.spread)) @ np.array(self.weights)
         return np.asarray(np.maximum(np.exp(relative + self.level(region)[0]) - OFFSET, 0.0))
@@ -92,7 +90,7 @@ class Law:
         """Return the expected error (of ln) of a pixel of a glacier."""
         return float(np.sqrt(self.level(region)[1] + self.local))
 
-    def interval(self, thickness: Floats, region: str) -> tuple[Floats, Floats]:
+    def interval(self, thickness: F64, region: str) -> tuple[F64, F64]:
         """Return the 90 % interval (m) of pixels of a glacier."""
         low, high = (np.exp(q * self.error(region)) * (thickness + SOFT) - SOFT for q in self.bounds)
         return np.maximum(low, 0.0), np.asarray(high)
@@ -115,7 +113,7 @@ def law_of(facts: dict[str, Any]) -> Law:
     return Law(**plain)
 
 
-def basis(features: NDArray[np.floating], mean: Floats, spread: Floats) -> Floats:
+def basis(features: Floats, mean: F64, spread: F64) -> F64:
     """Return the features in standard deviations, and what of them exceeds each knot: ``(…, 5 c)``."""
     z = (np.asarray(features, dtype=np.float64) - mean) / spread
     return np.concatenate([z, *(np.maximum(z - k, 0.0) for k in KNOTS)], axis=-1)
@@ -161,13 +159,13 @@ class _Moments:
     name: str
     kind: str
     region: str
-    x: Floats
+    x: F64
     y: float
-    xx: Floats
-    xy: Floats
+    xx: F64
+    xy: F64
 
 
-def _moments(one: Sample, mean: Floats, spread: Floats) -> _Moments:
+def _moments(one: Sample, mean: F64, spread: F64) -> _Moments:
     x = basis(one.features, mean, spread)
     y = np.log(one.thickness / np.maximum(one.thinning, LEAST_THINNING) + OFFSET)
     return _Moments(
@@ -175,7 +173,7 @@ def _moments(one: Sample, mean: Floats, spread: Floats) -> _Moments:
     )
 
 
-def _fitted(found: Sequence[_Moments], kind: str, mean: Floats, spread: Floats) -> Law:
+def _fitted(found: Sequence[_Moments], kind: str, mean: F64, spread: F64) -> Law:
     """Regress, each glacier counting alike: measured ones about their own means, others about that of all."""
     whole = [m for m in found if m.kind != "measured"]
     middle = np.mean([m.x for m in whole or found], axis=0)
@@ -209,7 +207,7 @@ def _levels(found: Sequence[tuple[str, float]], start: float, noise: float) -> d
     return out
 
 
-def _errors(law: Law, one: Sample) -> tuple[Floats, float, float]:
+def _errors(law: Law, one: Sample) -> tuple[F64, float, float]:
     """Return a glacier's errors by a law that has not seen it, whatever kind of truth it has of it.
 
     They are the logarithms of true over predicted thickness ``(n,)``, that of the mean, and the variance of
@@ -221,7 +219,7 @@ def _errors(law: Law, one: Sample) -> tuple[Floats, float, float]:
     return errors, mean, law.level(one.region)[1]
 
 
-def _calibrated(law: Law, left: Sequence[tuple[Floats, float, float]]) -> Law:
+def _calibrated(law: Law, left: Sequence[tuple[F64, float, float]]) -> Law:
     """Return `law` with intervals that hold on the glaciers left out, each of which counts alike."""
     local = float(np.mean([errors.var() for errors, _, _ in left]))
     scaled = [errors / np.sqrt(variance + local) for errors, _, variance in left]
@@ -234,7 +232,7 @@ def _calibrated(law: Law, left: Sequence[tuple[Floats, float, float]]) -> Law:
     return replace(law, local=local, bounds=bounds, volume=float(means[place]), glaciers=len(left))
 
 
-def _quantile(values: Floats, weight: Floats, share: float) -> float:
+def _quantile(values: F64, weight: F64, share: float) -> float:
     order = np.argsort(values)
     total = np.cumsum(weight[order]) / weight.sum()
     return float(values[order][min(len(values) - 1, int(np.searchsorted(total, share)))])

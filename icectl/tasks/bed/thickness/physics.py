@@ -7,12 +7,10 @@ mass balance metres of ice a year.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import spsolve_triangular
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from icectl.arrays import F64, I64, Bools, Floats
 
 DENSITY = 917.0
 """Density of ice, kg/m³."""
@@ -39,7 +37,7 @@ GENTLEST = 0.03
 _NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
 
 
-def ice_slope(surface: NDArray[np.floating], ice: Bools, resolution: float, length: float) -> Floats:
+def ice_slope(surface: Floats, ice: Bools, resolution: float, length: float) -> F64:
     """Return the slope (m/m) of the ice surface, averaged over ice within `length` metres (one sigma).
 
     The ground beside the glacier has no part in it.
@@ -49,7 +47,7 @@ def ice_slope(surface: NDArray[np.floating], ice: Bools, resolution: float, leng
     return np.asarray(np.hypot(*parts))
 
 
-def over_ice(values: NDArray[np.floating], ice: Bools, sigma: float) -> Floats:
+def over_ice(values: Floats, ice: Bools, sigma: float) -> F64:
     """Smooth `values` over `ice` alone with a Gaussian of `sigma` pixels; others keep their value."""
     if sigma < 0.3:
         return np.asarray(values, dtype=np.float64)
@@ -59,12 +57,12 @@ def over_ice(values: NDArray[np.floating], ice: Bools, sigma: float) -> Floats:
 
 
 def perfect_plasticity(
-    surface: NDArray[np.floating],
+    surface: Floats,
     ice: Bools,
     resolution: float,
     yield_stress: float = 100_000.0,
     smoothing: float = 100.0,
-) -> Floats:
+) -> F64:
     """Return the thickness (m) of a perfectly plastic glacier, ``τ / (ρ g sin α)``; 0 off the ice.
 
     Nye (1951, *Proc. R. Soc. A* 207, 554–572); α is the surface slope averaged over `smoothing` metres.
@@ -74,7 +72,7 @@ def perfect_plasticity(
     return np.where(ice, yield_stress / (DENSITY * GRAVITY * sine), 0.0)
 
 
-def steady_balance(surface: NDArray[np.floating], ice: Bools, gradient: float = 0.007) -> Floats:
+def steady_balance(surface: Floats, ice: Bools, gradient: float = 0.007) -> F64:
     """Return a mass balance (m of ice a year) linear in height that sums to nothing over the glacier.
 
     Above the equilibrium line the gradient is half that below it, as observed on many glaciers; the
@@ -93,7 +91,7 @@ def steady_balance(surface: NDArray[np.floating], ice: Bools, gradient: float = 
     return gradient * np.where(above < 0, above, 0.5 * above)
 
 
-def balance_flux(surface: Floats, ice: Bools, resolution: float, balance: Floats) -> Floats:
+def balance_flux(surface: F64, ice: Bools, resolution: float, balance: F64) -> F64:
     """Return the ice flux (m²/a, per metre of width) that carries `balance` down the surface.
 
     Each cell hands its flux on to all lower neighbours in proportion to the slope towards them (Quinn
@@ -114,7 +112,7 @@ def balance_flux(surface: Floats, ice: Bools, resolution: float, balance: Floats
     return out
 
 
-def _shares(surface: Floats, ice: Bools, number: NDArray[np.int64]) -> sparse.csc_array:
+def _shares(surface: F64, ice: Bools, number: I64) -> sparse.csc_array:
     """Return the matrix of the share of each cell's outflow (column) that each neighbour gets (row)."""
     padded, numbers = np.pad(surface, 1, mode="edge"), np.pad(number, 1, constant_values=-1)
     rows, cols = ice.shape
@@ -137,11 +135,11 @@ def _shares(surface: Floats, ice: Bools, number: NDArray[np.int64]) -> sparse.cs
 
 
 def mass_conservation(
-    surface: NDArray[np.floating],
+    surface: Floats,
     ice: Bools,
     resolution: float,
-    balance: Floats | None = None,
-) -> Floats:
+    balance: F64 | None = None,
+) -> F64:
     """Return the thickness (m) that shallow ice needs to carry the balance flux; 0 off the ice.
 
     ``h = ((n + 2) q / (2 A (f ρ g sin α)ⁿ))^(1/(n+2))``, the idea of Farinotti et al. (2009, *J. Glaciol.*
@@ -168,9 +166,7 @@ def mass_conservation(
     return np.where(ice, depth, 0.0)
 
 
-def velocity_inversion(
-    surface: NDArray[np.floating], ice: Bools, resolution: float, speed: Floats, length: float
-) -> Floats:
+def velocity_inversion(surface: Floats, ice: Bools, resolution: float, speed: F64, length: float) -> F64:
     """Return the thickness (m) whose shallow-ice creep moves the surface as observed; 0 off the ice.
 
     ``h = ((n + 1) c u / (2 A (f ρ g sin α)ⁿ))^(1/(n+1))``, where half of the surface speed is creep and
@@ -192,7 +188,7 @@ def velocity_inversion(
     return np.where(known, depth, 0.0)
 
 
-def edge_distance(ice: Bools, resolution: float) -> Floats:
+def edge_distance(ice: Bools, resolution: float) -> F64:
     """Return the distance (m) of each ice pixel to the edge of the ice, half a pixel off the rim; 0 off it.
 
     The map's border counts as ice going on, unless nothing but ice is on the map.

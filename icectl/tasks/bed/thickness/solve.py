@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
+from icectl.arrays import F32, F64, Bools, Floats
 from icectl.tasks.bed.readers import thickness_samples as samples
 from icectl.tasks.bed.thickness import physics
 from icectl.tasks.bed.thickness.features import glacier_features, margin_distance, thinning
 from icectl.tasks.bed.thickness.law import Law
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 LEVEL_ERROR, LOCAL_ERROR = 0.4, 0.35
 """Standard deviations of ln thickness by the inversion of a velocity, of a glacier's mean and about it.
@@ -35,12 +32,12 @@ class Scene:
     region.
     """
 
-    heights: Floats
+    heights: F64
     ice: Bools
     all_ice: Bools
     resolution: float
-    speed: Floats | None = None
-    balance: Floats | None = None
+    speed: F64 | None = None
+    balance: F64 | None = None
     region: str = ""
 
 
@@ -51,11 +48,11 @@ class Thickness:
     `factor` is what the 90 % interval of the volume extends to, up and down.
     """
 
-    thickness: Floats
-    low: Floats
-    high: Floats
+    thickness: F64
+    low: F64
+    high: F64
     factor: float
-    others: dict[str, Floats]
+    others: dict[str, F64]
     notes: tuple[str, ...] = ()
 
 
@@ -97,13 +94,13 @@ def solve(scene: Scene, law: Law) -> Thickness:
     )
 
 
-def _full(law: Law, features: NDArray[np.float32], ice: Bools, region: str) -> Floats:
+def _full(law: Law, features: F32, ice: Bools, region: str) -> F64:
     out = np.zeros(ice.shape)
     out[ice] = law.full(features[ice], region)
     return out
 
 
-def _mixed(full: Floats, inverted: Floats, level: float, local: float) -> Floats:
+def _mixed(full: F64, inverted: F64, level: float, local: float) -> F64:
     """Return thickness between the law's and the inversion's; `level` and `local` are the law's variances."""
     both = (inverted > 0) & (full > 0)
     own, theirs = np.log(full[both] + 1.0), np.log(inverted[both] + 1.0)
@@ -127,18 +124,18 @@ def _working(fine: Scene) -> Scene:
     return Scene(surface, ice, all_ice, fine.resolution / zoom, speed, balance, fine.region)
 
 
-def _part(field: Floats | None, part: tuple[slice, slice]) -> Floats | None:
+def _part(field: F64 | None, part: tuple[slice, slice]) -> F64 | None:
     return None if field is None else field[part]
 
 
-def _rescaled(field: Floats | None, ice: Bools, zoom: float) -> Floats | None:
+def _rescaled(field: F64 | None, ice: Bools, zoom: float) -> F64 | None:
     """Bring a field to the working grid; gaps are filled from the nearest known pixel."""
     if field is None or not (np.isfinite(field) & ice).any():
         return None
     return samples.rescale(samples.whole(field), zoom)
 
 
-def _inverted(fine: Scene, small: Scene, full: Floats) -> tuple[Floats | None, tuple[str, ...]]:
+def _inverted(fine: Scene, small: Scene, full: F64) -> tuple[F64 | None, tuple[str, ...]]:
     """Return thickness by the inversion of the velocity, or why it is not used."""
     if fine.speed is None or small.speed is None:
         return None, ()
@@ -159,7 +156,7 @@ def _inverted(fine: Scene, small: Scene, full: Floats) -> tuple[Floats | None, t
     return made, ()
 
 
-def _back(values: NDArray[np.floating], ice: Bools, target: Bools) -> Floats:
+def _back(values: Floats, ice: Bools, target: Bools) -> F64:
     """Bring values from the working grid to the shape of `target`; off the ice neighbours lend theirs."""
     nearest = ndimage.distance_transform_edt(~ice, return_distances=False, return_indices=True)
     whole = np.asarray(values, dtype=np.float64)[tuple(nearest)]
@@ -168,7 +165,7 @@ def _back(values: NDArray[np.floating], ice: Bools, target: Bools) -> Floats:
     return np.where(target, np.maximum(wide, 0.0), 0.0)
 
 
-def _placed(values: Floats, part: tuple[slice, slice], ice: Bools) -> Floats:
+def _placed(values: F64, part: tuple[slice, slice], ice: Bools) -> F64:
     out = np.zeros(ice.shape)
     out[part] = values
     return np.where(ice, out, 0.0)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from icectl import raster
+from icectl.arrays import F32, F64, Bools
 from icectl.errors import DataError
 from icectl.imagery import qa
 from icectl.raster import Grid
@@ -27,8 +27,6 @@ BLACK = 8
 
 EDGE = 9
 """Pixels eroded from the border of valid ground: compression and resampling soil it."""
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +50,10 @@ class Series:
     times: tuple[datetime, ...]
     names: tuple[str, ...]
     bands: tuple[str, ...]
-    values: NDArray[np.float32]
-    valid: Mask
-    cloud: Mask | None
-    aerosol: NDArray[np.float64]
+    values: F32
+    valid: Bools
+    cloud: Bools | None
+    aerosol: F64
     grid: Grid
 
     def take(self, keep: Sequence[int]) -> Series:
@@ -164,7 +162,7 @@ def _scales_differ(scenes: Sequence[Scene]) -> bool:
     return len({name for name, _, _ in stated}) < len(stated)
 
 
-def _bands(scene: Scene, grid: Grid, scaled: bool) -> tuple[NDArray[np.float32], Mask]:
+def _bands(scene: Scene, grid: Grid, scaled: bool) -> tuple[F32, Bools]:
     """Read every band of a scene as grey levels, and the pixels that all of them have."""
     fields = []
     for name, path in _images(scene):
@@ -187,13 +185,13 @@ def _bands(scene: Scene, grid: Grid, scaled: bool) -> tuple[NDArray[np.float32],
     return values * valid, valid
 
 
-def _cloud(scene: Scene, grid: Grid) -> Mask | None:
+def _cloud(scene: Scene, grid: Grid) -> Bools | None:
     """Return cloud, cirrus and shadow by the scene's quality layer, if it has one."""
     clear = usable(scene, grid)
     return None if clear is None else ~clear
 
 
-def _aerosol(scene: Scene, grid: Grid, valid: Mask) -> float:
+def _aerosol(scene: Scene, grid: Grid, valid: Bools) -> float:
     """Return the share of valid pixels whose aerosol level is high."""
     if "qa_aerosol" not in scene.assets or not valid.any():
         return float("nan")
@@ -201,7 +199,7 @@ def _aerosol(scene: Scene, grid: Grid, valid: Mask) -> float:
     return float((~low)[valid].mean())
 
 
-def sound(valid: Mask) -> Mask:
+def sound(valid: Bools) -> Bools:
     """Pixels valid in every frame, less a border of `EDGE` pixels around gaps."""
     always = valid.all(axis=0).astype(np.uint8)
     kernel = np.ones((EDGE, EDGE), np.uint8)

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
+
+from icectl.arrays import F32, F64, I64
 
 FEATURES = ("log age", "age", "contrast", "brightness", "mean, best and last agreement", "cloud")
 """Of each past frame: age is the time to the target, agreement its correlation with the other
@@ -24,9 +25,6 @@ DRAWS = 4
 """Random subsets of the past that are drawn for each sequence and target."""
 
 RIDGE = 1e-3
-
-F64 = NDArray[np.float64]
-I64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ class Chips:
     days: F64
 
 
-def describe(chips: NDArray[np.float32], span: F64, cloud: F64, days: F64) -> Chips:
+def describe(chips: F32, span: F64, cloud: F64, days: F64) -> Chips:
     """Describe chips ``(n, T, rows, cols)``; `span` ``(n,)`` is the range of each one's band."""
     flat = chips.reshape(*chips.shape[:2], -1).astype(np.float64)
     mean, deviation = flat.mean(-1), flat.std(-1)

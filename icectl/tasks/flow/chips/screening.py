@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F32, Bools
 from icectl.errors import DataError
 from icectl.imagery.filters import high_pass, local_mean
-from icectl.tasks.flow.chips.frames import Mask, Series
+from icectl.tasks.flow.chips.frames import Series
 from icectl.tasks.flow.options import PrepareOptions
 
 AGREEMENT = 0.35
@@ -18,7 +18,7 @@ NEAR = 31
 """Width of the neighbourhood that is compared, in pixels of half the resolution."""
 
 
-def guess_clouds(values: NDArray[np.float32], valid: Mask) -> Mask:
+def guess_clouds(values: F32, valid: Bools) -> Bools:
     """Guess where clouds or their shadows hide the ground, from texture alone.
 
     At half the resolution, the texture of each frame (less its mean over 15 pixels, smoothed over 3,
@@ -62,7 +62,7 @@ def guess_clouds(values: NDArray[np.float32], valid: Mask) -> Mask:
 
 def screen(
     series: Series, options: PrepareOptions, aerosol_limit: float | None = None
-) -> tuple[Series, Mask, list[str]]:
+) -> tuple[Series, Bools, list[str]]:
     """Leave out frames that cannot serve.
 
     Parameters
@@ -104,7 +104,7 @@ def screen(
 
 def _reason(
     series: Series,
-    cloud: Mask,
+    cloud: Bools,
     i: int,
     kept: list[int],
     options: PrepareOptions,

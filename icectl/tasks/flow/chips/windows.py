@@ -6,12 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F32, I64
 from icectl.tasks.flow.dataset import Sequences
 from icectl.tasks.flow.options import AHEAD
-
-F32 = NDArray[np.float32]
 
 
 class Scaling:
@@ -27,7 +25,7 @@ class Scaling:
         self.low = np.asarray(low, np.float32)
         self.range = np.maximum(np.asarray(high, np.float32) - self.low, np.float32(1e-6))
 
-    def __call__(self, chips: F32, band: NDArray[np.int64] | int) -> F32:
+    def __call__(self, chips: F32, band: I64 | int) -> F32:
         """Scale chips ``(…, time, rows, cols)`` of a band (or ``(n, time, rows, cols)`` of n bands)."""
         low, wide = self._of(band, chips)
         if self.kind == "scene":
@@ -35,7 +33,7 @@ class Scaling:
         mean, deviation = self._moments(chips)
         return np.asarray((chips - mean) / (deviation + wide / 50), np.float32)
 
-    def undo(self, made: F32, last: F32, band: NDArray[np.int64] | int) -> F32:
+    def undo(self, made: F32, last: F32, band: I64 | int) -> F32:
         """Bring generated chips back to the sensor's units, with the mean and deviation of `last`.
 
         `last` is the last clear frame seen, ``(n, rows, cols)``; `made` is ``(n, steps, rows, cols)``.
@@ -46,7 +44,7 @@ class Scaling:
         mean, deviation = self._moments(last[:, None])
         return np.asarray(made * (deviation + wide / 50) + mean, np.float32)
 
-    def _of(self, band: NDArray[np.int64] | int, like: F32) -> tuple[F32, F32]:
+    def _of(self, band: I64 | int, like: F32) -> tuple[F32, F32]:
         shape = (-1,) + (1,) * (like.ndim - 1) if np.ndim(band) else ()
         return self.low[band].reshape(shape), self.range[band].reshape(shape)
 
@@ -78,7 +76,7 @@ class Windows:
     def __init__(
         self,
         sequences: Sequences,
-        chosen: NDArray[np.int64],
+        chosen: I64,
         windows: Iterable[tuple[int, int]],
         normalise: str,
         memory: int = 2 * 2**30,
@@ -122,7 +120,7 @@ class Drawn(Windows):
     def __init__(
         self,
         sequences: Sequences,
-        chosen: NDArray[np.int64],
+        chosen: I64,
         targets: tuple[int, ...],
         past: int,
         normalise: str,

@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from icectl.arrays import F64, I64, Bools
 
 YEAR = 365.0
 """Days, as ITS_LIVE counts."""
@@ -21,8 +22,6 @@ AGREEMENT = 0.5
 
 PEAK = 2.0
 """Pixels of displacement at which the moving peak parts from that of what stands still."""
-
-F64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +43,11 @@ class Mean:
     down: F64
     right: F64
     error: F64
-    count: NDArray[np.int64]
-    chip: NDArray[np.int64]
+    count: I64
+    chip: I64
 
 
-def combine(velocity: F64, likeness: F64, chips: NDArray[np.int64], errors: F64, spans: F64) -> Mean:
+def combine(velocity: F64, likeness: F64, chips: I64, errors: F64, spans: F64) -> Mean:
     """Average the velocities of the pairs.
 
     Parameters
@@ -89,7 +88,7 @@ def _mean(velocity: F64, weights: F64) -> F64:
     return np.asarray(total / np.maximum(weights.sum(axis=0), 1e-12)[..., None])
 
 
-def agreeing(layers: F64, spans: F64) -> NDArray[np.bool_]:
+def agreeing(layers: F64, spans: F64) -> Bools:
     """Return which velocities of which pairs agree with those of shorter spans.
 
     Over a short span ice moves little and looks the same, so that its displacement is coarse but true;
@@ -118,7 +117,7 @@ def agreeing(layers: F64, spans: F64) -> NDArray[np.bool_]:
     return keep
 
 
-def finest(chips: NDArray[np.int64], weights: F64) -> tuple[NDArray[np.int64], F64]:
+def finest(chips: I64, weights: F64) -> tuple[I64, F64]:
     """Let only the smallest chips that found anything count in each cell.
 
     Larger ones average over ice of other speeds, and over the shading of slopes that stand still.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F64, I64, Bools
 from icectl.tasks.flow.velocity.averaging import AGREEMENT, YEAR
 from icectl.tasks.flow.velocity.outliers import median, neighbours
 
@@ -14,11 +14,8 @@ TOLERANCE = 0.25
 DEVIATIONS = 3.0
 """How many times farther than its neighbours among themselves an unconfirmed cell may lie from them."""
 
-F64 = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
-
-def supporters(layers: F64, velocity: F64, spans: F64) -> NDArray[np.int64]:
+def supporters(layers: F64, velocity: F64, spans: F64) -> I64:
     """Count the pairs that say what the combination says.
 
     Parameters
@@ -46,7 +43,7 @@ def supporters(layers: F64, velocity: F64, spans: F64) -> NDArray[np.int64]:
     return np.asarray((off <= slack).sum(axis=0))
 
 
-def believed(velocity: F64, support: NDArray[np.int64], slack: float, fastest: float | None) -> Mask:
+def believed(velocity: F64, support: I64, slack: float, fastest: float | None) -> Bools:
     """Return which cells are kept.
 
     A cell that two pairs agree on is kept. One that a single pair tells is kept if it is like the confirmed

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F32, F64, I64, Bools
 from icectl.imagery.filters import apply_filter
 from icectl.imagery.masked import match_masked
 from icectl.tasks.flow.options import PredictOptions
@@ -26,9 +26,6 @@ FILTER_WIDTH = 5
 
 SIZES = 3
 """Sizes of chips that are tried, doubling from the smallest."""
-
-Mask = NDArray[np.bool_]
-F32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +43,9 @@ class Displacement:
         to (Cramér-Rao bound of two images with independent noise); 0 where nothing was found.
     """
 
-    pixels: NDArray[np.float64]
-    chip: NDArray[np.int64]
-    weight: NDArray[np.float64]
+    pixels: F64
+    chip: I64
+    weight: F64
 
 
 def chip_sizes(options: PredictOptions) -> list[int]:
@@ -59,9 +56,9 @@ def chip_sizes(options: PredictOptions) -> list[int]:
 def displace(
     first: F32,
     second: F32,
-    seen: tuple[Mask, Mask],
-    kinds: list[Mask],
-    centres: NDArray[np.int64],
+    seen: tuple[Bools, Bools],
+    kinds: list[Bools],
+    centres: I64,
     options: PredictOptions,
 ) -> Displacement:
     """Match two frames ``(rows, cols)``.
@@ -91,9 +88,9 @@ def displace(
 def _grow(
     into: Displacement,
     images: list[F32],
-    masks: tuple[Mask, Mask],
-    centres: NDArray[np.int64],
-    own: Mask,
+    masks: tuple[Bools, Bools],
+    centres: I64,
+    own: Bools,
     options: PredictOptions,
 ) -> None:
     """Match the cells `own` with growing chips."""
@@ -112,7 +109,7 @@ def _grow(
         chip[wrong], weight[wrong] = 0, 0
 
 
-def likeness(score: F32) -> NDArray[np.float64]:
+def likeness(score: F32) -> F64:
     """ρ² / (1 − ρ²) of correlations ρ, above 0 and finite."""
     square = np.clip(np.nan_to_num(score.astype(np.float64)), 0, 0.99) ** 2
     return np.asarray(np.maximum(square, 1e-4) / (1 - square))

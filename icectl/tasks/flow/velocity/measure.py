@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F32, F64, I64, Bools
 from icectl.errors import DataError
 from icectl.tasks.flow.chips.frames import sound
 from icectl.tasks.flow.options import PredictOptions
@@ -28,8 +28,6 @@ PIXEL_ERROR = 0.2
 
 LEAST_STABLE = 20
 """Cells of stable ground below which its motion is not trusted."""
-
-F64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +61,8 @@ class Velocity:
     vx: F64
     vy: F64
     error: F64
-    count: NDArray[np.int64]
-    chip: NDArray[np.int64]
+    count: I64
+    chip: I64
     corner: int
     pairs: tuple[tuple[int, int], ...]
     layers: F64
@@ -74,11 +72,11 @@ class Velocity:
 
 
 def measure(
-    frames: NDArray[np.float32],
-    valid: NDArray[np.bool_],
-    cloud: NDArray[np.bool_],
-    ice: NDArray[np.bool_] | None,
-    days: NDArray[np.float32],
+    frames: F32,
+    valid: Bools,
+    cloud: Bools,
+    ice: Bools | None,
+    days: F32,
     steps: tuple[Any, Any],
     options: PredictOptions,
     tick: Callable[[], None] = lambda: None,
@@ -135,9 +133,7 @@ def measure(
     )
 
 
-def _kept(
-    mean: Mean, velocity: F64, spans: F64, field: F64, side: F64, options: PredictOptions
-) -> NDArray[np.bool_]:
+def _kept(mean: Mean, velocity: F64, spans: F64, field: F64, side: F64, options: PredictOptions) -> Bools:
     """Return the cells that are believed; `velocity` of the pairs is in pixels a year, `field` in metres."""
     if not len(spans):
         return np.isfinite(mean.down)
@@ -146,7 +142,7 @@ def _kept(
     return believed(field, support, slack, options.max_speed)
 
 
-def centres(shape: tuple[int, ...], options: PredictOptions) -> NDArray[np.int64]:
+def centres(shape: tuple[int, ...], options: PredictOptions) -> I64:
     """Return the cells' pixels ``(rows, cols, 2)`` on a grid that holds whole chips of the smallest size.
 
     Raises
@@ -164,7 +160,7 @@ def centres(shape: tuple[int, ...], options: PredictOptions) -> NDArray[np.int64
     return np.stack(np.meshgrid(rows, cols, indexing="ij"), -1)
 
 
-def _stable_motion(d: F64, stable: NDArray[np.bool_] | None) -> tuple[F64, float]:
+def _stable_motion(d: F64, stable: Bools | None) -> tuple[F64, float]:
     """Return the median motion of stable ground and its spread (1.4826 MAD), in pixels."""
     if stable is None:
         return np.zeros(2), PIXEL_ERROR

@@ -13,7 +13,8 @@ et al. 2018; nasa-jpl/autoRIFT, class autoRIFT, filtDisp):
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from icectl.arrays import F64, Bools
 
 WIDTH = 5
 FRACTION_VALID = 8 / 25
@@ -26,10 +27,8 @@ LEAST_MAD = 0.1
 LEAST_NEAR = 3
 """Cells that must agree, the one itself among them."""
 
-Field = NDArray[np.float64]
 
-
-def coherent(dy: Field, dx: Field, reach: float, own: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+def coherent(dy: F64, dx: F64, reach: float, own: Bools | None = None) -> Bools:
     """Return which displacements are kept.
 
     Parameters
@@ -64,7 +63,7 @@ def coherent(dy: Field, dx: Field, reach: float, own: NDArray[np.bool_] | None =
     return np.asarray(keep)
 
 
-def neighbours(field: Field) -> Field:
+def neighbours(field: F64) -> F64:
     """Return the `WIDTH`² values around each cell on a last axis; NaN beyond the border."""
     half = WIDTH // 2
     padded = np.pad(field, half, constant_values=np.nan)
@@ -72,7 +71,7 @@ def neighbours(field: Field) -> Field:
     return np.asarray(windows.reshape(*field.shape, -1))
 
 
-def median(values: Field) -> Field:
+def median(values: F64) -> F64:
     """Median over the last axis without NaN; NaN where all are."""
     order = np.sort(values, axis=-1)  # NaN last
     count = np.isfinite(values).sum(axis=-1)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F32, Bools
 from icectl.tasks.flow.options import PredictOptions
 
 SPREAD = 0.5
 """How far the span of a chosen pair may lie from what is aimed at (natural logarithm)."""
 
 
-def choose_pairs(
-    days: NDArray[np.float32], cloud: NDArray[np.bool_], valid: NDArray[np.bool_], options: PredictOptions
-) -> list[tuple[int, int]]:
+def choose_pairs(days: F32, cloud: Bools, valid: Bools, options: PredictOptions) -> list[tuple[int, int]]:
     """Choose pairs of frames of all spans, from the shortest to the longest, the clearest of each.
 
     Slow ice needs long spans to move at all; fast ice is strained beyond recognition over them, and needs

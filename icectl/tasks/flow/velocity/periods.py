@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from icectl.arrays import F64, I64
+
 SPAN = 62.0
 """Days; a longer pair says nothing of a single month."""
-
-F64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Months:
     vx: F64
     vy: F64
     error: F64
-    count: NDArray[np.int64]
+    count: I64
 
 
 def by_month(

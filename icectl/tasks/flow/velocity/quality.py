@@ -1,8 +1,7 @@
-"""Quality of a velocity map without a truth: the two measures of GLAFT (Zheng et al. 2023, The Cryosphere).
+"""Quality of a velocity map without a truth: a measure of GLAFT (Zheng et al. 2023, The Cryosphere).
 
-Over ground that stands still velocities should vanish; over ice, strain rates should vary little from place
-to place. Both are told as the half-width of the peak of a two-dimensional density, so that outliers do not
-count: of vx and vy, and of longitudinal and shear strain rate along the flow.
+Over ground that stands still velocities should vanish. How far they do not is told as the half-width of the
+peak of the density of vx and vy, so that outliers do not count.
 """
 
 from __future__ import annotations
@@ -10,21 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage, signal
+from scipy import signal
+
+from icectl.arrays import F64, Bools
 
 SIGMA = 2.0
 """The peak ends where the density falls below that of a normal distribution at so many deviations."""
 
 CELLS = 200
 """Cells of the mesh on which a density is estimated."""
-
-SMOOTH = 1500.0
-"""Metres over which the direction of flow is smoothed by a median, and `WIDEST` cells at most."""
-
-WIDEST = 35
-
-F64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,39 +64,7 @@ def peak(x: F64, y: F64) -> Peak:
     return Peak(float(sides[0]) / 2, float(sides[1]) / 2, at, float(1 - (within[0] & within[1]).mean()))
 
 
-def static(vx: F64, vy: F64, still: NDArray[np.bool_]) -> Peak:
+def static(vx: F64, vy: F64, still: Bools) -> Peak:
     """Measure the velocities ``(rows, cols)`` on ground that stands still, in their unit."""
     use = still & np.isfinite(vx) & np.isfinite(vy)
     return peak(vx[use], vy[use])
-
-
-def strain(vx: F64, vy: F64, ice: NDArray[np.bool_], side: float) -> Peak:
-    """Measure the variability of longitudinal (x) and shear (y) strain rate along the flow.
-
-    Parameters
-    ----------
-    vx, vy
-        ``(rows, cols)``, NaN where unknown; rows run south.
-    ice
-        Where the measure is taken.
-    side
-        Side of a cell in metres.
-
-    Returns
-    -------
-    In the unit of velocity a metre, by Sobel's sums of eight differences as in GLAFT (eight times the
-    derivative).
-    """
-    u, v = (np.where(ice & np.isfinite(vx) & np.isfinite(vy), one, np.nan) for one in (vx, vy))
-    across, along = (
-        [ndimage.sobel(one, axis=axis, mode="constant", cval=np.nan) / side for one in (u, v)]
-        for axis in (1, 0)
-    )
-    exx, eyy = across[0], -along[1]
-    exy = 0.5 * (-along[0] + across[1])
-    kernel = min(int(SMOOTH / side) // 2 * 2 + 1, WIDEST)
-    angle = signal.medfilt2d(np.arctan2(vy, vx), max(kernel, 1))
-    longitudinal = exx * np.cos(angle) ** 2 + eyy * np.sin(angle) ** 2 + exy * np.sin(2 * angle)
-    shear = 0.5 * (eyy - exx) * np.sin(2 * angle) + exy * np.cos(2 * angle)
-    use = np.isfinite(longitudinal) & np.isfinite(shear)
-    return peak(longitudinal[use], shear[use])

@@ -14,9 +14,9 @@ from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
+from icectl.arrays import F32, F64, I64, Bools
 from icectl.imagery.deform import deform, match_aligned
 from icectl.imagery.filters import apply_filter
 from icectl.tasks.flow.options import PredictOptions
@@ -36,11 +36,6 @@ SLACK = 0.5
 WORSE = 1.5
 """How many times larger the error may be than before, for what was measured again to be taken."""
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
-I64 = NDArray[np.int64]
-Mask = NDArray[np.bool_]
-
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
@@ -59,7 +54,7 @@ class Pairs:
     """
 
     frames: F32
-    seen: Mask
+    seen: Bools
     pairs: Sequence[tuple[int, int]]
     spans: F64
     offsets: F64
@@ -67,7 +62,7 @@ class Pairs:
 
 
 def refine(
-    stack: Pairs, kind: Mask, cells: I64, mean: Mean, options: PredictOptions, tick: Callable[[], None]
+    stack: Pairs, kind: Bools, cells: I64, mean: Mean, options: PredictOptions, tick: Callable[[], None]
 ) -> tuple[Mean, F64]:
     """Measure the velocities on the pixels `kind` again; also what each pair says, in pixels a year.
 
@@ -125,7 +120,7 @@ def _vector(mean: Mean) -> F64:
     return np.stack([mean.down, mean.right], axis=-1)
 
 
-def _soothed(values: F64, known: Mask, slack: float) -> F64:
+def _soothed(values: F64, known: Bools, slack: float) -> F64:
     """Put the median of eight neighbours where a cell is an outlier among them: it would lead them astray.
 
     The normalised median test (Westerweel and Scarano 2005, doi:10.1007/s00348-005-0016-6).
@@ -141,7 +136,7 @@ def _soothed(values: F64, known: Mask, slack: float) -> F64:
     return np.where(off, middle, values)
 
 
-def _everywhere(values: F64, known: Mask, places: I64, shape: tuple[int, ...], sigma: float) -> F32:
+def _everywhere(values: F64, known: Bools, places: I64, shape: tuple[int, ...], sigma: float) -> F32:
     """Return a field at all pixels ``(rows, cols, 2)``: nearest where unknown, smooth, linear between."""
     nearest = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
     filled = values[tuple(nearest)].astype(np.float32)
@@ -161,8 +156,8 @@ def _everywhere(values: F64, known: Mask, places: I64, shape: tuple[int, ...], s
 def _again(
     stack: Pairs,
     k: int,
-    shown: Mapping[int, tuple[F32, Mask]],
-    own: Mask,
+    shown: Mapping[int, tuple[F32, Bools]],
+    own: Bools,
     field: F32,
     places: I64,
     sigma: float,

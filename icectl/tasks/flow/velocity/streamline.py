@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-F64 = NDArray[np.float64]
+from icectl.arrays import F64, I64
 
 
-def streamline(down: F64, right: F64, start: tuple[int, int], most: int = 500) -> NDArray[np.int64]:
+def streamline(down: F64, right: F64, start: tuple[int, int], most: int = 500) -> I64:
     """Follow a velocity field up and down from a cell, one cell a step, until it ends.
 
     Parameters

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from icectl import raster
+from icectl.arrays import F64
 from icectl.contract import Column, Row, Table
 from icectl.run import Run
 
@@ -22,8 +22,6 @@ COLUMNS = (
     Column(key="cells", label="Cells", better=""),
     Column(key="found", label="With a velocity", better="higher"),
 )
-
-F64 = NDArray[np.float64]
 
 
 def velocity_table(run: Run) -> Table | None:

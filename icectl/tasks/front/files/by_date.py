@@ -7,9 +7,10 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-Dated = tuple[str, date, NDArray[np.float64] | None]
+from icectl.arrays import F64
+
+Dated = tuple[str, date, F64 | None]
 """Glacier, date, and the front as (N, 2) x and y on the map, None where none was found."""
 
 

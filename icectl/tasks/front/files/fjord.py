@@ -7,17 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 
+from icectl.arrays import Bools
 from icectl.errors import DataError
 from icectl.tasks.front.dataset import Entry
 from icectl.tasks.front.files.images import read_image, vectors_in_pixels
 from icectl.tasks.front.files.pairs import VECTORS
 
-Mask = NDArray[np.bool_]
 
-
-def fjord_mask(path: Path, entry: Entry) -> Mask:
+def fjord_mask(path: Path, entry: Entry) -> Bools:
     """Return where the fjord is in one image's pixels, from polygons or a mask raster.
 
     Raises

@@ -8,8 +8,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F32, F64, Array, Bools
 from icectl.errors import DataError
 from icectl.raster import Grid, Info, read_quantity
 from icectl.tasks.front.dataset import Place
@@ -30,10 +30,10 @@ class Label:
     """Fronts of one image as lines, longest first, and the ice mask if the label was one."""
 
     lines: tuple[Line, ...]
-    mask: NDArray[np.bool_] | None = None
+    mask: Bools | None = None
 
 
-def read_image(path: Path, band: int | None = None) -> tuple[NDArray[np.float32], Place | None]:
+def read_image(path: Path, band: int | None = None) -> tuple[F32, Place | None]:
     """Return an image as (rows, columns), NaN where invalid, and where it lies.
 
     The given band is read, or the mean of up to four bands without a transparent one, as grey levels; they
@@ -65,7 +65,7 @@ def place_on(grid: Grid | None) -> Place | None:
     return Place(f"EPSG:{code}" if code else str(grid.crs), tuple(float(v) for v in grid.affine)[:6])  # type: ignore[arg-type]
 
 
-def _is_opacity(band: NDArray[np.float32]) -> bool:
+def _is_opacity(band: F32) -> bool:
     """Tell whether a band without a name says what is transparent: it holds nothing and all, no more."""
     return len(np.unique(band)) <= 2 and float(np.nanmax(band)) in (1.0, 255.0, 65535.0)
 
@@ -80,7 +80,7 @@ CORNERS = 10
 """A margin has straight sides: a polygon of at most so many corners stands for it."""
 
 
-def without_margins(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def without_margins(values: F32) -> F32:
     """Set undeclared margins to NaN: of nearly the darkest value, with straight sides, and at the border.
 
     Crops of turned scenes have such wedges; to a network their edge looks like a front. Dark water at the
@@ -97,7 +97,7 @@ def without_margins(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(margin, np.nan, values) if straight and margin.mean() < 0.9 else values
 
 
-def _has_straight_sides(part: NDArray[np.bool_]) -> bool:
+def _has_straight_sides(part: Bools) -> bool:
     """Tell whether a polygon of few corners stands for a part, within 2 % of its extent."""
     outlines, _ = cv2.findContours(part.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     outline = max(outlines, key=len)
@@ -151,7 +151,7 @@ def _together(a: Place, b: Place) -> bool:
 
 
 def label_from_raster(
-    values: NDArray[Any], kind: str = "auto", name: str = "the label", valid: NDArray[np.bool_] | None = None
+    values: Array, kind: str = "auto", name: str = "the label", valid: Bools | None = None
 ) -> Label:
     """Tell a drawn line from a mask and return it; a constant raster has no front.
 
@@ -174,14 +174,14 @@ def label_from_raster(
     return Label(lines_of(edge), bright)
 
 
-def _is_thin(side: NDArray[np.bool_]) -> bool:
+def _is_thin(side: Bools) -> bool:
     """Tell whether a class has no place where a square of `THIN` pixels fits."""
     kernel = np.ones((THIN, THIN), np.uint8)
     padded = np.pad(side.astype(np.uint8), THIN)
     return bool(side.any()) and not cv2.morphologyEx(padded, cv2.MORPH_OPEN, kernel).any()
 
 
-def lines_of(pixels: NDArray[np.bool_]) -> tuple[Line, ...]:
+def lines_of(pixels: Bools) -> tuple[Line, ...]:
     """Return each connected piece of drawn pixels as a line, longest first."""
     count, parts = cv2.connectedComponents(pixels.astype(np.uint8), connectivity=8)
     lines = [
@@ -230,7 +230,7 @@ def vectors_in_pixels(path: Path, place: Place | None) -> Any:
         a, b, c, d, e, f = tuple(~Affine(*place.transform))[:6]
         moved = read_vectors(path, place.crs).geometry.array
 
-        def to_pixels(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        def to_pixels(xy: F64) -> F64:
             x, y = xy.T
             return np.stack([a * x + b * y + c, d * x + e * y + f], axis=1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from icectl.arrays import Bools
 from icectl.errors import DataError
 from icectl.imagery import qa
 from icectl.raster import Field, Grid, grid_of
@@ -59,7 +60,7 @@ def _reflectance(scene: Scene, name: str, grid: Grid) -> Field:
     return read_asset(scene, name, "reflectance", grid=grid, resampling=method)
 
 
-def _only(field: Field, clear: qa.BoolImage | None) -> Field:
+def _only(field: Field, clear: Bools | None) -> Field:
     """Return a field with NaN where it is not clear."""
     if clear is None:
         return field

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
-import numpy.typing as npt
 
+from icectl.arrays import F32, F64, Bools
 from icectl.tasks.snow.masks.terrain import snowline
 from icectl.tasks.snow.options import THRESHOLD
-
-Floats = npt.NDArray[np.float32]
 
 COLUMNS = ("date", "kind", "lead", "snow_area_km2", "known_area_km2", "snow_share", "snowline_m")
 """Columns of the table ``snow_cover.csv``."""
@@ -47,13 +45,13 @@ class Cover:
 
 
 def cover(
-    mask: Floats,
-    height: Floats | None,
-    pixel: npt.NDArray[np.float64] | float,
+    mask: F32,
+    height: F32 | None,
+    pixel: F64 | float,
     day: date,
     kind: str,
     lead: int = 0,
-    where: npt.NDArray[np.bool_] | None = None,
+    where: Bools | None = None,
 ) -> Cover:
     """Measure one mask.
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from icectl.arrays import F32, F64, Bools
 
 CHANNELS = ("height", "slope", "northness", "eastness", "radiation in June", "radiation in December")
 """Layers of `static`, in their order."""
@@ -14,7 +13,7 @@ _TILT = np.deg2rad(23.44)
 _HOURS = 24
 
 
-def static(height: Floats, metres: float, latitude: float) -> Floats:
+def static(height: F32, metres: float, latitude: float) -> F32:
     """Return what a network is given of the ground.
 
     Parameters
@@ -42,12 +41,12 @@ def static(height: Floats, metres: float, latitude: float) -> Floats:
 
 
 def daily_radiation(
-    up: npt.NDArray[np.float64],
-    north: npt.NDArray[np.float64],
-    east: npt.NDArray[np.float64],
+    up: F64,
+    north: F64,
+    east: F64,
     latitude: float,
     declination: float,
-) -> npt.NDArray[np.float64]:
+) -> F64:
     """Return the daily potential radiation of slopes as a share of level ground at the equator at equinox.
 
     The cosine of incidence on the slope's normal (`up`, `north`, `east`, unit vectors), summed over the hours
@@ -78,7 +77,7 @@ def daily_radiation(
     return total * np.pi / _HOURS
 
 
-def snowline(snow: npt.NDArray[np.bool_], height: Floats) -> float:
+def snowline(snow: Bools, height: F32) -> float:
     """Return the altitude that best divides snow above from bare ground below; NaN without either.
 
     It makes the fewest pixels lie on the wrong side (Krajčí et al. 2014, the regional snowline elevation).

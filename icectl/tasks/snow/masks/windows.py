@@ -10,23 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from icectl.arrays import F32, I64, Array, Bools
 from icectl.errors import DataError
 from icectl.splits import WindowGrid
-from icectl.tasks.snow.dataset import Cube, Floats, countable
+from icectl.tasks.snow.dataset import Cube, countable
 from icectl.tasks.snow.masks.seasons import phases, same_season, season_index
 from icectl.training.sampling import permutation, sample_rng, share
 
 POOL_BYTES = 128 * 2**20
 """Memory for the pool; four strips at least."""
-
-Bools = npt.NDArray[np.bool_]
 
 
 class WindowBatches:
@@ -78,14 +75,14 @@ class WindowBatches:
         limit: int | None = None,
         reuse: bool = False,
         mix_years: float = 0.0,
-        terrain: Floats | None = None,
+        terrain: F32 | None = None,
     ) -> None:
         self.cube, self.grid, self.seed, self.shuffle = cube, grid, seed, shuffle
         self.chosen = _limited(chosen, limit) if limit is not None else chosen
         self.count_filled, self.reuse, self.terrain = count_filled, reuse, terrain
         self.mixer = Mixer(cube.times, grid, self.chosen, mix_years, seed) if mix_years and shuffle else None
         self._kept: tuple[Tensor, Tensor] | None = None
-        self._spare: list[Floats] = []
+        self._spare: list[F32] = []
         self.counts = self.chosen.sum(axis=(1, 2))
         total = int(self.counts.sum())
         if total == 0:
@@ -116,7 +113,7 @@ class WindowBatches:
         if held and not self.shuffle and number >= start:
             yield from self._dealt(parts, number, rank, world)
 
-    def _pools(self, epoch: int) -> Iterator[tuple[_Pool, npt.NDArray[np.int64]]]:
+    def _pools(self, epoch: int) -> Iterator[tuple[_Pool, I64]]:
         """Yield pools of strips with the order in which their windows are drawn."""
         rows = np.flatnonzero(self.counts)
         if self.shuffle:
@@ -133,7 +130,7 @@ class WindowBatches:
                 self._spare.extend(done.pop(0).arrays())
             yield pool, order
 
-    def spare(self) -> Floats | None:
+    def spare(self) -> F32 | None:
         """Return memory of a used-up strip, if there is any: fresh memory costs as much as the copy."""
         return self._spare.pop() if self._spare else None
 
@@ -142,7 +139,7 @@ class WindowBatches:
         return max(4, POOL_BYTES // (positions * frames * self.grid.patch**2 * 4))
 
     def _dealt(
-        self, parts: Sequence[tuple[_Pool, npt.NDArray[np.int64]]], number: int, rank: int, world: int
+        self, parts: Sequence[tuple[_Pool, I64]], number: int, rank: int, world: int
     ) -> Iterator[dict[str, Tensor]]:
         """Yield the batch made of `parts`, or this process's share of it."""
         if self.shuffle:
@@ -150,7 +147,7 @@ class WindowBatches:
         elif number % world == rank:
             yield self._batch(parts)
 
-    def _batch(self, parts: Sequence[tuple[_Pool, npt.NDArray[np.int64]]]) -> dict[str, Tensor]:
+    def _batch(self, parts: Sequence[tuple[_Pool, I64]]) -> dict[str, Tensor]:
         """Copy the windows of `parts` into one batch."""
         grid, count = self.grid, sum(len(order) for _, order in parts)
         frames, valid = self._buffers(count)
@@ -173,7 +170,7 @@ class WindowBatches:
             "index": torch.from_numpy(indices),
         }
 
-    def _grounds(self, indices: npt.NDArray[np.int64]) -> Tensor:
+    def _grounds(self, indices: I64) -> Tensor:
         """Return the ground under the windows of these numbers, (B, channels, patch, patch)."""
         assert self.terrain is not None
         rows, cols, _ = np.unravel_index(indices, self.grid.shape)
@@ -194,9 +191,7 @@ class WindowBatches:
         return self._kept[0][:count], self._kept[1][:count]
 
 
-def _shared(
-    parts: Sequence[tuple[_Pool, npt.NDArray[np.int64]]], part: slice
-) -> list[tuple[_Pool, npt.NDArray[np.int64]]]:
+def _shared(parts: Sequence[tuple[_Pool, I64]], part: slice) -> list[tuple[_Pool, I64]]:
     """Return the samples `part` of the whole batch."""
     chosen, done = [], 0
     for pool, order in parts:
@@ -220,7 +215,7 @@ class Mixer:
         covered = sorted({int(start) + k for start in starts for k in range(grid.length)})
         self.same = {frame: same_season(times, frame, covered) for frame in covered}
 
-    def frames(self, start: int, epoch: int, number: int) -> npt.NDArray[np.int64] | None:
+    def frames(self, start: int, epoch: int, number: int) -> I64 | None:
         """Return the frames of window `number`, or None where it stays as it is."""
         rng = sample_rng(self.seed, epoch, number)
         if rng.random() >= self.share:
@@ -232,20 +227,18 @@ class Mixer:
 class _Pool:
     """Some strips of rows cut into patches; read on first use."""
 
-    def __init__(self, batches: WindowBatches, rows: npt.NDArray[np.int64], epoch: int) -> None:
+    def __init__(self, batches: WindowBatches, rows: I64, epoch: int) -> None:
         self.batches, self.rows, self.epoch = batches, rows, epoch
-        self._cut: dict[int, tuple[Floats, Bools | None]] = {}
+        self._cut: dict[int, tuple[F32, Bools | None]] = {}
 
     @cached_property
-    def _where(self) -> npt.NDArray[np.int64]:
+    def _where(self) -> I64:
         """Strip, column and start of every window of the pool."""
         chosen = [np.argwhere(self.batches.chosen[r]) for r in self.rows]
         strip = np.repeat(np.arange(len(self.rows)), [len(c) for c in chosen])
         return np.column_stack([strip, np.concatenate(chosen)])
 
-    def copy(
-        self, order: npt.NDArray[np.int64], frames: Floats, valid: Bools | None
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def copy(self, order: I64, frames: F32, valid: Bools | None) -> tuple[I64, I64]:
         """Copy the windows `order` of the pool; returns their starts and their numbers among all windows."""
         where, grid, mixer = self._where[order], self.batches.grid, self.batches.mixer
         numbers = (self.rows[where[:, 0]] * grid.shape[1] + where[:, 1]) * grid.shape[2] + where[:, 2]
@@ -258,11 +251,11 @@ class _Pool:
                 valid[k] = counts[col, used][grid.past :]
         return where[:, 2], numbers
 
-    def arrays(self) -> list[Floats]:
+    def arrays(self) -> list[F32]:
         """Give up the patches' memory, for another pool to use."""
         return [values for values, _ in self._cut.values()]
 
-    def _read(self, strip: int) -> tuple[Floats, Bools | None]:
+    def _read(self, strip: int) -> tuple[F32, Bools | None]:
         batches = self.batches
         top = int(self.rows[strip]) * batches.grid.stride
         into = batches.spare()
@@ -271,8 +264,8 @@ class _Pool:
 
 
 def cut_strip(
-    cube: Cube, grid: WindowGrid, top: int, count_filled: bool, into: Floats | None = None
-) -> tuple[Floats, Bools | None]:
+    cube: Cube, grid: WindowGrid, top: int, count_filled: bool, into: F32 | None = None
+) -> tuple[F32, Bools | None]:
     """Read one strip and cut it into patches, in the memory of `into` if given.
 
     Returns
@@ -291,9 +284,7 @@ def cut_strip(
     return _patches(values, grid, into), _patches(valid, grid)
 
 
-def _patches(
-    strip: npt.NDArray[Any], grid: WindowGrid, into: npt.NDArray[Any] | None = None
-) -> npt.NDArray[Any]:
+def _patches(strip: Array, grid: WindowGrid, into: Array | None = None) -> Array:
     views = np.lib.stride_tricks.sliding_window_view(strip, grid.patch, axis=2)[:, :, :: grid.stride]
     patches = views.transpose(2, 0, 1, 3)
     if into is None:
