@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from icectl.contract import Options, Plugin
 from icectl.errors import redact
 from icectl.settings import Glacier
 
 _LOG = logging.getLogger("icectl")
+
+OptionsOf = TypeVar("OptionsOf", bound=Options)
 
 PROGRESS_AFTER = 2.0
 """Seconds of work before a progress bar appears."""
@@ -77,6 +79,10 @@ class Run:
     compute: Compute = field(default_factory=Compute)
     quiet: bool = False
     notes: dict[str, Any] = field(default_factory=dict)
+
+    def given(self, kind: type[OptionsOf]) -> OptionsOf:
+        """Return the options of the stage whose class is `kind`, or one derived from it."""
+        return next(one for one in self.options.values() if isinstance(one, kind))
 
     def say(self, text: str) -> None:
         """Tell the user what is happening (stderr and the run's log)."""

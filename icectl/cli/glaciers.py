@@ -7,16 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from icectl.cli.options import Json
+from icectl.cli.options import Json, complete_glaciers
 
 app = typer.Typer(help="The glaciers that are known by name.", no_args_is_help=True, add_completion=False)
-
-
-def complete(incomplete: str) -> list[str]:
-    """Return the known glaciers that start with `incomplete`."""
-    from icectl.cli.options import complete_glaciers
-
-    return complete_glaciers(incomplete)
 
 
 @app.command("list")
@@ -41,7 +34,8 @@ def list_glaciers(as_json: Json = False) -> None:
 
 @app.command("show")
 def show_glacier(
-    name: Annotated[str, typer.Argument(help="Glacier name.", autocompletion=complete)], as_json: Json = False
+    name: Annotated[str, typer.Argument(help="Glacier name.", autocompletion=complete_glaciers)],
+    as_json: Json = False,
 ) -> None:
     """Show one glacier."""
     from icectl import settings

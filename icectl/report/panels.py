@@ -79,6 +79,22 @@ class _Part(BaseModel):
         return {k: v.tolist() if hasattr(v, "tolist") else v for k, v in values.items()}
 
 
+class _Titled(_Part):
+    """What every panel has."""
+
+    title: str
+    note: str = ""
+
+
+class _Coloured(_Titled):
+    """A panel of rasters; `low` and `high` of its colours are the 2nd and 98th percentile by default."""
+
+    unit: str = ""
+    colours: Colours = "sequential"
+    low: Number = None
+    high: Number = None
+
+
 class Layer(_Part):
     """One 2-D raster: a band of a GeoTIFF (or PNG, JPEG), or a slice of a NetCDF or Zarr variable.
 
@@ -157,29 +173,21 @@ class Frame(_Part):
     note: str = ""
 
 
-class TimeMaps(_Part):
+class TimeMaps(_Coloured):
     """Truth, prediction and difference side by side, with a slider over time (task ``snow``).
 
     Parameters
     ----------
-    low, high
-        Range of the colour scale; by default the 2nd to 98th percentile of all frames.
     difference_limit
         The difference is coloured from minus to plus this; by default as large as needed.
     """
 
     kind: Literal["time-maps"] = "time-maps"
-    title: str
     frames: tuple[Frame, ...]
-    unit: str = ""
-    colours: Colours = "sequential"
-    low: Number = None
-    high: Number = None
     difference_limit: Number = None
-    note: str = ""
 
 
-class Map(_Part):
+class Map(_Coloured):
     """One raster with scale bar, north arrow, CRS and colour bar, and what lies over it.
 
     Parameters
@@ -196,19 +204,13 @@ class Map(_Part):
     """
 
     kind: Literal["map"] = "map"
-    title: str
     layer: Layer
     label: str = ""
-    unit: str = ""
-    colours: Colours = "sequential"
-    low: Number = None
-    high: Number = None
     underlay: Layer | None = None
     lines: tuple[Lines, ...] = ()
     points: tuple[Points, ...] = ()
     arrows: tuple[Arrow, ...] = ()
     arrow_unit: str = ""
-    note: str = ""
 
 
 class Picture(_Part):
@@ -220,13 +222,11 @@ class Picture(_Part):
     note: str = ""
 
 
-class ImageLines(_Part):
+class ImageLines(_Titled):
     """Pictures with predicted and true lines over them, with a slider if there are several (``front``)."""
 
     kind: Literal["image-lines"] = "image-lines"
-    title: str
     frames: tuple[Picture, ...]
-    note: str = ""
 
 
 class Series(_Part):
@@ -245,20 +245,18 @@ class Series(_Part):
     points: bool = False
 
 
-class Curve(_Part):
+class Curve(_Titled):
     """Values over time, lead time, epochs, elevation …"""
 
     kind: Literal["curve"] = "curve"
-    title: str
     series: tuple[Series, ...]
     x_label: str = ""
     y_label: str = ""
     dates: bool = False
     log_y: bool = False
-    note: str = ""
 
 
-class CrossSection(_Part):
+class CrossSection(_Titled):
     """Surface and bed along a line, with measured points (``bed``).
 
     Parameters
@@ -274,7 +272,6 @@ class CrossSection(_Part):
     """
 
     kind: Literal["cross-section"] = "cross-section"
-    title: str
     distance: tuple[float, ...]
     surface: tuple[Number, ...]
     bed: tuple[Number, ...]
@@ -282,7 +279,6 @@ class CrossSection(_Part):
     measured_distance: tuple[float, ...] = ()
     measured_bed: tuple[float, ...] = ()
     measured_error: tuple[float, ...] = ()
-    note: str = ""
 
 
 class SampleRow(_Part):
@@ -298,41 +294,32 @@ class SampleRow(_Part):
     high: Number = None
 
 
-class Samples(_Part):
+class Samples(_Coloured):
     """A table of small pictures: truth above, sampled futures below, time to the right (``flow``)."""
 
     kind: Literal["samples"] = "samples"
-    title: str
     columns: tuple[str, ...]
     rows: tuple[SampleRow, ...]
-    unit: str = ""
     colours: Colours = "grey"
-    low: Number = None
-    high: Number = None
-    note: str = ""
 
 
-class Scatter(_Part):
+class Scatter(_Titled):
     """Measured against predicted, with the 1:1 line (thinned by the report if there are very many)."""
 
     kind: Literal["scatter"] = "scatter"
-    title: str
     x: tuple[Number, ...]
     y: tuple[Number, ...]
     x_label: str = "measured"
     y_label: str = "predicted"
-    note: str = ""
 
 
-class Bars(_Part):
+class Bars(_Titled):
     """Bars side by side: one group per label, one bar per series (errors by region, by distance …)."""
 
     kind: Literal["bars"] = "bars"
-    title: str
     labels: tuple[str, ...]
     series: Mapping[str, tuple[Number, ...]]
     y_label: str = ""
-    note: str = ""
 
 
 Panel = TimeMaps | Map | ImageLines | Curve | CrossSection | Samples | Scatter | Bars

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from icectl.errors import UsageError
+from icectl.training.record import LOG, read
 from icectl.workspace import RECORD, RUN, metrics_of, read_record, run_of
 
 METRICS = "metrics.json"
-LOG = "log.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ def read_run(folder: Path) -> RunFacts:
         found.append(folder)
     found.sort(key=lambda f: (f / METRICS).stat().st_mtime, reverse=True)
     evaluations = tuple(_evaluation(f, training) for f in found)
-    return RunFacts(folder, record, training, evaluations, tuple(read_log(folder / LOG)))
+    return RunFacts(folder, record, training, evaluations, tuple(read(folder / LOG)))
 
 
 def _evaluation(folder: Path, training: Mapping[str, Any]) -> Evaluation:
@@ -106,21 +105,6 @@ def _stages(
         elif verb in inputs and path.is_file():
             stages[verb] = _stage(path.parent)
     return stages
-
-
-def read_log(path: Path) -> list[Mapping[str, Any]]:
-    """Return the lines of a training log; damaged lines (a killed writer) are left out."""
-    lines: list[Mapping[str, Any]] = []
-    if not path.is_file():
-        return lines
-    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue
-        if isinstance(line, dict):
-            lines.append(line)
-    return lines
 
 
 _SHAPE = {"notes?": dict, "meter?": dict, "options?": dict, "inputs?": {str: str}, "versions?": {str: str}}

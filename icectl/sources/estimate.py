@@ -8,6 +8,9 @@ from icectl.contract import Estimate
 from icectl.run import Run
 from icectl.sources.options import source_of
 
+TORCH = 700 * 2**20
+"""A rough bound on the bytes that torch and its libraries take once imported."""
+
 
 def estimate_source(run: Run, query: Any, bands: tuple[str, ...], synthetic: Estimate) -> Estimate:
     """Say what a fetch would cost, for ``--dry-run``: a folder, a synthetic world, or a search of a service.

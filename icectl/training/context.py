@@ -170,11 +170,11 @@ class Context:
 
     def noise(self, *shape: int) -> Tensor:
         """Return standard normal noise (samples, *shape) keyed by (seed, step, draw, sample)."""
-        return sampling.keyed_normal(shape, self._keys.next(), self.device, self.dtype)
+        return sampling.keyed(torch.randn, shape, self._keys.next(), self.device, self.dtype)
 
     def uniform(self, *shape: int) -> Tensor:
         """Return uniform noise in [0, 1), keyed as `noise` is."""
-        return sampling.keyed_uniform(shape, self._keys.next(), self.device, self.dtype)
+        return sampling.keyed(torch.rand, shape, self._keys.next(), self.device, self.dtype)
 
 
 def wrapped(fabric: Fabric, optimizer: Optimizer) -> Any:

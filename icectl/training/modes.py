@@ -42,7 +42,7 @@ class Keys:
     def uniform(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
         """Return keyed uniform noise of `shape`; rows of one sample must lie together."""
         rows = shape[0] // len(self.indices)
-        draws = sampling.keyed_uniform((rows, *shape[1:]), self.next(), like.device, torch.float32)
+        draws = sampling.keyed(torch.rand, (rows, *shape[1:]), self.next(), like.device, torch.float32)
         return draws.flatten(0, 1)
 
 

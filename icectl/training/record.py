@@ -68,19 +68,21 @@ def truncate(path: Path, step: int) -> None:
     """Drop the lines of `path` that lie after update `step`, and a half-written last one."""
     if not path.exists():
         return
-    kept = [line for line in read(path) if line["step"] <= step]
+    kept = [line for line in read(path) if isinstance(line.get("step"), int) and line["step"] <= step]
     with writing(path) as file:
         file.write("".join(json.dumps(line) + "\n" for line in kept))
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a log; a half-written one is left out."""
-    lines = []
+    """Return the lines of a log, none where there is no log; a half-written one is left out."""
+    lines: list[dict[str, Any]] = []
+    if not path.is_file():
+        return lines
     for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             line = json.loads(text)
         except ValueError:
             continue
-        if isinstance(line, dict) and isinstance(line.get("step"), int):
+        if isinstance(line, dict):
             lines.append(line)
     return lines

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,32 +41,19 @@ def key(*parts: int) -> int:
     return int.from_bytes(hashlib.blake2b(packed, digest_size=8).digest(), "little") >> 1
 
 
-def keyed_normal(
-    shape: Sequence[int], keys: Iterable[int], device: torch.device, dtype: torch.dtype
+def keyed(
+    draw: Callable[..., torch.Tensor],
+    shape: Sequence[int],
+    keys: Iterable[int],
+    device: torch.device,
+    dtype: torch.dtype,
 ) -> torch.Tensor:
-    """Return standard normal noise (samples, *shape), row i drawn with the seed ``keys[i]``."""
-    import torch
-
-    return _rows(torch.randn, shape, keys, device, dtype)
-
-
-def keyed_uniform(
-    shape: Sequence[int], keys: Iterable[int], device: torch.device, dtype: torch.dtype
-) -> torch.Tensor:
-    """Return uniform noise in [0, 1) of (samples, *shape), row i drawn with the seed ``keys[i]``."""
-    import torch
-
-    return _rows(torch.rand, shape, keys, device, dtype)
-
-
-def _rows(
-    draw: object, shape: Sequence[int], keys: Iterable[int], device: torch.device, dtype: torch.dtype
-) -> torch.Tensor:
+    """Return draws (samples, *shape), by ``torch.randn`` or ``torch.rand``, row i of seed ``keys[i]``."""
     import torch
 
     generator = torch.Generator(device=device)
     rows = []
     for one in keys:
         generator.manual_seed(one)
-        rows.append(draw(tuple(shape), generator=generator, device=device, dtype=dtype))  # type: ignore[operator]
+        rows.append(draw(tuple(shape), generator=generator, device=device, dtype=dtype))
     return torch.stack(rows) if rows else torch.empty((0, *shape), device=device, dtype=dtype)

@@ -130,7 +130,7 @@ def test_ctrl_c_says_how_to_go_on(cli, monkeypatch):
 
 
 def test_glaciers_are_shown_and_completed(cli):
-    from icectl.cli.glaciers import complete
+    from icectl.cli.options import complete_glaciers
 
     cli("glaciers", "add", "my-place", "--bbox", "7", "46", "8", "47", "--title", "My place")
     shown = cli("glaciers", "show", "my-place")
@@ -138,7 +138,7 @@ def test_glaciers_are_shown_and_completed(cli):
     file = Path(shown.out.splitlines()[-1].removeprefix("file: "))
     assert file.is_file()
     assert cli("glaciers", "show", "my-place", "--json").json["bbox"] == [7, 46, 8, 47]
-    assert complete("my-") == ["my-place"]
+    assert complete_glaciers("my-") == ["my-place"]
     taken = cli("glaciers", "add", "my-place", "--bbox", "7", "46", "8", "47", ok=False)
     assert (taken.code, "--force" in taken.err) == (2, True)
 

@@ -6,7 +6,8 @@ import pytest
 from report_runs import make_run
 
 from icectl.errors import DataError, UsageError
-from icectl.report.record import read_log, read_run
+from icectl.report.record import read_run
+from icectl.training.record import read
 
 
 def test_a_run_is_read_with_the_stages_behind_its_evaluation(tmp_path):
@@ -56,5 +57,5 @@ def test_a_damaged_record_names_itself(tmp_path, text):
 def test_a_log_with_rubbish_in_it(tmp_path):
     log = tmp_path / "log.jsonl"
     log.write_bytes(b'{"step": 1, "train/loss": 0.5}\n\xff\xfe\n[1, 2]\n{"step": 2')
-    assert read_log(log) == [{"step": 1, "train/loss": 0.5}]
-    assert read_log(tmp_path / "absent.jsonl") == []
+    assert read(log) == [{"step": 1, "train/loss": 0.5}]
+    assert read(tmp_path / "absent.jsonl") == []

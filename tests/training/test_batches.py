@@ -10,7 +10,7 @@ import torch
 
 from icectl.errors import DataError, UsageError
 from icectl.training import IndexedBatches, permutation, sample_rng
-from icectl.training.sampling import key, keyed_normal, share
+from icectl.training.sampling import key, keyed, share
 
 DATA = [{"x": np.float32(i)} for i in range(23)]
 
@@ -94,8 +94,9 @@ def test_shares_are_whole_and_even(count: int, world: int) -> None:
 
 def test_noise_belongs_to_the_sample_and_is_standard_normal() -> None:
     keys = [key(0, 5, 1, index) for index in range(400)]
-    noise = keyed_normal((50,), keys, torch.device("cpu"), torch.float64)
-    assert torch.equal(noise[100:110], keyed_normal((50,), keys[100:110], torch.device("cpu"), torch.float64))
+    kind = torch.device("cpu"), torch.float64
+    noise = keyed(torch.randn, (50,), keys, *kind)
+    assert torch.equal(noise[100:110], keyed(torch.randn, (50,), keys[100:110], *kind))
     assert abs(float(noise.mean())) < 5 / np.sqrt(20000)
     assert abs(float(noise.std()) - 1) < 0.03
     neighbours = np.corrcoef(noise[:-1].flatten(), noise[1:].flatten())[0, 1]

@@ -8,36 +8,30 @@ from pathlib import Path
 from icectl.contract import Estimate
 from icectl.errors import UsageError
 from icectl.run import Run
-from icectl.sources.estimate import estimate_source
+from icectl.sources.estimate import TORCH, estimate_source
 from icectl.sources.options import source_of
 from icectl.tasks.bed.fetch import query
 from icectl.tasks.bed.options import FetchOptions, PredictOptions, PrepareOptions, TrainOptions
-
-_TORCH = 700 * 2**20
-"""A rough bound on the bytes that torch and its libraries take once imported."""
 
 
 def estimate(run: Run) -> Estimate:
     """Return the bytes that ``run.verb`` would read, write, download and hold, as far as can be known."""
     if run.verb == "fetch":
         return _fetch(run)
-    prepare, given = run.options["prepare"], run.options["fetch"]
-    assert isinstance(prepare, PrepareOptions)
-    assert isinstance(given, FetchOptions)
+    prepare, given = run.given(PrepareOptions), run.given(FetchOptions)
     patches = prepare.patches * prepare.patch_size**2 * 4
     if run.verb == "prepare":
         reads = _bytes_of((*given.train_dem, *given.train_outlines, *prepare.thickness_data))
-        return Estimate(reads=reads, writes=patches, memory=_TORCH + 2**29, note="at most, for each DEM")
+        return Estimate(reads=reads, writes=patches, memory=TORCH + 2**29, note="at most, for each DEM")
     if run.verb == "train":
         _check_size(run, prepare)
         return Estimate(reads=patches, memory=_training_memory(run))
-    return Estimate(reads=_bytes_of(_predicted(run)), memory=_TORCH + 2**29)
+    return Estimate(reads=_bytes_of(_predicted(run)), memory=TORCH + 2**29)
 
 
 def _check_size(run: Run, prepare: PrepareOptions) -> None:
     """Refuse what training would: patches that are no multiple of what the network sees."""
-    options = run.options["train"]
-    assert isinstance(options, TrainOptions)
+    options = run.given(TrainOptions)
     sizes = [prepare.patch_size // scale for scale in (1, 2, 4, 8)]
     if options.step != "thickness" and not any(size % options.net_size == 0 and size for size in sizes):
         raise UsageError(
@@ -47,8 +41,7 @@ def _check_size(run: Run, prepare: PrepareOptions) -> None:
 
 
 def _fetch(run: Run) -> Estimate:
-    options = run.options["fetch"]
-    assert isinstance(options, FetchOptions)
+    options = run.given(FetchOptions)
     size = options.worlds * options.world_size**2 * 24
     synthetic = Estimate(writes=size, note=f"{options.worlds} synthetic worlds")
     if options.train_dem or (run.glacier.bbox is None and source_of(run, options) != "synthetic"):
@@ -59,17 +52,15 @@ def _fetch(run: Run) -> Estimate:
 
 
 def _predicted(run: Run) -> tuple[Path, ...]:
-    options = run.options["predict"]
-    assert isinstance(options, PredictOptions)
+    options = run.given(PredictOptions)
     return tuple(path for path in (options.dem, options.outlines) if path is not None)
 
 
 def _training_memory(run: Run) -> int:
     """Return a rough bound: torch itself, and a batch of patches with the activations of both networks."""
-    options = run.options["train"]
-    assert isinstance(options, TrainOptions)
+    options = run.given(TrainOptions)
     size, width = int(getattr(options, "net_size", 256)), int(getattr(options, "width", 48))
-    return round(_TORCH + max(1, options.batch_size) * size**2 * width * 4 * 30)
+    return round(TORCH + max(1, options.batch_size) * size**2 * width * 4 * 30)
 
 
 def _bytes_of(paths: Iterable[Path]) -> int | None:

@@ -12,7 +12,7 @@ from icectl.tasks.bed.dataset import Dataset, open_dataset
 from icectl.tasks.bed.figures import figures
 from icectl.tasks.bed.fill.patches import sentence
 from icectl.tasks.bed.model import Answers, answers_of
-from icectl.tasks.bed.options import EvaluateOptions
+from icectl.tasks.bed.options import EvaluateOptions, PredictOptions
 from icectl.tasks.bed.products import FILLED, PRIOR_ONLY, by_region, read_table
 from icectl.tasks.bed.scores import holes as hole_scores
 from icectl.tasks.bed.scores import published
@@ -46,7 +46,7 @@ def evaluate(run: Run, model: TaskModel, options: EvaluateOptions) -> Metrics:
         notes.append(f"{PRIOR_ONLY[0].upper()}{PRIOR_ONLY[1:]}.")
     panels = figures(run, scored) if rows else []
     details |= {"panels": pack(panels, run.inputs["train"])}
-    dem: Path | None = run.options["predict"].dem  # type: ignore[attr-defined]
+    dem = run.given(PredictOptions).dem
     if dem is not None:  # the elevation model is the place, not the glacier of the training
         details["place"] = dem.stem
     return Metrics(tables=tuple(tables), notes=tuple(notes), details=details)
@@ -82,7 +82,7 @@ def _holes(
     run: Run, options: EvaluateOptions, dataset: Dataset, answers: Answers, notes: list[str]
 ) -> list[Table]:
     """Return the tables of ice-free holes: by size, and by elevation model."""
-    rounds = run.options["predict"].rounds  # type: ignore[attr-defined]
+    rounds = run.given(PredictOptions).rounds
     scores = list(
         hole_scores.score_holes(dataset, answers.filler, options.holes, options.holes_each, rounds, run.seed)
     )

@@ -44,8 +44,7 @@ def sources(run: Run) -> list[Source]:
     UsageError
         The numbers of elevation models and outline files do not match, or there is nothing.
     """
-    given = run.options["fetch"]
-    assert isinstance(given, FetchOptions)
+    given = run.given(FetchOptions)
     dems, outlines = given.train_dem, given.train_outlines
     if dems:
         if len(outlines) not in (0, 1, len(dems)):

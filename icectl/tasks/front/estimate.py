@@ -6,12 +6,9 @@ from pathlib import Path
 
 from icectl.contract import Estimate
 from icectl.run import Run
-from icectl.sources.estimate import estimate_source
+from icectl.sources.estimate import TORCH, estimate_source
 from icectl.sources.options import source_of
 from icectl.tasks.front.options import FetchOptions, TrainOptions
-
-_TORCH = 700 * 2**20
-"""A rough bound on the bytes that torch and its libraries take once imported."""
 
 _WEIGHTS = 16 * 43.5e6
 """Bytes of the largest network's weights with Adam's moments and gradients."""
@@ -22,16 +19,15 @@ _CHANNELS = 16 * 40
 
 def estimate(run: Run) -> Estimate:
     """Return the bytes that ``run.verb`` would read, write, download and hold, as far as can be known."""
-    options = run.options["fetch"]
-    assert isinstance(options, FetchOptions)
+    options = run.given(FetchOptions)
     images = _bytes_of(run.scenes)
     if run.verb == "fetch":
         return _fetch(run, options)
     if run.verb == "prepare":
-        return Estimate(reads=images, writes=images, memory=_TORCH)
+        return Estimate(reads=images, writes=images, memory=TORCH)
     if run.verb == "train":
         return Estimate(reads=images, memory=_training_memory(run))
-    return Estimate(reads=images, memory=_TORCH + 512 * 2**20)
+    return Estimate(reads=images, memory=TORCH + 512 * 2**20)
 
 
 def _fetch(run: Run, options: FetchOptions) -> Estimate:
@@ -44,11 +40,10 @@ def _fetch(run: Run, options: FetchOptions) -> Estimate:
 
 def _training_memory(run: Run) -> int:
     """Return a rough bound: weights with Adam's moments and gradients, and activations of a batch."""
-    options = run.options["train"]
-    assert isinstance(options, TrainOptions)
+    options = run.given(TrainOptions)
     rows, columns = options.crop
     activations = max(1, options.batch_size) * rows * columns * 4 * _CHANNELS
-    return round(_TORCH + _WEIGHTS + activations)
+    return round(TORCH + _WEIGHTS + activations)
 
 
 def _bytes_of(folder: Path | None) -> int | None:

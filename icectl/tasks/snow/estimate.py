@@ -5,7 +5,7 @@ from __future__ import annotations
 from icectl.contract import Estimate
 from icectl.run import Run
 from icectl.settings import Glacier
-from icectl.sources.estimate import estimate_source
+from icectl.sources.estimate import TORCH, estimate_source
 from icectl.sources.options import source_of
 from icectl.tasks.snow.options import FetchOptions, PrepareOptions, TrainOptions
 
@@ -30,8 +30,7 @@ def estimate(run: Run) -> Estimate:
 
 
 def _fetch(run: Run) -> Estimate:
-    options = run.options["fetch"]
-    assert isinstance(options, FetchOptions)
+    options = run.given(FetchOptions)
     scenes = 12 * options.years
     synthetic = Estimate(writes=scenes * options.size**2 * 4, note=f"{scenes} synthetic scenes")
     return estimate_source(run, options, ("green", "swir16", "qa_pixel"), synthetic)
@@ -39,8 +38,7 @@ def _fetch(run: Run) -> Estimate:
 
 def _pixels(run: Run) -> int:
     """Return the pixels of a scene, by the options or the glacier's box."""
-    options = run.options["fetch"]
-    assert isinstance(options, FetchOptions)
+    options = run.given(FetchOptions)
     if source_of(run, options) == "synthetic":
         return options.size**2
     return _of_box(run.glacier)
@@ -59,9 +57,7 @@ def _of_box(glacier: Glacier) -> int:
 
 def _frames(run: Run) -> int:
     """Return the frames of the series: the files of a folder, or the months between its dates."""
-    fetch, prepare = run.options["fetch"], run.options["prepare"]
-    assert isinstance(fetch, FetchOptions)
-    assert isinstance(prepare, PrepareOptions)
+    fetch, prepare = run.given(FetchOptions), run.given(PrepareOptions)
     if run.scenes is not None and run.scenes.is_dir() and prepare.cadence == "scenes":
         return max(1, sum(path.suffix.lower() in (".tif", ".tiff") for path in run.scenes.iterdir()))
     start, end = prepare.start or fetch.start, prepare.end or fetch.end
@@ -74,15 +70,13 @@ def _frames(run: Run) -> int:
 
 def _training_memory(run: Run) -> int:
     """Return a rough bound: torch itself, the pool of strips, and a batch with its gradients."""
-    options = run.options["train"]
-    assert isinstance(options, TrainOptions)
+    options = run.given(TrainOptions)
     batch = max(1, options.batch_size) * (options.past + options.future) * options.patch**2 * _BYTES
-    return 700 * 2**20 + 256 * 2**20 + 200 * batch
+    return TORCH + 256 * 2**20 + 200 * batch
 
 
 def _training_note(run: Run, pixels: int, frames: int) -> str:
-    options = run.options["train"]
-    assert isinstance(options, TrainOptions)
+    options = run.given(TrainOptions)
     side = int(pixels**0.5)
     along = max(0, (side - options.patch) // options.stride + 1)
     windows = along**2 * max(0, frames - options.past - options.future + 1)

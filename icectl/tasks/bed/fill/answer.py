@@ -11,8 +11,8 @@ from scipy import ndimage
 from torch import nn
 
 from icectl.arrays import F64, Bools
-from icectl.tasks.bed.fill.inputs import masked_patch
-from icectl.tasks.bed.fill.smooth import biharmonic, bounded
+from icectl.tasks.bed.fill.inputs import averaged, masked_patch
+from icectl.tasks.bed.fill.smooth import biharmonic, bounded, widen
 
 BEYOND = 1.25
 """How far beyond the pixel sizes, reliefs and hole sizes trained on a network may answer (a factor)."""
@@ -91,27 +91,16 @@ class Filler:
 
     def _answer(self, square: F64, masked: Bools) -> F64:
         """Return the heights of a window, or what is to be added to its fill."""
-        side = square.shape[0]
+        factor = square.shape[0] // self.size
         filled = square if self.begin == "fill" else np.where(masked, 0.0, square)
-        if self.begin == "flat" and _blocks(masked, self.size).all():  # no whole block is known
+        if (
+            self.begin == "flat" and (averaged(masked.astype(np.float64), self.size) > 0).all()
+        ):  # no whole block is known
             return square
         patch = masked_patch(filled, masked, self.size, self.begin, filled)
         with torch.inference_mode():
             x = torch.from_numpy(patch.channels[None]).to(self.device)
             answer = self.network(x)[0, 0].double().cpu().numpy()
         if self.begin == "fill":
-            return _widen((answer - patch.channels[0]) * patch.scale, side)
-        return np.where(masked, _widen(patch.metres(answer), side), square)
-
-
-def _blocks(masked: Bools, size: int) -> Bools:
-    factor = masked.shape[0] // size
-    return np.asarray(masked.reshape(size, factor, size, factor).any((1, 3)))
-
-
-def _widen(values: F64, side: int) -> F64:
-    """Bring a square to `side` pixels by linear interpolation."""
-    axis = (np.arange(side) + 0.5) * values.shape[0] / side - 0.5
-    return np.asarray(
-        ndimage.map_coordinates(values, np.meshgrid(axis, axis, indexing="ij"), order=1, mode="nearest")
-    )
+            return widen((answer - patch.channels[0]) * patch.scale, square.shape, factor)
+        return np.where(masked, widen(patch.metres(answer), square.shape, factor), square)
