@@ -18,7 +18,7 @@ import numpy as np
 from icectl.arrays import F32, I64, Array, Bools
 from icectl.errors import DataError, UsageError
 from icectl.imagery.correlation import Texture
-from icectl.imagery.matching import Search, match_chips
+from icectl.imagery.matching import match_chips
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +131,6 @@ def follow(
     *,
     dates: Sequence[datetime] | None = None,
     trust: tuple[float, float] | None = None,
-    search: Search = "coarse-to-fine",
-    workers: int = 2,
 ) -> Tracks:
     """Follow chips through a series of scenes.
 
@@ -164,7 +162,7 @@ def follow(
         for seen in np.unique(last):
             who = np.flatnonzero(last == seen)
             start = position[who, seen]
-            found = match_chips(scenes[seen], scenes[t], start, size, scale, search=search, workers=workers)
+            found = match_chips(scenes[seen], scenes[t], start, size, scale)
             good = found.found & (found.score >= least_score) & (found.ratio >= least_ratio)
             step = max(days[t] - days[seen], 1e-9)
             velocity[who] = np.where(good[:, None], found.shift / step, velocity[who])

@@ -27,16 +27,13 @@ _STRIP = 256
 _Indices = npt.NDArray[np.intp]
 
 
-def fill_gaps(image: Any, passes: int | None = None) -> tuple[F32, Bools]:
+def fill_gaps(image: Any) -> tuple[F32, Bools]:
     """Fill the gaps of one band.
 
     Parameters
     ----------
     image
         ``(rows, columns)``; NaN or masked where missing.
-    passes
-        At most so many passes, each of which reaches two pixels into a gap; None goes on until no
-        gap is left.
 
     Returns
     -------
@@ -54,12 +51,12 @@ def fill_gaps(image: Any, passes: int | None = None) -> tuple[F32, Bools]:
     """
     values = missing_to_nan(image)
     missing = np.isnan(values)
-    if not missing.any() or missing.all() or passes == 0:
+    if not missing.any() or missing.all():
         return values.copy(), np.zeros(values.shape, dtype=bool)
     result = _first_pass(np.ascontiguousarray(values), missing)
     left = np.isnan(result)
-    if left.any() and passes != 1:
-        _later_passes(result, np.flatnonzero(missing & ~left), passes)
+    if left.any():
+        _later_passes(result, np.flatnonzero(missing & ~left))
         left = np.isnan(result)
     return result, missing & ~left
 
@@ -81,7 +78,7 @@ def _first_pass(values: F32, missing: Bools) -> F32:
     return result
 
 
-def _later_passes(result: F32, fresh: _Indices, passes: int | None) -> None:
+def _later_passes(result: F32, fresh: _Indices) -> None:
     """Work inwards from the pixels filled last; `result` is changed in place."""
     height, width = result.shape
     columns = width + 2 * _REACH  # a margin of missing pixels spares all tests for the border
@@ -94,8 +91,7 @@ def _later_passes(result: F32, fresh: _Indices, passes: int | None) -> None:
     offsets = (span[:, None] * columns + span).ravel()
     kernel = np.outer(TAPS, TAPS).ravel()
     rim = (fresh // width + _REACH) * columns + fresh % width + _REACH
-    done = 1
-    while rim.size and (passes is None or done < passes):
+    while rim.size:
         near = (rim[:, None] + offsets).ravel()
         rim = _once(near[gap.take(near)], seat)
         around = flat.take(rim[:, None] + offsets).astype(np.float64)
@@ -103,7 +99,6 @@ def _later_passes(result: F32, fresh: _Indices, passes: int | None) -> None:
         around[~valid] = 0
         flat[rim] = (around @ kernel) / (valid @ kernel)
         gap[rim] = False
-        done += 1
     result[...] = padded[inner]
 
 

@@ -48,7 +48,7 @@ def ndsi(green: Any, swir16: Any) -> F32:
     return normalized_difference(green, swir16)
 
 
-def snow_mask(index: Any, threshold: float = SNOW_THRESHOLD) -> F32:
-    """Return the index where it reaches `threshold` and 0 elsewhere; missing stays NaN."""
+def snow_mask(index: Any) -> F32:
+    """Return the index where it reaches `SNOW_THRESHOLD` and 0 elsewhere; missing stays NaN."""
     values = missing_to_nan(index)
-    return np.where(values < threshold, np.float32(0), values)
+    return np.where(values < SNOW_THRESHOLD, np.float32(0), values)

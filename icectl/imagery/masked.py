@@ -8,8 +8,6 @@ domain, equation 8; here by direct correlation, since the windows of a velocity 
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,7 +15,7 @@ from numpy.typing import ArrayLike
 from icectl.arrays import F32, I64, Bools
 from icectl.errors import DataError, UsageError
 from icectl.imagery.correlation import NONE
-from icectl.imagery.matching import Matches, parabola, quality
+from icectl.imagery.matching import Matches, each, parabola, quality
 
 LEAST_SHARE = 0.25
 """Share of a chip that must count for it to be matched at all."""
@@ -36,8 +34,6 @@ def match_masked(
     centres: ArrayLike,
     size: int,
     reach: int,
-    *,
-    workers: int = 2,
 ) -> Matches:
     """Find the masked chip around each centre in a masked scene.
 
@@ -80,13 +76,7 @@ def match_masked(
             scores[i] = surface(first[0][chip], first[1][chip], second[0][window], second[1][window])
 
     parts = np.array_split(np.arange(len(corners)), max(-(-len(corners) // BATCH), 1))
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        with ThreadPoolExecutor(max(workers, 1)) as pool:
-            list(pool.map(work, parts))
-    finally:
-        cv2.setNumThreads(threads)
+    each(work, parts)
     return peaks(scores, reach)
 
 

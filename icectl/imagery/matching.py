@@ -120,7 +120,7 @@ def match_chips(
         if not isinstance(scenes[which], Texture):
             scenes[which] = texture(scenes[which], size, scale, valid[which])
 
-    _each(ready, (0, 1), workers)
+    each(ready, (0, 1), workers)
     ref, mov = scenes
     if ref.image.shape != mov.image.shape:
         raise DataError(
@@ -137,7 +137,7 @@ def match_chips(
         usable & _clear(mov, corners, size, radius) & (size >= LEAST_COARSE) & (search == "coarse-to-fine")
     )
     odd = sorted(set(map(tuple, (corners[quick] % 2).tolist())))
-    _each(_halve, [(scene, one) for one in odd for scene in (ref, mov)], workers)
+    each(_halve, [(scene, one) for one in odd for scene in (ref, mov)], workers)
     found = _Found(len(corners), radius)
     parts = [p for p in (np.flatnonzero(quick), np.flatnonzero(usable & ~quick)) if len(p)]
     jobs = [(bool(quick[p[0]]), q) for p in parts for q in np.array_split(p, -(-len(p) // BATCH))]
@@ -147,7 +147,7 @@ def match_chips(
         (found.quickly if fast else found.slowly)(which, ref, mov, corners[which], size)
 
     with _libraries().limit(limits=1, user_api="blas"):  # else BLAS starts threads under each of ours
-        _each(work, jobs, workers)
+        each(work, jobs, workers)
     return found.matches()
 
 
@@ -166,7 +166,7 @@ def _shape(scene: Texture) -> tuple[int, ...]:
     return tuple(n - 2 * scene.margin for n in scene.image.shape)
 
 
-def _each(work: Callable[[Any], None], jobs: Sequence[Any], workers: int) -> None:
+def each(work: Callable[[Any], None], jobs: Sequence[Any], workers: int = 2) -> None:
     """Run `work` on all jobs in `workers` threads, with one OpenCV thread each."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)

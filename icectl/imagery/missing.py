@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
-from icectl.arrays import F32
+from icectl.arrays import F32, Array, Bools
 
 
 def missing_to_nan(values: Any) -> F32:
@@ -14,3 +15,13 @@ def missing_to_nan(values: Any) -> F32:
     if isinstance(values, np.ma.MaskedArray):
         return np.asarray(np.ma.filled(values.astype(np.float32), np.nan), dtype=np.float32)
     return np.asarray(values, dtype=np.float32)
+
+
+def nearest(values: Array, known: Bools) -> Array:
+    """Return values in which each pixel that is not `known` has that of the nearest known one.
+
+    >>> nearest(np.array([[1.0, 0.0, 0.0, 4.0]]), np.array([[True, False, False, True]])).tolist()
+    [[1.0, 1.0, 4.0, 4.0]]
+    """
+    where = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
+    return np.asarray(values[tuple(where)])

@@ -165,7 +165,6 @@ def write_cog(
     nodata: float | None = None,
     tags: Mapping[str, str] | None = None,
     descriptions: Sequence[str] | None = None,
-    dtype: npt.DTypeLike | None = None,
     scales: Sequence[float] | None = None,
     offsets: Sequence[float] | None = None,
 ) -> Path:
@@ -183,8 +182,6 @@ def write_cog(
         The value of masked pixels; NaN by default for floats.
     tags, descriptions, scales, offsets
         Tags of the file (``"units"`` becomes the unit of all bands); names, scales and offsets of the bands.
-    dtype
-        The stored type; the array's own by default.
 
     Raises
     ------
@@ -199,7 +196,7 @@ def write_cog(
         )
     bands = 1 if array.ndim == 2 else array.shape[0]
     with BlockWriter(
-        path, grid, bands, array.dtype if dtype is None else dtype, nodata,
+        path, grid, bands, array.dtype, nodata,
         tags=tags, descriptions=descriptions, scales=scales, offsets=offsets,
     ) as writer:  # fmt: skip
         writer.write(array)

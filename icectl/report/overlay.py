@@ -88,16 +88,15 @@ def _dot(x: float, y: float) -> str:
     return f"M{_short(x)} {_short(y)}h0"
 
 
-def arrow_gain(groups: Sequence[Sequence[Arrow]], spacing: float | None = None) -> float:
+def arrow_gain(groups: Sequence[Sequence[Arrow]]) -> float:
     """Return by how much arrows are lengthened so that the longer ones nearly reach their neighbours."""
     flat = np.array([a for group in groups for a in group], dtype=np.float64).reshape(-1, 4)
     lengths = np.hypot(flat[:, 2], flat[:, 3])
     lengths = lengths[lengths > 0]
     if not lengths.size:
         return 1.0
-    if spacing is None:
-        columns = np.unique(flat[:, 0])
-        spacing = float(np.median(np.diff(columns))) if columns.size > 1 else 40.0
+    columns = np.unique(flat[:, 0])
+    spacing = float(np.median(np.diff(columns))) if columns.size > 1 else 40.0
     return 0.9 * spacing / float(np.percentile(lengths, 95))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -89,22 +90,7 @@ def score_of(metrics: Mapping[str, Any]) -> str:
 def metrics_record(metrics: Metrics) -> dict[str, Any]:
     """Return `metrics` as plain JSON data."""
     return {
-        "tables": [
-            {
-                "title": table.title,
-                "primary": table.primary,
-                "note": table.note,
-                "columns": [
-                    {"key": c.key, "label": c.label, "unit": c.unit, "better": c.better}
-                    for c in table.columns
-                ],
-                "rows": [
-                    {"name": r.name, "kind": r.kind, "values": dict(r.values), "note": r.note}
-                    for r in table.rows
-                ],
-            }
-            for table in metrics.tables
-        ],
+        "tables": [asdict(table) for table in metrics.tables],
         "notes": list(metrics.notes),
         "details": dict(metrics.details),
     }

@@ -27,6 +27,7 @@ from scipy import ndimage, sparse
 from scipy.sparse.linalg import splu
 
 from icectl.arrays import F64, Bools
+from icectl.imagery.missing import nearest
 from icectl.sources.synthetic.noise import coarsen, resize, smooth
 
 DENSITY = 917.0
@@ -209,8 +210,7 @@ def velocity(thickness: F64, surface: F64, resolution: float, climate: Climate) 
     inside = np.where(
         weight > 0.02, smooth(np.where(ice, surface, 0.0), sigma) / np.maximum(weight, 0.02), 0.0
     )
-    nearest = ndimage.distance_transform_edt(~ice, return_distances=False, return_indices=True)
-    down, east = np.gradient(inside[tuple(nearest)], resolution)  # of the ice alone: a cliff is no slope
+    down, east = np.gradient(nearest(inside, ice), resolution)  # of the ice alone: a cliff is no slope
     depth = smooth(thickness, 0.5 * sigma)
     slope2 = down**2 + east**2
     factor = 2 * RATE / (GLEN + 1) * DRIVE * depth ** (GLEN + 1) * slope2 ** ((GLEN - 1) / 2)

@@ -88,7 +88,7 @@ def edge_iou(predicted: Sequence[Line], truth: Sequence[Line], shape: tuple[int,
     return float((first & second).sum()) / union if union else float("nan")
 
 
-def calfin_mask_iou(predicted: Floats, truth: Bools, above: float = 0.5) -> float:
+def calfin_mask_iou(predicted: Floats, truth: Bools) -> float:
     """Return CALFIN's overlap of two masks: of ice and of ocean, intersections and unions summed over both.
 
     Examples
@@ -97,7 +97,7 @@ def calfin_mask_iou(predicted: Floats, truth: Bools, above: float = 0.5) -> floa
     >>> calfin_mask_iou(np.array([[0.9, 0.2, 0.2, 0.2]]), truth)
     0.6
     """
-    ice = predicted > above
+    ice = predicted > 0.5
     pairs = ((ice, truth), (~ice, ~truth))
     shared, union = (sum(int(op(a, b).sum()) for a, b in pairs) for op in (np.logical_and, np.logical_or))
     return shared / union if union else float("nan")

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
 from icectl.arrays import F32, Array
 from icectl.errors import DataError
 from icectl.imagery import align, composite, gaps, indices
 from icectl.imagery.composite import Flag
+from icectl.imagery.missing import nearest
 from icectl.imagery.periods import Period, plan_periods
 from icectl.raster import Field, Grid, grid_of, ground_metres, read_quantity, same_grid
 from icectl.run import Run
@@ -305,5 +305,4 @@ def _height(run: Run, path: Path, grid: Grid) -> F32:
             f"{path} has no height on {void:.0%} of the scene",
             f"give an elevation model of all of it (at most {MAX_VOID:.0%} may be missing)",
         )
-    nearest = ndimage.distance_transform_edt(~found.valid, return_distances=False, return_indices=True)
-    return np.asarray(found.values[tuple(nearest)], dtype=np.float32)
+    return nearest(found.values, found.valid).astype(np.float32, copy=False)

@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from icectl.arrays import F64, Bools, Floats
 from icectl.errors import DataError
+from icectl.imagery.missing import nearest
 from icectl.raster import Info, grid_of, ground_metres, rasterize, read, read_quantity
 from icectl.tasks.bed.readers.outlines import read_outlines, short_id
 
@@ -146,8 +147,7 @@ def whole(heights: F64) -> F64:
     missing = ~np.isfinite(heights)
     if not missing.any() or missing.all():
         return heights
-    nearest = ndimage.distance_transform_edt(missing, return_distances=False, return_indices=True)
-    return np.asarray(heights[tuple(nearest)])
+    return nearest(heights, ~missing)
 
 
 def on_working_grid(known: Known) -> Known:

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from icectl.arrays import F32, F64, Bools, Floats
+from icectl.imagery.missing import nearest
 from icectl.tasks.bed.readers import thickness_samples as samples
 from icectl.tasks.bed.thickness import physics
 from icectl.tasks.bed.thickness.features import glacier_features, margin_distance, thinning
@@ -158,8 +159,7 @@ def _inverted(fine: Scene, small: Scene, full: F64) -> tuple[F64 | None, tuple[s
 
 def _back(values: Floats, ice: Bools, target: Bools) -> F64:
     """Bring values from the working grid to the shape of `target`; off the ice neighbours lend theirs."""
-    nearest = ndimage.distance_transform_edt(~ice, return_distances=False, return_indices=True)
-    whole = np.asarray(values, dtype=np.float64)[tuple(nearest)]
+    whole = nearest(np.asarray(values, dtype=np.float64), ice)
     axes = [(np.arange(n) + 0.5) * m / n - 0.5 for n, m in zip(target.shape, whole.shape, strict=True)]
     wide = ndimage.map_coordinates(whole, np.meshgrid(*axes, indexing="ij"), order=1, mode="nearest")
     return np.where(target, np.maximum(wide, 0.0), 0.0)

@@ -14,11 +14,11 @@ from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
-from scipy import ndimage
 
 from icectl.arrays import F32, F64, I64, Bools
 from icectl.imagery.deform import deform, match_aligned
 from icectl.imagery.filters import apply_filter
+from icectl.imagery.missing import nearest
 from icectl.tasks.flow.options import PredictOptions
 from icectl.tasks.flow.velocity.averaging import YEAR, Mean, combine
 from icectl.tasks.flow.velocity.displacement import FILTER, FILTER_WIDTH, likeness
@@ -138,8 +138,7 @@ def _soothed(values: F64, known: Bools, slack: float) -> F64:
 
 def _everywhere(values: F64, known: Bools, places: I64, shape: tuple[int, ...], sigma: float) -> F32:
     """Return a field at all pixels ``(rows, cols, 2)``: nearest where unknown, smooth, linear between."""
-    nearest = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
-    filled = values[tuple(nearest)].astype(np.float32)
+    filled = nearest(values, known).astype(np.float32)
     steps = [(line[-1] - line[0]) / max(len(line) - 1, 1) for line in (places[:, 0, 0], places[0, :, 1])]
     steps = [max(float(step), 1.0) for step in steps]
     if sigma > 0:

@@ -1,7 +1,7 @@
 """`icectl compare fronts A B …`: sets of front lines, matched by glacier and date, and lengths over time.
 
 Works on manual and automatic lines alike: CALFIN, ESA-CCI, MEaSUREs, PROMICE and TermPicks all name
-glacier and date in columns of their own; the columns are found by name, or given. All distances are
+glacier and date in columns of their own; the columns are found by name. All distances are
 metres on the ground, whatever the CRS.
 """
 
@@ -25,6 +25,9 @@ DATES = ("date", "sourcedate", "source_date", "acq_date", "dateobs", "time", "ti
 GLACIERS = ("refname", "glacierid", "glacier_id", "glacier", "officialn", "name", "glac_name")
 DEGREES = "EPSG:4326"
 
+STEP = 10.0
+"""Metres between points along a line."""
+
 
 @dataclass(frozen=True, slots=True)
 class FrontLine:
@@ -35,13 +38,7 @@ class FrontLine:
     glacier: str
 
 
-def compare_fronts(
-    *paths: Path,
-    within_days: float = 1.0,
-    step: float = 10.0,
-    date_column: str | None = None,
-    glacier_column: str | None = None,
-) -> Table:
+def compare_fronts(*paths: Path, within_days: float = 1.0) -> Table:
     """Return distances between sets of fronts in metres on the ground, of every two of them.
 
     Lines pair when they are of one glacier (where both sets name it; else when they lie nearest) and
@@ -53,26 +50,22 @@ def compare_fronts(
         Vector files of lines, two or more.
     within_days
         Most days between two lines of a pair.
-    step
-        Metres between points along the lines.
-    date_column, glacier_column
-        Names of columns, where they are not found.
 
     Raises
     ------
     DataError
         A set has no lines or no dates, or no two lines pair.
     """
-    if within_days < 0 or step <= 0:
-        raise UsageError(f"within-days {within_days} and step {step} must be positive", "use 1 and 10")
-    sets = [read_set(path, date_column, glacier_column) for path in paths]
+    if within_days < 0:
+        raise UsageError(f"--within-days {within_days} is negative", "use 1, or 0 for equal dates")
+    sets = [read_set(path) for path in paths]
     rows: list[Row] = []
     counts = []
     for a, b in combinations(range(len(paths)), 2):
         pairs = match(sets[a], sets[b], within_days)
         counts.append(len(pairs))
         title = f"{paths[a].stem} – {paths[b].stem}" if len(paths) > 2 else "all"
-        rows += _rows(title, pairs, step, len(paths) == 2) if pairs else []
+        rows += _rows(title, pairs, len(paths) == 2) if pairs else []
     if not rows:
         names = " and ".join(path.name for path in paths)
         raise DataError(
@@ -95,26 +88,23 @@ COLUMNS = (
 )
 
 
-def _rows(title: str, pairs: Sequence[tuple[FrontLine, FrontLine]], step: float, apart: bool) -> list[Row]:
+def _rows(title: str, pairs: Sequence[tuple[FrontLine, FrontLine]], apart: bool) -> list[Row]:
     """Return one row of all pairs and, where asked for, one a glacier."""
     groups: dict[str, list[Any]] = {}
     for a, b in pairs:
-        groups.setdefault(a.glacier or "all", []).append(line_distances(a.shape, b.shape, DEGREES, step))
+        groups.setdefault(a.glacier or "all", []).append(line_distances(a.shape, b.shape, DEGREES, STEP))
     rows = [_row(title, [d for own in groups.values() for d in own])]
     if apart and len(groups) > 1:
         rows += [_row(name, own) for name, own in sorted(groups.items())]
     return rows
 
 
-def read_set(
-    path: Path, date_column: str | None = None, glacier_column: str | None = None
-) -> list[FrontLine]:
+def read_set(path: Path) -> list[FrontLine]:
     """Return the lines of a file in longitude and latitude."""
     frame = read_vectors(path, DEGREES)
-    date_name = date_column or _column(frame, DATES)
-    if date_name is None or date_name not in frame:
+    date_name, glacier_name = _column(frame, DATES), _column(frame, GLACIERS)
+    if date_name is None:
         raise DataError(f"{path} has no column of dates", f"name it; columns are {', '.join(frame.columns)}")
-    glacier_name = glacier_column or _column(frame, GLACIERS)
     lines = []
     for _, row in frame.iterrows():
         day = parse_day(row[date_name])

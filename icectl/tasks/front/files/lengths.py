@@ -14,12 +14,9 @@ import shapely
 from icectl.contract import Column, Row, Table
 from icectl.errors import DataError, WorkError
 from icectl.raster import ground_lines
-from icectl.tasks.front.files.compare import DEGREES, FrontLine, read_set
+from icectl.tasks.front.files.compare import DEGREES, STEP, FrontLine, read_set
 from icectl.tasks.front.line.length import position, reference_of
 from icectl.tasks.front.line.lines import Line
-
-STEP = 10.0
-"""Metres between the points of a front."""
 
 
 @dataclass(frozen=True, slots=True)
