@@ -86,9 +86,10 @@ def describe(
         raise DataError(f"{path} has no coordinate reference system", info.advice)
     named = by_name(path.relative_to(folder).with_suffix("").as_posix(), pattern)
     item: Mapping[str, Any] = {} if pattern is not None else items.get(path.name, {})
-    entry = _entry(item, path.name)
+    key = _key_in(item, path.name)
+    entry: Mapping[str, Any] = {} if key is None else item["assets"][key]
     if named.asset is None and pattern is None and not _bands_in(entry, info):
-        named = replace(named, asset=_asset_in(item, path.name))
+        named = replace(named, asset=_asset_in(item, key))
     period = _period_of(path, pattern, named, item, info)
     if period is None and not named.static:
         raise DataError(
@@ -236,12 +237,6 @@ def _basename(entry: Mapping[str, Any]) -> str:
     return str(entry.get("href", "")).partition("?")[0].rsplit("/", 1)[-1]
 
 
-def _entry(item: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Return the asset of an item whose link ends in a file's name."""
-    entries = item.get("assets", {}).values()
-    return next((e for e in entries if isinstance(e, Mapping) and _basename(e) == name), {})
-
-
 def _bands_in(entry: Mapping[str, Any], info: Info) -> tuple[str, ...]:
     """Return what an item calls the bands of a file of several, if it names an asset that is known."""
     lists = [entry.get(field) for field in ("bands", "eo:bands")]
@@ -261,12 +256,11 @@ def _key_in(item: Mapping[str, Any], name: str) -> str | None:
     return next((k for k, e in assets.items() if isinstance(e, Mapping) and _basename(e) == name), None)
 
 
-def _asset_in(item: Mapping[str, Any], name: str) -> str | None:
-    """Return what an item calls a file, by its common name or its key, where that is known."""
-    assets = {key: entry for key, entry in item.get("assets", {}).items() if isinstance(entry, Mapping)}
-    key = _key_in(item, name)
+def _asset_in(item: Mapping[str, Any], key: str | None) -> str | None:
+    """Return what an item calls the asset of a key, by its common name or that key, where it is known."""
     if key is None:
         return None
+    assets = {name: entry for name, entry in item["assets"].items() if isinstance(entry, Mapping)}
     bands = [assets[key].get(field) for field in ("eo:bands", "bands")]
     firsts = [one[0] for one in bands if isinstance(one, list) and one and isinstance(one[0], Mapping)]
     common = next((one.get("eo:common_name") or one.get("common_name") for one in firsts), None)

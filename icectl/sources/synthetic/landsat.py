@@ -25,6 +25,9 @@ from icectl.sources.synthetic.sky import Sky, look, missing_wedge, scan_line_gap
 from icectl.sources.synthetic.world import World
 
 SCALE, OFFSET = 2.75e-05, -0.2
+NOISE = 0.004
+"""Standard deviation of the sensor's noise, in reflectance."""
+
 _TM_NUMBERS = {"blue": 1, "green": 2, "red": 3, "nir08": 4, "swir16": 5, "swir22": 7}
 
 
@@ -65,17 +68,14 @@ def quality(acquired: Look) -> npt.NDArray[np.uint16]:
     return np.where(sky.seen, bits, 1).astype(np.uint16)
 
 
-def through_sky(
-    reflectance: Mapping[str, F64], sky: Sky, rng: np.random.Generator, noise: float = 0.004
-) -> dict[str, F64]:
+def through_sky(reflectance: Mapping[str, F64], sky: Sky, rng: np.random.Generator) -> dict[str, F64]:
     """Return what the satellite sees: darkened under shadows, whitened by clouds, with the sensor's noise."""
     seen = {}
     for band, values in reflectance.items():
         white = SPECTRA["cloud"][BANDS.index(band)]
         shaded = values * (1 - 0.6 * sky.shadow * (1 - sky.opacity))
         seen[band] = (1 - sky.opacity) * shaded + sky.opacity * white
-        if noise:
-            seen[band] = seen[band] + noise * rng.standard_normal(values.shape)
+        seen[band] += NOISE * rng.standard_normal(values.shape)
     return seen
 
 
