@@ -23,6 +23,9 @@ INDEX_CODES = tuple(range(101, 256))
 LOW, HIGH = -0.05, 1.6
 """Bounds of a scene's median reflectance; outside of them its numbers are of another product."""
 
+FEW = 1_000
+"""Known pixels below which the median is of all of them, not of a sample."""
+
 
 def read_asset(
     scene: Scene,
@@ -111,8 +114,11 @@ def _meaning(scene: Scene, name: str) -> Band:
 
 def check_reflectance(values: F32, path: Path) -> None:
     """Refuse reflectances that cannot be those of ground without clouds; NaN is missing."""
-    known = values[np.isfinite(values)]
-    middle = float(np.median(known[:: max(1, known.size // 100_000)])) if known.size else 0.0
+    thinned = values.ravel()[:: max(1, values.size // 100_000)]
+    known = thinned[np.isfinite(thinned)]
+    if known.size < FEW:
+        known = values[np.isfinite(values)]
+    middle = float(np.median(known)) if known.size else 0.0
     if not LOW <= middle <= HIGH:
         raise DataError(
             f"{path}: half of the reflectances lie {'below' if middle < LOW else 'above'} {middle:.2g}, "
