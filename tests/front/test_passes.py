@@ -204,10 +204,10 @@ def test_the_mask_supports_the_edge_of_ice_and_sea():
     edge[20], edge[50] = 0.9, 0.9  # a front, and a crevasse far up the ice
     mask[21:] = 1.0
     weak = supported(edge, mask, 15)
-    np.testing.assert_array_equal(weak[20], edge[20])
+    np.testing.assert_allclose(weak[20], np.sqrt(0.9))
     assert not weak[50].any()
     np.testing.assert_array_equal(supported(edge, mask, 0), edge)
-    np.testing.assert_allclose(supported(edge, mask * 0.25, 15)[20], 0.45)  # half of a full change
+    np.testing.assert_allclose(supported(edge, mask * 0.25, 15)[20], np.sqrt(0.9 * 0.25))
 
 
 def test_only_networks_that_know_the_mask_are_supported_by_it():
@@ -223,7 +223,7 @@ def test_only_networks_that_know_the_mask_are_supported_by_it():
     assert Predictor(flat, rules, has_mask=True)(image).fronts == ()
 
 
-def test_zooms_are_averaged_on_the_image_itself():
+def test_a_magnified_look_is_brought_back_to_the_image():
     layers = np.random.default_rng(0).random((3, 40, 60)).astype(np.float32)
     seen = []
 
@@ -231,9 +231,25 @@ def test_zooms_are_averaged_on_the_image_itself():
         seen.append(bands.shape)
         return np.full((2, *bands.shape[1:]), bands.shape[1] / 40, np.float32)
 
-    mean = predict_zoomed(layers, network, (0.5, 1.0, 2.0))
+    for zoom in (0.5, 1.0, 2.0):
+        np.testing.assert_allclose(predict_zoomed(layers, network, zoom), zoom, rtol=1e-6)
     assert seen == [(3, 20, 30), (3, 40, 60), (3, 80, 120)]
-    np.testing.assert_allclose(mean, (0.5 + 1 + 2) / 3, rtol=1e-6)
     smooth = cv2.GaussianBlur(layers[0], (0, 0), 4)
-    again = predict_zoomed(np.stack([smooth] * 2), lambda bands: bands[:2], (0.8, 1.0, 1.25))
-    assert np.abs(again[0] - smooth).max() < 0.02  # nothing is shifted by going there and back
+    for zoom in (0.8, 1.25):
+        again = predict_zoomed(np.stack([smooth] * 2), lambda bands: bands[:2], zoom)
+        assert np.abs(again[0] - smooth).max() < 0.02  # nothing is shifted by going there and back
+
+
+def test_looks_are_averaged_and_coarser_ones_are_smoother():
+    image, seen = np.random.default_rng(0).random((64, 64)).astype(np.float32), []
+
+    def network(windows):
+        rough = np.abs(np.diff(windows[0, 0], axis=1)).mean()
+        seen.append((windows.shape[2:], rough))
+        return np.full((1, 2, *windows.shape[2:]), len(seen), np.float32)
+
+    rules = replace(Rules(), looks=((1.0, 2.0), (0.5, 0.0), (1.0, 0.0)), flip=False)
+    found = Predictor(network, rules)(image)
+    assert [shape for shape, _ in seen] == [(64, 64), (32, 32), (64, 64)]
+    assert seen[0][1] < seen[2][1] / 2
+    np.testing.assert_allclose(found.mask, (1 + 2 + 3) / 3, rtol=1e-6)

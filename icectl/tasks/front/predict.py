@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from icectl.tasks.front.model import FrontModel
     from icectl.tasks.front.options import PredictOptions
 
-
 def predict(run: Run, model: FrontModel, options: PredictOptions) -> Path:
     """Find fronts in every image of ``run.inputs["prepare"]``; labels are not looked at."""
     network, facts = model.answering(run)
@@ -64,7 +63,7 @@ class Finder:
     def __init__(self, network: Network, facts: Mapping[str, Any], options: PredictOptions) -> None:
         self.options, self.rules = options, rules_of(options, facts)
         has_mask = bool(facts.get("has_mask", True))
-        quick = replace(self.rules, zooms=(1.0,), flip=False)
+        quick = replace(self.rules, looks=((1.0, 0.0),), flip=False)
         self.training = Training(facts["pose"] != "unknown", facts.get("resolution"))
         if "texture" in facts:
             self.training = replace(self.training, texture=facts["texture"])
@@ -108,7 +107,7 @@ def rules_of(options: PredictOptions, facts: Mapping[str, Any]) -> Rules:
     trained = facts.get("options", {})
     full = trained.get("train_size")
     if full:
-        rules = replace(rules, full_size=full, window=min(full, *trained["crop"]), zooms=(1.0,))
+        rules = replace(rules, full_size=full, window=min(full, *trained["crop"]))
     return rules if options.fronts is None else replace(rules, fronts=options.fronts)
 
 

@@ -72,8 +72,8 @@ def predict_whole(layers: Floats, network: Network, multiple: int = 32) -> Float
     return np.asarray(network(pad_to(layers, shape)[None])[0][:, :rows, :columns])
 
 
-def predict_zoomed(layers: Floats, predict: Network, zooms: Sequence[float]) -> Floats:
-    """Return the mean prediction of an image at several magnifications, on its own pixels.
+def predict_zoomed(layers: Floats, predict: Network, zoom: float) -> Floats:
+    """Return the prediction of a magnified image on the image's own pixels.
 
     Parameters
     ----------
@@ -81,17 +81,13 @@ def predict_zoomed(layers: Floats, predict: Network, zooms: Sequence[float]) -> 
         (bands, rows, columns).
     predict
         Layers of any size to (2, rows, columns) probabilities.
-    zooms
-        Factors; 1 is the image as it is.
+    zoom
+        Magnification; 1 is the image as it is.
     """
-    total = np.zeros((2, *layers.shape[1:]), np.float32)
-    for zoom in zooms:
-        if zoom == 1:
-            total += predict(layers)
-        else:
-            rows, columns = (max(1, round(side * zoom)) for side in layers.shape[1:])
-            total += resize(predict(resize(layers, (rows, columns))), layers.shape[1:])
-    return np.asarray(total / len(zooms), np.float32)
+    if zoom == 1:
+        return predict(layers)
+    rows, columns = (max(1, round(side * zoom)) for side in layers.shape[1:])
+    return resize(predict(resize(layers, (rows, columns))), layers.shape[1:])
 
 
 def resize(bands: Floats, shape: Sequence[int]) -> Floats:

@@ -68,13 +68,17 @@ class Predictor:
         allowed = away_from_gaps(image)
         image = filled(image)
         if self.rules.full_size is None:
-            return self._whole(stack(image), allowed)
+            return self._whole(image, allowed)
         first = self._look(image, allowed, (0, 0, *image.shape), "one", self.rules.minimum_area)
         return self._second(image, first, allowed)
 
-    def _whole(self, layers: Floats, allowed: Floats | None) -> Found:
+    def _whole(self, image: Floats, allowed: Floats | None) -> Found:
         """Predict the image at its own resolution, at once or, when large, in windows."""
-        edge, mask = predict_zoomed(layers, self._at_once, self.rules.zooms)
+        looks = [
+            predict_zoomed(stack(smoothed(image, sigma)), self._at_once, zoom)
+            for zoom, sigma in self.rules.looks
+        ]
+        edge, mask = np.mean(looks, axis=0)
         edge = edge if allowed is None else edge * allowed
         fronts, notes = self._lines(edge, mask, self.rules.minimum_area, "whole", identity, known=allowed)
         return Found(tuple(fronts), edge, mask, tuple(notes))
@@ -228,22 +232,22 @@ def painted(shape: tuple[int, ...], looks: Sequence[PassResult]) -> tuple[Floats
     return edge, mask
 
 
-FULL_SUPPORT = 0.5
-"""An edge counts in full where the mask changes by this much or more."""
-
-
 def supported(edge: Floats, mask: Floats, side: int) -> Floats:
-    """Weaken an edge where the mask of ice hardly changes within a square of `side` pixels.
+    """Return the geometric mean of an edge and of the mask's change within a square of `side` pixels.
 
     A front parts ice from sea, so both outputs of a network must see it; crevasses, the snow line and
-    ridges of rock are edges too, but not of the mask.
+    ridges of rock are edges too, but not of the mask. A faint edge between clear ice and clear sea is one.
     """
     if side < 1:
         return edge
     kernel = np.ones((side, side), np.uint8)
     mask = np.ascontiguousarray(mask, np.float32)
-    change = cv2.dilate(mask, kernel) - cv2.erode(mask, kernel)
-    return np.asarray(edge * np.minimum(change / np.float32(FULL_SUPPORT), 1), np.float32)
+    return np.asarray(np.sqrt(edge * (cv2.dilate(mask, kernel) - cv2.erode(mask, kernel))), np.float32)
+
+
+def smoothed(image: Floats, sigma: float) -> Floats:
+    """Return an image blurred by a Gaussian of `sigma` pixels; 0 leaves it as it is."""
+    return image if sigma == 0 else np.asarray(cv2.GaussianBlur(image, (0, 0), sigma))
 
 
 def away_from_gaps(image: Floats, distance: int = 4) -> Floats | None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Rules:
     """How probabilities become fronts.
 
-    `zooms` and `flip`: magnifications that are averaged over, and whether the mirrored image is too.
+    `looks`: magnifications that are averaged over, each with the σ in pixels of a Gaussian that smooths the
+    image first. `flip`: whether the mirrored image is averaged with.
     `full_size`: longer side of the views of two passes, None for one pass over the image's own pixels;
     `window` and `stride`: the network's windows in views, and between them, in pixels;
     `box_padding`: side of a front's box in pass two over the front's extent.
@@ -20,11 +21,11 @@ class Rules:
     the edge. `mask_ratio`: largest ratio of ice to ocean or ocean to ice. `front_distance`: between fronts
     as a share of the view; `fronts`: most of one image.
     `neighbours`, `bridge`: gaps are bridged to this share of nearest pixels, and up to so many pixels.
-    `mask_support`: an edge counts less where the mask hardly changes within a square of this side; 0 is off.
+    `mask_support`: an edge counts by the change of the mask within a square of this side; 0 is off.
     `smoothing`: along the line in pixels. `fallback`: look below the thresholds where no front passes.
     """
 
-    zooms: tuple[float, ...] = (0.8, 1.0, 1.25)
+    looks: tuple[tuple[float, float], ...] = ((0.8, 1.2), (1.0, 0.8), (1.25, 0.0))
     flip: bool = True
     full_size: int | None = None
     window: int = 224
@@ -54,7 +55,7 @@ class Rules:
 ROWS = {
     "ours": Rules(),
     "calfin": Rules(
-        zooms=(1.0,),
+        looks=((1.0, 0.0),),
         flip=False,
         band_bias=0.13,
         bridge=float("inf"),
