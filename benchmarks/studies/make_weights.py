@@ -28,8 +28,8 @@ ALLOWED = {
 """Folders that weights which ship may learn from, and their licence."""
 
 RECIPES: dict[str, tuple[str, ...]] = {
-    "front-mohajerani2019": (  # one training; what ships was made in two steps, which its card tells
-        "front-unet", "--experiment", "mohajerani2019",
+    "front-mohajerani2019": (
+        "front-unet", "--experiment", "mohajerani2019", "--precision", "bf16-mixed",
         "--scenes", "{data}/fronts_mohajerani2019/images",
         "--labels", "{data}/fronts_mohajerani2019/labels_1px",
     ),
