@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from icectl.tasks.front.model import FrontModel
     from icectl.tasks.front.options import PredictOptions
 
+
 def predict(run: Run, model: FrontModel, options: PredictOptions) -> Path:
     """Find fronts in every image of ``run.inputs["prepare"]``; labels are not looked at."""
     network, facts = model.answering(run)

@@ -14,6 +14,7 @@ from icectl.raster import rasterize, read_quantity
 from icectl.tasks.bed.options import PredictOptions
 from icectl.tasks.bed.readers.dem import Dem
 from icectl.tasks.bed.readers.outlines import region_of
+from icectl.tasks.bed.readers.regions import region_at
 from icectl.tasks.bed.readers.terrain import Terrain, check_slopes
 from icectl.tasks.bed.thickness.solve import Scene
 
@@ -66,10 +67,15 @@ def scene_of(place: Place, dem: Dem, options: PredictOptions) -> tuple[Scene, Te
     notes = list(terrain.notes)
     if not (~everything).any():
         notes.append(f"{place.name}: no margin lies on the elevation model: distances to it are too short")
+    region = region_of(place.name)
+    if not region:
+        middle = centre.centroid.to_crs("EPSG:4326").iloc[0]
+        region = region_at(middle.x, middle.y)
+        notes += [f"outlines without an RGI id count to region {region} by their place"] if region else []
     return (
         Scene(
             terrain.heights.astype(np.float64), ice, everything, terrain.resolution, speed, balance,
-            region_of(place.name),
+            region,
         ),
         terrain, notes,
     )  # fmt: skip
