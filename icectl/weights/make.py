@@ -54,7 +54,7 @@ def make(run: Path, folder: Path, card: Mapping[str, Any]) -> Card:
 
 
 def halve(path: Path) -> None:
-    """Keep matrices and kernels of a weights file in half precision; vectors stay as they are.
+    """Keep matrices and kernels of the module that answers in half precision; vectors stay as they are.
 
     Vectors hold means and variances of batch normalisation, which half precision would overflow.
     """
@@ -62,9 +62,12 @@ def halve(path: Path) -> None:
     from safetensors import safe_open
     from safetensors.torch import save_file
 
+    from icectl.training import read_metadata
+
+    kept = read_metadata(path).get("kept", "")
     with safe_open(path, "pt") as file:
         facts = file.metadata()
-        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a mapping
+        state = {name: file.get_tensor(name) for name in file.keys() if name.startswith(kept)}  # noqa: SIM118, not a mapping
     for name, tensor in state.items():
         if tensor.dtype == torch.float32 and tensor.ndim > 1:
             state[name] = tensor.half()

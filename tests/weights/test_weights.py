@@ -112,6 +112,18 @@ def test_half_precision_keeps_what_it_can(tmp_path):
         halve(save_weights(path, network))
 
 
+def test_of_a_learner_of_several_modules_the_one_that_answers_ships(tmp_path):
+    import torch
+
+    from icectl.training import load_weights, save_weights
+    from icectl.weights.make import halve
+
+    both = torch.nn.ModuleDict({"network": torch.nn.Linear(3, 5), "mean": torch.nn.Linear(3, 5)})
+    path = save_weights(tmp_path / "w.safetensors", both, {"kept": "mean"})
+    halve(path)
+    assert sorted(load_weights(path)[0]) == ["mean.bias", "mean.weight"]
+
+
 @pytest.mark.parametrize(
     ("side", "crs", "said"),
     [(30, "EPSG:32632", None), (5, "EPSG:32632", "pixels of 5 m"), (1, None, "pixels of unknown size")],

@@ -232,17 +232,22 @@ def painted(shape: tuple[int, ...], looks: Sequence[PassResult]) -> tuple[Floats
     return edge, mask
 
 
+FULL_SUPPORT = 0.5
+"""An edge counts in full where the mask changes by this much or more."""
+
+
 def supported(edge: Floats, mask: Floats, side: int) -> Floats:
-    """Return the geometric mean of an edge and of the mask's change within a square of `side` pixels.
+    """Weaken an edge where the mask of ice hardly changes within a square of `side` pixels.
 
     A front parts ice from sea, so both outputs of a network must see it; crevasses, the snow line and
-    ridges of rock are edges too, but not of the mask. A faint edge between clear ice and clear sea is one.
+    ridges of rock are edges too, but not of the mask.
     """
     if side < 1:
         return edge
     kernel = np.ones((side, side), np.uint8)
     mask = np.ascontiguousarray(mask, np.float32)
-    return np.asarray(np.sqrt(edge * (cv2.dilate(mask, kernel) - cv2.erode(mask, kernel))), np.float32)
+    change = cv2.dilate(mask, kernel) - cv2.erode(mask, kernel)
+    return np.asarray(edge * np.minimum(change / np.float32(FULL_SUPPORT), 1), np.float32)
 
 
 def smoothed(image: Floats, sigma: float) -> Floats:

@@ -21,7 +21,7 @@ class Rules:
     the edge. `mask_ratio`: largest ratio of ice to ocean or ocean to ice. `front_distance`: between fronts
     as a share of the view; `fronts`: most of one image.
     `neighbours`, `bridge`: gaps are bridged to this share of nearest pixels, and up to so many pixels.
-    `mask_support`: an edge counts by the change of the mask within a square of this side; 0 is off.
+    `mask_support`: an edge counts less where the mask hardly changes within a square of this side; 0 is off.
     `smoothing`: along the line in pixels. `fallback`: look below the thresholds where no front passes.
     """
 
