@@ -76,11 +76,14 @@ class Info:
 
 
 def _packed(source: Any, number: int) -> tuple[float, float]:
-    """Return scale and offset of a band; of integers also by the attributes that CF packs numbers with."""
+    """Return scale and offset of a band; of integers also by the attributes that CF packs numbers with.
+
+    They may be the band's or, where it is the only one, the file's.
+    """
     found = source.scales[number - 1], source.offsets[number - 1]
     if found != (1.0, 0.0) or np.dtype(source.dtypes[number - 1]).kind not in "iu":
         return found
-    tags = source.tags(number)
+    tags = (source.tags() if source.count == 1 else {}) | source.tags(number)
     try:
         return float(tags.get("scale_factor", 1)), float(tags.get("add_offset", 0))
     except ValueError:

@@ -179,8 +179,9 @@ def a_described_stack_with_scales_in_an_old_item(folder):
 
 
 def numbers_packed_as_cf_says(folder):
-    about = {"band_tags": {"scale_factor": "0.0001", "add_offset": "-0.1"}}
-    bands(folder, ten_thousandths(GREEN, 1000), ten_thousandths(SWIR, 1000), **about)
+    said = {"scale_factor": "0.0001", "add_offset": "-0.1"}
+    tif(folder / "20220701_green.tif", ten_thousandths(GREEN, 1000), band_tags=said)
+    tif(folder / "20220701_swir16.tif", ten_thousandths(SWIR, 1000), tags=said)
 
 
 def subsets_of_hls(folder):
