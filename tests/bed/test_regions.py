@@ -56,6 +56,6 @@ def test_an_outline_without_an_id_gets_the_level_of_its_place(
         command += ["--outlines", outline, "--workspace", tmp_path / name]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         volumes.append(float(read_table(Path(done.stdout.strip().splitlines()[-1]))[0]["volume_km3"]))
-        said.append(f"count to region {region} by their place" in done.stderr)
+        said.append(f"take the level of region {region}, where they lie" in done.stderr)
     assert volumes[0] == pytest.approx(volumes[1], rel=1e-6)
     assert said == [True, False]

@@ -24,7 +24,7 @@ from icectl.tasks.bed.model import answers_of
 from icectl.tasks.bed.options import PredictOptions
 from icectl.tasks.bed.readers.dem import Dem, open_dem
 from icectl.tasks.bed.readers.epochs import gap, year_of
-from icectl.tasks.bed.readers.outlines import Outlines, read_outlines
+from icectl.tasks.bed.readers.outlines import Outlines, read_outlines, region_of
 from icectl.tasks.bed.readers.scene import Place, scene_of
 from icectl.tasks.bed.readers.terrain import Terrain
 from icectl.tasks.bed.thickness.law import PHYSICS
@@ -201,6 +201,9 @@ def work(job: Job) -> tuple[dict[str, Any], list[str], str]:
         law = answers.law
         if job.real and (law is None or law.kind == "synthetic"):
             law = PHYSICS
+        region = scene.region if law is not None and scene.region in law.levels else ""
+        if region and not region_of(name):
+            notes.append(f"outlines without an RGI id take the level of region {region}, where they lie")
         others, words = baselines(scene, answers.filler, job.options.rounds, job.seed)
         made = solve(scene, law or PHYSICS)
         notes += [f"{name}: {one}" for one in made.notes]

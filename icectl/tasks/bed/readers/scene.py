@@ -71,7 +71,6 @@ def scene_of(place: Place, dem: Dem, options: PredictOptions) -> tuple[Scene, Te
     if not region:
         middle = centre.centroid.to_crs("EPSG:4326").iloc[0]
         region = region_at(middle.x, middle.y)
-        notes += [f"outlines without an RGI id count to region {region} by their place"] if region else []
     return (
         Scene(
             terrain.heights.astype(np.float64), ice, everything, terrain.resolution, speed, balance,
