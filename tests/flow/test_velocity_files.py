@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import subprocess
 import sys
 
@@ -16,13 +17,15 @@ from terminal import terminal
 
 from icectl.raster import Grid
 from icectl.raster.cf_write import cf_dataset, cf_layer, save_netcdf
+from icectl.report import charts
+from icectl.tasks.flow.shown import shown
 from icectl.tasks.flow.velocity.averaging import AGREEMENT, YEAR
 from icectl.tasks.flow.velocity.confirm import believed, speed_bias, supporters
-from icectl.tasks.flow.velocity.periods import by_month
+from icectl.tasks.flow.velocity.periods import Months, by_month, speed_by_month
 from icectl.tasks.flow.velocity.quality import peak
 from icectl.tasks.flow.velocity.streamline import streamline
 
-from .conftest import RESOLUTION, SPEED, moving, write_scenes
+from .conftest import RESOLUTION, SPEED, make_run, moving, write_scenes
 
 
 @pytest.fixture(scope="module")
@@ -226,3 +229,27 @@ def test_months_are_averaged_by_error():
     assert found.vx[1, 0, 0] == pytest.approx((20 + 30 / 4) / (1 + 1 / 4))
     assert found.count.tolist() == [2, 2]
     assert found.error[1, 0, 0] == pytest.approx(1 / np.sqrt(1.25))
+
+
+def test_speeds_by_month_are_of_the_cells_that_all_months_know():
+    vx = np.array([[[3.0, 6.0, 9.0, 100.0]], [[6.0, 12.0, 18.0, np.nan]]])
+    months = np.array(["2020-01", "2020-02"], "datetime64[M]")
+    series = Months(months, vx, np.zeros_like(vx), np.ones_like(vx), np.array([2, 5]))
+    first, second = speed_by_month(series)
+    assert first == {"month": "2020-01", "speed": 6, "low": 4.5, "high": 7.5, "cells": 3, "pairs": 2}
+    assert second == {"month": "2020-02", "speed": 12, "low": 9, "high": 15, "cells": 3, "pairs": 5}
+    vx[0] = np.nan
+    assert speed_by_month(series) == []
+
+
+def test_the_page_draws_the_speed_by_month(stages):
+    with (stages["predict"] / "velocity_months.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    with xr.open_dataset(stages["predict"] / "velocity_months.nc", engine="h5netcdf") as data:
+        known = data["v"].where(data["v"].notnull().all("time"))
+        medians = known.median(("y", "x")).values
+    assert [float(row["speed"]) for row in rows] == pytest.approx(medians, abs=2e-3, rel=1e-4)
+    (curve,) = (panel for panel in shown(make_run("predict", stages["predict"])) if panel.kind == "curve")
+    assert curve.title == "Speed by month"
+    assert curve.series[0].y == tuple(float(row["speed"]) for row in rows)
+    assert "<svg" in charts.curve(curve)

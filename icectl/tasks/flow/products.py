@@ -2,11 +2,12 @@
 
 ``velocity.nc`` is the combination of all pairs; ``velocity_pairs.nc`` and ``.zarr`` hold what each pair says
 on ``mid_date``, so that files of several runs stack along it; ``velocity_months.nc`` is a series by month
-where the dates allow one.
+where the dates allow one, and ``velocity_months.csv`` its speeds over the cells that all months know.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 from importlib.metadata import version
 from pathlib import Path
@@ -23,8 +24,9 @@ from icectl.tasks.flow.dataset import Sequences
 from icectl.tasks.flow.options import PredictOptions
 from icectl.tasks.flow.velocity.confirm import speed_bias
 from icectl.tasks.flow.velocity.measure import Velocity
-from icectl.tasks.flow.velocity.periods import by_month
+from icectl.tasks.flow.velocity.periods import Months, by_month, speed_by_month
 
+MONTHS = "velocity_months.csv"
 FILL = np.float32(-32767)
 """ITS_LIVE's fill value."""
 
@@ -74,9 +76,16 @@ def write(run: Run, found: Velocity, sequences: Sequences, options: PredictOptio
         paths.append(save_netcdf(each, run.out / "velocity_pairs.nc", _packing(each)))
         fills = {name: {"_FillValue": FILL} for name in each.data_vars if each[name].ndim == 3}
         paths.append(save_zarr(each, run.out / "velocity_pairs.zarr", fills))
-    months = _months(found, sequences, grid, unit)
-    if months is not None:
+    series = by_month(found.layers, found.layer_errors, found.pairs, dates)
+    if len(series.months) > 1:
+        months = _months(series, grid, unit)
         paths.append(save_netcdf(months, run.out / "velocity_months.nc", _packing(months)))
+        if rows := speed_by_month(series):
+            paths.append(run.out / MONTHS)
+            with paths[-1].open("w", newline="", encoding="utf-8") as file:
+                table = csv.DictWriter(file, rows[0])
+                table.writeheader()
+                table.writerows(rows)
     return paths
 
 
@@ -169,12 +178,8 @@ def _pairs(found: Velocity, sequences: Sequences, grid: Grid, unit: str) -> Any:
     return data
 
 
-def _months(found: Velocity, sequences: Sequences, grid: Grid, unit: str) -> Any:
-    """Return the velocity by month; None where the pairs tell fewer than two."""
-    times = sequences.data["time"].values
-    series = by_month(found.layers, found.layer_errors, found.pairs, times)
-    if len(series.months) < 2:
-        return None
+def _months(series: Months, grid: Grid, unit: str) -> Any:
+    """Return the velocity by month."""
     data = _start(grid, "Ice velocity by month")
     named = {"standard_name": "time", "long_name": "first day of the month", "axis": "T"}
     data = data.assign_coords(time=("time", series.months.astype("datetime64[ns]"), named))

@@ -1,13 +1,16 @@
-"""What the page of a prediction shows: the velocity with arrows, its error, and the frames forecast."""
+"""What the page of a prediction shows: velocity with arrows, its error, speed by month, frames forecast."""
 
 from __future__ import annotations
+
+import csv
 
 import numpy as np
 
 from icectl.raster import Info, read
-from icectl.report.panels import Arrow, Layer, Map, Panel
+from icectl.report.panels import Arrow, Curve, Layer, Map, Panel, Series
 from icectl.run import Run
 from icectl.tasks.flow.options import AHEAD
+from icectl.tasks.flow.products import MONTHS
 
 ARROWS = 24
 """Arrows along the longer side of the map, about."""
@@ -21,7 +24,10 @@ def shown(run: Run) -> list[Panel]:
         tags = Info(velocity).tags
         unit, speed = tags.get("units", ""), read(velocity).compressed()
         if len(speed):
-            median, fast = (f"{value:.3g} {unit}" for value in np.percentile(speed, [50, 98]))
+            median, fast = (
+                f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
+                for value in np.percentile(speed, [50, 98])
+            )
             pairs = f"pairs of frames: {tags.get('pairs', '?')}"
             run.notes["cards"] = [["median speed", median, pairs], ["98th percentile", fast, ""]]
         for name, title in (("v", "Velocity of the ice"), ("v_error", "Standard error of the velocity")):
@@ -37,6 +43,7 @@ def shown(run: Run) -> list[Panel]:
                     arrow_unit=unit,
                 )
             )
+        found += _by_month(run, unit)
     for ahead in range(1, AHEAD + 1):
         path = run.out / f"forecast_{ahead}.tif"
         if path.is_file():
@@ -44,6 +51,21 @@ def shown(run: Run) -> list[Panel]:
             title = f"Forecast of the frame {days} days ahead"
             found.append(Map(title=title, layer=Layer(file=str(path.absolute())), colours="grey"))
     return found
+
+
+def _by_month(run: Run, unit: str) -> list[Panel]:
+    """Return the median speed by month with its quartiles, where the dates told two months or more."""
+    path = run.out / MONTHS
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    middle, low, high = (tuple(float(row[name]) for row in rows) for name in ("speed", "low", "high"))
+    months = tuple(f"{row['month']}-15" for row in rows)
+    series = Series(label="median and quartiles", x=months, y=middle, low=low, high=high, role="prediction")
+    pairs = ", ".join(row["pairs"] for row in rows)
+    note = f"over the {rows[0]['cells']} cells known in every month; pairs of frames: {pairs}"
+    return [Curve(title="Speed by month", note=note, series=(series,), y_label=f"speed ({unit})", dates=True)]
 
 
 def _arrows(run: Run) -> tuple[Arrow, ...]:

@@ -57,3 +57,22 @@ def by_month(
         vx[i], vy[i] = ((np.nan_to_num(layers[which, ..., k]) * weights).sum(axis=0) / safe for k in (0, 1))
         error[i], count[i] = 1 / np.sqrt(safe), len(which)
     return Months(months, vx, vy, error, count)
+
+
+def speed_by_month(series: Months) -> list[dict[str, object]]:
+    """Return each month's quartiles of the speed over the cells that are known in all months, or nothing.
+
+    The same ice in every month, so that a change of the quartiles is one of the ice and not of its cells.
+    """
+    speed = np.hypot(series.vx, series.vy)
+    always = np.isfinite(speed).all(axis=0)
+    if not always.any():
+        return []
+    quartiles = np.percentile(speed[:, always], (25, 50, 75), axis=1).T
+    return [
+        {
+            "month": str(month), "speed": round(float(middle), 3), "low": round(float(low), 3),
+            "high": round(float(high), 3), "cells": int(always.sum()), "pairs": int(count),
+        }
+        for month, (low, middle, high), count in zip(series.months, quartiles, series.count, strict=True)
+    ]  # fmt: skip
