@@ -204,6 +204,6 @@ def test_frames_of_level_1c_are_read_with_their_scale(icectl, tmp_path):
     scenes = read_catalogue(next((tmp_path / "ws").rglob("items.json")).parent)
     grid = grid_of(scenes[0], PrepareOptions())
     for scene in scenes:
-        values, valid = _bands(scene, grid, False, _scales_differ(scenes))
+        values, valid = _bands(scene, grid, _scales_differ(scenes))
         np.testing.assert_array_equal(valid, np.broadcast_to(~outside, valid.shape))  # 0 is no data
         np.testing.assert_allclose(values[0][valid], ground[valid], atol=1e-4)
