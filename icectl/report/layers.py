@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,15 @@ MOST_AT_ONCE = 48_000_000
 
 @dataclass(frozen=True, slots=True)
 class Raster:
-    """A raster to show: thinned values (NaN is missing), its full size and grid, if it has one."""
+    """A raster to show: thinned values (NaN is missing), its full size and grid, if it has one.
+
+    `metres` is the ground length of a pixel where the grid has no CRS and somebody said it.
+    """
 
     values: F32
     shape: tuple[int, int]
     grid: GeoBox | None = None
+    metres: float | None = None
 
 
 class Reader:
@@ -63,6 +67,9 @@ class Reader:
 
     def read(self, layer: Layer, side: int = 10_000) -> Raster:
         """Return the layer thinned so that its longer side is at most `side` pixels."""
+        return replace(self._read(layer, side), metres=layer.metres)
+
+    def _read(self, layer: Layer, side: int) -> Raster:
         path = self.find(layer.file)
         if layer.variable:
             return _thinned(_from_cube(path, layer), side)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from icectl.arrays import F32
@@ -95,9 +96,9 @@ class Painter:
             truth, prediction = found["truth"], found["prediction"]
             if truth.values.shape == prediction.values.shape:
                 change = prediction.values - truth.values
-                found["difference"] = Raster(change, truth.shape, truth.grid or prediction.grid)
+                found["difference"] = replace(truth, values=change, grid=truth.grid or prediction.grid)
         grid = next((r.grid for r in found.values() if r.grid is not None), None)
-        return {name: Raster(r.values, r.shape, r.grid or grid) for name, r in found.items()}
+        return {name: replace(r, grid=r.grid or grid) for name, r in found.items()}
 
     def _moment(
         self,

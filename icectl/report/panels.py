@@ -107,12 +107,15 @@ class Layer(_Part):
     variable, index
         For ``.nc`` and ``.zarr``: the variable, and the position along its leading axes
         (``(3,)`` of a ``(time, y, x)`` variable is its fourth frame).
+    metres
+        Ground length of a pixel in metres, for a file without a CRS.
     """
 
     file: str
     band: int = Field(default=1, ge=1)
     variable: str = ""
     index: tuple[int, ...] = ()
+    metres: float | None = None
 
 
 class Lines(_Part):

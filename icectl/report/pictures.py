@@ -28,7 +28,7 @@ def picture(title: str, raster: Raster, scale: Scale, side: int, strokes: Sequen
         "columns": columns,
         "coarse": max(values.shape) < 260,
         "strokes": strokes,
-        "frame": frame_of(raster.grid, raster.shape),
+        "frame": frame_of(raster.grid, raster.shape, raster.metres),
         "scale": {"low": scale.low, "high": scale.high},
         "palette": scale.colours,
         "empty": bool(np.isnan(values).all()),
@@ -64,7 +64,7 @@ def arrow_key(arrows: Sequence[Any], gain: float, raster: Raster, unit: str = ""
     """
     if not arrows:
         return None
-    frame = frame_of(raster.grid, raster.shape)
+    frame = frame_of(raster.grid, raster.shape, raster.metres)
     longest = max(float(np.hypot(right, down)) for group in arrows for _, _, right, down in group)
     target = min(0.12 * raster.shape[1] / gain, longest)
     power = 10.0 ** np.floor(np.log10(max(target, 1e-9)))

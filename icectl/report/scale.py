@@ -40,20 +40,30 @@ class Frame:
     metres: float | None = None
 
 
-def frame_of(grid: GeoBox | None, shape: tuple[int, int]) -> Frame:
-    """Return the frame of a map of `shape` (rows, columns); without a grid it counts pixels."""
+def frame_of(grid: GeoBox | None, shape: tuple[int, int], side: float | None = None) -> Frame:
+    """Return the frame of a map of `shape` (rows, columns).
+
+    Without a CRS it counts pixels, or the metres that a pixel's `side` is said to have.
+    """
     if grid is None or grid.crs is None:
-        length = _nice(shape[1] / 4)
-        return Frame(length, f"{length:g} px", None, "no CRS: pixels", "")
+        length = _nice((side or 1.0) * shape[1] / 4)
+        if side is None:
+            return Frame(length, f"{length:g} px", None, "no CRS: pixels", "")
+        return Frame(length / side, _ground(length), None, "no CRS: pixels", f"{side:.4g} m", metres=side)
     crs = CRS(str(grid.crs))
     metres, north = _local(grid, crs, shape)
     ground = _nice(metres * shape[1] / 4)
-    label = f"{ground / 1000:g} km" if ground >= 1000 else f"{ground:g} m"
     affine = tuple(float(v) for v in tuple(grid.affine)[:6])
     authority = crs.to_authority()
     name = ":".join(authority) if authority else crs.name
-    side = abs(float(grid.affine.a)) * crs.axis_info[0].unit_conversion_factor if crs.is_projected else metres
-    return Frame(ground / metres, label, north, name, f"{side:.4g} m", affine, metres)
+    plane = (
+        abs(float(grid.affine.a)) * crs.axis_info[0].unit_conversion_factor if crs.is_projected else metres
+    )
+    return Frame(ground / metres, _ground(ground), north, name, f"{plane:.4g} m", affine, metres)
+
+
+def _ground(metres: float) -> str:
+    return f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:g} m"
 
 
 def _local(grid: GeoBox, crs: CRS, shape: tuple[int, int]) -> tuple[float, float]:

@@ -6,6 +6,7 @@ import csv
 import subprocess
 import sys
 
+import cv2
 import h5py
 import numpy as np
 import pyproj
@@ -253,3 +254,26 @@ def test_the_page_draws_the_speed_by_month(stages):
     assert curve.title == "Speed by month"
     assert curve.series[0].y == tuple(float(row["speed"]) for row in rows)
     assert "<svg" in charts.curve(curve)
+
+
+@pytest.mark.parametrize(
+    ("said", "unit", "bar"),
+    [((), "pixel/year", "2 px"), (("--resolution", "25"), "meter/year", "1 km")],
+)
+def test_pictures_have_a_scale_in_metres_where_their_resolution_was_said(tmp_path, said, unit, bar):
+    (tmp_path / "scenes").mkdir()
+    for frame, day in zip(moving(bands=1)[[0, 4]], ("20200101", "20200305"), strict=True):
+        grey = np.interp(frame[0], (700, 1300), (0, 255)).astype(np.uint8)
+        assert cv2.imwrite(str(tmp_path / "scenes" / f"{day}.png"), grey)
+    command = [sys.executable, "-m", "icectl", "predict", "svg", "--scenes", str(tmp_path / "scenes"), *said]
+    command += ["--no-forecast", "--velocity-chip", "32", "--spacing", "16"]
+    command += ["--workspace", str(tmp_path / "space")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    folder = next(tmp_path.rglob("velocity.nc")).parent
+    with rasterio.open(folder / "v.tif") as file:
+        tags = file.tags()
+    assert (tags["units"], tags.get("pixel_size_m")) == (unit, "400" if said else None)
+    panels = shown(make_run("predict", folder))
+    assert [panel.layer.metres for panel in panels if panel.kind == "map"] == [400.0 if said else None] * 2
+    assert f">{bar}<" in (folder / "report.html").read_text(encoding="utf-8")

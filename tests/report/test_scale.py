@@ -56,5 +56,11 @@ def test_without_a_grid_pixels_are_counted():
     assert frame.crs == "no CRS: pixels"
 
 
+def test_without_a_crs_the_bar_is_in_the_metres_that_were_said():
+    frame = frame_of(None, (300, 200), 49.0)
+    assert (frame.bar_label, frame.pixel, frame.north, frame.metres) == ("2 km", "49 m", None, 49)
+    assert frame.bar_pixels == pytest.approx(2000 / 49)
+
+
 def test_a_pixel_is_named_by_its_projected_size():
     assert frame_of(grid(10, 10, "EPSG:3031", 240, 300000, -1200000), (10, 10)).pixel == "240 m"

@@ -26,7 +26,7 @@ from icectl.tasks.flow.velocity.confirm import speed_bias
 from icectl.tasks.flow.velocity.measure import Velocity
 from icectl.tasks.flow.velocity.periods import Months, by_month, speed_by_month
 
-MONTHS = "velocity_months.csv"
+MONTHS, SIDE = "velocity_months.csv", "pixel_size_m"
 FILL = np.float32(-32767)
 """ITS_LIVE's fill value."""
 
@@ -64,6 +64,8 @@ def write(run: Run, found: Velocity, sequences: Sequences, options: PredictOptio
         "date_last": str(dates[-1])[:10],
         "pairs": str(len(found.pairs)),
     }
+    if grid.crs is None and unit == "meter/year":
+        said[SIDE] = f"{grid.affine.a:g}"
     paths = []
     for name in ("vx", "vy", "v", "v_error"):
         paths.append(run.out / f"{name}.tif")

@@ -10,7 +10,7 @@ from icectl.raster import Info, read
 from icectl.report.panels import Arrow, Curve, Layer, Map, Panel, Series
 from icectl.run import Run
 from icectl.tasks.flow.options import AHEAD
-from icectl.tasks.flow.products import MONTHS
+from icectl.tasks.flow.products import MONTHS, SIDE
 
 ARROWS = 24
 """Arrows along the longer side of the map, about."""
@@ -23,6 +23,7 @@ def shown(run: Run) -> list[Panel]:
     if velocity.is_file():
         tags = Info(velocity).tags
         unit, speed = tags.get("units", ""), read(velocity).compressed()
+        metres = float(tags[SIDE]) if SIDE in tags else None
         if len(speed):
             median, fast = (
                 f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
@@ -35,7 +36,7 @@ def shown(run: Run) -> list[Panel]:
             found.append(
                 Map(
                     title=title,
-                    layer=Layer(file=str((run.out / f"{name}.tif").absolute())),
+                    layer=Layer(file=str((run.out / f"{name}.tif").absolute()), metres=metres),
                     colours="speed" if first else "sequential",
                     low=0.0,
                     unit=unit,

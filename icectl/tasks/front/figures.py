@@ -60,7 +60,7 @@ def _picture(entry: Entry, record: Record, error: FrontError) -> Picture:
     score = f"{_mean(error):.2f} px" if len(error.pooled) else error.status
     return Picture(
         label=f"{entry.id} · {score}",
-        image=Layer(file=entry.file),
+        image=Layer(file=entry.file, metres=entry.resolution),
         lines=tuple(lines),
         note="; ".join(record["notes"]),
     )

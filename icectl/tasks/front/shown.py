@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from icectl.report.panels import ImageLines, Layer, Lines, Panel, Picture
 from icectl.run import Run
-from icectl.tasks.front.dataset import open_dataset
+from icectl.tasks.front.dataset import Entry, open_dataset
 from icectl.tasks.front.figures import MAX_SHOWN
 from icectl.tasks.front.files.records import Record, lines_in, read_records
 
@@ -14,12 +14,12 @@ def shown(run: Run) -> list[Panel]:
     entries = {entry.id: entry for entry in open_dataset(run.inputs["prepare"]).entries}
     records = sorted(read_records(run.out), key=lambda record: str(record["time"]))
     some = records[:: max(1, -(-len(records) // MAX_SHOWN))]
-    frames = tuple(_picture(record, entries[record["image"]].file) for record in some)
+    frames = tuple(_picture(record, entries[record["image"]]) for record in some)
     note = "" if len(some) == len(records) else f"{len(some)} of {len(records)} images"
     return [ImageLines(title="Fronts", frames=frames, note=note)]
 
 
-def _picture(record: Record, file: str) -> Picture:
+def _picture(record: Record, entry: Entry) -> Picture:
     lines = tuple(tuple((float(c), float(r)) for r, c in line) for line in lines_in(record))
     doubts = [f"in doubt: {reason}" for front in record["fronts"] for reason in front["doubt"]]
     said = "; ".join([*doubts, *record["notes"]]) or ("" if lines else "no front was found")
@@ -27,7 +27,7 @@ def _picture(record: Record, file: str) -> Picture:
     label = f"{record['image']} · " + ("no front" if sure is None else f"confidence {sure:.2f}")
     return Picture(
         label=label,
-        image=Layer(file=file),
+        image=Layer(file=entry.file, metres=entry.resolution),
         lines=(Lines(label="predicted", role="prediction", pixels=lines),),
         note=said,
     )
