@@ -56,7 +56,7 @@ def score(glacier: Known, one: Sample, others: Sequence[Sample], trees: bool) ->
     fitted = law.fit_law(others)
     truth, known = one.thickness, glacier.ice & np.isfinite(glacier.thickness)
     made = fitted.full(one.features, one.region) * one.thinning
-    low, high = fitted.interval(made, one.region)
+    low, high = fitted.interval(made, one.region, law.size_of(one.features))
     found = {
         "law": error(made, truth),
         "correlation": float(np.corrcoef(made, truth)[0, 1]),
@@ -71,7 +71,7 @@ def score(glacier: Known, one: Sample, others: Sequence[Sample], trees: bool) ->
         "flux": error(0.55 * np.exp(one.features[:, 0]), truth),
         "two features": error(two_features(one, others), truth),
     }
-    factor = fitted.volume_factor(one.region)
+    factor = fitted.volume_factor(one.region, law.size_of(one.features))
     found["mean covered"] = float(abs(found["level"]) <= np.log(factor))
     if trees:
         boosted = boost(one, others, fitted)

@@ -38,12 +38,26 @@ def test_the_level_is_that_of_the_region_and_new_regions_are_less_sure() -> None
     thin = [glacier(i, "11", level=-0.6) for i in range(8)]
     thick = [glacier(i, "12", level=0.6) for i in range(8)]
     law = fit_law(thin + thick)
-    levels = {region: law.level(region) for region in ("11", "12", "05")}
+    levels = {region: law.level(region, np.log(1500.0)) for region in ("11", "12", "05")}
     assert levels["11"][0] < levels["05"][0] < levels["12"][0]
     assert levels["12"][0] - levels["11"][0] == pytest.approx(1.2, abs=0.25)
     assert levels["05"][1] > levels["11"][1]
     made = law.full(thick[0].features, "12")
     assert made.mean() == pytest.approx(thick[0].thickness.mean(), rel=0.15)
+
+
+def test_what_small_glaciers_say_of_their_region_fades_for_large_ones() -> None:
+    law = fit_law([*(glacier(i, "11", level=-0.8) for i in range(8)), *(glacier(i, "12") for i in range(8))])
+    small, near, far = (law.level("11", np.log(1500.0) + k) for k in (0.0, 1.0, 6.0))
+    elsewhere = law.level("05", np.log(1500.0))
+    assert small[0] < near[0] < far[0] == pytest.approx(elsewhere[0], abs=1e-3)
+    assert small[1] < near[1] < far[1] == pytest.approx(elsewhere[1], abs=1e-3)
+    # exact for one glacier: the posterior of a normal mean under a normal prior
+    one = replace(law, start=0.0, known=(("11", 7.0, -1.0),), noise=0.4)
+    mean, variance = one.level("11", 7.0)
+    assert mean == pytest.approx(-0.5 / (0.5 + 0.16))
+    assert variance == pytest.approx(0.5 + 0.16 - 0.5**2 / (0.5 + 0.16))
+    assert one.level("11", 8.0)[0] == pytest.approx(-(0.25 + 0.25 * np.exp(-0.5)) / 0.66)
 
 
 def test_modelled_glaciers_do_not_shift_the_level_of_measured_ones() -> None:
@@ -64,13 +78,13 @@ def test_intervals_hold_on_glaciers_that_were_never_seen() -> None:
     covered, volumes = [], []
     for one in unseen:
         answer = law.full(one.features, one.region)
-        low, high = law.interval(answer, one.region)
+        low, high = law.interval(answer, one.region, np.log(1500.0))
         assert (low <= answer + 1e-9).all()
         assert (low >= 0).all()
         assert (high >= low).all()
         covered.append(((one.thickness >= low) & (one.thickness <= high)).mean())
         ratio = abs(np.log(one.thickness.mean() / answer.mean()))
-        volumes.append(ratio <= np.log(law.volume_factor(one.region)))
+        volumes.append(ratio <= np.log(law.volume_factor(one.region, np.log(1500.0))))
     assert 0.82 <= np.mean(covered) <= 0.97
     assert 0.8 <= np.mean(volumes) <= 1.0
 

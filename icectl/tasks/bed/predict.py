@@ -201,7 +201,7 @@ def work(job: Job) -> tuple[dict[str, Any], list[str], str]:
         law = answers.law
         if job.real and (law is None or law.kind == "synthetic"):
             law = PHYSICS
-        region = scene.region if law is not None and scene.region in law.levels else ""
+        region = scene.region if law is not None and scene.region in law.regions else ""
         if region and not region_of(name):
             notes.append(f"outlines without an RGI id take the level of region {region}, where they lie")
         others, words = baselines(scene, answers.filler, job.options.rounds, job.seed)

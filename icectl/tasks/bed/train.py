@@ -60,8 +60,8 @@ def _law(run: Run, dataset: Dataset, options: TrainOptions) -> Law | None:
             "give --thickness-data FOLDER, or --step inpaint",
         )
     law = fit_law(samples)
-    error = np.sqrt(law.levels[""][1])
-    regions = ", ".join(sorted(r for r in law.levels if r)) or "none"
+    error = np.sqrt(law.level("", law.mean[-1])[1])
+    regions = ", ".join(law.regions) or "none"
     run.say(
         f"step (b): a law of {law.kind} thickness; its level is known within a factor of {np.exp(error):.1f} "
         f"(one sigma) in new regions; regions learnt from: {regions}"

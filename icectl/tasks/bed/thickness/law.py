@@ -1,11 +1,12 @@
-"""The thickness law: piecewise linear in physics and place within a glacier, with a level by region.
+"""The thickness law: piecewise linear in physics and place within a glacier; its level is by region and size.
 
 ``ln(h / thinning + 3 m) = Σ f(x) + level``, with one piecewise linear function f of each feature, by a ridge
 regression. Glaciers whose thickness is known everywhere (modelled ones) teach how thickness differs within
 and between glaciers; measured ones, known along a few profiles, teach what differs within them. The level is
-a mixed model of what the best kind of truth says beyond that: a constant and an effect of each RGI region,
-with the uncertainty that is left. Errors on glaciers left out, one at a time, give the intervals (a conformal
-prediction with glaciers as the unit; Lei et al. 2018, *J. Am. Stat. Assoc.* 113).
+a Gaussian process of what the best kind of truth says beyond that: a constant, and an effect of each RGI
+region that fades with the difference in size, with the uncertainty that is left. Errors on glaciers left out,
+one at a time, give the intervals (a conformal prediction with glaciers as the unit; Lei et al. 2018, *J. Am.
+Stat. Assoc.* 113).
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ LEAST_THINNING = 0.2
 
 CONSTANT, REGION = 0.5, 0.5
 """Prior deviations (of ln) of the level and of each region's effect on it."""
+
+FADING = 1.0
+"""Difference in ln size over which the effect of a region fades: large glaciers tell little of small ones."""
 
 NOISE = {"measured": 0.4, "modelled": 0.3, "synthetic": 0.3}
 """How far the level of one glacier lies off its region's (in ln), by kind."""
@@ -61,43 +65,55 @@ class Sample:
 class Law:
     """A fitted law, in plain numbers.
 
-    `weights` holds those of `basis`. `levels` holds mean and variance (of ln) of the level by region, and
-    ``""`` for regions without a glacier to learn from. `bounds` are the 5 % and 95 % quantiles of errors on
-    glaciers left out, in units of their expected error; `volume` the 90 % quantile of the absolute error of a
-    glacier's mean, likewise; `local` the variance within a glacier.
+    `weights` holds those of `basis`. `known` holds region, ln size (m) and the level (of ln, above `start`)
+    of each glacier that decides the level, `noise` how far a glacier lies off it. `bounds` are the 5 % and
+    95 % quantiles of errors on glaciers left out, in units of their expected error; `volume` the 90 %
+    quantile of the absolute error of a glacier's mean, likewise; `local` the variance within a glacier.
     """
 
     kind: str
     mean: tuple[float, ...]
     spread: tuple[float, ...]
     weights: tuple[float, ...]
-    levels: dict[str, tuple[float, float]]
+    start: float
+    known: tuple[tuple[str, float, float], ...]
+    noise: float
     local: float = 0.2
     bounds: tuple[float, float] = (-1.645, 1.645)
     volume: float = 1.645
     glaciers: int = 0
 
-    def level(self, region: str) -> tuple[float, float]:
-        """Return mean and variance of the level of a glacier of a region."""
-        return self.levels.get(region, self.levels[""])
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """The RGI regions of the glaciers that decide the level."""
+        return tuple(sorted({region for region, _, _ in self.known} - {""}))
+
+    def level(self, region: str, size: float) -> tuple[float, float]:
+        """Return mean and variance of the level of a glacier of a region and ln size (m)."""
+        if not self.known:
+            return self.start, self.noise**2
+        regions = np.array([one[0] for one in self.known])
+        sizes, levels = np.array([one[1:] for one in self.known]).T
+        near, own = (_alike(regions, sizes, r, s) for r, s in ((regions, sizes), ([region], [size])))
+        weights = np.linalg.solve(near + self.noise**2 * np.eye(len(levels)), own)[:, 0]
+        whole = CONSTANT**2 + REGION**2 + self.noise**2
+        return self.start + float(weights @ levels), whole - float(weights @ own[:, 0])
 
     def full(self, features: Floats, region: str) -> F64:
-        """Return thickness (m) before it thins out at the margin, for features ``(…, c)``."""
+        """Return thickness (m) before it thins out at the margin, for features ``(…, c)`` of a glacier."""
         relative = basis(features, np.array(self.mean), np.array(self.spread)) @ np.array(self.weights)
-        return np.asarray(np.maximum(np.exp(relative + self.level(region)[0]) - OFFSET, 0.0))
+        level, _ = self.level(region, size_of(features))
+        return np.asarray(np.maximum(np.exp(relative + level) - OFFSET, 0.0))
 
-    def error(self, region: str) -> float:
-        """Return the expected error (of ln) of a pixel of a glacier."""
-        return float(np.sqrt(self.level(region)[1] + self.local))
-
-    def interval(self, thickness: F64, region: str) -> tuple[F64, F64]:
-        """Return the 90 % interval (m) of pixels of a glacier."""
-        low, high = (np.exp(q * self.error(region)) * (thickness + SOFT) - SOFT for q in self.bounds)
+    def interval(self, thickness: F64, region: str, size: float) -> tuple[F64, F64]:
+        """Return the 90 % interval (m) of pixels of a glacier of a region and ln size (m)."""
+        error = np.sqrt(self.level(region, size)[1] + self.local)
+        low, high = (np.exp(q * error) * (thickness + SOFT) - SOFT for q in self.bounds)
         return np.maximum(low, 0.0), np.asarray(high)
 
-    def volume_factor(self, region: str) -> float:
+    def volume_factor(self, region: str, size: float) -> float:
         """Return the factor that the 90 % interval of a glacier's volume extends to, up and down."""
-        return float(np.exp(self.volume * np.sqrt(self.level(region)[1])))
+        return float(np.exp(self.volume * np.sqrt(self.level(region, size)[1])))
 
     def facts(self) -> dict[str, Any]:
         """Return the law as plain JSON; see `law_of`."""
@@ -106,11 +122,24 @@ class Law:
 
 def law_of(facts: dict[str, Any]) -> Law:
     """Return the law that `Law.facts` described."""
-    if "weights" not in facts:
+    if "known" not in facts:
         raise DataError("these weights hold a thickness law of an earlier icectl", "train step (b) again")
     plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()}
-    plain["levels"] = {k: (float(v[0]), float(v[1])) for k, v in facts["levels"].items()}
+    plain["known"] = tuple((str(region), float(size), float(level)) for region, size, level in facts["known"])
     return Law(**plain)
+
+
+def size_of(features: Floats) -> float:
+    """Return the ln size (m) of a glacier by its features ``(…, c)``."""
+    return float(np.mean(features[..., -1]))
+
+
+def _alike(regions: Any, sizes: F64, others: Any, theirs: Any) -> F64:
+    """Return the prior covariance of levels: that of a constant, and of a region's effect at like sizes."""
+    regions, others = np.asarray(regions)[:, None], np.asarray(others)[None]
+    apart = (sizes[:, None] - np.asarray(theirs)[None]) / FADING
+    same = (regions == others) & (regions != "")
+    return np.asarray(CONSTANT**2 + REGION**2 * same * np.exp(-0.5 * apart**2))
 
 
 def basis(features: Floats, mean: F64, spread: F64) -> F64:
@@ -159,6 +188,7 @@ class _Moments:
     name: str
     kind: str
     region: str
+    size: float
     x: F64
     y: float
     xx: F64
@@ -169,8 +199,9 @@ def _moments(one: Sample, mean: F64, spread: F64) -> _Moments:
     x = basis(one.features, mean, spread)
     y = np.log(one.thickness / np.maximum(one.thinning, LEAST_THINNING) + OFFSET)
     return _Moments(
-        one.name, one.kind, one.region, x.mean(0), float(y.mean()), x.T @ x / len(x), x.T @ y / len(x)
-    )
+        one.name, one.kind, one.region, size_of(one.features), x.mean(0), float(y.mean()),
+        x.T @ x / len(x), x.T @ y / len(x),
+    )  # fmt: skip
 
 
 def _fitted(found: Sequence[_Moments], kind: str, mean: F64, spread: F64) -> Law:
@@ -186,25 +217,9 @@ def _fitted(found: Sequence[_Moments], kind: str, mean: F64, spread: F64) -> Law
         right += m.xy - m.x * y - x * m.y + x * y
     weights = np.linalg.solve(matrix, right)
     start = float(np.mean([m.y - m.x @ weights for m in whole or found]))
-    levels = [(m.region, float(m.y - m.x @ weights) - start) for m in found if m.kind == kind] or [("", 0.0)]
+    known = tuple((m.region, m.size, float(m.y - m.x @ weights) - start) for m in found if m.kind == kind)
     center, width, found_weights = (tuple(v.tolist()) for v in (mean, spread, weights))
-    return Law(kind, center, width, found_weights, _levels(levels, start, NOISE[kind]))
-
-
-def _levels(found: Sequence[tuple[str, float]], start: float, noise: float) -> dict[str, tuple[float, float]]:
-    """Fit the mixed model of levels (region, ln above `start`): Bayesian, with fixed prior deviations."""
-    regions = sorted({region for region, _ in found if region})
-    x = np.array([[1.0, *(float(region == r) for r in regions)] for region, _ in found])
-    y = np.array([level for _, level in found])
-    prior = np.array([CONSTANT, *[REGION] * len(regions)])
-    covariance = np.linalg.inv(np.diag(prior**-2.0) + x.T @ x / noise**2)
-    effects = covariance @ (x.T @ y) / noise**2
-    out = {"": (start + float(effects[0]), float(covariance[0, 0]) + REGION**2 + noise**2)}
-    for number, region in enumerate(regions, 1):
-        row = np.zeros(len(prior))
-        row[[0, number]] = 1.0
-        out[region] = (start + float(row @ effects), float(row @ covariance @ row) + noise**2)
-    return out
+    return Law(kind, center, width, found_weights, start, known, NOISE[kind])
 
 
 def _errors(law: Law, one: Sample) -> tuple[F64, float, float]:
@@ -216,7 +231,7 @@ def _errors(law: Law, one: Sample) -> tuple[F64, float, float]:
     made = law.full(one.features, one.region) * one.thinning
     errors = np.log((one.thickness + SOFT) / (made + SOFT))
     mean = float(np.log((one.thickness.mean() + 1.0) / (made.mean() + 1.0)))
-    return errors, mean, law.level(one.region)[1]
+    return errors, mean, law.level(one.region, size_of(one.features))[1]
 
 
 def _calibrated(law: Law, left: Sequence[tuple[F64, float, float]]) -> Law:
@@ -243,7 +258,9 @@ PHYSICS = Law(
     mean=(0.0,) * len(FEATURES),
     spread=(1.0,) * len(FEATURES),
     weights=(1.0, *[0.0] * (len(FEATURES) * (1 + len(KNOTS)) - 1)),
-    levels={"": (float(np.log(0.63)), 0.50**2)},
+    start=float(np.log(0.63)),
+    known=(),
+    noise=0.50,
     local=0.40**2,
 )
 """Mass conservation alone, where nothing real has been learnt from: 0.63 of its thickness before it thins out

@@ -12,7 +12,7 @@ from icectl.imagery.missing import nearest
 from icectl.tasks.bed.readers import thickness_samples as samples
 from icectl.tasks.bed.thickness import physics
 from icectl.tasks.bed.thickness.features import glacier_features, margin_distance, thinning
-from icectl.tasks.bed.thickness.law import Law
+from icectl.tasks.bed.thickness.law import Law, size_of
 
 LEVEL_ERROR, LOCAL_ERROR = 0.4, 0.35
 """Standard deviations of ln thickness by the inversion of a velocity, of a glacier's mean and about it.
@@ -75,7 +75,8 @@ def solve(scene: Scene, law: Law) -> Thickness:
     )
     features = np.moveaxis(found.channels, 0, -1)
     full = _full(law, features, small.ice, scene.region)
-    _, variance = law.level(scene.region)
+    size = size_of(features[small.ice])
+    _, variance = law.level(scene.region, size)
     near = thinning(margin_distance(fine.ice, fine.all_ice, scene.resolution))
     others = {"mass conservation": _back(0.55 * found.flux, small.ice, fine.ice)}
     inverted, notes = _inverted(fine, small, full)
@@ -84,12 +85,12 @@ def solve(scene: Scene, law: Law) -> Thickness:
         others["velocity inversion"] = _back(inverted, small.ice, fine.ice) * near
         full = _mixed(full, inverted, variance, law.local)
     thickness = _back(full, small.ice, fine.ice) * near
-    low, high = law.interval(thickness, scene.region)
+    low, high = law.interval(thickness, scene.region, size)
     return Thickness(
         thickness=_placed(thickness, part, scene.ice),
         low=_placed(low, part, scene.ice),
         high=_placed(high, part, scene.ice),
-        factor=law.volume_factor(scene.region),
+        factor=law.volume_factor(scene.region, size),
         others={name: _placed(a, part, scene.ice) for name, a in others.items()},
         notes=notes,
     )
