@@ -33,6 +33,18 @@ class Stopping(tiny.Masked):
         return super().loss(batch, context) + 0.01 * torch.rand(()) * self.modules[0].weight.sum()
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """Signals as in a terminal: a shell has what it starts in the background ignore SIGINT, nohup SIGHUP."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def train(out: Path, at: int = -1, number: int = signal.SIGTERM, **changes):
     torch.manual_seed(7)
     run = tiny.run_in(out)
