@@ -39,10 +39,17 @@ def documented(task: str) -> tuple[dict[str, str], set[str]]:
     return parts, set(re.findall(r"`(\w+)`", facts))
 
 
+@pytest.fixture
+def forgotten():
+    """What a test names in the environment is forgotten once the environment is as before."""
+    registry.refresh()
+    yield
+    registry.refresh()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
-def test_a_learner_is_handed_what_the_page_says(task, tmp_path, monkeypatch):
-    registry.refresh()
+def test_a_learner_is_handed_what_the_page_says(task, tmp_path, forgotten, monkeypatch):
     folder = scaffold.create("my-net", task, tmp_path)
     monkeypatch.syspath_prepend(str(folder))
     for name in ("icectl_my_net", "icectl_my_net.network"):
