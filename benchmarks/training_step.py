@@ -64,7 +64,7 @@ def measure(case: Case, batch: int) -> list[tuple[float, float]]:
             glacier=Glacier(name="demo"), out=Path(folder), compute=Compute(device="cpu"), quiet=True,
         )  # fmt: skip
         rarely = {"every": "update", "validate_every": 10**9, "log_every": BLOCK, **case.clip}
-        first = FitSettings(max_updates=WARM_UP + 2, tensorboard=False, **rarely)
+        first = FitSettings(max_updates=WARM_UP + 2, **rarely)
         fit(run, case.learner, turns, None, first)
         each = sum(turns.pairs[-1])
         blocks = int(min(BLOCKS, max(3, LONGEST / (each * BLOCK))))

@@ -57,7 +57,7 @@ def train(run: Run, batch: int) -> float:
     learner = Timed(ConvLSTMModel().build(options, {}), options, {"updates": 10_000})
     samples = [sample(number) for number in range(2 * batch)]
     updates = (SAMPLES // 5 if QUICK else SAMPLES) // batch
-    rarely = {"every": "update", "validate_every": 10**9, "tensorboard": False}
+    rarely = {"every": "update", "validate_every": 10**9}
     settings = FitSettings(max_updates=WARM_UP + updates, clip_value=CLIP, **rarely)
     fit(run, learner, IndexedBatches(samples, batch, seed=0), None, settings)
     return updates * batch / (time.perf_counter() - learner.started)

@@ -34,7 +34,8 @@ VERBS = ("fetch", "prepare", "train", "predict", "evaluate")
 
 _SHARED = (
     "glacier glaciers scenes experiment workspace run seed device gpus gpu processes precision cluster force "
-    "chain dry_run json json_output quiet verbose debug from from_export from_weights weights help help_all"
+    "logger chain dry_run json json_output quiet verbose debug from from_export from_weights weights help "
+    "help_all"
 )
 RESERVED = frozenset(_SHARED.split())
 """Names of options that belong to icectl; no plugin may have one."""

@@ -32,7 +32,10 @@ from icectl.workspace import (
 )
 
 CARD = "README.md"
-LEFT_BEHIND = ("state.safetensors", "tensorboard", "predictions", "evaluations", "report.html", "log.jsonl")
+LEFT_BEHIND = (
+    "state.safetensors", "log.jsonl", "tensorboard", "wandb", "tracker.json",
+    "predictions", "evaluations", "report.html",
+)  # fmt: skip
 
 
 def export_run(

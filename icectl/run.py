@@ -64,6 +64,8 @@ class Run:
         Requested devices and processes.
     quiet
         No progress bars.
+    logger
+        Where a training is followed besides its own log: ``"mlflow"``, ``"wandb"``, ``"tensorboard"``.
     notes
         Facts the stage wants in its record (``stage.json``) and the report: plain JSON.
     """
@@ -78,6 +80,7 @@ class Run:
     seed: int = 0
     compute: Compute = field(default_factory=Compute)
     quiet: bool = False
+    logger: str | None = None
     notes: dict[str, Any] = field(default_factory=dict)
 
     def given(self, kind: type[OptionsOf]) -> OptionsOf:

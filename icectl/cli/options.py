@@ -3,7 +3,7 @@
 ======================  =====================================================================
 where                   glacier, glaciers, scenes, experiment, workspace, run, from_export, weights,
                         from_weights
-how                     seed, force, chain, dry_run, json_output, quiet, verbose
+how                     seed, force, chain, dry_run, json_output, quiet, verbose, logger
 compute                 device, gpus, processes, precision, cluster
 ======================  =====================================================================
 
@@ -164,6 +164,15 @@ class Shared:
     quiet: Annotated[bool, _option("--quiet", "-q", help="No progress bars, only warnings.", panel=HOW)] = (
         False
     )
+    logger: Annotated[
+        str | None,
+        _option(
+            "--logger",
+            help="Follow the training in mlflow, wandb or tensorboard besides its own log.",
+            panel=HOW,
+            autocompletion=lambda: ["mlflow", "wandb", "tensorboard"],
+        ),
+    ] = None
     device: Annotated[
         str | None,
         _option(
@@ -212,10 +221,10 @@ _DEVICES = ("device", "gpus", "processes", "precision")
 OF_VERB: dict[str, tuple[str, ...]] = {
     "fetch": (*_EVERYWHERE, *_ALWAYS, "cluster"),
     "prepare": (*_EVERYWHERE, *_ALWAYS, "cluster"),
-    "train": (*_EVERYWHERE, "from_weights", *_ALWAYS, *_DEVICES),
+    "train": (*_EVERYWHERE, "from_weights", *_ALWAYS, "logger", *_DEVICES),
     "predict": (*_EVERYWHERE, "run", "from_export", "weights", *_ALWAYS, *_DEVICES, "cluster"),
     "evaluate": (*_EVERYWHERE, "run", "from_export", "weights", *_ALWAYS, *_DEVICES),
-    "run": (*_EVERYWHERE, *_ALWAYS, *_DEVICES, "cluster"),
+    "run": (*_EVERYWHERE, *_ALWAYS, "logger", *_DEVICES, "cluster"),
     "demo": ("workspace", *_ALWAYS, *_DEVICES),
 }
 

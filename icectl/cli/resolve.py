@@ -26,6 +26,7 @@ from icectl.run import Compute
 from icectl.settings import Glacier
 from icectl.sources.options import ARCHIVES
 from icectl.training.devices import check_names
+from icectl.training.following import check
 
 Saved = Mapping[str, Any] | None
 """The record of the run whose weights are used, if one is."""
@@ -34,6 +35,7 @@ Saved = Mapping[str, Any] | None
 def requests(asked: Asked) -> Iterator[tuple[str, Callable[[], stages.Request]]]:
     """Yield the name of each glacier asked for, with a function that builds its `Request`."""
     asked = _region(asked)
+    check(asked.logger)
     source, start = chosen_run(asked), start_of(asked)
     for name in glacier_names(asked, source.saved):
 
@@ -73,6 +75,7 @@ def request(asked: Asked, name: str, source: Source, start: Source) -> stages.Re
         force_all=asked.force and asked.verb in ("run", "demo"),
         chain=asked.chain,
         quiet=asked.quiet,
+        logger=asked.logger,
         command=redact(asked.command or shlex.join(["icectl", *sys.argv[1:]])),
     )
     named = asked.run or asked.from_export or asked.weights

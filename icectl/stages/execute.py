@@ -74,6 +74,8 @@ def perform(request: Request, verb: str) -> Outcome:
         if step.done and not redo:
             sweep_beside(step.out)  # a process killed after its folder appeared left its box there
             talk.say(f"{step.verb}: up to date in {step.out}")
+            if step.verb == "train" and request.logger:
+                talk.say(f"nothing is trained, so nothing is recorded in {request.logger} (--force does it)")
         else:
             _perform_member(request, step, redo)
     skipped = steps[-1].done and not (request.force or request.force_all)

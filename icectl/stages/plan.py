@@ -50,6 +50,7 @@ class Request:
     force_all: bool = False
     chain: bool = True
     quiet: bool = False
+    logger: str | None = None
     command: str = ""
 
 
@@ -213,6 +214,7 @@ def run_for(step: Step, out: Path | None = None) -> Run:
         seed=seed_of(request, step.verb),
         compute=request.compute,
         quiet=request.quiet,
+        logger=request.logger,
     )
 
 

@@ -18,8 +18,8 @@ from icectl.stages.plan import Request, Step
 from icectl.workspace import RECORD, contents, relative
 
 _RECORDED_VERSIONS = ("icectl", "torch", "numpy", "rasterio", "opencv-python-headless")
-_LATER = {RECORD, "predictions", "evaluations", "report.html"}
-"""What stands in a run's folder without being the training's own."""
+_LATER = {RECORD, "predictions", "evaluations", "report.html", "wandb"}
+"""What stands in a run's folder without being the training's own, or is written to after its end."""
 
 
 def run_record(request: Request, step: Step) -> dict[str, Any]:

@@ -76,7 +76,7 @@ class Learner(ABC):
         return {}
 
     def images(self, batches: Iterable[Batch], context: Context) -> Mapping[str, Tensor]:
-        """Return images (3 or 1, rows, columns) in [0, 1] for TensorBoard, by title."""
+        """Return images (3 or 1, rows, columns) in [0, 1] for what ``--logger`` names, by title."""
         return {}
 
 

@@ -1,7 +1,7 @@
 """fit: the training loop, from the first update to the best weights.
 
 It stops early on the best validation score, keeps the best weights, saves a state that
-resumes bit-equal, writes ``log.jsonl`` and TensorBoard files, and stops cleanly on a signal.
+resumes bit-equal, writes ``log.jsonl``, tells what ``--logger`` names, and stops cleanly on a signal.
 What one update does stands in `Loop._update` and in the learner (`icectl.training.learner`).
 """
 
@@ -37,8 +37,8 @@ def fit(
 ) -> FitResult:
     """Train `learner`, or go on with the training whose state lies in ``run.out``.
 
-    Rank 0 writes ``weights.safetensors`` (the best so far), ``state.safetensors``,
-    ``log.jsonl`` and ``tensorboard/`` into ``run.out``; other processes write nothing.
+    Rank 0 writes ``weights.safetensors`` (the best so far), ``state.safetensors`` and ``log.jsonl``
+    into ``run.out``, and records into what ``run.logger`` names; other processes write nothing.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class Loop:
         """Train to the end, or to a signal."""
         resumed = self._resume()
         self.leader = self.context.rank == 0
-        self.record = Record(self.run.out, self.position.step, self.leader, self.settings.tensorboard)
+        self.record = Record(self.run, self.position.step, self.leader)
         self.started = time.monotonic() - self.position.seconds
         with Signals(self.run, self.context) as self.signals, self._progress() as self.advance:
             try:
@@ -91,7 +91,7 @@ class Loop:
                 while not self.position.stopped:
                     self._epoch()
             finally:
-                self.record.close()
+                self.record.close(bool(self.position.stopped), self.position.scores)
         return self._result()
 
     def _begin(self) -> bool:
@@ -189,7 +189,7 @@ class Loop:
             position.best, position.best_step, position.stale = value, position.step, 0
             position.scores = dict(scores)
             self._keep_weights()
-            if self.leader and self.settings.tensorboard and self.valid is not None:
+            if self.record.following and self.valid is not None:
                 self._images()
         else:
             position.stale += 1

@@ -1,4 +1,4 @@
-"""The record of a training: ``log.jsonl`` and TensorBoard event files."""
+"""The record of a training: ``log.jsonl``, and what ``--logger`` names."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from icectl.training.following import Following
 from icectl.workspace import writing
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from icectl.run import Run
 
 LOG = "log.jsonl"
 
@@ -19,18 +22,15 @@ LOG = "log.jsonl"
 class Record:
     """Writes lines and curves, on rank 0 only; a resumed run first drops what lies ahead of it."""
 
-    def __init__(self, folder: Path, step: int, active: bool, tensorboard: bool) -> None:
-        self.path, self.active = folder / LOG, active
-        self._board: Any = None
+    def __init__(self, run: Run, step: int, active: bool) -> None:
+        self.path, self.active = run.out / LOG, active
+        self.following: Following | None = None
         if not active:
             return
         truncate(self.path, step)
         self._file = self.path.open("a", encoding="utf-8")
-        if tensorboard:
-            from torch.utils.tensorboard import SummaryWriter
-
-            purge = {"purge_step": step + 1} if step else {}
-            self._board = SummaryWriter(str(folder / "tensorboard"), **purge)
+        if run.logger:
+            self.following = Following(run, step)
 
     def line(
         self,
@@ -47,21 +47,22 @@ class Record:
         line = {"step": step, "epoch": epoch, **plain, **rates, "seconds": round(seconds, 3)}
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
-        if self._board is not None:
-            for name, value in {**values, **rates}.items():
-                self._board.add_scalar(name, float(value), step)
+        if self.following is not None:
+            finite = {name: float(v) for name, v in {**values, **rates}.items() if math.isfinite(v)}
+            self.following.scalars(finite, step)
 
     def image(self, step: int, title: str, image: Tensor) -> None:
-        """Add an image (channels, rows, columns) in [0, 1] to TensorBoard."""
-        if self._board is not None:
-            self._board.add_image(title, image.detach().float().cpu().clamp(0, 1), step)
+        """Hand an image (3 or 1, rows, columns) in [0, 1] to what follows the training."""
+        if self.following is not None:
+            shown = (image.detach().float().cpu().clamp(0, 1) * 255).round().byte()
+            self.following.image(title, shown.expand(3, -1, -1).permute(1, 2, 0).numpy(), step)
 
-    def close(self) -> None:
-        """Flush and close."""
+    def close(self, finished: bool, scores: Mapping[str, float]) -> None:
+        """Flush and close; `scores` are those of the best weights."""
         if self.active:
             self._file.close()
-        if self._board is not None:
-            self._board.close()
+        if self.following is not None:
+            self.following.close(finished, scores)
 
 
 def truncate(path: Path, step: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,7 +39,7 @@ class FitSettings:
     log_every
         Updates between lines of the log.
     tensorboard
-        Whether to write TensorBoard event files.
+        Not read: ``--logger tensorboard`` decides. Older plugins may give it.
     """
 
     epochs: int | None = None
@@ -53,9 +53,9 @@ class FitSettings:
     clip_norm: float | None = None
     checkpoint_every: int | None = None
     log_every: int = 50
-    tensorboard: bool = True
+    tensorboard: InitVar[bool | None] = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, tensorboard: bool | None) -> None:
         if self.epochs is None and self.max_updates is None:
             raise UsageError("training needs a length", "set the epochs, or the updates")
 

@@ -37,7 +37,7 @@ class Scripted(SingleOptimizer):
 def train(out: Path, learner, valid: bool = True, **settings):
     data = [{"x": torch.zeros(1)} for _ in range(6)]
     held = IndexedBatches(data[:4], 2, shuffle=False) if valid else None
-    settings = FitSettings(**{"tensorboard": False, "epochs": 6, **settings})
+    settings = FitSettings(**{"epochs": 6, **settings})
     return fit(tiny.run_in(out), learner, IndexedBatches(data, 2), held, settings)
 
 
@@ -109,30 +109,18 @@ def test_gradients_are_clipped(tmp_path: Path) -> None:
     assert weight(tmp_path / "norm") == pytest.approx(1.5, abs=1e-5)
 
 
-def test_the_log_and_tensorboard_hold_the_same_curve(tmp_path: Path) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    class WithImage(tiny.Masked):
-        def images(self, batches, context):
-            batch = next(iter(batches))
-            return {"first": batch["y"][0]}
-
+def test_the_log_holds_every_second_update(tmp_path: Path) -> None:
     run = tiny.run_in(tmp_path)
-    fit(run, WithImage(), *tiny.batches(run), FitSettings(epochs=2, log_every=2))
+    fit(run, tiny.Masked(), *tiny.batches(run), FitSettings(epochs=2, log_every=2))
     lines = read(tmp_path / "log.jsonl")
-    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
-    for tag in ("train/loss", "valid/loss", "learning_rate/main"):
-        curve = [(event.step, event.value) for event in events.Scalars(tag)]
-        logged = [(line["step"], line[tag]) for line in lines if tag in line]
-        assert curve == [(step, pytest.approx(value, rel=1e-6)) for step, value in logged]
-        assert curve
-    assert events.Tags()["images"] == ["first"]
+    assert [line["step"] for line in lines] == [2, 4, 4, 6, 8, 8]
+    assert [line["step"] for line in lines if "valid/loss" in line] == [4, 8]
     assert [line["learning_rate/main"] for line in lines][-1] == pytest.approx(0.01 * 0.99**8)
 
 
 def test_training_learns_and_notes_what_it_did(tmp_path: Path) -> None:
     run = tiny.run_in(tmp_path)
-    result = launch(tiny.train_masked, run, FitSettings(epochs=30, tensorboard=False))
+    result = launch(tiny.train_masked, run, FitSettings(epochs=30))
     first = next(line["valid/loss"] for line in read(tmp_path / "log.jsonl") if "valid/loss" in line)
     assert result.best is not None
     assert result.best < 0.5 * first
@@ -141,7 +129,7 @@ def test_training_learns_and_notes_what_it_did(tmp_path: Path) -> None:
 
 
 def test_launch_is_repeatable_for_a_seed(tmp_path: Path) -> None:
-    settings = FitSettings(epochs=2, tensorboard=False)
+    settings = FitSettings(epochs=2)
     weights = []
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         launch(tiny.train_masked, tiny.run_in(tmp_path / name, seed=seed), settings)

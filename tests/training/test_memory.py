@@ -40,7 +40,7 @@ class Hungry(tiny.Masked):
 def test_the_message_names_the_batch_tried_and_what_fits(tmp_path: Path) -> None:
     run = tiny.run_in(tmp_path)
     with pytest.raises(WorkError, match="out of memory with a batch of 24; a batch of 3 fits") as caught:
-        fit(run, Hungry(), IndexedBatches(tiny.dataset(), 24), None, FitSettings(epochs=1, tensorboard=False))
+        fit(run, Hungry(), IndexedBatches(tiny.dataset(), 24), None, FitSettings(epochs=1))
     assert caught.value.hint == "use --batch-size 3, or --batch-size auto"
 
 

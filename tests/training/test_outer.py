@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 import tiny
 from icectl.training import FitSettings, launch
-settings = FitSettings(max_updates=4, log_every=1, tensorboard=False)
+settings = FitSettings(max_updates=4, log_every=1)
 launch(tiny.train_masked, tiny.run_in(Path(sys.argv[1])), settings)
 """
 
@@ -31,7 +31,7 @@ def test_torchrun_gives_what_one_process_gives(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = {**os.environ, "PYTHONPATH": str(Path(tiny.__file__).parent)}
     subprocess.run([*command, str(script), str(tmp_path / "two")], check=True, env=environment, timeout=240)
-    settings = FitSettings(max_updates=4, log_every=1, tensorboard=False)
+    settings = FitSettings(max_updates=4, log_every=1)
     launch(tiny.train_masked, tiny.run_in(tmp_path / "one"), settings)
     first, second = (load_weights(tmp_path / name / "weights.safetensors")[0] for name in ("one", "two"))
     assert max(float((first[name] - second[name]).abs().max()) for name in first) < 1e-4
@@ -63,7 +63,7 @@ def test_slurm_gives_what_one_process_gives(tmp_path: Path) -> None:
     finally:
         for task in tasks:
             task.kill()
-    settings = FitSettings(max_updates=4, log_every=1, tensorboard=False)
+    settings = FitSettings(max_updates=4, log_every=1)
     launch(tiny.train_masked, tiny.run_in(tmp_path / "one"), settings)
     first, second = (load_weights(tmp_path / name / "weights.safetensors")[0] for name in ("one", "two"))
     assert max(float((first[name] - second[name]).abs().max()) for name in first) < 1e-4

@@ -17,7 +17,7 @@ from icectl.training.checkpoint import load_state, save_state
 from icectl.training.record import read
 from icectl.training.settings import Interrupted
 
-SETTINGS = FitSettings(epochs=4, log_every=3, tensorboard=False, checkpoint_every=1)
+SETTINGS = FitSettings(epochs=4, log_every=3, checkpoint_every=1)
 
 
 class Stopping(tiny.Masked):

@@ -65,7 +65,7 @@ class Sound:
         return run.out
 
     def settings(self, options) -> FitSettings:
-        return FitSettings(max_updates=options.updates, log_every=1, tensorboard=False)
+        return FitSettings(max_updates=options.updates, log_every=1)
 
     def network(self, run) -> nn.Module:
         network = self.learner().modules

@@ -145,9 +145,7 @@ def train_all(run: Run, updates: dict[str, int]) -> dict[tuple[str, str], FitRes
 
 def train_one(run: Run, kind: type[Learner], updates: int) -> FitResult:
     torch.manual_seed(run.seed)
-    settings = FitSettings(
-        max_updates=updates, log_every=1, every="update", validate_every=updates, tensorboard=False
-    )
+    settings = FitSettings(max_updates=updates, log_every=1, every="update", validate_every=updates)
     train, valid = (
         IndexedBatches(dataset(), 6, seed=run.seed),
         IndexedBatches(dataset(5, 9), 2, shuffle=False),
@@ -173,7 +171,7 @@ class Suicidal(Masked):
 
 
 def train_suicidal(run: Run) -> FitResult:
-    settings = FitSettings(max_updates=8, checkpoint_every=2, tensorboard=False)
+    settings = FitSettings(max_updates=8, checkpoint_every=2)
     return fit(run, Suicidal(), IndexedBatches(dataset(), 6, seed=run.seed), None, settings)
 
 
@@ -185,5 +183,5 @@ def train_auto(run: Run) -> int:
         return IndexedBatches(samples, size, seed=run.seed)
 
     size = fitting_batch(run, 0, Masked, batches)
-    fit(run, Masked(), batches(size), None, FitSettings(max_updates=2, tensorboard=False))
+    fit(run, Masked(), batches(size), None, FitSettings(max_updates=2))
     return size
