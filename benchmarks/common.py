@@ -126,13 +126,13 @@ def bound(name: str, value: float, limit: float, unit: str, against: str = "boun
 def in_fresh_process(code: str, *arguments: str, **environment: str) -> dict[str, Any]:
     """Run Python `code` by itself; return the JSON object it prints last, with ``peak_mb`` added.
 
-    Peak memory is the operating system's (``ru_maxrss``), so everything that was imported counts.
+    Peak memory is the kernel's ``VmHWM``, so everything that was imported counts. (``ru_maxrss`` of a new
+    process begins at that of the process that started it.)
     """
-    unit = 2**20 if sys.platform == "darwin" else 2**10
     ending = (
-        "\nimport resource, json as _json\n"
-        "_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        f"print(_json.dumps({{'peak_mb': _peak / {unit}}}))\n"
+        "\nimport json as _json, re as _re\n"
+        "_peak = int(_re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])\n"
+        "print(_json.dumps({'peak_mb': _peak / 1024}))\n"
     )
     command = [sys.executable, "-c", code + ending, *arguments]
     around = {**os.environ, **environment}

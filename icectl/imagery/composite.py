@@ -56,11 +56,10 @@ def combine(scenes: Sequence[Scene], statistic: Statistic = "mean") -> tuple[F32
     flags
         uint8 of `Flag`: OBSERVED, FILLED, or 0.
     """
-    made_up = [np.zeros(v.shape, bool) if m is None else m for v, m in scenes]
-    measured = [np.where(m, np.float32(np.nan), v) for (v, _), m in zip(scenes, made_up, strict=True)]
+    measured = [v if m is None else np.where(m, np.float32(np.nan), v) for v, m in scenes]
     values = _reduce(measured, statistic)
-    flags = np.where(np.isnan(values), np.uint8(0), np.uint8(Flag.OBSERVED))
-    if any(m.any() for m in made_up):
+    flags = (~np.isnan(values)).astype(np.uint8) * np.uint8(Flag.OBSERVED)
+    if any(m is not None and m.any() for _, m in scenes):
         guess = _reduce([v for v, _ in scenes], statistic)
         holes = np.isnan(values)
         values[holes] = guess[holes]
@@ -103,8 +102,10 @@ def interpolate(values: F32, flags: U8) -> None:
         return
     count = len(values)
     frame = np.arange(count, dtype=np.int32)[:, None, None]
-    before = np.maximum.accumulate(np.where(missing, -1, frame), axis=0)
-    after = np.minimum.accumulate(np.where(missing, count, frame)[::-1], axis=0)[::-1]
+    before, after = np.where(missing, np.int32(-1), frame), np.where(missing, np.int32(count), frame)
+    for k in range(1, count):  # frame by frame: NumPy's accumulate over the first axis is slower
+        np.maximum(before[k], before[k - 1], out=before[k])
+        np.minimum(after[-1 - k], after[-k], out=after[-1 - k])
     inside = missing & (before >= 0) & (after < count)
     t, y, x = np.nonzero(inside)
     a, b = before[t, y, x], after[t, y, x]

@@ -32,9 +32,8 @@ def normalized_difference(a: Any, b: Any) -> F32:
     first = np.maximum(missing_to_nan(a), np.float32(0))
     second = np.maximum(missing_to_nan(b), np.float32(0))
     total = first + second
-    bright = total > _DARK
-    quotient = (first - second) / np.where(bright, total, np.float32(1))
-    return np.where(bright, quotient, np.float32(np.nan))
+    bright = np.where(total > _DARK, total, np.float32(np.nan))
+    return np.asarray((first - second) / bright, np.float32)
 
 
 def ndsi(green: Any, swir16: Any) -> F32:

@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike
 from icectl.arrays import F32, I64, Bools
 from icectl.errors import DataError, UsageError
 from icectl.imagery.correlation import NONE
-from icectl.imagery.matching import Matches, each, parabola, quality
+from icectl.imagery.matching import Matches, parabola, quality
+from icectl.imagery.threads import each
 
 LEAST_SHARE = 0.25
 """Share of a chip that must count for it to be matched at all."""

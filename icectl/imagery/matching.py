@@ -7,13 +7,10 @@ Rows grow downwards, as in images: a positive row shift is a move down.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 from threadpoolctl import ThreadpoolController
@@ -22,6 +19,7 @@ from icectl.arrays import F32, I64, Bools
 from icectl.errors import DataError, UsageError
 from icectl.imagery import coarse
 from icectl.imagery.correlation import NONE, Texture, clean, energy, half, prepare, surface
+from icectl.imagery.threads import each
 
 Search = Literal["coarse-to-fine", "exhaustive"]
 
@@ -164,21 +162,6 @@ def texture(image: ArrayLike, size: int, scale: float, valid: Bools | None = Non
 
 def _shape(scene: Texture) -> tuple[int, ...]:
     return tuple(n - 2 * scene.margin for n in scene.image.shape)
-
-
-def each(work: Callable[[Any], None], jobs: Sequence[Any], workers: int = 2) -> None:
-    """Run `work` on all jobs in `workers` threads, with one OpenCV thread each."""
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        if workers < 2 or len(jobs) < 2:
-            for job in jobs:
-                work(job)
-            return
-        with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(work, jobs))
-    finally:
-        cv2.setNumThreads(threads)
 
 
 def _halve(job: tuple[Texture, tuple[int, int]]) -> None:

@@ -22,19 +22,20 @@ class Kind:
 
     `low` and `high` bound what can be measured; numbers beyond are missing. `rim` is how many pixels around
     such a number are missing too, where files are often resampled over their voids. `names` are what a
-    band of it is called.
+    band of it is called. Onto pixels more than `growth` times as wide it comes by the mean.
     """
 
     unit: str
     low: float = -np.inf
     high: float = np.inf
     resampling: str = "bilinear"
+    growth: float | None = 1.5
     rim: int = 0
     names: tuple[str, ...] = ()
 
 
 KINDS: dict[str, Kind] = {
-    "reflectance": Kind(unit="1", low=-0.2001, high=2.0),
+    "reflectance": Kind(unit="1", low=-0.2001, high=2.0, resampling="nearest", growth=1.01),
     "index": Kind(unit="1", low=-1.001, high=1.001, names=("ndsi", "index")),
     "grey": Kind(unit="", low=-1e15, high=1e15),
     "elevation": Kind(
@@ -43,8 +44,8 @@ KINDS: dict[str, Kind] = {
     "thickness": Kind(unit="m", low=-1.0, high=5500.0, names=("thickness", "h", "ice_thickness")),
     "velocity": Kind(unit="m/yr", low=-1e5, high=1e5, names=("velocity", "v", "speed", "vx", "vy")),
     "mass balance": Kind(unit="m/yr", low=-200.0, high=200.0, names=("mass_balance", "smb", "dhdt")),
-    "label": Kind(unit="", resampling="nearest"),
-    "quality": Kind(unit="", resampling="nearest"),
+    "label": Kind(unit="", resampling="nearest", growth=None),
+    "quality": Kind(unit="", resampling="nearest", growth=None),
 }
 """Elevation: the shore of the Dead Sea lies at −430 m, Everest at 8849 m. The thickest ice is 4.9 km."""
 

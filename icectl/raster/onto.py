@@ -68,8 +68,6 @@ def read_on(
     UsageError
         `resampling` is no method.
     """
-    if resampling not in Resampling.__members__:
-        raise UsageError(f"unknown resampling '{resampling}'", f"known: {', '.join(Resampling.__members__)}")
     with opened(path) as source:
         grid_of_dataset(source, path, crs)
         check_band(source, band, path)
@@ -80,6 +78,8 @@ def onto(
     source: Any, grid: Grid, method: str, band: int, crs: str | None = None, convert: Convert | None = None
 ) -> Masked:
     """Read a band of an open raster, stored in whatever order of rows and columns, on another grid."""
+    if method not in Resampling.__members__:
+        raise UsageError(f"unknown resampling '{method}'", f"known: {', '.join(Resampling.__members__)}")
     stored = GeoBox(source.shape, source.transform, source.crs or crs)
     dtype = np.dtype(np.float32 if convert else source.dtypes[band - 1])
     out, hidden = np.zeros(grid.shape, dtype), np.ones(grid.shape, bool)

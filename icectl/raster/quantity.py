@@ -15,11 +15,12 @@ import numpy as np
 
 from icectl.arrays import F32, Array, Bools
 from icectl.errors import DataError, UsageError, did_you_mean
-from icectl.raster.grid import Grid, grid_of
+from icectl.raster.files import opened
+from icectl.raster.grid import Grid, grid_of_dataset
 from icectl.raster.ground import ground_metres
 from icectl.raster.kinds import CODES, KINDS, Kind, Quantity, bounded
-from icectl.raster.onto import read_on
-from icectl.raster.read import read
+from icectl.raster.onto import onto
+from icectl.raster.read import read_open
 from icectl.raster.stored import Info, Masked
 from icectl.raster.tiles import Window
 from icectl.raster.units import factor_to
@@ -95,8 +96,8 @@ def read_quantity(
     grid
         Another grid to read on (then without `window`).
     resampling
-        How it comes onto `grid`: bilinear for quantities and nearest for classes by default; ``"average"``
-        where pixels grow.
+        How it comes onto `grid`: by default nearest for classes and reflectances, bilinear for other
+        quantities, and ``"average"`` where pixels grow.
     numbers
         Scale, offset, nodata and unit, where they are known better than the file says.
     crs
@@ -119,12 +120,7 @@ def read_quantity(
     >>> dem.unit, dem.values.dtype, dem.grid.affine.e < 0  # doctest: +SKIP
     ('m', dtype('float32'), True)
     """
-    kind, info, said = KINDS[quantity], Info(path), numbers or Numbers()
-    if grid is not None and grid == info.grid:
-        grid = None
-    if grid is not None and window is not None:
-        raise UsageError("a window and another grid cannot be asked for together", "crop the grid")
-    number = band_of(info, band, kind.names)
+    kind, said, classes = KINDS[quantity], numbers or Numbers(), quantity in ("label", "quality")
     notes: list[str] = []
 
     def cleaned(raw: Masked) -> F32:
@@ -132,24 +128,32 @@ def read_quantity(
         notes.extend(said_of)
         return values
 
-    classes = quantity in ("label", "quality")
-    if grid is None:
-        raw = read(path, window, number)
-        found = info.grid if info.grid is None or window is None else info.grid[window.slices]
-    else:
-        method, found = resampling or _resampling(kind, info, grid, crs), grid
-        raw = read_on(path, grid, method, number, crs=crs, convert=None if classes else cleaned)
+    with opened(path) as source:
+        info = Info(path, source=source)
+        number = band_of(info, band, kind.names)
+        if grid is not None and grid == info.grid:
+            grid = None
+        if grid is None:
+            raw = read_open(source, path, window, number)
+            found = info.grid if info.grid is None or window is None else info.grid[window.slices]
+        elif window is None:
+            own, found = info.grid or grid_of_dataset(source, path, crs), grid
+            method = resampling or _resampling(kind, own, grid)
+            raw = onto(source, grid, method, number, crs, None if classes else cleaned)
+        else:
+            raise UsageError("a window and another grid cannot be asked for together", "crop the grid")
     if classes:
-        gone = np.isin(raw.data, said.nodata) if len(said.nodata) else False
-        return Field(raw.data, ~(np.ma.getmaskarray(raw) | gone), found, "")
+        gone = np.ma.getmaskarray(raw)
+        for number_of_nothing in said.nodata:
+            gone = gone | (raw.data == number_of_nothing)
+        return Field(raw.data, ~gone, found, "")
     values = cleaned(raw) if grid is None else raw.filled(np.nan)
     return Field(values, np.isfinite(values), found, kind.unit, tuple(dict.fromkeys(notes)))
 
 
-def _resampling(kind: Kind, info: Info, grid: Grid, crs: str | None) -> str:
-    """Return how a quantity comes onto a grid: the mean where pixels grow by half or more."""
-    own = info.grid or grid_of(info.path, crs)
-    grows = kind.resampling == "bilinear" and ground_metres(grid) > 1.5 * ground_metres(own)
+def _resampling(kind: Kind, own: Grid, grid: Grid) -> str:
+    """Return how a quantity comes from its own grid onto another: the mean where pixels grow so much."""
+    grows = kind.growth is not None and ground_metres(grid) > kind.growth * ground_metres(own)
     return "average" if grows else kind.resampling
 
 

@@ -6,6 +6,7 @@ Numbers come as they are stored; `icectl.raster.read_quantity` turns them into v
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from odc.geo.geobox import GeoBox
@@ -42,17 +43,22 @@ def read(path: str | Path, window: Window | None = None, band: int | None = 1) -
         The file cannot be read, or has no such band or window.
     """
     with opened(path) as source:
-        check_band(source, band, path)
-        turned = turns(source.transform)
-        if turned is None and source.crs is not None:  # rotated: onto the north-up grid around it
-            target, numbers = _part(grid_of_dataset(source, path), window, path), bands_of(source, band)
-            layers = np.ma.stack([onto(source, target, "nearest", number) for number in numbers])
-            return layers if band is None else layers[0]
-        _part(GeoBox(source.shape, source.transform, None), window, path)
-        flip_rows, flip_columns = turned or (False, False)
-        part = None if window is None else _stored(window, source.shape, flip_rows, flip_columns)
-        values = masked(source, band, part)
-        return values[..., :: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
+        return read_open(source, path, window, band)
+
+
+def read_open(source: Any, path: str | Path, window: Window | None = None, band: int | None = 1) -> Masked:
+    """Read a band of an open raster, which `path` names in errors; see `read`."""
+    check_band(source, band, path)
+    turned = turns(source.transform)
+    if turned is None and source.crs is not None:  # rotated: onto the north-up grid around it
+        target, numbers = _part(grid_of_dataset(source, path), window, path), bands_of(source, band)
+        layers = np.ma.stack([onto(source, target, "nearest", number) for number in numbers])
+        return layers if band is None else layers[0]
+    _part(GeoBox(source.shape, source.transform, None), window, path)
+    flip_rows, flip_columns = turned or (False, False)
+    part = None if window is None else _stored(window, source.shape, flip_rows, flip_columns)
+    values = masked(source, band, part)
+    return values[..., :: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
 
 
 def _part(grid: Grid, window: Window | None, path: str | Path) -> Grid:

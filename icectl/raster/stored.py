@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -49,9 +50,9 @@ class Info:
         The tags of the file and of its first band (``TIFFTAG_DATETIME``, …).
     """
 
-    def __init__(self, path: str | Path, driver: str | None = None) -> None:
+    def __init__(self, path: str | Path, driver: str | None = None, *, source: Any = None) -> None:
         self.path = Path(path)
-        with opened(path, driver) as source:
+        with opened(path, driver) if source is None else nullcontext(source) as source:
             self.crs: str | None = source.crs.to_string() if source.crs else None
             self.controlled = source.crs is None and bool(source.gcps[0] or source.rpcs)
             self.advice: str = placing(source)

@@ -163,15 +163,14 @@ class CubeWriter:
 
     def write_height(self, height: F32) -> None:
         """Write heights (rows, columns) in metres."""
-        array = self._store.create_array(
-            "height", shape=height.shape, dtype="float32", dimension_names=("y", "x"), **layout()
+        about = {"standard_name": "height", "units": "m", "grid_mapping": "spatial_ref"}
+        self._store.create_array(
+            "height", data=height, dimension_names=("y", "x"), attributes=about, **layout()
         )
-        array[...] = height
-        array.attrs.update({"standard_name": "height", "units": "m", "grid_mapping": "spatial_ref"})
 
     def close(self) -> None:
         """Record what was found out; without it the store is refused."""
-        self._store.attrs.update({"facts": self.facts, "complete": self.complete})
+        self._store.update_attributes({"facts": self.facts, "complete": self.complete})
 
 
 _AXES = {"latitude": "y", "longitude": "x"}
@@ -186,8 +185,8 @@ def new_store(path: Path, title: str, times: Sequence[date], grid: Grid) -> Any:
     import zarr
     from odc.geo.xr import xr_coords
 
-    group = zarr.create_group(path, overwrite=True)
-    group.attrs.update({"Conventions": "CF-1.8", "title": title, "source": "icectl"})
+    about = {"Conventions": "CF-1.8", "title": title, "source": "icectl"}
+    group = zarr.create_group(path, overwrite=True, attributes=about)
     days = np.array([(day - _EPOCH).days for day in times], dtype=np.int32)
     calendar = {"standard_name": "time", "units": "days since 1970-01-01", "calendar": "proleptic_gregorian"}
     axes: dict[str, tuple[Any, tuple[str, ...], dict[str, Any]]] = {"time": (days, ("time",), calendar)}
@@ -199,13 +198,10 @@ def new_store(path: Path, title: str, times: Sequence[date], grid: Grid) -> Any:
             {**values.attrs, **known},
         )
     for name, (numbers, dims, attributes) in axes.items():
-        array = group.create_array(
-            name, shape=numbers.shape, dtype=numbers.dtype, dimension_names=dims, **layout()
-        )
-        array[...] = numbers
-        array.attrs.update(
-            {k: v.tolist() if isinstance(v, np.generic | np.ndarray) else v for k, v in attributes.items()}
-        )
+        about = {
+            k: v.tolist() if isinstance(v, np.generic | np.ndarray) else v for k, v in attributes.items()
+        }
+        group.create_array(name, data=numbers, dimension_names=dims, attributes=about, **layout())
     return group
 
 
@@ -214,11 +210,10 @@ def add_series(
 ) -> Any:
     """Add an array (time, y, x) to a store of `new_store`; what is `given` goes to Zarr."""
     shape = tuple(group[axis].shape[0] for axis in ("time", "y", "x"))
-    array = group.create_array(
-        name, shape=shape, dimension_names=("time", "y", "x"), **layout(compressed), **given
+    about = {**attributes, "grid_mapping": "spatial_ref"}
+    return group.create_array(
+        name, shape=shape, dimension_names=("time", "y", "x"), attributes=about, **layout(compressed), **given
     )
-    array.attrs.update({**attributes, "grid_mapping": "spatial_ref"})
-    return array
 
 
 def open_dataset(folder: Path) -> Cube:

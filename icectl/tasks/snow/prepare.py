@@ -2,7 +2,8 @@
 
 Order: reflectance, clouds and fill masked by quality bits, gaps of the *bands* filled, *scenes* aligned,
 NDSI, composites over periods, interpolation of empty periods, and the threshold last. Every layer of a
-scene waits on disk between the steps, so memory holds one scene and one strip of the series.
+scene waits on disk between the steps, so memory holds two scenes, read in two threads, and one strip of the
+series.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from icectl.imagery import align, composite, gaps, indices
 from icectl.imagery.composite import Flag
 from icectl.imagery.missing import nearest
 from icectl.imagery.periods import Period, plan_periods
-from icectl.raster import Field, Grid, grid_of, ground_metres, read_quantity, same_grid
+from icectl.imagery.threads import in_threads
+from icectl.raster import Grid, grid_of, ground_metres, read_quantity, same_grid
 from icectl.run import Run
 from icectl.sources.catalogue import read_catalogue
 from icectl.sources.scene import Scene
@@ -48,14 +50,14 @@ class Layers:
     grid
         The common grid.
     scenes
-        Scenes with at least one valid pixel.
+        Scenes with at least one valid pixel, by their numbers.
     facts
         What to tell afterwards.
     """
 
     folder: Path
     grid: Grid
-    scenes: list[Scene] = field(default_factory=list)
+    scenes: dict[int, Scene] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
     def put(self, number: int, name: str, values: Array) -> None:
@@ -140,54 +142,57 @@ def _index_scenes(run: Run, layers: Layers, scenes: Sequence[Scene], options: Pr
         raise DataError(
             "some scenes are a ready index (ndsi) and others are bands", "keep them in two folders"
         )
-    reader = _read_index if ready[0] else _read_bands
     aligning = options.align != "none" and not ready[0] and len(scenes) > 1
+
+    def one(number: int) -> list[str] | None:
+        return _read(layers, number, scenes[number], options.fill, aligning)
+
     with run.progress("reading scenes", total=len(scenes)) as advance:
-        for scene in scenes:
-            if reader(run, layers, scene, options):
-                layers.scenes.append(scene)
-            else:
+        for number, notes in enumerate(in_threads(one, range(len(scenes)))):
+            scene = scenes[number]
+            for note in notes or ():
+                run.warn(note)
+            if notes is None:
                 run.warn(f"scene {scene.id} has no valid pixel: left out")
+            else:
+                layers.scenes[number] = scene
             advance()
     if not layers.scenes:
         raise DataError(
             f"none of the {len(scenes)} scenes has a valid pixel", "look at clouds and nodata values"
         )
-    if not ready[0]:
-        _align(run, layers, options) if aligning else None
-        for number in range(len(layers.scenes)):
+    if aligning:
+        _align(run, layers, options)
+        for number in layers.scenes:
             layers.put(
                 number, "index", indices.ndsi(layers.get(number, "green"), layers.get(number, "swir16"))
             )
 
 
-def _read_index(run: Run, layers: Layers, scene: Scene, options: PrepareOptions) -> bool:
-    """Keep a ready index."""
-    return _keep(run, layers, options, {"index": read_index(scene, layers.grid)})
+def _read(layers: Layers, number: int, scene: Scene, fill: bool, aligning: bool) -> list[str] | None:
+    """Read a scene, fill its gaps, and keep its index, or its bands where they are to be aligned first.
 
-
-def _read_bands(run: Run, layers: Layers, scene: Scene, options: PrepareOptions) -> bool:
-    """Keep green and short-wave infrared reflectances without clouds."""
-    green, swir = green_and_swir(scene, layers.grid)
-    return _keep(run, layers, options, {"green": green, "swir16": swir})
-
-
-def _keep(run: Run, layers: Layers, options: PrepareOptions, bands: dict[str, Field]) -> bool:
-    """Fill gaps of each band and keep it; remember which pixels were made up. False where one is empty."""
-    if not all(field.valid.any() for field in bands.values()):
-        return False
-    number, made_up = len(layers.scenes), np.zeros(tuple(layers.grid.shape), dtype=bool)
-    for name, found in bands.items():
-        for note in found.notes:
-            run.warn(note)
-        values = found.values
-        if options.fill:
-            values, filled = gaps.fill_gaps(values)
-            made_up |= filled
-        layers.put(number, name, values)
+    Return sentences for the user; None of a scene without a valid pixel.
+    """
+    fields = (
+        {"index": read_index(scene, layers.grid)}
+        if is_index(scene)
+        else dict(zip(BANDS, green_and_swir(scene, layers.grid), strict=True))
+    )
+    if not all(field.valid.any() for field in fields.values()):
+        return None
+    made_up = np.zeros(tuple(layers.grid.shape), dtype=bool)
+    kept = {name: found.values for name, found in fields.items()}
+    for name in kept if fill else ():
+        kept[name], filled = gaps.fill_gaps(kept[name])
+        made_up |= filled
     if made_up.any():
         layers.put(number, "filled", made_up)
-    return True
+    if len(kept) > 1 and not aligning:
+        kept = {"index": indices.ndsi(*(kept[name] for name in BANDS))}
+    for name, values in kept.items():
+        layers.put(number, name, values)
+    return [note for found in fields.values() for note in found.notes]
 
 
 def _align(run: Run, layers: Layers, options: PrepareOptions) -> None:
@@ -195,15 +200,17 @@ def _align(run: Run, layers: Layers, options: PrepareOptions) -> None:
     motion: align.Motion = "homography" if options.align == "homography" else "translation"
     count, shape = len(layers.scenes), (int(layers.grid.shape[0]), int(layers.grid.shape[1]))
 
-    def grey(number: int, rows: slice) -> F32:
-        return align.grey(layers.get(number, "green")[rows], layers.get(number, "swir16")[rows])
+    numbers = list(layers.scenes)
+
+    def grey(place: int, rows: slice) -> F32:
+        return align.grey(*(layers.get(numbers[place], name)[rows] for name in BANDS))
 
     reference = align.reference_image(grey, count, shape, "mean" if motion == "homography" else "median")
     reached: list[float] = []
     kept: dict[str, str] = {}
     with run.progress("aligning scenes", total=count) as advance:
-        for number, scene in enumerate(layers.scenes):
-            found = align.estimate(reference, grey(number, slice(None)), motion)
+        for place, (number, scene) in enumerate(layers.scenes.items()):
+            found = align.estimate(reference, grey(place, slice(None)), motion)
             if not np.isnan(found.correlation):
                 reached.append(found.correlation)
             if found.aligned:
@@ -224,7 +231,7 @@ def _align(run: Run, layers: Layers, options: PrepareOptions) -> None:
 
 
 def _warp(layers: Layers, number: int, found: align.Alignment) -> None:
-    for name in ("green", "swir16"):
+    for name in BANDS:
         layers.put(number, name, align.warp(np.array(layers.get(number, name)), found))
     if layers.has(number, "filled"):
         layers.put(number, "filled", align.warp_mask(np.array(layers.get(number, "filled")), found))
@@ -232,7 +239,7 @@ def _warp(layers: Layers, number: int, found: align.Alignment) -> None:
 
 def _periods(layers: Layers, options: PrepareOptions) -> list[Period]:
     """Return the frames of the series with the scenes that go into each."""
-    times = [scene.time for scene in layers.scenes]
+    times = [scene.time for scene in layers.scenes.values()]
     if options.cadence == "months":
         return plan_periods(times, options.months, options.start, options.end)
     days = sorted({time.date() for time in times})
@@ -245,7 +252,10 @@ def _compose(run: Run, layers: Layers, options: PrepareOptions) -> Path:
     statistic: composite.Statistic = "median" if options.composite == "median" else "mean"
     shape = (int(layers.grid.shape[0]), int(layers.grid.shape[1]))
 
-    def rows_of(number: int, rows: slice) -> composite.Scene:
+    numbers = list(layers.scenes)
+
+    def rows_of(place: int, rows: slice) -> composite.Scene:
+        number = numbers[place]
         values = np.array(layers.get(number, "index")[rows])
         if options.composite == "mean-of-masks":
             values = indices.snow_mask(values)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
 from icectl.arrays import Bools
 from icectl.errors import DataError
 from icectl.imagery import qa
-from icectl.raster import Field, Grid, grid_of
+from icectl.raster import Field, Grid
 from icectl.sources.reading import check_reflectance, read_asset, usable
 from icectl.sources.scene import Scene
 
@@ -45,7 +45,7 @@ def green_and_swir(scene: Scene, grid: Grid) -> tuple[Field, Field]:
             f"scene '{scene.id}' has no {' and no '.join(missing)}: it has {', '.join(sorted(scene.assets))}",
             "the snow task needs green and swir16, or a ready ndsi; --bands names those of a stack in order",
         )
-    green, swir = (_reflectance(scene, name, grid) for name in BANDS)
+    green, swir = (read_asset(scene, name, "reflectance", grid=grid) for name in BANDS)
     clear = usable(scene, grid)
     found = _only(green, clear), _only(swir, clear)
     for name, field in zip(BANDS, found, strict=True):
@@ -53,16 +53,8 @@ def green_and_swir(scene: Scene, grid: Grid) -> tuple[Field, Field]:
     return found
 
 
-def _reflectance(scene: Scene, name: str, grid: Grid) -> Field:
-    """Read a band: the mean of its pixels where they are finer than the grid's, else the nearest."""
-    finer = abs(grid_of(scene.asset(name)).affine.a) < abs(grid.affine.a) * (1 - 1e-6)
-    method = "average" if finer else "nearest"
-    return read_asset(scene, name, "reflectance", grid=grid, resampling=method)
-
-
 def _only(field: Field, clear: Bools | None) -> Field:
     """Return a field with NaN where it is not clear."""
     if clear is None:
         return field
-    values = qa.keep(field.values, clear)
-    return Field(values, np.isfinite(values), field.grid, field.unit, field.notes)
+    return replace(field, values=qa.keep(field.values, clear), valid=field.valid & clear)
