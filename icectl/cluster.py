@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from icectl.errors import UsageError, WorkError
+from icectl.workspace import temporary
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -107,19 +108,26 @@ def _local(cluster: str) -> Iterator[Any]:
     count = cluster.removeprefix("local:")
     if not count.isdigit() or int(count) < 1:
         raise UsageError(f"--cluster {cluster} is not understood", _HINT)
-    with _environment(OMP_NUM_THREADS="1", **{_PARENT: str(os.getpid())}):
-        local = SubprocessCluster(
-            host="127.0.0.1",
-            n_workers=int(count),
-            threads_per_worker=1,
-            worker_class="distributed.Worker",
-            worker_kwargs={"memory_limit": 0, "preload": [__name__]},
-            scheduler_kwargs={"dashboard": False, "dashboard_address": None, "preload": [__name__]},
-            silence_logs=40,
-        )
-    with local, Client(local) as client:
-        _expect_workers(client, int(count), cluster)
-        yield client
+    with temporary() as folder:
+        places = {"DASK_TEMPORARY_DIRECTORY": str(folder), _PARENT: str(os.getpid())}
+        with _environment(OMP_NUM_THREADS="1", **places):
+            local = SubprocessCluster(
+                host="127.0.0.1",
+                n_workers=int(count),
+                threads_per_worker=1,
+                worker_class="distributed.Worker",
+                worker_kwargs={"memory_limit": 0, "preload": [__name__]},
+                scheduler_kwargs={
+                    "dashboard": False,
+                    "dashboard_address": None,
+                    "preload": [__name__],
+                    "scheduler_file": str(folder / "scheduler.json"),
+                },
+                silence_logs=40,
+            )
+        with local, Client(local) as client:
+            _expect_workers(client, int(count), cluster)
+            yield client
 
 
 def dask_setup(_service: Any) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import atexit
 import logging
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from icectl import registry, stages
 from icectl.cli.asked import Asked
 from icectl.errors import UsageError
-from icectl.workspace import Workspace, run_of
+from icectl.workspace import Workspace, run_of, temporary
 
 if TYPE_CHECKING:
     from icectl.weights import Weights
@@ -86,10 +86,11 @@ def _imported(asked: Asked, export: Path) -> Source:
 
     if not asked.dry_run:
         return Source(import_run(export, asked.space))
-    held = TemporaryDirectory(prefix="icectl-")
-    atexit.register(held.cleanup)
-    seen = import_run(export, Workspace(Path(held.name)))
-    return Source(seen, home=asked.space.root / seen.relative_to(held.name))
+    held = ExitStack()
+    atexit.register(held.close)
+    folder = held.enter_context(temporary())
+    seen = import_run(export, Workspace(folder))
+    return Source(seen, home=asked.space.root / seen.relative_to(folder))
 
 
 def _expect_own(asked: Asked, source: Source) -> Source:

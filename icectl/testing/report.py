@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from icectl import registry
 from icectl.contract import Plugin
 from icectl.errors import IcectlError, UsageError, did_you_mean
 from icectl.testing.light import light_checks
+from icectl.workspace import temporary
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +74,8 @@ def _heavy(plugin: Plugin) -> Iterator[Result]:
     }
     if find_spec("onnxruntime") is not None:
         checks["ONNX agrees, where it is offered"] = products.onnx_agrees
-    with tempfile.TemporaryDirectory(prefix="icectl-validate-") as folder:
-        subject = Subject(plugin, Path(folder))
+    with temporary() as folder:
+        subject = Subject(plugin, folder)
         for sentence, check in checks.items():
             yield _tried(sentence, lambda check=check: check(subject))  # type: ignore[misc]
 

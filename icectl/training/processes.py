@@ -11,24 +11,26 @@ import logging
 import multiprocessing
 import signal
 import sys
-import tempfile
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from logging.handlers import QueueListener
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import Any, TypeVar
 
 from icectl.errors import WorkError
 from icectl.run import Run
 from icectl.training import devices
-from icectl.training.settings import RESUME, STATE, Interrupted
+from icectl.training.settings import RESUME, SIGNALS, STATE, Interrupted
+from icectl.workspace import own_folder
 
 T = TypeVar("T")
 
 START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 """With a fork server torch is imported once for all processes, and not at all by a second launch."""
+
+PATIENCE = 600
+"""Seconds that the processes have, after a signal, for their present update (or validation) and the state."""
 
 
 def launch(function: Callable[..., T], run: Run, *args: Any) -> T:
@@ -68,42 +70,40 @@ def _spawn(function: Callable[..., T], run: Run, decision: devices.Decision, arg
     multiprocessing.set_forkserver_preload(["icectl.training.loop", "icectl.training.worker"])
     _start_fork_server()
     level = logging.getLogger("icectl").getEffectiveLevel()
-    with tempfile.TemporaryDirectory(prefix="icectl-") as folder, _quiet_torch():
+    with own_folder(run.out, tidy=False) as folder, _quiet_torch():
         try:
-            with _own_signals(), _log_bridge() as queue:
-                call = worker.Call(function, run, args, decision, Path(folder), queue, level)
-                results = elastic_launch(_config(decision, run), worker.inner)(call)
+            with _passed_on() as ignored, _log_bridge() as queue:
+                call = worker.Call(function, run, args, decision, folder, queue, level, ignored)
+                results = elastic_launch(_config(decision, run, folder), worker.inner)(call)
         except ChildFailedError as failure:
-            raise worker.reported(Path(folder)) or _killed(failure, run, Path(folder)) from None
+            raise worker.reported(folder) or _killed(failure, run, folder) from None
         except SignalException as stopped:
-            raise worker.reported(Path(folder)) or _stopped(run, int(stopped.sigval)) from None
+            raise worker.reported(folder) or _stopped(run, int(stopped.sigval)) from None
         result, notes = results[0]
     run.notes.update(notes)
     return result  # type: ignore[no-any-return]
 
 
 def _start_fork_server() -> None:
-    """Start the server of which processes are forked, with Ctrl-C and hang-up ignored from the first moment.
+    """Start the server of which processes are forked, with the signals that end a command blocked.
 
-    A terminal sends both to the whole group; the command passes its wish on as SIGTERM.
+    A signal to the whole group (of a terminal, or of a batch system) would end the server, and the agent
+    would take its processes for dead. They unblock the signals themselves (`worker.inner`). The tracker of
+    what they share lives on likewise.
     """
-    if START_METHOD != "forkserver" or threading.current_thread() is not threading.main_thread():
+    if START_METHOD != "forkserver":
         return
-    kept = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
+        resource_tracker.ensure_running()  # it ignores two of them, and unblocks those here
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         forkserver.ensure_running()
     finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _handled() -> str:
-    """Return the signals that the agent acts on: not those that are ignored, as under ``nohup``."""
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    return ",".join(n.name for n in numbers if signal.getsignal(n) is not signal.SIG_IGN)
-
-
-def _config(decision: devices.Decision, run: Run) -> Any:
+def _config(decision: devices.Decision, run: Run, folder: Path) -> Any:
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
     from torch.distributed.launcher.api import LaunchConfig
 
     return LaunchConfig(
@@ -117,8 +117,9 @@ def _config(decision: devices.Decision, run: Run) -> Any:
         local_addr="127.0.0.1",
         max_restarts=0,
         start_method=START_METHOD,
-        signals_to_handle=_handled(),
-        shutdown_timeout=60,
+        logs_specs=DefaultLogsSpecs(str(folder / "torch")),
+        signals_to_handle="",  # `_passed_on` handles them
+        shutdown_timeout=PATIENCE,
     )
 
 
@@ -168,17 +169,33 @@ def _quiet_torch() -> Iterator[None]:
 
 
 @contextmanager
-def _own_signals() -> Iterator[None]:
-    """Put back the signal handlers that the agent replaces."""
-    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+def _passed_on() -> Iterator[tuple[int, ...]]:
+    """Have the agent pass the first signal on to the processes, and end them at once on a second.
+
+    Yields the signals that are ignored (as under ``nohup``), which the processes are to ignore too.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+
+    received: list[int] = []
+
+    def stop(number: int, _frame: object) -> None:
+        received.append(number)
+        if len(received) == 1:
+            raise SignalException("a signal came", signal.Signals(number))
+        for process in multiprocessing.active_children():
+            process.kill()
+
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    ignored = tuple(number for number in SIGNALS if before[number] is signal.SIG_IGN)
     try:
-        yield
+        with suppress(ValueError):  # not the main thread
+            for number in set(SIGNALS) - set(ignored):
+                signal.signal(number, stop)
+        yield ignored
     finally:
-        for number, handler in kept.items():
-            try:
+        with suppress(ValueError, TypeError):  # not the main thread, or not a handler of Python
+            for number, handler in before.items():
                 signal.signal(number, handler)
-            except (ValueError, TypeError):  # not the main thread, or not a Python handler
-                continue
 
 
 @contextmanager

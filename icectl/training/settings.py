@@ -13,6 +13,9 @@ from icectl.errors import UsageError, WorkError
 STATE = "state.safetensors"
 """The file in a run's folder from which its training resumes."""
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals that end a command."""
+
 RESUME = "run the same command again: it goes on from where it stopped"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import threading
+from queue import SimpleQueue
 from types import FrameType
 from typing import Any, NoReturn, Self
 
@@ -13,9 +14,7 @@ import torch.distributed as dist
 
 from icectl.run import Run
 from icectl.training.context import Context
-from icectl.training.settings import STATE, Interrupted
-
-_NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from icectl.training.settings import SIGNALS, STATE, Interrupted
 
 
 class Signals:
@@ -23,23 +22,28 @@ class Signals:
 
     A signal that is ignored (``nohup``) stays so. A process that the command started gets the same signal
     twice where it was meant for the whole group; it follows the command alone, which ends it if need be.
+    A handler may come within any line, also one that holds a lock of a log, so it only takes note.
     """
 
     def __init__(self, run: Run, context: Context) -> None:
         self.run, self.context, self.received = run, context, 0
         self._before: dict[int, Any] = {}
         self._group: Any = None
+        self._noted: SimpleQueue[int] = SimpleQueue()  # its `put` may be interrupted by itself
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in (n for n in _NUMBERS if signal.getsignal(n) is not signal.SIG_IGN):
+            for number in (n for n in SIGNALS if signal.getsignal(n) is not signal.SIG_IGN):
                 self._before[number] = signal.signal(number, self._catch)
+        if self.context.rank == 0:
+            threading.Thread(target=self._answer, daemon=True).start()
         if self.context.world > 1 and dist.get_backend() != "gloo":
             self._group = dist.new_group(backend="gloo")  # a flag on the CPU: no wait for the GPU
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._restore()
+        self._noted.put(0)
         if self.received and kind is None:  # it came during the last update: act on it now
             signal.raise_signal(self.received)
 
@@ -61,9 +65,12 @@ class Signals:
 
     def _catch(self, number: int, frame: FrameType | None) -> None:
         self.received = number
+        self._noted.put(number)
         if multiprocessing.parent_process() is None:
             self._restore()
-        if self.context.rank == 0:
+
+    def _answer(self) -> None:
+        if self._noted.get():
             self.run.say("stopping after this update, then saving; once more to stop at once")
 
     def _restore(self) -> None:

@@ -28,7 +28,7 @@ from icectl.guard import passed_through
 from icectl.run import Run
 from icectl.training import fabric as fabrics
 from icectl.training.devices import Decision, outer_world
-from icectl.training.settings import Interrupted
+from icectl.training.settings import SIGNALS, Interrupted
 from icectl.workspace import write_json
 
 T = TypeVar("T")
@@ -54,6 +54,7 @@ class Call:
     folder: Path
     queue: Any
     level: int
+    ignored: tuple[int, ...] = ()  # signals
 
 
 def alone(function: Callable[..., T], run: Run, decision: Decision, args: tuple[Any, ...]) -> T:
@@ -108,6 +109,9 @@ def _starter() -> str:
 
 def inner(call: Call) -> tuple[Any, dict[str, Any]]:
     """Work as one of the processes that `launch` started; errors are left in a file."""
+    for number in SIGNALS:  # blocked since the fork server began; one that came meanwhile ends this process
+        signal.signal(number, signal.SIG_IGN if number in call.ignored else signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     _log_into(call)
     threading.Thread(target=_follow_parent, daemon=True).start()
     try:
@@ -117,7 +121,7 @@ def inner(call: Call) -> tuple[Any, dict[str, Any]]:
         _report(call.folder, error)
         if _is_broken_connection(error):
             time.sleep(_WAIT_FOR_BLAME)
-        raise
+        raise SystemExit(1) from None  # torch would write an account of its own, into the temporary folder
     return (result, dict(call.run.notes)) if int(os.environ["RANK"]) == 0 else (None, {})
 
 
@@ -172,7 +176,8 @@ def _report(folder: Path, error: BaseException) -> None:
         "traceback": traceback.format_exc(),
         "files": passed_through(error),
     }
-    write_json(folder / f"error-{content['rank']}.json", content)
+    if folder.is_dir():  # not where the command has gone
+        write_json(folder / f"error-{content['rank']}.json", content)
 
 
 def reported(folder: Path) -> Exception | None:

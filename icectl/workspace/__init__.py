@@ -32,6 +32,7 @@ from icectl.workspace.folders import (
     replace_folder,
     sweep,
     sweep_beside,
+    temporary,
 )
 from icectl.workspace.integrity import (
     PUBLISHED,
@@ -96,6 +97,7 @@ __all__ = [
     "sweep",
     "sweep_beside",
     "sync_folder",
+    "temporary",
     "worded_os_errors",
     "write_json",
     "writing",

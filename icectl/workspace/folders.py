@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from icectl.errors import UsageError, WorkError
@@ -61,6 +61,14 @@ def own_folder(parent: Path, tidy: bool = True) -> Iterator[Path]:
             except OSError:
                 break
         raise
+
+
+def temporary() -> AbstractContextManager[Path]:
+    """Yield a folder of icectl's own where the system keeps what is temporary; it is removed afterwards.
+
+    What a killed process left there goes when the next one asks.
+    """
+    return own_folder(Path(tempfile.gettempdir()))
 
 
 @contextmanager

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -22,17 +28,48 @@ TRIES = int(os.environ.get("ICECTL_FAULT_GROUPS", "1"))
 TRAIN = ["train", "field", "--glacier", "demo", "--size", "64", "--updates", "200000", "--seed", "1"]
 
 
-def start(field, words: list[str], workspace: Path, **more: str) -> subprocess.Popen:
-    environment = {
-        **os.environ, "PYTHONPATH": str(field.folder / "icectl-field"), "OMP_NUM_THREADS": "1",
-        "ICECTL_PLUGINS": "field=icectl_field:plugin", "ICECTL_ENERGY": "off", **more,
-    }  # fmt: skip
-    command = [sys.executable, "-m", "icectl", *words, "--workspace", str(workspace)]
-    return subprocess.Popen(
-        command, cwd=field.folder, env=environment, start_new_session=True, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # under nohup it is ignored
-    )  # fmt: skip
+@dataclass
+class Started:
+    """Groups of processes with a temporary folder of their own; all of them end with the test."""
+
+    field: object
+    scratch: Path
+    groups: list[subprocess.Popen] = dataclasses.field(default_factory=list)
+
+    def __call__(self, words: list[str], workspace: Path, **more: str) -> subprocess.Popen:
+        return self.python(["-m", "icectl", *words, "--workspace", str(workspace)], **more)
+
+    def python(self, words: list[str], **more: str) -> subprocess.Popen:
+        paths = [str(self.field.folder / "icectl-field"), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = {
+            **os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1",
+            "TMPDIR": str(self.scratch), "TORCHINDUCTOR_CACHE_DIR": f"{self.scratch}-inductor",
+            "ICECTL_PLUGINS": "field=icectl_field:plugin", "ICECTL_ENERGY": "off", **more,
+        }  # fmt: skip
+        process = subprocess.Popen(
+            [sys.executable, *words], cwd=self.field.folder, env=environment, start_new_session=True,
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # under nohup it is ignored
+        )  # fmt: skip
+        self.groups.append(process)
+        return process
+
+    def left(self) -> list[str]:
+        """What lies in the temporary folder."""
+        return sorted(path.name for path in self.scratch.iterdir())
+
+
+@pytest.fixture
+def start(field) -> Iterator[Started]:
+    with tempfile.TemporaryDirectory(prefix="t-") as scratch:  # short: sockets have names of a hundred bytes
+        started = Started(field, Path(scratch))
+        yield started
+        for process in started.groups:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.stdout.close()
+            process.wait()
+    shutil.rmtree(f"{scratch}-inductor", ignore_errors=True)
 
 
 def members(group: int) -> list[int]:
@@ -44,11 +81,11 @@ def members(group: int) -> list[int]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 @pytest.mark.parametrize("processes", ["1", "2"])
-def test_a_signal_to_the_group_ends_with_a_sentence_and_a_state(field, tmp_path, name, processes):
+def test_a_signal_to_the_group_ends_with_a_sentence_and_a_state(start, tmp_path, name, processes):
     """At a random moment of the start-up or the training; the same command goes on afterwards."""
     rng, number = random.Random(name + processes), signal.Signals[name]
     for attempt in range(TRIES):
-        process = start(field, [*TRAIN, "--processes", processes], tmp_path / f"w{attempt}")
+        process = start([*TRAIN, "--processes", processes], tmp_path / f"w{attempt}")
         time.sleep(rng.uniform(2.0, 16.0))
         if process.poll() is None:
             os.killpg(process.pid, number)
@@ -57,18 +94,19 @@ def test_a_signal_to_the_group_ends_with_a_sentence_and_a_state(field, tmp_path,
         assert process.returncode in (128 + number, -number, 0), said  # -: before Python had begun
         assert process.returncode != 128 + number or "hint: " in said, said
         assert members(process.pid) == []
+        assert start.left() == []
     print(f"\n{TRIES} times {name} to a group of {processes}")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", ["1", "2"])
-def test_a_signal_during_training_saves_the_update_it_stood_at(field, tmp_path, processes):
-    """The state holds at least what the log had when the signal came, and training goes on from there."""
+def test_a_signal_during_training_saves_the_update_it_stood_at(start, tmp_path, processes):
+    """The state is that of the update which the sentence names, and training goes on from there."""
     rng, workspace = random.Random(processes), tmp_path / "w"
     words = [*TRAIN, "--processes", processes]
     stood = 0
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        process = start(field, words, workspace)
+        process = start(words, workspace)
         deadline = time.monotonic() + 120
         while last_logged(workspace) <= stood and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -80,6 +118,8 @@ def test_a_signal_during_training_saves_the_update_it_stood_at(field, tmp_path, 
         (state,) = workspace.glob(f"runs/field/demo/*/{STATE}")
         saved = int(read_metadata(state)["step"])
         assert saved >= logged > stood, (saved, logged, stood, said)
+        assert f"training was stopped by {name} after update {saved}; its state is in" in said, said
+        assert members(process.pid) == start.left() == []
         assert stood == 0 or f"training goes on from update {stood}" in said, said
         stood = saved
 
@@ -96,20 +136,64 @@ def last_logged(workspace: Path) -> int:
 
 
 @pytest.mark.slow
-def test_a_local_cluster_ends_with_its_parent(field, tmp_path):
+def test_a_second_signal_ends_processes_that_do_not_answer(start, tmp_path):
+    process = start([*TRAIN, "--processes", "2"], tmp_path / "w")
+    deadline = time.monotonic() + 120
+    while not last_logged(tmp_path / "w") and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for trainer in trainers(process.pid):
+        os.kill(trainer, signal.SIGSTOP)
+    process.send_signal(signal.SIGINT)
+    time.sleep(3)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGINT, said
+    assert "error: training was stopped by SIGINT; " in said
+    assert "Traceback" not in said
+    assert members(process.pid) == start.left() == []
+
+
+TERM = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))\n"
+
+
+def trainers(group: int) -> list[int]:
+    """The processes of a session that train: children of the fork server."""
+    listed = subprocess.run(["ps", "-o", "pid=,ppid=", "-s", str(group)], capture_output=True, text=True)
+    parents = {int(pid): int(parent) for pid, parent in map(str.split, listed.stdout.splitlines())}
+    return [pid for pid, parent in parents.items() if parent in parents and parents[parent] == group]
+
+
+def test_a_validation_that_is_stopped_leaves_nothing(start):
+    process = start.python(["-m", "icectl", "plugins", "validate", "field", "--full"])
+    deadline = time.monotonic() + 120
+    while not start.left() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, said
+    assert start.left() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
+def test_a_local_cluster_ends_with_its_parent(start, name):
     code = "from icectl.cluster import connected\nimport time\n"
     code += "with connected('local:2'): print('up', flush=True); time.sleep(600)"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
+    process = start.python(["-c", f"{TERM}{code}"])
     assert process.stdout.readline() == "up\n"
     assert len(members(process.pid)) >= 4
-    process.kill()
+    process.send_signal(signal.Signals[name])
     process.communicate()
     deadline = time.monotonic() + 20
     while members(process.pid) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert members(process.pid) == []
+    if name == "SIGKILL":
+        assert len(start.left()) == 1  # the next one to ask for a temporary folder removes it
+        start.python(["-c", "from icectl.workspace import temporary\nwith temporary(): pass"]).wait()
+    assert start.left() == []
 
 
 @pytest.mark.slow
@@ -125,21 +209,19 @@ def test_a_local_cluster_ends_with_its_parent(field, tmp_path):
     ],
     ids=["slurm", "torchrun"],
 )  # fmt: skip
-def test_processes_that_never_come_are_said_within_a_minute(field, tmp_path, announced):
+def test_processes_that_never_come_are_said_within_a_minute(start, tmp_path, announced):
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29613"}
-    process = start(field, TRAIN, tmp_path / "w", **announced, **place)
+    process = start(TRAIN, tmp_path / "w", **announced, **place)
     deadline, said = time.monotonic() + 90, ""
     while "have not come" not in said and time.monotonic() < deadline:
         said += process.stdout.readline()
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
     assert "warning: the 1 other processes that" in said
     assert "srun icectl train" in said
 
 
-def test_a_job_that_slurm_describes_by_halves_is_said(field, tmp_path):
+def test_a_job_that_slurm_describes_by_halves_is_said(start, tmp_path):
     job = {"SLURM_NTASKS": "2", "SLURM_PROCID": "0", "SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "batch"}
-    process = start(field, TRAIN, tmp_path / "w", **job)
+    process = start(TRAIN, tmp_path / "w", **job)
     said, _ = process.communicate(timeout=200)
     assert process.returncode == 2, said
     assert "error: SLURM describes 2 tasks" in said

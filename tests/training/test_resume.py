@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
+import multiprocessing
 import os
 import signal
+from logging.handlers import QueueHandler
 from pathlib import Path
 
 import pytest
@@ -45,12 +48,37 @@ def heard():
         signal.signal(number, handler)
 
 
-def train(out: Path, at: int = -1, number: int = signal.SIGTERM, **changes):
+def train(out: Path, at: int = -1, number: int = signal.SIGTERM, kind: type[Stopping] = Stopping):
     torch.manual_seed(7)
     run = tiny.run_in(out)
     batches = IndexedBatches(tiny.dataset(), 5, seed=run.seed)
     valid = IndexedBatches(tiny.dataset(5, 9), 2, shuffle=False)
-    return fit(run, Stopping(at, number), batches, valid, SETTINGS)
+    return fit(run, kind(at, number), batches, valid, SETTINGS)
+
+
+@pytest.mark.timeout(60)
+def test_a_signal_that_comes_while_the_log_is_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log of several processes is a queue; its lock is held by what the signal interrupts."""
+    caplog.set_level("INFO", "icectl")
+    log = multiprocessing.Queue()
+
+    class Writing(Stopping):
+        def loss(self, batch, context):
+            with log._notempty:
+                return super().loss(batch, context)
+
+    handler = QueueHandler(log)
+    logging.getLogger("icectl").addHandler(handler)
+    try:
+        with pytest.raises(Interrupted, match="stopped by SIGTERM after update 6"):
+            train(tmp_path, at=5, kind=Writing)
+        assert log.get(timeout=30).getMessage().startswith("stopping after this update")
+    finally:
+        logging.getLogger("icectl").removeHandler(handler)
+        log.close()
+        log.join_thread()
 
 
 def without_time(path: Path) -> list[dict]:
