@@ -24,7 +24,7 @@ from icectl.contract import VERBS, Options
 from icectl.errors import UsageError, redact
 from icectl.run import Compute
 from icectl.settings import Glacier
-from icectl.sources.options import ARCHIVES
+from icectl.sources.options import ARCHIVES, resolve_source
 from icectl.training.devices import check_names
 from icectl.training.following import check
 
@@ -55,8 +55,10 @@ def _region(asked: Asked) -> Asked:
 
 def request(asked: Asked, name: str, source: Source, start: Source) -> stages.Request:
     """Build the request of the glacier called `name`."""
+    glacier = _glacier(asked, name, source.saved)
+    if source.ships and not own_place(asked) and _synthetic(asked, glacier):
+        source = Source(unfit=source.weights)
     saved, before = source.saved, start.saved
-    glacier = _glacier(asked, name, saved)
     own = saved is not None and not asked.scenes and glacier.name == saved["glacier"]["name"]
     scenes = asked.scenes or (Path(saved["scenes"]) if own and saved and saved["scenes"] else None)
     made = stages.Request(
@@ -80,6 +82,12 @@ def request(asked: Asked, name: str, source: Source, start: Source) -> stages.Re
     )
     named = asked.run or asked.from_export or asked.weights
     return source.use(asked, made) if named or stages.trains(made) else made
+
+
+def _synthetic(asked: Asked, glacier: Glacier) -> bool:
+    """Tell whether what is fetched of a glacier is made, and not measured."""
+    source = getattr(_options(asked, "fetch", glacier, None, False), "source", "own")
+    return resolve_source(None, source, glacier) == "synthetic"
 
 
 def _seed(asked: Asked, saved: Saved) -> int:

@@ -21,11 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """Where weights come from; neither where nothing was trained and nothing ships."""
+    """Where weights come from; neither where nothing was trained and nothing ships.
+
+    `ships` tells that nobody named the weights. Such are not taken for a synthetic glacier, which trains a
+    network of its own, as ``icectl demo`` does: they are `unfit`.
+    """
 
     run: Path | None = None
     weights: Weights | None = None
     home: Path | None = None
+    ships: bool = False
+    unfit: Weights | None = None
 
     @property
     def saved(self) -> Mapping[str, Any] | None:
@@ -36,8 +42,16 @@ class Source:
     def use(self, asked: Asked, request: stages.Request) -> stages.Request:
         """Return `request` with the weights; those that ship are checked, and brought into the workspace."""
         if self.weights is None:
-            if self.run is None and asked.verb in ("predict", "evaluate"):
+            if self.unfit is not None:
+                name = self.unfit.card.name
+                logging.getLogger("icectl").info(
+                    f"{request.glacier.name} is a synthetic glacier, unlike those that the weights '{name}' "
+                    f"learnt: {asked.plugin.name} is trained on it first (or: --weights {name})"
+                )
+            elif self.run is None and asked.verb in ("predict", "evaluate"):
                 _say_training(asked)
+            elif not (asked.run or asked.from_export) and self.saved and asked.plugin.weights:
+                _say_synthetic(asked, self.saved, request)
             return replace(request, run=self.run, home=self.home)
         from icectl import weights
 
@@ -63,6 +77,20 @@ def _say_training(asked: Asked) -> None:
             f"no {own.name} was trained in {asked.space.root} and no weights of it come with icectl: it is "
             f"trained first (without training: icectl {asked.verb} {' or '.join(ready)})"
         )
+
+
+def _say_synthetic(asked: Asked, saved: Mapping[str, Any], request: stages.Request) -> None:
+    """Say that a network of a synthetic glacier is used on another, where weights of real ones ship."""
+    learnt = saved["glacier"]
+    if learnt["source"] != "synthetic" or saved["scenes"] or learnt["name"] == request.glacier.name:
+        return
+    from icectl import weights
+
+    found = weights.default(asked.plugin)
+    logging.getLogger("icectl").warning(
+        f"the newest {asked.plugin.name} was trained on {learnt['name']}, a synthetic glacier: it is used "
+        f"(--weights {found.card.name if found else ''} takes those of real ones)"
+    )
 
 
 def start_of(asked: Asked) -> Source:
@@ -128,4 +156,4 @@ def chosen_run(asked: Asked) -> Source:
         return Source(newest)
     from icectl import weights
 
-    return Source(weights=weights.default(asked.plugin))
+    return Source(weights=weights.default(asked.plugin), ships=True)

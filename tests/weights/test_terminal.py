@@ -32,19 +32,25 @@ def shipped(cli, monkeypatch, tmp_path) -> Path:
     monkeypatch.syspath_prepend(str(package.parent))
     monkeypatch.setattr(toy_plugin, "plugin", replace(toy_plugin.plugin, weights=("toy_with_weights:five",)))
     registry.refresh()
+    cli("glaciers", "add", "elsewhere", "--bbox", "7", "46", "8", "47", "--model", "toy")
     return package / "five"
 
 
 def test_predict_uses_shipped_weights_and_says_so(cli, shipped):
-    made = cli("predict", "toy", "--json")
+    made = cli("predict", "toy", "--glacier", "elsewhere", "--json")
     assert Path(made.json["folder"], "prediction.txt").read_text() == "3 5"
     assert made.err.count("using the weights 'five' that come with") == 1
     assert "CC-BY-4.0" in made.err
     assert "train toy on" not in made.err
-    again = cli("predict", "toy", "--json")
+    again = cli("predict", "toy", "--glacier", "elsewhere", "--json")
     assert again.json["skipped"] is True
     assert again.json["folder"] == made.json["folder"]
-    assert cli("evaluate", "toy", "--json").json["metrics"]["tables"][0]["rows"][0]["values"]["error"] == 0.6
+    assert (
+        cli("evaluate", "toy", "--glacier", "elsewhere", "--json").json["metrics"]["tables"][0]["rows"][0][
+            "values"
+        ]["error"]
+        == 0.6
+    )
 
 
 def test_a_training_of_ones_own_comes_first(cli, shipped):
@@ -212,7 +218,7 @@ def test_a_dry_run_of_an_export_brings_nothing_into_the_workspace(cli, verb):
 
 
 def test_a_run_of_weights_has_no_place_of_its_own(cli, shipped):
-    made = cli("predict", "toy", "--json").json
+    made = cli("predict", "toy", "--glacier", "elsewhere", "--json").json
     refused = cli("evaluate", "--run", "last", ok=False)
     assert (refused.code, "were trained elsewhere" in refused.err) == (2, True)
     assert (
@@ -220,4 +226,43 @@ def test_a_run_of_weights_has_no_place_of_its_own(cli, shipped):
     )
     assert cli("report").out.strip() == str(Path(made["folder"], "report.html"))  # nothing is evaluated yet
     (row,) = cli("runs", "list", "--json").json
-    assert (row["place"], row["score"]) == ("demo", "not evaluated")
+    assert (row["place"], row["score"]) == ("elsewhere", "not evaluated")
+
+
+@pytest.mark.parametrize("model", ["front-unet", "inpaint-gan"])
+def test_a_synthetic_glacier_trains_its_own_and_says_so(cli, model):
+    (name,) = [one["name"] for one in cli("models", "list", "--json").json if one["model"] == model]
+    own = {step["stage"]: step["folder"] for step in cli("demo", model, "--dry-run", "--json").json["steps"]}
+    said = f"demo is a synthetic glacier, unlike those that the weights '{name}' learnt"
+    for verb in ("predict", "evaluate"):
+        planned = cli(verb, model, "--glacier", "demo", "--dry-run", "--json")
+        steps = {step["stage"]: step["folder"] for step in planned.json["steps"]}
+        assert (steps["train"], planned.err.count(said)) == (own["train"], 1)
+        named = cli(verb, model, "--glacier", "demo", "--weights", name, "--dry-run", "--json")
+        assert "train" not in [step["stage"] for step in named.json["steps"]]
+        assert said not in named.err
+
+
+def test_what_is_synthetic_is_decided_glacier_by_glacier(cli, shipped):
+    both = cli("predict", "toy", "--glacier", "demo", "--glacier", "elsewhere", "--json")
+    words = [Path(made["folder"], "prediction.txt").read_text() for made in both.json]
+    assert words == ["3 1", "3 5"]
+    assert both.err.count("is a synthetic glacier") == both.err.count("using the weights 'five'") == 1
+
+
+def test_a_network_of_a_synthetic_glacier_says_so_elsewhere(cli, shipped):
+    said = "was trained on demo, a synthetic glacier: it is used (--weights five takes"
+    cli("train", "toy", "--epochs", "2")
+    assert cli("predict", "toy", "--glacier", "elsewhere").err.count(said) == 1
+    assert said not in cli("predict", "toy").err
+    assert said not in cli("predict", "toy", "--glacier", "elsewhere", "--weights", "five").err
+    assert said not in cli("predict", "toy", "--glacier", "elsewhere", "--run", "last").err
+
+
+def test_a_source_that_is_named_makes_a_glacier_synthetic_and_ones_own_scenes_none(cli, shipped, tmp_path):
+    (tmp_path / "mine").mkdir()
+    named = cli("predict", "toy", "--glacier", "elsewhere", "--source", "synthetic", "--json")
+    assert Path(named.json["folder"], "prediction.txt").read_text() == "3 1"
+    shutil.rmtree("icectl-workspace/runs")
+    own = cli("predict", "toy", "--glacier", "demo", "--scenes", str(tmp_path / "mine"), "--json")
+    assert Path(own.json["folder"], "prediction.txt").read_text() == "3 5"
