@@ -143,12 +143,14 @@ def validate(kind: type[M], values: Mapping[str, Any], where: str) -> M:
 def worded(error: ValidationError, where: str, known: list[str]) -> UsageError:
     """Turn the first of pydantic's errors into one sentence and a hint."""
     first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"]) or "(whole file)"
+    key, reason = ".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")
+    if not key:
+        return UsageError(f"{where}: {reason}", "change one of the values, or leave it out")
     if first["type"] == "extra_forbidden":
         return UsageError(f"{where}: unknown key '{key}'", did_you_mean(key, known))
     if first["type"] == "missing":
         return UsageError(f"{where}: '{key}' is missing", f"add a line '{key} = …'")
-    return UsageError(f"{where}: {key} = {first['input']!r} is not allowed", first["msg"])
+    return UsageError(f"{where}: {key} = {first['input']!r} is not allowed", reason)
 
 
 def load_glacier(name: str) -> Glacier:

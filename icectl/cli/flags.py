@@ -59,6 +59,8 @@ def _metavar(annotation: Any) -> str | None:
 def flag_type(annotation: Any) -> tuple[Any, list[str]]:
     """Return the type a flag parses to and its choices; (None, []) for what only files can hold."""
     origin, inside = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return flag_type(inside[0])
     if origin in (Union, types.UnionType):
         rest = [a for a in inside if a is not type(None)]
         return flag_type(rest[0]) if len(rest) == 1 else _any_of(rest)

@@ -43,9 +43,11 @@ def merge(kind: type[Options], layers: list[Layer]) -> Options:
 
 def _worded(error: ValidationError, kind: type[Options], origin: Mapping[str, str]) -> UsageError:
     first = error.errors(include_url=False)[0]
-    key = str(first["loc"][0]) if first["loc"] else ""
+    reason = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:
+        return UsageError(f"options do not go together: {reason}", "change one of them, or leave it out")
+    key = str(first["loc"][0])
     where = origin.get(key, kind.__name__)
     if where != FLAG:
         return settings.worded(error, where, list(kind.model_fields))
-    reason = first["msg"].removeprefix("Value error, ")
     return UsageError(f"--{key.replace('_', '-')} {first['input']} is not allowed", reason)

@@ -6,8 +6,10 @@ published, that of the first download is recorded beside the file and holds from
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -24,6 +26,8 @@ MAX_MEMBER = 8 * 2**30
 
 MAX_RATIO = 200
 """Bytes a member may unpack to per byte it takes: data do not shrink like a zip bomb."""
+
+_MARK = re.compile(r"#sha256=([0-9a-f]{64})$")
 
 
 def cache() -> Path:
@@ -90,6 +94,27 @@ def retrieve(
     if known is None:
         record.write_text(f"sha256:{pooch.file_hash(str(path))}\n")
     return path
+
+
+def fetched(address: str, kind: str) -> Path:
+    """Return the file at an address, fetched into the cache that all workspaces share.
+
+    Parameters
+    ----------
+    address
+        ``https://…``, or ``doi:…/x.zip``; ``#sha256=`` and a checksum may follow.
+    kind
+        What it is: the folder of the cache. Within it each address has its own.
+
+    Raises
+    ------
+    WorkError
+        See `retrieve`.
+    """
+    mark = _MARK.search(address)
+    url = address[: mark.start()] if mark else address
+    own = hashlib.sha256(url.encode()).hexdigest()[:12]
+    return retrieve(url, cache() / kind / own, checksum=f"sha256:{mark[1]}" if mark else None)
 
 
 def unpack(archive: Path, folder: Path) -> None:

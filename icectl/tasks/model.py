@@ -82,6 +82,10 @@ class TaskModel(ABC):
         """Return the network with what the task puts around it; by default the network alone."""
         return self.network(self.ports(options, facts), options)
 
+    def initialise(self, network: nn.Module, options: Any) -> nn.Module:
+        """Return a new `network` of `build` with what its training starts from; by default as it is."""
+        return network
+
     def example(self, network: nn.Module, ports: Any) -> tuple[tuple[Tensor, ...], tuple[int, ...]] | None:
         """Return tensors that a network is called with, and the shape that it must return.
 
@@ -227,6 +231,7 @@ def learn(
     batches = train(size)
     torch.manual_seed(run.seed)
     network = model.build(options, base)
+    network = model.initialise(network, options)
     if "start" in run.inputs:
         start_from(run, model, network)
     base["updates"] = updates(settings, len(batches))

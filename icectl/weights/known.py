@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from icectl.weights.card import CARD, Card, check_files, read_card
 from icectl.workspace import RUN, Workspace, own_folder, replace_folder, run_of, worded_os_errors
 
 ENVIRONMENT = "ICECTL_WEIGHTS"
-_MARK = re.compile(r"#sha256=([0-9a-f]{64})$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,9 @@ def find(chosen: str) -> Weights:
         The address cannot be fetched, or holds something else.
     """
     if "://" in chosen or chosen.startswith("doi:"):
-        return _unpacked(_fetched(chosen))
+        from icectl.sources.archive import fetched
+
+        return _unpacked(fetched(chosen, "weights"))
     if Path(chosen).expanduser().is_dir():
         folder = Path(chosen).expanduser().absolute()
         return Weights(folder, read_card(folder), str(folder))
@@ -100,15 +100,6 @@ def find(chosen: str) -> Weights:
             return one
     names = [one.card.name for one in here]
     raise UsageError(f"no weights called '{chosen}'", did_you_mean(chosen, names))
-
-
-def _fetched(address: str) -> Path:
-    """Bring an archive into the cache that all workspaces share; a DOI names its file (``doi:…/x.zip``)."""
-    from icectl.sources.archive import cache, retrieve
-
-    mark = _MARK.search(address)
-    url = address[: mark.start()] if mark else address
-    return retrieve(url, cache() / "weights", checksum=f"sha256:{mark[1]}" if mark else None)
 
 
 def _unpacked(archive: Path) -> Weights:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from icectl.contract import Plugin
+from icectl.tasks.encoders import FileOrAddress
 from icectl.tasks.front import stages
 from icectl.tasks.front.options import BEST, CALFIN, TrainOptions
 
 _RATES = (1, 2, 3, 4, 5)
+TIMM = "tu-"
+"""What names of timm's encoders begin with, as segmentation-models-pytorch has them."""
 
 
 class DeepLabTrain(TrainOptions):
@@ -27,6 +30,10 @@ class DeepLabTrain(TrainOptions):
     rates: tuple[int, ...] = Field(
         default=(1, 2, 3), description="Atrous rates of the pyramid. May be given several times."
     )
+    encoder_weights: FileOrAddress | None = Field(
+        default=None,
+        description="Weights of timm's model to start the encoder of a tu-… network from: file or address.",
+    )
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "small": {},
@@ -34,6 +41,14 @@ class DeepLabTrain(TrainOptions):
         "paper": {"network": "tu-xception65", "rates": _RATES, **CALFIN},
         "calfin": {"network": "calfin", "rates": _RATES, **CALFIN},
     }
+
+    @model_validator(mode="after")
+    def _check_encoder(self) -> Self:
+        if self.encoder_weights is not None and not self.network.startswith(TIMM):
+            raise ValueError(
+                f"--network '{self.network}' is none of timm's: give one that begins with {TIMM}"
+            )
+        return self
 
 
 plugin = Plugin(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from icectl.tasks.front.model import FrontModel, Ports
+from icectl_deeplab_xception import TIMM
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,3 +24,12 @@ class DeepLabXception(FrontModel):
         from icectl_deeplab_xception.xception import deeplab
 
         return deeplab(options.network, bands=ports.bands, outputs=ports.outputs, rates=options.rates)
+
+    def initialise(self, network: nn.Module, options: Any) -> nn.Module:
+        """Return `network` with its encoder started from ``options.encoder_weights``."""
+        if options.encoder_weights is not None:
+            from icectl.tasks.encoders import load_encoder
+
+            name = options.network.removeprefix(TIMM)
+            load_encoder(network.encoder.model, name, options.encoder_weights)  # type: ignore[union-attr, arg-type]
+        return network

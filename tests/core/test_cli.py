@@ -70,6 +70,11 @@ def test_options_before_the_model_are_kept(cli):
         (["glaciers", "add", "x"], "a glacier needs a place", "--bbox"),
         (["glaciers", "add", "Bad/Name", "--bbox", "7", "46", "8", "47"], "name = 'Bad/Name'", "match"),
         (["glaciers", "add", "x", "--bbox", "9", "46", "8", "47"], "bbox", "west < east"),
+        (
+            ["fetch", "convlstm", "--start", "2020-01-01", "--end", "2019-01-01"],
+            "options do not go together: start (2020-01-01) must lie before end (2019-01-01)",
+            "change one of them",
+        ),
         (["completions", "tcsh"], "no completion for the shell 'tcsh'", "bash"),
     ],
 )

@@ -17,6 +17,7 @@ from icectl.contract import VERBS, BatchSize, Options, Plugin
 from icectl.errors import UsageError, did_you_mean
 from icectl.run import Run
 from icectl.settings import load_glacier
+from icectl.tasks.encoders import FileOrAddress
 
 
 class Side(enum.Enum):
@@ -39,6 +40,7 @@ class Nested(BaseModel):
         (Side, str, ["n", "s"]),
         (Literal["a", "b"] | None, str, ["a", "b"]),
         (int | Literal["auto"], str, []),
+        (FileOrAddress | None, str, []),
         (list[float], list[str], []),
         (tuple[Literal["a", "b"], ...], list[str], ["a", "b"]),
         (tuple[int, int], tuple[str, str], []),
