@@ -31,7 +31,7 @@ def estimate(run: Run) -> Estimate:
 
 
 def _fetch(run: Run, options: FetchOptions) -> Estimate:
-    if source_of(run, options) == "calfin":
+    if source_of(run, options) in ("calfin", "caffe"):
         return Estimate(note="the archive says how large it is when it is fetched")
     scenes = 24 * options.years // 2 * options.worlds
     synthetic = Estimate(writes=scenes * options.size**2 * 8, note=f"about {scenes} synthetic scenes")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from icectl.sources.catalogue import Scene, read_catalogue, write_catalogue
 from icectl.sources.options import source_of
 from icectl.tasks.front.files.archive import fetch_calfin
+from icectl.tasks.front.files.caffe import fetch_caffe, root_of
 from icectl.tasks.front.files.pairs import SLC_FAILED, as_scene, find_pairs
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ _LANDSAT = {"4": "LT04", "5": "LT05", "7": "LE07", "8": "LC08", "9": "LC09"}
 def fetch(run: Run, options: FetchOptions) -> Path:
     """Fetch, or take a user's folder, and leave a catalogue in ``run.out``."""
     source = source_of(run, options)
-    if source == "folder":
+    if options.source == "caffe" or (run.scenes is not None and root_of(run.scenes) is not None):
+        scenes = fetch_caffe(run)
+        run.say(f"{len(scenes)} images of the CaFFe archive with fronts")
+    elif source == "folder":
         scenes = _from_folder(run, options)
     elif source == "synthetic":
         scenes = _from_synthetic(run, options)

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from icectl.contract import BatchSize, Options
 from icectl.sources.options import SceneQuery
 
-Source = Literal["auto", "folder", "synthetic", "planetary-computer", "earth-search", "calfin"]
+Source = Literal["auto", "folder", "synthetic", "planetary-computer", "earth-search", "calfin", "caffe"]
 
 WORDS = {"up": 0.0, "right": 90.0, "down": 180.0, "left": 270.0}
 """Directions in an image, in degrees clockwise from its top."""
@@ -33,7 +33,8 @@ class FetchOptions(SceneQuery):
     source: Source = Field(  # type: ignore[assignment]
         default="auto",
         description="Where images come from; auto takes --scenes, else the glacier's own source, else "
-        "planetary-computer. calfin is the archive of Cheng et al. (doi:10.7280/D1FH5D).",
+        "planetary-computer. calfin is the archive of Cheng et al. (doi:10.7280/D1FH5D), caffe that of "
+        "Gourmelon et al. (doi:10.1594/PANGAEA.940950; with --scenes, a copy of your own).",
     )
     labels: Path | None = Field(
         default=None, description="Folder of labels: lines or masks as PNG or GeoTIFF, or vector files."

@@ -16,6 +16,7 @@ from icectl.sources.catalogue import Scene, read_catalogue
 from icectl.sources.products import FLAGS
 from icectl.tasks.front.dataset import DataWriter, Entry, FrontData, Place
 from icectl.tasks.front.fetch import RADAR
+from icectl.tasks.front.files.caffe import ice_of
 from icectl.tasks.front.files.images import Label, place_on, read_image, read_label
 from icectl.tasks.front.options import bearing_of
 from icectl.tasks.front.pose.direction import flow_from
@@ -153,7 +154,9 @@ def decibels(image: F32) -> F32:
 
 def image_of(scene: Scene) -> str:
     """Return the asset that is a scene's image: ``image``, its best band, or whatever band there is."""
-    others = [name for name in scene.assets if name not in FLAGS and name not in ("front", "mask", "label")]
+    others = [
+        name for name in scene.assets if name not in FLAGS and name not in ("front", "mask", "label", "zones")
+    ]
     for name in (*IMAGES, *others):
         if name in scene.assets:
             return name
@@ -170,6 +173,8 @@ def _label_of(scene: Scene, shape: tuple[int, int], place: Place | None, kind: s
     if "front" not in scene.assets:
         return None
     line = read_label(scene.assets["front"], shape, place, "line")
+    if "zones" in scene.assets:
+        return Label(line.lines, ice_of(scene.assets["zones"], shape))
     mask = read_label(scene.assets["mask"], shape, place, "mask").mask if "mask" in scene.assets else None
     return Label(line.lines, mask)
 

@@ -19,7 +19,8 @@ ROLES = ("train", "valid", "test", "left_out")
 def split(dataset: FrontData, options: PrepareOptions, seed: int) -> list[str]:
     """Return the role of each image; ``"unlabelled"`` where there is no label. No seed decides it.
 
-    With glaciers held out, all their images are the test. Otherwise the latest dates of each
+    With glaciers held out, all their images are the test; unless others are named, those are the glaciers
+    that an archive tests on (fact ``set``). Otherwise the latest dates of each
     glacier are. Validation images are blocks of consecutive dates of the training glaciers. A
     training image within `guard` days of a validation or test image *of its own glacier* is left
     out, since such images show nearly the same front.
@@ -31,6 +32,8 @@ def split(dataset: FrontData, options: PrepareOptions, seed: int) -> list[str]:
     """
     labelled = [i for i, entry in enumerate(dataset.entries) if entry.lines is not None]
     names = sorted({dataset.entries[i].glacier for i in labelled})
+    published = {one.glacier for one in dataset.entries if one.facts.get("set") == "test"}
+    held_out = options.held_out or tuple(sorted(published))
     for name in options.held_out:
         if names and name not in names:
             raise UsageError(f"no image is of the held out glacier '{name}'", did_you_mean(name, names))
@@ -39,11 +42,11 @@ def split(dataset: FrontData, options: PrepareOptions, seed: int) -> list[str]:
         own = sorted(
             (i for i in labelled if dataset.entries[i].glacier == name), key=lambda i: dataset.entries[i].time
         )
-        if name in options.held_out:
+        if name in held_out:
             for i in own:
                 roles[i] = "test"
         else:
-            tests = 0.0 if options.held_out else options.test_share
+            tests = 0.0 if held_out else options.test_share
             _split_by_date(own, roles, dataset.entries, options.valid_share, tests, options.guard)
     return roles
 
