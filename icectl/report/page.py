@@ -17,8 +17,9 @@ from icectl import __version__
 from icectl.errors import UsageError
 from icectl.report import comparing, contents
 from icectl.report.figures import arrange, draw_all, palettes
+from icectl.report.locator import locate
 from icectl.report.prediction import PANELS, prediction_context
-from icectl.report.record import read_run
+from icectl.report.record import read_run, stages_behind
 from icectl.workspace import RECORD, read_record, stage_of, writing
 
 REPORT = "report.html"
@@ -54,8 +55,7 @@ def write_report(run_folder: Path, out: Path | None = None) -> Path:
         newest = run.evaluations[0]
         panels = contents.details(newest).get("panels", [])
         views = draw_all(panels if isinstance(panels, list) else [], [newest.folder, run.folder])
-    context = contents.run_context(run)
-    page = _render("run.html.j2", {**context, "groups": arrange(views), "palettes": palettes(views)})
+    page = _render("run.html.j2", {**contents.run_context(run), **_figures(views, run.stages())})
     return _save(page, out or run.folder / REPORT)
 
 
@@ -78,8 +78,10 @@ def write_prediction(folder: Path, out: Path | None = None) -> Path:
     shown = (folder / PANELS).is_file()
     panels = read_record(folder / PANELS, {"panels": [dict]}, "record of panels")["panels"] if shown else []
     views = draw_all(panels, [folder])
-    context = prediction_context(run, folder, record)
-    page = _render("prediction.html.j2", {**context, "groups": arrange(views), "palettes": palettes(views)})
+    stages = stages_behind(folder, {**record, "stage": "predict"})
+    page = _render(
+        "prediction.html.j2", {**prediction_context(run, folder, record), **_figures(views, stages)}
+    )
     return _save(page, out or folder / REPORT)
 
 
@@ -106,6 +108,13 @@ def compare(run_folders: Sequence[Path], out: Path | None = None) -> Path:
     groups = [*context["together"], *(group for item in context["figures"] for group in item["groups"])]
     views = [view for group in groups for view in group]
     return _save(_render("compare.html.j2", {**context, "palettes": palettes(views)}), target)
+
+
+def _figures(views: list[dict[str, Any]], stages: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what a template needs of figures; a synthetic glacier lies nowhere."""
+    made_up = stages.get("fetch", {}).get("options", {}).get("source") == "synthetic"
+    place = None if made_up else locate(views)
+    return {"groups": arrange(views), "palettes": palettes(views), "place": place}
 
 
 def _save(page: str, path: Path) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from icectl.errors import DataError, IcectlError, UsageError
-from icectl.workspace.files import plain
+from icectl.workspace.files import PREFIX, plain
 from icectl.workspace.folders import MARK, remove_file
 from icectl.workspace.names import inside
 from icectl.workspace.places import RECORD, RUN
@@ -152,10 +152,14 @@ def clear_damaged(folder: Path, needed: tuple[str, ...] = ()) -> None:
 
 
 def portable(path: Path, folder: Path) -> str:
-    """Return how a record in `folder` names a file: from there if icectl made it, so that both may move."""
+    """Return how a record in `folder` names a file: from there if icectl made it, so that both may move.
+
+    A folder that is built aside names it from where it will lie.
+    """
     marks = (MARK, RECORD, RUN)
     made = any((around / mark).is_file() for around in path.absolute().parents for mark in marks)
-    return Path(os.path.relpath(path, folder)).as_posix() if made else str(path.absolute())
+    home = folder.parent if folder.parent.name.startswith(PREFIX) else folder  # aside, a folder deeper
+    return Path(os.path.relpath(path, home)).as_posix() if made else str(path.absolute())
 
 
 def reached(name: str, folder: Path) -> Path:

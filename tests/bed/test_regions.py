@@ -13,8 +13,8 @@ import rasterio
 from rasterio.transform import Affine
 from shapely.geometry import Point
 
+from icectl.raster.regions import region_at
 from icectl.tasks.bed.products import read_table
-from icectl.tasks.bed.readers.regions import region_at
 
 PLACES = {
     "Mount Baker": (-121.8, 48.8, "02"), "Columbia": (-147.0, 61.1, "01"), "Barnes": (-73.5, 70.0, "04"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 from smallest_words import TASKS, words
@@ -24,6 +26,9 @@ def test_no_record_names_the_old_folder_and_the_next_stage_works(monkeypatch, ca
     for path in new.rglob("*"):
         if path.suffix in (".json", ".txt", ".csv", ".toml"):
             assert str(old) not in path.read_text(encoding="utf-8"), path
+        if path.suffix == ".json":
+            named = re.findall(r'"(\.\./[^"]+)"', path.read_text(encoding="utf-8"))
+            assert not [name for name in named if not (path.parent / name).exists()], path
     monkeypatch.setenv("ICECTL_WORKSPACE", str(new))
     again = icectl("prepare", model, *words, "--force")
     assert "needs fetch" not in again.err  # what was fetched is found where it lies now
@@ -50,7 +55,9 @@ def test_every_command_works_on_what_was_trained_elsewhere(evaluated, monkeypatc
         assert icectl(*evaluate, "--force").json["metrics"]["tables"] == found["metrics"]["tables"]
         run = next(new.glob(f"runs/{model}/*/*")).name
         assert icectl("runs", "show", run).out
-        assert icectl("report", run).out.strip().startswith(str(new))
+        page = icectl("report", run).out.strip()
+        assert page.startswith(str(new))
+        assert "cannot be drawn" not in Path(page).read_text(encoding="utf-8")
         icectl("export", run, "--out", "moved.zip")
         icectl("predict", model, "--from", "moved.zip", *words(model, "fetch"), "--workspace", "other")
         assert not old.exists()

@@ -194,6 +194,32 @@ def test_it_can_be_read_on_a_phone(page):
     assert min(buttons) >= 32
 
 
+def test_it_prints_without_half_empty_pages(page):
+    """The browser's own PDF: pages as long as what is on them, nothing wider than the paper."""
+    import base64
+    import re
+
+    pdf = base64.b64decode(page.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})["data"])
+    pages = len(re.findall(rb"/Type\s*/Page\b", pdf))
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    resize_to = {"width": 720, "height": 960, "deviceScaleFactor": 1, "mobile": False}  # Letter less margins
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", resize_to)
+    try:
+        height, wide = page.execute_script(
+            "const wide=[...document.querySelectorAll('table,.map,.samples,svg')].filter(e=>"
+            "e.getBoundingClientRect().right>innerWidth+1).map(e=>e.className||e.tagName);"
+            "return [document.documentElement.scrollHeight, wide]"
+        )
+        label = page.execute_script(
+            "return getComputedStyle(document.querySelector('[data-slider] .moment'),'::before').content"
+        )
+    finally:
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert wide == []
+    assert "one of" in label
+    assert pages <= 1.35 * height / 960 + 1
+
+
 def test_every_control_can_be_reached_and_has_a_name(page):
     unnamed = page.execute_script(
         "return [...document.querySelectorAll('button, input, a, img, [role=img]')].filter(e=>"

@@ -1,6 +1,7 @@
 """Scale bars and north arrows against geodesy."""
 
 import math
+import re
 
 import pytest
 from affine import Affine
@@ -41,6 +42,24 @@ def test_north_points_to_where_latitude_grows(crs, metres, left, top):
     expected = math.degrees(math.atan2(column - 300, -(row - 200)))
     difference = (frame_of(where, (400, 600)).north - expected + 180) % 360 - 180
     assert abs(difference) < 0.5
+
+
+@pytest.mark.parametrize(("crs", "metres", "left", "top"), PLACES)
+def test_corners_and_centre_are_pyprojs(crs, metres, left, top):
+    frame = frame_of(grid(400, 600, crs, metres, left, top), (400, 600))
+    to_degrees = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    pairs = re.findall(r"([\d.]+)°\s([NS]) ([\d.]+)°\s([EW])", frame.corners)
+    assert len(pairs) == 2
+    for (lat, ns, lon, ew), (column, row) in zip(pairs, ((0, 0), (600, 400)), strict=True):
+        x, y = to_degrees.transform(left + metres * column, top - metres * row)
+        assert float(lon) * (1 if ew == "E" else -1) == pytest.approx(x, abs=6e-4)
+        assert float(lat) * (1 if ns == "N" else -1) == pytest.approx(y, abs=6e-4)
+    assert frame.centre == pytest.approx(to_degrees.transform(left + 300 * metres, top - 200 * metres))
+
+
+def test_a_small_map_has_a_digit_more_and_a_plane_without_degrees_none():
+    assert "32.2388°" in frame_of(grid(30, 30), (30, 30)).corners
+    assert frame_of(None, (30, 30)).corners == ""
 
 
 def test_degrees_become_metres_on_the_ground():

@@ -11,10 +11,10 @@ import shapely
 from icectl.arrays import F64, Bools
 from icectl.errors import DataError
 from icectl.raster import rasterize, read_quantity
+from icectl.raster.regions import region_at
 from icectl.tasks.bed.options import PredictOptions
 from icectl.tasks.bed.readers.dem import Dem
 from icectl.tasks.bed.readers.outlines import region_of
-from icectl.tasks.bed.readers.regions import region_at
 from icectl.tasks.bed.readers.terrain import Terrain, check_slopes
 from icectl.tasks.bed.thickness.solve import Scene
 

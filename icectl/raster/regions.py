@@ -17,6 +17,16 @@ After the regions of RGI 6 (RGI Consortium 2017, doi:10.7265/N5-RGI-60), whose b
 one, in High Mountain Asia and the Coast Mountains above all, the neighbour may be named.
 """
 
+NAMES = {
+    "01": "Alaska", "02": "Western Canada and USA", "03": "Arctic Canada North", "04": "Arctic Canada South",
+    "05": "Greenland", "06": "Iceland", "07": "Svalbard and Jan Mayen", "08": "Scandinavia",
+    "09": "Russian Arctic", "10": "North Asia", "11": "Central Europe", "12": "Caucasus and Middle East",
+    "13": "Central Asia",
+    "14": "South Asia West", "15": "South Asia East", "16": "Low Latitudes", "17": "Southern Andes",
+    "18": "New Zealand", "19": "Antarctic and Subantarctic",
+}  # fmt: skip
+"""What the inventory calls its regions."""
+
 
 def region_at(lon: float, lat: float) -> str:
     """Return the two digits of the region of a place in degrees, or nothing where there are no glaciers.
