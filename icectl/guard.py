@@ -6,6 +6,7 @@ import builtins
 import io
 import logging
 import os
+import re
 import sys
 import tempfile
 import time
@@ -176,6 +177,18 @@ def _words(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
 
 
+_CALL = re.compile(r"([\w.]+)\(\) (?:takes|got|missing) ")
+"""How Python says that a function does not take the arguments it was given."""
+
+
+def _holds(module: str, dotted: str) -> bool:
+    """Tell whether a module defines the function of that name, e.g. ``Network.forward``."""
+    found: Any = sys.modules[module]
+    for name in dotted.split("."):
+        found = getattr(found, name, None)
+    return getattr(found, "__module__", None) == module
+
+
 def passed_through(error: BaseException) -> list[str]:
     """Return the files of a traceback, that of another process too, and the file of an error of syntax."""
     files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
@@ -184,7 +197,13 @@ def passed_through(error: BaseException) -> list[str]:
 
 
 def _is_of(error: BaseException, package: str) -> bool:
-    """Tell whether an error passed through the files of a package (or lone module)."""
+    """Tell whether an error passed through the files of a package (or lone module), or a call of it made it.
+
+    Python raises what it says of wrong arguments where the call stands, which is not in the package.
+    """
+    called = _CALL.match(str(error)) if isinstance(error, TypeError) else None
+    if called and any(_holds(name, called[1]) for name in sys.modules if name.split(".")[0] == package):
+        return True
     spec = find_spec(package)
     if spec is None:
         return False

@@ -21,7 +21,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from icectl.contract import API_VERSION, ENTRY_POINT_GROUP, RESERVED, VERBS, Options, Plugin
-from icectl.errors import UsageError, WorkError, did_you_mean
+from icectl.errors import ContractError, UsageError, WorkError, did_you_mean
 from icectl.guard import PluginError, Seen, attributed, plugin_error, watched_import
 from icectl.model import Model
 
@@ -332,6 +332,12 @@ def upgrade_options(plugin: Plugin, saved: Mapping[str, Any], schema: int) -> di
             )
         with attributed(*_who(plugin), plugin.upgrades[step], f"the upgrade of options of schema {step}"):
             values = resolve(plugin.upgrades[step])(values)
+            if not isinstance(values, Mapping) or not all(isinstance(v, Mapping) for v in values.values()):
+                raise ContractError(
+                    f"returned a {type(values).__name__} from the upgrade of options of schema {step}, "
+                    "not the options of every verb",
+                    "return {**saved, …}",
+                )
     return {verb: _known(plugin, verb, options) for verb, options in values.items()}
 
 

@@ -54,7 +54,7 @@ class Perceptron(nn.Module):
             layers += [nn.Linear(width, hidden), nn.LayerNorm(hidden), nn.SiLU(), dropout]
         self.layers = nn.Sequential(*layers, nn.Linear(hidden, future * head.channels))
 
-    def forward(self, past: Tensor, guide: Tensor, teacher: object = None) -> Tensor:
+    def forward(self, past: Tensor, guide: Tensor) -> Tensor:
         """Predict (B, F, H, W) from `past` (B, P, C, H, W) and `guide` (B, F, G, H, W)."""
         size = past.shape[-2:]
         every = torch.arange(size[0] * size[1], device=past.device).expand(len(past), -1)

@@ -107,6 +107,15 @@ def test_a_slow_descriptor_is_named_and_the_others_are_not(env, tmp_path):
     assert found["plugin swift"] == "icectl-swift 0.1.0"
 
 
+UPGRADES_THAT_FAIL = {
+    "return saved['train']['depth']": "of icectl-moving 0.2.0 failed in the upgrade of options of schema 1: "
+    "KeyError: 'depth'",
+    "saved['train'].pop('width')": "icectl-moving 0.2.0 returned a NoneType from the upgrade of options",
+    "return {**saved, 'train': 3}": "icectl-moving 0.2.0 returned a dict from the upgrade of options",
+    "raise SystemExit(0)": "icectl-moving 0.2.0 calls sys.exit(0) in the upgrade of options of schema 1",
+}
+
+
 def test_a_run_goes_on_with_the_version_that_renamed_an_option(env, tmp_path):
     first = scaffold.create("moving", "own", tmp_path)
     old, new = (shutil.copytree(first, tmp_path / name) for name in ("old", "new"))
@@ -125,6 +134,14 @@ def test_a_run_goes_on_with_the_version_that_renamed_an_option(env, tmp_path):
     assert "was made by icectl-moving 0.1.0; icectl-moving 0.2.0 is used now" in done.stderr
     assert json.loads(done.stdout)["metrics"]["tables"][0]["rows"] == rows
     own = said(env, tmp_path, f"train moving {SMALL} --channels 5 --updates 3")["run"]
+    good = code.read_text()
+    for fault, words in UPGRADES_THAT_FAIL.items():
+        code.write_text(f"{good[: good.index('def from_1')]}def from_1(saved):\n    {fault}\n")
+        install(env, new)
+        for command in (f"evaluate moving --run {run}", f"predict moving --run {run} --dry-run"):
+            failed = env.run(f"icectl {command}", tmp_path, check=False)
+            assert (failed.returncode, words in " ".join(failed.stderr.split())) == (1, True), failed.stderr
+            assert "hint: tell the authors of icectl-moving" in failed.stderr
     install(env, old)
     refused = env.run(f"icectl predict moving --run {own}", tmp_path, check=False)
     assert refused.returncode == 1

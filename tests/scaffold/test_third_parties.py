@@ -148,6 +148,14 @@ class Forgetful(Model):
     def learner(self, network, options, facts):
         return super().learner(network, options, {})
 
+class Ear(Network):
+    def forward(self, past):
+        return past[:, :, 0]
+
+class Deaf(Model):
+    def network(self, ports, options):
+        return Ear(ports, options.width)
+
 class Unbuilt(Model):
     def network(self, ports, options):
         return Network(ports, options.no_such_option)
@@ -165,7 +173,7 @@ def add_misfits(folder: Path) -> Path:
     (code / "others.py").write_text(text + FORGETFUL)
     plugin = (code / "__init__.py").read_text()
     entries = []
-    for other in ("forgetful", "unbuilt"):
+    for other in ("forgetful", "deaf", "unbuilt"):
         model = f"icectl_misfit.others:{other.capitalize()}"
         changed = plugin.replace('name="misfit"', f'name="{other}"')
         (code / f"{other}.py").write_text(changed.replace("icectl_misfit.network:Model", model))
@@ -298,6 +306,11 @@ SNOW = "--size 64 --years 5 --align none --patch 16"
             f"icectl train unbuilt {SNOW}",
             1,
             "'unbuilt' of icectl-misfit 0.1.0 failed in train: AttributeError",
+        ),
+        (
+            f"icectl train deaf {SNOW}",
+            1,
+            "'deaf' of icectl-misfit 0.1.0 failed in train: TypeError: Ear.",
         ),
         (f"icectl train misfit {SNOW} --preset paper", 2, "misfit has no option --preset"),
         ("icectl evaluate listing --size 32", 1, "returned a list from evaluate, not Metrics"),

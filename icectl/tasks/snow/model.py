@@ -37,7 +37,7 @@ class SnowModel(TaskModel):
 
     @abstractmethod
     def network(self, ports: Ports, options: Any) -> nn.Module:
-        """Build the network: ``network(past, guide, teacher)`` to (B, F, H, W).
+        """Build the network: ``network(past, guide)`` to (B, F, H, W).
 
         `ports` says what it has to fit; `options` are the plugin's own training options.
         """

@@ -67,7 +67,8 @@ class Forecaster(nn.Module):
     Parameters
     ----------
     network
-        ``network(past, guide, teacher)`` as the plugins' networks are.
+        ``network(past, guide)`` as the plugins' networks are; those that feed frames back take the true ones
+        as a third argument.
     options
         Options of the training.
 
@@ -112,7 +113,8 @@ class Forecaster(nn.Module):
             (B, F, H, W)
         """
         frames, guide = self.told(past, season, phase, terrain)
-        result: Tensor = self.network(frames, guide, teacher)
+        told = () if teacher is None else (teacher,)
+        result: Tensor = self.network(frames, guide, *told)
         return result
 
     def told(

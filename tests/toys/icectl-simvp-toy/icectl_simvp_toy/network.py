@@ -37,7 +37,7 @@ class SimVP(nn.Module):
             nn.Conv2d(width, ports.head.channels, 1),
         )
 
-    def forward(self, past: Tensor, guide: Tensor, teacher: object = None) -> Tensor:
+    def forward(self, past: Tensor, guide: Tensor) -> Tensor:
         """Return (B, F, H, W) for `past` (B, P, C, H, W) and `guide` (B, F, G, H, W)."""
         frames = self.encode(past.flatten(0, 1)).unflatten(0, past.shape[:2])
         hidden = self.translate(frames.flatten(1, 2))
