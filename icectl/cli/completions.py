@@ -21,15 +21,26 @@ def script(shell: str) -> str:
 
 
 def offered(incomplete: str = "") -> list[str]:
-    """Return the names of models that start with `incomplete`: long forms too where several have the name."""
+    """Return the names of models that start with `incomplete`, else the aliases.
+
+    Long forms too where several have the name or alias.
+    """
     from icectl import registry
 
-    found = registry.announced()
-    names = Counter(one.name for one in found)
-    shared = [one for one in found if names[one.name] > 1 and not one.distribution.startswith("$")]
-    words = [*names, *(one.whole for one in shared)]
-    if of := os.environ.get(BEFORE_COLON):
-        words = [one.name for one in found if one.distribution == of]
+    matching = _starting(incomplete, [(one.distribution, one.name) for one in registry.announced()])
+    if matching or not incomplete:
+        return matching
+    plugins = ((f.distribution, f.plugin) for f in registry.plugins() if f.plugin and not f.problem)
+    return _starting(incomplete, [(of, alias) for of, plugin in plugins for alias in plugin.aliases])
+
+
+def _starting(incomplete: str, known: list[tuple[str, str]]) -> list[str]:
+    """Return the words that start with `incomplete` of those `known` by distribution."""
+    names = Counter(name for _, name in known)
+    shared = [f"{of}:{name}" for of, name in known if names[name] > 1 and not of.startswith("$")]
+    words = [*names, *shared]
+    if before := os.environ.get(BEFORE_COLON):
+        words = [name for of, name in known if of == before]
     return [word for word in words if word.startswith(incomplete)]
 
 

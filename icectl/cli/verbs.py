@@ -143,12 +143,18 @@ class ModelGroup(TyperGroup):
         super().__init__(**attributes)
         self.verb = str(self.name)
         self.commands = LazyCommands(self.verb)
-        self.calling = False
+        self.calling, self.incomplete = False, ""
         self.subcommand_metavar = "[MODEL] [OPTIONS]"
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the announced models; completion offers the long forms too."""
-        return offered() if ctx.resilient_parsing else list(self.commands)
+        return offered(self.incomplete) if ctx.resilient_parsing else list(self.commands)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Return what a half-typed word may become."""
+        self.incomplete = incomplete
+        found: list[Any] = super().shell_complete(ctx, incomplete)
+        return found
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return the command of one model; listings show a broken one, completion passes over it."""

@@ -129,15 +129,18 @@ def test_a_run_goes_on_with_the_version_that_renamed_an_option(env, tmp_path):
     change(code, '    task="moving",', f'    task="moving",\n    {more}')
     code.write_text(code.read_text() + UPGRADE)
     change(new / "pyproject.toml", 'version = "0.1.0"', 'version = "0.2.0"')
+    shutil.copytree(new, tmp_path / "kept")
     install(env, new)
     done = env.run(f"icectl evaluate moving --run {run} --json", tmp_path)
     assert "was made by icectl-moving 0.1.0; icectl-moving 0.2.0 is used now" in done.stderr
     assert json.loads(done.stdout)["metrics"]["tables"][0]["rows"] == rows
     own = said(env, tmp_path, f"train moving {SMALL} --channels 5 --updates 3")["run"]
-    good = code.read_text()
-    for fault, words in UPGRADES_THAT_FAIL.items():
-        code.write_text(f"{good[: good.index('def from_1')]}def from_1(saved):\n    {fault}\n")
-        install(env, new)
+    for number, (fault, words) in enumerate(UPGRADES_THAT_FAIL.items()):
+        failing = shutil.copytree(tmp_path / "kept", tmp_path / f"failing-{number}")
+        code = failing / "icectl_moving" / "__init__.py"
+        good = code.read_text().partition("def from_1")[0]
+        code.write_text(f"{good}def from_1(saved):\n    {fault}\n")
+        install(env, failing)
         for command in (f"evaluate moving --run {run}", f"predict moving --run {run} --dry-run"):
             failed = env.run(f"icectl {command}", tmp_path, check=False)
             assert (failed.returncode, words in " ".join(failed.stderr.split())) == (1, True), failed.stderr

@@ -260,8 +260,10 @@ def test_listings_and_help_name_the_right_distribution(installed, workplace: Pat
     assert ours["from"].startswith("icectl ")
     alias = json.loads(installed.run("icectl plugins show icectl-taker:u-net --json", workplace).stdout)
     assert alias["task"] == "taker"
-    asked = "_ICECTL_COMPLETE=complete_bash COMP_WORDS='icectl train icectl-t' COMP_CWORD=2 icectl"
-    assert installed.run(asked, workplace).stdout.split() == [LONG]
+    tab = "_ICECTL_COMPLETE=complete_bash COMP_WORDS='icectl train {}' COMP_CWORD=2 icectl"
+    offered = {"icectl-t": LONG, "u-": "u-net", "icectl-taker:u": "icectl-taker:u-net"}
+    for typed, word in offered.items():
+        assert installed.run(tab.format(typed), workplace).stdout.split() == [word]
     assert f"icectl train {LONG} --help-all" in installed.run(f"icectl train {LONG} --help", workplace).stdout
 
 
