@@ -1,7 +1,8 @@
 """Random signals and random damage over every verb, each followed by the command to its end.
 
 ``ICECTL_FAULT_SIGNALS`` and ``ICECTL_FAULT_DAMAGE`` say how many; ``make test-slow`` takes fifty of each,
-``make faults`` a thousand and five hundred.
+``make faults`` a thousand and five hundred. ``ICECTL_FAULT_FROM`` is the number of the first one, so that a
+campaign can be done in parts: each number has draws of its own.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(6 * 3600
 
 SIGNALS = int(os.environ.get("ICECTL_FAULT_SIGNALS", "50"))
 DAMAGE = int(os.environ.get("ICECTL_FAULT_DAMAGE", "50"))
+FIRST = int(os.environ.get("ICECTL_FAULT_FROM", "0"))
 NUMBERS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 COMMANDS = {
@@ -85,9 +87,10 @@ def place(finished: Path, base: Path, name: str, field) -> tuple[Path, list[str]
 
 
 def test_signals(field, finished: Path, expected, tmp_path: Path) -> None:
-    rng, ended, sent = random.Random(14), Counter(), Counter()
+    ended, sent = Counter(), Counter()
     names = [name for name in COMMANDS for _ in range(1 if name in ("two processes", "cluster") else 3)]
-    for number in range(SIGNALS):
+    for number in range(FIRST, FIRST + SIGNALS):
+        rng = random.Random(f"signal {number}")
         name, what = rng.choice(names), rng.choice(NUMBERS)
         base = tmp_path / str(number)
         workspace, words = place(finished, base, name, field)
@@ -114,7 +117,9 @@ def test_signals(field, finished: Path, expected, tmp_path: Path) -> None:
         left = {path.name for path in (base / "out").iterdir()} - theirs
         assert not left, (name, what, left)
         shutil.rmtree(base)
-    print(f"\n{sum(sent.values())} signals {dict(sent)} in {SIGNALS} commands {dict(sorted(ended.items()))}")
+        if number % 10 == 9 or number == FIRST + SIGNALS - 1:
+            said = f"{sum(sent.values())} signals {dict(sent)}, {dict(sorted(ended.items()))}"
+            print(f"\n{FIRST} to {number}: {said}")
 
 
 def harmed(path: Path, rng: random.Random) -> str:
@@ -139,14 +144,15 @@ def harmed(path: Path, rng: random.Random) -> str:
 
 def test_damage(field, finished: Path, tmp_path: Path) -> None:
     """The evaluation after it says what it said before, or one sentence; silence is no answer."""
-    rng, outcome, expected = random.Random(41), Counter(), measured(finished)
+    outcome, expected = Counter(), measured(finished)
     files = [
         path.relative_to(finished)
         for path in sorted(finished.rglob("*"))
         if path.is_file() and path.name != ".icectl" and "tensorboard" not in path.parts
         and ".locks" not in path.parts and "evaluations" not in path.parts and path.suffix != ".html"
     ]  # fmt: skip
-    for number in range(DAMAGE):
+    for number in range(FIRST, FIRST + DAMAGE):
+        rng = random.Random(f"damage {number}")
         workspace = tmp_path / str(number) / "workspace"
         shutil.copytree(finished, workspace)
         path = rng.choice(files)
@@ -165,4 +171,5 @@ def test_damage(field, finished: Path, tmp_path: Path) -> None:
             assert measured(workspace) == expected, (path, how, log)
             outcome["made again" if after != before else "unharmed"] += 1
         shutil.rmtree(workspace.parent)
-    print(f"\n{DAMAGE} damaged files: {dict(outcome)}")
+        if number % 10 == 9 or number == FIRST + DAMAGE - 1:
+            print(f"\n{FIRST} to {number}: {sum(outcome.values())} damaged files {dict(outcome)}")
