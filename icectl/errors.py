@@ -93,7 +93,8 @@ class ProcessError(RuntimeError):
         self.said, self.files = said, files
 
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""Numbers of a disk, a quota or a file that is full."""
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _MEMORY = (
     "out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory",
@@ -125,8 +126,8 @@ def worded(error: BaseException, where: object = "") -> IcectlError | None:
     if not isinstance(error, OSError):
         return None
     place = error.filename or where or "the output"
-    number = error.errno or next((n for n in _FULL if f"errno = {n}," in text), 0)  # HDF5 says it in words
-    if number in _FULL:
+    number = error.errno or next((n for n in FULL if f"errno = {n}," in text), 0)  # HDF5 says it in words
+    if number in FULL:
         hint = "free some space (or lift the limit) and start the same command again: it goes on"
         return WorkError(f"the disk of {where or place} is full", hint)  # a copy names its source
     if number in _FORBIDDEN:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import rasterio
+from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 
-from icectl.errors import DataError, WorkError
-from icectl.workspace import own_folder, settle
+from icectl.errors import FULL, DataError, WorkError, worded
+from icectl.workspace import full_disks_said, own_folder, settle
 
 # GDAL's own default is 5 % of the machine's memory: gigabytes on a large one, for no gain here.
 CACHE_MB = 128
@@ -88,16 +89,18 @@ def replacing(path: Path) -> Iterator[Path]:
         The folder cannot be written or the disk is full.
     """
     try:
-        with own_folder(path.parent, tidy=False) as box:
+        with own_folder(path.parent, tidy=False) as box, full_disks_said(box):
             yield box / path.name
             settle(box / path.name, path)
-    except (OSError, RasterioError) as error:
+    except (OSError, RasterioError, CPLE_BaseError) as error:
+        if getattr(error, "errno", None) in FULL:
+            raise worded(error, path.parent) or error from error
         if isinstance(error, OSError) and not path.parent.is_dir():
             raise WorkError(
-                f"{path.parent} cannot be written: {error.strerror}", "choose another folder"
+                f"{path.parent} cannot be written: {_reason(error)}", "choose another folder"
             ) from error
         raise WorkError(
-            f"{path} could not be written: {_reason(error)}", "check the free space and the folder's rights"
+            f"{path} could not be written: {_reason(error)}", "check the folder's rights, and try again"
         ) from error
 
 

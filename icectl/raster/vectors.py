@@ -223,7 +223,7 @@ def write_vectors(path: str | Path, frame: Frame, layer: str | None = None) -> P
     with replacing(path) as made:
         try:
             frame.to_file(made, driver=driver, layer=layer or path.stem, engine="pyogrio")
-        except (pyogrio.errors.DataSourceError, pyogrio.errors.FeatureError) as error:
+        except RuntimeError as error:  # all of pyogrio's
             raise OSError(errno.EIO, str(error).splitlines()[0]) from error
         if driver == "ESRI Shapefile":
             set_aside(path, made.parent)

@@ -20,7 +20,7 @@ from icectl.report.figures import arrange, draw_all, palettes
 from icectl.report.locator import locate
 from icectl.report.prediction import PANELS, prediction_context
 from icectl.report.record import read_run, stages_behind
-from icectl.workspace import RECORD, read_record, stage_of, writing
+from icectl.workspace import RECORD, is_own, read_record, stage_of, sweep_beside, writing
 
 REPORT = "report.html"
 COMPARISON = "comparison.html"
@@ -118,6 +118,8 @@ def _figures(views: list[dict[str, Any]], stages: Mapping[str, Mapping[str, Any]
 
 
 def _save(page: str, path: Path) -> Path:
+    if path.parent.is_dir() and is_own(path.parent):
+        sweep_beside(path)
     with writing(path) as file:
         file.write(page)
     return path

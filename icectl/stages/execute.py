@@ -27,6 +27,7 @@ from icectl.workspace import (
     clear_damaged,
     damage,
     expect_intact,
+    full_disks_said,
     redoing,
     remove_file,
     run_of,
@@ -209,7 +210,7 @@ def _perform_step(request: Request, step: Step, redo: bool) -> None:
 
 def _called(request: Request, model: Model, verb: str, run: Run) -> Path | Metrics:
     """Call one verb of a model; what its code does wrong is said to be its code's."""
-    with registry.doing(request.plugin, verb):
+    with registry.doing(request.plugin, verb), full_disks_said(run.out):
         result: Path | Metrics = getattr(model, verb)(run, request.options[verb])
     if verb == "evaluate" and not isinstance(result, Metrics):
         raise registry.fault(request.plugin, f"returned a {type(result).__name__} from evaluate, not Metrics")

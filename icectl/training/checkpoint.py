@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from icectl.errors import DataError, WorkError
+from icectl.errors import DataError, worded
 from icectl.workspace import writing
 
 if TYPE_CHECKING:
@@ -111,9 +111,7 @@ def _write(path: Path, tensors: Mapping[str, Tensor], schema: str, content: Any)
         with writing(path, "wb") as file:
             file.write(save(dict(tensors), metadata=metadata))
     except OSError as error:
-        raise WorkError(
-            f"{path} could not be written: {error.strerror or error}", "free some space or check permissions"
-        ) from error
+        raise worded(error, path) or error from error
     return path
 
 

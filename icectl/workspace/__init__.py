@@ -11,6 +11,7 @@ A finished stage holds a ``stage.json``; a folder without one is unfinished work
 """
 
 from icectl.workspace.files import (
+    full_disks_said,
     plain,
     read_json,
     set_aside,
@@ -25,6 +26,7 @@ from icectl.workspace.folders import (
     adopt,
     appear,
     building,
+    is_own,
     own_folder,
     redoing,
     remove,
@@ -71,8 +73,10 @@ __all__ = [
     "fingerprint",
     "finished",
     "fits",
+    "full_disks_said",
     "identify",
     "inside",
+    "is_own",
     "metrics_of",
     "own_folder",
     "parsing",

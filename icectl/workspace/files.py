@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from icectl.errors import DataError, IcectlError, WorkError, worded
+from icectl.errors import FULL, DataError, IcectlError, WorkError, worded
 
 PREFIX = ".icectl-"
 """How the names of unfinished files and folders begin."""
@@ -35,6 +35,38 @@ def worded_os_errors(where: Path) -> Iterator[None]:
         if said is None:
             raise
         raise said from error
+
+
+@contextmanager
+def full_disks_said(folder: Path) -> Iterator[None]:
+    """Say that the disk is full where work in `folder` fails on one, however a library words that.
+
+    GDAL, HDF5 and SQLite have words of their own for a full disk, a quota or a limit on files, or none; so
+    the system is asked for some room, while what was made still stands.
+
+    Raises
+    ------
+    WorkError
+        The work failed, and there is no room.
+    """
+    try:
+        yield
+    except IcectlError:
+        raise
+    except Exception as error:
+        largest = max((path.stat().st_size for path in folder.rglob("*") if path.is_file()), default=0)
+        try:
+            with tempfile.TemporaryFile(dir=folder) as probe:
+                os.posix_fallocate(probe.fileno(), 0, largest + _ROOM)
+        except OSError as refused:
+            if refused.errno in FULL:
+                named = next(one for one in (folder, *folder.parents) if PREFIX not in str(one))
+                raise worded(refused, named) or refused from error
+        raise
+
+
+_ROOM = 16 * 2**20
+"""Bytes; what was being written when the disk was full is less."""
 
 
 @contextmanager

@@ -6,6 +6,7 @@ file, which its maker keeps locked; only marked folders, and what lies in them, 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -182,7 +183,14 @@ def remove(folder: Path) -> None:
     if not folder.is_dir() and not folder.is_symlink():
         return
     _expect_own(folder)
-    shutil.rmtree(folder)
+    for wait in (0.1, 0.5, 2.0, None):
+        try:
+            shutil.rmtree(folder)
+            return
+        except OSError as error:  # threads of a writer that failed may still be at work in it
+            if error.errno != errno.ENOTEMPTY or wait is None:
+                raise
+            time.sleep(wait)
 
 
 def remove_file(path: Path) -> None:

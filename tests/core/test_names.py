@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 import tempfile
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -64,6 +67,25 @@ def test_only_what_is_marked_is_removed(tmp_path):
     remove_file(tmp_path / "ours" / "deep" / "file")
     remove(tmp_path / "ours" / "deep")
     assert [p.name for p in (tmp_path / "ours").iterdir()] == []
+
+
+def test_a_folder_goes_while_a_thread_writes_into_it(tmp_path):
+    """As those of Zarr do for a moment after one of them has failed."""
+    folder, begun = tmp_path / "box", time.monotonic()
+    adopt(folder)
+
+    def write():
+        while time.monotonic() < begun + 0.5:
+            with suppress(FileNotFoundError):
+                (folder / f"{time.monotonic_ns()}").touch()
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    remove(folder)
+    for thread in threads:
+        thread.join()
+    assert not folder.exists()
 
 
 MAY = {"icectl/workspace/folders.py", "icectl/workspace/files.py"}

@@ -133,6 +133,16 @@ def test_it_is_the_same_page_when_rebuilt(tmp_path):
     assert write_report(run, tmp_path / "elsewhere.html").read_bytes() == first
 
 
+def test_what_a_killed_command_was_writing_is_removed_from_the_run_and_from_nowhere_else(tmp_path):
+    run = make_run(tmp_path / "space", lambda run: [time_maps(run, 2)])
+    for folder in (run, tmp_path):
+        (folder / ".icectl-abcdefgh.partial").write_text("half")
+    write_report(run)
+    write_report(run, tmp_path / "elsewhere.html")
+    assert not list(run.glob(".icectl-*"))
+    assert (tmp_path / ".icectl-abcdefgh.partial").exists()
+
+
 def test_a_run_that_moved_still_shows_its_maps(tmp_path):
     make_run(tmp_path / "a", lambda run: [time_maps(run, 2)])
     (tmp_path / "a").rename(tmp_path / "b")

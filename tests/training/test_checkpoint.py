@@ -127,7 +127,7 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_aside(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(WorkError, match="No space left on device") as caught:
+    with pytest.raises(WorkError, match=r"the disk of .* is full") as caught:
         save_weights(path, nn.Linear(2, 2), {"version": 2})
     assert "space" in caught.value.hint
     assert load_weights(path)[1] == {"version": 1}
