@@ -1,6 +1,6 @@
 """A trained front network on scenes as they are delivered, and on images that hold no front: ``--help``.
 
-    python benchmarks/studies/fronts_any_pose.py --run RUN --glacier jakobshavn [--kinds]
+    python benchmarks/studies/fronts_any_pose.py --run RUN --glacier jakobshavn [--kinds | --large]
 
 Images of Mohajerani et al. 2019 (ice flows up, 49 m a pixel) are turned to a bearing drawn at random and
 resampled to 15 or 30 m, north up, in three CRSs by turns or without one (black margins, metres in a table);
@@ -25,6 +25,7 @@ import numpy as np
 import rasterio
 from pyproj import Transformer
 from rasterio.transform import Affine
+from scipy.spatial import cKDTree
 
 from icectl.intervals import mean_interval
 from icectl.settings import load_experiment
@@ -33,7 +34,7 @@ from icectl.tasks.front.dataset import Place
 from icectl.tasks.front.files.images import read_image, read_label
 from icectl.tasks.front.files.pairs import find_pairs
 from icectl.tasks.front.files.records import read_records
-from icectl.tasks.front.line.lines import Line, clip
+from icectl.tasks.front.line.lines import Line, clip, resample, transform
 from icectl.tasks.front.line.reliability import calibration_error, risk_area
 from icectl.tasks.front.metrics import score
 from icectl.tasks.front.pose.frame import frame_of, metres_per_pixel
@@ -228,6 +229,58 @@ def kinds(scenes: list[Scene], data: Path, seed: int) -> Iterator[tuple[str, lis
     yield from parts.items()
 
 
+CELL, BORDER = 340, 25
+"""Side of a glacier's cell in pixels of 49 m, and of a crop's border that fades into the land."""
+
+
+def large(scenes: list[Scene], data: Path, seed: int) -> tuple[np.ndarray, list[Line]]:
+    """Return mountains of 49 m with a turned glacier in two of three cells, and its fronts."""
+    rng = np.random.default_rng(seed)
+    with rasterio.open(data.parent / "everest_landsat7" / "LE71400412000304SGS00_RGB.tif") as file:
+        land = cv2.resize(file.read(1).astype(np.float32), None, fx=30 / METRES, fy=30 / METRES)
+    side = int(np.ceil(np.sqrt(1.5 * len(scenes))))
+    more = [(0, max(0, side * CELL - length)) for length in land.shape]
+    whole = np.pad(grey(land), more, "reflect")[: side * CELL, : side * CELL]
+    lines = []
+    for scene, cell in zip(scenes, rng.permutation(side * side), strict=False):
+        corner, (rows, columns) = CELL * np.array(divmod(int(cell), side)), scene.image.shape
+        turn = cv2.getRotationMatrix2D(((columns - 1) / 2, (rows - 1) / 2), float(rng.uniform(0, 360)), 1.0)
+        turn[:, 2] += (CELL - np.array([columns, rows])) / 2
+        inside = cv2.warpAffine(np.ones((rows, columns), np.float32), turn, (CELL, CELL))
+        inside = cv2.GaussianBlur(cv2.erode(inside, np.ones((BORDER, BORDER))), (0, 0), BORDER / 4)
+        moved = cv2.warpAffine(grey(scene.image), turn, (CELL, CELL), borderMode=cv2.BORDER_REFLECT_101)
+        own = whole[corner[0] : corner[0] + CELL, corner[1] : corner[1] + CELL]
+        own += inside * (moved - own)
+        lines.append(np.add(transform(scene.line, turn), corner))
+    return whole, lines
+
+
+def grey(image: np.ndarray) -> np.ndarray:
+    """Return an image between its 0.5 and 99.5 percentiles as 0…1."""
+    low, high = np.nanpercentile(image, (0.5, 99.5))
+    return np.clip((image - low) / (high - low), 0, 1).astype(np.float32)
+
+
+def large_row(lines: list[Line], record: dict) -> dict[str, object]:
+    """Return how many fronts of a large scene are found, and how many of what is found is none."""
+    found = [(np.asarray(front["line"]), bool(front["doubt"])) for front in record["fronts"]]
+    near = [min((METRES * distance(line, true), k) for k, true in enumerate(lines)) for line, _ in found]
+    right = [(k, doubt) for (metres, k), (_, doubt) in zip(near, found, strict=True) if metres <= WRONG]
+    return {
+        "glaciers": len(lines),
+        "found": len({k for k, _ in right}),
+        "of them not flagged": len({k for k, doubt in right if not doubt}),
+        "false": len(found) - len(right),
+        "false and not flagged": sum(not doubt for _, doubt in found) - sum(not doubt for _, doubt in right),
+    }
+
+
+def distance(line: Line, true: Line) -> float:
+    """Return the mean distance of a line's points to another's, both ways, in pixels."""
+    ends = [cKDTree(resample(b)).query(resample(a))[0].mean() for a, b in ((line, true), (true, line))]
+    return float(np.mean(ends))
+
+
 def cloud(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """Return an image under a cloud that hides nearly all of it."""
     layers = [
@@ -262,6 +315,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=24)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--kinds", action="store_true", help="images of other kinds instead")
+    parser.add_argument("--large", action="store_true", help="one large scene of all images instead")
     parser.add_argument("--rivals", action="store_true", help="the simple methods, upright, instead")
     given = parser.parse_args()
     run = ["--run", given.run] if given.run else []
@@ -269,6 +323,11 @@ def main() -> None:
     if given.kinds:
         for kind, own in kinds(scenes, given.data, given.seed):
             print(json.dumps(kind_row(kind, own, predicted(own, run, None))), flush=True)
+        return
+    if given.large:
+        image, lines = large(scenes, given.data, given.seed)
+        record = predicted([Scene("large", image, None, METRES)], run, None)["large"]
+        print(json.dumps({"glacier": given.glacier, **large_row(lines, record)}))
         return
     if given.rivals:
         others = [s for g in sorted(PLACES) if g != given.glacier for s in originals(given.data, g, 1000)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
+
 import geopandas
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ import shapely
 from pyproj import Geod, Transformer
 from rasterio.transform import Affine
 
-from icectl.tasks.front.dataset import Place
+from icectl.tasks.front.dataset import Entry, Place
 from icectl.tasks.front.line.found import Found, Front
 from icectl.tasks.front.line.lines import draw
 from icectl.tasks.front.line.passes import Predictor, contrast
@@ -18,11 +21,12 @@ from icectl.tasks.front.line.reliability import calibration_error, risk_area, sh
 from icectl.tasks.front.line.rules import Rules
 from icectl.tasks.front.line.walls import within
 from icectl.tasks.front.metrics import score
-from icectl.tasks.front.options import PrepareOptions, bearing_of
+from icectl.tasks.front.options import PredictOptions, PrepareOptions, bearing_of
 from icectl.tasks.front.pose.doubt import FLAGGED, confidence, judged, reasons_of
 from icectl.tasks.front.pose.frame import angle_in, bearing_in, frame_of, metres_per_pixel
 from icectl.tasks.front.pose.pose import posed
 from icectl.tasks.front.pose.search import PoseSearch, Training
+from icectl.tasks.front.predict import Finder
 
 HELHEIM = (-38.2, 66.38)
 CRSES = ["EPSG:4326", "EPSG:3413", "EPSG:3857", "EPSG:32624"]
@@ -102,13 +106,13 @@ def test_the_image_stays_as_it_is_where_nothing_is_to_be_done():
 LINE = np.stack([150 + 12 * np.sin(np.arange(140) / 20), np.arange(140) + 30.0], axis=1)
 
 
-def crop():
+def crop(width=5):
     """Ice (0.55) below a bright front, sea (0.25) above, walls (0.4) beside: 300 × 200 px of 49 m."""
     rows = np.arange(300)[:, None] * np.ones((300, 200))
     level = np.interp(np.arange(200), LINE[:, 1], LINE[:, 0])
     image = np.where(rows > level, 0.55, 0.25).astype(np.float32)
     image[:, :30] = image[:, 170:] = 0.4
-    image[draw(LINE, (300, 200), 5)] = 1.0
+    image[draw(LINE, (300, 200), width)] = 1.0
     return image
 
 
@@ -127,10 +131,10 @@ class Upright:
         return np.stack([edge * answers, ice], axis=1).astype(np.float32)
 
 
-def delivered(bearing, metres):
+def delivered(bearing, metres, width=5):
     """The crop as a north-up image in which its ice flows to `bearing`, with the true line."""
     pose = posed((300, 200), np.diag([49.0, -49.0]), -bearing, metres)
-    return pose.show(crop()), pose.to_view(LINE), np.diag([metres, -metres])
+    return pose.show(crop(width)), pose.to_view(LINE), np.diag([metres, -metres])
 
 
 @pytest.mark.parametrize(("bearing", "metres"), [(0.0, 49.0), (77.0, 30.0), (200.0, 30.0), (301.0, 98.0)])
@@ -149,6 +153,35 @@ def test_the_turn_and_the_scale_of_the_training_are_found(bearing, metres):
     assert score([told.fronts[0].line], [truth], image.shape, None, frame).pooled_m.mean() < 2 * 49
     astray = search(image, frame, bearing + 180)  # as told, and wrong: the network answers nothing
     assert not astray.fronts
+
+
+class Held:
+    """A set of one image."""
+
+    assumed = False
+
+    def __init__(self, image):
+        self.held = image
+
+    def image(self, entry):
+        return self.held
+
+
+def test_a_large_scene_has_as_many_fronts_as_glaciers_each_with_its_direction():
+    scene, lines = np.full((384, 1400), 0.4, np.float32), {}
+    for left, bearing in ((10, 30.0), (580, 200.0), (1030, 100.0)):
+        image, line, _ = delivered(bearing, 49.0, 9)
+        rows, columns = image.shape
+        scene[10 : 10 + rows, left : left + columns] = np.where(np.isfinite(image), image, 0.4)
+        lines[bearing] = np.add(line, (10, left))
+    facts = {"pose": "up", "resolution": 49.0, "texture": 0.0}
+    finder = Finder(Upright(), facts, PredictOptions())
+    found = finder(Entry("scene", datetime(2015, 7, 1), scene.shape, resolution=49.0), Held(scene))
+    assert len(found.fronts) == 3
+    for bearing, line in lines.items():
+        near = min(found.fronts, key=lambda f: np.hypot(*(f.line.mean(axis=0) - line.mean(axis=0))))
+        assert abs((near.bearing - bearing + 180) % 360 - 180) <= 45
+        assert score([near.line], [line], scene.shape, None, np.diag([49.0, -49.0])).pooled_m.mean() < 3 * 49
 
 
 def test_contrast_is_of_ice_behind_and_sea_before():
@@ -194,7 +227,8 @@ def test_doubt_grows_as_edge_contrast_and_length_fall():
     gone = judged(found, weak + 0.01)
     assert len(gone.fronts) == 1
     assert "no front found" in gone.notes[0]
-    assert judged(found, 0.0, ("scale unknown",)).fronts[0].doubt == ("scale unknown",)
+    told = replace(found, fronts=(replace(found.fronts[0], doubt=("scale unknown",)),))
+    assert judged(told, 0.0).fronts[0].doubt == ("scale unknown",)
 
 
 def test_images_unlike_the_training_are_told_in_words():

@@ -243,10 +243,13 @@ class PredictOptions(Options):
         description="A front of which the network is less sure is not reported ('no front found').",
     )
     fronts: int | None = Field(
-        default=None, ge=1, le=100, description="Most fronts to report in one image; ours 1, calfin all."
+        default=None,
+        ge=1,
+        le=100,
+        description="Most fronts to report in one image; ours 1 (of a large scene 1 a domain), calfin all.",
     )
     domain: int = Field(
-        default=1_024,
+        default=384,
         ge=64,
         description="Larger scenes are cut into domains of this side (pixels of the network).",
     )

@@ -13,7 +13,7 @@ from icectl.tasks.front import products
 from icectl.tasks.front.dataset import Entry, FrontData, open_dataset
 from icectl.tasks.front.files.fjord import check_fjord, fjord_mask
 from icectl.tasks.front.files.records import Record, keep, open_probabilities, record_of, write_records
-from icectl.tasks.front.image.windows import Network
+from icectl.tasks.front.image.windows import Floats, Network
 from icectl.tasks.front.line.domains import by_domains
 from icectl.tasks.front.line.found import Found
 from icectl.tasks.front.line.passes import Predictor
@@ -50,6 +50,10 @@ def predict(run: Run, model: FrontModel, options: PredictOptions) -> Path:
     return run.out
 
 
+MOST = 100
+"""Most fronts of a scene of many domains."""
+
+
 class Finder:
     """Finds the fronts of one entry after another with trained weights.
 
@@ -79,21 +83,21 @@ class Finder:
         bearing = None if data.assumed else entry.flow
         image = data.image(entry)
         side = self._domain_side(frame)
+
+        def look(part: Floats) -> Found:
+            found = self.search(part, frame, bearing, entry.flow_spread)
+            reasons = reasons_of(part, frame, self.training)
+            return replace(found, fronts=tuple(replace(front, doubt=reasons) for front in found.fronts))
+
         if max(image.shape) <= side:
-            found = self.search(image, frame, bearing, entry.flow_spread)
+            found = look(image)
         else:
-            apart = self.rules.front_distance * side
             found = by_domains(
-                image,
-                lambda part: self.search(part, frame, bearing, entry.flow_spread),
-                side,
-                apart,
-                max(self.rules.fronts, 20),
+                image, look, side, self.rules.front_distance * side, self.options.fronts or MOST
             )
         if self.options.fjord is not None:
             found = within(found, fjord_mask(self.options.fjord, entry))
-        reasons = reasons_of(image, frame, self.training)
-        return judged(found, self.options.least_confidence, reasons)
+        return judged(found, self.options.least_confidence)
 
     def _domain_side(self, frame: Frame | None) -> int:
         """Return the side of a domain in the image's pixels."""
@@ -115,15 +119,16 @@ def rules_of(options: PredictOptions, facts: Mapping[str, Any]) -> Rules:
 def _say_misses(run: Run, records: list[Record]) -> None:
     """Tell how many images have no front, and how many fronts are in doubt and why."""
     missed = [r["image"] for r in records if not r["fronts"]]
-    weak = [r for r in records if any(f["doubt"] for f in r["fronts"])]
+    fronts = [front for record in records for front in record["fronts"]]
+    weak = [front for front in fronts if front["doubt"]]
     if missed:
         run.warn(f"no front was found in {len(missed)} of {len(records)} images ({', '.join(missed[:5])})")
     if weak:
-        why = dict.fromkeys(reason for r in weak for f in r["fronts"] for reason in f["doubt"])
+        why = dict.fromkeys(reason for front in weak for reason in front["doubt"])
         run.warn(
-            f"{len(weak)} of {len(records)} fronts are in doubt (QualFlag 20): {'; '.join(list(why)[:3])}"
+            f"{len(weak)} of {len(fronts)} fronts are in doubt (QualFlag 20): {'; '.join(list(why)[:3])}"
         )
     run.notes.update({"images": len(records), "without a front": len(missed), "flagged": len(weak)})
     if records:
-        sure = [f["confidence"] for r in records for f in r["fronts"]]
+        sure = [front["confidence"] for front in fronts]
         run.notes["mean confidence"] = round(float(np.mean(sure)), 3) if sure else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -81,15 +80,15 @@ def reasons_of(image: NDArray[np.float32], frame: Frame | None, training: Traini
     return tuple(reasons)
 
 
-def judged(found: Found, least: float, reasons: Sequence[str] = ()) -> Found:
-    """Return what is believed of an image's fronts, each with its confidence and the doubts there are."""
+def judged(found: Found, least: float) -> Found:
+    """Return what is believed of an image's fronts, each with its confidence and further doubts."""
     fronts, notes = [], list(found.notes)
     for front in found.fronts:
         sure = confidence(front)
         if sure < least:
             notes.append(f"no front found: the best candidate has a confidence of {sure:.2f}")
             continue
-        fronts.append(replace(front, confidence=sure, doubt=(*_doubts(front, sure), *reasons)))
+        fronts.append(replace(front, confidence=sure, doubt=(*_doubts(front, sure), *front.doubt)))
     return replace(found, fronts=tuple(fronts), notes=tuple(dict.fromkeys(notes)))
 
 
