@@ -18,7 +18,7 @@ from icectl.tasks.front.image.windows import (
     window_starts,
 )
 from icectl.tasks.front.line import filters
-from icectl.tasks.front.line.domains import best, by_domains, domains
+from icectl.tasks.front.line.domains import best, by_domains, confirmed, domains
 from icectl.tasks.front.line.found import Front
 from icectl.tasks.front.line.lines import draw
 from icectl.tasks.front.line.passes import PassResult, Predictor, away_from_gaps, painted, supported
@@ -134,6 +134,17 @@ def test_domains_overlap_by_half_and_cover():
         covered[top:bottom, left:right] += 1
     assert covered.min() >= 1
     assert domains((100, 500), 300) == [(0, 0, 100, 300), (0, 150, 100, 450), (0, 200, 100, 500)]
+
+
+def test_a_front_that_depends_on_where_a_scene_is_cut_is_in_doubt():
+    line = np.column_stack([np.full(80, 190.0), np.arange(150.0, 230.0)])
+    front, other = Front(line, 0.9, "whole"), Front(np.add(line, (60, 0)), 0.9, "whole")
+    boxes = domains((384, 384), 256)  # four, all of which hold the line
+    for seen, doubt in ((1, ("seen in 1 of 4 domains that hold it",)), (3, ())):
+        parts = [(box, (front if k < seen else other,), ()) for k, box in enumerate(boxes)]
+        assert confirmed(front, parts, 8).doubt == doubt
+    cut = [((0, 0, 256, 200), (), ()), ((0, 128, 256, 384), (front,), ())]
+    assert confirmed(front, cut, 8).doubt == ()  # the one domain that holds it whole sees it
 
 
 def test_flagged_fronts_count_only_without_others():

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from icectl.tasks.front.image.views import Box
 from icectl.tasks.front.image.windows import window_starts
@@ -14,6 +15,13 @@ from icectl.tasks.front.line.found import Found, Front
 from icectl.tasks.front.line.lines import length
 
 Floats = NDArray[np.float32]
+
+
+SAME = 32
+"""Lines nearer than this part of a domain's side are one front: 600 m of 49 m pixels."""
+
+Part = tuple[Box, tuple[Front, ...], tuple[str, ...]]
+"""A domain, its fronts in the scene's pixels, and what is to be said of it."""
 
 
 def domains(shape: Sequence[int], side: int) -> list[Box]:
@@ -42,9 +50,10 @@ def by_domains(
         Most fronts to return.
     """
     total, weight = np.zeros((2, *image.shape), np.float32), np.zeros(image.shape, np.float32)
-    parts: list[tuple[tuple[Front, ...], tuple[str, ...]]] = []
+    parts: list[Part] = []
     boxes = domains(image.shape, side)
-    for top, left, bottom, right in boxes:
+    for box in boxes:
+        top, left, bottom, right = box
         part = image[top:bottom, left:right]
         if not np.isfinite(part).any():
             continue
@@ -53,12 +62,31 @@ def by_domains(
         total[1, top:bottom, left:right] += found.mask
         weight[top:bottom, left:right] += 1
         moved = tuple(replace(front, line=np.add(front.line, (top, left))) for front in found.fronts)
-        parts.append((moved, found.notes))
+        parts.append((box, moved, found.notes))
     total /= np.maximum(weight, 1)
-    kept = best([front for fronts, _ in parts for front in fronts], distance, most)
-    told = [said for fronts, said in parts if not kept or any(f is own for f in fronts for own in kept)]
+    kept = best([front for _, fronts, _ in parts for front in fronts], distance, most)
+    told = [said for _, fronts, said in parts if not kept or any(f is own for f in fronts for own in kept)]
     notes = dict.fromkeys(note for said in told for note in said)
-    return Found(tuple(kept), total[0], total[1], (f"cut into {len(boxes)} domains", *notes))
+    agreed = tuple(confirmed(front, parts, side / SAME) for front in kept)
+    return Found(agreed, total[0], total[1], (f"cut into {len(boxes)} domains", *notes))
+
+
+def confirmed(front: Front, parts: Sequence[Part], near: float) -> Front:
+    """Return a front, in doubt if half or more of the domains that hold it whole see another or none.
+
+    A front does not depend on where a scene is cut; much of what looks like one does.
+    """
+    low, high = front.line.min(axis=0) - near, front.line.max(axis=0) + near
+    holding = [fronts for box, fronts, _ in parts if (box[:2] <= low).all() and (high <= box[2:]).all()]
+    seen = sum(any(_from_line(front.line, other.line) < near for other in fronts) for fronts in holding)
+    if 2 * seen > len(holding) or len(holding) < 2:
+        return front
+    return replace(front, doubt=(*front.doubt, f"seen in {seen} of {len(holding)} domains that hold it"))
+
+
+def _from_line(points: NDArray[np.float64], line: NDArray[np.float64]) -> float:
+    """Return the mean distance of points from those of a line."""
+    return float(cKDTree(line).query(points)[0].mean())
 
 
 def best(fronts: Sequence[Front], distance: float, most: int) -> list[Front]:
