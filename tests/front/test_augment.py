@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
+from scipy.special import polygamma
 
 from icectl.tasks.front.image.augment import (
     Recipe,
@@ -14,6 +17,7 @@ from icectl.tasks.front.image.augment import (
     mask_edge,
     part_tones,
     sides_of,
+    speckled,
     targets,
     warp,
 )
@@ -109,6 +113,21 @@ def test_sides_change_brightness_apart():
     after = part_tones(np.random.default_rng(3), before, goal)
     assert abs(after[0, 80, 50] - after[0, 5, 50]) > 0.05
     assert after[0, 80, 5] == 0
+
+
+def test_speckle_is_that_of_so_many_looks():
+    """The relative deviation of L looks is 1/√L; that of their decibels 10/ln 10 · √ψ′(L), at any level."""
+    flat = np.full((64, 64), 0.5, np.float32)
+    drawn = [speckled(np.random.default_rng(k), flat) for k in range(40)]
+    spread = np.array([one.std() for one in drawn])
+    intensity, decibels = (0.5 / np.sqrt([32, 4]), 10 / np.log(10) * np.sqrt(polygamma(1, [32, 4])) / 25)
+    kinds = [((spread > low * 0.95) & (spread < high * 1.05)).sum() for low, high in (intensity, decibels)]
+    assert min(kinds) >= 10
+    assert all(abs(one.mean() - 0.5) < 0.04 for one in drawn)
+    bare, _ = augment(layers(), Truth(), np.random.default_rng(0), PLAIN)
+    grained, _ = augment(layers(), Truth(), np.random.default_rng(0), replace(PLAIN, speckle=1.0))
+    assert np.corrcoef(bare[0].ravel(), grained[0].ravel())[0, 1] < 0.99
+    np.testing.assert_allclose(grained, stack((grained[0] + 1) / 2), atol=0.05)  # one grain in all layers
 
 
 def test_layers_stay_in_range_and_do_what_they_say():

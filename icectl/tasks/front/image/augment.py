@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from icectl.tasks.front.image.layers import stack
 from icectl.tasks.front.line.lines import Line, draw, transform
 
 Floats = NDArray[np.float32]
@@ -31,7 +32,8 @@ class Recipe:
     its tone; `astray` is the share of crops that are turned far out of the pose and then hold no edge, so
     that a network answers in its own pose alone (only where that pose is known); `stretch` is the largest
     ratio of zooms along two random axes (an affine shear). `sharpen`
-    and `noise` are shares of crops. `width` is that of the drawn edge in pixels.
+    and `noise` are shares of crops, `speckle` that of crops which get a radar's. `width` is that of the drawn
+    edge in pixels.
     """
 
     size: tuple[int, int] = (224, 224)
@@ -44,6 +46,7 @@ class Recipe:
     stretch: float = 1.3
     sharpen: float = 0.3
     noise: float = 0.3
+    speckle: float = 0.0
     astray: float = 0.0
     width: int = 3
 
@@ -51,7 +54,15 @@ class Recipe:
 RECIPES = {
     "mild": Recipe(),
     "wide": Recipe(
-        angle=25, scale=1.8, tone=1.2, contrast=0.3, stretch=1.6, sharpen=0.4, noise=0.4, astray=0.25
+        angle=25,
+        scale=1.8,
+        tone=1.2,
+        contrast=0.3,
+        stretch=1.6,
+        sharpen=0.4,
+        noise=0.4,
+        speckle=0.2,
+        astray=0.25,
     ),
     "calfin": Recipe(
         angle=12, scale=1.0, shift=0.07, tone=0, contrast=0, stretch=1.0, sharpen=0.2, noise=0.2
@@ -135,6 +146,22 @@ def retone(rng: np.random.Generator, layers: Floats, recipe: Recipe) -> Floats:
     if rng.random() < recipe.noise:
         unit = unit + rng.normal(0, rng.uniform(0.005, 0.05), unit.shape)
     return np.asarray(unit * 2 - 1, np.float32)
+
+
+LOOKS = (4.0, 32.0)
+"""Looks of a radar image that are averaged in a pixel, fewest and most."""
+
+DECIBELS = 25.0
+"""Brightness of a radar image between its darkest and its brightest pixels."""
+
+
+def speckled(rng: np.random.Generator, raw: Floats) -> Floats:
+    """Return an image (rows, columns) in 0…1 with a radar's speckle: of intensities, or of decibels."""
+    looks = float(np.exp(rng.uniform(*np.log(LOOKS))))
+    grain = rng.gamma(looks, 1 / looks, raw.shape)
+    if rng.random() < 0.5:
+        return np.asarray(raw * grain, np.float32)
+    return np.asarray(raw + 10 * np.log10(grain) / DECIBELS, np.float32)
 
 
 def part_tones(rng: np.random.Generator, layers: Floats, goal: Floats) -> Floats:
@@ -231,6 +258,8 @@ def augment(layers: Floats, truth: Truth, rng: np.random.Generator, recipe: Reci
     goal = targets(truth, matrix, recipe.size, recipe.width, (layers.shape[1], layers.shape[2]))
     if rng.random() < recipe.contrast:
         moved = part_tones(rng, moved, goal)
+    if rng.random() < recipe.speckle:
+        moved = stack(speckled(rng, (moved[0] + 1) / 2))
     if astray:
         goal[0] = 0.0
     return retone(rng, moved, recipe), goal
