@@ -76,8 +76,8 @@ def metrics(record: Mapping[str, Any], everything: bool = False) -> None:
         console.print(said, markup=False, style="bold")
     intervals = record.get("details", {}).get("intervals", {})
     for table in record["tables"][: None if everything else 1]:
-        columns = fitting(table, console.width)
-        console.print(_metric_table(table, columns, intervals.get(table["title"], {})))
+        columns, kinds = fitting(table, console.width)
+        console.print(_metric_table(table, columns, intervals.get(table["title"], {}), kinds))
         left_out = len(table["columns"]) - len(columns)
         if left_out:
             console.print(f"({left_out} more columns with --json and in the report)", markup=False)
@@ -97,17 +97,19 @@ def _hidden(record: Mapping[str, Any]) -> str:
     return " and ".join(f"{n} more {word}{'s' if n > 1 else ''}" for word, n in counts if n > 0)
 
 
-def fitting(table: Mapping[str, Any], width: int) -> list[Mapping[str, Any]]:
-    """Return the columns that fit into `width` characters beside names and kinds; at least the first."""
+def fitting(table: Mapping[str, Any], width: int) -> tuple[list[Mapping[str, Any]], bool]:
+    """Return the columns that fit into `width` characters, at least the first, and whether kinds fit."""
     names = max((len(row["name"]) for row in table["rows"]), default=0)
-    left = width - names - len("strongest baseline") - 4
+    first = max((len(_heading(column)) for column in table["columns"][:1]), default=0)
+    kinds = width >= names + len("strongest baseline") + max(first, 10) + 6
+    left = width - names - (len("strongest baseline") + 4 if kinds else 2)
     columns: list[Mapping[str, Any]] = []
     for column in table["columns"]:
         left -= max(len(_heading(column)), 10) + 2
         if columns and left < 0:
             break
         columns.append(column)
-    return columns
+    return columns, kinds
 
 
 def _heading(column: Mapping[str, Any]) -> str:
@@ -119,7 +121,10 @@ _ARROWS = {"lower": " ↓", "higher": " ↑"}
 
 
 def _metric_table(
-    table: Mapping[str, Any], columns: Sequence[Mapping[str, Any]], intervals: Mapping[str, Any]
+    table: Mapping[str, Any],
+    columns: Sequence[Mapping[str, Any]],
+    intervals: Mapping[str, Any],
+    kinds: bool = True,
 ) -> Any:
     from rich.table import Table
     from rich.text import Text
@@ -127,10 +132,11 @@ def _metric_table(
     from icectl.report.tables import bar_of, decimals, kind_of, measured, number
 
     shown = Table(title=table["title"], title_justify="left", header_style="bold", box=None, pad_edge=False)
-    shown.add_column("", no_wrap=True)
-    shown.add_column("kind", no_wrap=True)
+    shown.add_column("", no_wrap=kinds)
+    if kinds:
+        shown.add_column("kind", no_wrap=True)
     for column in columns:
-        shown.add_column(Text(_heading(column)), justify="right")
+        shown.add_column(Text(_heading(column)), justify="right", no_wrap=not kinds)
     best, places = bar_of(table), decimals(table, intervals)
     for row in table["rows"]:
         kind = kind_of(row, best).partition(",")[0]
@@ -142,7 +148,7 @@ def _metric_table(
             for value in [row["values"].get(c["key"])]
         ]
         name = Text(row["name"], style="bold" if row["kind"] == "model" else "default")
-        shown.add_row(name, kind, *cells)
+        shown.add_row(name, *([kind] if kinds else []), *cells)
     return shown
 
 

@@ -7,6 +7,7 @@ may stand after other flags (``icectl train --gpus 2 deeplab``).
 from __future__ import annotations
 
 import inspect
+import shutil
 from collections.abc import Iterator, MutableMapping
 from functools import cached_property
 from itertools import pairwise
@@ -47,6 +48,9 @@ EXAMPLES = {
 
 HELP_ALL = "--help-all"
 
+NARROW = 60
+"""Columns of a terminal below which help is plain text."""
+
 COMMON = {
     "glacier", "scenes", "experiment", "run", "from_export", "from_weights", "weights", "preset", "source",
     "start", "end", "labels", "dem", "outlines", "points", "cadence", "updates", "batch_size", "forecast",
@@ -83,7 +87,12 @@ class ModelCommand(TyperCommand):
         return rest
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help, with rare options left out."""
+        """Write the help, with rare options left out; without boxes where they would cut names off."""
+        if shutil.get_terminal_size().columns < NARROW:
+            self.rich_markup_mode = None
+            for option in self.params:
+                if text := getattr(option, "help", None):
+                    option.help = text.replace(r"\[", "[")  # type: ignore[attr-defined]
         rare = [p for p in self.params if p.name not in COMMON and not p.hidden]  # type: ignore[attr-defined]
         if ctx.meta.get(HELP_ALL) or len(rare) < 3:
             super().format_help(ctx, formatter)

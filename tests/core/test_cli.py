@@ -180,6 +180,24 @@ def test_a_wide_table_keeps_names_whole_and_says_what_it_leaves_out(capsys, monk
     assert max(map(len, shown.splitlines())) <= 80
 
 
+def test_a_terminal_of_40_columns_shows_numbers_and_whole_names_of_options(capfd, monkeypatch, cli):
+    from icectl.cli import show
+
+    columns = [{"key": k, "label": k, "unit": "", "better": "lower"} for k in ("MSE", "MAE", "skill")]
+    row = {"name": "climatology (mean of the past)", "kind": "baseline", "values": {"MSE": 0.031, "MAE": 0.2}}
+    table = {"title": "T", "columns": columns, "rows": [row], "primary": "MSE", "note": ""}
+    monkeypatch.setenv("COLUMNS", "40")
+    show.metrics({"tables": [table], "notes": []})
+    shown = capfd.readouterr().out
+    assert "0.031" in shown
+    assert max(map(len, shown.splitlines()[:3])) <= 40
+    said = cli("train", "deeplab", "--help").out
+    for option in ("--experiment", "--batch-size", "--from", "--device"):
+        assert option in said
+    assert "\\[" not in said
+    assert "…" not in said.replace("tu-…", "")
+
+
 @pytest.fixture
 def ours(tmp_path) -> str:
     """A search path on which `icectl` is the code under test."""

@@ -275,5 +275,6 @@ def test_pictures_have_a_scale_in_metres_where_their_resolution_was_said(tmp_pat
         tags = file.tags()
     assert (tags["units"], tags.get("pixel_size_m")) == (unit, "400" if said else None)
     panels = shown(make_run("predict", folder))
+    assert {panel.unit for panel in panels if panel.kind == "map"} == {"m a⁻¹" if said else "px a⁻¹"}
     assert [panel.layer.metres for panel in panels if panel.kind == "map"] == [400.0 if said else None] * 2
     assert f">{bar}<" in (folder / "report.html").read_text(encoding="utf-8")

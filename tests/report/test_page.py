@@ -269,3 +269,36 @@ def test_models_that_repeat_get_longer_names_and_other_baselines_stay_apart(tmp_
     words = " ".join(Page(compare([one, two]).read_text()).words)
     assert "convlstm · a1b2c3d4e5" in words
     assert "last frame (as in convlstm · ffeeddccbb)" in words
+
+
+def test_three_hundred_scenes_a_table_of_one_row_and_nothing_valid_at_all(tmp_path):
+    """What may come in: as many frames as a decade has, one model without rivals, rasters without a pixel."""
+    import numpy as np
+    from report_runs import grid
+
+    from icectl.raster import write_cog
+
+    def panels(run):
+        two = time_maps(run, 2, 60, 60)
+        frames = [two.frames[k % 2].model_copy(update={"label": f"scene {k}"}) for k in range(300)]
+        empty, none = run / "predictions" / "none.tif", np.full((20, 20), np.nan, np.float32)
+        write_cog(empty, none, grid(20, 20), nodata=np.nan)
+        nothing = p.Map(title=EVIL, layer=p.Layer(file=str(empty)))
+        curve = p.Curve(title="One date", series=[p.Series(label="a", x=["2020-01-01"], y=[1.0])], dates=True)
+        return [p.TimeMaps(title="Long", frames=frames), nothing, curve]
+
+    run = make_run(tmp_path, panels, title=EVIL)
+    file = next(run.glob("evaluations/*/metrics.json"))
+    record = json.loads(file.read_text())
+    record["tables"] = [{**record["tables"][0], "rows": record["tables"][0]["rows"][:1]}]
+    del record["details"]["gain"]
+    file.write_text(json.dumps(record))
+    path = write_report(run)
+    text = path.read_text(encoding="utf-8")
+    assert path.stat().st_size < 12e6
+    assert text.count('class="moment"') == 300
+    assert "no valid pixel" in text
+    assert "cannot be drawn" not in text
+    assert "against the strongest baseline" not in text
+    assert "<b>Gletscher" not in text
+    assert "&lt;b&gt;Gletscher" in text

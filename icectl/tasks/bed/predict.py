@@ -139,7 +139,9 @@ def _epochs(run: Run, where: Inputs, outlines: Outlines) -> None:
     """Note of when the inputs are, and warn where they lie years apart."""
     found = {"the elevation model": year_of(where.dem), "the outlines": outlines.year}
     found["the velocity"] = next((year for year in map(year_of, where.velocity) if year), None)
-    run.notes["epochs"] = {what: year for what, year in found.items() if year is not None}
+    run.notes["epochs"] = {
+        what: f"{year:.0f}" for what, year in found.items() if year is not None and np.isfinite(year)
+    }
     if words := gap(found):
         run.warn(words)
 

@@ -167,7 +167,7 @@ def _table(scores: Scores, which: Bools, title: str, label: str, *, published: b
         for key, name in names.items():
             values = classes(scores.by[key][which])
             rows.append(Row(name=name, kind=of, values=values, note=NOTES.get(key, "")))
-    note = "mean over non-zero correlations; a mark uses what no forecast knows"
+    note = "mean over non-zero correlations; an oracle uses what no forecast knows"
     if published:
         rows += published_rows()
     return Table(title=title, columns=COLUMNS, rows=tuple(rows), primary="mean", note=note)

@@ -23,6 +23,9 @@ from icectl.tasks.flow.velocity.streamline import streamline
 ARROWS = 40
 """Arrows along the longer side of a figure, about."""
 
+UNITS = {"meter/year": "m a⁻¹", "pixel/year": "px a⁻¹"}
+"""How a page writes the units of velocities, which files name as UDUNITS does."""
+
 CELLS = 8
 """Cells of a correlation map along a chip's side."""
 
@@ -78,7 +81,7 @@ def figures(
     ]
     velocity = run.inputs["predict"] / "v.tif"
     if velocity.is_file():
-        unit = Info(velocity).tags.get("units", "")
+        unit = UNITS.get(Info(velocity).tags.get("units", ""), "")
         drawn.append(
             Map(title="Velocity of the ice", layer=Layer(file=str(velocity)), colours="speed", unit=unit)
         )

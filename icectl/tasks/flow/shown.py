@@ -9,6 +9,7 @@ import numpy as np
 from icectl.raster import Info, read
 from icectl.report.panels import Arrow, Curve, Layer, Map, Panel, Series
 from icectl.run import Run
+from icectl.tasks.flow.figures import UNITS
 from icectl.tasks.flow.options import AHEAD
 from icectl.tasks.flow.products import MONTHS, SIDE
 
@@ -22,7 +23,7 @@ def shown(run: Run) -> list[Panel]:
     velocity = run.out / "v.tif"
     if velocity.is_file():
         tags = Info(velocity).tags
-        unit, speed = tags.get("units", ""), read(velocity).compressed()
+        unit, speed = UNITS.get(tags.get("units", ""), ""), read(velocity).compressed()
         metres = float(tags[SIDE]) if SIDE in tags else None
         if len(speed):
             median, fast = (

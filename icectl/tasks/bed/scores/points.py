@@ -73,7 +73,7 @@ def score_points(run: Run, options: EvaluateOptions, folder: Path, source: Path)
         "on average.",
     ]
     noted = stage_of(folder)["notes"].get("epochs", {}) if (folder / RECORD).is_file() else {}
-    epochs = noted if isinstance(noted, dict) else {}
+    epochs = {what: float(year) for what, year in noted.items()} if isinstance(noted, dict) else {}
     if words := gap({**epochs, "what was measured": _middle(points.year[hit])}):
         notes.append(f"{words[0].upper()}{words[1:]}.")
     tables = [
@@ -87,7 +87,7 @@ def score_points(run: Run, options: EvaluateOptions, folder: Path, source: Path)
         )
     details = certainty(run.plugin.name, tables[0], found, points, hit, options.bootstrap, run.seed)
     if gain := details.pop("of the velocity"):
-        words = f"{-gain[1]:+.0f} to {-gain[0]:+.0f} %"
+        words = f"{-gain[1]:+.0f} to {-gain[0]:+.0f} %".replace("-", "−")
         notes.append(f"The velocity changes the RMSE by {words} (95 % interval over blocks of points).")
     return AtPoints(points, tables, notes, details, found["thickness"], glacier, hit)
 
