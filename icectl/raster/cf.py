@@ -38,10 +38,12 @@ def open_cube(path: Path, times: bool = True) -> Any:
             return xr.open_zarr(
                 path, chunks=None, consolidated=False, decode_times=times, decode_coords="all"
             )
-        return xr.open_dataset(path, engine="h5netcdf", decode_times=times, decode_coords="all")
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+        with path.open("rb") as file:
+            engine: Any = "scipy" if file.read(3) == b"CDF" else "h5netcdf"  # the classic format, or HDF5
+        return xr.open_dataset(path, engine=engine, decode_times=times, decode_coords="all")
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        hint = "NetCDF of the classic format: convert it, e.g. `nccopy -k nc4 A B`"
+        hint = "it may be cut short or damaged, or no NetCDF: fetch it again"
         if "calendar" in said or "time" in said:
             hint = "its times are in a calendar that is not read: convert them to the standard one"
         raise DataError(f"{path} cannot be read by its CF conventions: {said}", hint) from error

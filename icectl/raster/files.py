@@ -20,7 +20,7 @@ from icectl.workspace import full_disks_said, own_folder, settle
 # GDAL's own default is 5 % of the machine's memory: gigabytes on a large one, for no gain here.
 CACHE_MB = 128
 
-CUBES = frozenset({".nc", ".nc4", ".cdf", ".zarr"})
+CUBES = frozenset({".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".zarr"})
 """Suffixes of what is read by its CF conventions."""
 
 _warnings_lock = threading.Lock()  # catch_warnings swaps a global list; threads must take turns
@@ -54,9 +54,9 @@ def opened(path: str | Path, driver: str | None = None) -> Iterator[Any]:
             yield source
     except RasterioIOError as error:
         reason = str(error.__cause__ or error).splitlines()[0]
-        raise DataError(
-            f"{path} cannot be read as a raster: {reason}", "it may be cut short or damaged: fetch it again"
-        ) from error
+        packed = Path(path).suffix.lower() in (".gz", ".zip", ".tar", ".tgz", ".bz2", ".7z")
+        hint = "unpack it first" if packed else "it may be cut short or damaged: fetch it again"
+        raise DataError(f"{path} cannot be read as a raster: {reason}", hint) from error
 
 
 def remote_crs(address: str) -> Any:

@@ -52,6 +52,9 @@ KINDS: dict[str, Kind] = {
 CODES = (-9999.0, -32767.0, -32768.0, -99999.0)
 """Stored numbers that mean "nothing here" in files that do not declare it, whatever their scale and unit."""
 
+SHORE = 300.0
+"""Metres: where zeros are sea, some ground beside them lies lower than this."""
+
 _VOIDS = (9999.0, 32767.0, 65535.0, 99999.0)
 """The same, where a measurement of that size would be impossible too."""
 
@@ -80,10 +83,13 @@ def bounded(
         beyond = (values < kind.low) | (values > kind.high)
     if codes is not None:
         beyond |= codes & np.isfinite(values)
+    if quantity == "elevation":
+        beyond |= _zero_fill(values, beyond)
     if not beyond.any():
         return values, ()
     codes = np.zeros(values.shape, bool) if codes is None else codes
-    undeclared = beyond & (codes | (values < kind.low) | np.isin(values, _VOIDS) | (np.abs(values) > 1e15))
+    voids = np.isin(values, (0.0, *_VOIDS)) | (np.abs(values) > 1e15)
+    undeclared = beyond & (codes | voids | (values < kind.low))
     rest = values[np.isfinite(values) & ~undeclared]
     too_high = quantity == "elevation" and bool((beyond & ~undeclared).any())
     if rest.size and (too_high or not kind.low <= float(np.median(rest)) <= kind.high):
@@ -97,6 +103,15 @@ def bounded(
         f"({worst:g}): taken for missing"
     )
     return np.where(beyond, np.float32(np.nan), values), (note,)
+
+
+def _zero_fill(values: F32, beyond: Bools) -> Bools:
+    """Tell where a height of exactly 0 stands for none: no ground beside it reaches below `SHORE`."""
+    zero: Bools = values == 0
+    if not zero.any():
+        return zero
+    rest = values[np.isfinite(values) & ~beyond & ~zero]
+    return zero if rest.size and float(rest.min()) > SHORE else np.zeros_like(zero)
 
 
 def _contradiction(known: Array, quantity: str, kind: Kind, name: str) -> DataError:

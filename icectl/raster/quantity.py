@@ -7,6 +7,7 @@ no task has to.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -163,7 +164,7 @@ def band_of(info: Info, band: int | str | None, names: Sequence[str] = ()) -> in
     Raises
     ------
     DataError
-        The file has no band so called.
+        The file has no band so called, or none of several that have names fits.
     """
     if isinstance(band, int):
         return band
@@ -173,8 +174,24 @@ def band_of(info: Info, band: int | str | None, names: Sequence[str] = ()) -> in
             known = [text for text in called if text] or [str(n) for n in range(1, info.count + 1)]
             raise DataError(f"{info.path} has no band '{band}'", did_you_mean(band, known))
         return called.index(band.lower()) + 1
-    fitting = (called.index(name) + 1 for name in names if name in called)
-    return next(fitting, 2 if info.alpha == 1 and info.count > 1 else 1)
+    if exact := [called.index(name) + 1 for name in names if name in called]:
+        return exact[0]
+    words = [set(re.split(r"[^a-z0-9]+", text)) for text in called]
+    fitting = [n for n, of in enumerate(words, 1) if of & set(names) and not of & _ABOUT]
+    if len(fitting) == 1:
+        return fitting[0]
+    if names and info.count > 1 and all(called):
+        raise DataError(
+            f"{info.path} has the bands {', '.join(called[:6])}, and which of them is meant is not clear",
+            f"call it '{names[0]}', or write it to a file of its own",
+        )
+    return 2 if info.alpha == 1 and info.count > 1 else 1
+
+
+_ABOUT = frozenset(
+    ("err", "error", "std", "sigma", "uncertainty", "mask", "count", "num", "quality", "source")
+)
+"""Words in the name of a band that is about another one."""
 
 
 def _values(
@@ -200,6 +217,11 @@ def _values(
         scale, offset = 1.0, 0.0
         notes.append(f"{info.path} holds reflectances as they are: its scale and offset are left out")
     stated = said.unit or info.units[number - 1]
+    if quantity == "elevation" and data.dtype == np.uint8 and not stated and (scale, offset) == (1.0, 0.0):
+        raise DataError(
+            f"{info.path} holds numbers of one byte and no unit: a picture such as a hillshade, not heights",
+            "if they are metres, say so, e.g. gdal_edit.py -units m FILE",
+        )
     factor = factor_to(kind.unit, stated, f"{info.path}: {quantity}") if kind.unit else 1.0
     # Single precision is exact enough for numbers that it can hold; others are scaled first.
     single = data.dtype.kind == "b" or data.dtype.itemsize <= 2 or data.dtype == np.float32

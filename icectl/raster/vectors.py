@@ -59,7 +59,15 @@ def read_vectors(
         layer = layer or _layer(path, kind)
         frame = gpd.read_file(path, layer=layer, engine="pyogrio")
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as vectors: {str(error).splitlines()[0]}") from error
+        reason = str(error).splitlines()[0].partition("; It might help")[0]
+        whole = (
+            "all its files are needed (.shp, .shx, .dbf, .prj): "
+            if Path(path).suffix.lower() == ".shp"
+            else ""
+        )
+        raise DataError(
+            f"{path} cannot be read as vectors: {reason}", f"{whole}copy or download it again"
+        ) from error
     if not isinstance(frame, gpd.GeoDataFrame):
         raise DataError(f"{path} holds no geometry", "give a file of outlines, lines or points")
     if frame.crs is None:
@@ -146,11 +154,12 @@ def mended(frame: Frame) -> Frame:
 
 
 def _mend(shape: Any) -> Any:
-    if shape is None or shape.is_empty or shape.is_valid:
+    if shape is None or shape.is_empty or (shape.is_valid and shape.geom_type != "GeometryCollection"):
         return shape
     dimension = shapely.get_dimensions(shape)
-    parts = shapely.get_parts(shapely.make_valid(shape))
-    # Mending can give a collection of polygons and crumbs of lines: only the former are an outline.
+    # Rings are mended one by one, then holes leave shells: a hole over the border adds nothing beyond it.
+    parts = shapely.get_parts(shapely.make_valid(shape, method="structure", keep_collapsed=False))
+    # A collection may hold polygons and crumbs of lines: only the former are an outline.
     parts = [piece for part in parts for piece in shapely.get_parts(part)]
     return shapely.union_all([part for part in parts if shapely.get_dimensions(part) == dimension])
 

@@ -114,6 +114,13 @@ def test_outlines_off_and_across_the_border_are_noted_and_the_rest_goes_on(
     assert "crosses the border" in rows["across"]["note"]
     with pytest.raises(DataError, match="no glacier could be computed"):
         _predict(root, done, tmp_path, frame[frame["rgi_id"] == "off"], test_world / "dem.tif")
+    with rasterio.open(test_world / "dem.tif") as dem:
+        about, heights = {**dem.profile, "dtype": "uint8", "nodata": None}, dem.read(1)
+    with rasterio.open(tmp_path / "shaded.tif", "w", **about) as shaded:
+        shaded.write((heights % 255).astype("uint8"), 1)
+    with pytest.raises(DataError, match="a picture such as a hillshade") as refused:
+        _predict(root, done, tmp_path, frame[frame["rgi_id"] == "inside"], tmp_path / "shaded.tif")
+    assert "-units m" in refused.value.hint  # of the fault itself
 
 
 def test_a_region_is_chosen_by_its_number(root: Path, done: stages.Outcome, test_world: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from odc.geo.xr import xr_coords
 from writing import NORTH, tif
 
 from icectl.errors import DataError
@@ -164,3 +165,72 @@ def test_overviews_of_another_raster_are_not_looked_at(tmp_path):
     (tmp_path / "b.tif.ovr").rename(tmp_path / "a.tif.ovr")
     halved = GeoBox((ROWS // 2, COLUMNS // 2), NORTH * Affine.scale(2), "EPSG:32643")
     assert np.nanmin(read_quantity(path, "elevation", grid=halved).values) > 500
+
+
+NAMED = {
+    "one fits by a word": (("slope", "elevation 2019-07-01T00:00:00"), 1),
+    "what is about it does not": (("height_error", "Height (m)"), 1),
+    "the first of a raster without names": ((None, None), 0),
+}
+
+
+@pytest.mark.parametrize("names", NAMED)
+def test_the_band_of_heights_is_found_by_its_name(tmp_path, names):
+    called, at = NAMED[names]
+    path = tif(tmp_path / "dem.tif", np.stack([HEIGHTS, HEIGHTS + 7]).astype(np.float32), descriptions=called)
+    np.testing.assert_allclose(read_quantity(path, "elevation").values, HEIGHTS + 7 * at, rtol=1e-6)
+
+
+def test_of_named_bands_none_is_taken_by_its_place(tmp_path):
+    stack = np.stack([HEIGHTS * 0 + 5, HEIGHTS]).astype(np.float32)
+    path = tif(tmp_path / "dem.tif", stack, descriptions=("err", "band1"))
+    with pytest.raises(DataError, match="has the bands err, band1, and which of them is meant") as refused:
+        read_quantity(path, "elevation")
+    assert refused.value.hint.startswith("call it 'elevation'")
+    with rasterio.open(path, "r+") as mended:
+        mended.set_band_description(2, "elevation")
+    np.testing.assert_allclose(read_quantity(path, "elevation").values, HEIGHTS, rtol=1e-6)
+
+
+def test_a_picture_of_bytes_is_no_elevation_model(tmp_path):
+    path = tif(tmp_path / "hillshade.tif", (HEIGHTS % 255).astype(np.uint8))
+    with pytest.raises(DataError, match="a picture such as a hillshade") as refused:
+        read_quantity(path, "elevation")
+    assert "-units m" in refused.value.hint
+    with rasterio.open(path, "r+") as mended:
+        mended.units = ("m",)
+    np.testing.assert_array_equal(read_quantity(path, "elevation").values, (HEIGHTS % 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize(("lowest", "sea"), [(500, False), (60, True), (-3, True)])
+def test_zeros_among_mountains_are_no_ground_and_beside_a_shore_they_are_sea(tmp_path, lowest, sea):
+    heights = (HEIGHTS - HEIGHTS[:, 6:].min() + lowest).astype(np.float32)
+    heights[:, :6] = 0
+    found = read_quantity(tif(tmp_path / "dem.tif", heights), "elevation")
+    assert found.valid[:, :6].all() == found.valid[:, :6].any() == sea
+    assert found.valid[:, 8:].all()
+    assert ("undeclared nodata (0)" in "".join(found.notes)) is not sea
+
+
+@pytest.mark.parametrize(("name", "engine"), [("a.nc", "scipy"), ("a.h5", "h5netcdf"), ("A.NC", "h5netcdf")])
+def test_netcdf_of_any_age_and_name(tmp_path, name, engine):
+    import xarray as xr
+
+    grid = GeoBox((ROWS, COLUMNS), NORTH, "EPSG:32643")
+    field = xr.DataArray(HEIGHTS, dims=("y", "x"), attrs={"units": "m", "grid_mapping": "spatial_ref"})
+    made = field.assign_coords(xr_coords(grid)).to_dataset(name="dem")
+    made.assign(geoid=field * 0 + 50).to_netcdf(tmp_path / name, engine=engine)
+    found = read_quantity(tmp_path / name, "elevation")
+    np.testing.assert_allclose(found.values, HEIGHTS, rtol=1e-6)
+    assert found.grid == grid
+
+
+def test_a_packed_raster_is_to_be_unpacked(tmp_path):
+    import gzip
+
+    path = tif(tmp_path / "dem.tif", HEIGHTS.astype(np.float32))
+    packed = tmp_path / "dem.tif.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(DataError) as refused:
+        read_quantity(packed, "elevation")
+    assert refused.value.hint == "unpack it first"

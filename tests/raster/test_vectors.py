@@ -6,7 +6,7 @@ import pyogrio
 import pytest
 import rasterio.features
 import shapely
-from shapely.geometry import LineString, MultiPolygon, Point, Polygon, box
+from shapely.geometry import GeometryCollection, LineString, MultiPolygon, Point, Polygon, box
 
 from icectl.errors import DataError, UsageError, WorkError
 from icectl.raster import Info, grid_of, rasterize, read_vectors, write_vectors
@@ -52,6 +52,33 @@ def test_crossing_rings_are_mended_and_empty_shapes_left_out(tmp_path):
     assert back.is_valid.all()
     assert back.area.iloc[0] == pytest.approx(50)
     assert back.geom_type.isin(["Polygon", "MultiPolygon"]).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "area"),
+    [
+        (Polygon([(0, 0), (40, 0), (40, 80), (0, 80)], [[(30, 10), (60, 10), (60, 20), (30, 20)]]), 3100),
+        (MultiPolygon([box(0, 0, 40, 80), box(10, 10, 20, 20)]), 3200),
+        (MultiPolygon([box(0, 0, 40, 80), box(20, 0, 60, 80)]), 4800),
+        (GeometryCollection([box(0, 0, 40, 80), LineString([(0, 0), (99, 9)])]), 3200),
+    ],
+    ids=["a hole over the border", "a shell in a shell", "shells that overlap", "a collection"],
+)
+def test_areas_of_shapes_as_people_have_them(tmp_path, shape, area):
+    gpd.GeoDataFrame(geometry=[shape], crs="EPSG:32643").to_file(tmp_path / "a.gpkg")
+    (found,) = read_vectors(tmp_path / "a.gpkg").geometry
+    assert found.is_valid
+    assert found.area == pytest.approx(area)
+
+
+@pytest.mark.parametrize("lost", [".shx", ""])
+def test_a_shapefile_that_is_not_whole_says_what_is_needed(tmp_path, lost):
+    gpd.GeoDataFrame(geometry=[box(0, 0, 1, 1)], crs="EPSG:32643").to_file(tmp_path / "a.shp")
+    (tmp_path / f"a{lost}").unlink() if lost else (tmp_path / "a.shp").write_bytes(b"")
+    with pytest.raises(DataError, match="cannot be read as vectors") as refused:
+        read_vectors(tmp_path / "a.shp")
+    assert refused.value.hint.startswith("all its files are needed")
+    assert "prefixing" not in refused.value.message
 
 
 def test_crs_is_changed_on_reading(tmp_path):

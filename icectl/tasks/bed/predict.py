@@ -105,7 +105,7 @@ def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
     if where.real and (law is None or law.kind == "synthetic"):
         run.warn(f"{products.PRIOR_ONLY}: give --thickness-data FOLDER to a training for more")
     jobs = _jobs(run, model, options, chosen, outlines, dem, where.real)
-    first, done = "", 0
+    first, done = ("", ""), 0
     said: list[str] = []
     fell: list[str] = []
     with (
@@ -116,14 +116,16 @@ def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
         table.writeheader()
         for _, (row, notes, words) in each(work, jobs, run.compute.cluster):
             table.writerow(row)
-            first = first or str(row["note"])
-            done += not row["note"]
+            failed = str(row["note"])
+            first = first if first[0] or not failed else (failed, words)
+            done += not failed
             said += [note for note in notes if note not in said]
-            fell += [words] if words else []
+            fell += [words] if words and not failed else []
             advance()
     if not done:
+        why, hint = first
         raise DataError(
-            f"no glacier could be computed: {first}", "check the elevation model and the outlines"
+            f"no glacier could be computed: {why}", hint or "check the elevation model and the outlines"
         )
     if done < len(chosen):
         run.warn(f"{len(chosen) - done} of {len(chosen)} glaciers could not be computed: see table.csv")
@@ -191,7 +193,7 @@ def _jobs(
 
 def work(job: Job) -> tuple[dict[str, Any], list[str], str]:
     """Compute one glacier, write its COGs, and return its row of the table, what there is to say, and why
-    step (a) fell back to the biharmonic fill, if it did.
+    step (a) fell back to the biharmonic fill, if it did; of one that failed, how that may be mended.
     """
     row: dict[str, Any] = dict.fromkeys(products.COLUMNS, "")
     name = row["id"] = job.place.name
@@ -215,7 +217,7 @@ def work(job: Job) -> tuple[dict[str, Any], list[str], str]:
         )
         row.update(products.row_of(made, scene))
     except IcectlError as error:
-        row["note"] = error.message
+        row["note"], words = error.message, error.hint
     return row, notes, words
 
 
