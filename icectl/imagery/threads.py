@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import cv2
+from rasterio.errors import NotGeoreferencedWarning
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -26,7 +28,9 @@ def in_threads(work: Callable[[J], R], jobs: Sequence[J], workers: int = 2) -> I
         if workers < 2 or len(jobs) < 2:
             yield from map(work, jobs)
             return
-        with ThreadPoolExecutor(workers) as pool:
+        with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
+            # Threads share the filters, and one that restores its own takes away what another has set.
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
             yield from pool.map(work, jobs)
     finally:
         cv2.setNumThreads(threads)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,8 +33,8 @@ def load_encoder(features: nn.Module, name: str, source: Path | str) -> None:
     name
         Of the model, without smp's ``tu-``.
     source
-        A ``.safetensors`` file or a state dict of ``torch.save``, with or without the classifier; or its
-        address, ``https://…`` (``#sha256=`` and a checksum may follow). Nothing in it is run.
+        A ``.safetensors`` file, with or without the classifier; or its address, ``https://…`` (``#sha256=``
+        and a checksum may follow).
 
     Raises
     ------
@@ -82,27 +81,15 @@ def load_encoder(features: nn.Module, name: str, source: Path | str) -> None:
 
 def _read(path: Path, source: Path | str) -> dict[str, Tensor]:
     """Return the tensors in a file by name."""
-    import pickle
-
-    import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
     from timm.models import clean_state_dict
 
     try:
-        found = (
-            load_file(path)
-            if path.suffix == ".safetensors"
-            else torch.load(path, map_location="cpu", weights_only=True)
-        )
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
+        found = load_file(path)
+    except (OSError, SafetensorError) as error:
         raise DataError(
             f"{source} holds no weights that can be read",
-            "give a .safetensors file, or a state dict saved by torch",
+            "give a .safetensors file, as timm's models come; files of torch.save are not opened",
         ) from error
-    inner = next(
-        (found[key] for key in ("state_dict", "model") if isinstance(found, dict) and key in found), found
-    )
-    if not isinstance(inner, Mapping) or not all(isinstance(one, torch.Tensor) for one in inner.values()):
-        raise DataError(f"{source} holds no state dict", "save the encoder's state_dict() alone")
-    return dict(clean_state_dict(dict(inner)))
+    return dict(clean_state_dict(found))

@@ -9,7 +9,6 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import timm
 import torch
@@ -25,14 +24,13 @@ SMALL = "test_resnet"
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with weights of timm's smallest network in two formats, and of another of its kind."""
+    """A folder with weights of timm's smallest network, and of another of its kind."""
     monkeypatch.setenv("ICECTL_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "files"
     folder.mkdir()
     torch.manual_seed(5)
     model = timm.create_model(SMALL)
     save_file(model.state_dict(), folder / "a.safetensors")
-    torch.save({"state_dict": model.state_dict()}, folder / "a.pth")
     save_file(timm.create_model("test_efficientnet").state_dict(), folder / "other.safetensors")
     return folder
 
@@ -64,17 +62,16 @@ def begun(source: Path | str) -> torch.nn.Module:
 
 def expected(files: Path, x: torch.Tensor) -> list[torch.Tensor]:
     """What timm itself makes of the file."""
-    overlay = {"file": str(files / "a.pth")}
+    overlay = {"file": str(files / "a.safetensors")}
     model = timm.create_model(SMALL, features_only=True, pretrained=True, pretrained_cfg_overlay=overlay)
     with torch.inference_mode():
         return model.eval()(x)
 
 
-@pytest.mark.parametrize("name", ["a.safetensors", "a.pth"])
-def test_the_encoder_answers_as_timms_own(files, name):
+def test_the_encoder_answers_as_timms_own(files):
     x = torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
-        ours = begun(files / name).encoder.model(x)
+        ours = begun(files / "a.safetensors").encoder.model(x)
     for a, b in zip(ours[:3], expected(files, x)[:3], strict=True):  # the deepest maps are dilated here
         assert torch.equal(a, b)
 
@@ -116,13 +113,9 @@ def test_other_shapes_and_other_files_are_one_sentence(files):
     with pytest.raises(DataError, match=rf"{key} is \(3, 3, 3, 3\), expected "):
         begun(files / "wide.safetensors")
     (files / "text.safetensors").write_text("no weights")
-    (files / "text.pth").write_text("no weights")
-    torch.save(np.float64(3), files / "object.pth")
-    torch.save([torch.zeros(2)], files / "list.pth")
-    for name in ("text.safetensors", "text.pth", "object.pth", "list.pth"):
-        with pytest.raises(DataError, match=r"weights that can be read|no state dict") as said:
-            begun(files / name)
-        assert "\n" not in said.value.message
+    with pytest.raises(DataError, match="weights that can be read") as said:
+        begun(files / "text.safetensors")
+    assert "\n" not in said.value.message
 
 
 def test_code_in_a_file_is_not_run(files):
@@ -140,19 +133,21 @@ def test_they_belong_to_networks_of_timm_and_the_file_decides_the_result(files, 
     from icectl import train
 
     with pytest.raises(IcectlError) as said:
-        train("deeplab", glacier="demo", workspace=tmp_path / "w", encoder_weights=str(files / "a.pth"))
+        train(
+            "deeplab", glacier="demo", workspace=tmp_path / "w", encoder_weights=str(files / "a.safetensors")
+        )
     assert said.value.message == (
         "options do not go together: --network 'small' is none of timm's: give one that begins with tu-"
     )
-    options = DeepLabTrain(network="tu-xception41", encoder_weights=str(files / "a.pth"))
-    assert options.encoder_weights == files / "a.pth"
+    options = DeepLabTrain(network="tu-xception41", encoder_weights=str(files / "a.safetensors"))
+    assert options.encoder_weights == files / "a.safetensors"
     assert DeepLabTrain.model_validate(options.model_dump(mode="json")) == options
     assert isinstance(
         DeepLabTrain(network="tu-xception41", encoder_weights="http://a/b").encoder_weights, str
     )
-    with pytest.raises(UsageError, match=r"gone\.pth does not exist"):  # before anything is fetched
+    with pytest.raises(UsageError, match=r"gone\.safetensors does not exist"):  # before anything is fetched
         train("deeplab", glacier="demo", workspace=tmp_path / "w", network="tu-xception41",
-              encoder_weights=str(files / "gone.pth"))  # fmt: skip
+              encoder_weights=str(files / "gone.safetensors"))  # fmt: skip
     assert not (tmp_path / "w" / "glaciers").exists()
 
 
