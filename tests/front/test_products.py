@@ -154,6 +154,10 @@ def test_two_sets_compared_in_metres(tmp_path):
     assert values["Store"]["two_way_m"] == pytest.approx(0.0, abs=1e-6)
     assert values["all"]["pairs"] == 2
     assert values["all"]["mean_m"] == pytest.approx(20.0, abs=0.05)
+    assert "further" not in table.note
+    write_set(tmp_path / "d.gpkg", [("2006-08-08", "Store", flat), ("2006-08-08", "Store", moved)])
+    twice = compare_fronts(tmp_path / "a.gpkg", tmp_path / "d.gpkg", within_days=2)
+    assert "1 further of a glacier and date that has a line already" in twice.note
     with pytest.raises(DataError, match="within 0 days"):
         compare_fronts(tmp_path / "a.gpkg", tmp_path / "c.gpkg", within_days=0) if write_set(
             tmp_path / "c.gpkg", [("1999-01-01", "Helheim", flat)]

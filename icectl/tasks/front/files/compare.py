@@ -76,6 +76,8 @@ def compare_fronts(*paths: Path, within_days: float = 1.0) -> Table:
     note = f"{sizes} lines, {sum(counts)} pair{'' if sum(counts) == 1 else 's'} within {within_days:g} days"
     title = " against ".join(path.name for path in paths)
     note += "; metres on the ground"
+    if again := sum(len(own) - len({(line.glacier, line.day) for line in own}) for own in sets):
+        note += f"; {again} further of a glacier and date that has a line already: each is used once"
     return Table(title=title, columns=COLUMNS, rows=tuple(rows), primary="mean_m", note=note)
 
 
