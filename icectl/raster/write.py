@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,7 @@ import rasterio.shutil
 
 from icectl.arrays import Array
 from icectl.errors import DataError
-from icectl.raster.files import cache_settings, replacing
+from icectl.raster.files import cache_settings, opened, replacing
 from icectl.raster.grid import Grid
 from icectl.raster.provenance import provenance
 
@@ -201,3 +201,23 @@ def write_cog(
     ) as writer:  # fmt: skip
         writer.write(array)
     return Path(path)
+
+
+def rewrite(path: str | Path, change: Callable[[Array], Array]) -> None:
+    """Replace the values of a raster by what `change` makes of them, ``(bands, rows, columns)`` as stored.
+
+    CRS, transform, type and nodata stay.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read.
+    WorkError
+        The folder cannot be written or the disk is full.
+    """
+    with opened(path) as source:
+        profile, values = source.profile, source.read()
+    for key in ("driver", "blockxsize", "blockysize", "tiled", "interleave", "layout"):
+        profile.pop(key, None)
+    with replacing(Path(path)) as made, rasterio.open(made, "w", driver="GTiff", **profile) as target:
+        target.write(change(values))

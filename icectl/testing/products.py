@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 
 from icectl.contract import VERBS, Metrics
 from icectl.errors import WorkError
 from icectl.model import OffersOnnx
+from icectl.raster.files import opened
+from icectl.raster.write import rewrite
 from icectl.stages import metrics_record
 from icectl.testing.subject import Subject
 
@@ -37,7 +38,7 @@ def prediction_is_georeferenced(subject: Subject) -> None:
     assert found or others, f"predict wrote none of {', '.join(PRODUCTS)}"
     grids = list(_source_grids(subject))
     for path in found:
-        with rasterio.open(path) as raster:
+        with opened(path) as raster:
             assert raster.crs is not None, f"{path.name} has no CRS"
             assert not raster.transform.is_identity, f"{path.name} has no transform"
             floating = np.issubdtype(np.dtype(raster.dtypes[0]), np.floating)
@@ -50,7 +51,7 @@ def _source_grids(subject: Subject) -> Iterator[tuple[Any, Any]]:
     """Yield (CRS, transform) of the rasters that were fetched or prepared."""
     for folder in subject.prepared.values():
         for path in rasters(folder)[:20]:
-            with rasterio.open(path) as raster:
+            with opened(path) as raster:
                 if raster.crs is not None:
                     yield raster.crs, raster.transform
 
@@ -76,7 +77,7 @@ def prediction_does_not_depend_on_tile(subject: Subject) -> None:
     first, second = (subject.predict(f"tile-{tile}", tile=tile) for tile in (32, 80))
     pairs = list(zip(rasters(first), rasters(second), strict=True))
     for a, b in pairs:
-        with rasterio.open(a) as one, rasterio.open(b) as two:
+        with opened(a) as one, opened(b) as two:
             assert (one.transform, one.shape) == (two.transform, two.shape), f"{a.name} moves with --tile"
             same = np.array_equal(one.read(), two.read(), equal_nan=np.issubdtype(one.dtypes[0], np.floating))
             assert same, f"{a.name} depends on --tile"
@@ -122,12 +123,7 @@ SPOILT = {"moved": lambda values: np.roll(values[..., ::-1, :], 3, axis=-1), "op
 def _spoil(folder: Path, change: Callable[[Any], Any]) -> None:
     """Change the values of rasters."""
     for path in rasters(folder):
-        with rasterio.open(path) as raster:
-            profile, values = raster.profile, raster.read()
-        for key in ("driver", "blockxsize", "blockysize", "tiled", "interleave", "layout"):
-            profile.pop(key, None)
-        with rasterio.open(path, "w", driver="GTiff", **profile) as raster:
-            raster.write(change(values))
+        rewrite(path, change)
 
 
 def evaluation_is_honest(subject: Subject) -> None:
