@@ -45,7 +45,7 @@ def merged(records: list[Mapping[str, Any]]) -> dict[str, Any]:
     Baselines are the same for all models of a task on the same data; where their values differ
     (a model left samples out) both rows are kept, the later one named after its model.
     """
-    from icectl.report.tables import verdict
+    from icectl.report.tables import agree, verdict
 
     first = records[0]["tables"][0]
     rows: list[dict[str, Any]] = []
@@ -55,10 +55,12 @@ def merged(records: list[Mapping[str, Any]]) -> dict[str, Any]:
         sure = record["details"].get("intervals", {}).get(first["title"], {})
         model = next((r["name"] for r in table["rows"] if r["kind"] == "model"), "?")
         for row in table["rows"]:
-            same = [r for r in rows if r["name"] == row["name"]]
-            if same and (row["kind"] == "published" or any(r["values"] == row["values"] for r in same)):
+            again = f"{row['name']} ({{}}'s samples)"
+            names = {row["name"], *(again.format(r["name"]) for r in rows if r["kind"] == "model")}
+            same = [r for r in rows if r["name"] in names]
+            if same and (row["kind"] == "published" or any(agree(r["values"], row["values"]) for r in same)):
                 continue
-            name = f"{row['name']} ({model}'s samples)" if same else row["name"]
+            name = again.format(model) if same else row["name"]
             rows.append({**row, "name": name})
             if row["name"] in sure:
                 intervals[name] = sure[row["name"]]

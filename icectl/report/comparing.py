@@ -15,7 +15,7 @@ from icectl.report.figures import arrange, draw_all
 from icectl.report.layers import Reader
 from icectl.report.panels import Layer, SampleRow, Samples, TimeMaps, pack, unpack
 from icectl.report.record import Evaluation, RunFacts
-from icectl.report.tables import table_view
+from icectl.report.tables import agree, table_view
 
 View = dict[str, Any]
 
@@ -99,7 +99,7 @@ def _add(rows: list[dict[str, Any]], row: Mapping[str, Any], run: str) -> str:
         rows.append({**row, "name": name})
         return name
     same = [r for r in rows if r["name"] == row["name"] or r["name"].startswith(f"{row['name']} (as in ")]
-    if any(r["values"] == row["values"] for r in same):
+    if any(agree(r["values"], row["values"]) for r in same):
         return ""
     name = f"{row['name']} (as in {run})" if same else str(row["name"])
     rows.append({**row, "name": name})

@@ -254,3 +254,15 @@ def facts_view(facts: Any, prefix: str = "") -> list[tuple[str, str]]:
         )
         return [(prefix, text or "–")]
     return [(prefix, number(facts))]
+
+
+def agree(one: Mapping[str, float | None], other: Mapping[str, float | None]) -> bool:
+    """Tell whether two rows hold the same values, but for the last digits that sums in another order leave.
+
+    >>> agree({"mse": 0.1}, {"mse": 0.1 + 1e-9}), agree({"mse": 0.1}, {"mse": 0.101})
+    (True, False)
+    """
+    return one.keys() == other.keys() and all(
+        a == b or (a is not None and b is not None and math.isclose(a, b, rel_tol=1e-6))
+        for a, b in ((one[key], other[key]) for key in one)
+    )
