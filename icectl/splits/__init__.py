@@ -11,14 +11,6 @@ from icectl.splits.making import block_parts, guarded, make_split
 from icectl.splits.parts import TEST, TRAIN, VALIDATE, Split, WindowGrid
 
 __all__ = [
-    "TEST",
-    "TRAIN",
-    "VALIDATE",
-    "Audit",
-    "Split",
-    "WindowGrid",
-    "audit",
-    "block_parts",
-    "guarded",
+    "TEST", "TRAIN", "VALIDATE", "Audit", "Split", "WindowGrid", "audit", "block_parts", "guarded",
     "make_split",
-]
+]  # fmt: skip

@@ -10,22 +10,7 @@ from icectl.stages.records import metrics_record, run_record, score_of, versions
 from icectl.stages.runs import LAST, find_run, newest_run, run_of_weights, runs
 
 __all__ = [
-    "LAST",
-    "Outcome",
-    "Request",
-    "Step",
-    "find_run",
-    "metrics_record",
-    "newest_run",
-    "perform",
-    "plan",
-    "run_folder",
-    "run_for",
-    "run_of_weights",
-    "run_record",
-    "runs",
-    "score_of",
-    "source_of",
-    "trains",
+    "LAST", "Outcome", "Request", "Step", "find_run", "metrics_record", "newest_run", "perform", "plan",
+    "run_folder", "run_for", "run_of_weights", "run_record", "runs", "score_of", "source_of", "trains",
     "versions",
-]
+]  # fmt: skip

@@ -29,6 +29,8 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
+from icectl.errors import WorkError
+
 TASKS = ("snow", "flow", "front", "bed")
 
 STEPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -66,3 +68,8 @@ def step(task: str, name: str) -> Callable[..., Any]:
     """
     function: Callable[..., Any] = getattr(import_module(f"{__name__}.{task}.{name}"), STEPS[name][0])
     return function
+
+
+def gone(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Refuse a run of networks that a plugin no longer has; an entry of `Plugin.upgrades`."""
+    raise WorkError("this run holds a network that is gone since", "train again")

@@ -12,6 +12,7 @@ A test file of three lines checks an installed plugin (or one named in ``ICECTL_
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,12 +24,7 @@ __all__ = ["PluginTests", "Subject"]
 
 def __getattr__(name: str) -> Any:
     """Import the suite (and pytest with it) when it is asked for."""
-    if name == "PluginTests":
-        from icectl.testing.suite import PluginTests
-
-        return PluginTests
-    if name == "Subject":
-        from icectl.testing.subject import Subject
-
-        return Subject
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = import_module(f"{__name__}.{'suite' if name == 'PluginTests' else 'subject'}")
+    return getattr(home, name)

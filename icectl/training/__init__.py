@@ -35,66 +35,35 @@ if TYPE_CHECKING:
     from icectl.training.settings import FitResult, FitSettings
 
 _HOMES = {
-    "Batches": "batches",
-    "IndexedBatches": "batches",
-    "Context": "context",
-    "Decision": "devices",
-    "DeviceInfo": "devices",
-    "FitResult": "settings",
-    "FitSettings": "settings",
-    "Learner": "learner",
-    "Meter": "meters",
-    "SingleOptimizer": "learner",
-    "auto_batch_size": "autobatch",
-    "fitting_batch": "autobatch",
-    "find_batch_size": "memory",
-    "fit": "loop",
-    "inference": "applying",
-    "launch": "processes",
-    "list_devices": "devices",
-    "load_weights": "checkpoint",
-    "outer_rank": "devices",
-    "permutation": "sampling",
-    "read_metadata": "checkpoint",
-    "resolve": "devices",
-    "sample_rng": "sampling",
-    "save_weights": "checkpoint",
-    "windows_a_call": "applying",
+    "applying": ("inference", "windows_a_call"),
+    "autobatch": ("auto_batch_size", "fitting_batch"),
+    "batches": ("Batches", "IndexedBatches"),
+    "checkpoint": ("load_weights", "read_metadata", "save_weights"),
+    "context": ("Context",),
+    "devices": ("Decision", "DeviceInfo", "list_devices", "outer_rank", "resolve"),
+    "learner": ("Learner", "SingleOptimizer"),
+    "loop": ("fit",),
+    "memory": ("find_batch_size",),
+    "meters": ("Meter",),
+    "processes": ("launch",),
+    "sampling": ("permutation", "sample_rng"),
+    "settings": ("FitResult", "FitSettings"),
 }
+"""The module of each name."""
 
 __all__ = [
-    "Batches",
-    "Context",
-    "Decision",
-    "DeviceInfo",
-    "FitResult",
-    "FitSettings",
-    "IndexedBatches",
-    "Learner",
-    "Meter",
-    "SingleOptimizer",
-    "auto_batch_size",
-    "find_batch_size",
-    "fit",
-    "fitting_batch",
-    "inference",
-    "launch",
-    "list_devices",
-    "load_weights",
-    "outer_rank",
-    "permutation",
-    "read_metadata",
-    "resolve",
-    "sample_rng",
-    "save_weights",
-    "windows_a_call",
-]
+    "Batches", "Context", "Decision", "DeviceInfo", "FitResult", "FitSettings", "IndexedBatches",
+    "Learner", "Meter", "SingleOptimizer", "auto_batch_size", "find_batch_size", "fit", "fitting_batch",
+    "inference", "launch", "list_devices", "load_weights", "outer_rank", "permutation", "read_metadata",
+    "resolve", "sample_rng", "save_weights", "windows_a_call",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     """Import the module that holds `name` when it is first asked for."""
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{home}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

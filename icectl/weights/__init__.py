@@ -11,20 +11,6 @@ from icectl.weights.known import Weights, add, bring, check, default, find, home
 from icectl.weights.make import make
 
 __all__ = [
-    "CARD",
-    "Card",
-    "Data",
-    "Score",
-    "Weights",
-    "add",
-    "bring",
-    "check",
-    "default",
-    "find",
-    "home",
-    "known",
-    "make",
-    "read_card",
-    "shipped",
-    "user_folder",
-]
+    "CARD", "Card", "Data", "Score", "Weights", "add", "bring", "check", "default", "find", "home",
+    "known", "make", "read_card", "shipped", "user_folder",
+]  # fmt: skip

@@ -59,7 +59,7 @@ plugin = Plugin(
     model="icectl_deeplab_xception.model:DeepLabXception",
     stages=stages(DeepLabTrain),
     schema=2,
-    upgrades={1: "icectl.tasks.front.files.upgrade:deeplab_from_1"},
+    upgrades={1: "icectl.tasks:gone"},
     estimate="icectl.tasks.front.estimate:estimate",
     paper="Cheng et al. 2021, Calving Front Machine (CALFIN), The Cryosphere 15(3), 1663–1675",
 )

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from icectl.contract import BatchSize, Options
-from icectl.errors import WorkError
 
 TEST_GLACIERS = ("RGI60-01.16195",)
 """South Glacier: measured at 9,619 points, kept for the test."""
@@ -185,8 +184,3 @@ class EvaluateOptions(Options):
     def needs(self) -> tuple[str, ...]:
         """Return the prediction alone; ice-free holes are scored where it needed ground to learn from."""
         return ("predict",)
-
-
-def from_schema_1(saved: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Refuse runs of 0.1.0's first networks: both steps are made otherwise now."""
-    raise WorkError("this run holds networks of the bed that are gone since", "train again")

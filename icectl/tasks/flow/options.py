@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from icectl.contract import BatchSize, Options
-from icectl.errors import WorkError
 from icectl.sources.options import SceneQuery
 
 BANDS = ("coastal", "blue", "green", "red", "nir08", "swir16", "swir22")
@@ -181,8 +180,3 @@ class EvaluateOptions(Options):
     bootstrap: int = Field(
         default=1_000, ge=0, le=100_000, description="Draws of chips for the intervals; 0: none."
     )
-
-
-def from_schema_1(saved: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Refuse runs of 0.1.0's first networks, whose attention saw no explicit features."""
-    raise WorkError("this run holds a network of the flow that is gone since", "train again")

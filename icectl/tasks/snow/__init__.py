@@ -18,14 +18,9 @@ from icectl.tasks.snow.options import (
 )
 
 __all__ = [
-    "EvaluateOptions",
-    "FetchOptions",
-    "PredictOptions",
-    "PrepareOptions",
-    "TrainOptions",
-    "of_mueller",
+    "EvaluateOptions", "FetchOptions", "PredictOptions", "PrepareOptions", "TrainOptions", "of_mueller",
     "stages",
-]
+]  # fmt: skip
 
 
 def stages(train: type[TrainOptions]) -> Mapping[str, type[Options]]:
