@@ -43,10 +43,7 @@ class Coarse:
 def search(ref: Texture, mov: Texture, corners: I64, size: int, radius: int) -> tuple[I64, F32, F32]:
     """Find the peaks of n chips whose whole search windows are valid.
 
-    Parameters
-    ----------
-    corners
-        ``(n, 2)`` top left corners in padded pixels.
+    `corners`: ``(n, 2)`` top left corners in padded pixels.
 
     Returns
     -------
@@ -190,11 +187,8 @@ def _climb(
 ) -> tuple[I64, F32]:
     """Walk uphill at full resolution from `at` until all neighbours are lower, or for `rounds` steps.
 
-    Parameters
-    ----------
-    at, squares
-        Positions ``(m, 2)`` off the border of the search window, and the 3×3 scores around them; both are
-        carried along and returned.
+    `at` and `squares`: positions ``(m, 2)`` off the border of the search window, and the 3×3 scores around
+    them; both are carried along and returned.
     """
     moving = np.arange(len(at))
     for _ in range(rounds):

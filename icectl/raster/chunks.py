@@ -20,10 +20,7 @@ _AGAIN = "run the stage that writes it again with --force"
 def layout(compressed: bool = True) -> dict[str, Any]:
     """Return the arguments of ``zarr.Group.create_array`` by which chunks carry checksums.
 
-    Parameters
-    ----------
-    compressed
-        False for arrays that compression makes slower to read and hardly smaller.
+    `compressed`: False for arrays that compression makes slower to read and hardly smaller.
     """
     return {"compressors": _codecs(compressed), "config": {"write_empty_chunks": True}}
 
@@ -31,10 +28,7 @@ def layout(compressed: bool = True) -> dict[str, Any]:
 def write_store(data: Any, path: Path, **encoding: Mapping[str, Any]) -> None:
     """Write an `xarray.Dataset` as a Zarr store of format 3 whose chunks all carry checksums.
 
-    Parameters
-    ----------
-    encoding
-        Of a variable: ``chunks``, a tuple of lengths, and ``compressed``, True by default.
+    `encoding`: of a variable: ``chunks``, a tuple of lengths, and ``compressed``, True by default.
     """
     chosen = {}
     for name in data.variables:
@@ -52,10 +46,7 @@ def _codecs(compressed: bool) -> tuple[Any, ...]:
 def expect_chunks(path: Path) -> None:
     """Refuse a store from which a file is missing that the record of its stage lists.
 
-    Parameters
-    ----------
-    path
-        The store, in the folder of its stage. A stage that is not finished has no record yet.
+    `path`: the store, in the folder of its stage. A stage that is not finished has no record yet.
 
     Raises
     ------

@@ -12,12 +12,7 @@ from icectl.arrays import U8
 def png(values: U8, palette: U8 | None = None) -> bytes:
     """Return a PNG of grey levels, or of the colours of a palette whose number 0 is transparent.
 
-    Parameters
-    ----------
-    values
-        ``(rows, columns)``.
-    palette
-        ``(n, 3)`` colours of the numbers from 1 on.
+    `values`: ``(rows, columns)``; `palette`: ``(n, 3)`` colours of the numbers from 1 on.
     """
     picture, more = Image.fromarray(values), {}
     if palette is not None:

@@ -102,10 +102,7 @@ def data_uri(png: bytes) -> str:
 def hill_shade(elevation: F32, spacing: float) -> U8:
     """Return light from the north-west on a surface, 120 (shade) to 255 (lit); missing pixels are 255.
 
-    Parameters
-    ----------
-    spacing
-        Metres between the pixels of `elevation`.
+    `spacing`: metres between the pixels of `elevation`.
     """
     holes = np.isnan(elevation)
     filled = np.where(holes, np.nanmean(elevation) if not holes.all() else 0, elevation)

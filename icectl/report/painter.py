@@ -34,12 +34,7 @@ _TITLES = {"truth": "Truth", "prediction": "Prediction", "difference": "Differen
 class Painter:
     """Draws panels; each picture may take so many bytes.
 
-    Parameters
-    ----------
-    reader
-        Finds and reads layers.
-    allowance
-        Bytes of one picture.
+    `reader`: finds and reads layers; `allowance`: bytes of one picture.
     """
 
     def __init__(self, reader: Reader, allowance: int = 400_000) -> None:

@@ -22,12 +22,8 @@ _ARROWS = {"lower": "↓", "higher": "↑"}
 def table_view(table: Mapping[str, Any], intervals: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return one table of ``metrics.json`` ready to be shown.
 
-    Parameters
-    ----------
-    table
-        A table of the record: title, primary, note, columns, rows.
-    intervals
-        ``{row name: {column key: [low, high]}}``.
+    `table`: a table of the record: title, primary, note, columns, rows; `intervals`: ``{row name: {column
+    key: [low, high]}}``.
     """
     columns, rows = table.get("columns", []), table.get("rows", [])
     bar = bar_of(table)

@@ -182,10 +182,7 @@ def grid_for(area: Area, places: Sequence[Placed]) -> Grid:
     It has the glacier's CRS, or the one that all items share; the glacier's pixel, or the largest of
     the items' bands; and pixel edges where those of the items lie (Landsat's lie at 15 mod 30).
 
-    Parameters
-    ----------
-    places
-        Where every asset that is to be fetched lies, item by item.
+    `places`: where every asset that is to be fetched lies, item by item.
 
     Raises
     ------

@@ -30,12 +30,7 @@ CHUNK = 2**16
 class Bounds:
     """What one answer may come to.
 
-    Parameters
-    ----------
-    size
-        Bytes, after unpacking.
-    seconds
-        From the request to the last byte.
+    `size`: bytes, after unpacking; `seconds`: from the request to the last byte.
     """
 
     size: float

@@ -73,12 +73,7 @@ def picks(
     Of items of one platform, day and place (path and row, or tile) the best is kept: the higher tier,
     then the later processing. What remains of one platform, day and track is one scene.
 
-    Parameters
-    ----------
-    secure
-        Whether links must be ``https``.
-    limit
-        Most scenes, spread evenly over the list.
+    `secure`: whether links must be ``https``; `limit`: most scenes, spread evenly over the list.
 
     Raises
     ------

@@ -178,12 +178,7 @@ def meaning(item: Any, key: str, band: str, product: Product, collection: str) -
 
     What the item says wins, then its collection's ``item_assets``, then what is known of the product.
 
-    Parameters
-    ----------
-    item
-        The `pystac.Item`.
-    key, band
-        The asset's name in the item, and in icectl.
+    `item`: the `pystac.Item`; `key` and `band`: the asset's name in the item, and in icectl.
     """
     if band in FLAGS:
         return _QUALITY[band]

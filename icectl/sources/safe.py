@@ -42,10 +42,7 @@ class Delivered:
 def delivered(path: Path) -> Delivered:
     """Return level, scale and offset of a band of Sentinel-2 by the folder that it lies in.
 
-    Parameters
-    ----------
-    path
-        A file such as ``T43RFP_20220701T053641_B03_20m.jp2``, in a product's folder or not.
+    `path`: a file such as ``T43RFP_20220701T053641_B03_20m.jp2``, in a product's folder or not.
     """
     metadata = _metadata(path)
     name = _IN_NAME.search(str(path))

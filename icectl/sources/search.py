@@ -167,10 +167,7 @@ def filtered(
 ) -> list[Item]:
     """Apply every filter that needs no pixels, and count what each takes.
 
-    Parameters
-    ----------
-    track
-        WRS-2 path and row to keep, or None.
+    `track`: WRS-2 path and row to keep, or None.
     """
     tally.found += len(items)
     if not product.timeless:
@@ -241,10 +238,7 @@ def link(item: Item, key: str, secure: bool) -> str:
 
     A catalogue is somebody else's text: a ``file://`` link would make us read this machine's files.
 
-    Parameters
-    ----------
-    secure
-        Take ``https`` only, as where the catalogue itself is read by ``https``.
+    `secure`: take ``https`` only, as where the catalogue itself is read by ``https``.
 
     Raises
     ------

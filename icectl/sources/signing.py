@@ -18,12 +18,8 @@ from icectl.sources.remote import Patience, reason, session
 class Signer:
     """Turns the links of items into links that can be read.
 
-    Parameters
-    ----------
-    active
-        False for services whose links need no signature: they pass unchanged.
-    patience
-        Timeout and number of attempts when a token is asked for.
+    `active`: False for services whose links need no signature: they pass unchanged; `patience`: timeout and
+    number of attempts when a token is asked for.
     """
 
     def __init__(self, active: bool, patience: Patience) -> None:

@@ -126,10 +126,7 @@ def scene_grid(scene: Scene, names: Collection[str]) -> tuple[Grid, str]:
 
     It is that of the coarsest band: what is finer is averaged onto it, so that all show the same ground.
 
-    Parameters
-    ----------
-    scene, names
-        The scene, and which of its assets are read together.
+    `scene` and `names`: the scene, and which of its assets are read together.
     """
     grids = {name: grid_of(scene.asset(name)) for name in names}
     sides = {name: max(abs(grid.affine.a), abs(grid.affine.e)) for name, grid in grids.items()}

@@ -51,12 +51,7 @@ def check(name: str) -> None:
 class Following:
     """Hands records to a tracker in a thread of its own.
 
-    Parameters
-    ----------
-    run
-        Its `logger` names the tracker.
-    step
-        The update that a resumed training goes on from, else 0.
+    `run`: its `logger` names the tracker; `step`: the update that a resumed training goes on from, else 0.
     """
 
     def __init__(self, run: Run, step: int) -> None:

@@ -56,10 +56,7 @@ class Learner(ABC):
     def begin(self, batches: Iterable[Batch]) -> bool:
         """Set what can be set in closed form before the first update; True if that is worth validating.
 
-        Parameters
-        ----------
-        batches
-            The first epoch's global batches, the same on every process.
+        `batches`: the first epoch's global batches, the same on every process.
         """
         return False
 

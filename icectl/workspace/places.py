@@ -58,10 +58,7 @@ class Workspace:
     def lock(self, folder: Path, wait: float = -1.0) -> Iterator[None]:
         """Hold `folder` for one process; others wait, and are told whom they wait for.
 
-        Parameters
-        ----------
-        wait
-            Seconds to wait; negative waits for as long as it takes.
+        `wait`: seconds to wait; negative waits for as long as it takes.
         """
         import logging
 

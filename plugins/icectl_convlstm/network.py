@@ -29,10 +29,7 @@ FOLD = 2
 class ConvLSTMCell(nn.Module):
     """One cell of equation 4 of Müller 2023: one convolution gives all four gates.
 
-    Parameters
-    ----------
-    inputs, hidden
-        Channels of the input and of the hidden and cell states.
+    `inputs` and `hidden`: channels of the input and of the hidden and cell states.
     """
 
     def __init__(self, inputs: int, hidden: int) -> None:

@@ -39,10 +39,7 @@ BATCH = 16
 class Ensemble(nn.Module):
     """Past masks to the mean and the spread of future masks.
 
-    Parameters
-    ----------
-    members
-        Forecasters of the same windows; `share` holds how much each counts, and sums to one.
+    `members`: forecasters of the same windows; `share` holds how much each counts, and sums to one.
     """
 
     share: Tensor
@@ -134,10 +131,7 @@ def weigh(run: Run, ensemble: Ensemble, options: TrainOptions) -> F64:
 def best_shares(products: F64) -> F64:
     """Return the weights, none below zero and their sum one, by which a mean errs least.
 
-    Parameters
-    ----------
-    products
-        (n, n): sums of products of the errors of every two of them.
+    `products`: (n, n): sums of products of the errors of every two of them.
 
     Examples
     --------

@@ -32,10 +32,7 @@ def fractal(
     `shortest` (pixels) and vanishes outside; 3 to 4 resembles mountain relief. The field is drawn on a
     larger torus and cut, so that opposite edges do not match.
 
-    Parameters
-    ----------
-    aspect
-        Stretch along the columns: above 1, features are longer in x than in y.
+    `aspect`: stretch along the columns: above 1, features are longer in x than in y.
     """
     size = tuple(fft.next_fast_len(int(n + min(longest, n)) + 8, real=True) for n in shape)
     spectrum = fft.rfft2(rng.standard_normal(size))

@@ -47,12 +47,8 @@ def sun(day: date, latitude: float) -> tuple[float, float]:
 def shade(north: F64, east: F64, elevation: float, azimuth: float) -> F64:
     """Return the light on a slope relative to level ground, between 0.25 (skylight) and 1.5.
 
-    Parameters
-    ----------
-    north, east
-        Slope of the surface (m per m), positive where it rises to the north or east.
-    elevation, azimuth
-        Of the sun, in degrees.
+    `north` and `east`: slope of the surface (m per m), positive where it rises to the north or east;
+    `elevation` and `azimuth`: of the sun, in degrees.
     """
     height, bearing = np.deg2rad(max(elevation, 12.0)), np.deg2rad(azimuth)
     rise = north * np.cos(bearing) + east * np.sin(bearing)

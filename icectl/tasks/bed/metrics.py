@@ -10,12 +10,8 @@ from icectl.arrays import F64, Floats
 def score(predicted: Floats, measured: Floats, uncertainty: Floats | None = None) -> dict[str, float]:
     """Return bias (predicted − measured), RMSE, MAE, median error and MAD about it, and the share within.
 
-    Parameters
-    ----------
-    predicted, measured
-        Values of the same shape, in metres.
-    uncertainty
-        Stated uncertainty of the measured values (one sigma, m).
+    `predicted` and `measured`: values of the same shape, in metres; `uncertainty`: stated uncertainty of the
+    measured values (one sigma, m).
     """
     off = np.asarray(predicted, dtype=np.float64) - np.asarray(measured, dtype=np.float64)
     if not off.size:

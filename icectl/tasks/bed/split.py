@@ -34,11 +34,8 @@ def split(dataset: tuple[I64, dict[str, int], tuple[int, ...]], options: Prepare
     Of all that hold their share of the largest patches, the one is taken that leaves the most to train on;
     the draw has no part in it, whatever the `seed`.
 
-    Parameters
-    ----------
-    dataset
-        Patches ``(row, col, side, hole)`` and toll as `icectl.tasks.bed.fill.patches.draw_patches` returns
-        them, and the shape of the map.
+    `dataset`: patches ``(row, col, side, hole)`` and toll as `icectl.tasks.bed.fill.patches.draw_patches`
+    returns them, and the shape of the map.
 
     Raises
     ------

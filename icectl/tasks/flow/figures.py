@@ -169,12 +169,8 @@ def _row(run: Run, name: str, label: str, pictures: list[Array], truth: F32, sco
 def velocity_figure(path: Path, backdrop: F32, cells: I64, found: Velocity, unit: str) -> Path:
     """Draw arrows over an image, and the speed along the line through the fastest ice; write a PNG.
 
-    Parameters
-    ----------
-    backdrop
-        ``(rows, cols)`` image that the arrows lie on.
-    cells
-        ``(rows, cols, 2)`` pixels of the cells.
+    `backdrop`: ``(rows, cols)`` image that the arrows lie on; `cells`: ``(rows, cols, 2)`` pixels of the
+    cells.
     """
     from matplotlib.figure import Figure
 

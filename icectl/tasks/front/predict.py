@@ -57,12 +57,8 @@ MOST = 100
 class Finder:
     """Finds the fronts of one entry after another with trained weights.
 
-    Parameters
-    ----------
-    network, facts
-        Trained weights as a function of arrays, and what is kept with them.
-    options
-        Of the stage.
+    `network` and `facts`: trained weights as a function of arrays, and what is kept with them; `options`: of
+    the stage.
     """
 
     def __init__(self, network: Network, facts: Mapping[str, Any], options: PredictOptions) -> None:

@@ -41,12 +41,8 @@ def baselines(
 ) -> dict[str, F32]:
     """Return the forecasts (F, …) of all baselines from past masks (P, …) without gaps.
 
-    Parameters
-    ----------
-    times, future
-        Days of the past and of the future frames.
-    coefficients
-        (F, 2P + 2) of the linear model, from `fit_linear`.
+    `times` and `future`: days of the past and of the future frames; `coefficients`: (F, 2P + 2) of the linear
+    model, from `fit_linear`.
     """
     count = len(future)
     mean = past.mean(axis=0, dtype=np.float64).astype(np.float32)

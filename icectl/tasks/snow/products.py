@@ -111,10 +111,7 @@ def write_cover(run: Run, cube: Cube, moments: Sequence[Moment]) -> Path:
 
     All of the scene counts, also the ground that was trained on.
 
-    Parameters
-    ----------
-    moments
-        Moments whose stacks lie in ``run.out``.
+    `moments`: moments whose stacks lie in ``run.out``.
     """
     path = run.out / COVER
     height = cube.height() if cube.has_height else None

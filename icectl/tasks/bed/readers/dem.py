@@ -86,12 +86,8 @@ def _terrain(
 def open_dem(path: Path, crs: str | None = None) -> Dem:
     """Open an elevation model: a raster, or a folder of tiles of one grid.
 
-    Parameters
-    ----------
-    path
-        A raster file, or a folder whose rasters are the tiles (``*_num.tif`` of ASTER GDEM are left out).
-    crs
-        The CRS of files that carry none.
+    `path`: a raster file, or a folder whose rasters are the tiles (``*_num.tif`` of ASTER GDEM are left out);
+    `crs`: the CRS of files that carry none.
 
     Raises
     ------

@@ -146,11 +146,8 @@ def mass_conservation(
     55, 422–430) on a map instead of a flow line. Lengths of averaging follow the glacier's size √area:
     surface 3 %, slope 3 %, flux 6 %, chosen on measured glaciers other than the test's.
 
-    Parameters
-    ----------
-    balance
-        Mass balance (m of ice a year); by default `steady_balance`. Its mean over the glacier is taken
-        off, since only a balance that sums to nothing keeps the surface as it is.
+    `balance`: mass balance (m of ice a year); by default `steady_balance`. Its mean over the glacier is taken
+    off, since only a balance that sums to nothing keeps the surface as it is.
     """
     size = np.sqrt(ice.sum()) * resolution
     heights = np.asarray(surface, dtype=np.float64)

@@ -28,12 +28,7 @@ def guess_clouds(values: F32, valid: Bools) -> Bools:
     pictures without a quality band; thin cloud that lets texture through is not found, and neither is
     anything in a series with a single clear frame.
 
-    Parameters
-    ----------
-    values
-        ``(time, rows, cols)``, one band or the mean of all.
-    valid
-        ``(time, rows, cols)``.
+    `values`: ``(time, rows, cols)``, one band or the mean of all; `valid`: ``(time, rows, cols)``.
 
     Returns
     -------
@@ -65,10 +60,7 @@ def screen(
 ) -> tuple[Series, Bools, list[str]]:
     """Leave out frames that cannot serve.
 
-    Parameters
-    ----------
-    aerosol_limit
-        Largest share of high aerosol in percent; None: any.
+    `aerosol_limit`: largest share of high aerosol in percent; None: any.
 
     Returns
     -------

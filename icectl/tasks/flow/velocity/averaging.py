@@ -96,12 +96,8 @@ def agreeing(layers: F64, spans: F64) -> Bools:
     stands still. Pairs are taken from the shortest to the longest, and one that lies farther from the
     mean so far than `AGREEMENT` pixels over the longest span in it, and a quarter of the speed, is left out.
 
-    Parameters
-    ----------
-    layers
-        ``(pairs, rows, cols, 2)`` pixels a year, NaN where nothing was found.
-    spans
-        ``(pairs,)`` days.
+    `layers`: ``(pairs, rows, cols, 2)`` pixels a year, NaN where nothing was found; `spans`: ``(pairs,)``
+    days.
     """
     total, weight = np.zeros(layers.shape[1:]), np.zeros(layers.shape[1:3])
     longest = np.zeros(layers.shape[1:3])
@@ -122,10 +118,8 @@ def finest(chips: I64, weights: F64) -> tuple[I64, F64]:
 
     Larger ones average over ice of other speeds, and over the shading of slopes that stand still.
 
-    Parameters
-    ----------
-    chips, weights
-        ``(pairs, rows, cols)`` sides of the chips (0: nothing found), and weights of the pairs.
+    `chips` and `weights`: ``(pairs, rows, cols)`` sides of the chips (0: nothing found), and weights of the
+    pairs.
 
     Returns
     -------

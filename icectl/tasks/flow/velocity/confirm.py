@@ -87,10 +87,7 @@ def speed_bias(speed: F64, error: F64) -> F64:
     For a component error σ the expected speed exceeds the true one by about σ²/2v, and v − √(v² − σ²)
     estimates it (Gudbjartsson and Patz 1995, doi:10.1002/mrm.1910340618).
 
-    Parameters
-    ----------
-    speed, error
-        Measured speed and standard error of a component, of one shape and unit.
+    `speed` and `error`: measured speed and standard error of a component, of one shape and unit.
 
     Examples
     --------

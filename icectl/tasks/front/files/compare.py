@@ -44,12 +44,7 @@ def compare_fronts(*paths: Path, within_days: float = 1.0) -> Table:
     Lines pair when they are of one glacier (where both sets name it; else when they lie nearest) and
     at most `within_days` apart; each line is used once, the nearest date first.
 
-    Parameters
-    ----------
-    paths
-        Vector files of lines, two or more.
-    within_days
-        Most days between two lines of a pair.
+    `paths`: vector files of lines, two or more; `within_days`: most days between two lines of a pair.
 
     Raises
     ------

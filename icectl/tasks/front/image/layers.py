@@ -50,12 +50,7 @@ def _thinned(values: NDArray[np.float32], most: int = 100_000) -> NDArray[np.flo
 def local_contrast(image: Image, clip: float = 3.0, tiles: int = 8) -> Image:
     """Equalise brightness within tiles (CLAHE): texture of flat snow and dark water appears.
 
-    Parameters
-    ----------
-    image
-        (rows, columns) in 0…1.
-    clip, tiles
-        Contrast limit, and tiles a side.
+    `image`: (rows, columns) in 0…1; `clip` and `tiles`: contrast limit, and tiles a side.
     """
     # With 16 bits OpenCV's limit falls below one count a bin on small tiles, and nothing is equalised.
     method = cv2.createCLAHE(clipLimit=clip, tileGridSize=(tiles, tiles))

@@ -52,12 +52,7 @@ def daily_radiation(
     The cosine of incidence on the slope's normal (`up`, `north`, `east`, unit vectors), summed over the hours
     in which the sun stands above the horizon and before the slope.
 
-    Parameters
-    ----------
-    latitude
-        In degrees.
-    declination
-        Of the sun in radians.
+    `latitude`: in degrees; `declination`: of the sun in radians.
 
     Examples
     --------
@@ -82,10 +77,7 @@ def snowline(snow: Bools, height: F32) -> float:
 
     It makes the fewest pixels lie on the wrong side (Krajčí et al. 2014, the regional snowline elevation).
 
-    Parameters
-    ----------
-    snow, height
-        (n,): whether a pixel shows snow, and its height in metres.
+    `snow` and `height`: (n,): whether a pixel shows snow, and its height in metres.
 
     Examples
     --------
