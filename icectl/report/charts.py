@@ -6,7 +6,7 @@ import hashlib
 import io
 import re
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from itertools import cycle
 from typing import Any
 
@@ -101,10 +101,6 @@ def _floats(values: Sequence[float | None]) -> np.ndarray[Any, np.dtype[np.float
     return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
 
 
-def _when(values: Sequence[float | str]) -> list[datetime]:
-    return [datetime.combine(date.fromisoformat(str(v)[:10]), datetime.min.time()) for v in values]
-
-
 def curve(panel: Curve) -> str:
     """Return the SVG of a `Curve`."""
 
@@ -141,7 +137,11 @@ def _columns(labels: Sequence[str]) -> int:
 
 
 def _line(axes: Axes, panel: Curve, series: Series, colour: str, dash: Any, mark: str) -> None:
-    x: Any = _when(series.x) if panel.dates else _floats([float(v) for v in series.x])
+    x: Any = (
+        [datetime.fromisoformat(str(v)[:10]) for v in series.x]
+        if panel.dates
+        else _floats([float(v) for v in series.x])
+    )
     y = _floats(series.y)
     marked = series.points or len(y) <= 12
     axes.plot(

@@ -46,7 +46,9 @@ def run_context(run: RunFacts) -> View:
         "identity": identity(run),
         "versions": facts_view(run.training.get("versions", {})),
         "options": all_options(run),
-        "earlier": [_earlier(e) for e in run.evaluations[1:]],
+        "earlier": [
+            {"title": f"{e.glacier} · {e.folder.name}", "tables": tables(e)} for e in run.evaluations[1:]
+        ],
     }
 
 
@@ -115,10 +117,6 @@ def tables(evaluation: Evaluation) -> list[View]:
     """Return the result tables, with intervals where there are any."""
     intervals = details(evaluation).get("intervals", {})
     return [table_view(t, intervals.get(t.get("title"))) for t in evaluation.metrics.get("tables", [])]
-
-
-def _earlier(evaluation: Evaluation) -> View:
-    return {"title": f"{evaluation.glacier} · {evaluation.folder.name}", "tables": tables(evaluation)}
 
 
 def warnings(stages: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -11,7 +11,7 @@ from icectl.report.colours import Scale
 from icectl.report.layers import Reader
 from icectl.report.painter import Painter
 from icectl.report.panels import ImageLines, Map, Panel, Samples, TimeMaps, unpack
-from icectl.report.pictures import View
+from icectl.report.pictures import View, maps_of
 
 BUDGET = 6_000_000
 """Bytes of pictures on one page; they share it evenly and shrink to fit."""
@@ -65,13 +65,5 @@ def arrange(views: Sequence[View], first: int = 0) -> list[list[View]]:
 
 def palettes(views: Sequence[View]) -> dict[str, list[list[int]]]:
     """Return the RGB steps of every scale that the page uses, to turn colours back into values."""
-    used = {
-        drawn["palette"]
-        for view in views
-        for drawn in [*(m for moment in view.get("moments", ()) for m in moment["maps"]), *_single(view)]
-    }
+    used = {drawn["palette"] for view in views for drawn in maps_of(view)}
     return {name: Scale(name, 0, 1).palette.tolist() for name in sorted(used)}
-
-
-def _single(view: View) -> list[View]:
-    return [view["map"]] if "map" in view else []

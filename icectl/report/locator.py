@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from icectl.raster.regions import NAMES, region_at
+from icectl.report.pictures import maps_of
 from icectl.report.scale import degrees
 
 COASTS = "tests/fixtures/naturalearth_lowres/naturalearth_lowres.shp"
@@ -28,8 +29,8 @@ def locate(views: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     views
         Figures as `icectl.report.figures.draw_all` returns them.
     """
-    maps = (m for view in views for m in [*_of_moments(view), *([view["map"]] if "map" in view else [])])
-    centre = next((drawn["frame"].centre for drawn in maps if drawn["frame"].centre is not None), None)
+    centres = (drawn["frame"].centre for view in views for drawn in maps_of(view))
+    centre = next((one for one in centres if one is not None), None)
     if centre is None:
         return None
     lon, lat = (centre[0] + 180) % 360 - 180, centre[1]
@@ -42,10 +43,6 @@ def locate(views: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         "lines": "".join(f"M{x} -90V90" for x in range(-180, 181, _STEP))
         + "".join(f"M-180 {y}H180" for y in range(-90, 91, _STEP)),
     }
-
-
-def _of_moments(view: Mapping[str, Any]) -> list[Any]:
-    return [drawn for moment in view.get("moments", ()) for drawn in moment["maps"]]
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,12 @@ def picture(title: str, raster: Raster, scale: Scale, side: int, strokes: Sequen
         "palette": scale.colours,
         "empty": bool(np.isnan(values).all()),
     }
+
+
+def maps_of(view: Mapping[str, Any]) -> list[View]:
+    """Return the maps of a figure as `picture` drew them: its own, and those of its moments."""
+    drawn = [one for moment in view.get("moments", ()) for one in moment["maps"]]
+    return [*drawn, view["map"]] if "map" in view else drawn
 
 
 def legend(scale: Scale, unit: str, label: str) -> View:

@@ -151,7 +151,7 @@ class Fetcher:
                 [over_all(item, self.grid) for item in pick.items],
                 bands=[key],
                 geobox=self.grid,
-                groupby=_together,
+                groupby=lambda item, parsed, index: 0,  # all items of a scene onto one plane
                 resampling=resampling_for(placed(pick.items[0], key), self.grid, band in FLAGS),
                 fail_on_error=True,  # otherwise a fault becomes nodata in silence
                 patch_url=address,
@@ -187,8 +187,3 @@ def _check_remote(address: str, what: str) -> None:
     """
     if remote_crs(address) is None:
         raise DataError(f"{what} has no CRS", "take another collection, e.g. a terrain-corrected one")
-
-
-def _together(item: Any, parsed: Any, index: int) -> int:
-    """Put all items of a scene onto one plane."""
-    return 0

@@ -107,7 +107,9 @@ def describe(
                 band=_band(one, info, item, entry, path),
             ),
             crs=info.crs,
-            resolution=_resolution(info),
+            resolution=(1.0, 1.0)
+            if info.grid is None
+            else (abs(info.grid.affine.a), abs(info.grid.affine.e)),
             shape=info.shape,
             properties=_properties(item, period, named, path),
             floating=info.dtype in FLOATS,
@@ -115,10 +117,6 @@ def describe(
         )
         for one in _assets(named, info, bands or _bands_in(entry, info), path)
     ]
-
-
-def _resolution(info: Info) -> tuple[float, float]:
-    return (1.0, 1.0) if info.grid is None else (abs(info.grid.affine.a), abs(info.grid.affine.e))
 
 
 def _header(path: Path) -> Info:

@@ -120,15 +120,14 @@ def _needed(files: list[ImageFile], asset: str, wanted: Collection[str]) -> list
     known = [file for file in files if file.named.asset not in (None, UNUSED)]
     named = {file.named.asset for file in known} - set(QUALITY)
     if not named:
-        known += [_as(file, asset) for file in files if file.named.asset is None]
+        known += [
+            replace(file, named=replace(file.named, asset=asset))
+            for file in files
+            if file.named.asset is None
+        ]
     if named & set(wanted):
         known = [file for file in known if file.named.asset in wanted or file.named.asset in QUALITY]
     return known
-
-
-def _as(file: ImageFile, asset: str) -> ImageFile:
-    """Return a file as that of another asset."""
-    return replace(file, named=replace(file.named, asset=asset))
 
 
 def in_dates(scenes: Sequence[Scene], query: SceneQuery, folder: Path, minimum: int = 1) -> list[Scene]:

@@ -161,7 +161,8 @@ def _identity(request: Request, stage: str, prints: Mapping[str, str]) -> dict[s
     }
     if stage == "fetch":
         place = request.glacier.model_dump(mode="json", exclude=_NOT_IDENTITY)
-        return {**identity, "glacier": place, "scenes": _scenes_identity(request.scenes)}
+        scenes = [str(request.scenes), identify(request.scenes)] if request.scenes else []
+        return {**identity, "glacier": place, "scenes": scenes}
     if stage == "prepare":
         return {**identity, "fetch": prints.get("fetch")}
     identity |= {"model": request.plugin.name, "schema": request.plugin.schema}
@@ -216,10 +217,6 @@ def run_for(step: Step, out: Path | None = None) -> Run:
         quiet=request.quiet,
         logger=request.logger,
     )
-
-
-def _scenes_identity(scenes: Path | None) -> list[Any]:
-    return [str(scenes), identify(scenes)] if scenes else []
 
 
 def _files(options: Options) -> Iterator[tuple[str, Path]]:

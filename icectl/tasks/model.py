@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from icectl.contract import Metrics, OnnxNetwork, Options
+from icectl.contract import Metrics, OnnxNetwork
 from icectl.errors import ContractError, DataError
 from icectl.run import Run
 from icectl.tasks import step
@@ -218,7 +218,7 @@ def learn(
     check_network(run, model, options, facts)
     base = {
         "model": run.plugin.name,
-        "options": _plain(options),
+        "options": options.model_dump(mode="json"),
         "seed": run.seed,
         "updates": 1,
         **facts,
@@ -298,7 +298,3 @@ def updates(settings: FitSettings, batches: int) -> int:
     """Return how many updates a training makes at most, with so many batches in an epoch."""
     bounds = [settings.max_updates, None if settings.epochs is None else settings.epochs * batches]
     return min(bound for bound in bounds if bound is not None)
-
-
-def _plain(options: Options) -> dict[str, Any]:
-    return options.model_dump(mode="json")

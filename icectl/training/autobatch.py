@@ -15,7 +15,7 @@ from icectl.training import fabric as fabrics
 from icectl.training import memory, meters
 from icectl.training.batches import Batches
 from icectl.training.context import Context, wrapped
-from icectl.training.devices import Decision, resolve
+from icectl.training.devices import resolve
 from icectl.training.learner import Learner
 from icectl.workspace import read_record, write_json
 
@@ -85,7 +85,9 @@ def auto_batch_size(
     fabric = fabrics.current(run)
     world = fabric.world_size
     if fabric.global_rank == 0:
-        alone = fabric if world == 1 else fabrics.build(_one(run), several=False)
+        alone = (
+            fabric if world == 1 else fabrics.build(resolve(replace(run.compute, processes=1)), several=False)
+        )
         budget = _Budget(alone.device)
         found = memory.find_batch_size(
             lambda size: budget.allows(size) and _fits(alone, run, learner, batches, size, budget), limit
@@ -135,10 +137,6 @@ def _fits(
         budget.note(size)
 
     return memory.trial(attempt)(size)
-
-
-def _one(run: Run) -> Decision:
-    return resolve(replace(run.compute, processes=1))
 
 
 def available_memory() -> int:

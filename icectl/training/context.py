@@ -162,7 +162,7 @@ class Context:
     def _clip(self, optimizer: Optimizer, parameters: list[nn.Parameter]) -> None:
         """Bound the gradients as the settings say."""
         if self.clip_value is not None or self.clip_norm is not None:
-            self.fabric.strategy.precision.unscale_gradients(_bare(optimizer))
+            self.fabric.strategy.precision.unscale_gradients(getattr(optimizer, "optimizer", optimizer))
         if self.clip_value is not None:
             nn.utils.clip_grad_value_(parameters, self.clip_value)
         if self.clip_norm is not None:
@@ -180,10 +180,6 @@ class Context:
 def wrapped(fabric: Fabric, optimizer: Optimizer) -> Any:
     """Return the optimiser as the precision needs it (16-bit floats scale their gradients)."""
     return fabric.setup_optimizers(optimizer)
-
-
-def _bare(optimizer: Any) -> Any:
-    return getattr(optimizer, "optimizer", optimizer)
 
 
 def average_gradients(parameters: list[nn.Parameter], world: int) -> None:

@@ -67,7 +67,8 @@ class Loop:
         self.fabric = fabrics.current(run)
         self.context = Context(self.fabric, run.seed, settings.clip_value, settings.clip_norm)
         self.position = Position()
-        self._check_lengths()
+        if len(train) == 0:
+            raise DataError("there is no whole training batch", "lower --batch-size, or prepare more data")
         self.fabric.strategy.precision.convert_module(learner.modules)
         learner.modules.to(self.fabric.device)
         self._equalise()
@@ -309,10 +310,6 @@ class Loop:
         if self.settings.epochs is not None:
             total = min(total or 2**62, self.settings.epochs * len(self.train))
         return self.run.progress("training", None if total is None else total - self.position.step)
-
-    def _check_lengths(self) -> None:
-        if len(self.train) == 0:
-            raise DataError("there is no whole training batch", "lower --batch-size, or prepare more data")
 
     def _equalise(self) -> None:
         """Give every process rank 0's weights and buffers."""

@@ -84,7 +84,8 @@ def outer(function: Callable[..., T], run: Run, decision: Decision, args: tuple[
 @contextmanager
 def _watched_rendezvous(run: Run) -> Iterator[None]:
     """Say whom this process waits for, and end it if they never come; torch alone waits half an hour."""
-    missing = f"the {outer_world() - 1} other processes that {_starter()} announced have not come"
+    starter = "torchrun" if "TORCHELASTIC_RUN_ID" in os.environ else "SLURM_NTASKS"
+    missing = f"the {outer_world() - 1} other processes that {starter} announced have not come"
     hint = "start all of them (`srun icectl train …`, or `torchrun` on every machine), or unset its variables"
 
     def give_up() -> None:
@@ -101,10 +102,6 @@ def _watched_rendezvous(run: Run) -> Iterator[None]:
     finally:
         for timer in timers:
             timer.cancel()
-
-
-def _starter() -> str:
-    return "torchrun" if "TORCHELASTIC_RUN_ID" in os.environ else "SLURM_NTASKS"
 
 
 def inner(call: Call) -> tuple[Any, dict[str, Any]]:

@@ -26,7 +26,8 @@ class GanLearner(FillLearner):
 
     def __init__(self, network: Generator, options: Any, facts: Mapping[str, Any]) -> None:
         super().__init__(network, options, {**facts, "kept": "generator"})
-        self.critic = Discriminator(2, options.critic_width, _layers(options.net_size))
+        halvings = max(3, min(6, int(np.log2(options.net_size)) - 2))  # 6 for patches of 256
+        self.critic = Discriminator(2, options.critic_width, halvings)
         self.modules = nn.ModuleDict({"generator": network, "discriminator": self.critic})
 
     def configure(self) -> Mapping[str, torch.optim.Optimizer]:
@@ -71,8 +72,3 @@ def adversary(fake: Tensor, loss: str) -> Tensor:
     the score; ``"hinge"`` is minus the score.
     """
     return -fake if loss == "hinge" else -F.softplus(fake)
-
-
-def _layers(size: int) -> int:
-    """Return how many halvings a discriminator of patches of that size makes (6 for 256)."""
-    return max(3, min(6, int(np.log2(size)) - 2))

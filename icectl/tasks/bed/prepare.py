@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -154,12 +155,8 @@ def known_glaciers(options: PrepareOptions, run: Run) -> Iterator[known.Known]:
         yield from known.without(known.read_known(folder), banned)
     fetched = run.inputs.get("fetch")
     if fetched is not None and (fetched / "train").is_dir():
-        yield from known.without(_worlds(fetched / "train"), banned)
-
-
-def _worlds(folder: Path) -> Iterator[known.Known]:
-    for one in sorted(p for p in folder.iterdir() if p.is_dir()):
-        yield from known.world_samples(one)
+        worlds = (known.world_samples(one) for one in sorted((fetched / "train").iterdir()) if one.is_dir())
+        yield from known.without(chain.from_iterable(worlds), banned)
 
 
 def _said(name: str, terrain: Terrain, drawn: Drawn, options: PrepareOptions, rule: str) -> str:

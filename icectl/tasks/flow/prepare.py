@@ -13,7 +13,6 @@ from typing import Any
 import cv2
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from icectl import raster
 from icectl.arrays import F32, I64, Bools
@@ -146,7 +145,7 @@ def _write(
             "low": (("band",), low),
             "high": (("band",), high),
         },
-        coords={"time": _numpy_times(series)},
+        coords={"time": np.array([t.replace(tzinfo=None) for t in series.times], dtype="datetime64[ns]")},
         attrs={
             "icectl_options": options.model_dump_json(),
             "crs": "" if series.grid.crs is None else str(series.grid.crs),
@@ -176,10 +175,6 @@ def smallest_type(values: F32) -> type[np.generic]:
     if low < 0 or high > 65535 or not np.array_equal(values, np.rint(values)):
         return np.float32
     return np.uint8 if high <= 255 else np.uint16
-
-
-def _numpy_times(series: Series) -> NDArray[np.datetime64]:
-    return np.array([t.replace(tzinfo=None) for t in series.times], dtype="datetime64[ns]")
 
 
 def _level(series: Series, band: int, percent: float) -> float:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from icectl.errors import DataError
-from icectl.tasks.front.dataset import Entry, FrontData, open_dataset
+from icectl.tasks.front.dataset import FrontData, open_dataset
 from icectl.training import FitSettings, IndexedBatches, launch
 
 if TYPE_CHECKING:
@@ -84,12 +84,8 @@ def facts_of(data: FrontData) -> Mapping[str, Any]:
 def check_trainable(data: FrontData) -> None:
     """Refuse a data set with nothing to train or to validate on."""
     for role in ("train", "valid"):
-        if not any(_has_front(entry) for entry in data.of(role)):
+        if not any(entry.lines for entry in data.of(role)):
             raise DataError(
                 f"no labelled image is left to {role} on, of {len(data.entries)}",
                 "give labels (--labels), more images, or smaller --test-share, --valid-share and --guard",
             )
-
-
-def _has_front(entry: Entry) -> bool:
-    return bool(entry.lines)

@@ -185,7 +185,9 @@ def without(glaciers: Iterator[Known], hold_out: tuple[str, ...]) -> Iterator[Kn
 def world_samples(folder: Path) -> Iterator[Known]:
     """Yield the glaciers of a synthetic world with their exact thickness."""
     grid = grid_of(folder / "dem.tif")
-    surface, thickness = (_read(folder / name) for name in ("dem.tif", "truth/thickness.tif"))
+    surface, thickness = (
+        read(folder / name).filled(np.nan).astype(np.float64) for name in ("dem.tif", "truth/thickness.tif")
+    )
     found = read_outlines(folder / "outlines.gpkg")
     for name, shape in zip(found.ids, found.geometries, strict=True):
         ice = np.asarray(rasterize([shape], grid), dtype=bool)
@@ -200,7 +202,3 @@ def world_samples(folder: Path) -> Iterator[Known]:
         made = on_working_grid(known)
         if made.ice.sum() >= 40:
             yield made
-
-
-def _read(path: Path) -> F64:
-    return read(path).filled(np.nan).astype(np.float64)

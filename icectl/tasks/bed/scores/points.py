@@ -74,7 +74,9 @@ def score_points(run: Run, options: EvaluateOptions, folder: Path, source: Path)
     ]
     noted = stage_of(folder)["notes"].get("epochs", {}) if (folder / RECORD).is_file() else {}
     epochs = {what: float(year) for what, year in noted.items()} if isinstance(noted, dict) else {}
-    if words := gap({**epochs, "what was measured": _middle(points.year[hit])}):
+    years = points.year[hit]
+    middle = float(np.nanmedian(years)) if np.isfinite(years).any() else None
+    if words := gap({**epochs, "what was measured": middle}):
         notes.append(f"{words[0].upper()}{words[1:]}.")
     tables = [
         _point_table(run.plugin.name, "Thickness at measured points", found, points, hit, _sums(folder, None))
@@ -90,10 +92,6 @@ def score_points(run: Run, options: EvaluateOptions, folder: Path, source: Path)
         words = f"{-gain[1]:+.0f} to {-gain[0]:+.0f} %".replace("-", "−")
         notes.append(f"The velocity changes the RMSE by {words} (95 % interval over blocks of points).")
     return AtPoints(points, tables, notes, details, found["thickness"], glacier, hit)
-
-
-def _middle(years: F64) -> float | None:
-    return float(np.nanmedian(years)) if np.isfinite(years).any() else None
 
 
 def _said(points: Points, hit: Bools) -> str:

@@ -100,7 +100,7 @@ def affine(
     angle = np.deg2rad(rng.uniform(-recipe.angle, recipe.angle)) + turn_by
     zoom = float(np.exp(rng.uniform(-1, 1) * np.log(recipe.scale)))
     spin = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    turn = _matrix(spin @ _stretched(rng, recipe.stretch) @ flip)
+    turn = np.pad(spin @ _stretched(rng, recipe.stretch) @ flip, ((0, 0), (0, 1)))
     source = np.array([(shape[1] - 1) / 2, (shape[0] - 1) / 2])
     spare = np.maximum(0, np.array([shape[1], shape[0]]) * zoom - [columns, rows]) / 2
     reach = spare + recipe.shift * np.array([columns, rows])
@@ -116,11 +116,6 @@ def _stretched(rng: np.random.Generator, most: float) -> NDArray[np.float64]:
     ratio, axis = float(np.exp(rng.uniform(0, np.log(most)) / 2)), rng.uniform(0, np.pi)
     turn = np.array([[np.cos(axis), -np.sin(axis)], [np.sin(axis), np.cos(axis)]])
     return np.asarray(turn @ np.diag([ratio, 1 / ratio]) @ turn.T)
-
-
-def _matrix(linear: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a 2×3 matrix with no shift."""
-    return np.concatenate([linear, np.zeros((2, 1))], axis=1)
 
 
 def warp(layers: Floats, matrix: NDArray[np.float64], size: tuple[int, int]) -> Floats:
