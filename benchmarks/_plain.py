@@ -66,8 +66,7 @@ def snow(package: str, model: str, batch: int, size: int) -> Case:
 
 def svg(batch: int, size: int) -> Case:
     """Build svg: squared error, divergence and correlation, one Adam."""
-    from icectl_svg.learner import SVGLearner
-    from icectl_svg.losses import decorrelation, squared
+    from icectl_svg.learner import SVGLearner, decorrelation, squared
     from icectl_svg.network import sizes
     from icectl_svg.svg import SVG
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from icectl.testing.smallest import SMALLEST
+from icectl.testing.subject import SMALLEST
 
 _BED = {
     "world_size": 128, "worlds": 3, "patch_size": 64, "hole_size": 24, "patches": 60,

@@ -15,8 +15,7 @@ import numpy as np
 
 from icectl.tasks.flow.dataset import open_dataset
 from icectl.tasks.flow.options import PredictOptions
-from icectl.tasks.flow.velocity.measure import centres, measure
-from icectl.tasks.flow.velocity.pairs import choose_pairs
+from icectl.tasks.flow.velocity.measure import centres, choose_pairs, measure
 
 
 def main() -> None:

@@ -16,10 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from icectl.tasks.bed.readers.thickness_samples import Known, read_known
+from icectl.tasks.bed.readers.thickness_samples import Known, read_known, sample_of
 from icectl.tasks.bed.thickness import law, physics
 from icectl.tasks.bed.thickness.law import Sample
-from icectl.tasks.bed.thickness.samples import sample_of
 
 Floats = NDArray[np.float64]
 TEST = "RGI60-01.16195"

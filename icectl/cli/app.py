@@ -11,7 +11,6 @@ from icectl import __version__
 from icectl.cli import (
     compare,
     completions,
-    devices,
     doctor,
     export,
     glaciers,
@@ -67,7 +66,7 @@ app.add_typer(glaciers.app, name="glaciers", rich_help_panel="Look and manage")
 app.command("compare", rich_help_panel="Look and manage", context_settings=compare.CONTEXT)(compare.compare)
 app.command("report", rich_help_panel="Look and manage")(report.report)
 app.command("export", rich_help_panel="Look and manage")(export.export)
-app.command("devices", rich_help_panel="Look and manage")(devices.devices)
+app.command("devices", rich_help_panel="Look and manage")(doctor.devices)
 app.command("doctor", rich_help_panel="Look and manage")(doctor.doctor)
 app.command("completions", rich_help_panel="Look and manage")(completions.completions)
 

@@ -28,11 +28,16 @@ def list_plugins(as_json: Json = False) -> None:
             f.name,
             f.plugin.task if f.plugin else "?",
             f"{f.distribution} {f.version}",
-            f"broken: {f.problem}" if f.problem else f"{f.plugin.summary}{f' ({f.note})' if f.note else ''}",
+            f"broken: {f.problem}" if f.problem else _words(f),
         ]
         for f in found
     ]
     show.listing("plugins", ["model", "task", "from", "what it does"], rows)
+
+
+def _words(found: Any) -> str:
+    """Return a model's summary, and in brackets what is odd with the plugin."""
+    return str(found.plugin.summary) + (f" ({found.note})" if found.note else "")
 
 
 def _record(found: Any) -> dict[str, Any]:

@@ -135,7 +135,7 @@ def match_chips(
         usable & _clear(mov, corners, size, radius) & (size >= LEAST_COARSE) & (search == "coarse-to-fine")
     )
     odd = sorted(set(map(tuple, (corners[quick] % 2).tolist())))
-    each(lambda job: half(*job), [(scene, one) for one in odd for scene in (ref, mov)], workers)
+    each(_halve, [(scene, one) for one in odd for scene in (ref, mov)], workers)
     found = _Found(len(corners), radius)
     parts = [p for p in (np.flatnonzero(quick), np.flatnonzero(usable & ~quick)) if len(p)]
     jobs = [(bool(quick[p[0]]), q) for p in parts for q in np.array_split(p, -(-len(p) // BATCH))]
@@ -162,6 +162,10 @@ def texture(image: ArrayLike, size: int, scale: float, valid: Bools | None = Non
 
 def _shape(scene: Texture) -> tuple[int, ...]:
     return tuple(n - 2 * scene.margin for n in scene.image.shape)
+
+
+def _halve(job: tuple[Texture, tuple[int, int]]) -> None:
+    half(*job)
 
 
 def _usable(ref: Texture, corners: I64, size: int) -> Bools:

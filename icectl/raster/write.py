@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 import rasterio.shutil
+from PIL import Image
 
-from icectl.arrays import Array
+from icectl.arrays import U8, Array
 from icectl.errors import DataError
 from icectl.raster.files import cache_settings, opened, replacing
 from icectl.raster.grid import Grid
@@ -221,3 +223,17 @@ def rewrite(path: str | Path, change: Callable[[Array], Array]) -> None:
         profile.pop(key, None)
     with replacing(Path(path)) as made, rasterio.open(made, "w", driver="GTiff", **profile) as target:
         target.write(change(values))
+
+
+def png(values: U8, palette: U8 | None = None) -> bytes:
+    """Return a PNG of grey levels, or of the colours of a palette whose number 0 is transparent.
+
+    `values`: ``(rows, columns)``; `palette`: ``(n, 3)`` colours of the numbers from 1 on.
+    """
+    picture, more = Image.fromarray(values), {}
+    if palette is not None:
+        picture.putpalette([0, 0, 0, *palette.ravel().tolist()])
+        more = {"transparency": 0}
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", optimize=False, compress_level=9, **more)
+    return buffer.getvalue()

@@ -15,7 +15,7 @@ from matplotlib import colormaps
 from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex
 
 from icectl.arrays import F32, U8
-from icectl.raster.images import png
+from icectl.raster.write import png
 from icectl.report.panels import Colours
 
 STEPS = 96

@@ -21,14 +21,14 @@ import numpy as np
 from icectl.errors import DataError
 from icectl.raster import Grid, Info
 from icectl.sources.safe import LEVEL_1C, TOP_OF_ATMOSPHERE, above_the_atmosphere
-from icectl.sources.scene import Band, Scene, in_order, safe_id
+from icectl.sources.scene import Band, Scene, in_order
 from icectl.sources.stated import common, said_by_collections, stated
-from icectl.workspace import write_json
+from icectl.workspace import safe_name, write_json
 
 if TYPE_CHECKING:
     import pystac
 
-__all__ = ["CATALOGUE", "Band", "Scene", "read_catalogue", "safe_id", "write_catalogue"]
+__all__ = ["CATALOGUE", "Band", "Scene", "read_catalogue", "write_catalogue"]
 
 CATALOGUE = "items.json"
 """Name of the catalogue inside a folder of scenes."""
@@ -185,7 +185,7 @@ def _href(path: Path, folder: Path) -> str:
 
 def _scene(item: pystac.Item, folder: Path, where: str) -> Scene:
     """Turn a checked STAC item into a `Scene`."""
-    safe_id(item.id, where)
+    safe_name(item.id, f"the id of a scene in {where}")
     time = item.datetime or item.common_metadata.start_datetime
     if time is None:
         raise DataError(f"{where}: scene '{item.id}' has no time")

@@ -13,12 +13,12 @@ from rasterio.errors import RasterioError
 
 from icectl.arrays import Array, Bools
 from icectl.errors import DataError, WorkError
+from icectl.imagery.qa import QaPixel, Scl
 from icectl.raster import Grid, Info, read, write_cog
 from icectl.raster.files import remote_crs
 from icectl.sources.area import over_all, placed, resampling_for
 from icectl.sources.picks import Pick
 from icectl.sources.products import CHECKED, FLAGS, Product, type_of
-from icectl.sources.quality import Shares, shares
 from icectl.sources.remote import Patience, gdal_settings, patiently
 from icectl.sources.scene import Scene
 from icectl.sources.search import fresh
@@ -187,3 +187,55 @@ def _check_remote(address: str, what: str) -> None:
     """
     if remote_crs(address) is None:
         raise DataError(f"{what} has no CRS", "take another collection, e.g. a terrain-corrected one")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shares:
+    """Percentages inside the area: missing of all pixels, cloud of those that are not missing."""
+
+    cloud: float | None
+    missing: float
+
+    def verdict(self, max_cloud: float, max_missing: float) -> str:
+        """Return why a scene is left out, or nothing."""
+        if self.missing > max_missing:
+            return "with too many missing pixels in the area"
+        if self.cloud is not None and self.cloud > max_cloud:
+            return "too cloudy in the area"
+        return ""
+
+
+def shares(layer: Array, kind: str, nodata: float | None, inside: Bools) -> Shares:
+    """Measure one layer.
+
+    Cloud is cloud of high confidence or cirrus by ``qa_pixel``, and the cloud classes 8 to 10 of
+    ``scl``; shadow is not counted. Other layers know only missing pixels.
+
+    Parameters
+    ----------
+    layer
+        Flags ``(rows, columns)``, or any band.
+    kind
+        ``"qa_pixel"``, ``"scl"``, or the name of a band.
+    nodata
+        The band's number for nothing; NaN counts always.
+    inside
+        The area's pixels.
+    """
+    values = layer[inside]
+    if kind == "qa_pixel":
+        gone = (values & int(QaPixel.FILL)) != 0
+        cloud = (values & int(QaPixel.CLOUD | QaPixel.CIRRUS)) != 0
+    elif kind == "scl":
+        gone = values == int(Scl.NO_DATA)
+        cloud = np.isin(values, [int(Scl.CLOUD_MEDIUM), int(Scl.CLOUD_HIGH), int(Scl.CIRRUS)])
+    else:
+        gone = np.isnan(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
+        gone |= values == nodata if nodata is not None else False
+        return Shares(cloud=None, missing=_percent(gone, values.size))
+    seen = int(values.size - gone.sum())
+    return Shares(cloud=_percent(cloud & ~gone, seen), missing=_percent(gone, values.size))
+
+
+def _percent(hits: Bools, of: int) -> float:
+    return 100.0 * float(hits.sum()) / of if of else 0.0

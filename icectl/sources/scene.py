@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from icectl.errors import DataError, did_you_mean
-
-_SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+from icectl.workspace import safe_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,16 +65,6 @@ class Scene:
         return self.bands.get(name, Band())
 
 
-def safe_id(name: str, where: str = "a scene") -> str:
-    """Return `name` if it may name a file; refuse path parts and control characters."""
-    if not isinstance(name, str) or not _SAFE_ID.fullmatch(name) or ".." in name:
-        raise DataError(
-            f"{where} has the id {name!r}, which cannot name a file",
-            "ids are letters, digits, '.', '_' and '-', and start with a letter or a digit",
-        )
-    return name
-
-
 def in_order(scenes: Iterable[Scene], where: str) -> list[Scene]:
     """Return the scenes by time, then id; refuse an id that occurs twice.
 
@@ -84,7 +72,7 @@ def in_order(scenes: Iterable[Scene], where: str) -> list[Scene]:
     """
     seen: set[str] = set()
     for scene in (ordered := sorted(scenes, key=lambda s: (s.time, s.id))):
-        if safe_id(scene.id, where) in seen:
+        if safe_name(scene.id, f"the id of a scene in {where}") in seen:
             raise DataError(f"{where} holds two scenes with the id '{scene.id}'", "remove or rename one")
         seen.add(scene.id)
     return ordered

@@ -21,7 +21,7 @@ from icectl.sources.bounds import Refused, expect_public
 from icectl.sources.options import SceneQuery, months_of
 from icectl.sources.products import Product, Service
 from icectl.sources.remote import Patience, reason, session
-from icectl.sources.scene import safe_id
+from icectl.workspace import safe_name
 
 Item: TypeAlias = Any
 """A `pystac.Item`."""
@@ -245,7 +245,7 @@ def link(item: Item, key: str, secure: bool) -> str:
     DataError
         The asset lies elsewhere; the link is named without its query.
     """
-    safe_id(item.id, "an item")
+    safe_name(item.id, "the id of an item")
     asset = item.assets[key]
     others = asset.extra_fields.get("alternate")
     listed = list(others.values()) if isinstance(others, dict) else []

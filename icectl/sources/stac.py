@@ -5,20 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from dataclasses import dataclass
 from math import cos, radians
 from pathlib import Path
+from typing import Any
 
 from icectl.contract import Estimate
-from icectl.errors import DataError, IcectlError, WorkError
+from icectl.errors import DataError, IcectlError, UsageError, WorkError
 from icectl.run import Run
-from icectl.sources.area import grid_for, placed
+from icectl.settings import Glacier
+from icectl.sources.area import Area, area_of, grid_for, placed
 from icectl.sources.catalogue import write_catalogue
-from icectl.sources.finding import Found, find_scenes, nothing_left
 from icectl.sources.options import SceneQuery, source_of
-from icectl.sources.products import CHECKED, Service, type_of
+from icectl.sources.picks import Pick, picks
+from icectl.sources.products import (
+    CHECKED,
+    PRODUCTS,
+    SERVICES,
+    Product,
+    Service,
+    product_for,
+    screened,
+    service_for,
+    type_of,
+    wanted,
+)
 from icectl.sources.remote import Patience, silent_libraries
 from icectl.sources.scene import Scene
-from icectl.sources.search import Tally
+from icectl.sources.search import Tally, connect, expect_public_links, filtered, missing, search
 from icectl.sources.signing import Signer
 from icectl.workspace import remove
 
@@ -162,3 +176,83 @@ def estimate_fetch(
     note = f"{len(found.scenes)} scenes of {found.collection} ({found.tally.sentence()})"
     note += ", before the cloud filter" if found.product.quality else ""
     return Estimate(downloads=size, writes=size, note=note)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a search left, and what it was for."""
+
+    service: Service
+    collection: str
+    product: Product
+    area: Area
+    client: Any
+    scenes: list[Pick]
+    tally: Tally
+
+
+def find_scenes(
+    glacier: Glacier, source: str, query: SceneQuery, bands: tuple[str, ...], patience: Patience
+) -> Found:
+    """Search a service and apply every filter that needs no pixels.
+
+    Raises
+    ------
+    UsageError
+        `source` is no STAC service, or the glacier has no place.
+    DataError
+        Nothing is left.
+    """
+    if source not in SERVICES:
+        raise UsageError(
+            f"scenes from '{source}' are not fetched from a STAC service",
+            f"choose --source {' or '.join(SERVICES)}",
+        )
+    service = service_for(source, query.api)
+    collection = query.collection or service.collection
+    product = product_for(collection, bands)
+    if query.same_track and glacier.wrs2 is None:
+        raise UsageError(
+            f"glacier '{glacier.name}' has no WRS-2 path and row", "set wrs2 = [path, row] in its file"
+        )
+    area, tally = area_of(glacier), Tally()
+    client = connect(service, patience)
+    items = search(client, service, collection, area, query, product.timeless)
+    if collection not in PRODUCTS and items:
+        product = screened(product, items[0].assets)
+    assets = wanted(product, bands)
+    track = glacier.wrs2 if query.same_track else None
+    kept = filtered(items, tally, area, query, product, assets, track)
+    secure = service.url.startswith("https")
+    scenes = picks(kept, tally, product, collection, assets, secure, query.limit)
+    for pick in scenes:
+        expect_public_links(pick.items, pick.keys.values(), service)
+    found = Found(
+        service=service, collection=collection, product=product, area=area,
+        client=client, scenes=scenes, tally=tally,
+    )  # fmt: skip
+    if not scenes:
+        lacking = missing(items[0], product, assets) if items else []
+        raise nothing_left(found, query, lacking, sorted(items[0].assets) if items else [])
+    return found
+
+
+def nothing_left(
+    found: Found, query: SceneQuery, lacking: list[str] | None = None, present: list[str] | None = None
+) -> DataError:
+    """Word the error of an empty result: which filter took how many, and which to loosen."""
+    taken = found.tally.taken
+    hint = "look at the dates and the box of the glacier"
+    if taken:
+        worst = taken.most_common(1)[0][0]
+        if "cloud" in worst:
+            hint = f"raise --max-cloud (now {query.max_cloud:g})"
+        elif "missing" in worst:
+            hint = f"raise --max-missing (now {query.max_missing:g})"
+        elif "assets" in worst and lacking:
+            hint = f"there is no {', '.join(lacking)}; the items hold {', '.join((present or [])[:20])}"
+        else:
+            hint = f"loosen the filter that left out most ({worst})"
+    return DataError(
+        f"no scene of {found.collection} is left for {found.area.name}: {found.tally.sentence()}", hint
+    )

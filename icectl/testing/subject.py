@@ -14,7 +14,6 @@ from icectl.model import Model
 from icectl.run import Compute, Run
 from icectl.settings import Glacier, load_glacier
 from icectl.stages import Request, Step, run_for
-from icectl.testing.smallest import SMALLEST, UPDATES
 from icectl.workspace import Workspace
 
 _PREPARED: dict[str, dict[str, Path]] = {}
@@ -38,7 +37,7 @@ class Subject:
         Where stages are run.
     small
         Option values that keep the work small, by name; they go to every stage that has the
-        option. For our own tasks they start from `icectl.testing.smallest.SMALLEST`.
+        option. For our own tasks they start from `icectl.testing.subject.SMALLEST`.
     glacier
         Whose work it is; the synthetic glacier by default.
     """
@@ -169,3 +168,50 @@ class Subject:
         result = self.perform(self.run("evaluate", where, inputs, None, **{UPDATES: 2}))
         assert isinstance(result, Metrics), f"evaluate returned a {type(result).__name__}, not Metrics"
         return result
+
+
+SMALLEST: Mapping[str, Mapping[str, Any]] = {
+    "snow": {
+        "source": "synthetic",
+        "size": 64,
+        "years": 5,
+        "align": "none",
+        "patch": 16,
+        "stride": 8,
+        "batch_size": 4,
+        "epochs": 50,
+        "validate_every": 2,
+        "bootstrap": 10,
+        "moments": "auto",
+        "member": ("convlstm", "unet"),
+        "draws": 1,
+    },
+    "flow": {
+        "source": "synthetic",
+        "size": 192,
+        "frames": 6,
+        "bands": ("red", "nir08"),
+        "chip": 16,
+        "chips": 80,
+        "past": 2,
+        "test_side": "south",
+        "batch_size": 2,
+        "epochs": 50,
+        "validate_every": 2,
+        "tile": 48,
+    },
+    "front": {
+        "source": "synthetic",
+        "size": 96,
+        "years": 2,
+        "worlds": 2,
+        "crop": (32, 32),
+        "batch_size": 4,
+        "validate_every": 2,
+        "turns": 2,
+    },
+    "bed": {"source": "synthetic", "batch_size": 2, "validate_every": 2, "tile": 64},
+}
+
+UPDATES = "updates"
+"""The training option that bounds the number of updates; the suite trains for two, three and ten."""

@@ -4,6 +4,9 @@ Two functions of torch depend on how a batch is split: batch normalisation in tr
 dropout. `Mode` intercepts both wherever they are called from, so that a network, ours or a
 third party's, stays written for one device. Random draws hidden inside other kernels (the
 dropout of ``nn.LSTM`` or of fused attention) cannot be reached: leave them off.
+
+torch's SyncBatchNorm refuses CPU tensors and replaces modules, which drops what subclasses of
+BatchNorm add (timm fuses an activation into theirs); so the function under all of them is intercepted.
 """
 
 from __future__ import annotations
@@ -12,12 +15,73 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from icectl.training import sampling
-from icectl.training.batchnorm import synced_batch_norm
+
+
+class _AllReduceSum(torch.autograd.Function):
+    """Sum over processes whose gradient is summed over processes too."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        total = value.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone().contiguous()
+        dist.all_reduce(total)
+        return total
+
+
+def all_reduce_sum(value: Tensor) -> Tensor:
+    """Return `value` summed over all processes, differentiable."""
+    result: Tensor = _AllReduceSum.apply(value)
+    return result
+
+
+def synced_batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalise `input` (samples, channels, …) by the statistics of the *global* batch.
+
+    Same arguments and result as ``torch.nn.functional.batch_norm`` over the batches of all
+    processes put together (Ioffe and Szegedy 2015, algorithm 1): the mean is reduced first and
+    the squared deviations from it second, since E[x²] − E[x]² loses digits in float32.
+    """
+    axes = [0, *range(2, input.dim())]
+    shape = [1, -1] + [1] * (input.dim() - 2)
+    wide = input.float() if input.dtype in (torch.float16, torch.bfloat16) else input
+    local = wide.new_tensor([input.numel() / input.shape[1]])
+    sums = all_reduce_sum(torch.cat([wide.sum(axes), local]))
+    count = sums[-1].detach()
+    mean = sums[:-1] / count
+    centred = wide - mean.view(shape)
+    variance = all_reduce_sum(centred.square().sum(axes)) / count
+    if running_mean is not None and running_var is not None:
+        with torch.no_grad():
+            unbiased = variance * (count / (count - 1).clamp(min=1))
+            running_mean.lerp_(mean.to(running_mean.dtype), momentum)
+            running_var.lerp_(unbiased.to(running_var.dtype), momentum)
+    result = centred * torch.rsqrt(variance + eps).view(shape)
+    if weight is not None:
+        result = result * weight.view(shape)
+    if bias is not None:
+        result = result + bias.view(shape)
+    return result.to(input.dtype)
+
 
 _ELEMENTWISE = (F.dropout,)
 _CHANNELWISE = (F.dropout1d, F.dropout2d, F.dropout3d)

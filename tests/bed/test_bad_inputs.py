@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from shapely.geometry import box
 
-from icectl.tasks.bed.readers.epochs import gap, year_of
-from icectl.tasks.bed.readers.outlines import read_outlines
+from icectl.tasks.bed.readers.outlines import gap, read_outlines, year_of
 from icectl.tasks.bed.thickness.features import MARGIN
 from icectl.tasks.bed.thickness.law import PHYSICS
 from icectl.tasks.bed.thickness.physics import YEAR

@@ -9,7 +9,7 @@ from skimage.restoration import inpaint_biharmonic
 
 from icectl.errors import DataError
 from icectl.tasks.bed.fill import smooth as fill
-from icectl.tasks.bed.fill.rectangle_fill import rectangle
+from icectl.tasks.bed.fill.smooth import rectangle
 
 
 def relief(size: int = 64, seed: int = 0) -> np.ndarray:

@@ -10,8 +10,7 @@ from icectl.tasks.bed.fill import hide as hiding
 from icectl.tasks.bed.fill import masks
 from icectl.tasks.bed.fill.hide import Hide
 from icectl.tasks.bed.fill.inputs import CHANNELS, masked_patch, thin
-from icectl.tasks.bed.readers.thickness_samples import Known
-from icectl.tasks.bed.thickness.samples import sample_of
+from icectl.tasks.bed.readers.thickness_samples import Known, sample_of
 
 
 def relief(size: int = 64, seed: int = 0) -> np.ndarray:

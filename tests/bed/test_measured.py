@@ -17,8 +17,8 @@ from icectl.tasks.bed.products import NUMBERS, by_region, row_of
 from icectl.tasks.bed.readers import thickness_samples as known
 from icectl.tasks.bed.readers.outlines import read_outlines, region_of, short_id
 from icectl.tasks.bed.readers.points import read_points, years
+from icectl.tasks.bed.thickness.physics import sea_level
 from icectl.tasks.bed.thickness.solve import Scene, Thickness
-from icectl.tasks.bed.thickness.volume import sea_level
 
 HEADER = (
     "GlaThiDa_ID,POLITICAL_UNIT,GLACIER_NAME,SURVEY_DATE,PROFILE_ID,POINT_ID,POINT_LAT,POINT_LON,"

@@ -11,8 +11,7 @@ import torch
 from icectl.errors import DataError
 from icectl_svg import SVGTrain, plugin
 from icectl_svg.layers import Decoder, Encoder
-from icectl_svg.learner import MARGIN, SVGLearner
-from icectl_svg.losses import Critic, around_peak, decorrelation, peak_mask, squared
+from icectl_svg.learner import MARGIN, Critic, SVGLearner, around_peak, decorrelation, peak_mask, squared
 from icectl_svg.network import SVGModel, sizes
 from icectl_svg.recurrent import Gaussian, Predictor, divergence, draw
 from icectl_svg.selection import told, unit

@@ -12,13 +12,12 @@ from terminal import terminal
 
 from icectl.errors import DataError
 from icectl.tasks.front.dataset import Entry, Place
-from icectl.tasks.front.files.by_date import draw_by_date
 from icectl.tasks.front.files.compare import compare_fronts
 from icectl.tasks.front.files.fjord import fjord_mask
 from icectl.tasks.front.files.gis import to_map
 from icectl.tasks.front.line.length import length_series, position, reference_of
 from icectl.tasks.front.line.polygons import cut, join_ends, outline
-from icectl.tasks.front.products import product_crs, quality
+from icectl.tasks.front.products import draw_by_date, product_crs, quality
 
 SHAPE = (100, 120)
 GREENLAND = Place("EPSG:32624", (30.0, 0.0, 500_000.0, 0.0, -30.0, 7_400_000.0))

@@ -9,7 +9,7 @@ import shapely
 from report_runs import every_panel, make_run
 
 from icectl.raster.regions import BOXES, NAMES
-from icectl.report import locator
+from icectl.report import page as locator
 from icectl.report.page import _figures, write_report
 from icectl.report.scale import Frame
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from icectl import registry
-from icectl.cli.layers import FLAG, Layer, merge
+from icectl.cli.resolve import FLAG, Layer, merge
 from icectl.errors import DataError
 from icectl.run import Run
 from icectl.settings import find, load_experiment, load_glacier, read_toml

@@ -15,10 +15,10 @@ from servers import BOX, GRID, landsat_item
 from icectl.errors import DataError, UsageError, WorkError
 from icectl.raster import grid_from_bbox
 from icectl.sources.area import Area, Placed, grid_for, resampling_for
+from icectl.sources.download import shares
 from icectl.sources.options import SceneQuery, months_of
 from icectl.sources.picks import picks
 from icectl.sources.products import PRODUCTS, meaning, product_for, service_for, wanted
-from icectl.sources.quality import shares
 from icectl.sources.remote import Patience, is_refused, patiently, scrub, silent_libraries
 from icectl.sources.search import Tally, filtered
 

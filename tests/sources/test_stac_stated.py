@@ -18,7 +18,7 @@ from icectl.errors import UsageError
 from icectl.raster import grid_from_bbox, read_quantity, read_vectors, write_cog
 from icectl.raster.vectors import box_in_degrees
 from icectl.settings import Glacier, validate
-from icectl.sources import finding
+from icectl.sources import stac
 from icectl.sources.area import Area, area_of, grid_for, placed
 from icectl.sources.catalogue import read_catalogue, write_catalogue
 from icectl.sources.folder import scan_folder
@@ -61,7 +61,7 @@ def test_a_private_catalogue_with_wkt_scl_and_no_geometry(files, tmp_path, monke
             one.geometry = None
         return items
 
-    monkeypatch.setattr(finding, "search", without_geometry)
+    monkeypatch.setattr(stac, "search", without_geometry)
     with stac_api([item], tmp_path / "stac", "ours", item_assets=COLLECTION["item_assets"]) as url:
         run = run_in(tmp_path / "out", glacier())
         query = SceneQuery(api=url, collection="ours", max_cloud=100)

@@ -20,9 +20,8 @@ from icectl.sources.synthetic import (
     write_snow_scenes,
 )
 from icectl.sources.synthetic.fjord import fjord
-from icectl.sources.synthetic.landsat import Look, numbers, quality
+from icectl.sources.synthetic.landsat import Look, Sky, look, missing_wedge, numbers, quality, scan_line_gaps
 from icectl.sources.synthetic.scenery import ndsi, reflectance, snow_line
-from icectl.sources.synthetic.sky import Sky, look, missing_wedge, scan_line_gaps
 from icectl.sources.synthetic.texture import origin, pattern
 from icectl.sources.synthetic.weather import Weather, season
 

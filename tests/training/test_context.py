@@ -96,7 +96,7 @@ def test_synced_batch_norm_of_one_process_is_torchs(tmp_path: Path) -> None:
     """With a group of one process our own statistics must give torch's result and gradients."""
     import torch.distributed as dist
 
-    from icectl.training.batchnorm import synced_batch_norm
+    from icectl.training.modes import synced_batch_norm
 
     dist.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
     try:

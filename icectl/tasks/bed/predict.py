@@ -23,8 +23,7 @@ from icectl.tasks.bed.baselines import baselines, fills
 from icectl.tasks.bed.model import answers_of
 from icectl.tasks.bed.options import PredictOptions
 from icectl.tasks.bed.readers.dem import Dem, open_dem
-from icectl.tasks.bed.readers.epochs import gap, year_of
-from icectl.tasks.bed.readers.outlines import Outlines, read_outlines, region_of
+from icectl.tasks.bed.readers.outlines import Outlines, gap, read_outlines, region_of, year_of
 from icectl.tasks.bed.readers.scene import Place, scene_of
 from icectl.tasks.bed.readers.terrain import Terrain
 from icectl.tasks.bed.thickness.law import PHYSICS

@@ -22,8 +22,8 @@ from icectl.tasks.bed.options import FetchOptions, PrepareOptions
 from icectl.tasks.bed.readers import thickness_samples as known
 from icectl.tasks.bed.readers.dem import open_dem
 from icectl.tasks.bed.readers.terrain import Terrain, check_slopes
+from icectl.tasks.bed.readers.thickness_samples import sample_of
 from icectl.tasks.bed.split import Drawn, split
-from icectl.tasks.bed.thickness.samples import sample_of
 
 HALF = 0.5
 """Share of suspected ice that must be unlisted before the outlines count as incomplete."""

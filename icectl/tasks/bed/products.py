@@ -14,8 +14,8 @@ from icectl.raster import warp, write_cog, write_vectors
 from icectl.run import Run
 from icectl.tasks.bed.readers.outlines import Outlines, region_of
 from icectl.tasks.bed.readers.terrain import Terrain
+from icectl.tasks.bed.thickness.physics import sea_level
 from icectl.tasks.bed.thickness.solve import Scene, Thickness
-from icectl.tasks.bed.thickness.volume import sea_level
 
 TABLE, REGIONS, FILLED = "table.csv", "regions.csv", "filled.tif"
 LAYERS = ("bed", "thickness", "low", "high")

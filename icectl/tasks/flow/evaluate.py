@@ -20,7 +20,7 @@ from icectl.tasks.flow.metrics import classes, correlation, gain, intervals, lik
 from icectl.tasks.flow.options import AHEAD, CLOUDY, EvaluateOptions
 from icectl.tasks.flow.predict import open_predictions
 from icectl.tasks.flow.split import Parts, split
-from icectl.tasks.flow.velocity.truth import velocity_table
+from icectl.tasks.flow.velocity.quality import velocity_table
 from icectl.tasks.model import TaskModel
 
 COLUMNS = (

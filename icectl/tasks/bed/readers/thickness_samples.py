@@ -16,7 +16,9 @@ from icectl.arrays import F64, Bools, Floats
 from icectl.errors import DataError
 from icectl.imagery.missing import nearest
 from icectl.raster import Info, grid_of, ground_metres, rasterize, read, read_quantity
-from icectl.tasks.bed.readers.outlines import read_outlines, short_id
+from icectl.tasks.bed.readers.outlines import read_outlines, region_of, short_id
+from icectl.tasks.bed.thickness.features import glacier_features
+from icectl.tasks.bed.thickness.law import Sample
 
 Kind = Literal["measured", "modelled", "synthetic"]
 
@@ -202,3 +204,20 @@ def world_samples(folder: Path) -> Iterator[Known]:
         made = on_working_grid(known)
         if made.ice.sum() >= 40:
             yield made
+
+
+def sample_of(glacier: Known, most: int | None = None, rng: np.random.Generator | None = None) -> Sample:
+    """Return the pixels of a glacier whose thickness is known, or `most` of them drawn at random."""
+    found = glacier_features(glacier.surface, glacier.ice, glacier.resolution)
+    where = np.argwhere(glacier.ice & np.isfinite(glacier.thickness))
+    if most is not None and rng is not None and len(where) > most:
+        where = where[rng.permutation(len(where))[:most]]
+    at = tuple(where.T)
+    return Sample(
+        name=glacier.name,
+        kind=glacier.kind,
+        region=region_of(glacier.name),
+        features=found.channels[:, at[0], at[1]].T.astype(np.float64),
+        thickness=glacier.thickness[at].astype(np.float64),
+        thinning=found.thinning[at],
+    )

@@ -19,7 +19,7 @@ from icectl.run import Run
 from icectl.tasks.bed.metrics import sample, score
 from icectl.tasks.bed.options import EvaluateOptions
 from icectl.tasks.bed.products import OTHERS, place_of, read_table
-from icectl.tasks.bed.readers.epochs import gap
+from icectl.tasks.bed.readers.outlines import gap
 from icectl.tasks.bed.readers.points import Points, read_points
 from icectl.workspace import RECORD, stage_of
 
