@@ -45,10 +45,7 @@ def export_run(
 
     `add` may put further files into the folder that it is given; it returns lines for the model card.
 
-    Raises
-    ------
-    UsageError
-        `target` exists already.
+    UsageError: `target` exists already.
     """
     if target.exists() or target.is_symlink():
         raise UsageError(f"{target} exists already", "name another place with --out")

@@ -221,10 +221,7 @@ def _say_once(sentence: str) -> None:
 def maker(saved: Mapping[str, Any]) -> Plugin:
     """Return the plugin that made a run, by the run's record.
 
-    Raises
-    ------
-    WorkError
-        Its distribution is not installed; the hint says how to get it.
+    WorkError: its distribution is not installed; the hint says how to get it.
     """
     name, distribution = str(saved["model"]), str(saved.get("distribution", ""))
     if any(found.whole == f"{distribution}:{name}" for found in announced()):
@@ -312,10 +309,7 @@ def load_model(plugin: Plugin) -> Model:
 def upgrade_options(plugin: Plugin, saved: Mapping[str, Any], schema: int) -> dict[str, Any]:
     """Carry options saved under an older schema over to the plugin's own.
 
-    Raises
-    ------
-    WorkError
-        The run was saved by a newer plugin, or a step between the schemas is missing.
+    WorkError: the run was saved by a newer plugin, or a step between the schemas is missing.
     """
     if schema > plugin.schema:
         found = owner(plugin)

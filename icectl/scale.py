@@ -39,10 +39,7 @@ def perform_all(
 ) -> Iterator[tuple[int, Outcome | IcectlError]]:
     """Perform `verb` for every request; yield (its number, its outcome or error) as they finish.
 
-    Raises
-    ------
-    UsageError, WorkError
-        The cluster is not written well, does not answer, or loses worker after worker.
+    UsageError, WorkError: the cluster is not written well, does not answer, or loses worker after worker.
     """
     carried = {name: os.environ[name] for name in _CARRIED if name in os.environ}
     jobs = [Job(number, _for_worker(request), verb, carried) for number, request in enumerate(requests)]

@@ -116,10 +116,7 @@ def _in_degrees(values: Any) -> bool:
 def as_raster(path: Path) -> Any:
     """Return an open rasterio dataset in memory whose bands are the cube's maps, called by variable and time.
 
-    Raises
-    ------
-    DataError
-        Its variables lie on several grids, or there are more than `MAX_BANDS`.
+    DataError: its variables lie on several grids, or there are more than `MAX_BANDS`.
     """
     data = open_cube(path)
     maps = list(layers(data, path))

@@ -48,10 +48,7 @@ def expect_chunks(path: Path) -> None:
 
     `path`: the store, in the folder of its stage. A stage that is not finished has no record yet.
 
-    Raises
-    ------
-    DataError
-        A file is missing or has another size.
+    DataError: a file is missing or has another size.
     """
     if (path.parent / RECORD).is_file():
         wrong = [name for name in damage(path.parent, 0) if name.split("/")[0] == path.name]
@@ -63,10 +60,7 @@ def expect_chunks(path: Path) -> None:
 def reading(path: Path) -> Iterator[None]:
     """Say of a store at `path` in one sentence that what is read from it is damaged.
 
-    Raises
-    ------
-    DataError
-        Zarr cannot read it: a checksum differs, or a chunk cannot be decoded.
+    DataError: zarr cannot read it: a checksum differs, or a chunk cannot be decoded.
     """
     try:
         yield

@@ -83,10 +83,7 @@ def replacing(path: Path) -> Iterator[Path]:
     The file is synced to the disk, renamed, and the folder synced, so that `path` holds the old
     content or the new, also after a power cut. On failure nothing is left behind.
 
-    Raises
-    ------
-    WorkError
-        The folder cannot be written or the disk is full.
+    WorkError: the folder cannot be written or the disk is full.
     """
     try:
         with own_folder(path.parent, tidy=False) as box, full_disks_said(box):

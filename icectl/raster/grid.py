@@ -251,10 +251,7 @@ def grid_from_bbox(
 def upright_values(grid: Grid, values: Any) -> tuple[Grid, Any]:
     """Return a grid and its array ``(…, rows, columns)`` north up; a rotated grid is refused.
 
-    Raises
-    ------
-    DataError
-        The grid is rotated.
+    DataError: the grid is rotated.
     """
     turned = turns(grid.affine)
     if turned is None:

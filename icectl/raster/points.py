@@ -168,10 +168,8 @@ def plain_name(column: Any) -> str:
 def numbers(table: Any, name: str, path: Path | None = None) -> F64:
     """Return a column as floats; what is missing or no number is NaN.
 
-    Raises
-    ------
-    DataError
-        The column of the file `path` is written with separators of thousands, or in degrees and minutes.
+    DataError: the column of the file `path` is written with separators of thousands, or in degrees and
+    minutes.
     """
     if name not in table:
         return np.full(len(table), np.nan)

@@ -161,10 +161,7 @@ def _resampling(kind: Kind, own: Grid, grid: Grid) -> str:
 def band_of(info: Info, band: int | str | None, names: Sequence[str] = ()) -> int:
     """Return the 1-based number of a band: as it is, by its description, or the first that fits `names`.
 
-    Raises
-    ------
-    DataError
-        The file has no band so called, or none of several that have names fits.
+    DataError: the file has no band so called, or none of several that have names fits.
     """
     if isinstance(band, int):
         return band

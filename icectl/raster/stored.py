@@ -111,10 +111,7 @@ def check_band(source: Any, band: int | None, path: str | Path) -> None:
 def check_end(path: str | Path, driver: str | None = None) -> None:
     """Read the last block of a raster, which a truncated file lacks.
 
-    Raises
-    ------
-    DataError
-        It cannot be read.
+    DataError: it cannot be read.
     """
     with opened(path, driver) as source:
         rows, columns = (

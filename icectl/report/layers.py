@@ -55,10 +55,7 @@ class Reader:
     def find(self, file: str) -> Path:
         """Return the path of `file`.
 
-        Raises
-        ------
-        DataError
-            It is in none of the folders.
+        DataError: it is in none of the folders.
         """
         for folder in self.folders:
             if (folder / file).exists():

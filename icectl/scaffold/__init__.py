@@ -17,10 +17,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 def check_name(name: str) -> None:
     """Refuse a name that is no name for a plugin, or is taken.
 
-    Raises
-    ------
-    UsageError
-        With the name and the rule that it breaks.
+    UsageError: with the name and the rule that it breaks.
     """
     if wrong := registry.name_problem(name):
         raise UsageError(wrong, "choose another")

@@ -94,10 +94,7 @@ def over_all(item: Any, grid: Grid) -> Any:
 def area_of(glacier: Glacier) -> Area:
     """Return the area of a glacier: its box, or that of its outline.
 
-    Raises
-    ------
-    UsageError
-        It has neither.
+    UsageError: it has neither.
     """
     outline = None if glacier.outline is None else read_vectors(glacier.outline, crs="EPSG:4326")
     bbox = glacier.bbox
@@ -184,10 +181,7 @@ def grid_for(area: Area, places: Sequence[Placed]) -> Grid:
 
     `places`: where every asset that is to be fetched lies, item by item.
 
-    Raises
-    ------
-    DataError
-        The items lie in several zones and the glacier has no CRS, or no item says its CRS.
+    DataError: the items lie in several zones and the glacier has no CRS, or no item says its CRS.
     """
     codes = Counter(place.crs for place in places if place.crs)
     crs = area.crs or _only_zone(area, codes)

@@ -135,10 +135,7 @@ def _next(answer: requests.Response) -> bytes:
 def expect_public(url: str, named: str) -> None:
     """Refuse an address that is no web address, or a private one on another host than the user named.
 
-    Raises
-    ------
-    Refused
-        Names the host.
+    Refused: names the host.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -160,10 +157,7 @@ def is_private(host: str) -> bool:
 def download(url: str, file: Any, timeout: float, headers: Mapping[str, str]) -> None:
     """Write what `url` holds into the open binary `file`, within `download_bounds`.
 
-    Raises
-    ------
-    requests.RequestException
-        The server does not answer, answers with an error, or leaves the bounds.
+    requests.RequestException: the server does not answer, answers with an error, or leaves the bounds.
     """
     bounds = download_bounds()
     with BoundedSession(str(urlsplit(url).hostname), 0, bounds, elsewhere=True) as http:

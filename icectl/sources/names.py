@@ -125,10 +125,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     ``quarter`` or ``doy``; ``asset``; ``scene``.
     Example: ``(?P<asset>\w+)-(?P<day>\d\d)(?P<month>\d\d)(?P<year>\d{4})``.
 
-    Raises
-    ------
-    UsageError
-        If it is no regular expression, has an unknown group, or says nothing of the date.
+    UsageError: if it is no regular expression, has an unknown group, or says nothing of the date.
     """
     try:
         compiled = re.compile(pattern)

@@ -75,10 +75,7 @@ def picks(
 
     `secure`: whether links must be ``https``; `limit`: most scenes, spread evenly over the list.
 
-    Raises
-    ------
-    DataError
-        An asset links to something else than a web address.
+    DataError: an asset links to something else than a web address.
     """
     best: dict[Hashable, Item] = {}
     if not product.timeless:

@@ -59,10 +59,7 @@ class Tally:
 def connect(service: Service, patience: Patience) -> Any:
     """Open a STAC API (`pystac_client.Client`) with timeouts and retries.
 
-    Raises
-    ------
-    WorkError
-        It does not answer, or what answers is no STAC API.
+    WorkError: it does not answer, or what answers is no STAC API.
     """
     from pystac_client import Client
     from pystac_client.stac_api_io import StacApiIO
@@ -96,10 +93,7 @@ def search(
 ) -> list[Item]:
     """Return the items that the server finds, each once, sorted by time and id.
 
-    Raises
-    ------
-    WorkError
-        The server fails, or has no such collection.
+    WorkError: the server fails, or has no such collection.
     """
     asked: dict[str, Any] = {"collections": [collection], "limit": 250}
     if not timeless and (query.start or query.end):
@@ -219,10 +213,7 @@ def missing(item: Item, product: Product, bands: tuple[str, ...]) -> list[str]:
 def expect_public_links(items: Iterable[Item], keys: Iterable[str], service: Service) -> None:
     """Refuse assets on private addresses, unless the user named that host as the service.
 
-    Raises
-    ------
-    DataError
-        Names the host.
+    DataError: names the host.
     """
     named = str(urlsplit(service.url).hostname)
     for item in items:
@@ -240,10 +231,7 @@ def link(item: Item, key: str, secure: bool) -> str:
 
     `secure`: take ``https`` only, as where the catalogue itself is read by ``https``.
 
-    Raises
-    ------
-    DataError
-        The asset lies elsewhere; the link is named without its query.
+    DataError: the asset lies elsewhere; the link is named without its query.
     """
     safe_name(item.id, "the id of an item")
     asset = item.assets[key]

@@ -51,10 +51,7 @@ def same_ground(files: Sequence[ImageFile]) -> None:
 
     Within one date, bands of several pixel sizes that cover the same ground are read on one grid.
 
-    Raises
-    ------
-    DataError
-        Names two files that do not fit.
+    DataError: names two files that do not fit.
     """
     all_or_none_placed({file.path: file.crs for file in files})
     for file in files:
@@ -87,10 +84,7 @@ def same_ground(files: Sequence[ImageFile]) -> None:
 def all_or_none_placed(files: Mapping[Path, object]) -> None:
     """Refuse images of which some have a CRS and some have none, given by their paths.
 
-    Raises
-    ------
-    DataError
-        Names those without.
+    DataError: names those without.
     """
     bare = [path for path, crs in files.items() if crs is None]
     if bare and len(bare) < len(files):

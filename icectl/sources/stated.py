@@ -81,10 +81,7 @@ def sentinel2_offset(baseline: str, applied: bool = False) -> float:
     Since baseline 04.00 (25 January 2022) the numbers carry an offset of −1000, so that dark pixels are not
     cut off at zero; `applied` says that the archive has taken it off.
 
-    Raises
-    ------
-    DataError
-        `baseline` is none.
+    DataError: `baseline` is none.
 
     Examples
     --------
@@ -106,10 +103,7 @@ def corrected(band: Band, properties: Mapping[str, Any], collection: str, what: 
     Numbers carry an offset of −1000 since baseline 04.00, unless Earth Search has taken it off
     (``earthsearch:boa_offset_applied``; its ``raster:bands`` say −0.1 all the same).
 
-    Raises
-    ------
-    DataError
-        Neither the baseline nor the offset is said.
+    DataError: neither the baseline nor the offset is said.
     """
     baseline = properties.get("s2:processing_baseline", properties.get("processing:version"))
     applied = bool(properties.get("earthsearch:boa_offset_applied")) and "c1" not in collection

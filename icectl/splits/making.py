@@ -75,10 +75,7 @@ def block_parts(shape: tuple[int, int], patch: int, seed: int = 0) -> U8:
 
     Smaller blocks are taken where the scene is small, down to two patches a side.
 
-    Raises
-    ------
-    DataError
-        If the scene is too small for test pixels that are farther than one patch from all others.
+    DataError: if the scene is too small for test pixels that are farther than one patch from all others.
     """
     rng = np.random.default_rng([seed, 20])
     for side in (4 * patch, 3 * patch, 2 * patch):

@@ -29,10 +29,7 @@ PATIENCE, HURRY = 30.0, 5.0
 def check(name: str) -> None:
     """Refuse a tracker that is unknown or whose package is not installed; imports nothing.
 
-    Raises
-    ------
-    UsageError
-        With the line that installs it.
+    UsageError: with the line that installs it.
 
     Examples
     --------

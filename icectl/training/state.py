@@ -74,10 +74,7 @@ def gather(parts: Parts) -> dict[str, Any]:
 def restore(parts: Parts, state: dict[str, Any], path: Path) -> dict[str, Any]:
     """Put a loaded state back into the parts; return the values of its position.
 
-    Raises
-    ------
-    DataError
-        The state belongs to another network or lacks a part.
+    DataError: the state belongs to another network or lacks a part.
     """
     try:
         parts.learner.modules.load_state_dict(state.pop("modules"))

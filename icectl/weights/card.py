@@ -109,10 +109,7 @@ def sha256(path: Path) -> str:
 def check_files(card: Card, folder: Path) -> None:
     """Compare every file in `folder` with the checksum on its card.
 
-    Raises
-    ------
-    DataError
-        A file is missing, is another, or does not stand on the card.
+    DataError: a file is missing, is another, or does not stand on the card.
     """
     here = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} - {CARD}
     for name in sorted(here | set(card.files)):

@@ -123,10 +123,7 @@ def _unpacked(archive: Path) -> Weights:
 def add(chosen: str) -> Weights:
     """Keep weights from a folder, an archive or an address under their own name, and return them.
 
-    Raises
-    ------
-    UsageError
-        Weights of that name are here already.
+    UsageError: weights of that name are here already.
     """
     import shutil
 

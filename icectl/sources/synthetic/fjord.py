@@ -105,10 +105,7 @@ class Fjord:
 def fjord(world: World) -> Fjord:
     """Return the fjord of a world of that setting.
 
-    Raises
-    ------
-    UsageError
-        If the world is an alpine one, which has no sea.
+    UsageError: if the world is an alpine one, which has no sea.
     """
     if world.setting != "fjord":
         raise UsageError("an alpine world has no calving front", 'make the world with setting="fjord"')

@@ -60,10 +60,7 @@ class Inputs:
 def inputs_of(run: Run, options: PredictOptions) -> Inputs:
     """Return the files to predict from: the user's, the glacier's, or the synthetic test world's.
 
-    Raises
-    ------
-    UsageError
-        There is an elevation model and no outlines, or the other way round.
+    UsageError: there is an elevation model and no outlines, or the other way round.
     """
     dem, outlines = options.dem or run.glacier.dem, options.outlines or run.glacier.outline
     fetched = run.inputs.get("fetch")

@@ -37,10 +37,7 @@ def split(dataset: tuple[I64, dict[str, int], tuple[int, ...]], options: Prepare
     `dataset`: patches ``(row, col, side, hole)`` and toll as `icectl.tasks.bed.fill.patches.draw_patches`
     returns them, and the shape of the map.
 
-    Raises
-    ------
-    DataError
-        The patches lie too close together to be parted.
+    DataError: the patches lie too close together to be parted.
     """
     found, toll, shape = dataset
     # The largest patches decide, so that large holes can be tested too.

@@ -88,10 +88,7 @@ class Parts:
 def split(dataset: Sequences, options: TrainOptions, seed: int = 0) -> Parts:
     """Split by ``options.split``; nothing is drawn.
 
-    Raises
-    ------
-    DataError
-        If a part would be empty that may not be.
+    DataError: if a part would be empty that may not be.
     """
     if not len(dataset.array("sequence_band")):
         raise DataError(
@@ -166,10 +163,7 @@ def _shared(sequences: Sequences, of: U8) -> int:
 def check_past(sequences: Sequences, past: int) -> int:
     """Return how many windows of `past` frames and two more there are.
 
-    Raises
-    ------
-    DataError
-        If the series is too short for one.
+    DataError: if the series is too short for one.
     """
     count = sequences.times - past - AHEAD + 1
     if count < 1:

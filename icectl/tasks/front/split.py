@@ -25,10 +25,7 @@ def split(dataset: FrontData, options: PrepareOptions, seed: int) -> list[str]:
     training image within `guard` days of a validation or test image *of its own glacier* is left
     out, since such images show nearly the same front.
 
-    Raises
-    ------
-    UsageError
-        An unknown glacier among those held out, of labelled images.
+    UsageError: an unknown glacier among those held out, of labelled images.
     """
     labelled = [i for i, entry in enumerate(dataset.entries) if entry.lines is not None]
     names = sorted({dataset.entries[i].glacier for i in labelled})

@@ -214,10 +214,7 @@ class EvaluateOptions(Options):
 def from_schema_2(options: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return saved options without those of networks that the preset decides now.
 
-    Raises
-    ------
-    DataError
-        For another value than the preset's.
+    DataError: for another value than the preset's.
     """
     new = {verb: dict(values) for verb, values in options.items()}
     train = new.get("train", {})
@@ -243,10 +240,7 @@ def from_schema_2(options: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[st
 def from_schema_1(options: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return options saved by version 0.1.0 as this version names them.
 
-    Raises
-    ------
-    DataError
-        For what is no more: a plain departure, another threshold, affine alignment.
+    DataError: for what is no more: a plain departure, another threshold, affine alignment.
     """
     new = {verb: dict(values) for verb, values in options.items()}
     prepare, train = new.get("prepare", {}), new.get("train", {})

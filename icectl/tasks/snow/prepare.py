@@ -108,10 +108,7 @@ def common_grid(scenes: Sequence[Scene]) -> Grid:
 
     Of bands of several pixel sizes it is the coarsest one's.
 
-    Raises
-    ------
-    DataError
-        If two scenes lie on different rasters; both are named.
+    DataError: if two scenes lie on different rasters; both are named.
     """
     names = [_read_of(scene) for scene in scenes]
     paths = [scene.asset(read[0]) for scene, read in zip(scenes, names, strict=True)]
@@ -300,10 +297,7 @@ def _compose(run: Run, layers: Layers, options: PrepareOptions) -> Path:
 def _height(run: Run, path: Path, grid: Grid) -> F32:
     """Return heights (rows, columns) in metres on `grid`; small voids take their neighbours' heights.
 
-    Raises
-    ------
-    DataError
-        The elevation model leaves more than `MAX_VOID` of the scene without a height.
+    DataError: the elevation model leaves more than `MAX_VOID` of the scene without a height.
     """
     finer = ground_metres(grid_of(path)) < 0.5 * ground_metres(grid)
     found = read_quantity(path, "elevation", grid=grid, resampling="average" if finer else None)

@@ -57,10 +57,7 @@ class Rule:
 def rule_from_listed(heights: Floats, listed: Bools) -> Rule:
     """Return the rule that the listed ice itself suggests: its lower quarter and its lowest parts.
 
-    Raises
-    ------
-    DataError
-        If no listed ice lies on known ground: then nothing says where ice may begin.
+    DataError: if no listed ice lies on known ground: then nothing says where ice may begin.
     """
     ice = heights[listed & np.isfinite(heights)]
     if not len(ice):

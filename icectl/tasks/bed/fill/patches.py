@@ -53,10 +53,7 @@ def draw_patches(
 ) -> tuple[I64, dict[str, int]]:
     """Draw patches of all sizes from one terrain: ``(row, col, side, hole)`` of each, and counts by rule.
 
-    Raises
-    ------
-    DataError
-        No patch is left; the message says which rule took how many.
+    DataError: no patch is left; the message says which rule took how many.
     """
     counts = dict.fromkeys(RULES, 0)
     known = np.isfinite(heights)

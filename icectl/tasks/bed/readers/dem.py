@@ -89,10 +89,7 @@ def open_dem(path: Path, crs: str | None = None) -> Dem:
     `path`: a raster file, or a folder whose rasters are the tiles (``*_num.tif`` of ASTER GDEM are left out);
     `crs`: the CRS of files that carry none.
 
-    Raises
-    ------
-    DataError
-        Nothing there, no CRS, or tiles of several.
+    DataError: nothing there, no CRS, or tiles of several.
     """
     path = Path(path)
     if not path.exists():

@@ -46,10 +46,7 @@ class Outlines:
     def choose(self, ids: tuple[str, ...] = (), region: str | None = None) -> Outlines:
         """Return the glaciers of those ids, or of that RGI region; of neither: all.
 
-        Raises
-        ------
-        UsageError
-            An id or a region that the file does not hold; the hint names near ones.
+        UsageError: an id or a region that the file does not hold; the hint names near ones.
         """
         keep = list(range(len(self.ids)))
         if region is not None:
@@ -80,10 +77,7 @@ def read_outlines(path: Path) -> Outlines:
 
     Of GLIMS files the boundaries count (``glac_bound`` less ``intrnl_rock``), of several dates the newest.
 
-    Raises
-    ------
-    DataError
-        The file is missing, empty, without CRS, or holds no polygon.
+    DataError: the file is missing, empty, without CRS, or holds no polygon.
     """
     frame = read_vectors(path, kind="polygons")
     frame = frame[frame.geometry.geom_type.isin(["Polygon", "MultiPolygon"])]

@@ -32,10 +32,7 @@ class Place:
 def scene_of(place: Place, dem: Dem, options: PredictOptions) -> tuple[Scene, Terrain, list[str]]:
     """Read the surroundings of a glacier, burn in its outline and its neighbours', and say what is odd.
 
-    Raises
-    ------
-    DataError
-        The outline lies off the elevation model, crosses its border, is too small, or covers voids.
+    DataError: the outline lies off the elevation model, crosses its border, is too small, or covers voids.
     """
     import geopandas as gpd
 

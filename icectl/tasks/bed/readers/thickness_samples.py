@@ -60,10 +60,7 @@ def working_resolution(area: float) -> float:
 def read_known(folder: Path) -> Iterator[Known]:
     """Yield the glaciers of a folder: ``dem_*`` and ``thickness_*`` rasters, or gridded CSV files.
 
-    Raises
-    ------
-    DataError
-        The folder is missing or holds neither.
+    DataError: the folder is missing or holds neither.
     """
     folder = Path(folder)
     if not folder.is_dir():

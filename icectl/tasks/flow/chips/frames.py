@@ -70,10 +70,7 @@ class Series:
 def read_series(run: Run, scenes: Sequence[Scene], options: PrepareOptions) -> Series:
     """Read all scenes onto the grid of the first.
 
-    Raises
-    ------
-    DataError
-        If the scenes differ in bands (RGB against one band) or, as plain pictures, in size.
+    DataError: if the scenes differ in bands (RGB against one band) or, as plain pictures, in size.
     """
     if not scenes:
         raise DataError("there are no scenes to prepare", "fetch some first")

@@ -144,10 +144,7 @@ def _kept(mean: Mean, velocity: F64, spans: F64, field: F64, side: F64, options:
 def centres(shape: tuple[int, ...], options: PredictOptions) -> I64:
     """Return the cells' pixels ``(rows, cols, 2)`` on a grid that holds whole chips of the smallest size.
 
-    Raises
-    ------
-    DataError
-        If the frames are smaller than one chip.
+    DataError: if the frames are smaller than one chip.
     """
     size = options.velocity_chip
     if size > min(shape):

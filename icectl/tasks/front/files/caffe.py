@@ -124,10 +124,7 @@ def _scene(root: Path, image: Path, part: str) -> Scene:
 def ice_of(path: Path, shape: tuple[int, int]) -> Bools:
     """Return the mask of ice (rows, columns) in a file of zones.
 
-    Raises
-    ------
-    DataError
-        It has another size than its image, or other values.
+    DataError: it has another size than its image, or other values.
     """
     values = np.nan_to_num(read_quantity(path, "label").values)
     if values.shape != shape:

@@ -46,10 +46,7 @@ def compare_fronts(*paths: Path, within_days: float = 1.0) -> Table:
 
     `paths`: vector files of lines, two or more; `within_days`: most days between two lines of a pair.
 
-    Raises
-    ------
-    DataError
-        A set has no lines or no dates, or no two lines pair.
+    DataError: a set has no lines or no dates, or no two lines pair.
     """
     if within_days < 0:
         raise UsageError(f"--within-days {within_days} is negative", "use 1, or 0 for equal dates")

@@ -18,10 +18,7 @@ from icectl.tasks.front.files.pairs import VECTORS
 def fjord_mask(path: Path, entry: Entry) -> Bools:
     """Return where the fjord is in one image's pixels, from polygons or a mask raster.
 
-    Raises
-    ------
-    DataError
-        It does not meet the image, or a mask raster has another size.
+    DataError: it does not meet the image, or a mask raster has another size.
     """
     if path.suffix.lower() in VECTORS:
         from rasterio.features import rasterize

@@ -22,10 +22,7 @@ def is_index(scene: Scene) -> bool:
 def read_index(scene: Scene, grid: Grid) -> Field:
     """Return a ready NDSI on `grid`, without the clouds that a quality layer tells.
 
-    Raises
-    ------
-    DataError
-        Its values are no index.
+    DataError: its values are no index.
     """
     found = read_asset(scene, "ndsi", "index", grid=grid, resampling="nearest")
     return _only(found, usable(scene, grid))
@@ -34,10 +31,7 @@ def read_index(scene: Scene, grid: Grid) -> Field:
 def green_and_swir(scene: Scene, grid: Grid) -> tuple[Field, Field]:
     """Return green and short-wave infrared reflectance on `grid`; NaN where there is none, or cloud.
 
-    Raises
-    ------
-    DataError
-        If a band is missing, nobody states what its numbers mean, or its values contradict that.
+    DataError: if a band is missing, nobody states what its numbers mean, or its values contradict that.
     """
     missing = [name for name in BANDS if name not in scene.assets]
     if missing:
