@@ -13,7 +13,7 @@ from common import Row, compare, finish, sizes
 from icectl.tasks.front.line.lines import draw
 from icectl.tasks.front.line.passes import Predictor
 from icectl.tasks.front.line.rules import Rules
-from icectl_front_unet.residual import ResidualUNet
+from icectl_front_unet.networks import ResidualUNet
 
 
 class Counting:

@@ -27,7 +27,7 @@ from icectl.run import Compute
 from icectl.settings import Glacier
 from icectl.sources.options import ARCHIVES, resolve_source
 from icectl.training.devices import check_names
-from icectl.training.following import check
+from icectl.training.record import check
 
 Saved = Mapping[str, Any] | None
 """The record of the run whose weights are used, if one is."""

@@ -19,12 +19,11 @@ from icectl.errors import DataError, UsageError, did_you_mean
 from icectl.raster.files import opened
 from icectl.raster.grid import Grid, grid_of_dataset
 from icectl.raster.ground import ground_metres
-from icectl.raster.kinds import CODES, KINDS, Kind, Quantity, bounded
+from icectl.raster.kinds import CODES, KINDS, Kind, Quantity, bounded, factor_to
 from icectl.raster.onto import onto
 from icectl.raster.read import read_open
 from icectl.raster.stored import Info, Masked
 from icectl.raster.tiles import Window
-from icectl.raster.units import factor_to
 
 
 @dataclass(frozen=True, slots=True)

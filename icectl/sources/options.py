@@ -1,4 +1,4 @@
-"""Options of a fetch from a STAC service, and what one would cost. Light: read at every ``--help``."""
+"""Options of a fetch from a STAC service. Light: read at every ``--help``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from icectl.contract import Estimate, Options
+from icectl.contract import Options
 from icectl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from icectl.run import Run
     from icectl.settings import Glacier
+
 
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".nc", ".nc4", ".cdf", ".zarr")
 """Endings of files that hold scenes as a folder does."""
@@ -129,27 +130,3 @@ def resolve_source(scenes: Path | None, chosen: str, glacier: Glacier) -> str:
     if scenes is not None:
         return "folder"
     return chosen if chosen != "auto" else glacier.source or "planetary-computer"
-
-
-TORCH = 700 * 2**20
-"""A rough bound on the bytes that torch and its libraries take once imported."""
-
-
-def estimate_source(run: Run, query: Any, bands: tuple[str, ...], synthetic: Estimate) -> Estimate:
-    """Say what a fetch would cost, for ``--dry-run``: a folder, a synthetic world, or a search of a service.
-
-    Parameters
-    ----------
-    query, bands
-        What a service is asked for; see `icectl.sources.stac.estimate_fetch`.
-    synthetic
-        What the task's synthetic world costs.
-    """
-    source = source_of(run, query)
-    if source == "folder":
-        return Estimate(writes=50_000, note="the files stay where they are; only a catalogue is written")
-    if source == "synthetic":
-        return synthetic
-    from icectl.sources.stac import estimate_fetch
-
-    return estimate_fetch(run, query, bands)

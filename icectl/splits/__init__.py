@@ -7,8 +7,7 @@ trusting.
 """
 
 from icectl.splits.auditing import Audit, audit
-from icectl.splits.making import block_parts, guarded, make_split
-from icectl.splits.parts import TEST, TRAIN, VALIDATE, Split, WindowGrid
+from icectl.splits.making import TEST, TRAIN, VALIDATE, Split, WindowGrid, block_parts, guarded, make_split
 
 __all__ = [
     "TEST", "TRAIN", "VALIDATE", "Audit", "Split", "WindowGrid", "audit", "block_parts", "guarded",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from icectl.arrays import Bools
-from icectl.splits.parts import TEST, TRAIN, VALIDATE, Split
+from icectl.splits.making import TEST, TRAIN, VALIDATE, Split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""MLflow, Weights & Biases and TensorBoard, each by its own client; see `icectl.training.following`.
+"""MLflow, Weights & Biases and TensorBoard, each by its own client; see `icectl.training.record`.
 
 Each package's own settings (``MLFLOW_TRACKING_URI``, ``WANDB_MODE`` …) say where the records go.
 """

@@ -50,8 +50,17 @@ from icectl.workspace.integrity import (
     relative,
     sound,
 )
-from icectl.workspace.names import inside, safe_fingerprint, safe_name
-from icectl.workspace.places import DEFAULT, ENVIRONMENT, ID_LENGTH, RECORD, RUN, Workspace
+from icectl.workspace.places import (
+    DEFAULT,
+    ENVIRONMENT,
+    ID_LENGTH,
+    RECORD,
+    RUN,
+    Workspace,
+    inside,
+    safe_fingerprint,
+    safe_name,
+)
 from icectl.workspace.recorded import NUMBER, fits, metrics_of, parsing, read_record, run_of, stage_of
 
 __all__ = [

@@ -13,8 +13,7 @@ from typing import Any
 from icectl.errors import DataError, IcectlError, UsageError
 from icectl.workspace.files import PREFIX, plain
 from icectl.workspace.folders import MARK, remove_file
-from icectl.workspace.names import inside
-from icectl.workspace.places import RECORD, RUN
+from icectl.workspace.places import RECORD, RUN, inside
 from icectl.workspace.recorded import stage_of
 
 CHEAP = 512 * 2**20

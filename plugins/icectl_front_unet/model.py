@@ -19,10 +19,10 @@ class FrontUNet(FrontModel):
     def network(self, ports: Ports, options: Any) -> nn.Module:
         """Return the network that ``options.plain`` and ``options.width`` ask for."""
         if options.plain:
-            from icectl_front_unet.plain import UNet
+            from icectl_front_unet.networks import UNet
 
             return UNet(ports.bands, ports.outputs, options.width)
-        from icectl_front_unet.residual import ResidualUNet
+        from icectl_front_unet.networks import ResidualUNet
 
         widths = tuple(options.width * factor for factor in LEVELS)
         return ResidualUNet(ports.bands, widths, outputs=ports.outputs)

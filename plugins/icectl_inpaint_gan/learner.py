@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from icectl.tasks.bed.model import BedModel, Ports
 from icectl.tasks.bed.train import Batch, FillLearner
-from icectl.training import Context
+from icectl.training import Context, Learner
 from icectl_inpaint_gan.networks import Discriminator, Generator
 
 
@@ -72,3 +73,16 @@ def adversary(fake: Tensor, loss: str) -> Tensor:
     the score; ``"hinge"`` is minus the score.
     """
     return -fake if loss == "hinge" else -F.softplus(fake)
+
+
+class InpaintGAN(BedModel):
+    """Maffezzoli 2023: gated inpainting of the ground."""
+
+    def network(self, ports: Ports, options: Any) -> nn.Module:
+        """Build the generator."""
+        return Generator(ports.channels, options.width, residual=ports.residual, size=ports.size)
+
+    def learner(self, network: nn.Module, options: Any, facts: Mapping[str, Any]) -> Learner:
+        """Return what trains the generator against a discriminator."""
+        assert isinstance(network, Generator)
+        return GanLearner(network, options, facts)

@@ -18,7 +18,7 @@ from icectl.tasks.bed.baselines import baselines
 from icectl.tasks.bed.fill.answer import Filler
 from icectl.tasks.bed.fill.smooth import biharmonic
 from icectl.tasks.bed.thickness.solve import Scene
-from icectl_inpaint_gan.model import InpaintGAN
+from icectl_inpaint_gan.learner import InpaintGAN
 
 from .conftest import request
 

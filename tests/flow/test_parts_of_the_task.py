@@ -18,8 +18,8 @@ from icectl.tasks.flow.chips.screening import guess_clouds, screen
 from icectl.tasks.flow.dataset import open_dataset
 from icectl.tasks.flow.metrics import classes, correlation, likeness
 from icectl.tasks.flow.options import PredictOptions, PrepareOptions
+from icectl.tasks.flow.velocity.confirm import coherent
 from icectl.tasks.flow.velocity.measure import choose_pairs, measure
-from icectl.tasks.flow.velocity.outliers import coherent
 
 from .conftest import moving
 

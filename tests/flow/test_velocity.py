@@ -17,9 +17,9 @@ from icectl.tasks.flow.predict import map_velocity
 from icectl.tasks.flow.velocity import averaging, displacement, refining
 from icectl.tasks.flow.velocity import measure as measuring
 from icectl.tasks.flow.velocity.averaging import YEAR, Mean, agreeing, combine, finest
+from icectl.tasks.flow.velocity.confirm import coherent
 from icectl.tasks.flow.velocity.displacement import chip_sizes, displace
 from icectl.tasks.flow.velocity.measure import centres, choose_pairs, measure
-from icectl.tasks.flow.velocity.outliers import coherent
 from icectl.tasks.flow.velocity.quality import velocity_table
 
 from .conftest import make_run

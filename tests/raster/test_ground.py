@@ -12,7 +12,7 @@ from odc.geo.geobox import GeoBox
 from pyproj import Geod, Transformer
 
 from icectl.raster import ground_grid, ground_steps, line_distances, warp
-from icectl.raster.units import factor_to
+from icectl.raster.kinds import factor_to
 
 
 def box(crs, size, lon, lat, shape=(200, 200)):

@@ -6,8 +6,7 @@ from datetime import date
 
 import pytest
 
-from icectl.tasks.snow.masks.moments import forecast
-from icectl.tasks.snow.masks.seasons import as_trained, coming, phases, same_season, season_index
+from icectl.tasks.snow.masks.moments import as_trained, coming, forecast, phases, same_season, season_index
 
 
 def days(*texts):

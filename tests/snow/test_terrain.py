@@ -16,8 +16,7 @@ from shapely import box
 from icectl.errors import DataError
 from icectl.raster import ground_areas, write_cog
 from icectl.tasks.snow.dataset import ground, open_dataset
-from icectl.tasks.snow.masks.cover import cover
-from icectl.tasks.snow.masks.terrain import daily_radiation, snowline, static
+from icectl.tasks.snow.masks.terrain import cover, daily_radiation, snowline, static
 from icectl.training import load_weights
 
 TILT = np.deg2rad(23.44)

@@ -19,7 +19,8 @@ import tiny
 from icectl.contract import Options
 from icectl.errors import UsageError
 from icectl.run import Run
-from icectl.training import FitSettings, fit, following
+from icectl.training import FitSettings, fit
+from icectl.training import record as recording
 from icectl.training.record import read
 from icectl.training.settings import Interrupted
 
@@ -196,7 +197,7 @@ def test_a_tracker_that_hangs_is_waited_for_a_while_and_no_longer(tmp_path, monk
     from icectl.training import trackers
 
     free = threading.Event()
-    monkeypatch.setattr(following, "PATIENCE", 0.2)
+    monkeypatch.setattr(recording, "PATIENCE", 0.2)
     monkeypatch.setattr(trackers, "OPEN", {"mlflow": lambda run, step: free.wait(60)})
     run = trained(tmp_path / "run", "mlflow", tiny.Masked())
     free.set()
@@ -227,7 +228,7 @@ def test_a_missing_package_is_one_sentence_with_the_line_that_installs_it(name, 
     with pytest.raises(
         UsageError, match=f"^--logger {name} needs the package {name}, which is not installed$"
     ) as said:
-        following.check(name)
+        recording.check(name)
     assert said.value.hint == f"pip install 'icectl[{name}]'"
 
 
@@ -254,7 +255,7 @@ def test_the_terminal_refuses_before_any_work_and_says_when_nothing_is_trained(t
 
 def test_start_up_imports_no_tracker():
     code = (
-        "import sys, icectl.cli.app, icectl.cli.resolve, icectl.training.following\n"
+        "import sys, icectl.cli.app, icectl.cli.resolve, icectl.training.record\n"
         "assert not {'mlflow', 'wandb', 'tensorboard', 'torch'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

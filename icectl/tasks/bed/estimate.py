@@ -8,7 +8,8 @@ from pathlib import Path
 from icectl.contract import Estimate
 from icectl.errors import UsageError
 from icectl.run import Run
-from icectl.sources.options import TORCH, estimate_source, source_of
+from icectl.sources.estimate import TORCH, estimate_source
+from icectl.sources.options import source_of
 from icectl.tasks.bed.fetch import query
 from icectl.tasks.bed.options import FetchOptions, PredictOptions, PrepareOptions, TrainOptions
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from icectl.contract import Estimate
 from icectl.run import Run
-from icectl.sources.options import TORCH, estimate_source
+from icectl.sources.estimate import TORCH, estimate_source
 from icectl.tasks.flow.options import FetchOptions, PrepareOptions, TrainOptions
 
 

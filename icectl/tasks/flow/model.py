@@ -72,7 +72,7 @@ class FlowModel(TaskModel):
         """Return the rollout to the two frames after t0, its noise an input."""
         import torch
 
-        from icectl.tasks.flow.chips.rollout import Rollout
+        from icectl.tasks.flow.train import Rollout
 
         drawn = torch.Generator().manual_seed(0)
         frames = torch.rand(1, options.past, 1, int(facts["size"]), int(facts["size"]), generator=drawn)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +118,26 @@ def _unlike(made: Tensor, truth: Tensor) -> Tensor:
     """1 − correlation of each frame, ``(n, steps)``."""
     a, b = (x.flatten(2) - x.flatten(2).mean(2, keepdim=True) for x in (made, truth))
     return 1 - F.cosine_similarity(a, b, dim=2)
+
+
+class Rollout(nn.Module):
+    """``generate`` of a network with all its draws coming in as one tensor, ``(n, sum of draws)``."""
+
+    def __init__(
+        self, network: nn.Module, generate: Callable[..., Tensor], past: Tensor, days: Tensor, cloud: Tensor
+    ) -> None:
+        super().__init__()
+        self.network, self.generate = network, generate
+        self.draws: list[int] = []  # how many numbers each step asks for, in order
+        generate(past, days, self._count, cloud)
+
+    def _count(self, length: int) -> Tensor:
+        self.draws.append(length)
+        return torch.zeros(1, length)
+
+    def forward(
+        self, past: Tensor, days: Tensor, cloud: Tensor | None = None, noise: Tensor | None = None
+    ) -> Tensor:
+        """Return the frames after t0, ``(n, 2, 1, size, size)``."""
+        parts = iter(() if noise is None else torch.split(noise, self.draws, 1))
+        return self.generate(past, days, lambda length: next(parts), cloud)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from icectl.contract import Estimate
 from icectl.run import Run
-from icectl.sources.options import TORCH, estimate_source, source_of
+from icectl.sources.estimate import TORCH, estimate_source
+from icectl.sources.options import source_of
 from icectl.tasks.front.options import FetchOptions, TrainOptions
 
 _WEIGHTS = 16 * 43.5e6

@@ -15,7 +15,7 @@ from icectl.arrays import F32, F64, Array, Bools
 from icectl.errors import DataError
 from icectl.splits import TRAIN, Split
 from icectl.tasks.snow.dataset import Cube, countable
-from icectl.tasks.snow.masks.seasons import season_index
+from icectl.tasks.snow.masks.moments import season_index
 from icectl.tasks.snow.options import THRESHOLD
 
 NAMES = {

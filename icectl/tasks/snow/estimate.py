@@ -5,7 +5,8 @@ from __future__ import annotations
 from icectl.contract import Estimate
 from icectl.run import Run
 from icectl.settings import Glacier
-from icectl.sources.options import TORCH, estimate_source, source_of
+from icectl.sources.estimate import TORCH, estimate_source
+from icectl.sources.options import source_of
 from icectl.tasks.snow.options import FetchOptions, PrepareOptions, TrainOptions
 
 _BYTES = 4

@@ -14,8 +14,8 @@ from icectl.report.panels import Curve, Frame, Layer, Panel, Series, TimeMaps
 from icectl.run import Run
 from icectl.tasks.snow.baselines import NAMES
 from icectl.tasks.snow.dataset import Cube
-from icectl.tasks.snow.masks.cover import Cover, cover
 from icectl.tasks.snow.masks.moments import Moment
+from icectl.tasks.snow.masks.terrain import Cover, cover
 from icectl.tasks.snow.metrics import Scores, hindcast
 from icectl.tasks.snow.options import EvaluateOptions
 from icectl.tasks.snow.products import THRESHOLDED

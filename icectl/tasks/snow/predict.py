@@ -19,8 +19,7 @@ from icectl.run import Run
 from icectl.tasks.model import TaskModel
 from icectl.tasks.snow import products
 from icectl.tasks.snow.dataset import Cube, ground, open_dataset
-from icectl.tasks.snow.masks.moments import Moment, forecast, hindcasts, trained_days
-from icectl.tasks.snow.masks.seasons import phases, season_index
+from icectl.tasks.snow.masks.moments import Moment, forecast, hindcasts, phases, season_index, trained_days
 from icectl.tasks.snow.options import PredictOptions
 from icectl.tasks.snow.split import scope_of
 

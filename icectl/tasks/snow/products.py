@@ -13,8 +13,8 @@ from icectl.arrays import F32
 from icectl.raster import BlockWriter, Window, ground_areas, read
 from icectl.run import Run
 from icectl.tasks.snow.dataset import Cube, add_series, new_store
-from icectl.tasks.snow.masks.cover import COLUMNS, cover
 from icectl.tasks.snow.masks.moments import Moment
+from icectl.tasks.snow.masks.terrain import COLUMNS, cover
 from icectl.tasks.snow.options import THRESHOLD
 
 COVER = "snow_cover.csv"

@@ -12,8 +12,8 @@ import pandas as pd
 
 from icectl.arrays import F64, Bools
 from icectl.errors import DataError, did_you_mean
+from icectl.raster.kinds import LENGTHS
 from icectl.raster.points import column_of, numbers, plain_name, read_points_of
-from icectl.raster.units import LENGTHS
 
 FIELDS = (
     "thickness", "ice_thickness", "thick", "h", "depth", "ice_depth", "thickness_m", "thickness_ft",

@@ -16,7 +16,7 @@ from icectl.arrays import F32, F64, I64, Bools
 from icectl.imagery.filters import apply_filter
 from icectl.imagery.masked import match_masked
 from icectl.tasks.flow.options import PredictOptions
-from icectl.tasks.flow.velocity.outliers import coherent
+from icectl.tasks.flow.velocity.confirm import coherent
 
 FILTER = "wallis"
 """Filter applied to frames before they are matched: a bright wall then weighs no more than dull ice."""

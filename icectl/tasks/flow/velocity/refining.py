@@ -21,8 +21,8 @@ from icectl.imagery.filters import apply_filter
 from icectl.imagery.missing import nearest
 from icectl.tasks.flow.options import PredictOptions
 from icectl.tasks.flow.velocity.averaging import YEAR, Mean, combine
+from icectl.tasks.flow.velocity.confirm import coherent, median
 from icectl.tasks.flow.velocity.displacement import FILTER, FILTER_WIDTH, likeness
-from icectl.tasks.flow.velocity.outliers import coherent, median
 
 PASSES = 2
 """More passes gain little more, and their noise adds up."""

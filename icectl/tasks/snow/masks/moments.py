@@ -1,4 +1,4 @@
-"""Moments: what one forecast starts from, and of which days it is."""
+"""Moments: what one forecast starts from, and of which days and times of year its frames are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,107 @@ from itertools import pairwise
 from typing import Any
 
 from icectl.errors import DataError
-from icectl.tasks.snow.masks.seasons import as_trained, coming
+
+YEAR = 365.2425
+SAME_SEASON = 20.0
+"""Days by which times of year may differ more than the nearest does and still be of one season."""
+
+
+def phases(times: Sequence[date]) -> list[float]:
+    """Return the time of year of each day in [0, 1)."""
+    return [((day - date(day.year, 1, 1)).days / YEAR) % 1.0 for day in times]
+
+
+def season_index(past: Sequence[date], future: Sequence[date]) -> list[int]:
+    """Return for each future frame the latest past frame of its season.
+
+    Of the same season are the past frames nearest in time of year, to within `SAME_SEASON` days.
+
+    Examples
+    --------
+    >>> past = [date(2019, m, 1) for m in (1, 4, 7, 10)]
+    >>> season_index(past, [date(2021, 7, 1), date(2021, 1, 5)])
+    [2, 0]
+    >>> half_years = [date(2018, 1, 1), date(2018, 7, 1), date(2019, 1, 1), date(2019, 7, 1)]
+    >>> season_index(half_years, [date(2020, 1, 1), date(2020, 7, 1)])
+    [2, 3]
+    """
+    chosen = []
+    for when in phases(future):
+        apart = [min(abs(when - p), 1 - abs(when - p)) * YEAR for p in phases(past)]
+        near = min(apart) + SAME_SEASON
+        chosen.append(max(k for k, days in enumerate(apart) if days <= near))
+    return chosen
+
+
+def same_season(times: Sequence[date], frame: int, among: Sequence[int]) -> list[int]:
+    """Return which frames `among` lie in the season of `frame`, to within `SAME_SEASON` days.
+
+    >>> days = [date(2013 + k // 4, 3 * (k % 4) + 1, 1) for k in range(12)]
+    >>> same_season(days, 1, range(10))
+    [1, 5, 9]
+    """
+    when, *others = phases([times[frame], *(times[k] for k in among)])
+    apart = [min(abs(when - p), 1 - abs(when - p)) * YEAR for p in others]
+    return [k for k, days in zip(among, apart, strict=True) if days <= SAME_SEASON]
+
+
+def coming(times: Sequence[date], past: int, future: int) -> list[date]:
+    """Return when the `future` frames after the series `times` fall.
+
+    A series that repeats (an equal step in months) goes on with that step. Otherwise the frames come as far
+    after the last `past` frames as the series' own frames do, one window apart.
+    """
+    steps = {_months_between(a, b) for a, b in pairwise(times)}
+    if len(steps) == 1 and (step := steps.pop()) > 0:
+        return [_months_later(times[-1], step * (k + 1)) for k in range(future)]
+    if len(times) >= past + future:
+        apart = _months_between(times[-future - past], times[-future])
+    else:
+        apart = 12 * max(1, round((times[-1] - times[0]).days / YEAR))
+    last = times[-past:]
+    days = [_months_later(last[k % len(last)], max(1, apart) * (1 + k // len(last))) for k in range(future)]
+    return _ordered(days, times[-1])
+
+
+def as_trained(times: Sequence[date], past: int, future: int, trained: Sequence[date]) -> list[date]:
+    """Return when the `future` frames after `times` fall: as far ahead as those of the training were.
+
+    Of the training's pairs (`past` frames, the `future` ones after them) the latest counts whose last past
+    frame is of the season of ours.
+
+    >>> as_trained([date(2021, 7, 1)], 1, 1, [date(2019, 7, 1), date(2021, 7, 1)])
+    [datetime.date(2023, 7, 1)]
+    """
+    lasts = range(past - 1, len(trained) - future)
+    if not lasts:
+        return coming(times, past, future)
+    when, *others = phases([times[-1], *(trained[k] for k in lasts)])
+    apart = [min(abs(when - p), 1 - abs(when - p)) * YEAR for p in others]
+    near = min(apart) + SAME_SEASON
+    last = max(k for k, days in zip(lasts, apart, strict=True) if days <= near)
+    leads = [_months_between(trained[last], day) for day in trained[last + 1 : last + 1 + future]]
+    return _ordered([_months_later(times[-1], max(1, lead)) for lead in leads], times[-1])
+
+
+def _months_between(a: date, b: date) -> int:
+    return (b.year - a.year) * 12 + b.month - a.month
+
+
+def _months_later(day: date, months: int) -> date:
+    month = day.month - 1 + months
+    return date(day.year + month // 12, month % 12 + 1, min(day.day, 28))
+
+
+def _ordered(days: Sequence[date], after: date) -> list[date]:
+    """Shift days by whole years until they lie after `after` and each after the one before."""
+    result: list[date] = []
+    for day in days:
+        last = result[-1] if result else after
+        while day <= last:
+            day = _months_later(day, 12)
+        result.append(day)
+    return result
 
 
 @dataclass(frozen=True, slots=True)

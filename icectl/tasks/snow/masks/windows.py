@@ -19,7 +19,7 @@ from icectl.arrays import F32, I64, Array, Bools
 from icectl.errors import DataError
 from icectl.splits import WindowGrid
 from icectl.tasks.snow.dataset import Cube, countable
-from icectl.tasks.snow.masks.seasons import phases, same_season, season_index
+from icectl.tasks.snow.masks.moments import phases, same_season, season_index
 from icectl.training.sampling import permutation, sample_rng, share
 
 POOL_BYTES = 128 * 2**20
