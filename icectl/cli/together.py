@@ -40,34 +40,18 @@ def named(record: Mapping[str, Any], plugin: Plugin) -> dict[str, Any]:
 
 
 def merged(records: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return one record: the first table of each, every model's rows, other rows once.
+    """Return one record: the first table of each, every model's rows, other rows once."""
+    from icectl.report.tables import merged as merged_tables
+    from icectl.report.tables import verdict
 
-    Baselines are the same for all models of a task on the same data; where their values differ
-    (a model left samples out) both rows are kept, the later one named after its model.
-    """
-    from icectl.report.tables import agree, verdict
-
-    first = records[0]["tables"][0]
-    rows: list[dict[str, Any]] = []
-    intervals: dict[str, Any] = {}
-    for record in records:
-        table = record["tables"][0]
-        sure = record["details"].get("intervals", {}).get(first["title"], {})
-        model = next((r["name"] for r in table["rows"] if r["kind"] == "model"), "?")
-        for row in table["rows"]:
-            again = f"{row['name']} ({{}}'s samples)"
-            names = {row["name"], *(again.format(r["name"]) for r in rows if r["kind"] == "model")}
-            same = [r for r in rows if r["name"] in names]
-            if same and (row["kind"] == "published" or any(agree(r["values"], row["values"]) for r in same)):
-                continue
-            name = again.format(model) if same else row["name"]
-            rows.append({**row, "name": name})
-            if row["name"] in sure:
-                intervals[name] = sure[row["name"]]
-    order = {"model": 0, "baseline": 1, "mark": 2, "published": 3}
-    rows.sort(key=lambda row: order.get(row["kind"], 4))
+    models = [next((r["name"] for r in o["tables"][0]["rows"] if r["kind"] == "model"), "?") for o in records]
+    title = records[0]["tables"][0]["title"]
+    firsts = [{**one, "tables": [{**one["tables"][0], "title": title}]} for one in records]
+    tables, intervals = merged_tables(zip(models, firsts, strict=True))
     notes = dict.fromkeys(note for record in records for note in record["notes"])
-    details: dict[str, Any] = {"verdicts": [said for record in records if (said := verdict(record))]}
-    if intervals:
-        details["intervals"] = {first["title"]: intervals}
-    return {"tables": [{**first, "rows": rows}], "notes": list(notes), "details": details}
+    details = {"verdicts": [said for record in records if (said := verdict(record))]}
+    return {
+        "tables": tables,
+        "notes": list(notes),
+        "details": details | ({"intervals": intervals} if intervals else {}),
+    }

@@ -15,7 +15,7 @@ from icectl.report.figures import arrange, draw_all
 from icectl.report.layers import Reader
 from icectl.report.panels import Layer, SampleRow, Samples, TimeMaps, pack, unpack
 from icectl.report.record import Evaluation, RunFacts
-from icectl.report.tables import agree, table_view
+from icectl.report.tables import merged, table_view
 
 View = dict[str, Any]
 
@@ -73,37 +73,9 @@ def merged_tables(runs: Sequence[RunFacts], names: Sequence[str]) -> list[View]:
 
     A baseline that came out differently in two runs was measured on different data; both rows are kept.
     """
-    titles: dict[str, dict[str, Any]] = {}
-    intervals: dict[str, dict[str, Any]] = {}
-    for run, name in zip(runs, names, strict=True):
-        evaluation = _newest(run)
-        bounds = contents.details(evaluation).get("intervals", {}) if evaluation else {}
-        for table in evaluation.metrics.get("tables", []) if evaluation else []:
-            title = table.get("title", "")
-            merged = titles.setdefault(title, {**table, "rows": []})
-            for row in table.get("rows", []):
-                shown = _add(merged["rows"], row, name)
-                found = bounds.get(title, {}).get(row["name"])
-                if found and shown:
-                    intervals.setdefault(title, {})[shown] = found
-    order = {"model": 0, "baseline": 1, "mark": 2, "published": 3}
-    for table in titles.values():
-        table["rows"].sort(key=lambda row: order.get(row["kind"], 4))
-    return [table_view(table, intervals.get(title)) for title, table in titles.items()]
-
-
-def _add(rows: list[dict[str, Any]], row: Mapping[str, Any], run: str) -> str:
-    """Add a row unless the same one is there; return the name it is shown by, or nothing."""
-    if row["kind"] == "model":
-        name = run if row["name"] in run else f"{row['name']} ({run})"
-        rows.append({**row, "name": name})
-        return name
-    same = [r for r in rows if r["name"] == row["name"] or r["name"].startswith(f"{row['name']} (as in ")]
-    if any(agree(r["values"], row["values"]) for r in same):
-        return ""
-    name = f"{row['name']} (as in {run})" if same else str(row["name"])
-    rows.append({**row, "name": name})
-    return name
+    records = [(name, e.metrics) for run, name in zip(runs, names, strict=True) if (e := _newest(run))]
+    tables, intervals = merged(records, lambda row, run: run if row in run else f"{row} ({run})")
+    return [table_view(table, intervals.get(table.get("title", ""))) for table in tables]
 
 
 def caveats(runs: Sequence[RunFacts], names: Sequence[str]) -> list[str]:

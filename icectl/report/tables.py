@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from icectl.contract import strongest
@@ -262,3 +262,36 @@ def agree(one: Mapping[str, float | None], other: Mapping[str, float | None]) ->
         a == b or (a is not None and b is not None and math.isclose(a, b, rel_tol=1e-6))
         for a, b in ((one[key], other[key]) for key in one)
     )
+
+
+def merged(
+    records: Iterable[tuple[str, Mapping[str, Any]]],
+    named: Callable[[str, str], str] = lambda row, model: row,
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the tables of several models' metrics, one of each title, and the intervals of their rows.
+
+    Every model has rows of its own, called ``named(row, model)``; any other row stands once. A baseline that
+    came out differently was measured on other data: both rows are kept, the later one named after its model.
+    """
+    tables: dict[str, dict[str, Any]] = {}
+    intervals: dict[str, dict[str, Any]] = {}
+    order = {kind: place for place, kind in enumerate(KINDS)}
+    for model, record in records:
+        bounds = record.get("details", {}).get("intervals", {})
+        for table in record.get("tables", []):
+            title = table.get("title", "")
+            rows = tables.setdefault(title, {**table, "rows": []})["rows"]
+            for row in table.get("rows", []):
+                name, again = row["name"], f"{row['name']} (as in "
+                if row["kind"] == "model":
+                    name = named(name, model)
+                elif same := [r for r in rows if r["name"] == name or r["name"].startswith(again)]:
+                    if row["kind"] == "published" or any(agree(r["values"], row["values"]) for r in same):
+                        continue
+                    name = f"{again}{model})"
+                rows.append({**row, "name": name})
+                if found := bounds.get(title, {}).get(row["name"]):
+                    intervals.setdefault(title, {})[name] = found
+    for table in tables.values():
+        table["rows"].sort(key=lambda row: order.get(row["kind"], len(order)))
+    return list(tables.values()), intervals

@@ -122,13 +122,13 @@ def test_a_baseline_that_differs_between_models_is_kept_twice_with_its_own_inter
     apart = merged([_record("a", 1, 3), _record("b", 2, 4)])
     sure = apart["details"]["intervals"]["T"]
     assert {name: sure[name]["e"] for name in sure} == {
-        "a": [0, 2], "b": [1, 3], "rival": [2, 4], "rival (b's samples)": [3, 5]
+        "a": [0, 2], "b": [1, 3], "rival": [2, 4], "rival (as in b)": [3, 5]
     }  # fmt: skip
-    assert [row["name"] for row in apart["tables"][0]["rows"]] == ["a", "b", "rival", "rival (b's samples)"]
+    assert [row["name"] for row in apart["tables"][0]["rows"]] == ["a", "b", "rival", "rival (as in b)"]
     third = merged(
         [_record("a", 1, 3), _record("b", 2, 4), _record("c", 2, 4 + 1e-9)]
     )  # another order of sums
-    assert [row["name"] for row in third["tables"][0]["rows"]][3:] == ["rival", "rival (b's samples)"]
+    assert [row["name"] for row in third["tables"][0]["rows"]][3:] == ["rival", "rival (as in b)"]
 
 
 @pytest.fixture
