@@ -1,7 +1,5 @@
 """icectl: one command line for deep learning on glaciers, and the same from Python (`icectl.api`)."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Names of array types, by what their numbers are; how many axes there are stands in the docstrings."""
 
-from __future__ import annotations
-
 from typing import Any, TypeAlias
 
 import numpy as np

@@ -1,7 +1,5 @@
 """One function over many jobs on a Dask cluster: an existing one, or processes of this machine."""
 
-from __future__ import annotations
-
 import os
 import threading
 import time

@@ -6,8 +6,6 @@ whatever module holds the descriptor and its options, imports neither numpy nor 
 the model itself is named by a dotted string and imported when a stage runs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, dataclass, field
 from typing import Annotated, Any, ClassVar, TypeVar

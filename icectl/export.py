@@ -4,8 +4,6 @@ An export holds the weights (safetensors), the options, the identity of the trai
 model card and a licence; no path of the machine it was made on. `icectl.imports` brings it into a workspace.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

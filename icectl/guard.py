@@ -1,7 +1,5 @@
 """Keeps a plugin's import from hurting others, and says whose code an error came from."""
 
-from __future__ import annotations
-
 import builtins
 import io
 import logging

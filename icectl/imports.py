@@ -4,8 +4,6 @@ An export is somebody else's text. Everything in it that could lead somewhere is
 is placed: names, fingerprints, options, links. Paths that it names are not followed.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import zipfile

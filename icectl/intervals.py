@@ -5,8 +5,6 @@ Errors enter as sums and counts by unit, so that a mean over all that was scored
 in size. Model and rival share the draws: what is hard for both does not widen the interval of the gain.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Model: the five verbs that a plugin's class implements, and what it may offer besides."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable

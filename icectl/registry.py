@@ -6,8 +6,6 @@ named in ``ICECTL_PLUGINS=name=module:attribute`` (several separated by commas),
 listed with its distribution and the reason; only its own commands fail.
 """
 
-from __future__ import annotations
-
 import importlib
 import keyword
 import logging

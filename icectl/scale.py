@@ -4,8 +4,6 @@ Each task does what one process would do in place: same request, same workspace,
 hence the same files. Workers need the workspace at the same path and the same packages.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence

@@ -6,8 +6,6 @@ with icectl; the first of a name wins. Everything is validated, and an unknown k
 file, the key and the nearest known one.
 """
 
-from __future__ import annotations
-
 import os
 import tomllib
 from collections.abc import Iterator, Mapping

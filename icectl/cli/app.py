@@ -1,7 +1,5 @@
 """The application: verbs and listings put together, and Typer's own errors worded like ours."""
 
-from __future__ import annotations
-
 import os
 from typing import Annotated, Any
 

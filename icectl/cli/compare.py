@@ -1,7 +1,5 @@
 """``icectl compare``: every model of a task in one table, or two sets of lines against each other."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """``icectl completions SHELL``: print the completion script of a shell."""
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from typing import Annotated

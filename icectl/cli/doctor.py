@@ -1,7 +1,5 @@
 """``icectl doctor`` checks the installation and names what is wrong; ``icectl devices`` lists devices."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path

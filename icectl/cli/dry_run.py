@@ -1,7 +1,5 @@
 """``--dry-run``: what would be read, written and downloaded, with sizes; touches nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any

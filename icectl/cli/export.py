@@ -1,7 +1,5 @@
 """``icectl export``: a run as one folder or archive that works elsewhere."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from typing import Annotated

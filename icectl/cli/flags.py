@@ -1,7 +1,5 @@
 """Turns the fields of a plugin's options into command-line flags, and flags back into values."""
 
-from __future__ import annotations
-
 import inspect
 import types
 from collections.abc import Sequence

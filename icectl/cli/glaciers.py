@@ -1,7 +1,5 @@
 """``icectl glaciers``: list, show and add places."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """``icectl models``: trained weights that are here, their cards, and how to add others."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import typer

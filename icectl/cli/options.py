@@ -11,8 +11,6 @@ A name in this table is closed to plugins: `icectl.contract.RESERVED` holds them
 suite checks it.
 """
 
-from __future__ import annotations
-
 import inspect
 from dataclasses import dataclass, fields
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``icectl plugins``: the models that are installed, and those that are broken."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 

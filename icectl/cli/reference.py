@@ -3,8 +3,6 @@
 ``python -m icectl.cli.reference > docs/reference/cli.md``; a test keeps the page true.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

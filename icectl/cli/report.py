@@ -1,7 +1,5 @@
 """``icectl report``: rebuilds the page of a run, or sets several runs side by side."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

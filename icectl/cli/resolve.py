@@ -6,8 +6,6 @@ that run stand below the flags in place of the files, except for what is fetched
 place brings its own scenes.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 import sys

@@ -1,7 +1,5 @@
 """``icectl runs``: list, show and remove runs of a workspace."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """What a terminal shows: data on stdout, messages on stderr, colour never alone carries meaning."""
 
-from __future__ import annotations
-
 import json
 import logging
 import sys

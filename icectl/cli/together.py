@@ -1,7 +1,5 @@
 """Results of several models in one table: each model's rows by its own name, other rows once."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

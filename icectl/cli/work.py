@@ -1,7 +1,5 @@
 """Does what a verb asks, glacier by glacier: dry run, work, tables, JSON."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace

@@ -5,8 +5,6 @@ reference is the temporal median, every scene starts from the identity, missing 
 and a scene on which the iteration does not converge is kept as it was and says so.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal

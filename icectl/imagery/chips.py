@@ -6,8 +6,6 @@ peak ratio is low, as under cloud, where the best match is chance: the chip then
 last trusted velocity, and is sought next by what it last looked like for certain.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime

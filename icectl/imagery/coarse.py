@@ -9,8 +9,6 @@ product of the shares (Cauchy and Schwarz). If there are many hills, every posit
 after all.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 

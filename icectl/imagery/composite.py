@@ -7,8 +7,6 @@ are interpolated linearly in time; at either end they are dropped, never extrapo
 All work goes strip by strip, so memory does not grow with the length of the image.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime

@@ -8,8 +8,6 @@ definition where either chip is constant.
 from fewer.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import cv2

@@ -8,8 +8,6 @@ whose response has no negative lobes at short wavelengths, at which square chips
 what it should remove (Astarita 2007, doi:10.1007/s00348-007-0314-2).
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike

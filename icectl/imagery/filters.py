@@ -5,8 +5,6 @@ float32 of the same shape. Statistics are taken over valid pixels only, so that 
 scene or of a cloud mask does not turn into a texture of its own.
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike

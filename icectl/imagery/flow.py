@@ -4,8 +4,6 @@ It expects grey values of 0 to 255. On values in [0, 1] OpenCV returns zero flow
 always scaled first, both by one common range.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import cv2

@@ -8,8 +8,6 @@ The first pass is one separable convolution over the whole image; later ones vis
 what is still missing, so the work grows with the number of missing pixels, not with their depth.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import cv2

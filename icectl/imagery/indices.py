@@ -1,7 +1,5 @@
 """Spectral indices. NDSI: Hall, Riggs and Salomonson 1995; the threshold 0.3: Müller 2023, section 3."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

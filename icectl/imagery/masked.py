@@ -6,8 +6,6 @@ every sum, of chip and search window alike (Padfield 2012, Masked object registr
 domain, equation 8; here by direct correlation, since the windows of a velocity are small).
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike

@@ -5,8 +5,6 @@ times as wide of the moving scene, centred on where the chip was (Min et al. 201
 Rows grow downwards, as in images: a positive row shift is a move down.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal

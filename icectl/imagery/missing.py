@@ -1,7 +1,5 @@
 """Masked arrays as float32 images whose missing pixels are NaN."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

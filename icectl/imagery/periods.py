@@ -1,7 +1,5 @@
 """Periods of months that scenes fall into: the frames of a series."""
 
-from __future__ import annotations
-
 import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass

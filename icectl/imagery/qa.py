@@ -4,8 +4,6 @@ Every function takes the layer as stored and returns a boolean array of its shap
 pixel may be used. Masked and fill pixels are never usable.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from enum import IntEnum, IntFlag
 from typing import Any

@@ -1,7 +1,5 @@
 """Work in two threads: reading, arithmetic on arrays and OpenCV leave Python's lock."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Shared raster and vector I/O: grids, windowed reads, GeoTIFFs that appear whole, tiles, outlines."""
 
-from __future__ import annotations
-
 from icectl.raster.blending import blend_profile, predict_blended
 from icectl.raster.cf import open_cube
 from icectl.raster.grid import (

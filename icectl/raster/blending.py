@@ -1,7 +1,5 @@
 """Prediction of a whole scene window by window, blended without seams, in memory of a few rows of windows."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -4,8 +4,6 @@ GDAL reads some of these files, and gets rows or CRS wrong in others; xarray dec
 time, and odc-geo the grid mapping and the coordinates.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

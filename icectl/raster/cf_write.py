@@ -1,7 +1,5 @@
 """NetCDF and Zarr files that follow CF 1.8: coordinates, grid mapping, history; each file appears whole."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -4,8 +4,6 @@ Zarr gives fill values for a chunk that is not there, and uncompressed chunks ho
 damage. Stores of ours leave no chunk out, so that a missing one is known by the stage's record.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Opening rasters with errors in words, and files that appear whole or not at all."""
 
-from __future__ import annotations
-
 import os
 import threading
 import warnings

@@ -1,7 +1,5 @@
 """Grids: CRS, transform and shape as one value, and the refusal of two that do not meet."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import Any, TypeAlias

@@ -6,8 +6,6 @@ once, for every task, whether a grid may be used as it is; `ground_steps` measur
 blur; `ground_lines` brings lines into a local projection.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """What is known of each quantity: its unit and what it may be called, its bounds, and what to say beyond."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Rasters on another grid: the part that is needed is read, made into values, and only then resampled."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Tables of points: CSV in any common spelling, and points of vector files, with their coordinates."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path

@@ -3,8 +3,6 @@
 No date is among them, so that the same work gives the same bytes; ``item.json`` has it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 

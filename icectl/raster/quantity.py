@@ -5,8 +5,6 @@ number, a mask or a transparent band, and its unit in a tag. `read_quantity` set
 no task has to.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 Numbers come as they are stored; `icectl.raster.read_quantity` turns them into values of a stated unit.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The first-order region of the Randolph Glacier Inventory that a place lies in."""
 
-from __future__ import annotations
-
 BOXES = (
     ("18", 165, -48, 180, -34), ("17", -80, -56, -60, -25.5), ("19", -180, -90, 180, -45),
     ("16", -180, -25.5, 180, 25.5), ("11", -10, 38, 20, 50), ("12", 25, 30, 60, 45), ("06", -26, 62, -12, 68),

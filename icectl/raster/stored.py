@@ -1,7 +1,5 @@
 """What a raster file says of itself, and its numbers as they are stored, with what has no value masked."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path

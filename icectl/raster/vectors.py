@@ -1,7 +1,5 @@
 """Outlines, fronts and points: reading, mending, burning into a grid, and writing whole files."""
 
-from __future__ import annotations
-
 import errno
 import re
 from collections.abc import Iterable

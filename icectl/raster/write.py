@@ -1,7 +1,5 @@
 """Cloud-optimised GeoTIFFs, whole or block by block, that appear complete or not at all."""
 
-from __future__ import annotations
-
 import errno
 import io
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Curves, cross-sections, scatters and bars as SVG that takes its colours from the page (light or dark)."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import re

@@ -4,8 +4,6 @@ A pixel's number in the palette is its step on the scale; step 0 is transparent 
 the page can turn a colour back into a value, and a picture of 64 steps compresses well.
 """
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass

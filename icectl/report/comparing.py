@@ -1,7 +1,5 @@
 """What the comparison page says: one table for each result, and what tells the runs apart."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path

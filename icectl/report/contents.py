@@ -1,7 +1,5 @@
 """What the page of one run says in words and tables: everything but its pictures."""
 
-from __future__ import annotations
-
 import json
 import shlex
 from collections.abc import Mapping

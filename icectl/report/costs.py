@@ -1,7 +1,5 @@
 """What a run took: time, memory, energy."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Charts of a training log."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 

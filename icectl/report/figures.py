@@ -1,7 +1,5 @@
 """Turns the panels of a run into the figures of a page. One that cannot be drawn becomes a sentence."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Reads the rasters that panels name, thinned to the size they are shown at."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -3,8 +3,6 @@
 Strokes are drawn at a fixed width on the screen (``vector-effect``), so a dot is a line of no length.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Writes the report of a run, and the page that compares runs: one self-contained file each."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """Draws panels: reads rasters at display size, chooses scales, keeps to a budget of bytes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any

@@ -28,8 +28,6 @@ Examples
 ('time-maps', 'p.tif')
 """
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """One map as the template draws it: picture, overlay, frame; and the legends beside it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The page of a prediction: what was found, its figures, its files, and how it was made."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a run folder says about itself: records, evaluations, training log. Plain data, nothing heavy."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

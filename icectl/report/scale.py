@@ -1,7 +1,5 @@
 """Scale bar, north arrow and names of a map, from its grid."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

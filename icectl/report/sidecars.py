@@ -1,7 +1,5 @@
 """Files beside products, for other programs: a STAC item, and styles for QGIS."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Result tables for the page and the terminal: digits, intervals, the best value, the strongest baseline."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any

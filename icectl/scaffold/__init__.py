@@ -1,7 +1,5 @@
 """Writes a new plugin: a small, complete package that installs, trains and passes the suite untouched."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from icectl import registry

@@ -4,8 +4,6 @@ pooch downloads into a temporary file, verifies, and only then lets the file app
 published, that of the first download is recorded beside the file and holds from then on.
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import os

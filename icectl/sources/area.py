@@ -1,7 +1,5 @@
 """The area of a fetch, and the grid its scenes are written on."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ ends, unpacks to far more than it took, or comes a byte at a time ends with a se
 same host only, and links to private addresses only where the user named such a host.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import os
 import socket

@@ -1,7 +1,5 @@
 """Scenes as archives deliver them: Landsat's tar files, and cubes (NetCDF, Zarr), unfolded into GeoTIFFs."""
 
-from __future__ import annotations
-
 import shutil
 import tarfile
 from pathlib import Path, PurePosixPath

@@ -1,7 +1,5 @@
 """What a fetch would cost, wherever it takes its data from. Light: no service is imported until asked."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from icectl.contract import Estimate

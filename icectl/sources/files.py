@@ -1,7 +1,5 @@
 """What one image file says of itself: its grid, its date, its assets, what its numbers mean."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping, Sequence

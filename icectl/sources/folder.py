@@ -5,8 +5,6 @@ Asset names come from the names of Landsat, Sentinel-2 and HLS files, from words
 the file's tags, or its name (`icectl.sources.names`). Files of one date make one scene.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace

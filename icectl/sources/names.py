@@ -1,7 +1,5 @@
 """What a file's name says: the asset it holds, and the date it was taken."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field

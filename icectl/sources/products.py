@@ -4,8 +4,6 @@ Assets go by Landsat's names in icectl (``green``, ``swir16``, ``qa_pixel`` …)
 they are called in its items. Items of the Planetary Computer often leave out type, nodata or scale.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any

@@ -11,8 +11,6 @@ None of the servers publishes checksums: that of the first download is recorded 
 ``$ICECTL_MIRROR`` replaces the servers by one folder of an own one, with files of the same names.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

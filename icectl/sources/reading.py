@@ -1,7 +1,5 @@
 """The bands and quality layers of a scene as quantities, by what its catalogue says of their numbers."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -5,8 +5,6 @@ errors) goes through `scrub` before anybody sees it, and the loggers of the libr
 print links are silent while scenes are read.
 """
 
-from __future__ import annotations
-
 import logging
 import random
 import re

@@ -4,8 +4,6 @@ The product's metadata (``MTD_MSIL2A.xml``, ``MTD_MSIL1C.xml``) tell the quantif
 processing baseline 04.00, the offset of each band; without them the folder's name tells level and baseline.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Scene: one acquisition, as every source hands it over."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime

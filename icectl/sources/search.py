@@ -5,8 +5,6 @@ where it says that it conforms to the query extension. Everything is filtered ag
 servers ignore what they do not understand.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field

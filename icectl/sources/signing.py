@@ -4,8 +4,6 @@
 its own request has no timeout.
 """
 
-from __future__ import annotations
-
 import threading
 import warnings
 from typing import Any

@@ -1,7 +1,5 @@
 """Layers of one scene with pixels of several sizes: which file of a band is taken, and on which grid."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path

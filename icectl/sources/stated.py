@@ -1,7 +1,5 @@
 """What STAC metadata say of numbers: scale, offset and nodata, wherever version 1.0 or 1.1 puts them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Counts what test and training share, pixel by pixel and frame by frame."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any

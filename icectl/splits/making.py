@@ -1,7 +1,5 @@
 """Makes splits: blocks in space with a cut in time, later frames only, or at random as in the paper."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Performs the steps of a plan, one after another, each recorded when it is finished."""
 
-from __future__ import annotations
-
 import contextlib
 import shlex
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 It is found without importing a model, so that a plan stays light.
 """
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Which folders a verb would use, what decides them, and which are finished; touches nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path

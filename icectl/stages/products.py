@@ -1,7 +1,5 @@
 """What is written beside products once they are made: figures, a STAC item, styles."""
 
-from __future__ import annotations
-
 from contextlib import AbstractContextManager
 from typing import Any
 

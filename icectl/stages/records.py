@@ -1,7 +1,5 @@
 """What stages leave written about themselves: records of runs, stages and metrics."""
 
-from __future__ import annotations
-
 import contextlib
 import platform
 from collections.abc import Mapping

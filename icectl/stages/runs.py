@@ -1,7 +1,5 @@
 """Finds finished runs: the newest of a model, or the one that a user names."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from icectl import registry, settings

@@ -23,8 +23,6 @@ A function may take more than the table says. ``options.py`` holds the options o
 named for it, as functions from arrays to arrays.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any

@@ -1,7 +1,5 @@
 """Checks that what a stage makes depends on its identity alone, whatever was made before it."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace

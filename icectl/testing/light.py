@@ -1,7 +1,5 @@
 """Checks that train nothing: the descriptor, its options, and what a listing costs."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """Checks of what comes out: georeferenced predictions, a recomputable evaluation, a dry run that is dry."""
 
-from __future__ import annotations
-
 import math
 import os
 import shutil

@@ -1,7 +1,5 @@
 """The suite without pytest: for ``icectl plugins validate``."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 

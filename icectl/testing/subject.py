@@ -1,7 +1,5 @@
 """A plugin under test: its model, smallest options, and stages run where the tests want them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import cached_property

@@ -1,7 +1,5 @@
 """PluginTests: the checks as a pytest class."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, ClassVar
 

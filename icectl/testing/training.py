@@ -1,7 +1,5 @@
 """Checks of training: it learns, repeats itself, resumes bit-equal, and does not count processes."""
 
-from __future__ import annotations
-
 import math
 import signal
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Apply trained networks: evaluation mode, no gradients, the chosen device and precision."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any

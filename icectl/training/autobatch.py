@@ -1,7 +1,5 @@
 """``--batch-size auto``: try updates of growing batches until memory is full."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from dataclasses import replace

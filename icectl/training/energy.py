@@ -1,7 +1,5 @@
 """Energy of a block of work: the machine's counters, or a labelled estimate."""
 
-from __future__ import annotations
-
 import importlib
 import os
 import threading

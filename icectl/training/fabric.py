@@ -1,7 +1,5 @@
 """Fabric: device, precision and process group of this process, set up once."""
 
-from __future__ import annotations
-
 import logging
 import os
 from collections.abc import Iterator

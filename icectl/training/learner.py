@@ -9,8 +9,6 @@ which adversarial and recurrent models with several optimisers do not have. What
 is the overlap of communication with the backward pass.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -5,8 +5,6 @@ resumes bit-equal, writes ``log.jsonl``, tells what ``--logger`` names, and stop
 What one update does stands in `Loop._update` and in the learner (`icectl.training.learner`).
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping

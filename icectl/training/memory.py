@@ -1,7 +1,5 @@
 """Running out of memory: how to recognise it, what to say, and how to find a batch that fits."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from icectl.errors import WorkError

@@ -4,8 +4,6 @@ Energy comes from the machine's own counters (RAPL for processors, NVML for NVID
 plain, labelled estimate.
 """
 
-from __future__ import annotations
-
 import os
 import resource
 import sys

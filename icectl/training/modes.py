@@ -9,8 +9,6 @@ torch's SyncBatchNorm refuses CPU tensors and replaces modules, which drops what
 BatchNorm add (timm fuses an activation into theirs); so the function under all of them is intercepted.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

@@ -5,8 +5,6 @@ which leaves the command, its lock and its run id in the parent; Fabric's own la
 the whole command line again in each. Under ``torchrun`` or SLURM the processes exist already.
 """
 
-from __future__ import annotations
-
 import logging
 import multiprocessing
 import signal

@@ -1,7 +1,5 @@
 """How long a training lasts, what it came to, and how one is interrupted. Light: imports no torch."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Mapping
 from dataclasses import InitVar, dataclass, field

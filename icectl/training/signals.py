@@ -1,7 +1,5 @@
 """Stop on Ctrl-C, SIGTERM or SIGHUP after the present update, in all processes at the same one."""
 
-from __future__ import annotations
-
 import multiprocessing
 import signal
 import threading

@@ -1,7 +1,5 @@
 """The inside of one training process: join the group, work, report, leave together."""
 
-from __future__ import annotations
-
 import json
 import logging
 import multiprocessing

@@ -1,7 +1,5 @@
 """The card of trained weights: what they learnt from, under which licence, and how good they are."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

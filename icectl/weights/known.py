@@ -1,7 +1,5 @@
 """Finds weights by name, file or address, checks them, and brings them into a workspace."""
 
-from __future__ import annotations
-
 import os
 import zipfile
 from collections.abc import Iterator

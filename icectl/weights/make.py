@@ -1,7 +1,5 @@
 """Makes weights that ship out of a finished run: half precision, a card, checksums."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Files that appear whole or not at all, as JSON or otherwise; words for what the system refuses."""
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import json

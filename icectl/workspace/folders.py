@@ -4,8 +4,6 @@ What is being made stands in a hidden folder of random name beside its place. Th
 file, which its maker keeps locked; only marked folders, and what lies in them, are ever removed.
 """
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import os

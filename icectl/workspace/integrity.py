@@ -1,7 +1,5 @@
 """Whether a stage is still what was asked and written: fingerprints, sizes and checksums."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

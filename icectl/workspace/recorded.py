@@ -1,7 +1,5 @@
 """Records that icectl reads back: JSON whose shape is checked before anything is taken from it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path

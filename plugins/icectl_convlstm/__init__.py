@@ -1,7 +1,5 @@
 """ConvLSTM for snow masks (Müller 2023, section 2.2.2)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, ClassVar
 

@@ -5,8 +5,6 @@ frames; the hidden sequence of its last cell is what a decoder of stacked cells 
 frames. No prediction is fed back.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import pairwise
 

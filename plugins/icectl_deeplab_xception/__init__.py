@@ -1,7 +1,5 @@
 """Calving fronts by DeepLabV3+ with an Xception encoder (Cheng et al. 2021)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 

@@ -6,8 +6,6 @@ The layout of the authors' training script: ELU everywhere, no stem, entry block
 one has fewer channels and middle blocks, and normalises within an image instead of over the batch.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ The library's own pyramid has three rates, (12, 24, 36) by default. At 224 px th
 1×1 convolutions. The pyramid here takes any number of rates; 1 to 5 as CALFIN.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import cast
 

@@ -1,7 +1,5 @@
 """The mean of several snow models as one model, with their spread as its uncertainty."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Literal
 

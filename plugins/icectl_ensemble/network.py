@@ -5,8 +5,6 @@ used again. What is left to learn is how much each counts in the mean, on the va
 weighted standard deviation is the spread.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any

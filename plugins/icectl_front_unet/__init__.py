@@ -1,7 +1,5 @@
 """Calving fronts by a small residual U-Net: the recommended model without a GPU."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 

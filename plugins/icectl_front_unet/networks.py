@@ -1,7 +1,5 @@
 """A residual U-Net with an atrous pyramid at its bottom, for two cores, and the slides' plain rival."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import pairwise
 

@@ -3,8 +3,6 @@
 Maffezzoli 2023. Light: the networks are imported on use.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 

@@ -4,8 +4,6 @@ Yu et al. 2019, *Free-form image inpainting with gated convolution* (ICCV), and 
 *Generative image inpainting with contextual attention* (CVPR).
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F

@@ -1,7 +1,5 @@
 """What is minimised: the error of heights of both stages, and the verdict of a discriminator."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -3,8 +3,6 @@
 The layout is DeepFillv2's (Yu et al. 2019, figure 3), with which Maffezzoli 2023 fills elevation models.
 """
 
-from __future__ import annotations
-
 import itertools
 
 import torch

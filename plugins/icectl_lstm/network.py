@@ -4,8 +4,6 @@ The encoder's cells read the past frames; their hidden and cell states are copie
 which write the future frames one by one from what they wrote before.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -1,7 +1,5 @@
 """Self-attention LSTM hybrid for snow masks (Müller 2023, section 2.2.4)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 

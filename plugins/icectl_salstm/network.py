@@ -4,8 +4,6 @@ LSTM cells read the last frames; attention looks at all of their hidden states a
 the attended states into the next frame, which joins the sequence that the cells are run over once more.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -1,7 +1,5 @@
 """Snow masks by a perceptron of each pixel and the means around it: the recommended model without a GPU."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

@@ -5,8 +5,6 @@ over a few of their pixels. This network answers for each pixel alone, and learn
 out of many windows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

@@ -1,7 +1,5 @@
 """SVG for ice flow (Min, Mukkavilli, Bengio 2019). Light: the network is imported on use."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal

@@ -7,8 +7,6 @@ look each place will have, and what the sky adds. It asks for past frames in the
 added to the decoder's maps of the same size.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F

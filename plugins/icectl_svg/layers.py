@@ -1,7 +1,5 @@
 """DCGAN encoder and decoder with skips (Denton and Fergus 2018, after Radford et al. 2016)."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Sequence

@@ -3,8 +3,6 @@
 Parts of the loss return errors per sample, ``(n,)``; the learner averages them.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Iterable, Mapping

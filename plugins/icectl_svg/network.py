@@ -1,7 +1,5 @@
 """SVGModel: the flow task with a stochastic video generator."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -4,8 +4,6 @@ The reference code keeps vectors in LSTM cells; the paper's text says convolutio
 convolutional ones read the encoder's 4×4 map instead of its vector.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -9,8 +9,6 @@ on parts of the windows, since few dates leave them uncertain, and their softmax
 network sees in the frames adds to the scores, from nothing at the start.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

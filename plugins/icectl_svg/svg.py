@@ -7,8 +7,6 @@ that is known, and from the prior afterwards. It is a vector that the predictor 
 the papers, or a map that enters selection and decoder (`icectl_svg.latent`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

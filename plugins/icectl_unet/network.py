@@ -4,8 +4,6 @@ The paper's network turns one frame into the next and is fed its own output unti
 there. With several frames of input it predicts all future frames at once instead (`fed_back=False`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 

@@ -5,8 +5,6 @@ a real source leaves: Landsat-like scenes, calving fronts, moving ice, an elevat
 Each also leaves a folder ``truth``, which models never read; only tests and evaluations do.
 """
 
-from __future__ import annotations
-
 from icectl.sources.synthetic.dem import write_dem
 from icectl.sources.synthetic.flow import write_flow_scenes
 from icectl.sources.synthetic.front import write_front_scenes

@@ -1,7 +1,5 @@
 """The bed view: an elevation model, outlines and thickness measurements, with the bed known."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime
 from pathlib import Path
 

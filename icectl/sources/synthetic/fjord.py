@@ -9,8 +9,6 @@ spring and breaks back in summer. Across the valley its shape is an arc, with ba
 and go.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache

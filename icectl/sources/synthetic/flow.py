@@ -1,7 +1,5 @@
 """The flow view: a series of scenes in which the ice carries its texture along, with the velocity known."""
 
-from __future__ import annotations
-
 from datetime import date, timedelta
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The front view: a tidewater glacier through the years, each scene with its front and its mask."""
 
-from __future__ import annotations
-
 from datetime import date
 from pathlib import Path
 

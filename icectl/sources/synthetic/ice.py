@@ -18,8 +18,6 @@ Surface velocity follows from the same law:
 shallow ice overrates steep icefalls.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

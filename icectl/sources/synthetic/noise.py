@@ -1,7 +1,5 @@
 """Deterministic random fields: every draw is named by a seed and words, never by call order."""
 
-from __future__ import annotations
-
 import zlib
 
 import numpy as np

@@ -1,7 +1,5 @@
 """How the ground looks: reflectance of mixed surfaces in Landsat's bands, and the sun on the relief."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import date
 

@@ -1,7 +1,5 @@
 """The ground on one day: what covers each pixel, and what light it sends up."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """The snow view: Landsat-like scenes of an alpine world through the seasons, clouds and gaps included."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path

@@ -5,8 +5,6 @@ Each valley is a line with a floor that climbs from mouth to head. The ground is
 tributaries hang above their trunk as glaciers carve them.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What rides on the ice: crevasses, ogives and dirt bands, carried along by the surface velocity."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy import ndimage
 

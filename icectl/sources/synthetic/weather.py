@@ -11,8 +11,6 @@ four seasons, relative to the relief, can tell much of the next four. A single p
 time it is plainly above the line or plainly below.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache

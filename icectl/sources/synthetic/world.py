@@ -1,7 +1,5 @@
 """World: one small physical landscape, the same for the same seed, that every view is taken of."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal

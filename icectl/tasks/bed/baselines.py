@@ -1,7 +1,5 @@
 """Simple answers on one glacier: smooth fills of the ground, perfect plasticity, no ice."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from icectl.arrays import F64, Bools

@@ -1,7 +1,5 @@
 """What a stage of the bed task would cost, for ``--dry-run``. Light: reads no pixel, imports no numpy."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Evaluate: measured points, the exact bed of the synthetic world, ice-free holes, published figures."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Fetch: an elevation model from a service, or the synthetic worlds; files of one's own need none."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from icectl.run import Run

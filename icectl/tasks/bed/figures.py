@@ -1,7 +1,5 @@
 """Panels for the report: maps of bed and thickness, a section, measured against predicted."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Errors of heights and thickness."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from icectl.arrays import F64, Floats

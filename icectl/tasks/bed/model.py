@@ -11,8 +11,6 @@ The network turns a masked patch ``(n, channels, size, size)`` into normalised h
 Step (b), thickness, is a law fitted by the task; its numbers lie beside the weights.
 """
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

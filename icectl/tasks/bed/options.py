@@ -1,7 +1,5 @@
 """Options of the five stages of the bed task. Light: read at every ``--help``."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal

@@ -1,7 +1,5 @@
 """Predict: bed, thickness and volume of glaciers, one job each; or the holes of an elevation model."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """From elevation models, outlines and glaciers of known thickness to one data set."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain

@@ -1,7 +1,5 @@
 """Products: COGs of each glacier, one table, the outlines with their numbers, or a filled elevation model."""
 
-from __future__ import annotations
-
 import csv
 from pathlib import Path
 from typing import Any

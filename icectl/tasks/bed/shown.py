@@ -1,7 +1,5 @@
 """What the page of a prediction shows: thickness, its bound and the bed, or the filled ground."""
 
-from __future__ import annotations
-
 from icectl.report.panels import Layer, Map, Panel
 from icectl.run import Run
 from icectl.tasks.bed.figures import maps

@@ -1,7 +1,5 @@
 """Training: the thickness law is fitted at once, the network of step (a) learns in the shared loop."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any

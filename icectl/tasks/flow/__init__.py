@@ -3,8 +3,6 @@
 Light: options only. The rest is imported when a stage runs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from icectl.contract import Options, by_verb

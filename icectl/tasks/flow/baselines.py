@@ -4,8 +4,6 @@ All are compared with the chip of t2, which was found by tracking t0 → t1 → 
 to t0. A mark uses t1 or t2 itself; who beats only the baselines with such knowledge has shown nothing.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from icectl.arrays import F32, F64, I64

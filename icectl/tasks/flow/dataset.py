@@ -1,7 +1,5 @@
 """The prepared dataset, opened: frames, masks, and chip sequences that follow the ice."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a stage of the flow task would cost, for ``--dry-run``. Light: reads no pixel, imports no numpy."""
 
-from __future__ import annotations
-
 from icectl.contract import Estimate
 from icectl.run import Run
 from icectl.sources.estimate import TORCH, estimate_source

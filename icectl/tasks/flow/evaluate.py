@@ -1,7 +1,5 @@
 """Table 1 of Min et al. (2019), on test chips: the model beside baselines, marks, and the paper's figures."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Where the frames of the flow task come from: a folder, the synthetic glacier, or a STAC service."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from icectl.run import Run

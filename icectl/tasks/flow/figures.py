@@ -1,7 +1,5 @@
 """What the report shows of a flow run: correlation maps, velocity, figure 3, sampled futures."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

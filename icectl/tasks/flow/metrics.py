@@ -1,7 +1,5 @@
 """Scores of a predicted chip against the true one, and Table 1 of Min et al. (2019)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

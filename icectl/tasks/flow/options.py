@@ -1,7 +1,5 @@
 """Options of the five stages of the flow task. Light: read at every ``--help``."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 

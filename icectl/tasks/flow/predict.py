@@ -1,7 +1,5 @@
 """Generated chips: of held-out windows, whose truth is known, and of the frames to come."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any

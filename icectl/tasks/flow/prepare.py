@@ -4,8 +4,6 @@
 along its path. Sequences are what IceNet's images are: 7 bands × 1,525 chips = 10,675.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

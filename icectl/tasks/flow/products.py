@@ -5,8 +5,6 @@ on ``mid_date``, so that files of several runs stack along it; ``velocity_months
 where the dates allow one, and ``velocity_months.csv`` its speeds over the cells that all months know.
 """
 
-from __future__ import annotations
-
 import csv
 import json
 from importlib.metadata import version

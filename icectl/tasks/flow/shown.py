@@ -1,7 +1,5 @@
 """What the page of a prediction shows: velocity with arrows, its error, speed by month, frames forecast."""
 
-from __future__ import annotations
-
 import csv
 
 import numpy as np

@@ -6,8 +6,6 @@ what is tested is dates never seen: past frames of a test window may be training
 when one forecasts.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """Training: windows of one part of the data, and what trains a network without a learner of its own."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any

@@ -4,8 +4,6 @@ What they know of the training set (median end points and centre, as shares of t
 training's pose) is kept with the weights, so that they can be drawn on any other glacier.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -5,8 +5,6 @@ where invalid, ``masks/<id>`` where a label was a mask, and ``index.json`` with 
 roles, facts and places. Lines are in pixels of the source image.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime

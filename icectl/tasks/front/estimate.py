@@ -1,7 +1,5 @@
 """What a stage of the front task would cost, for ``--dry-run``. Light: reads no pixel, imports no numpy."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from icectl.contract import Estimate

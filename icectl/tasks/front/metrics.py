@@ -10,8 +10,6 @@ Both are given over all points of all images and over images. A front that was n
 distance: it is counted, and the count is printed beside the mean.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 

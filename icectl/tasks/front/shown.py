@@ -1,7 +1,5 @@
 """What the page of a prediction shows: every image with the front that was found, and what is in doubt."""
 
-from __future__ import annotations
-
 from icectl.report.panels import ImageLines, Layer, Lines, Panel, Picture
 from icectl.run import Run
 from icectl.tasks.front.dataset import Entry, open_dataset

@@ -4,8 +4,6 @@ The linear model is the real bar: for each lead time a least-squares fit of the 
 own past values, their snow flags and the product of the flags, over the training part only.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import date
 

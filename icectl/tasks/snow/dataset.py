@@ -5,8 +5,6 @@ over all times again and again; ``flags`` (where a value comes from) are compres
 the cube; nothing is copied into patch files.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date

@@ -1,7 +1,5 @@
 """Scores of whole-scene forecasts beside baselines: all leads, each lead, and the paper's Table 2."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import date
 from typing import Any

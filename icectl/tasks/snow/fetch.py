@@ -1,7 +1,5 @@
 """Where the scenes of the snow task come from: a folder, the synthetic glacier, or a STAC service."""
 
-from __future__ import annotations
-
 from datetime import date
 from pathlib import Path
 

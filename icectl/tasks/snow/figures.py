@@ -1,7 +1,5 @@
 """What the report shows of an evaluation: maps over time, and errors by lead time."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 

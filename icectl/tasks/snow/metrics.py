@@ -4,8 +4,6 @@ Errors are summed over tiles of one patch a side. The bootstrap draws whole tile
 other are not independent.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date

@@ -7,8 +7,6 @@
             return MyNetwork(ports.head, ports.inputs, ports.guides)
 """
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar

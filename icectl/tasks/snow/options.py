@@ -1,7 +1,5 @@
 """Options of the five stages of the snow task. Light: read at every ``--help``."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path

@@ -4,8 +4,6 @@ The network sees windows of its training size on one grid anchored at the scene'
 fixed by that grid; the size of the blocks read and written changes no bit of the result.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

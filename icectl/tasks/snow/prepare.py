@@ -6,8 +6,6 @@ scene waits on disk between the steps, so memory holds two scenes, read in two t
 series.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date

@@ -1,7 +1,5 @@
 """Whole-scene forecasts as files: GeoTIFF stacks and a CF Zarr store for each moment."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack

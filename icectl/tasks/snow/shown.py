@@ -1,7 +1,5 @@
 """What the page of a prediction shows: the forecast, frame by frame."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from icectl.raster import Info

@@ -1,7 +1,5 @@
 """Which windows train, validate and test; and what of a cube a given training may be scored on."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Training of a forecaster: mean squared error over the pixels that count (equation 1 of Müller 2023)."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Fills in ground with a trained network, and falls back to the biharmonic fill where it does not know."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Turns a patch of raw ground into a sample of step (a): turned, mirrored, with a hole."""
 
-from __future__ import annotations
-
 from typing import TypedDict
 
 import numpy as np

@@ -4,8 +4,6 @@ Outlines are often incomplete (one glacier of a range, or one country's side of 
 ice must never teach a network what ground looks like.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import IntEnum
 

@@ -1,7 +1,5 @@
 """What the network of step (a) sees: heights with holes. Nothing below a mask has a part in it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

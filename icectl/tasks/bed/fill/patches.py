@@ -1,7 +1,5 @@
 """Training patches: where they may lie, and which rule takes how many."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ cost follows the hole and not the map; a rectangular hole is solved by sine tran
 Heights are metres, arrays ``(y, x)``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -5,8 +5,6 @@ answer along its border, as if it were known there, and what the rim of the glac
 filled in between. Tiles overlap by half and are blended, so no border shows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

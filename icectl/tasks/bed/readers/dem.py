@@ -1,7 +1,5 @@
 """An elevation model of any size: one file, or a folder of tiles, read where it is needed."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Measured thickness: GlaThiDa's table TTT, or points of any vector file."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path

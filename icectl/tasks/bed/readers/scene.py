@@ -1,7 +1,5 @@
 """One glacier as it is predicted: its surroundings, its ice, its neighbours, velocity and mass balance."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -3,8 +3,6 @@
 Heights are metres above sea level in float32, with NaN where nothing is known.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

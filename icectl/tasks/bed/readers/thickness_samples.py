@@ -1,7 +1,5 @@
 """Glaciers whose thickness is known: measured, modelled by others, or of a synthetic world."""
 
-from __future__ import annotations
-
 import csv
 import re
 from collections.abc import Iterator

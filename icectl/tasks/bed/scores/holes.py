@@ -1,7 +1,5 @@
 """Scores on ice-free ground: cut a hole, fill it, compare."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

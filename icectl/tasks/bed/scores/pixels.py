@@ -1,7 +1,5 @@
 """Pixel by pixel against other people's thickness: one raster, or a folder with one for each glacier."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

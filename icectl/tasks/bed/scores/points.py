@@ -1,7 +1,5 @@
 """Thickness at measured points: tables of errors by answer and glacier, with intervals."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

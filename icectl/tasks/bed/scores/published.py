@@ -1,7 +1,5 @@
 """Published counts, areas and volumes of the regions that a prediction concerns, beside ours."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """What the thickness law and the networks of step (b) see of a glacier: its surface, its outline, physics."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -9,8 +9,6 @@ one at a time, give the intervals (a conformal prediction with glaciers as the u
 Stat. Assoc.* 113).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any

@@ -4,8 +4,6 @@ Both take the ice surface and the outline, nothing below. Heights and lengths ar
 mass balance metres of ice a year.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import spsolve_triangular

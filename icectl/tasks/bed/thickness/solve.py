@@ -1,7 +1,5 @@
 """Thickness of one glacier, as arrays: physical estimates, the law that joins them, and its interval."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

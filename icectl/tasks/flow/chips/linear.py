@@ -5,8 +5,6 @@ frames with each other and with the target: w·c / √(w·G·w). Nothing of the 
 are all that is fitted.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

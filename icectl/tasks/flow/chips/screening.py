@@ -1,7 +1,5 @@
 """Screening: guessed clouds, and frames left out with the reason."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 

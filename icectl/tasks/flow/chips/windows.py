@@ -1,7 +1,5 @@
 """Windows: past frames of a sequence and the two that follow, as a network is fed with them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -6,8 +6,6 @@ still pull at what moves: chips larger than need be, long spans that contradict 
 which the ice moved by less than the width of a peak.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

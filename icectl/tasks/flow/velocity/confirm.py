@@ -1,7 +1,5 @@
 """Which velocities are believed: what two pairs say, and what one pair says like the ice around it."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from icectl.arrays import F64, I64, Bools

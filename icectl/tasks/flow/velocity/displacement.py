@@ -6,8 +6,6 @@ what was rejected is tried again with chips twice as wide. Beyond that, a chip h
 kind (ice, or ground off the ice), since valley walls that stand still have the stronger texture.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -5,8 +5,6 @@ ground is removed, the pairs are averaged (`averaging`), and all is matched agai
 has brought together (`refining`). Years have 365 days, as in ITS_LIVE.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Velocity by month: pairs that are short enough to belong to one, averaged by their errors."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

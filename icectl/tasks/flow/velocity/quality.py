@@ -4,8 +4,6 @@ Over ground that stands still velocities should vanish. How far they do not is t
 peak of the density of vx and vy, so that outliers do not count.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass

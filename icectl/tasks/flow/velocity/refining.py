@@ -7,8 +7,6 @@ that is known so far, and matched again (`icectl.imagery.deform`); what is found
 displacement then also belongs to the place half-way, not to where the chip started.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 

@@ -5,8 +5,6 @@ glacier and date in columns of their own; the columns are found by name. All dis
 metres on the ground, whatever the CRS.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime

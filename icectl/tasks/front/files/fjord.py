@@ -1,7 +1,5 @@
 """The fjord between its walls, as a user gives it, in an image's pixels."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

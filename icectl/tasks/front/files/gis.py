@@ -1,7 +1,5 @@
 """From pixels to maps: coordinates of lines, and layers of GIS files."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Reading images of any kind as one grey band, and labels as lines and masks in its pixels."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

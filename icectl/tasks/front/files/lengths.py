@@ -1,7 +1,5 @@
 """`icectl compare fronts A B … --length`: advance and retreat of several products side by side."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Images and their labels in folders, paired by name, with what the names say of each."""
 
-from __future__ import annotations
-
 import csv
 import os
 import re

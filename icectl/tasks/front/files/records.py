@@ -1,7 +1,5 @@
 """What prediction leaves of each image beside its products: a record, and two rasters of probabilities."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -6,8 +6,6 @@ line and drawn when it has arrived, so that it keeps its width; a mask is moved 
 its boundary is found afterwards.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import cv2

@@ -5,8 +5,6 @@ CALFIN stacks the raw image with two renderings made in a commercial editor ("HD
 texture in flat snow and light in dark fjords. All layers lie in [-1, 1].
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Training samples: layers and truths held in memory, augmented when they are drawn."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

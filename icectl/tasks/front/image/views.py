@@ -5,8 +5,6 @@ what it is shown: so contrast and shadows reach equally far in the domain and in
 large scene costs no more than a small one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

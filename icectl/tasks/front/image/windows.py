@@ -1,7 +1,5 @@
 """The network over one image: windows of its training size, averaged where they overlap."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import cv2

@@ -1,7 +1,5 @@
 """Scenes much larger than a front: cut into domains that overlap by half, and put together again."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 

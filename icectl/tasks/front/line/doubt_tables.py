@@ -1,7 +1,5 @@
 """What confidence and flags were worth on labelled images: a table, and the facts behind its curve."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

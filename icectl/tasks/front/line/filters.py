@@ -1,7 +1,5 @@
 """CALFIN's filters: which connected parts of a predicted edge are fronts (Cheng et al. 2021)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import cv2

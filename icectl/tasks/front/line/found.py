@@ -1,7 +1,5 @@
 """What prediction finds in one image."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import numpy as np

@@ -5,8 +5,6 @@ within two lines along the flow, divided by the width. *Centre line*: where the 
 Both are relative to the first date; positive is advance.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -4,8 +4,6 @@ Row 0, column 0 is the centre of the first pixel. Everything in this package tha
 *line* has this form; `icectl.tasks.front.files.gis` turns it into map coordinates.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import cv2

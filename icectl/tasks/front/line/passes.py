@@ -1,7 +1,5 @@
 """Fronts of one image in the network's pose: seen whole, or the domain first and then each front's box."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 

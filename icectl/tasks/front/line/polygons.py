@@ -4,8 +4,6 @@ As in CALFIN: the front's ends are joined to the nearest boundary (or image bord
 the fjord into 4-connected parts; a part is ocean where its mean probability of ice is low.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import cv2

@@ -1,7 +1,5 @@
 """Whether a confidence can be believed: calibration, and what is left wrong when the unsure are left out."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

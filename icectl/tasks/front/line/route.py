@@ -1,7 +1,5 @@
 """Least-cost paths over an image: rivals of a network with nothing learnt."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 from skimage.filters import sobel

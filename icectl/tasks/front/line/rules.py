@@ -1,7 +1,5 @@
 """What counts as a front: thresholds, filters and averaging, as named rows."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

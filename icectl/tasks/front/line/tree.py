@@ -6,8 +6,6 @@ each node keeps its best downward arm, and the best path bends at some node and 
 best arms. O(N) time and memory, and no recursion.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array

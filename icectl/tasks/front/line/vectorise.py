@@ -8,8 +8,6 @@ and the path is found in one sweep (`icectl.tasks.front.line.tree`). Equal dista
 the indices of their end points, so the tree, and the path, are the published ones.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Isolation from the coastline: a front is what lies between the walls of its fjord."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The loss of Cheng et al. 2021: BCE − ln IoU, 25/26 for the edge and 1/26 for the ice mask."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn import functional

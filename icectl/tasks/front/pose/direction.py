@@ -1,7 +1,5 @@
 """The direction of flow that a file tells: a line down the glacier, heights, or a velocity field."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """How sure a front is, calibrated on glaciers left out, and why it may be wrong, in words."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

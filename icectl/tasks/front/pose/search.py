@@ -4,8 +4,6 @@ Where nobody says where ice flows to, all turns are tried and the network's own 
 certain it is of the edge along the line, times how cleanly the mask parts ice behind it from sea before.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

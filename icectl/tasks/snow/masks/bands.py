@@ -1,7 +1,5 @@
 """The two bands of the NDSI as reflectances without clouds, from any sensor the sources deliver."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from icectl.arrays import Bools

@@ -1,7 +1,5 @@
 """Moments: what one forecast starts from, and of which days and times of year its frames are."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date

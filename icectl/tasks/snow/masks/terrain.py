@@ -1,7 +1,5 @@
 """What terrain tells of snow (slope, aspect, potential radiation), and what masks show: area and snowline."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date
 

@@ -4,8 +4,6 @@ The paper flattens a patch of 50 × 50 pixels into a vector of 2500. A network o
 sub-patches that share all weights instead: each is a short vector that knows its surroundings.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Protocol
 

@@ -1,7 +1,5 @@
 """The network with all that surrounds it: derived channels, and what is known of each future frame."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Any

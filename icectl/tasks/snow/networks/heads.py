@@ -5,8 +5,6 @@ A snow mask is zero over bare ground and 0.3 to 1 over snow, so its mean squared
 heads have it built in.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -4,8 +4,6 @@ Source: Hochreiter and Schmidhuber 1997; peepholes as in Gers, Schraudolph and S
 section 2.2): one weight a unit from the cell state to each gate, diagonal, no connection across units.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
