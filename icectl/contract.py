@@ -8,7 +8,8 @@ the model itself is named by a dotted string and imported when a stage runs.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, dataclass, field
-from typing import Annotated, Any, ClassVar, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -51,7 +52,47 @@ BatchSize = Annotated[int, BeforeValidator(_auto_is_zero)]
 """Type of an option ``batch_size``: a number, or ``auto``, kept as 0 (`icectl.training.fitting_batch`)."""
 
 
-class Options(BaseModel):
+class Checked(BaseModel):
+    """Values from outside, as they are written: pydantic takes true for 1, and an empty path for a folder.
+
+    >>> class Size(Checked):
+    ...     pixels: int | None = None
+    >>> Size.model_validate({"pixels": True}).pixels
+    Traceback (most recent call last):
+    ...
+    pydantic_core._pydantic_core.ValidationError: 1 validation error for Size
+    pixels
+      Value error, a number is wanted, not true [type=value_error, input_value=True, input_type=bool]
+    ...
+    """
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _as_written(cls, value: Any, info: ValidationInfo) -> Any:
+        kinds = _kinds(cls.model_fields[info.field_name or ""].annotation)
+        numbers = bool not in kinds and (int in kinds or float in kinds)
+        for item in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(item, bool) and numbers:
+                raise ValueError(f"a number is wanted, not {str(item).lower()}")
+            if isinstance(item, str | Path) and Path in kinds and (item == "" or "\0" in str(item)):
+                raise ValueError("the path of a file is wanted")
+        return value
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _of_64_bits(cls, value: Any) -> Any:
+        if isinstance(value, int) and abs(value) >= 2**63:
+            raise ValueError("a number of less than 64 bits is wanted")
+        return value
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    """Return the types that an annotation is made of: int and None of ``int | None``."""
+    parts = get_args(annotation)
+    return [kind for part in parts for kind in _kinds(part)] if parts else [annotation]
+
+
+class Options(Checked):
     """Typed options of one stage; every field becomes a command-line flag.
 
     Fields carry a ``description`` and their bounds (``Field(ge=…, le=…)``). Scalars,
@@ -88,21 +129,13 @@ class Options(BaseModel):
         """
         return ()
 
-    @field_validator("*", mode="before")
-    @classmethod
-    def _numbers_are_no_truths(cls, value: Any, info: ValidationInfo) -> Any:
-        field = cls.model_fields.get(info.field_name or "")
-        if isinstance(value, bool) and field is not None and field.annotation in (int, float):
-            raise ValueError(f"a number is wanted, not {str(value).lower()}")
-        return value
-
     @model_validator(mode="before")
     @classmethod
     def _fill_from_preset(cls, values: Any) -> Any:
         if not isinstance(values, Mapping) or "preset" not in cls.model_fields:
             return values
         name = values.get("preset", cls.model_fields["preset"].default)
-        return {**cls.presets.get(name, {}), **values}
+        return {**(cls.presets.get(name, {}) if isinstance(name, str) else {}), **values}
 
 
 def by_verb(*options: type[Options]) -> Mapping[str, type[Options]]:

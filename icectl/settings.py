@@ -10,23 +10,26 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from icectl.contract import VERBS
+from icectl.contract import VERBS, Checked
 from icectl.errors import DataError, UsageError, did_you_mean
 
-StageOptions = dict[str, dict[str, Any]]
+Verb = Annotated[str, Field(pattern=f"^({'|'.join(VERBS)})$")]
 M = TypeVar("M", bound=BaseModel)
 
 
-class Glacier(BaseModel):
+_NAMES = "What users type: small letters, digits, '-', '_', '.', the first a letter or a digit."
+
+
+class Glacier(Checked):
     """A place: where it is, on which grid it is worked, and which model it defaults to."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=80, description="What users type.")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=80, description=_NAMES)
     title: str = Field(default="", description="The name on maps and in reports.")
     bbox: tuple[float, float, float, float] | None = Field(
         default=None,
@@ -37,7 +40,9 @@ class Glacier(BaseModel):
         pattern=r"^((EPSG|ESRI):\d{4,6}|[A-Z]+\[.*\]|\+proj=.*)$",
         description="CRS of the products, e.g. EPSG:32643.",
     )
-    resolution: float | None = Field(default=None, gt=0, description="Pixel size of the products in metres.")
+    resolution: float | None = Field(
+        default=None, gt=0, le=1e6, description="Pixel size of the products in metres."
+    )
     outline: Path | None = Field(default=None, description="Vector file of the glacier's outline.")
     dem: Path | None = Field(default=None, description="Elevation model (GeoTIFF).")
     centre_line: Path | None = Field(default=None, description="Vector file of a flow line.")
@@ -46,7 +51,7 @@ class Glacier(BaseModel):
     source: str | None = Field(default=None, description="Where scenes come from when no source is named.")
     model: str = Field(default="convlstm", description="The model used when none is named.")
     note: str = Field(default="", description="Where the numbers in this file come from.")
-    options: dict[str, StageOptions] = Field(
+    options: dict[str, dict[Verb, dict[str, Any]]] = Field(
         default_factory=dict, description="Options by task and verb, e.g. [options.snow.prepare]."
     )
 
@@ -68,7 +73,7 @@ class Glacier(BaseModel):
         return (west, south, east, north)
 
 
-class Experiment(BaseModel):
+class Experiment(Checked):
     """A whole run by name: model, glacier, and the options of every stage."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
@@ -76,7 +81,7 @@ class Experiment(BaseModel):
     name: str = Field(description="What users type after --experiment.")
     title: str = Field(default="", description="One line for listings.")
     model: str = Field(description="Model name or alias.")
-    glacier: str | None = Field(default=None, description="Glacier name.")
+    glacier: str | None = Field(default=None, min_length=1, description="Glacier name.")
     seed: int = Field(default=0, ge=0, le=2**32 - 1, description="Seed of every random draw.")
     note: str = Field(default="", description="What this reproduces, and where it departs.")
     fetch: dict[str, Any] = Field(default_factory=dict)
@@ -121,13 +126,39 @@ def available(kind: str) -> dict[str, Path]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read one TOML file; a syntax error names the file and the line."""
+    """Read one TOML file; an error names the file, and the line where one is wrong.
+
+    Raises
+    ------
+    DataError
+        It is no TOML, holds a number of more than 64 bits, which TOML does not know, or nests too deeply.
+    """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is no text in UTF-8: {error.reason}", "save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
         raise DataError(f"{path} is not valid TOML: {error}", "mend the line it names") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
+    except (RecursionError, ValueError) as error:  # Python's own limits on lists within lists, and on digits
+        raise DataError(f"{path} is not valid TOML: {error}", _SHAPE) from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}", "mend its rights") from error
+    _bounded(values, str(path))
+    return values
+
+
+_SHAPE = "write it as the files that ship: icectl glaciers show parvati"
+_DEEPEST = 16
+
+
+def _bounded(value: Any, where: str, depth: int = 0) -> None:
+    """Refuse what no later stage could hold."""
+    if depth > _DEEPEST:
+        raise DataError(f"{where} nests tables or lists more than {_DEEPEST} deep", _SHAPE)
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise DataError(f"{where} holds a number of more than 64 bits", "write a smaller one")
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _bounded(item, where, depth + 1)
 
 
 def validate(kind: type[M], values: Mapping[str, Any], where: str) -> M:
@@ -135,20 +166,43 @@ def validate(kind: type[M], values: Mapping[str, Any], where: str) -> M:
     try:
         return kind.model_validate(dict(values))
     except ValidationError as error:
-        raise worded(error, where, list(kind.model_fields)) from error
+        raise worded(error, where, kind) from error
 
 
-def worded(error: ValidationError, where: str, known: list[str]) -> UsageError:
-    """Turn the first of pydantic's errors into one sentence and a hint."""
+_WANTED = {
+    "path_type": "write a path in quotes",
+    "string_type": "write a text in quotes",
+    "dict_type": "write a table",
+    "tuple_type": "write a list",
+    "list_type": "write a list",
+    "string_pattern_mismatch": "it has another form",
+    "missing": "it has too few values",
+}
+"""What to do about kinds of errors that pydantic words for programmers."""
+
+
+def worded(error: ValidationError, where: str, kind: type[BaseModel]) -> UsageError:
+    """Turn the first of pydantic's errors on a `kind` into one sentence and a hint."""
     first = error.errors(include_url=False)[0]
-    key, reason = ".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")
-    if not key:
+    parts = [str(part) for part in first["loc"] if part != "[key]"]
+    key, reason = ".".join(parts), first["msg"].removeprefix("Value error, ")
+    if not parts:
         return UsageError(f"{where}: {reason}", "change one of the values, or leave it out")
     if first["type"] == "extra_forbidden":
-        return UsageError(f"{where}: unknown key '{key}'", did_you_mean(key, known))
-    if first["type"] == "missing":
+        return UsageError(f"{where}: unknown key '{key}'", did_you_mean(key, kind.model_fields))
+    if first["loc"][-1] == "[key]":
+        return UsageError(f"{where}: unknown key '{key}'", did_you_mean(parts[-1], VERBS))
+    if first["type"] == "missing" and len(parts) == 1:
         return UsageError(f"{where}: '{key}' is missing", f"add a line '{key} = …'")
-    return UsageError(f"{where}: {key} = {first['input']!r} is not allowed", reason)
+    field, said = kind.model_fields.get(parts[0]), _WANTED.get(first["type"], reason)
+    hint = f"{said} ({parts[0]}: {field.description})" if field and field.description else said
+    key = parts[0] if first["type"] == "missing" else key
+    return UsageError(f"{where}: {key} = {_short(first['input'])} is not allowed", hint)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}…"
 
 
 def load_glacier(name: str) -> Glacier:
@@ -156,7 +210,7 @@ def load_glacier(name: str) -> Glacier:
     path = find("glaciers", name)
     values = {"name": path.stem, **read_toml(path)}
     for key in ("outline", "dem", "centre_line"):
-        if isinstance(values.get(key), str):
+        if isinstance(values.get(key), str) and values[key]:
             values[key] = path.parent / Path(values[key]).expanduser()
     return validate(Glacier, values, str(path))
 

@@ -277,5 +277,5 @@ def _worded(error: ValidationError, kind: type[Options], origin: Mapping[str, st
     key = str(first["loc"][0])
     where = origin.get(key, kind.__name__)
     if where != FLAG:
-        return settings.worded(error, where, list(kind.model_fields))
+        return settings.worded(error, where, kind)
     return UsageError(f"--{key.replace('_', '-')} {first['input']} is not allowed", reason)

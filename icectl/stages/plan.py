@@ -154,7 +154,7 @@ def _identity(request: Request, stage: str, prints: Mapping[str, str]) -> dict[s
         "task": request.plugin.task,
         "code": code_of(request.plugin, stage),
         "options": options.model_dump(mode="json"),
-        "files": [[name, identify(path)] for name, path in _files(options)],
+        "files": [[name, identify(path)] for name, path in _files(request, stage)],
         **seed,
     }
     if stage == "fetch":
@@ -217,8 +217,13 @@ def run_for(step: Step, out: Path | None = None) -> Run:
     )
 
 
-def _files(options: Options) -> Iterator[tuple[str, Path]]:
-    """Yield the user's files that options name."""
+def _files(request: Request, stage: str) -> Iterator[tuple[str, Path]]:
+    """Yield the user's files that a stage may read: those that its options name, and the glacier's own."""
+    options, glacier = request.options[stage], request.glacier
+    for name in ("outline", "dem", "centre_line") if stage != "train" else ():
+        path = getattr(glacier, name)
+        if path is not None and path.exists():  # what is not there is said by the stage that reads it
+            yield f"glacier {name}", path
     for name in type(options).model_fields:
         value = getattr(options, name)
         for item in value if isinstance(value, list | tuple) else (value,):

@@ -42,6 +42,8 @@ def identify(path: Path) -> list[Any]:
         return [str(path)]
     if not path.exists():
         raise UsageError(f"{path} does not exist", "check the path")
+    if not path.is_file() and not path.is_dir():
+        raise UsageError(f"{path} is neither a file nor a folder", "name one; a pipe can be read once only")
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     base = path if path.is_dir() else path.parent
     return [[p.relative_to(base).as_posix(), p.stat().st_size, p.stat().st_mtime_ns] for p in files]

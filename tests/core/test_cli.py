@@ -68,7 +68,11 @@ def test_options_before_the_model_are_kept(cli):
         (["train", "toy", "--device", "cda"], "--device cda is not known", "did you mean 'cuda'?"),
         (["train", "toy", "--precision", "8", "--dry-run"], "--precision 8 is not known", "bf16-mixed"),
         (["glaciers", "add", "x"], "a glacier needs a place", "--bbox"),
-        (["glaciers", "add", "Bad/Name", "--bbox", "7", "46", "8", "47"], "name = 'Bad/Name'", "match"),
+        (
+            ["glaciers", "add", "Bad/Name", "--bbox", "7", "46", "8", "47"],
+            "name = 'Bad/Name'",
+            "small letters",
+        ),
         (["glaciers", "add", "x", "--bbox", "9", "46", "8", "47"], "bbox", "west < east"),
         (
             ["fetch", "convlstm", "--start", "2020-01-01", "--end", "2019-01-01"],

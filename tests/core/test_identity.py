@@ -50,6 +50,18 @@ def test_the_seed_decides_nothing_about_what_is_downloaded(tmp_path):
     assert "planetary-computer-" in fetch.out.name
 
 
+@pytest.mark.parametrize("name", ["outline", "dem", "centre_line"])
+def test_a_file_of_the_glacier_that_changed_makes_its_stages_again(tmp_path, name):
+    """Its path alone was looked at: another elevation model under the same name changed nothing."""
+    path = tmp_path / "own.tif"
+    path.write_bytes(b"one")
+    request = request_of("convlstm", tmp_path)
+    request = replace(request, glacier=request.glacier.model_copy(update={name: path}))
+    before = prints(request)
+    path.write_bytes(b"another")
+    assert changed(before, prints(request)) == ["fetch", "prepare", "train", "predict", "evaluate"]
+
+
 def test_precision_decides_the_training_and_what_comes_after_it(tmp_path):
     request = request_of("convlstm", tmp_path)
     halved = replace(request, compute=Compute(precision="bf16-mixed"))

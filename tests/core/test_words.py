@@ -51,6 +51,17 @@ BAD = {
     "text": '[options]\nwords = "x"',
     "binary": "\0\1",
     "reals": "bbox = [nan, nan, nan, nan]",
+    "three": "bbox = [1, 2, 3]",
+    "truth": "resolution = true",
+    "truths": "bbox = [true, 2, 3, 4]",
+    "endless": "resolution = inf",
+    "empty": 'outline = ""',
+    "zero": 'dem = "a\\u0000b"',
+    "verb": "[options.toy.bake]\na = 1",
+    "deep": f"[options.toy.train.{'.'.join('a' * 500)}]\nb = 1",
+    "digits": "note = " + "9" * 5000,
+    "bits": "[options.toy.train]\nepochs = " + "9" * 30,
+    "latin": "note = 'é'".encode("latin-1"),
 }
 
 
@@ -58,11 +69,32 @@ BAD = {
 def test_a_glacier_file_of_another_shape_is_named(cli, tmp_path, name):
     folder = tmp_path / "configs" / "glaciers"
     folder.mkdir(parents=True)
-    (folder / "odd.toml").write_text(BAD[name])
-    assert "odd.toml" in explained(cli("fetch", "toy", "--glacier", "odd", ok=False))
+    bad = BAD[name]
+    (folder / "odd.toml").write_bytes(bad if isinstance(bad, bytes) else bad.encode())
+    said = explained(cli("fetch", "toy", "--glacier", "odd", ok=False))
+    assert "odd.toml" in said
+    assert "add a line 'bbox.3" not in said  # no line of a file can be that
     listed = cli("glaciers", "list")
     assert "demo" in listed.out
     assert "odd.toml" in listed.err
+
+
+def test_a_settings_file_may_begin_with_the_mark_of_an_editor(cli, tmp_path):
+    (tmp_path / "odd.toml").write_text('model = "toy"\n', encoding="utf-8-sig")
+    cli("fetch", "toy", "--experiment", "odd.toml")
+
+
+@pytest.mark.parametrize("lines", ["updates = true", "preset = ['small']", "preset = {a = 1}", "lr = [true]"])
+def test_an_option_of_another_shape_in_an_experiment_is_named(cli, tmp_path, lines):
+    (tmp_path / "odd.toml").write_text(f'model = "convlstm"\nglacier = "demo"\n[train]\n{lines}\n')
+    said = explained(cli("train", "convlstm", "--experiment", "odd.toml", "--dry-run", ok=False))
+    assert f"odd', [train]: {lines.split()[0]} = " in said
+
+
+@pytest.mark.parametrize("value", ["9" * 30, "true"])
+def test_a_number_out_of_all_bounds_is_refused_when_typed(cli, tmp_path, value):
+    said = explained(cli("train", "convlstm", "--glacier", "demo", "--updates", value, "--dry-run", ok=False))
+    assert f"--updates {value} is not allowed" in said
 
 
 @pytest.mark.parametrize("value", ["true", '"x"', "[1]", "{}", "1e400"])
