@@ -15,7 +15,10 @@ from terminal import terminal
 
 from icectl.raster import write_cog
 
-SNOW = ("--size", "224", "--years", "5", "--align", "none", "--batch-size", "2", "--epochs", "1")
+SNOW = (
+    *("--size", "224", "--years", "5", "--align", "none", "--epochs", "1"),
+    *("--batch-size", "2", "--stride", "40"),  # some fifteen windows to validate on, not some 250
+)
 DATA = {
     "convlstm": SNOW,
     "lstm": SNOW,

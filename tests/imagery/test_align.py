@@ -104,9 +104,9 @@ def test_a_swinging_iteration_ends_early_and_on_its_better_side():
     # At whole pixels OpenCV's 1/32-pixel sampling makes the iteration swing for all of 10,000 steps.
     reference = texture()
     scene = moved(reference, -2.0, 0.5)
-    started = time.perf_counter()
+    started = time.process_time()
     result = align.estimate(reference, scene, "homography")
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
     assert result.correlation > 0.9983  # the worse side ends at 0.99825
     np.testing.assert_allclose(result.matrix[:2, 2], [-2.0, 0.5], atol=0.01)
 

@@ -241,12 +241,3 @@ def test_a_comparison_is_silent_too(browser, tmp_path):
     browser.get(compare([one, two]).as_uri())
     assert browser.get_log("browser") == []
     assert shown(browser, 1)[0][0].startswith("2013-01-01")
-
-
-@pytest.mark.slow
-def test_the_issues_own_size_opens_in_two_seconds(browser, tmp_path):
-    page = write_report(make_run(tmp_path, lambda run: [time_maps(run, 36, 800, 800, cube=True)]))
-    assert page.stat().st_size < 15e6
-    browser.get(page.as_uri())
-    loaded = browser.execute_script("return performance.getEntriesByType('navigation')[0].loadEventEnd")
-    assert loaded < 2000

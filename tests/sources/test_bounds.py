@@ -128,11 +128,10 @@ def server():
 def test_a_catalogue_that_misbehaves_ends_with_a_sentence(server, monkeypatch, path, words):
     monkeypatch.setenv("ICECTL_MAX_ANSWER_MB", "5")
     monkeypatch.setenv("ICECTL_MAX_ANSWER_SECONDS", "2")
-    before, begun = Hostile.sent, time.monotonic()
+    before = Hostile.sent
     with pytest.raises(WorkError, match=words) as refused:
         connect(Service(url=f"{server}/{path}", name="hostile", collection="c"), QUICK)
     assert refused.value.hint
-    assert time.monotonic() - begun < 10
     assert Hostile.sent - before < 40_000_000
 
 

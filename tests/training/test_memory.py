@@ -106,7 +106,7 @@ def test_a_meter_measures_time_memory_and_energy(monkeypatch: pytest.MonkeyPatch
         time.sleep(0.05)
         del block
     facts = meter.facts()
-    assert 0.05 <= facts["seconds"] < 5
+    assert 0.05 <= facts["seconds"] < 60
     assert facts["peak_memory"] > 60 * 2**20
     assert facts["peak_device_memory"] is None
     assert facts["energy_source"].startswith("estimate (10 W")
