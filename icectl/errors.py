@@ -123,6 +123,8 @@ def worded(error: BaseException, where: object = "") -> IcectlError | None:
             "the memory of this machine or device does not suffice",
             "take smaller batches or tiles, fewer processes, or another --device",
         )
+    if isinstance(error, RuntimeError) and "home directory" in text:  # of pathlib, for ~ and ~name
+        return UsageError("a path begins with '~', and whose home that is is not known", "write it out")
     if not isinstance(error, OSError):
         return None
     place = error.filename or where or "the output"

@@ -19,6 +19,8 @@ def main() -> NoReturn:
     """Run the command line; the console script ``icectl`` points here."""
     arguments = sys.argv[1:]
     debug = "--debug" in arguments or bool(os.environ.get(DEBUG))
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  (none where the caller closed them)
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without our signs shows others

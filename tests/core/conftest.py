@@ -43,7 +43,7 @@ def process(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     def call(*arguments: str, code: str = "", **more: str) -> subprocess.CompletedProcess[str]:
         environment = {
             **os.environ,
-            "PYTHONPATH": str(TOYS),
+            "PYTHONPATH": os.pathsep.join([str(TOYS), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
             "ICECTL_PLUGINS": "toy=toy_plugin:plugin",
             "COLUMNS": "160",
             **more,

@@ -143,6 +143,7 @@ def run(
     words: list[str], cwd: Path, stdout=subprocess.PIPE, before=None, **more: str
 ) -> subprocess.CompletedProcess:
     toys = str(Path(__file__).parent.parent / "toys")
+    toys = os.pathsep.join([toys, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     environment = {**os.environ, "PYTHONPATH": toys, "ICECTL_PLUGINS": "toy=toy_plugin:plugin", **more}
     command = [sys.executable, "-c", "from icectl.cli import main; main()", *words]
     return subprocess.run(
@@ -182,6 +183,17 @@ def test_a_reader_that_has_gone_is_no_fault(tmp_path):
     os.close(ends[1])
     assert b"Traceback" not in done.stderr
     assert b"Exception ignored" not in done.stderr
+
+
+def test_no_standard_output_is_no_fault(tmp_path):
+    """A service or a scheduler may start a command with it closed."""
+    done = run(["glaciers", "list", "--json"], tmp_path, stdout=None, before=lambda: os.close(1))
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_home_that_is_not_known_is_said(cli):
+    assert "'~'" in explained(cli("runs", "list", "--workspace", "~no-such-user/here", ok=False))
 
 
 def test_debug_hides_secrets(tmp_path):
