@@ -153,8 +153,8 @@ KINDS: dict[str, Kind] = {
 CODES = (-9999.0, -32767.0, -32768.0, -99999.0)
 """Stored numbers that mean "nothing here" in files that do not declare it, whatever their scale and unit."""
 
-SHORE = 300.0
-"""Metres: where zeros are sea, some ground beside them lies lower than this."""
+SHORE, ABOVE = 150.0, 0.8
+"""Zeros are no sea where more than that share of the ground beside them lies higher than so many metres."""
 
 _VOIDS = (9999.0, 32767.0, 65535.0, 99999.0)
 """The same, where a measurement of that size would be impossible too."""
@@ -207,12 +207,19 @@ def bounded(
 
 
 def _zero_fill(values: F32, beyond: Bools) -> Bools:
-    """Tell where a height of exactly 0 stands for none: no ground beside it reaches below `SHORE`."""
+    """Tell where a height of exactly 0 stands for none: nearly all ground beside it lies above `SHORE`.
+
+    Each patch of zeros is judged by itself: one model may hold the sea and a border that was filled with 0.
+    """
     zero: Bools = values == 0
     if not zero.any():
         return zero
-    rest = values[np.isfinite(values) & ~beyond & ~zero]
-    return zero if rest.size and float(rest.min()) > SHORE else np.zeros_like(zero)
+    patches, count = ndimage.label(zero, np.ones((3, 3)))
+    beside = np.where(zero | beyond | ~np.isfinite(values), 0, ndimage.grey_dilation(patches, (3, 3)))
+    pixels = np.bincount(beside.ravel(), minlength=count + 1)
+    high = np.bincount(beside[values > SHORE], minlength=count + 1)
+    void: Bools = np.asarray((high > ABOVE * pixels) & (np.arange(count + 1) > 0))[patches]
+    return void
 
 
 def _contradiction(known: Array, quantity: str, kind: Kind, name: str) -> DataError:

@@ -155,11 +155,19 @@ def _mend(shape: Any) -> Any:
     if shape is None or shape.is_empty or (shape.is_valid and shape.geom_type != "GeometryCollection"):
         return shape
     dimension = shapely.get_dimensions(shape)
-    # Rings are mended one by one, then holes leave shells: a hole over the border adds nothing beyond it.
-    parts = shapely.get_parts(shapely.make_valid(shape, method="structure", keep_collapsed=False))
     # A collection may hold polygons and crumbs of lines: only the former are an outline.
-    parts = [piece for part in parts for piece in shapely.get_parts(part)]
+    parts = [_rings_mended(part) for part in shapely.get_parts(shapely.get_parts(shape))]
+    parts = [piece for part in parts for piece in shapely.get_parts(shapely.get_parts(part))]
     return shapely.union_all([part for part in parts if shapely.get_dimensions(part) == dimension])
+
+
+def _rings_mended(shape: Any) -> Any:
+    """Return a simple shape made valid. Holes leave their shell: beyond it they add nothing."""
+    if shape.geom_type != "Polygon":
+        return shapely.make_valid(shape, method="structure", keep_collapsed=False)
+    rings = [shapely.Polygon(ring) for ring in (shape.exterior, *shape.interiors)]
+    shell, *holes = shapely.make_valid(rings, method="structure", keep_collapsed=False)
+    return shapely.difference(shell, shapely.union_all(holes)) if holes else shell
 
 
 def rasterize(

@@ -133,6 +133,11 @@ class Loop:
             if memory.is_out_of_memory(error):
                 tried = len(indices) * self.context.world
                 raise memory.worded(tried, self._fits(batch)) from error
+            if "more than 1 value per channel" in str(error):
+                raise UsageError(
+                    "the network's batch normalisation needs more than one sample of so small a crop",
+                    f"raise --batch-size to {2 * self.context.world} or more",
+                ) from error
             raise
         for schedule in self.parts.schedules.values():
             schedule.step()

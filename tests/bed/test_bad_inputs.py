@@ -9,8 +9,12 @@ import geopandas as gpd
 import numpy as np
 import pytest
 from shapely.geometry import box
+from writing import NORTH, tif
 
+from icectl.errors import DataError
+from icectl.raster import Grid
 from icectl.tasks.bed.readers.outlines import gap, read_outlines, year_of
+from icectl.tasks.bed.readers.scene import _speed
 from icectl.tasks.bed.thickness.features import MARGIN
 from icectl.tasks.bed.thickness.law import PHYSICS
 from icectl.tasks.bed.thickness.physics import YEAR
@@ -104,3 +108,22 @@ def test_epochs_are_read_and_a_gap_is_said(tmp_path: Path) -> None:
     assert words.startswith("the outlines: 2003, the elevation model: 2018, 15 years apart")
     assert gap({"the elevation model": 2005.0, "the outlines": outlines.year}) == ""
     assert gap({"the elevation model": None}) == ""
+
+
+def test_a_velocity_of_metres_a_day_is_not_used_where_its_inversion_looks_usual(scene: Scene) -> None:
+    made = solve(replace(scene, speed=16 * moving(scene) / 365), PHYSICS)
+    assert "perhaps it is in metres a day" in made.notes[0]
+    np.testing.assert_array_equal(made.thickness, solve(scene, PHYSICS).thickness)
+
+
+def test_speed_of_one_file_or_two_and_one_component_alone_is_refused(tmp_path: Path) -> None:
+    grid = Grid((6, 8), NORTH, "EPSG:32643")
+    east, north = np.full((6, 8), 30, np.float32), np.full((6, 8), 40, np.float32)
+    files = [tif(tmp_path / f"{name}.tif", values) for name, values in (("vx", east), ("vy", north))]
+    both = tif(tmp_path / "field.tif", np.stack([east, north]), descriptions=("vx 2018", "vy 2018"))
+    for paths in (files, [both], [tif(tmp_path / "v.tif", np.hypot(east, north))]):
+        np.testing.assert_allclose(_speed(paths, grid), 50)
+    for alone in (files[0], tif(tmp_path / "east.tif", -east)):
+        with pytest.raises(DataError, match="holds one component of a velocity") as refused:
+            _speed([alone], grid)
+        assert "--velocity vx.tif --velocity vy.tif" in refused.value.hint

@@ -10,9 +10,11 @@ from affine import Affine
 from writing import NORTH, tif
 
 from icectl.errors import DataError
+from icectl.raster import Grid
 from icectl.sources.folder import scan_folder
 from icectl.tasks.flow.chips.frames import read_series
 from icectl.tasks.flow.options import BANDS, PrepareOptions
+from icectl.tasks.flow.prepare import glacier_mask
 
 from .conftest import make_run
 
@@ -90,3 +92,20 @@ def test_frames_of_which_some_have_no_crs_are_refused_and_others_places_are_said
 def test_frames_are_dated_by_their_names(tmp_path):
     got = frames(tmp_path, tags={"TIFFTAG_DATETIME": "2024:01:01 00:00:00"})
     assert got.times == (datetime(2019, 1, 1, tzinfo=UTC), datetime(2019, 2, 2, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("crs", [None, "EPSG:32643"])
+def test_a_mask_lies_where_its_file_says(tmp_path, crs):
+    """Of the frames' size or not: what counts is its place, and without one its pixels."""
+    ice = np.zeros(SHAPE, np.uint8)
+    ice[8:30, 12:40] = 1
+    grid, run = Grid(SHAPE, NORTH, "EPSG:32643"), make_run("prepare", tmp_path / "out")
+    moved = np.roll(ice, 5, axis=1) if crs else ice
+    path = tif(tmp_path / "mask.tif", moved, NORTH * Affine.translation(-5, 0), crs=crs)
+    np.testing.assert_array_equal(glacier_mask(run, path, grid), ice > 0)
+    if crs:
+        wider = tif(tmp_path / "wide.tif", np.pad(ice, 9), NORTH * Affine.translation(-9, -9))
+        np.testing.assert_array_equal(glacier_mask(run, wider, grid), ice > 0)
+        away = tif(tmp_path / "away.tif", ice, NORTH * Affine.translation(900, 0))
+        with pytest.raises(DataError, match="shows no ice on the ground of the frames"):
+            glacier_mask(run, away, grid)

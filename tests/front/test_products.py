@@ -138,6 +138,15 @@ def write_set(path, rows):
     frame.to_file(path)
 
 
+def test_a_polygon_is_no_front(tmp_path):
+    line = shapely.LineString([(0, -2_188_000), (1000, -2_188_000)])
+    write_set(tmp_path / "a.gpkg", [("2005-08-08", "Helheim", line)])
+    write_set(tmp_path / "closed.gpkg", [("2005-08-08", "Helheim", line.buffer(90))])
+    with pytest.raises(DataError, match="holds polygons, whose boundary is not the front alone") as refused:
+        compare_fronts(tmp_path / "a.gpkg", tmp_path / "closed.gpkg")
+    assert "'_closed'" in refused.value.hint
+
+
 def test_two_sets_compared_in_metres(tmp_path):
     south = -2_188_000  # 70° N, where a metre of EPSG:3413 is one on the ground
     flat = shapely.LineString([(0, south), (1000, south)])

@@ -8,6 +8,7 @@ import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
+from scipy import ndimage
 from writing import NORTH, tif
 
 from icectl.errors import DataError
@@ -193,13 +194,16 @@ def test_of_named_bands_none_is_taken_by_its_place(tmp_path):
 
 
 def test_a_picture_of_bytes_is_no_elevation_model(tmp_path):
-    path = tif(tmp_path / "hillshade.tif", (HEIGHTS % 255).astype(np.uint8))
+    shade = (1 + HEIGHTS % 250).astype(np.uint8)
+    path = tif(tmp_path / "hillshade.tif", shade)
     with pytest.raises(DataError, match="a picture such as a hillshade") as refused:
         read_quantity(path, "elevation")
     assert "-units m" in refused.value.hint
     with rasterio.open(path, "r+") as mended:
         mended.units = ("m",)
-    np.testing.assert_array_equal(read_quantity(path, "elevation").values, (HEIGHTS % 255).astype(np.uint8))
+    np.testing.assert_array_equal(
+        read_quantity(path, "elevation").values, (1 + HEIGHTS % 250).astype(np.uint8)
+    )
 
 
 @pytest.mark.parametrize(("lowest", "sea"), [(500, False), (60, True), (-3, True)])
@@ -210,6 +214,33 @@ def test_zeros_among_mountains_are_no_ground_and_beside_a_shore_they_are_sea(tmp
     assert found.valid[:, :6].all() == found.valid[:, :6].any() == sea
     assert found.valid[:, 8:].all()
     assert ("undeclared nodata (0)" in "".join(found.notes)) is not sea
+
+
+def _world_of_zeros() -> tuple[np.ndarray, np.ndarray]:
+    """Heights: sea below an ice cliff in the west, a fjord's steep walls, a filled corner in the east."""
+    rows, columns = np.indices((60, 80)).astype(float)
+    heights = 55 + 9 * (columns - 20) + 2.5 * np.abs(rows - 30) ** 1.4
+    sea = columns < 20
+    fill = columns - rows > 60  # a border turned by 45 degrees among heights of 400 to 900 m
+    return np.where(sea | fill, 0, heights), fill
+
+
+def test_sea_stays_and_a_filled_corner_of_the_same_model_goes(tmp_path):
+    heights, fill = _world_of_zeros()
+    found = read_quantity(tif(tmp_path / "dem.tif", heights.astype(np.float32)), "elevation")
+    rim = ndimage.binary_dilation(fill, iterations=2)
+    np.testing.assert_array_equal(found.valid, ~rim)
+
+
+def test_a_fill_above_a_deep_valley_goes_and_a_polder_stays(tmp_path):
+    heights, fill = _world_of_zeros()
+    inland = np.where((heights == 0) & ~fill, 60.0, heights)  # the lowest ground, 60 m, is far from the fill
+    found = read_quantity(tif(tmp_path / "dem.tif", inland.astype(np.float32)), "elevation")
+    assert not found.valid[fill].any()
+    polder = np.random.default_rng(0).integers(-3, 4, (60, 80)) + np.where(heights > 300, 400, 0)
+    polder[20:30, 30:40] = 0
+    found = read_quantity(tif(tmp_path / "flat.tif", polder.astype(np.float32)), "elevation")
+    assert found.valid.all()
 
 
 @pytest.mark.parametrize(("name", "engine"), [("a.nc", "scipy"), ("a.h5", "h5netcdf"), ("A.NC", "h5netcdf")])

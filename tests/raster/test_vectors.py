@@ -58,11 +58,18 @@ def test_crossing_rings_are_mended_and_empty_shapes_left_out(tmp_path):
     ("shape", "area"),
     [
         (Polygon([(0, 0), (40, 0), (40, 80), (0, 80)], [[(30, 10), (60, 10), (60, 20), (30, 20)]]), 3100),
+        (Polygon([(0, 0), (40, 0), (40, 80), (0, 80)], [[(60, 10), (90, 10), (90, 20), (60, 20)]]), 3200),
         (MultiPolygon([box(0, 0, 40, 80), box(10, 10, 20, 20)]), 3200),
         (MultiPolygon([box(0, 0, 40, 80), box(20, 0, 60, 80)]), 4800),
         (GeometryCollection([box(0, 0, 40, 80), LineString([(0, 0), (99, 9)])]), 3200),
     ],
-    ids=["a hole over the border", "a shell in a shell", "shells that overlap", "a collection"],
+    ids=[
+        "a hole over the border",
+        "a hole outside",
+        "a shell in a shell",
+        "shells that overlap",
+        "a collection",
+    ],
 )
 def test_areas_of_shapes_as_people_have_them(tmp_path, shape, area):
     gpd.GeoDataFrame(geometry=[shape], crs="EPSG:32643").to_file(tmp_path / "a.gpkg")

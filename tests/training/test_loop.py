@@ -135,3 +135,21 @@ def test_launch_is_repeatable_for_a_seed(tmp_path: Path) -> None:
         launch(tiny.train_masked, tiny.run_in(tmp_path / name, seed=seed), settings)
         weights.append((tmp_path / name / "weights.safetensors").read_bytes())
     assert weights[0] == weights[1] != weights[2]
+
+
+class Pooled(SingleOptimizer):
+    """Batch normalisation of one value a channel, as encoders have where a crop has shrunk to a pixel."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(2)), learning_rate=0.1)
+
+    def loss(self, batch, context):
+        return context.mean(self.modules(batch["x"]))
+
+
+def test_one_sample_of_one_value_a_channel_is_refused_and_the_hint_works(tmp_path: Path) -> None:
+    data = tiny.dataset(4)
+    with pytest.raises(UsageError, match="needs more than one sample of so small a crop") as refused:
+        fit(tiny.run_in(tmp_path / "a"), Pooled(), IndexedBatches(data, 1), None, FitSettings(epochs=1))
+    assert refused.value.hint == "raise --batch-size to 2 or more"
+    fit(tiny.run_in(tmp_path / "b"), Pooled(), IndexedBatches(data, 2), None, FitSettings(epochs=1))

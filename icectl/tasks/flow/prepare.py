@@ -83,13 +83,18 @@ def glacier_mask(run: Run, ground: Path | None, grid: Grid) -> Bools | None:
     if ground is None:
         return None
     info = raster.Info(ground)
-    layers = [np.ma.filled(raster.read(ground, band=b + 1), 0) for b in range(info.count)]
-    bright = np.min(layers, axis=0) > 0.75 * float(np.max(layers))
-    if bright.shape != tuple(grid.shape):
+    onto = grid if info.crs is not None and grid.crs is not None else None
+    numbers = [number for number in range(1, info.count + 1) if number != info.alpha]
+    bands = [raster.read_quantity(ground, "label", band=number, grid=onto) for number in numbers]
+    least = np.min([np.where(band.valid, band.values, 0) for band in bands], axis=0)
+    if least.shape != tuple(grid.shape):
+        raise DataError(f"the mask {ground.name} is {least.shape} pixels, the frames are {tuple(grid.shape)}")
+    if not least.any():
         raise DataError(
-            f"the mask {ground.name} is {bright.shape} pixels, the frames are {tuple(grid.shape)}"
+            f"the mask {ground.name} shows no ice on the ground of the frames",
+            "check its CRS and place, or take it out of the folder",
         )
-    return np.asarray(bright)
+    return np.asarray(least > 0.75 * float(np.max(least)))
 
 
 def _tracks(run: Run, series: Series, valid: Bools, starts: I64, options: PrepareOptions) -> list[Tracks]:

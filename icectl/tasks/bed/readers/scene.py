@@ -1,6 +1,9 @@
 """One glacier as it is predicted: its surroundings, its ice, its neighbours, velocity and mass balance."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +11,7 @@ import shapely
 
 from icectl.arrays import F64, Bools
 from icectl.errors import DataError
-from icectl.raster import rasterize, read_quantity
+from icectl.raster import Grid, Info, rasterize, read_quantity
 from icectl.raster.regions import region_at
 from icectl.tasks.bed.options import PredictOptions
 from icectl.tasks.bed.readers.dem import Dem
@@ -75,6 +78,33 @@ def scene_of(place: Place, dem: Dem, options: PredictOptions) -> tuple[Scene, Te
     )  # fmt: skip
 
 
+def _speed(paths: Sequence[Path], grid: Grid) -> F64:
+    """Read a speed, or the components of a velocity from two files or one, on a grid.
+
+    Raises
+    ------
+    DataError
+        A file alone holds one component.
+    """
+    bands: list[tuple[Path, int | None]] = [(path, None) for path in paths]
+    if len(paths) == 1:
+        words = [re.split(r"[^a-z]", str(text or "").lower())[0] for text in Info(paths[0]).descriptions]
+        if {"vx", "vy"} <= set(words) and not set(words) & {"v", "velocity", "speed"}:
+            bands = [(paths[0], words.index(name) + 1) for name in ("vx", "vy")]
+    read = [
+        read_quantity(path, "velocity", band=band, grid=grid).values.astype(np.float64)
+        for path, band in bands
+    ]
+    if len(read) > 1:
+        return np.hypot(read[0], read[1])
+    if re.search(r"(?<![a-z])v[xy](?![a-z])", paths[0].stem.lower()) or bool((read[0] < -1).any()):
+        raise DataError(
+            f"{paths[0]} holds one component of a velocity, and no speed",
+            "name both: --velocity vx.tif --velocity vy.tif",
+        )
+    return np.abs(read[0])
+
+
 def _metres(shape: Any) -> float:
     """Return the larger side of a geometry's box in metres."""
     crs = shape.estimate_utm_crs() if shape.crs.is_geographic else shape.crs
@@ -90,10 +120,7 @@ def _burn(shapes: list[Any], terrain: Terrain) -> Bools:
 
 def _fields(options: PredictOptions, terrain: Terrain) -> tuple[F64 | None, F64 | None]:
     """Read speed and mass balance (m/a) on the terrain's grid; NaN where a file has nothing."""
-    read = [
-        read_quantity(p, "velocity", grid=terrain.grid).values.astype(np.float64) for p in options.velocity
-    ]
-    speed = None if not read else np.abs(read[0]) if len(read) == 1 else np.hypot(read[0], read[1])
+    speed = None if not options.velocity else _speed(options.velocity, terrain.grid)
     balance = None
     if options.mass_balance is not None:
         balance = read_quantity(options.mass_balance, "mass balance", grid=terrain.grid).values.astype(

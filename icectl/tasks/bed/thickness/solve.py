@@ -22,6 +22,9 @@ fourth root of speed over rate, so sliding of 0 to 0.9 and a rate within a facto
 VELOCITY_SHARE = 0.5
 """Least share of the ice with a velocity that is not zero, below which a field is not used."""
 
+SLOWEST = 1.0
+"""Metres a year that the fastest ice of a glacier moves at least: satellites tell no slower motion."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scene:
@@ -145,6 +148,12 @@ def _inverted(fine: Scene, small: Scene, full: F64) -> tuple[F64 | None, tuple[s
             f"the velocity is zero or missing on {100 * (1 - moving.mean()):.0f} % of the ice and is not used"
         )
         return None, (words,)
+    fastest = float(np.nanpercentile(fine.speed[fine.ice], 99))
+    if fastest < SLOWEST:
+        return None, (
+            f"the velocity reaches {fastest:.2g} m a year on the ice and is not used: perhaps it is "
+            "in metres a day, and its unit is not stated (gdal_edit.py -units m/day FILE)",
+        )
     length = 4.0 * float(full[small.ice].mean())
     made = physics.velocity_inversion(small.heights, small.ice, small.resolution, small.speed, length)
     usual = float(np.median(made[small.ice]) / max(np.median(full[small.ice]), 1.0))

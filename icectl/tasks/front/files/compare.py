@@ -92,8 +92,13 @@ def _rows(title: str, pairs: Sequence[tuple[FrontLine, FrontLine]], apart: bool)
 
 
 def read_set(path: Path) -> list[FrontLine]:
-    """Return the lines of a file in longitude and latitude."""
+    """Return the lines of a file in longitude and latitude; polygons and files without dates are refused."""
     frame = read_vectors(path, DEGREES)
+    if (shapely.get_dimensions(np.asarray(frame.geometry.array)) == 2).any():
+        raise DataError(
+            f"{path} holds polygons, whose boundary is not the front alone",
+            "give the fronts as lines: of icectl's and CALFIN's files the one without '_closed' in its name",
+        )
     date_name, glacier_name = _column(frame, DATES), _column(frame, GLACIERS)
     if date_name is None:
         raise DataError(f"{path} has no column of dates", f"name it; columns are {', '.join(frame.columns)}")
