@@ -93,10 +93,10 @@ class SVGLearner(Learner):
         parts = {
             "l2": context.mean(squared(made, truth)),
             "kl": context.mean(passed.divergence),
-            "correlation": context.mean(decorrelation(made, truth)),
+            "one minus correlation": context.mean(decorrelation(made, truth)),
         }
         total = o.fixed.l2_weight * parts["l2"] + o.beta * parts["kl"]
-        total = total + o.fixed.correlation_weight * parts["correlation"]
+        total = total + o.fixed.correlation_weight * parts["one minus correlation"]
         if o.peak_weight > 0:
             parts["peak"] = context.mean(around_peak(made, truth, PEAK_RADIUS))
             total = total + o.peak_weight * parts["peak"]
