@@ -65,7 +65,7 @@ class Run:
     quiet
         No progress bars.
     logger
-        Where a training is followed besides its own log: ``"mlflow"``, ``"wandb"``, ``"tensorboard"``.
+        What records curves and scores as well: ``"mlflow"``, ``"wandb"``, ``"tensorboard"``.
     notes
         Facts the stage wants in its record (``stage.json``) and the report: plain JSON.
     """

@@ -166,7 +166,7 @@ class Shared:
         str | None,
         _option(
             "--logger",
-            help="Follow the training in mlflow, wandb or tensorboard besides its own log.",
+            help="Record curves and scores in mlflow, wandb or tensorboard as well.",
             panel=HOW,
             autocompletion=lambda: ["mlflow", "wandb", "tensorboard"],
         ),
@@ -221,7 +221,7 @@ OF_VERB: dict[str, tuple[str, ...]] = {
     "prepare": (*_EVERYWHERE, *_ALWAYS, "cluster"),
     "train": (*_EVERYWHERE, "from_weights", *_ALWAYS, "logger", *_DEVICES),
     "predict": (*_EVERYWHERE, "run", "from_export", "weights", *_ALWAYS, *_DEVICES, "cluster"),
-    "evaluate": (*_EVERYWHERE, "run", "from_export", "weights", *_ALWAYS, *_DEVICES),
+    "evaluate": (*_EVERYWHERE, "run", "from_export", "weights", *_ALWAYS, "logger", *_DEVICES),
     "run": (*_EVERYWHERE, *_ALWAYS, "logger", *_DEVICES, "cluster"),
     "demo": ("workspace", *_ALWAYS, *_DEVICES),
 }

@@ -73,8 +73,10 @@ def perform(request: Request, verb: str) -> Outcome:
         if step.done and not redo:
             sweep_beside(step.out)  # a process killed after its folder appeared left its box there
             talk.say(f"{step.verb}: up to date in {step.out}")
-            if step.verb == "train" and request.logger:
-                talk.say(f"nothing is trained, so nothing is recorded in {request.logger} (--force does it)")
+            if step.verb in ("train", "evaluate") and request.logger:
+                talk.say(
+                    f"nothing of it is recorded in {request.logger} (`icectl run --force` does all again)"
+                )
         else:
             _perform_member(request, step, redo)
     skipped = steps[-1].done and not (request.force or request.force_all)
@@ -203,6 +205,10 @@ def _perform_step(request: Request, step: Step, redo: bool) -> None:
                     metrics["details"]["panels"] = moved(panels, out, step.out)
                 run.notes["score"] = score_of(metrics)  # for listings, which metrics are too long for
                 write_json(out / "metrics.json", metrics)
+                if request.logger:
+                    from icectl.training.record import follow_scores
+
+                    follow_scores(run, result)
             write_json(out / RECORD, stage_record(request, step, out, run, meter.facts()))
 
 

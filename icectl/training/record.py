@@ -2,6 +2,7 @@
 
 Rank 0 hands its options, curves and scores to one thread, which alone talks to the tracker: a server that
 is slow or gone neither delays nor stops the training. What fails is one warning, and ends the tracking.
+An evaluation adds its scores to the record of its training.
 """
 
 from __future__ import annotations
@@ -19,14 +20,12 @@ from icectl.errors import UsageError, did_you_mean
 from icectl.workspace import writing
 
 if TYPE_CHECKING:
-    from icectl.arrays import U8
-    from icectl.run import Run
-    from icectl.training.trackers import Tracker
-
-if TYPE_CHECKING:
     from torch import Tensor
 
+    from icectl.arrays import U8
+    from icectl.contract import Metrics
     from icectl.run import Run
+    from icectl.training.trackers import Tracker
 
 TRACKERS = ("mlflow", "wandb", "tensorboard")
 """What ``--logger`` names; each is the name of its package, and of the extra that installs it."""
@@ -57,7 +56,8 @@ def check(name: str) -> None:
 class Following:
     """Hands records to a tracker in a thread of its own.
 
-    `run`: its `logger` names the tracker; `step`: the update that a resumed training goes on from, else 0.
+    `run`: its `logger` names the tracker; `step`: the update that a resumed training goes on from, else 0;
+    anything else for an evaluation.
     """
 
     def __init__(self, run: Run, step: int) -> None:
@@ -75,7 +75,7 @@ class Following:
         self._calls.put(lambda tracker: tracker.image(title, image, step))
 
     def close(self, finished: bool, scores: Mapping[str, float]) -> None:
-        """End the record; wait a while for what is still to be taken, less where the training was stopped."""
+        """End the record with `scores`; wait a while for what is still to be taken, less where stopped."""
         self._calls.put(lambda tracker: tracker.close(finished, scores))
         self._calls.put(None)
         patience = PATIENCE if finished else HURRY
@@ -98,7 +98,23 @@ class Following:
         if self.failed:
             return
         self.failed = True
-        self.run.warn(f"the training is not, or not wholly, recorded in {self.run.logger}: {why}")
+        self.run.warn(f"{self.run.verb} is not, or not wholly, recorded in {self.run.logger}: {why}")
+
+
+def follow_scores(run: Run, metrics: Metrics) -> None:
+    """Add an evaluation's scores to the record of its training, or to one of their own.
+
+    `run`: the evaluation, whose `logger` names the tracker; of `metrics` the first table's row of the model is
+    recorded, as ``evaluate/KEY``.
+
+    Examples
+    --------
+    >>> follow_scores(run, metrics)  # doctest: +SKIP
+    """
+    rows = (row for table in metrics.tables[:1] for row in table.rows if row.kind == "model")
+    values = next((row.values for row in rows), {})
+    found = {f"evaluate/{key}": float(v) for key, v in values.items() if v is not None and math.isfinite(v)}
+    Following(run, 1).close(True, found)
 
 
 LOG = "log.jsonl"
@@ -147,7 +163,7 @@ class Record:
         if self.active:
             self._file.close()
         if self.following is not None:
-            self.following.close(finished, scores)
+            self.following.close(finished, {f"best/{name}": value for name, value in scores.items()})
 
 
 def truncate(path: Path, step: int) -> None:

@@ -39,7 +39,7 @@ class Tracker(Protocol):
         """Add an image (rows, columns, 3)."""
 
     def close(self, finished: bool, scores: Mapping[str, float]) -> None:
-        """End the record, with the scores of the best weights."""
+        """End the record, with `scores` by name."""
 
 
 def facts(run: Run) -> dict[str, str]:
@@ -89,7 +89,7 @@ class _Mlflow:
 
     def close(self, finished: bool, scores: Mapping[str, float]) -> None:
         for key, value in scores.items():
-            self.client.log_metric(self.id, f"best/{key}", value)
+            self.client.log_metric(self.id, key, value)
         self.client.set_terminated(self.id, "FINISHED" if finished else "KILLED")
 
 
@@ -120,12 +120,12 @@ class _Wandb:
         self.run.log({title: wandb.Image(image)}, step=step)
 
     def close(self, finished: bool, scores: Mapping[str, float]) -> None:
-        self.run.summary.update({f"best/{key}": value for key, value in scores.items()})
+        self.run.summary.update(dict(scores))
         self.run.finish(exit_code=0 if finished else 1)
 
 
 class _TensorBoard:
-    """Event files in ``tensorboard/`` of the run's folder."""
+    """Event files in ``tensorboard/`` of the folder that a stage writes into."""
 
     def __init__(self, run: Run, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
@@ -144,7 +144,7 @@ class _TensorBoard:
         self.writer.add_image(title, image, step, dataformats="HWC")
 
     def close(self, finished: bool, scores: Mapping[str, float]) -> None:
-        self.scalars({f"best/{key}": value for key, value in scores.items()}, 0)
+        self.scalars(scores, 0)
         self.writer.close()
 
 
@@ -157,7 +157,12 @@ OPEN: Mapping[str, Callable[[Run, int], Tracker]] = {
 
 
 def _title(run: Run) -> str:
-    return f"{run.plugin.name} {run.glacier.name} {run.out.name}"
+    return f"{run.plugin.name} {run.glacier.name} {_home(run).name}"
+
+
+def _home(run: Run) -> Path:
+    """Return the folder of the training: an evaluation's record is that of its training."""
+    return run.inputs.get("train", run.out) if run.verb == "evaluate" else run.out
 
 
 def _note(run: Run, known: str) -> None:
@@ -165,8 +170,8 @@ def _note(run: Run, known: str) -> None:
 
 
 def _noted(run: Run, step: int) -> str | None:
-    """Return the tracker's id of the training that goes on, if it began with the same tracker."""
-    path: Path = run.out / NOTED
+    """Return the tracker's id of the training that goes on or is scored, if it was the same tracker."""
+    path = _home(run) / NOTED
     if not step or not path.is_file():
         return None
     try:

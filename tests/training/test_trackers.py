@@ -111,6 +111,24 @@ def test_a_resumed_training_goes_on_in_the_same_record(tmp_path, mlflow):
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_the_scores_of_an_evaluation_stand_in_the_record_of_its_training(tmp_path, mlflow):
+    from icectl import evaluate
+
+    short = {"updates": 2, "years": 5, "size": 64, "patch": 16, "bootstrap": 0, "align": "none"}
+    done = evaluate("lstm", glacier="demo", workspace=tmp_path / "space", logger="mlflow", **short)
+    (found,) = runs_of(client := mlflow())
+    assert found.info.status == "FINISHED"
+    table = done.metrics["tables"][0]
+    (row,) = (row for row in table["rows"] if row["kind"] == "model")
+    assert table["primary"] in row["values"]
+    for key, value in row["values"].items():
+        assert value is None or found.data.metrics[f"evaluate/{key}"] == pytest.approx(value)
+    assert "best/mse" in found.data.metrics or "best/loss" in found.data.metrics
+    evaluate("lstm", run=done.folder, workspace=tmp_path / "space", logger="mlflow", force=True)
+    assert len(runs_of(client)) == 1
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_two_processes_make_one_record(tmp_path, mlflow):
     code = (  # in a process of its own: a fork server that runs already knows nothing of these variables
         f"import sys; sys.path.insert(0, {str(Path(tiny.__file__).parent)!r})\n"
@@ -250,7 +268,7 @@ def test_the_terminal_refuses_before_any_work_and_says_when_nothing_is_trained(t
     assert list(tmp_path.rglob("events.out.*"))
     caplog.clear()
     ask("tensorboard")
-    assert "nothing is trained, so nothing is recorded in tensorboard" in caplog.text
+    assert "nothing of it is recorded in tensorboard" in caplog.text
 
 
 def test_start_up_imports_no_tracker():
