@@ -80,6 +80,36 @@ def test_a_folder_as_published_is_known_by_its_layout(tmp_path, inside):
     assert not mask[:, :12].any()
 
 
+HEAD = (
+    'image_name;" glacier_name";" date";" sensor";" resolution (m)";" orbit";" polarization";'
+    'Bounding box coordinates;" Coordinate system"\n'
+)
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_its_table_says_where_images_lie(tmp_path, beside):
+    folder = archive(tmp_path / "mine" / "data_raw", series=2)
+    box = "BoundingBox(left=484876.965, bottom=6776218.967, right=485436.965, top=6776890.967)"
+    row = f"{TESTED[0]}_geo.tif;Columbia Glacier;13.11.2011;TanDEM-X;7;92;VV;{box};EPSG:32606\n"
+    table = (folder.parent if beside else folder) / "meta_data.csv"
+    table.write_text(HEAD + row, encoding="utf-8-sig")
+    entries = {entry.id: entry for entry in prepared(tmp_path / "w", scenes=tmp_path / "mine").entries}
+    one = entries[TESTED[0]]
+    assert one.place.crs == "EPSG:32606"
+    assert one.place.transform == pytest.approx((7, 0, 484876.965, 0, -7, 6776890.967))
+    assert one.resolution == pytest.approx(7, rel=0.01)  # on the ground: UTM stretches a little
+    assert one.lines[0][:, 0] == pytest.approx(43, abs=0.6)
+    assert entries[TESTED[1]].place is None
+    for wrong, words in (
+        ("right=486436.965", "has another shape than the image"),
+        ("east=", "does not say where images lie"),
+    ):
+        name = "right=485436.965" if wrong.startswith("right") else "BoundingBox(left=484876.965"
+        table.write_text(HEAD + row.replace(name, wrong))
+        with pytest.raises(DataError, match=words):
+            prepared(tmp_path / "w", scenes=tmp_path / "mine")
+
+
 def test_the_archives_glaciers_are_tested_and_no_others(tmp_path):
     folder = archive(tmp_path / "mine")
     roles = {(e.glacier, e.role) for e in prepared(tmp_path / "w", scenes=folder).entries}

@@ -101,14 +101,13 @@ def _entries(scenes: list[Scene], options: PrepareOptions) -> Iterator[tuple[Ent
         asset = image_of(scene)
         source = scene.assets[asset]
         image, place = read_image(source, options.band)
-        if place is None and options.bounds is not None:
-            stated = assigned_grid((image.shape[0], image.shape[1]), options.crs, options.bounds)
-            place = place_on(stated)
+        shape = (image.shape[0], image.shape[1])
+        facts = {k: str(v) for k, v in scene.properties.get("icectl:facts", {}).items()}
+        if place is None:
+            place = _stated_place(scene, shape, options)
         if asset in RADAR:
             image = decibels(image)
-        shape = (image.shape[0], image.shape[1])
         label = _label_of(scene, shape, place, options.label_kind)
-        facts = {k: str(v) for k, v in scene.properties.get("icectl:facts", {}).items()}
         entry = Entry(
             id=scene.id,
             time=scene.time,
@@ -121,6 +120,22 @@ def _entries(scenes: list[Scene], options: PrepareOptions) -> Iterator[tuple[Ent
             facts=facts,
         )
         yield entry, image, None if label is None else label.mask
+
+
+def _stated_place(scene: Scene, shape: tuple[int, int], options: PrepareOptions) -> Place | None:
+    """Return where an image without georeference lies, as ``--bounds`` or its archive says."""
+    if options.bounds is not None:
+        return place_on(assigned_grid(shape, options.crs, options.bounds))
+    said = scene.properties.get("icectl:place")
+    if said is None:
+        return None
+    grid = assigned_grid(shape, said["crs"], tuple(said["bounds"]))
+    if not 0.9 < abs(grid.resolution.x / grid.resolution.y) < 1.1:
+        raise DataError(
+            f"the box that meta_data.csv gives for {scene.id} has another shape than the image",
+            "correct the row, or remove the table: images are then without a CRS",
+        )
+    return place_on(grid)
 
 
 def _resolution(

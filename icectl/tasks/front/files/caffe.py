@@ -2,16 +2,18 @@
 
 ``data_raw`` holds ``sar_images``, ``fronts`` and ``zones``, each with ``train`` and ``test``. The test is two
 glaciers of which nothing is trained on. A name says glacier, date, sensor, metres per pixel, quality (1 is
-best) and orbit: ``COL_2011-11-13_TDX_7_1_092.png``, with ``…_front.png`` and ``…_zones.png``.
+best) and orbit: ``COL_2011-11-13_TDX_7_1_092.png``, with ``…_front.png`` and ``…_zones.png``. The table
+``meta_data.csv``, which others publish, says where each image lies.
 """
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,6 +38,7 @@ _NAME = re.compile(
     r"^(?P<glacier>[A-Za-z]+)_(?P<date>\d{4}-\d{2}-\d{2})_(?P<sensor>[A-Za-z0-9]+)_(?P<resolution>\d+)"
     r"_(?P<quality>\d)_(?P<orbit>\d+)$"
 )
+_NUMBER = re.compile(r"=\s*(-?[\d.]+)")
 _GLACIERS = {
     "col": "columbia",
     "dbe": "dinsmoor-bombardier-edgeworth",
@@ -77,8 +80,9 @@ def fetch_caffe(run: Run) -> list[Scene]:
             f"{folder} is not laid out as CaFFe's archive",
             "name the folder that holds sar_images, fronts and zones, each with train and test",
         )
+    places = _places(root, folder)
     scenes = [
-        _scene(root, path, part)
+        _scene(root, path, part, places.get(path.stem))
         for part in SETS
         for path in sorted((root / "sar_images" / part).glob("*.png"))
     ]
@@ -89,7 +93,29 @@ def fetch_caffe(run: Run) -> list[Scene]:
     return scenes
 
 
-def _scene(root: Path, image: Path, part: str) -> Scene:
+def _places(*folders: Path) -> dict[str, dict[str, Any]]:
+    """Return ``crs`` and ``bounds`` of each image by its name, none where there is no ``meta_data.csv``."""
+    table = next((p for folder in folders if (p := folder / "meta_data.csv").is_file()), None)
+    if table is None:
+        return {}
+    found = {}
+    with table.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        for row in csv.DictReader(file, delimiter=";"):
+            said = {(key or "").strip(' "').lower(): str(value).strip() for key, value in row.items()}
+            box = _NUMBER.findall(said.get("bounding box coordinates", ""))
+            crs, name = said.get("coordinate system", ""), said.get("image_name", "")
+            if len(box) == 4 and crs:
+                stem = name.partition(".")[0].removesuffix("_geo")
+                found[stem] = {"crs": crs, "bounds": [float(value) for value in box]}
+    if not found:
+        raise DataError(
+            f"{table} does not say where images lie",
+            "its columns are image_name, Bounding box coordinates and Coordinate system; or remove it",
+        )
+    return found
+
+
+def _scene(root: Path, image: Path, part: str, place: dict[str, Any] | None) -> Scene:
     """Return an image with its front and zones as a catalogue entry."""
     found = _NAME.match(image.stem)
     try:
@@ -118,7 +144,8 @@ def _scene(root: Path, image: Path, part: str) -> Scene:
         "slc_off": "no",
         "set": part,
     }
-    return Scene(image.stem, time, assets, {"icectl:facts": facts, "icectl:dated": True})
+    known = {"icectl:facts": facts, "icectl:dated": True}
+    return Scene(image.stem, time, assets, known if place is None else {**known, "icectl:place": place})
 
 
 def ice_of(path: Path, shape: tuple[int, int]) -> Bools:
