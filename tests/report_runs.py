@@ -284,12 +284,12 @@ def every_panel(run, rows=160, columns=200):
         ),
         p.Samples(
             title="Sampled futures",
-            columns=[f"t+{k}" for k in range(1, 5)],
+            columns=[f"t+{k}" for k in range(1, 10)],  # wider than paper
             rows=[
                 p.SampleRow(
                     label=name,
                     score=score,
-                    images=[p.Layer(file=maps.frames[k].truth.file, band=k + 1) for k in range(4)],
+                    images=[p.Layer(file=maps.frames[k % 4].truth.file, band=k % 4 + 1) for k in range(9)],
                 )
                 for name, score in (("truth", ""), ("best of 100", "r = 0.91"), ("another", "r = 0.73"))
             ],

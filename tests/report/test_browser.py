@@ -207,7 +207,9 @@ def test_it_prints_without_half_empty_pages(page):
     try:
         height, wide = page.execute_script(
             "const wide=[...document.querySelectorAll('table,.map,.samples,svg')].filter(e=>"
-            "e.getBoundingClientRect().right>innerWidth+1).map(e=>e.className||e.tagName);"
+            "e.getBoundingClientRect().right>innerWidth+1).map(e=>e.className||e.tagName).concat("
+            "[...document.querySelectorAll('.samples,.scroll')].filter(e=>getComputedStyle(e).overflowX=='auto')"
+            ".map(e=>e.className));"
             "return [document.documentElement.scrollHeight, wide]"
         )
         label = page.execute_script(
