@@ -1,5 +1,6 @@
-"""``--dry-run``: what would be read, written and downloaded, with sizes; touches nothing."""
+"""``--dry-run``: what would be read, written and downloaded, with sizes and times; touches nothing."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -7,8 +8,19 @@ from typing import Any
 from icectl import registry, stages
 from icectl.cli import show
 from icectl.contract import Estimate
+from icectl.errors import DataError, WorkError
+from icectl.report.costs import duration
 from icectl.tasks import TASKS
-from icectl.workspace import size_of
+from icectl.workspace import RECORD, read_json, size_of
+
+_RECORDS = {
+    "fetch": "glaciers/*/scenes/*",
+    "prepare": "glaciers/*/prepared/*",
+    "train": "runs/{model}/*/*",
+    "predict": "runs/{model}/*/*/predictions/*",
+    "evaluate": "runs/{model}/*/*/evaluations/*",
+}
+"""Where a workspace keeps the records of finished stages."""
 
 
 def describe(request: stages.Request, verb: str) -> dict[str, Any]:
@@ -24,6 +36,7 @@ def describe(request: stages.Request, verb: str) -> dict[str, Any]:
                 "up_to_date": step.done,
                 "on_disk": size_of(step.out) if step.done else None,
                 **asdict(estimate),
+                "seconds": _seconds(step),
             }
         )
     if request.scenes is not None:
@@ -49,22 +62,43 @@ def _estimate(step: stages.Step) -> Estimate:
     if not dotted:
         return Estimate(note="this plugin gives no estimate")
     with registry.doing(plugin, f"the estimate of {step.verb}"):
-        answer = registry.resolve(dotted)(stages.run_for(step))
+        try:
+            answer = registry.resolve(dotted)(stages.run_for(step))
+        except WorkError as error:  # no network: all else can be said
+            return Estimate(note=f"not known: {error.message}")
     if not isinstance(answer, Estimate):
         raise registry.fault(plugin, f"returned a {type(answer).__name__} from its estimate, not Estimate")
     return answer
 
 
+def _seconds(step: stages.Step) -> float | None:
+    """Return how long this stage took, else the newest of the same model with the same options here."""
+    request = step.request
+    pattern = _RECORDS[step.verb].format(model=request.plugin.name)
+    options = request.options[step.verb].model_dump(mode="json")
+    found = sorted(request.workspace.root.glob(f"{pattern}/{RECORD}"), key=lambda p: -p.stat().st_mtime)
+    for path in [step.out / RECORD] if step.done else found:
+        with contextlib.suppress(DataError, KeyError, TypeError):
+            record = read_json(path)
+            if step.done or (record["task"], record["options"]) == (request.plugin.task, options):
+                return float(record["meter"]["seconds"])
+    return None
+
+
 def show_plan(plan: Mapping[str, Any]) -> None:
     """Print a plan as a table."""
+    sizes = dict.fromkeys(("reads", "downloads", "writes", "memory"), human)
+    known = {key for step in plan["steps"] for key, value in step.items() if value is not None}
+    told = {key: say for key, say in {**sizes, "seconds": duration}.items() if key in known}
     rows = []
     for step in plan["steps"]:
         state = f"up to date ({human(step['on_disk'])})" if step["up_to_date"] else "would run"
-        sizes = [human(step[key]) for key in ("reads", "downloads", "writes", "memory")]
+        facts = [say(step[key]) for key, say in told.items()]
         whose = "" if step["model"] == plan["model"] else f" {step['model']}"
-        rows.append([step["stage"] + whose, state, *sizes, step["note"] or step["folder"]])
+        rows.append([step["stage"] + whose, state, *facts, step["note"] or step["folder"]])
     title = f"{plan['model']} on {plan['glacier']}, scenes from {plan['source']} (nothing was touched)"
-    show.listing(title, ["stage", "", "reads", "downloads", "writes", "memory", "folder or note"], rows)
+    names = ["time before" if key == "seconds" else key for key in told]
+    show.listing(title, ["stage", "", *names, "folder or note"], rows)
 
 
 def human(size: int | None) -> str:

@@ -25,6 +25,7 @@ def estimate_source(run: Run, query: Any, bands: tuple[str, ...], synthetic: Est
         return Estimate(writes=50_000, note="the files stay where they are; only a catalogue is written")
     if source == "synthetic":
         return synthetic
+    from icectl.sources.remote import Patience
     from icectl.sources.stac import estimate_fetch
 
-    return estimate_fetch(run, query, bands)
+    return estimate_fetch(run, query, bands, patience=Patience(timeout=10, attempts=2))

@@ -188,6 +188,32 @@ def test_dry_run_touches_nothing(cli):
     assert "3.0 GB" in table.out
 
 
+def test_a_dry_run_tells_how_long_a_stage_took_before(cli):
+    def times(*words: str) -> dict[str, float | None]:
+        plan = cli("run", "toy", "--dry-run", "--json", *words).json
+        return {step["stage"]: step["seconds"] for step in plan["steps"]}
+
+    assert set(times().values()) == {None}
+    cli("train", "toy")
+    (record,) = Path("icectl-workspace").glob("runs/toy/*/*/stage.json")
+    taken = json.loads(record.read_text())["meter"]["seconds"]
+    assert times()["train"] == times("--seed", "1")["train"] == taken  # the same work, done and to be done
+    assert times("--epochs", "9")["train"] is None
+    assert times()["predict"] is None
+    record.write_text("{")
+    assert times("--seed", "1")["train"] is None
+
+
+def test_a_dry_run_without_a_network_says_what_is_known(cli):
+    words = ("train", "convlstm", "--glacier", "parvati", "--api", "http://127.0.0.1:9", "--dry-run")
+    fetch, prepare, train = cli(*words, "--json").json["steps"]
+    assert "http://127.0.0.1:9 cannot be searched" in fetch["note"]
+    assert fetch["downloads"] is None
+    assert prepare["folder"]
+    assert train["memory"]
+    assert "not known: http" in " ".join(cli(*words).out.split())
+
+
 def test_several_glaciers_go_on_after_a_failure(cli):
     cli("glaciers", "add", "one", "--bbox", "7", "46", "8", "47", "--model", "toy")
     shown = cli(
