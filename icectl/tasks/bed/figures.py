@@ -51,7 +51,7 @@ def maps(folder: Path, points: Points | None = None) -> list[Panel]:
             first = name == "thickness"
             made.append(
                 Map(
-                    title=f"{row['id']}: {'90 % bound of thickness' if name == 'high' else name}",
+                    title=f"{row['id']}: {'upper 90 % bound of thickness' if name == 'high' else name}",
                     layer=Layer(file=str((place / f"{name}.tif").absolute())),
                     unit="m",
                     colours=colours,

@@ -161,7 +161,7 @@ def _said(name: str, terrain: Terrain, drawn: Drawn, options: PrepareOptions, ru
     metres = options.patch_size * terrain.resolution, options.hole_size * terrain.resolution
     return (
         f"{name}: patches of {metres[0]:,.0f} m (hole {metres[1]:,.0f} m) and smaller at "
-        f"{terrain.resolution:g} m; {sentence(drawn.toll)}, {drawn.toll['kept']:,} kept; {rule}"
+        f"{terrain.resolution:g} m; {sentence(drawn.toll)}, {drawn.toll['kept']:,} of the rest kept; {rule}"
     )
 
 

@@ -26,7 +26,7 @@ ERRORS = (
     Column(key="rmse", label="RMSE", unit="m"),
     Column(key="mae", label="MAE", unit="m"),
     Column(key="median", label="median", unit="m", better=""),
-    Column(key="within", label="within uncertainty", unit="%", better="higher"),
+    Column(key="within", label="within the error of measurement", unit="%", better="higher"),
     Column(key="volume", label="volume", unit="km³", better=""),
 )
 MEAN = "measured mean"
