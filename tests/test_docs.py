@@ -52,6 +52,7 @@ def commands() -> Iterator[tuple[str, str]]:
                 continue
             for line in block.replace("\\\n", " ").splitlines():
                 text = line.strip().removeprefix("$ ").partition(" #")[0].strip()
+                text = re.sub(r"^(srun|torchrun) .*?(?=icectl [a-z])", "", text)
                 if text.startswith("icectl "):
                     yield page.relative_to(ROOT).as_posix(), re.sub(r"\[|\]", "", text)
 
