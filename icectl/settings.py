@@ -170,31 +170,60 @@ def validate(kind: type[M], values: Mapping[str, Any], where: str) -> M:
 
 
 _WANTED = {
-    "path_type": "write a path in quotes",
-    "string_type": "write a text in quotes",
-    "dict_type": "write a table",
-    "tuple_type": "write a list",
-    "list_type": "write a list",
+    "greater_than_equal": "give {ge} or more",
+    "greater_than": "give more than {gt}",
+    "less_than_equal": "give {le} or less",
+    "less_than": "give less than {lt}",
+    "literal_error": "give {expected}",
+    "string_too_short": "give {min_length} characters or more",
+    "string_too_long": "give {max_length} characters or fewer",
+    "too_short": "give {min_length} values or more",
+    "too_long": "give {max_length} values or fewer",
     "string_pattern_mismatch": "it has another form",
     "missing": "it has too few values",
+    "int": "give a whole number",
+    "float": "give a number",
+    "finite": "give a finite number",
+    "bool": "give true or false",
+    "date": "give a date, e.g. 2019-07-31",
+    "path": "write a path in quotes",
+    "string": "write a text in quotes",
+    "dict": "write a table",
+    "tuple": "write a list",
+    "list": "write a list",
 }
-"""What to do about kinds of errors that pydantic words for programmers."""
+"""What to do about kinds of errors, which pydantic words for programmers; by kind, or its first word."""
+
+
+def wanted(error: Mapping[str, Any]) -> str:
+    """Return in words what to give in place of a value that one of pydantic's errors is of.
+
+    >>> wanted({"type": "less_than_equal", "ctx": {"le": 9}, "msg": ""})
+    'give 9 or less'
+    """
+    sort, told = error["type"], error.get("ctx", {})
+    words = _WANTED.get(sort) or _WANTED.get(sort.partition("_")[0]) or str(error["msg"])
+    if words == error["msg"]:
+        return words.removeprefix("Value error, ")
+    return words.format_map(
+        {k: f"{v:.10g}" if isinstance(v, int | float) else str(v).replace("'", "") for k, v in told.items()}
+    )
 
 
 def worded(error: ValidationError, where: str, kind: type[BaseModel]) -> UsageError:
     """Turn the first of pydantic's errors on a `kind` into one sentence and a hint."""
     first = error.errors(include_url=False)[0]
     parts = [str(part) for part in first["loc"] if part != "[key]"]
-    key, reason = ".".join(parts), first["msg"].removeprefix("Value error, ")
+    key, said = ".".join(parts), wanted(first)
     if not parts:
-        return UsageError(f"{where}: {reason}", "change one of the values, or leave it out")
+        return UsageError(f"{where}: {said}", "change one of the values, or leave it out")
     if first["type"] == "extra_forbidden":
         return UsageError(f"{where}: unknown key '{key}'", did_you_mean(key, kind.model_fields))
     if first["loc"][-1] == "[key]":
         return UsageError(f"{where}: unknown key '{key}'", did_you_mean(parts[-1], VERBS))
     if first["type"] == "missing" and len(parts) == 1:
         return UsageError(f"{where}: '{key}' is missing", f"add a line '{key} = …'")
-    field, said = kind.model_fields.get(parts[0]), _WANTED.get(first["type"], reason)
+    field = kind.model_fields.get(parts[0])
     hint = f"{said} ({parts[0]}: {field.description})" if field and field.description else said
     key = parts[0] if first["type"] == "missing" else key
     return UsageError(f"{where}: {key} = {_short(first['input'])} is not allowed", hint)

@@ -104,4 +104,7 @@ def _worded(message: str) -> tuple[str, str]:
     sentence, mark, rest = message.partition(" Did you mean ")
     if mark:
         return sentence.rstrip("."), f"did you mean {rest}"
+    sentence, mark, rest = message.partition(": Input should be ")
+    if mark:
+        return sentence, f"give {rest.partition(',')[0].rstrip('.')}"
     return message.rstrip("."), "see --help"

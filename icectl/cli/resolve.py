@@ -271,11 +271,13 @@ def merge(kind: type[Options], layers: list[Layer]) -> Options:
 
 def _worded(error: ValidationError, kind: type[Options], origin: Mapping[str, str]) -> UsageError:
     first = error.errors(include_url=False)[0]
-    reason = first["msg"].removeprefix("Value error, ")
+    said = settings.wanted(first)
     if not first["loc"]:
-        return UsageError(f"options do not go together: {reason}", "change one of them, or leave it out")
+        return UsageError(f"options do not go together: {said}", "change one of them, or leave it out")
     key = str(first["loc"][0])
     where = origin.get(key, kind.__name__)
     if where != FLAG:
         return settings.worded(error, where, kind)
-    return UsageError(f"--{key.replace('_', '-')} {first['input']} is not allowed", reason)
+    if first["type"] == "string_pattern_mismatch":
+        said = f"{said}: {kind.model_fields[key].description}"
+    return UsageError(f"--{key.replace('_', '-')} {first['input']} is not allowed", said)

@@ -80,7 +80,7 @@ def test_a_batch_may_be_automatic(typed, kept):
 
 
 def test_wrong_batches_are_worded(cli):
-    for typed, words in (("much", "give a number, or auto"), ("-2", "greater than or equal to 0")):
+    for typed, words in (("much", "give a number, or auto"), ("-2", "give 0 or more")):
         refused = cli("train", "lstm", "--batch-size", typed, ok=False)
         assert refused.code == 2
         assert f"--batch-size {typed} is not allowed" in refused.err

@@ -35,7 +35,7 @@ def test_stronger_folders_win(tmp_path, monkeypatch):
     [
         ("titel = 'x'", UsageError, ["here.toml", "unknown key 'titel'", "did you mean 'title'?"]),
         ("crs = 'x'\ntitle == 2", DataError, ["here.toml", "not valid TOML", "line 2"]),
-        ("resolution = -1", UsageError, ["here.toml", "resolution = -1", "greater than 0"]),
+        ("resolution = -1", UsageError, ["here.toml", "resolution = -1", "give more than 0"]),
         ("bbox = [9, 46, 8, 47]", UsageError, ["here.toml", "west < east"]),
     ],
 )
