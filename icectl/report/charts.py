@@ -217,6 +217,10 @@ def scatter(panel: Scatter) -> str:
     return _drawn(draw, (4.4, 4.0))
 
 
+FEWEST_BARS = 5
+"""Bars, or groups of them, that a panel has room for at the least."""
+
+
 def bars(panel: Bars) -> str:
     """Return the SVG of `Bars`."""
 
@@ -234,6 +238,8 @@ def bars(panel: Bars) -> str:
             for tick in axes.get_xticklabels():
                 tick.set_horizontalalignment("right")
                 tick.set_rotation_mode("anchor")
+        room = max(0, FEWEST_BARS - len(places)) / 2  # a single bar shall not fill the panel
+        axes.set_xlim(-0.5 - room, len(places) - 0.5 + room)
         axes.set_ylabel(_plain(panel.y_label))
         axes.grid(visible=False, axis="x")
         if len(panel.series) > 1:

@@ -183,3 +183,12 @@ def test_missing_values_break_a_line():
 def test_every_kind_of_panel_is_tried(tmp_path):
     kinds = {panel.kind for panel in every_panel(tmp_path)}
     assert kinds == {k.model_fields["kind"].default for k in p.Panel.__args__}
+
+
+def test_a_single_bar_leaves_most_of_its_panel_free():
+    svg = charts.bars(p.Bars(title="By year", labels=("2017",), series={"mean": (2.5,)}, y_label="px"))
+    shapes = re.findall(r'd="M ([\d.]+) [\d.]+\s+L ([\d.]+) [\d.]+\s+L [^"]*z\s*"', svg)
+    widths = [abs(float(right) - float(left)) for left, right in shapes]
+    whole = float(re.search(r'viewBox="0 0 ([\d.]+)', svg)[1])
+    assert [width for width in widths if 0.05 * whole < width < 0.2 * whole], widths
+    assert max(widths) > 0.5 * whole  # the panel itself
