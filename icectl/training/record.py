@@ -104,7 +104,7 @@ class Following:
 def follow_scores(run: Run, metrics: Metrics) -> None:
     """Add an evaluation's scores to the record of its training, or to one of their own.
 
-    `run`: the evaluation, whose `logger` names the tracker; of `metrics` the first table's row of the model is
+    `run`: the evaluation, whose `logger` names the tracker; of `metrics` the model's first row is
     recorded, as ``evaluate/KEY``.
 
     Examples

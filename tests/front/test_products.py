@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import geopandas
@@ -236,4 +237,8 @@ def test_fronts_by_date_are_drawn_with_images_that_have_none(tmp_path):
     drawn = svg.read_text()
     assert drawn.count('id="LineCollection') == 1 + 1  # b's panel is empty, and holds its own
     assert drawn.count('id="PathCollection') == 4
+    numbers = re.findall(r"<!-- ([−\d.e+]+) -->", drawn)  # what is drawn as shapes
+    assert [one for one in numbers if one.startswith("7") and len(one) == 7]  # northings are written whole
+    assert not [one for one in numbers if "e" in one]
+    assert drawn.count('id="xtick_') <= 3 * 5 + 8  # labels do not overlap
     assert "#440154" in drawn  # the first date has viridis' first colour

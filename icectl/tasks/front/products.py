@@ -295,13 +295,16 @@ def draw_by_date(images: Sequence[Dated], path: Path, unit: str) -> Path:
         axes.autoscale_view()
         axes.set_aspect("equal")
         axes.set_title(name)
-        axes.set_xlabel(f"x ({unit})")
+        axes.set(xlabel=f"x ({unit})", ylabel=f"y ({unit})")
+        axes.ticklabel_format(useOffset=False, style="plain")
+        axes.locator_params(nbins=4)
     time = below.subplots()
     for level, own in enumerate(groups.values()):
         for found, marker in ((True, "|"), (False, "x")):
             at = [_day(day) for _, day, line in own if (line is not None) == found]
             time.scatter(at, [level] * len(at), c=colours(scale(np.array(at))), marker=marker)
     time.set_yticks(range(len(groups)), list(groups))
+    time.set_ylim(-0.6, len(groups) - 0.4)
     locator = AutoDateLocator()  # type: ignore[no-untyped-call]
     time.xaxis.set_major_locator(locator)
     time.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
