@@ -57,13 +57,10 @@ class Checked(BaseModel):
 
     >>> class Size(Checked):
     ...     pixels: int | None = None
-    >>> Size.model_validate({"pixels": True}).pixels
+    >>> Size.model_validate({"pixels": True}).pixels  # doctest: +IGNORE_EXCEPTION_DETAIL
     Traceback (most recent call last):
     ...
-    pydantic_core._pydantic_core.ValidationError: 1 validation error for Size
-    pixels
-      Value error, a number is wanted, not true [type=value_error, input_value=True, input_type=bool]
-    ...
+    ValidationError: a number is wanted, not true
     """
 
     @field_validator("*", mode="before")
