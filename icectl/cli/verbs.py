@@ -30,7 +30,7 @@ SUMMARIES = {
     "prepare": "Turn fetched data into a dataset.",
     "train": "Train a model on one or many devices.",
     "predict": "Apply trained weights to whole scenes; writes GIS files.",
-    "evaluate": "Score predictions beside honest baselines.",
+    "evaluate": "Score predictions beside simple baselines.",
     "run": "All five verbs and the report, skipping what is up to date.",
     "demo": "All five verbs on the synthetic glacier.",
 }
