@@ -208,11 +208,13 @@ def titled(own: Path) -> str:
 
     >>> titled(Path("/data/South Glacier/images")), titled(Path("/data/dem_South.tif"))
     ('South Glacier', 'South')
+    >>> titled(Path("my-images"))  # "my" says nothing
+    'my-images'
     """
     path = own.absolute()
     names = [path.stem if path.suffix.lower() in (".tif", ".tiff") else path.name, path.parent.name]
-    telling = (_EMPTY_ENDS.sub("", name) for name in names if name.lower() not in _SAY_NOTHING)
-    return next((name for name in telling if name), names[0])
+    telling = ((name, _EMPTY_ENDS.sub("", name)) for name in names if name.lower() not in _SAY_NOTHING)
+    return next((short if len(short) > 2 else name for name, short in telling if short), names[0])
 
 
 def place_of(own: Path) -> str:
