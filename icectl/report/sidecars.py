@@ -28,6 +28,7 @@ TYPES = {
     ".shp": ("application/octet-stream", "Shapefile"),
     ".csv": ("text/csv", "table"),
     ".png": ("image/png", "picture"),
+    ".svg": ("image/svg+xml", "figure"),
 }
 """Media type and name of each kind of product."""
 

@@ -61,6 +61,7 @@ def test_the_item_is_valid_stac_with_its_place_and_dates(folder):
     import pystac
 
     dates = ["2020-01-01", "2020-02-07T10:00:00+00:00"]
+    (folder / "by_date.svg").write_text("<svg/>")
     path = write_item(folder, "one", {"software": "icectl 1.0", "weights": ""}, dates)
     item = pystac.Item.from_file(str(path))
     item.validate()  # pystac brings the schemas
@@ -70,7 +71,7 @@ def test_the_item_is_valid_stac_with_its_place_and_dates(folder):
     assert item.properties["start_datetime"] == "2020-01-01T00:00:00Z"
     assert item.properties["icectl:software"] == "icectl 1.0"
     assert "icectl:weights" not in item.properties
-    assert list(item.assets) == ["thickness.tif"]
+    assert list(item.assets) == ["by_date.svg", "thickness.tif"]
     assert Path(path.parent, item.assets["thickness.tif"].href).is_file()
 
 
@@ -106,6 +107,7 @@ def test_a_file_outside_keeps_its_path_when_the_folder_moves_into_place(tmp_path
 
 def test_the_page_links_to_its_files_and_shows_what_was_noted(folder):
     write_json(folder / "panels.json", {"panels": pack(panels(folder), folder)})
+    (folder / "by_date.svg").write_text("<svg/>")
     notes = {"cards": [["ice volume", "3 km³", "90 %: 1 to 9"]], "warnings": ["<b>thin</b>"], "glaciers": 2}
     record = {
         "stage": "predict", "model": "m", "task": "bed", "glacier": "South", "fingerprint": "f",
@@ -116,6 +118,7 @@ def test_the_page_links_to_its_files_and_shows_what_was_noted(folder):
     page = write_prediction(folder).read_text()
     assert "Ice thickness and bed: South" in page
     assert '<a href="thickness.tif">' in page
+    assert '<a href="by_date.svg">' in page
     assert "3 km³" in page
     assert "&lt;b&gt;thin" in page
     assert "data:image/png" in page
