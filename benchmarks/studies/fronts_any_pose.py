@@ -200,6 +200,7 @@ def kinds(scenes: list[Scene], data: Path, seed: int) -> Iterator[tuple[str, lis
             "no water (ice alone)": (image[int(rows.max()) + 12 :], None, METRES),
             "no ice (sea alone)": (image[: max(20, int(rows.min()) - 12)], None, METRES),
             "half outside the fjord": (image[:, :middle], half[0] if half else None, METRES),
+            "stripes of Landsat 7 (5 of every 20 rows)": (striped(image), line, METRES),
             "speckle of four looks, as radar": (image * rng.gamma(4, 0.25, image.shape), line, METRES),
             "thick cloud": (cloud(rng, image), None, METRES),
             "coarse (196 m a pixel)": (
@@ -292,6 +293,12 @@ def cloud(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     return np.asarray(0.05 * image + 0.95 * bright * float(np.nanpercentile(image, 99)), np.float32)
 
 
+def striped(image: np.ndarray) -> np.ndarray:
+    """Return an image with gaps like those of the broken scan-line corrector: 5 of every 20 rows, aslant."""
+    rows, columns = np.mgrid[: image.shape[0], : image.shape[1]]
+    return np.where((rows + 0.14 * columns) % 20 < 5, np.float32(np.nan), image)
+
+
 def kind_row(kind: str, scenes: list[Scene], records: dict[str, dict]) -> dict[str, object]:
     """Return how many images of a kind have no front, a right one, and a wrong one that is not flagged."""
     errors = [error_of(scene, records[scene.name]) for scene in scenes]
@@ -322,7 +329,8 @@ def main() -> None:
     scenes = originals(given.data, given.glacier, given.images)
     if given.kinds:
         for kind, own in kinds(scenes, given.data, given.seed):
-            print(json.dumps(kind_row(kind, own, predicted(own, run, None))), flush=True)
+            place = given.glacier if "stripes" in kind else None  # declared as missing
+            print(json.dumps(kind_row(kind, own, predicted(own, run, place))), flush=True)
         return
     if given.large:
         image, lines = large(scenes, given.data, given.seed)

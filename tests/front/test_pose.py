@@ -26,6 +26,7 @@ from icectl.tasks.front.pose.doubt import FLAGGED, confidence, judged, reasons_o
 from icectl.tasks.front.pose.frame import angle_in, bearing_in, frame_of, metres_per_pixel
 from icectl.tasks.front.pose.pose import posed
 from icectl.tasks.front.pose.search import PoseSearch, Training
+from icectl.tasks.front.pose.survey import survey
 from icectl.tasks.front.predict import Finder
 
 HELHEIM = (-38.2, 66.38)
@@ -144,14 +145,14 @@ def test_the_turn_and_the_scale_of_the_training_are_found(bearing, metres):
     search = PoseSearch(
         Predictor(Upright(), rules, True), Predictor(Upright(), rules, True), Training(True, 49.0)
     )
-    found = search(image, frame, None)
+    found = survey(image, frame, search, search.bearings(None), 2000, 96, 1)
     assert abs((found.fronts[0].bearing - bearing + 180) % 360 - 180) <= 45
     error = score([found.fronts[0].line], [truth], image.shape, None, frame)
     assert error.pooled_m.mean() < 3 * 49
     assert found.edge.shape == image.shape
-    told = search(image, frame, bearing)
+    told = search.at(image, frame, bearing)
     assert score([told.fronts[0].line], [truth], image.shape, None, frame).pooled_m.mean() < 2 * 49
-    astray = search(image, frame, bearing + 180)  # as told, and wrong: the network answers nothing
+    astray = search.at(image, frame, bearing + 180)  # as told, and wrong: the network answers nothing
     assert not astray.fronts
 
 
@@ -204,9 +205,9 @@ def test_only_directions_near_a_rough_one_are_tried():
     image, truth, frame = delivered(77.0, 30.0)
     predictor = Predictor(Upright(), Rules(mask_ratio=1e9), True)
     search = PoseSearch(predictor, predictor, Training(True, 49.0))
-    near = search(image, frame, 120.0, 60.0)
+    near, away = (survey(image, frame, search, search.bearings(b, 60.0), 2000, 96, 1) for b in (120.0, 257.0))
     assert score([near.fronts[0].line], [truth], image.shape, None, frame).pooled_m.mean() < 3 * 49
-    assert not search(image, frame, 257.0, 60.0).fronts
+    assert not away.fronts
 
 
 def front(edge, contrast=1.0, length=140.0):

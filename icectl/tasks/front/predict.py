@@ -20,8 +20,9 @@ from icectl.tasks.front.line.passes import Predictor
 from icectl.tasks.front.line.rules import ROWS, Rules
 from icectl.tasks.front.line.walls import within
 from icectl.tasks.front.pose.doubt import judged, reasons_of
-from icectl.tasks.front.pose.frame import Frame, frame_of, metres_per_pixel
+from icectl.tasks.front.pose.frame import Frame, frame_of
 from icectl.tasks.front.pose.search import PoseSearch, Training
+from icectl.tasks.front.pose.survey import survey
 
 if TYPE_CHECKING:
     from icectl.run import Run
@@ -80,26 +81,34 @@ class Finder:
         image = data.image(entry)
         side = self._domain_side(frame)
 
-        def look(part: Floats) -> Found:
-            found = self.search(part, frame, bearing, entry.flow_spread)
-            reasons = reasons_of(part, frame, self.training)
-            return replace(found, fronts=tuple(replace(front, doubt=reasons) for front in found.fronts))
-
-        if max(image.shape) <= side:
-            found = look(image)
+        bearings = self.search.bearings(bearing, entry.flow_spread)
+        single = max(image.shape) <= side
+        most = self.options.fronts or (self.rules.fronts if single else MOST)
+        if len(bearings) > 1:
+            found = survey(image, frame, self.search, bearings, side, self.rules.front_distance * side, most)
+        elif single:
+            found = self._look(image, frame, bearing)
         else:
             found = by_domains(
-                image, look, side, self.rules.front_distance * side, self.options.fronts or MOST
-            )
+                image, lambda part: self._look(part, frame, bearing), side,
+                self.rules.front_distance * side, most,
+            )  # fmt: skip
         if self.options.fjord is not None:
             found = within(found, fjord_mask(self.options.fjord, entry))
         return judged(found, self.options.least_confidence)
 
+    def _look(self, part: Floats, frame: Frame | None, bearing: float | None) -> Found:
+        """Return what is found where the direction is told, or does not matter."""
+        if self.training.upward and bearing is not None:
+            found = self.search.at(part, frame, bearing)
+        else:
+            found = self.search.as_it_lies(part, frame, bearing)
+        reasons = reasons_of(part, frame, self.training)
+        return replace(found, fronts=tuple(replace(front, doubt=reasons) for front in found.fronts))
+
     def _domain_side(self, frame: Frame | None) -> int:
         """Return the side of a domain in the image's pixels."""
-        own, trained = metres_per_pixel(frame), self.training.resolution
-        scale = own / trained if own and trained else 1.0
-        return max(64, round(self.options.domain / scale))
+        return max(64, round(self.options.domain * self.search.scale(frame)))
 
 
 def rules_of(options: PredictOptions, facts: Mapping[str, Any]) -> Rules:

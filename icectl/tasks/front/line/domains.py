@@ -76,13 +76,13 @@ def confirmed(front: Front, parts: Sequence[Part], near: float) -> Front:
     """
     low, high = front.line.min(axis=0) - near, front.line.max(axis=0) + near
     holding = [fronts for box, fronts, _ in parts if (box[:2] <= low).all() and (high <= box[2:]).all()]
-    seen = sum(any(_from_line(front.line, other.line) < near for other in fronts) for fronts in holding)
+    seen = sum(any(distance_from(front.line, other.line) < near for other in fronts) for fronts in holding)
     if 2 * seen > len(holding) or len(holding) < 2:
         return front
     return replace(front, doubt=(*front.doubt, f"seen in {seen} of {len(holding)} domains that hold it"))
 
 
-def _from_line(points: NDArray[np.float64], line: NDArray[np.float64]) -> float:
+def distance_from(points: NDArray[np.float64], line: NDArray[np.float64]) -> float:
     """Return the mean distance of points from those of a line."""
     return float(cKDTree(line).query(points)[0].mean())
 
@@ -90,13 +90,18 @@ def _from_line(points: NDArray[np.float64], line: NDArray[np.float64]) -> float:
 def best(fronts: Sequence[Front], distance: float, most: int) -> list[Front]:
     """Return the best fronts, each once: long and certain ones, and flagged ones only where no other is."""
     sure = [front for front in fronts if not front.fallback] or fronts
+    return spaced(sorted(sure, key=lambda f: -f.certainty * length(f.line)), distance)[:most]
+
+
+def spaced(fronts: Sequence[Front], distance: float) -> list[Front]:
+    """Return those fronts that lie at least so far (centre to centre, pixels) from all that come before."""
     kept: list[Front] = []
-    for front in sorted(sure, key=lambda f: -f.certainty * length(f.line)):
-        if all(np.hypot(*(_centre(front) - _centre(other))) >= distance for other in kept):
+    for front in fronts:
+        if all(np.hypot(*(centre(front) - centre(other))) >= distance for other in kept):
             kept.append(front)
-    return kept[:most]
+    return kept
 
 
-def _centre(front: Front) -> NDArray[np.float64]:
+def centre(front: Front) -> NDArray[np.float64]:
     """Return the middle of a front's box."""
     return np.asarray((front.line.min(axis=0) + front.line.max(axis=0)) / 2)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from icectl.tasks.front.line.found import Found, Front
 from icectl.tasks.front.line.passes import Predictor
-from icectl.tasks.front.pose.frame import Frame, bearing_in
+from icectl.tasks.front.pose.frame import Frame, bearing_in, metres_per_pixel
 from icectl.tasks.front.pose.pose import Pose, posed
 
 Floats = NDArray[np.float32]
@@ -53,55 +53,40 @@ class PoseSearch:
     def __init__(self, predictor: Predictor, quick: Predictor, training: Training, turns: int = 12) -> None:
         self.predictor, self.quick, self.training, self.turns = predictor, quick, training, turns
 
-    def __call__(
-        self, image: Floats, frame: Frame | None, bearing: float | None, spread: float = 0.0
-    ) -> Found:
-        """Return the fronts of an image (rows, columns), NaN where invalid.
+    def bearings(self, told: float | None, spread: float = 0.0) -> list[float]:
+        """Return the directions to try: all, those within `spread` degrees of the told one, or that alone.
 
-        Parameters
-        ----------
-        frame
-            Its ground; None where its scale is not known.
-        bearing
-            Where ice flows to, degrees clockwise from north; None where nobody said.
-        spread
-            By how much it may be wrong; directions so far from it are tried.
+        A network that was trained in all directions has the image as it lies: none is tried.
         """
-        if not self.training.upward:  # trained in all directions: the image stays as it lies
-            found = self._at(image, frame, bearing_in(frame, 0.0))
-            fronts = (replace(f, bearing=bearing, contrast=abs(f.contrast)) for f in found.fronts)
-            return replace(found, fronts=tuple(fronts))
-        if bearing is not None and not spread:
-            return self._at(image, frame, bearing)
+        if not self.training.upward:
+            return []
         tried = [360.0 * turn / self.turns for turn in range(self.turns)]
-        if bearing is not None:
-            tried = [at for at in tried if apart(at, bearing) <= spread] or [bearing]
-        return self._searched(image, frame, tried)
+        if told is None:
+            return tried
+        return [at for at in tried if apart(at, told) <= spread] or [told]
 
-    def _searched(self, image: Floats, frame: Frame | None, tried: Sequence[float]) -> Found:
-        """Return what the full look finds in the direction with the best quick answers, and beside it.
+    def scale(self, frame: Frame | None) -> float:
+        """Return how many pixels of an image one of the network's is long."""
+        own, trained = metres_per_pixel(frame), self.training.resolution
+        return trained / own if own and trained else 1.0
 
-        A right direction answers in its neighbours too, for a network bears turns: they count half.
-        """
-        turns = np.array(tried)
-        between = np.abs((turns[:, None] - turns + 180) % 360 - 180)
-        beside = (between > 0) & (between <= 360 / self.turns + 1e-6)
-        views = (self._view(image, frame, at).show(image) for at in tried)
-        quick = np.array([answer(self.quick(view).fronts) for view in views])
-        scores = quick + beside @ quick / 2
-        best = int(np.argmax(scores))
-        rival = scores[between[best] >= OTHER].max(initial=0.0) / max(scores[best], 1e-6)
-        found = self._at(image, frame, tried[best])
-        return replace(found, fronts=tuple(replace(front, rival=float(rival)) for front in found.fronts))
+    def as_it_lies(self, image: Floats, frame: Frame | None, bearing: float | None) -> Found:
+        """Return what a network that was trained in all directions finds."""
+        found = self.at(image, frame, bearing_in(frame, 0.0))
+        fronts = (replace(f, bearing=bearing, contrast=abs(f.contrast)) for f in found.fronts)
+        return replace(found, fronts=tuple(fronts))
 
     def _view(self, image: Floats, frame: Frame | None, bearing: float) -> Pose:
         """Return the view in which ice that flows to a bearing flows up, at the network's scale."""
         return posed((image.shape[0], image.shape[1]), frame, bearing, self.training.resolution)
 
-    def _at(self, image: Floats, frame: Frame | None, bearing: float) -> Found:
-        """Predict in one pose, and move what is found to the image's pixels."""
+    def at(self, image: Floats, frame: Frame | None, bearing: float, quick: bool = False) -> Found:
+        """Predict an image (rows, columns) in the pose in which ice that flows to a bearing flows up.
+
+        Fronts, edge and mask are in the image's pixels; NaN is invalid.
+        """
         pose = self._view(image, frame, bearing)
-        found = self.predictor(pose.show(image))
+        found = (self.quick if quick else self.predictor)(pose.show(image))
         fronts = tuple(replace(f, line=pose.to_image(f.line), bearing=bearing) for f in found.fronts)
         return Found(fronts, pose.paint(found.edge), pose.paint(found.mask), found.notes)
 
