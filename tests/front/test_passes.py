@@ -201,6 +201,16 @@ def test_filters_one_by_one():
     assert filters.confidence(np.array([0.0, 0.75, 1.0])) == pytest.approx(0.75)
 
 
+@pytest.mark.parametrize(("width", "hidden"), [(3, False), (9, False), (30, True)])
+def test_narrow_gaps_hide_no_front(width, hidden):
+    rows, columns = np.mgrid[:120, :120]
+    gaps = (rows + columns // 7 + 30) % 60 < width  # the first begins below the upper border
+    allowed = away_from_gaps(np.where(gaps, np.nan, 1.0).astype(np.float32))
+    assert (allowed is not None) == hidden
+    if hidden:
+        assert not allowed[34:42, 14:60].any()
+
+
 def test_gaps_are_no_fronts():
     image = np.ones((40, 40), np.float32)
     image[:, 30:] = np.nan

@@ -244,7 +244,7 @@ class PredictOptions(Options):
         default=None,
         ge=1,
         le=100,
-        description="Most fronts to report in one image; ours 1 (of a large scene 1 a domain), calfin all.",
+        description="Most fronts to report in one image; ours 1 (of a large scene all), calfin all.",
     )
     domain: int = Field(
         default=384,

@@ -265,7 +265,7 @@ def away_from_gaps(image: Floats, distance: int = 4) -> Floats | None:
     gaps = (~np.isfinite(image)).astype(np.uint8)
     size = 2 * distance + 1
     if gaps.any():
-        bordered = cv2.copyMakeBorder(gaps, *[NARROW] * 4, cv2.BORDER_REPLICATE)
+        bordered = np.pad(gaps, NARROW, mode="symmetric")
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (NARROW, NARROW))
         wide = cv2.morphologyEx(bordered, cv2.MORPH_OPEN, disc)
         gaps = np.ascontiguousarray(wide[NARROW:-NARROW, NARROW:-NARROW])

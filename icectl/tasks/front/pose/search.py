@@ -1,7 +1,8 @@
 """Fronts of an image as delivered: brought to the network's pose and scale, and back again.
 
-Where nobody says where ice flows to, all turns are tried and the network's own answer decides: how
-certain it is of the edge along the line, times how cleanly the mask parts ice behind it from sea before.
+Where nobody says where ice flows to, all turns are tried (`icectl.tasks.front.pose.survey`); how good an
+answer is, is how certain the network is of the edge along the line, times how cleanly the mask parts ice
+behind it from sea before.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ Floats = NDArray[np.float32]
 
 
 OTHER = 60.0
-"""Directions so many degrees from the best one are others; nearer ones see the same front."""
+"""Directions so many degrees apart are others; nearer ones see the same front."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +37,14 @@ class Training:
 
 
 class PoseSearch:
-    """Finds fronts in images of any pose and scale.
+    """Looks at images of any pose and scale, from given directions.
 
     Parameters
     ----------
     predictor
         Finds fronts in the network's pose.
     quick
-        The same with fewer looks (no magnifications, not mirrored), to choose the turn with.
+        The same with fewer looks (no magnifications, not mirrored), to look in many directions with.
     training
         Pose and scale of the network.
     turns

@@ -30,7 +30,7 @@ SEEN = 0.2
 """Least answer of a quick look that is looked at again."""
 
 ALIKE = 24
-"""Lines that lie so far apart in the mean (the network's pixels), in directions side by side, are one front."""
+"""Lines nearer than this in the mean (the network's pixels), in directions side by side, are one front."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,35 @@ def survey(
         boxes over them.
     """
     boxes = domains(image.shape, side)
-    proposals, total, weight = list[Proposal](), np.zeros((2, *image.shape), np.float32), np.zeros(image.shape)
+    proposals, seen = quick_looks(image, frame, search, bearings, boxes)
+    scale = search.scale(frame)
+    looks: list[tuple[Front, Box, Found]] = []
+    for proposal in distinct(proposals, ALIKE * scale):
+        box = box_around(proposal.front.line, image.shape, LOOK * scale)
+        part = image[box[0] : box[2], box[1] : box[3]]
+        found = search.at(part, frame, proposal.front.bearing or 0.0)
+        rival = rival_of(proposal, proposals, LOOK * scale)
+        reasons = reasons_of(part, frame, search.training)
+        for front in found.fronts:
+            looks.append((replace(moved(front, box[:2]), rival=rival, doubt=reasons), box, found))
+    sure = sorted((front for front, _, _ in looks), key=confidence, reverse=True)
+    kept = spaced(sure, spacing)[:most]
+    for front, (top, left, bottom, right), found in looks:
+        if any(front is own for own in kept):
+            seen[:, top:bottom, left:right] = found.edge, found.mask
+    said = [f"cut into {len(boxes)} domains"] if len(boxes) > 1 else []
+    return Found(tuple(kept), seen[0], seen[1], (*said, *(() if kept else ("no front found",))))
+
+
+def quick_looks(
+    image: Floats, frame: Frame | None, search: PoseSearch, bearings: Sequence[float], boxes: Sequence[Box]
+) -> tuple[list[Proposal], Floats]:
+    """Return what quick looks at boxes in all directions propose, and edge and mask ``(2, rows, columns)``.
+
+    Those are of each box's best direction, averaged where boxes overlap.
+    """
+    proposals, total = list[Proposal](), np.zeros((2, *image.shape), np.float32)
+    weight = np.zeros(image.shape, np.float32)
     for top, left, bottom, right in boxes:
         part = image[top:bottom, left:right]
         if not np.isfinite(part).any():
@@ -85,25 +113,7 @@ def survey(
         weight[top:bottom, left:right] += 1
         for front in (front for found in looks for front in found.fronts):
             proposals.append(Proposal(moved(front, (top, left)), answer([front])))
-    total /= np.maximum(weight, 1).astype(np.float32)
-    looks: list[tuple[Front, Box, Found]] = []
-    scale = search.scale(frame)
-    for proposal in distinct(proposals, ALIKE * scale):
-        rival = rival_of(proposal, proposals, LOOK * scale)
-        box = box_around(proposal.front.line, image.shape, LOOK * scale)
-        top, left, bottom, right = box
-        part = image[top:bottom, left:right]
-        found = search.at(part, frame, proposal.front.bearing or 0.0)
-        reasons = reasons_of(part, frame, search.training)
-        for front in found.fronts:
-            looks.append((replace(moved(front, (top, left)), rival=rival, doubt=reasons), box, found))
-    sure = sorted((front for front, _, _ in looks), key=confidence, reverse=True)
-    kept = spaced(sure, spacing)[:most]
-    for front, (top, left, bottom, right), found in looks:
-        if any(front is own for own in kept):
-            total[:, top:bottom, left:right] = found.edge, found.mask
-    said = [f"cut into {len(boxes)} domains"] if len(boxes) > 1 else []
-    return Found(tuple(kept), total[0], total[1], (*said, *(() if kept else ("no front found",))))
+    return proposals, np.asarray(total / np.maximum(weight, 1), np.float32)
 
 
 def moved(front: Front, corner: tuple[int, int]) -> Front:
@@ -137,9 +147,11 @@ def rival_of(proposal: Proposal, proposals: Sequence[Proposal], reach: float) ->
 
 
 def box_around(line: NDArray[np.float64], shape: Sequence[int], least: float) -> Box:
-    """Return a square around a line: of twice its extent, of `least` pixels at least, moved into the image."""
+    """Return a square of twice a line's extent or of `least` pixels around it, moved into the image."""
     low, high = line.min(axis=0), line.max(axis=0)
     half = int(np.ceil(max(least / 2, float((high - low).max()))))
     corner = ((low + high) / 2).round().astype(int) - half
-    top, left = (int(np.clip(c, 0, max(0, length - 2 * half))) for c, length in zip(corner, shape, strict=True))
+    top, left = (
+        int(np.clip(c, 0, max(0, length - 2 * half))) for c, length in zip(corner, shape, strict=True)
+    )
     return top, left, min(top + 2 * half, shape[0]), min(left + 2 * half, shape[1])
