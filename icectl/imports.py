@@ -7,7 +7,7 @@ is placed: names, fingerprints, options, links. Paths that it names are not foll
 import json
 import shutil
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from filecmp import cmp
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,7 @@ def model_of(export: Path) -> str:
                 except (ValueError, zipfile.BadZipFile, RecursionError) as error:
                     raise DataError(f"{RUN} in {export} is damaged: {error}", "copy it again") from error
     elif (export / RUN).is_file():
-        saved = read_json(export / RUN)
+        saved = _read(lambda place: read_json(place / RUN), export, export)
     if saved is None:
         raise UsageError(f"--from {export} is no export", _NO_EXPORT)
     return registry.typed(registry.maker(_shaped(saved, {"model": str}, export, RUN)))
@@ -109,8 +109,8 @@ def _checked(folder: Path, copy: Path, export: Path) -> Path:
     for name in (RUN, RECORD):
         if not (folder / name).is_file():
             raise UsageError(f"--from {export} holds no {name}", _NO_EXPORT)
-    saved = _shaped(read_json(folder / RUN), _RUN_SHAPE, export, RUN)
-    record = _shaped(stage_of(folder), _RECORD_SHAPE, export, RECORD)
+    saved = _shaped(_read(lambda place: read_json(place / RUN), folder, export), _RUN_SHAPE, export, RUN)
+    record = _shaped(_read(stage_of, folder, export), _RECORD_SHAPE, export, RECORD)
     plugin = registry.maker(saved)
     _check_run(plugin, saved, record, export)
     held = list(_contents(folder, export))
@@ -145,6 +145,15 @@ def _check_run(plugin: Plugin, saved: Mapping[str, Any], record: Mapping[str, An
         validate(plugin.stages[verb], plain_options(carried.get(verb, {})), f"{where}, [{verb}]")
 
 
+def _read(read: Callable[[Path], Any], folder: Path, export: Path) -> Any:
+    """Read a record of an export that lies unpacked in `folder`; no stage here could write it again."""
+    try:
+        return read(folder)
+    except DataError as error:
+        told = error.message.replace(str(folder), str(export))
+        raise DataError(told, "copy it again, or export it again") from error
+
+
 def _shaped(value: Any, shape: Mapping[str, type], export: Path, name: str) -> dict[str, Any]:
     """Return a record if it holds the keys of `shape`, each of its type."""
     if not isinstance(value, dict):
@@ -158,8 +167,8 @@ def _shaped(value: Any, shape: Mapping[str, type], export: Path, name: str) -> d
 def _contents(folder: Path, export: Path) -> Iterator[Path]:
     """Yield what an export holds beside its records; refuse links and special files anywhere in it."""
     for path in sorted(folder.rglob("*")):
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise DataError(f"{export} holds '{path.name}', which is no plain file", "do not trust it")
+        if path.is_symlink() or not (path.is_file() or path.is_dir()) or not path.name.isprintable():
+            raise DataError(f"{export} holds {path.name!r}, which is no plain file", "do not trust it")
     for path in sorted(folder.iterdir()):
         if path.name not in (RUN, RECORD, *LEFT_BEHIND) and not path.name.startswith("."):
             yield path

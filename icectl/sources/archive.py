@@ -9,7 +9,7 @@ import logging
 import os
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path, PurePosixPath
 
 from icectl.errors import DataError, WorkError
@@ -24,6 +24,9 @@ MAX_MEMBER = 8 * 2**30
 
 MAX_RATIO = 200
 """Bytes a member may unpack to per byte it takes: data do not shrink like a zip bomb."""
+
+_DEEPEST = 32
+"""Folders within folders; a name deeper than that is none of data."""
 
 _MARK = re.compile(r"#sha256=([0-9a-f]{64})$")
 
@@ -126,8 +129,9 @@ def unpack(archive: Path, folder: Path) -> None:
     try:
         with zipfile.ZipFile(archive) as opened:
             members = opened.infolist()
+            files = {PurePosixPath(member.filename) for member in members if not member.is_dir()}
             for member in members:
-                _check(archive, member)
+                _check(archive, member, files)
             if sum(member.compress_size for member in members) > archive.stat().st_size:
                 raise DataError(f"{archive}: its files overlap, as in a zip bomb", "do not trust it")
             opened.extractall(folder)
@@ -159,10 +163,16 @@ def unpacked(archive: Path) -> Path:
     return folder
 
 
-def _check(archive: Path, member: zipfile.ZipInfo) -> None:
+def _check(archive: Path, member: zipfile.ZipInfo, files: Set[PurePosixPath]) -> None:
     path = PurePosixPath(member.filename.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in member.filename:
-        raise DataError(f"{archive} holds the name '{member.filename}'", "do not trust this archive")
+    odd = not member.filename.isprintable() or len(path.parts) > _DEEPEST
+    odd = odd or any(len(part.encode()) > 255 for part in path.parts)
+    if path.is_absolute() or ".." in path.parts or ":" in member.filename or odd:
+        said = f"{archive} holds the name {member.filename[:80]!r}, which is none of a file"
+        raise DataError(said, "do not trust this archive")
+    if any(above in files for above in path.parents):
+        said = f"{archive} holds '{path.parent}' as a file and as a folder"
+        raise DataError(said, "do not trust this archive")
     if member.external_attr >> 16 & 0o170000 == 0o120000:
         raise DataError(f"{archive} holds a link, '{member.filename}'", "do not trust this archive")
     if member.file_size > MAX_MEMBER or member.file_size > MAX_RATIO * max(member.compress_size, 4096):

@@ -61,6 +61,10 @@ def _zip(path: Path, name: str, data: bytes = b"x", mode: int = 0o100644) -> Pat
         ("/etc/outside", b"x", 0o100644, "holds the name"),
         ("a/../../b", b"x", 0o100644, "holds the name"),
         ("..\\outside", b"x", 0o100644, "holds the name"),
+        ("a\nb", b"x", 0o100644, "holds the name"),
+        ("\x1b[31mred", b"x", 0o100644, "holds the name"),
+        ("n" * 300, b"x", 0o100644, "holds the name"),
+        ("d/" * 3000 + "f", b"x", 0o100644, "holds the name"),
         ("link", b"/etc/passwd", 0o120777, "holds a link"),
         ("bomb", b"\0" * 50_000_000, 0o100644, "would unpack to"),
     ],
@@ -72,6 +76,16 @@ def test_hostile_archives_are_refused_before_anything_is_written(tmp_path, name,
         unpack(archive, tmp_path / "in")
     assert not list((tmp_path / "in").iterdir())
     assert sorted(p.name for p in tmp_path.iterdir()) == ["hostile.zip", "in"]
+
+
+def test_a_name_that_is_a_file_and_a_folder_is_refused(tmp_path):
+    archive = _zip(tmp_path / "hostile.zip", "one")
+    with zipfile.ZipFile(archive, "a") as opened:
+        opened.writestr("one/two", "x")
+    (tmp_path / "in").mkdir()
+    with pytest.raises(DataError, match="'one' as a file and as a folder"):
+        unpack(archive, tmp_path / "in")
+    assert not list((tmp_path / "in").iterdir())
 
 
 def test_an_archive_whose_files_overlap_is_refused(tmp_path):

@@ -124,6 +124,26 @@ def test_a_hostile_export_is_refused_and_leaves_nothing(cli, exported, tmp_path,
     assert cli("predict", "toy", "--from", str(exported), "--workspace", "other", "--json").json["folder"]
 
 
+@pytest.mark.parametrize("record", ["run.json", "stage.json"])
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, '{"seed": ' + "9" * 5000 + "}", "\0"], ids=["deep", "digits", "zero"]
+)
+def test_a_record_that_is_no_json_names_the_export(cli, exported, tmp_path, record, content):
+    (exported / record).write_text(content)
+    archive = shutil.make_archive(str(tmp_path / "odd"), "zip", exported)
+    for export in (archive, exported):
+        refused = cli("predict", "toy", "--from", str(export), "--workspace", "other", ok=False)
+        assert str(export) in refused.err
+        assert "copy it again" in refused.err  # it said to run a stage again, of a folder that was gone
+
+
+def test_a_name_that_is_none_in_an_export_is_refused(cli, exported, tmp_path):
+    (exported / "a\nb").write_text("x")
+    refused = cli("predict", "toy", "--from", str(exported), "--workspace", "other", ok=False)
+    assert "no plain file" in refused.err
+    assert not (tmp_path / "other").exists()
+
+
 def test_links_in_an_export_are_refused(cli, exported, tmp_path):
     (tmp_path / "secret").write_text("secret")
     (exported / "weights.txt").unlink()
