@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -122,8 +123,6 @@ class Run:
 @contextmanager
 def _bar(title: str, total: float | None) -> Iterator[Callable[..., None]]:
     """Draw the bar once the work has lasted `PROGRESS_AFTER` seconds."""
-    import time
-
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

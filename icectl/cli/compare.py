@@ -1,12 +1,16 @@
 """``icectl compare``: every model of a task in one table, or two sets of lines against each other."""
 
+import logging
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from icectl.cli import show
 from icectl.cli.options import Json
+from icectl.errors import IcectlError, UsageError, did_you_mean
 
 CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -46,9 +50,7 @@ def compare(
 
     Sets of front lines: icectl compare fronts A.gpkg B.gpkg (distances, of every two), or with --length
     """
-    from icectl.cli import show
     from icectl.cli.together import merged
-    from icectl.errors import UsageError
 
     if context.args[:1] == ["fronts"]:
         if length:
@@ -79,7 +81,6 @@ def compare(
 def _models_of(task: str, wanted: list[str] | None) -> list[Any]:
     """Return the usable plugins of a task, or those wanted."""
     from icectl import registry
-    from icectl.errors import UsageError, did_you_mean
 
     if wanted:
         return [registry.get(name) for name in wanted]
@@ -93,8 +94,6 @@ def _models_of(task: str, wanted: list[str] | None) -> list[Any]:
 
 def _requests(plugins: list[Any], arguments: list[str], named: bool) -> list[Any]:
     """Return what each model would do; one that lacks an option is left out, unless named."""
-    import logging
-
     from icectl import registry
     from icectl.cli.verbs import LacksOption
 
@@ -115,7 +114,6 @@ def _request(plugin: Any, arguments: list[str]) -> Any:
     """Return what ``icectl run MODEL`` with `arguments` would do."""
     from icectl.cli import resolve, verbs
     from icectl.cli.asked import Asked
-    from icectl.errors import UsageError
 
     context = verbs.command("run", plugin).make_context(plugin.name, list(arguments))
     (_, build), *more = resolve.requests(Asked.of("run", plugin, context.params))
@@ -138,8 +136,6 @@ def _plans(requests: list[Any], as_json: bool) -> None:
 
 def _next(workspace: Any, runs: list[Path]) -> None:
     """Print the command that sets the runs side by side on one page."""
-    import shlex
-
     if len(runs) > 1:
         other = [] if workspace == type(workspace).locate() else ["--workspace", str(workspace.root)]
         words = ["icectl", "report", *(run.name for run in runs), *other, "--out", "compare.html"]
@@ -149,9 +145,7 @@ def _next(workspace: Any, runs: list[Path]) -> None:
 def _evaluated(requests: list[Any]) -> tuple[list[Mapping[str, Any]], list[Path], list[Any]]:
     """Run all verbs of every model; return metrics records and run folders, and what stopped the others."""
     from icectl import stages
-    from icectl.cli import show
     from icectl.cli.together import named
-    from icectl.errors import IcectlError
     from icectl.workspace import metrics_of
 
     records: list[Mapping[str, Any]] = []
@@ -173,7 +167,6 @@ def _evaluated(requests: list[Any]) -> tuple[list[Mapping[str, Any]], list[Path]
 
 
 def _fronts(arguments: list[str], within_days: float, as_json: bool) -> None:
-    from icectl.cli import show
     from icectl.contract import Metrics
     from icectl.stages import metrics_record
     from icectl.tasks.front.files.compare import compare_fronts
@@ -188,9 +181,7 @@ def _fronts(arguments: list[str], within_days: float, as_json: bool) -> None:
 
 def _lengths(arguments: list[str], method: str, csv: Path | None, as_json: bool) -> None:
     """Print, and write, how the length of each glacier changed in each set."""
-    from icectl.cli import show
     from icectl.contract import Metrics
-    from icectl.errors import UsageError, did_you_mean
     from icectl.stages import metrics_record
     from icectl.tasks.front.files.lengths import length_table, lengths_of, write_csv, write_figure
 
@@ -212,8 +203,6 @@ def _lengths(arguments: list[str], method: str, csv: Path | None, as_json: bool)
 
 def _paths(words: list[str], fewest: int) -> list[Path]:
     """Return the files among some words; refuse too few and those that are not there."""
-    from icectl.errors import UsageError
-
     paths = [Path(word) for word in words if not word.startswith("-")]
     if len(paths) < fewest:
         raise UsageError(

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from icectl.errors import UsageError, did_you_mean
+
 VARIABLE = "_ICECTL_COMPLETE"
 BEFORE_COLON = "_ICECTL_BEFORE_COLON"
 SHELLS = ("bash", "zsh", "fish")
@@ -72,8 +74,6 @@ def completions(
 
     Example: icectl completions bash > ~/.local/share/bash-completion/completions/icectl
     """
-    from icectl.errors import UsageError, did_you_mean
-
     if shell not in SHELLS:
         raise UsageError(f"no completion for the shell '{shell}'", did_you_mean(shell, SHELLS))
     print(script(shell), end="")

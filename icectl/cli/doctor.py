@@ -1,5 +1,6 @@
 """``icectl doctor`` checks the installation and names what is wrong; ``icectl devices`` lists devices."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -7,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from icectl.cli import show
 from icectl.cli.options import Json
+from icectl.errors import IcectlError
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,6 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Check packages, plugins, devices and the workspace; exits with 1 if something is wrong."""
-    from icectl.cli import show
-
     checks = [check for look in LOOKS for check in look()]
     if workspace is not None:
         checks += stages(workspace)
@@ -89,7 +90,6 @@ def torch_pair() -> Iterator[Check]:
 def plugin_states() -> Iterator[Check]:
     """Check every announced plugin, and that its model can be imported."""
     from icectl import registry
-    from icectl.errors import IcectlError
 
     for found in registry.plugins():
         origin = f"{found.distribution} {found.version}"
@@ -118,7 +118,6 @@ def device() -> Iterator[Check]:
 
 def stages(root: Path) -> Iterator[Check]:
     """Check that all files of every finished stage are as they were written."""
-    from icectl.errors import IcectlError
     from icectl.workspace import RECORD, damage
 
     records = sorted(root.rglob(RECORD))
@@ -137,8 +136,6 @@ def stages(root: Path) -> Iterator[Check]:
 
 def writable() -> Iterator[Check]:
     """Check that the workspace can be written to."""
-    import os
-
     from icectl.workspace import Workspace
 
     root = Workspace.locate().root
@@ -152,7 +149,6 @@ LOOKS: tuple[Callable[[], Iterator[Check]], ...] = (packages, torch_pair, plugin
 
 def devices(as_json: Json = False) -> None:
     """List the devices here and say which one icectl would take, and why."""
-    from icectl.cli import show
     from icectl.cli.dry_run import human
     from icectl.run import Compute
     from icectl.training.devices import list_devices, resolve

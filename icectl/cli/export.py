@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from icectl.cli import show
 from icectl.cli.options import Where, complete_runs
 
 
@@ -30,7 +31,6 @@ def export(
     Example: icectl export 3f2a91c0de --out parvati.zip, then elsewhere: icectl predict --from parvati.zip
     """
     from icectl import stages
-    from icectl.cli import show
     from icectl.export import export_run
     from icectl.workspace import Workspace, run_of, safe_name
 
@@ -46,7 +46,6 @@ def export(
 def _add_onnx(folder: Path, export: Path) -> list[str]:
     """Write the networks of the run in `folder` into its export; return lines for the model card."""
     from icectl import stages
-    from icectl.cli import show
     from icectl.onnx import export_onnx
 
     show.start_log(False)

@@ -5,7 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
+from icectl.cli import show
 from icectl.cli.options import Json, complete_glaciers
+from icectl.errors import IcectlError, UsageError
 
 app = typer.Typer(help="The glaciers that are known by name.", no_args_is_help=True, add_completion=False)
 
@@ -14,8 +16,6 @@ app = typer.Typer(help="The glaciers that are known by name.", no_args_is_help=T
 def list_glaciers(as_json: Json = False) -> None:
     """List every known glacier; your own files win over shipped ones."""
     from icectl import settings
-    from icectl.cli import show
-    from icectl.errors import IcectlError
 
     files, found = settings.available("glaciers"), []
     for name, path in files.items():
@@ -37,7 +37,6 @@ def show_glacier(
 ) -> None:
     """Show one glacier."""
     from icectl import settings
-    from icectl.cli import show
 
     glacier = settings.load_glacier(name)
     values = glacier.model_dump(mode="json", exclude_none=True)
@@ -77,7 +76,6 @@ def add(
     Example: icectl glaciers add hintereis --outline hintereis.gpkg
     """
     from icectl import registry, settings
-    from icectl.errors import UsageError
 
     if bbox is None and outline is None:
         raise UsageError("a glacier needs a place", "give --bbox W S E N or --outline FILE")

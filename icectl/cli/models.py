@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from icectl.cli import show
 from icectl.cli.options import Json, complete_weights
 
 app = typer.Typer(help="Trained weights, ready to use.", no_args_is_help=True, add_completion=False)
@@ -13,7 +14,6 @@ app = typer.Typer(help="Trained weights, ready to use.", no_args_is_help=True, a
 def list_models(as_json: Json = False) -> None:
     """List the weights that are here: icectl's, those of plugins, and those that you added."""
     from icectl import weights
-    from icectl.cli import show
 
     found = weights.known()
     if as_json:
@@ -36,7 +36,6 @@ def show_model(
 ) -> None:
     """Show the card of weights: what they learnt from, what they were tested on, their limits."""
     from icectl import weights
-    from icectl.cli import show
 
     found = weights.find(name)
     card = found.card
@@ -71,7 +70,6 @@ def add_model(
     Example: icectl models add https://example.org/fronts.zip#sha256=9f86d08…
     """
     from icectl import weights
-    from icectl.cli import show
 
     found = weights.add(source)
     if as_json:

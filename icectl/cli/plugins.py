@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from icectl.cli import show
 from icectl.cli.completions import offered
 from icectl.cli.options import Json
 
@@ -15,7 +16,6 @@ app = typer.Typer(help="The models that are installed.", no_args_is_help=True, a
 def list_plugins(as_json: Json = False) -> None:
     """List every model with its task, distribution and state."""
     from icectl import registry
-    from icectl.cli import show
 
     found = registry.plugins()
     if as_json:
@@ -128,7 +128,6 @@ def validate_plugin(
     as_json: Json = False,
 ) -> None:
     """Tell a plugin's author what would keep it from working; exit code 1 if anything would."""
-    from icectl.cli import show
     from icectl.testing.report import validate
 
     results = validate(name, full)

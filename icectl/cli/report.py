@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from icectl.cli import show
 from icectl.cli.options import Json, Where, complete_runs
 
 
@@ -28,7 +29,6 @@ def report(
     Examples: icectl report 3f9a01c2 · icectl report 3f9a 77b0 --out both.html
     """
     from icectl import stages
-    from icectl.cli import show
     from icectl.report.page import compare, write_report
     from icectl.workspace import Workspace, worded_os_errors
 

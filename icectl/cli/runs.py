@@ -6,7 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from icectl.cli import show
 from icectl.cli.options import Json, Where, complete_runs
+from icectl.errors import IcectlError, UsageError
 
 app = typer.Typer(help="The runs of a workspace.", no_args_is_help=True, add_completion=False)
 
@@ -18,7 +20,6 @@ Name = Annotated[str, typer.Argument(help="A run: its id, folder, or last.", aut
 def list_runs(workspace: Where = None, as_json: Json = False) -> None:
     """List runs, the newest first: place, model, date, score, size."""
     from icectl import stages
-    from icectl.cli import show
     from icectl.cli.dry_run import human
     from icectl.workspace import Workspace
 
@@ -38,7 +39,6 @@ def _made(shown: dict[str, Any]) -> str:
 def facts(run: Path) -> dict[str, Any]:
     """Return what is shown of a run; one whose record is damaged says so."""
     from icectl import registry
-    from icectl.errors import IcectlError
     from icectl.workspace import RUN, run_of, size_of
 
     size = size_of(run)
@@ -75,7 +75,6 @@ def _score(run: Path) -> str:
 def show_run(name: Name, workspace: Where = None, as_json: Json = False) -> None:
     """Show a run: its record, what was predicted and evaluated with it, and the command that made it."""
     from icectl import stages
-    from icectl.cli import show
     from icectl.workspace import Workspace, run_of
 
     run = stages.find_run(Workspace.locate(workspace), name)
@@ -97,7 +96,6 @@ def show_run(name: Name, workspace: Where = None, as_json: Json = False) -> None
 def remove_run(name: Name, workspace: Where = None) -> None:
     """Remove a run with its predictions and evaluations; scenes and prepared data stay."""
     from icectl import stages
-    from icectl.errors import UsageError
     from icectl.workspace import Workspace, remove
 
     space = Workspace.locate(workspace)

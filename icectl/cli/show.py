@@ -2,7 +2,10 @@
 
 import json
 import logging
+import shutil
 import sys
+import textwrap
+import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,8 +26,6 @@ def warning(text: str) -> None:
 
 def trace() -> None:
     """Print the traceback of the present error for ``--debug``, without the secrets that links carry."""
-    import traceback
-
     print(redact(traceback.format_exc()), file=sys.stderr)
 
 
@@ -47,9 +48,6 @@ def as_json(value: Any) -> None:
 
 def listing(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a plain listing on stdout; the last column wraps. No rich here: it would double start-up."""
-    import shutil
-    import textwrap
-
     cells = [list(columns), *([str(cell) for cell in row] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
     indent = sum(width + 2 for width in widths[:-1])

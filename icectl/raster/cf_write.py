@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pyproj import CRS
 
 from icectl.raster.files import replacing
 from icectl.raster.grid import Grid
@@ -108,8 +109,6 @@ def _axis(axis: str, grid: Grid) -> dict[str, str]:
 
 
 def _mapping(grid: Grid) -> dict[str, Any]:
-    from pyproj import CRS
-
     crs = CRS.from_user_input(str(grid.crs))
     cf = crs.to_cf()
     if crs.to_epsg() == 3857:  # CF has no name for it: Mercator on a sphere is the same on paper

@@ -16,6 +16,7 @@ from icectl.arrays import F32, Array
 from icectl.errors import UsageError
 from icectl.raster.files import opened
 from icectl.raster.grid import Grid, grid_of_dataset
+from icectl.raster.ground import ground_metres
 from icectl.raster.stored import Masked, check_band, masked
 
 MAX_PIXELS = 2**24
@@ -158,8 +159,6 @@ def warp(values: Array, source: Grid, target: Grid, resampling: str = "bilinear"
 
     Bilinear becomes the average where pixels grow by half or more.
     """
-    from icectl.raster.ground import ground_metres
-
     ratio = ground_metres(target) / ground_metres(source)
     method = "average" if ratio > 1.5 and resampling == "bilinear" else resampling
     made: F32 = _moved(values.astype(np.float32), source, target, method, np.nan)

@@ -8,6 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import geopandas
+import pyogrio
+import shapely
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
@@ -190,10 +193,6 @@ def locate(views: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
 @cache
 def _land() -> str:
     """Return the continents as an SVG path in degrees, y down; empty where no coasts are installed."""
-    import geopandas
-    import pyogrio
-    import shapely
-
     file = Path(pyogrio.__file__).parent / COASTS
     if not file.is_file():
         return ""

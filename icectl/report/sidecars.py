@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
+import pyogrio
+from pyproj import Transformer
+
 from icectl.errors import DataError
 from icectl.raster import grid_of
 from icectl.report.colours import Scale, scale_for
@@ -95,8 +98,6 @@ def _time(date: str) -> datetime:
 
 def _bounds(folder: Path) -> tuple[float, ...] | None:
     """Return west, south, east and north in degrees of the first product that has a place."""
-    from pyproj import Transformer
-
     for path in products(folder):
         if path.suffix == ".tif":
             with suppress(DataError):  # no CRS
@@ -159,8 +160,6 @@ def _raster_style(scale: Scale, band: int) -> str:
 
 def _vector_style(path: Path) -> str:
     """Return orange lines, and outlines without a fill for polygons."""
-    import pyogrio
-
     kind = str(pyogrio.list_layers(path)[0][1])
     if "Polygon" in kind:
         symbol, layer = "fill", "SimpleFill"

@@ -12,6 +12,8 @@ import zipfile
 from collections.abc import Mapping, Set
 from pathlib import Path, PurePosixPath
 
+import requests
+
 from icectl.errors import DataError, WorkError
 from icectl.sources.bounds import download
 from icectl.workspace import building, own_folder, set_aside
@@ -70,7 +72,6 @@ def retrieve(
         The server does not answer, the download broke off, or the checksum is another.
     """
     import pooch
-    import requests
 
     name = name or PurePosixPath(url).name
     record = folder / f"{name}.sha256"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
+import shapely
 from affine import Affine
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
@@ -49,7 +50,6 @@ class Area:
 
     def meets(self, geometry: dict[str, Any] | None) -> bool:
         """Tell whether a GeoJSON footprint meets the area's box (True where there is no footprint)."""
-        import shapely
         from shapely.geometry import shape
 
         if geometry is None:
@@ -64,8 +64,6 @@ class Area:
 
 def _in_one_piece(footprint: Any) -> Any:
     """Return a footprint that is wider than half the globe as one that reaches across 180°."""
-    import shapely
-
     west, _, east, _ = footprint.bounds
     if east - west <= 180:
         return footprint

@@ -2,6 +2,7 @@
 
 import contextlib
 import shlex
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -157,8 +158,6 @@ def _follow(request: Request, steps: list[Step]) -> Outcome:
 
 def _wait_for(file: Path, seconds: float = 24 * 3600) -> None:
     """Wait until rank 0 has written `file`."""
-    import time
-
     deadline = time.monotonic() + seconds
     while not file.exists():
         if time.monotonic() > deadline:

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from icectl import registry
+from icectl import __version__, registry
 from icectl.contract import Plugin
 
 LARGE = 2**22
@@ -30,8 +30,6 @@ def code_of(plugin: Plugin, verb: str) -> dict[str, Any]:
     by = performed_by(plugin.model, verb)
     if not by.startswith("icectl."):
         return {"by": by, **made_by(plugin)}
-    from icectl import __version__
-
     return {"by": by} if verb == "fetch" else {"by": by, "icectl": __version__}
 
 

@@ -4,7 +4,9 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from icectl import __version__, registry
+from icectl.errors import DataError
 from icectl.model import Model, ShowsProducts
+from icectl.report.panels import pack
 from icectl.run import Run
 from icectl.stages.plan import UNTRAINED, Request, Step
 from icectl.workspace import ID_LENGTH, read_record, run_of, write_json
@@ -62,7 +64,6 @@ def _named(names: list[str]) -> list[str]:
 
 def _flag_scale(request: Request, run: Run) -> None:
     """Warn where products have pixels that the weights never saw; a task that resamples leaves no raster."""
-    from icectl.errors import DataError
     from icectl.raster import grid_of, ground_metres
 
     path = next(iter(sorted(run.out.rglob("*.tif"))), None)
@@ -83,7 +84,6 @@ def _flag_scale(request: Request, run: Run) -> None:
 
 def finish(request: Request, step: Step, model: Model, run: Run) -> None:
     """Write ``panels.json``, ``item.json`` and QGIS styles into ``run.out``, beside what was predicted."""
-    from icectl.report.panels import pack
     from icectl.report.prediction import PANELS
     from icectl.report.sidecars import write_item, write_styles
 

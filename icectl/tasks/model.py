@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pydantic import ValidationError
+
 from icectl.contract import Metrics, OnnxNetwork
 from icectl.errors import ContractError, DataError
 from icectl.run import Run
@@ -177,8 +179,6 @@ class TaskModel(ABC):
 
     def trained_options(self, run: Run, facts: Mapping[str, Any]) -> Any:
         """Return the options that a model was trained with."""
-        from pydantic import ValidationError
-
         try:
             return run.plugin.stages["train"].model_validate(facts["options"])
         except ValidationError as error:

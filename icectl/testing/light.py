@@ -1,5 +1,6 @@
 """Checks that train nothing: the descriptor, its options, and what a listing costs."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -28,8 +29,6 @@ def descriptor_is_light(value: str) -> None:
 
 def _environment() -> dict[str, str]:
     """Let a fresh interpreter find what this one finds."""
-    import os
-
     return {**os.environ, "PYTHONPATH": os.pathsep.join(part for part in sys.path if part)}
 
 

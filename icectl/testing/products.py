@@ -1,5 +1,6 @@
 """Checks of what comes out: georeferenced predictions, a recomputable evaluation, a dry run that is dry."""
 
+import json
 import math
 import os
 import shutil
@@ -102,8 +103,6 @@ def evaluation_is_recomputable(subject: Subject) -> None:
 
 
 def _values(metrics: Metrics) -> str:
-    import json
-
     return json.dumps(metrics_record(metrics)["tables"], sort_keys=True, default=str)
 
 

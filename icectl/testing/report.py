@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from icectl import registry
 from icectl.contract import Plugin
@@ -46,8 +47,6 @@ def validate(name: str, full: bool = False) -> list[Result]:
 
 def _heavy(plugin: Plugin) -> Iterator[Result]:
     """Yield the checks that do the work, on the smallest options."""
-    from importlib.util import find_spec
-
     from icectl.testing import identity, products, training
     from icectl.testing.subject import Subject
 

@@ -10,14 +10,14 @@ from unittest.mock import patch
 
 from icectl.run import Compute
 from icectl.testing.subject import WEIGHTS, Subject
+from icectl.training import load_weights
+from icectl.training.settings import STATE, Interrupted
 
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")
 
 
 def weights(folder: Path) -> dict[str, Any]:
     """Return the tensors of a training's weights."""
-    from icectl.training import load_weights
-
     path = folder / WEIGHTS
     assert path.is_file(), f"train left no {WEIGHTS}"
     return load_weights(path)[0]
@@ -62,8 +62,6 @@ def training_is_deterministic(subject: Subject) -> None:
 
 def training_resumes_bit_equal(subject: Subject) -> None:
     """Check that a training that was stopped after one update and gone on with equals an unbroken one."""
-    from icectl.training.settings import STATE, Interrupted
-
     unbroken = weights(subject.train("unbroken", updates=3))
     stopped = False
     with _signal_after(1):

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -84,8 +85,6 @@ def _shape(slurm: bool) -> tuple[int, int]:
 
 def seed_everything(seed: int) -> None:
     """Seed torch, numpy and Python alike, so that every process builds the same network."""
-    import random
-
     import numpy as np
 
     torch.manual_seed(seed)

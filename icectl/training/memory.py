@@ -1,5 +1,6 @@
 """Running out of memory: how to recognise it, what to say, and how to find a batch that fits."""
 
+import gc
 from collections.abc import Callable
 
 from icectl.errors import WorkError
@@ -36,8 +37,6 @@ def trial(attempt: Callable[[int], object]) -> Callable[[int], bool]:
 
 def free() -> None:
     """Give memory that a failed attempt held back to the device."""
-    import gc
-
     import torch
 
     gc.collect()

@@ -1,6 +1,7 @@
 """Finds weights by name, file or address, checks them, and brings them into a workspace."""
 
 import os
+import shutil
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 from icectl import registry
 from icectl.contract import Plugin
 from icectl.errors import DataError, IcectlError, UsageError, did_you_mean
-from icectl.weights.card import CARD, Card, check_files, read_card
+from icectl.weights.card import CARD, Card, check_files, read_card, sha256
 from icectl.workspace import RUN, Workspace, own_folder, replace_folder, run_of, worded_os_errors
 
 ENVIRONMENT = "ICECTL_WEIGHTS"
@@ -103,7 +104,6 @@ def find(chosen: str) -> Weights:
 def _unpacked(archive: Path) -> Weights:
     """Return the weights in an archive, unpacked in the cache under its checksum."""
     from icectl.sources.archive import cache, unpack
-    from icectl.weights.card import sha256
 
     if not zipfile.is_zipfile(archive):
         raise UsageError(f"{archive} holds no weights", "name a folder or a .zip with a card.toml")
@@ -123,8 +123,6 @@ def add(chosen: str) -> Weights:
 
     UsageError: weights of that name are here already.
     """
-    import shutil
-
     found = find(chosen)
     check_files(found.card, found.folder)
     if any(one.card.name == found.card.name for one in known()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -135,8 +136,6 @@ class Workspace:
 
         `wait`: seconds to wait; negative waits for as long as it takes.
         """
-        import logging
-
         from filelock import FileLock, Timeout
 
         place = os.path.relpath(folder.resolve(), self.root.resolve())  # one name for every spelling

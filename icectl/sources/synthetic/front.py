@@ -5,8 +5,10 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
+from rasterio.features import shapes
 from scipy import ndimage
 from scipy.special import expit
+from shapely.geometry import shape
 
 from icectl.arrays import F64
 from icectl.raster import write_cog, write_vectors
@@ -15,6 +17,7 @@ from icectl.sources.scene import Scene
 from icectl.sources.synthetic.fjord import Fjord, fjord
 from icectl.sources.synthetic.landsat import acquire, scene_id, write_look
 from icectl.sources.synthetic.noise import fractal, generator
+from icectl.sources.synthetic.optics import sun
 from icectl.sources.synthetic.scenery import Cover, ndsi, reflectance
 from icectl.sources.synthetic.snow import Sensor, acquisition_days, satellite
 from icectl.sources.synthetic.texture import pattern
@@ -77,8 +80,6 @@ def _write_one(
     world: World, place: Fjord, folder: Path, day: date, sensor: int, bands: tuple[str, ...], cloud: float
 ) -> Scene | None:
     """Write one date's image and labels; None in the dark of winter."""
-    from icectl.sources.synthetic.optics import sun
-
     if sun(day, world.latitude)[0] < 8.0:
         return None
     ice, water = place.ice(day), place.water(day)
@@ -121,9 +122,6 @@ def melange(place: Fjord, day: date) -> F64:
 
 def _write_fjord(world: World, place: Fjord, folder: Path) -> None:
     """Write the fjord without ice: the polygon that bounds every front."""
-    from rasterio.features import shapes
-    from shapely.geometry import shape
-
     basin = place.basin
     polygons = [
         shape(g) for g, value in shapes(basin.astype("uint8"), basin, transform=world.grid.affine) if value

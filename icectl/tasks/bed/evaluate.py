@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from icectl.contract import Column, Metrics, Row, Table
+from icectl.report.panels import pack
 from icectl.run import Run
 from icectl.sources.published import resolve
 from icectl.tasks.bed.dataset import Dataset, open_dataset
@@ -21,8 +22,6 @@ from icectl.tasks.model import TaskModel
 
 def evaluate(run: Run, model: TaskModel, options: EvaluateOptions) -> Metrics:
     """Score the prediction in ``run.inputs["predict"]``, and step (a) on ice-free holes."""
-    from icectl.report.panels import pack
-
     folder, answers = run.inputs["predict"], answers_of(model, run)
     dataset = open_dataset(run.inputs["prepare"]) if "prepare" in run.inputs else None
     notes: list[str] = []

@@ -13,7 +13,7 @@ from shapely.strtree import STRtree
 from icectl.arrays import Bools
 from icectl.cluster import each
 from icectl.errors import DataError, IcectlError, UsageError
-from icectl.raster import rasterize
+from icectl.raster import rasterize, read_on, read_vectors
 from icectl.run import Run
 from icectl.sources.published import resolve
 from icectl.tasks.bed import products
@@ -248,8 +248,6 @@ def fill_holes(run: Run, model: TaskModel, options: PredictOptions) -> Path:
 
 def _mask(path: Path, dem: Dem, terrain: Terrain) -> Bools:
     """Return where a mask says that ground is to be filled: not 0 in a raster, or inside polygons."""
-    from icectl.raster import read_on, read_vectors
-
     if path.resolve() in {file.resolve() for file in dem.files}:
         return np.zeros(terrain.heights.shape, dtype=bool)
     if path.suffix.lower() in (".tif", ".tiff", ".vrt", ".img", ".png"):

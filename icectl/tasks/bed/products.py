@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 
 from icectl.arrays import F32, F64, Array, Bools
@@ -35,8 +36,6 @@ PRIOR_ONLY = (
 
 def write(run: Run, chosen: Outlines) -> list[Path]:
     """Write the outlines with their numbers and the sums by region beside the table, and say the sum."""
-    import geopandas as gpd
-
     rows = {r["id"]: r for r in read_table(run.out)}
     kept = [i for i, n in enumerate(chosen.ids) if n in rows and not rows[n]["note"]]
     data = {c: [_number(rows[chosen.ids[i]][c]) for i in kept] for c in COLUMNS if c != "note"}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
+from pyproj import CRS
 
 from icectl.arrays import F64
 from icectl.tasks.front.dataset import Entry, FrontData
@@ -106,8 +107,6 @@ def unit_of(crs: str | None) -> str:
     """Return the unit of a map's axes."""
     if crs is None:
         return "px"
-    from pyproj import CRS
-
     return "degrees" if CRS.from_user_input(crs).is_geographic else "m"
 
 

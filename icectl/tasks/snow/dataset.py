@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from affine import Affine
+from odc.geo.geobox import GeoBox
 
 from icectl.arrays import F32, U8, Bools
 from icectl.errors import DataError
@@ -223,8 +225,6 @@ def open_dataset(folder: Path) -> Cube:
         If it is missing, unfinished, or damaged.
     """
     import zarr
-    from affine import Affine
-    from odc.geo.geobox import GeoBox
 
     path = folder / STORE
     expect_chunks(path)

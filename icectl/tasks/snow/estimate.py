@@ -1,5 +1,7 @@
 """What a stage of the snow task would cost, for ``--dry-run``. Light: reads no pixel and imports no numpy."""
 
+from math import cos, radians
+
 from icectl.contract import Estimate
 from icectl.run import Run
 from icectl.settings import Glacier
@@ -45,8 +47,6 @@ def _pixels(run: Run) -> int:
 def _of_box(glacier: Glacier) -> int:
     if glacier.bbox is None:
         return _DEFAULT_PIXELS
-    from math import cos, radians
-
     west, south, east, north = glacier.bbox
     metres = glacier.resolution or 30.0
     width = (east - west) * cos(radians((south + north) / 2)) * _METRES / metres

@@ -3,6 +3,7 @@
 from datetime import date
 from pathlib import Path
 
+from icectl.raster import write_cog
 from icectl.run import Run
 from icectl.sources.options import source_of
 from icectl.tasks.snow.dataset import DEM
@@ -41,7 +42,6 @@ def _from_folder(run: Run, options: FetchOptions) -> Path:
 
 def _from_synthetic(run: Run, options: FetchOptions) -> Path:
     """Write the synthetic glacier's Landsat-like scenes."""
-    from icectl.raster import write_cog
     from icectl.sources.synthetic import World, write_snow_scenes
 
     start = options.start or date(2014, 1, 1)

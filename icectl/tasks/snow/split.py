@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from affine import Affine
+from odc.geo.geobox import GeoBox
 
 from icectl.arrays import F32
 from icectl.splits import Split, WindowGrid, audit, make_split
@@ -75,9 +77,6 @@ def _elsewhere(cube: Cube, here: dict[str, Any], trained: Mapping[str, Any], opt
 
 def _touch(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
     """Tell whether two places overlap on the ground (by their bounding boxes in degrees)."""
-    from affine import Affine
-    from odc.geo.geobox import GeoBox
-
     one, two = (
         GeoBox(tuple(place["shape"]), Affine(*place["transform"]), place["crs"])
         .geographic_extent.boundingbox

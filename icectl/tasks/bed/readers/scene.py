@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 import shapely
 
@@ -35,8 +36,6 @@ def scene_of(place: Place, dem: Dem, options: PredictOptions) -> tuple[Scene, Te
 
     DataError: the outline lies off the elevation model, crosses its border, is too small, or covers voids.
     """
-    import geopandas as gpd
-
     shape = shapely.from_wkb(place.shape)
     centre = gpd.GeoSeries([shape], crs=place.crs)
     extent = _metres(centre)

@@ -13,6 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin
 
+import requests
+
 from icectl.errors import DataError, WorkError
 from icectl.sources.archive import TIMEOUT, retrieve, unpacked
 from icectl.sources.catalogue import Scene
@@ -109,8 +111,6 @@ def _authorisation() -> dict[str, str]:
 
 
 def _json(url: str) -> Any:
-    import requests
-
     try:
         answer = requests.get(url, timeout=TIMEOUT, headers=_authorisation())
         answer.raise_for_status()

@@ -1,15 +1,20 @@
 """From pixels to maps: coordinates of lines, and layers of GIS files."""
 
+import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import geopandas
 import numpy as np
+import pyogrio
+import shapely
 
 from icectl.tasks.front.dataset import Entry, Place
 from icectl.tasks.front.line.lines import Line
+from icectl.workspace import write_json
 
 PIXELS = (
     'ENGCRS["pixels of the image",EDATUM["upper left corner"],CS[Cartesian,2],'
@@ -54,9 +59,6 @@ def write_layer(
     append: bool = False,
 ) -> Path:
     """Write one layer; fields of type ``"date"`` are dates, and a layer without features keeps its fields."""
-    import pyogrio
-    import shapely
-
     columns = [np.array([row[name] for row in rows], _TYPES[dtype]) for name, dtype in fields.items()]
     encoded = np.array([shapely.to_wkb(shape) for shape in shapes], object)
     with quiet_pyogrio():
@@ -71,10 +73,6 @@ def write_geojson(
     path: Path, rows: Sequence[dict[str, Any]], shapes: Sequence[Any], crs: str, fields: Mapping[str, str]
 ) -> Path:
     """Write features as GeoJSON in longitude and latitude (RFC 7946)."""
-    import json
-
-    from icectl.workspace import write_json
-
     features: Any = {"type": "FeatureCollection", "features": []}
     if rows:
         features = json.loads(_frame(rows, shapes, crs, fields).to_crs("EPSG:4326").to_json(default=str))
@@ -86,8 +84,6 @@ def _frame(
     rows: Sequence[dict[str, Any]], shapes: Sequence[Any], crs: str | None, fields: Mapping[str, str]
 ) -> Any:
     """Return features as a table with dates as dates."""
-    import geopandas
-
     return geopandas.GeoDataFrame(list(rows), geometry=list(shapes), crs=crs or PIXELS)[[*fields, "geometry"]]
 
 

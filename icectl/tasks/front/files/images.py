@@ -6,6 +6,8 @@ from typing import Any
 
 import cv2
 import numpy as np
+import shapely
+from affine import Affine
 
 from icectl.arrays import F32, F64, Array, Bools
 from icectl.errors import DataError
@@ -191,8 +193,6 @@ def lines_of(pixels: Bools) -> tuple[Line, ...]:
 
 def _from_vectors(path: Path, shape: tuple[int, int], place: Place | None) -> Label:
     """Read lines, or polygons of ice, and put them into the image's pixels."""
-    import shapely
-
     shapes = vectors_in_pixels(path, place)
     kinds = shapely.get_dimensions(shapes)
     if (kinds == 2).any():
@@ -206,16 +206,11 @@ def _from_vectors(path: Path, shape: tuple[int, int], place: Place | None) -> La
 
 def _line_of(shape: Any) -> Line:
     """Return a shapely line of (column, row) edges as (row, column) pixel centres."""
-    import shapely
-
     return np.asarray(shapely.get_coordinates(shape)[:, ::-1]) - 0.5
 
 
 def vectors_in_pixels(path: Path, place: Place | None) -> Any:
     """Return an array of shapely shapes, coordinates (column, row) from the image's corner."""
-    import shapely
-    from affine import Affine
-
     if place is None:
         import geopandas
 

@@ -1,5 +1,6 @@
 """`icectl compare fronts A B … --length`: advance and retreat of several products side by side."""
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -83,8 +84,6 @@ def _as_line(shape: Any) -> Line:
 
 def write_csv(lengths: Sequence[Length], path: Path) -> Path:
     """Write ``product, glacier, date, length_m``."""
-    import csv
-
     try:
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)

@@ -12,7 +12,7 @@ from pathlib import Path
 from icectl.errors import DataError, UsageError
 from icectl.sources.catalogue import Scene
 from icectl.sources.delivered import IMAGES, unfolded
-from icectl.sources.names import PREVIEW, by_name
+from icectl.sources.names import PREVIEW, by_name, parse_date
 
 RASTERS = IMAGES
 VECTORS = frozenset({".gpkg", ".shp", ".geojson", ".json"})
@@ -156,8 +156,6 @@ def _few(names: list[str]) -> str:
 
 def _date_of(path: Path, number: int) -> tuple[datetime, bool]:
     """Return the date in a name; undated files count days from 1970 in the order of their names."""
-    from icectl.sources.names import parse_date
-
     period = parse_date(path.stem)
     if period is not None:
         return period.start, True
