@@ -1,22 +1,16 @@
 """Options of a fetch from a STAC service. Light: read at every ``--help``."""
 
-from __future__ import annotations
-
 import re
 from datetime import date
-from typing import TYPE_CHECKING, Any, Literal, Self
+from pathlib import Path
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from icectl.contract import Options
 from icectl.errors import UsageError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from icectl.run import Run
-    from icectl.settings import Glacier
-
+from icectl.run import Run
+from icectl.settings import Glacier
 
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".nc", ".nc4", ".cdf", ".zarr")
 """Endings of files that hold scenes as a folder does."""

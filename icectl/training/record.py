@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from icectl.errors import UsageError, did_you_mean
+from icectl.run import Run
 from icectl.workspace import writing
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from icectl.arrays import U8
     from icectl.contract import Metrics
-    from icectl.run import Run
     from icectl.training.trackers import Tracker
 
 TRACKERS = ("mlflow", "wandb", "tensorboard")

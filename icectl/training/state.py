@@ -17,11 +17,11 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from icectl.errors import DataError
+from icectl.run import Run
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-    from icectl.run import Run
     from icectl.training.context import Context
     from icectl.training.learner import Learner
 

@@ -3,21 +3,17 @@
 Each package's own settings (``MLFLOW_TRACKING_URI``, ``WANDB_MODE`` …) say where the records go.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 from uuid import uuid4
 
+from icectl.arrays import U8
 from icectl.errors import DataError, redact
+from icectl.run import Run
 from icectl.workspace import read_json, write_json
-
-if TYPE_CHECKING:
-    from icectl.arrays import U8
-    from icectl.run import Run
 
 PROJECT = "icectl"
 """The experiment of MLflow and the project of Weights & Biases, unless their own variables name another."""

@@ -11,6 +11,7 @@ import numpy as np
 from icectl.contract import Column, Metrics, Row, Table
 from icectl.errors import DataError
 from icectl.intervals import gain_interval, mean_interval
+from icectl.run import Run
 from icectl.settings import available, read_toml
 from icectl.tasks.front.baselines import baselines, previous_fronts
 from icectl.tasks.front.dataset import Entry, FrontData, open_dataset, read_audit
@@ -18,13 +19,12 @@ from icectl.tasks.front.figures import figures
 from icectl.tasks.front.files.records import Record, lines_in, probabilities, read_records
 from icectl.tasks.front.line.doubt_tables import WRONG, doubt_facts, doubt_table
 from icectl.tasks.front.metrics import FrontError, score, summary
+from icectl.tasks.front.options import EvaluateOptions
 from icectl.tasks.front.pose.frame import bearing_in, frame_of
 from icectl.tasks.front.pose.pose import Pose, posed
 
 if TYPE_CHECKING:
-    from icectl.run import Run
     from icectl.tasks.front.model import FrontModel
-    from icectl.tasks.front.options import EvaluateOptions
 
 TITLE = "Calving fronts"
 PUBLISHED = "cheng2021"

@@ -1,22 +1,16 @@
 """Stage one: where images and labels come from. Leaves ``items.json`` with assets image and label."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from icectl.run import Run
 from icectl.sources.catalogue import Scene, read_catalogue, write_catalogue
 from icectl.sources.options import source_of
 from icectl.tasks.front.files.archive import fetch_calfin
 from icectl.tasks.front.files.caffe import fetch_caffe, root_of
 from icectl.tasks.front.files.pairs import SLC_FAILED, as_scene, find_pairs
-
-if TYPE_CHECKING:
-    from icectl.run import Run
-    from icectl.tasks.front.options import FetchOptions
-
+from icectl.tasks.front.options import FetchOptions
 
 RADAR = ("hh", "hv", "vv", "vh")
 """Assets of Sentinel-1: backscatter, and no layer of flags beside it."""

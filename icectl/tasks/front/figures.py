@@ -1,13 +1,12 @@
 """What the report draws of a front run: images with lines, errors over time, lengths, reliability, a map."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from icectl.report.panels import Bars, Curve, ImageLines, Layer, Lines, Picture, Series, pack
+from icectl.run import Run
 from icectl.tasks.front.dataset import Entry, FrontData
 from icectl.tasks.front.files.records import Record, lines_in
 from icectl.tasks.front.line.doubt_tables import is_right
@@ -15,11 +14,8 @@ from icectl.tasks.front.line.length import length_series, reference_of
 from icectl.tasks.front.line.lines import Line
 from icectl.tasks.front.line.reliability import reliability_curve
 from icectl.tasks.front.metrics import FrontError
+from icectl.tasks.front.options import EvaluateOptions
 from icectl.tasks.front.pose.frame import Frame, angle_in, frame_of, metres_per_pixel
-
-if TYPE_CHECKING:
-    from icectl.run import Run
-    from icectl.tasks.front.options import EvaluateOptions
 
 MAX_SHOWN = 40
 """Most images shown; the worst and the best are always among them."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from icectl.run import Run
 from icectl.tasks.front import products
 from icectl.tasks.front.dataset import Entry, FrontData, open_dataset
 from icectl.tasks.front.files.fjord import check_fjord, fjord_mask
@@ -19,15 +20,14 @@ from icectl.tasks.front.line.found import Found
 from icectl.tasks.front.line.passes import Predictor
 from icectl.tasks.front.line.rules import ROWS, Rules
 from icectl.tasks.front.line.walls import within
+from icectl.tasks.front.options import PredictOptions
 from icectl.tasks.front.pose.doubt import judged, reasons_of
 from icectl.tasks.front.pose.frame import Frame, frame_of
 from icectl.tasks.front.pose.search import PoseSearch, Training
 from icectl.tasks.front.pose.survey import survey
 
 if TYPE_CHECKING:
-    from icectl.run import Run
     from icectl.tasks.front.model import FrontModel
-    from icectl.tasks.front.options import PredictOptions
 
 
 def predict(run: Run, model: FrontModel, options: PredictOptions) -> Path:

@@ -1,32 +1,26 @@
 """Stage two: images and labels become one data set with roles, poses and scales."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from icectl.arrays import F32, Bools
 from icectl.errors import DataError, UsageError
 from icectl.raster import assigned_grid
+from icectl.run import Run
+from icectl.settings import Glacier
 from icectl.sources.catalogue import Scene, read_catalogue
 from icectl.sources.products import FLAGS
 from icectl.tasks.front.dataset import DataWriter, Entry, FrontData, Place
 from icectl.tasks.front.fetch import RADAR
 from icectl.tasks.front.files.caffe import ice_of
 from icectl.tasks.front.files.images import Label, place_on, read_image, read_label
-from icectl.tasks.front.options import bearing_of
+from icectl.tasks.front.options import PrepareOptions, bearing_of
 from icectl.tasks.front.pose.direction import flow_from
 from icectl.tasks.front.pose.frame import bearing_in, frame_of, metres_per_pixel
 from icectl.tasks.front.split import audit, split
-
-if TYPE_CHECKING:
-    from icectl.run import Run
-    from icectl.settings import Glacier
-    from icectl.tasks.front.options import PrepareOptions
 
 SHOWN = 5
 

@@ -1,17 +1,16 @@
 """Fronts as GIS files: lines and polygons with CALFIN's fields (GeoPackage, Shapefile), and a map by date."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import shapely
 from pyproj import CRS
 
 from icectl.arrays import F64
+from icectl.run import Run
 from icectl.tasks.front.dataset import Entry, FrontData
 from icectl.tasks.front.files.fjord import fjord_mask
 from icectl.tasks.front.files.gis import lon_lat, to_map, write_geojson, write_layer
@@ -19,10 +18,7 @@ from icectl.tasks.front.files.pairs import SLC_FAILED, VECTORS
 from icectl.tasks.front.files.records import Record, lines_in, probabilities
 from icectl.tasks.front.line.lines import Line
 from icectl.tasks.front.line.polygons import cut, outline
-
-if TYPE_CHECKING:
-    from icectl.run import Run
-    from icectl.tasks.front.options import PredictOptions
+from icectl.tasks.front.options import PredictOptions
 
 GREENLAND = "EPSG:3413"
 GREENLAND_BOX = (-75.0, 59.0, -10.0, 84.0)

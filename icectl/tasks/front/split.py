@@ -1,17 +1,12 @@
 """Training, validation and test images: whole glaciers apart, or dates apart with a guard."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from icectl.errors import UsageError, did_you_mean
 from icectl.tasks.front.dataset import Entry, FrontData
-
-if TYPE_CHECKING:
-    from icectl.tasks.front.options import PrepareOptions
+from icectl.tasks.front.options import PrepareOptions
 
 ROLES = ("train", "valid", "test", "left_out")
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from icectl.errors import DataError
+from icectl.run import Run
 from icectl.tasks.front.dataset import FrontData, open_dataset
+from icectl.tasks.front.options import TrainOptions
 from icectl.training import FitSettings, IndexedBatches, launch
 
 if TYPE_CHECKING:
-    from icectl.run import Run
     from icectl.tasks.front.model import FrontModel
-    from icectl.tasks.front.options import TrainOptions
 
 CLIP = 5.0
 """Bound of the gradient's norm."""

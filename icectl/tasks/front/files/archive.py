@@ -5,23 +5,19 @@ repositories only, so the listing is asked for here; pooch downloads and verifie
 listings to everyone, but lets only accounts download through its API (``ICECTL_DRYAD_TOKEN``).
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, urljoin
 
 import requests
 
 from icectl.errors import DataError, WorkError
+from icectl.run import Run
 from icectl.sources.archive import TIMEOUT, retrieve, unpacked
 from icectl.sources.catalogue import Scene
 from icectl.tasks.front.files.pairs import Pair, as_scene, describe_name
-
-if TYPE_CHECKING:
-    from icectl.run import Run
 
 DOI = "10.7280/D1FH5D"
 API = "https://datadryad.org"

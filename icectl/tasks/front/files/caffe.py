@@ -6,25 +6,21 @@ best) and orbit: ``COL_2011-11-13_TDX_7_1_092.png``, with ``…_front.png`` and 
 ``meta_data.csv``, which others publish, says where each image lies.
 """
 
-from __future__ import annotations
-
 import csv
 import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from icectl.arrays import Bools
 from icectl.errors import DataError
 from icectl.raster import read_quantity
+from icectl.run import Run
 from icectl.sources.archive import retrieve, unpacked
 from icectl.sources.catalogue import Scene
-
-if TYPE_CHECKING:
-    from icectl.run import Run
 
 ADDRESS = "https://download.pangaea.de/dataset/940950/files/data_raw.zip"
 """Overridden by ``ICECTL_CAFFE`` (a mirror, or a server in a test)."""
