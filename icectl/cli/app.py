@@ -6,18 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from icectl import __version__
-from icectl.cli import (
-    compare,
-    completions,
-    doctor,
-    export,
-    glaciers,
-    models,
-    plugins,
-    report,
-    runs,
-    verbs,
-)
+from icectl.cli import compare, completions, doctor, export, glaciers, models, plugins, report, runs, verbs
 from icectl.errors import UsageError
 
 _VERBS = ("fetch", "prepare", "train", "predict", "evaluate", "run", "demo")
