@@ -20,9 +20,15 @@ import numpy as np
 
 from icectl.errors import DataError
 from icectl.raster import Grid, Info
-from icectl.sources.safe import LEVEL_1C, TOP_OF_ATMOSPHERE, above_the_atmosphere
 from icectl.sources.scene import Band, Scene, in_order
-from icectl.sources.stated import common, said_by_collections, stated
+from icectl.sources.stated import (
+    LEVEL_1C,
+    TOP_OF_ATMOSPHERE,
+    above_the_atmosphere,
+    common,
+    said_by_collections,
+    stated,
+)
 from icectl.workspace import safe_name, write_json
 
 if TYPE_CHECKING:

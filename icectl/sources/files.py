@@ -23,9 +23,16 @@ from icectl.sources.names import (
     by_name,
     parse_date,
 )
-from icectl.sources.safe import LEVEL_1C, TOP_OF_ATMOSPHERE, above_the_atmosphere, delivered
 from icectl.sources.scene import Band
-from icectl.sources.stated import corrected, said_by_collections, stated
+from icectl.sources.stated import (
+    LEVEL_1C,
+    TOP_OF_ATMOSPHERE,
+    above_the_atmosphere,
+    corrected,
+    delivered,
+    said_by_collections,
+    stated,
+)
 
 DRIVERS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jp2": "JP2OpenJPEG", ".vrt": "VRT"}
 """Formats by suffix; all others are opened as GeoTIFF alone: GDAL would follow links inside other formats."""

@@ -18,9 +18,9 @@ from icectl.sources.delivered import IMAGES, unfolded
 from icectl.sources.files import ImageFile, describe, items_beside
 from icectl.sources.names import PREVIEW, QUALITY, UNUSED, by_name, compile_pattern, parse_date
 from icectl.sources.options import ARCHIVES, SceneQuery
-from icectl.sources.safe import TOP_OF_ATMOSPHERE
 from icectl.sources.scene import Band, Scene, in_order
 from icectl.sources.sizes import one_of_each, same_ground
+from icectl.sources.stated import TOP_OF_ATMOSPHERE
 
 GEOTIFF = IMAGES - {".png", ".jpg", ".jpeg"}
 _SAFE = ("GRANULE/*/IMG_DATA/*", "GRANULE/*/IMG_DATA/R?0m/*")

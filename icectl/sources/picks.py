@@ -10,9 +10,9 @@ from typing import Any
 from icectl.errors import DataError
 from icectl.sources.products import Product, meaning
 from icectl.sources.remote import scrub
-from icectl.sources.safe import LEVEL_1C, TOP_OF_ATMOSPHERE, above_the_atmosphere
 from icectl.sources.scene import Band
 from icectl.sources.search import Item, Tally, key_of, link, moment
+from icectl.sources.stated import LEVEL_1C, TOP_OF_ATMOSPHERE, above_the_atmosphere
 
 _TIERS = {"T1": 0, "T2": 1, "RT": 2}
 _KEPT = ("platform", "instruments", "constellation", "gsd", "created", "updated", "processing:level")

@@ -9,8 +9,8 @@ from icectl.arrays import F32, Bools
 from icectl.errors import DataError
 from icectl.imagery import qa
 from icectl.raster import Field, Grid, Info, Numbers, Quantity, read_quantity
-from icectl.sources.safe import TOP_OF_ATMOSPHERE
 from icectl.sources.scene import Band, Scene
+from icectl.sources.stated import TOP_OF_ATMOSPHERE
 
 SATURATED = (65535, 20_000, 16_000)
 """Numbers of 16-bit bands where the sensor saw more than it can tell; the others in ten thousandths alone."""

@@ -21,9 +21,8 @@ from icectl.raster.cf_write import cf_dataset, cf_layer, save_netcdf
 from icectl.report import charts
 from icectl.tasks.flow.figures import streamline
 from icectl.tasks.flow.shown import shown
-from icectl.tasks.flow.velocity.averaging import AGREEMENT, YEAR
+from icectl.tasks.flow.velocity.averaging import AGREEMENT, YEAR, Months, by_month, speed_by_month
 from icectl.tasks.flow.velocity.confirm import believed, speed_bias, supporters
-from icectl.tasks.flow.velocity.periods import Months, by_month, speed_by_month
 from icectl.tasks.flow.velocity.quality import peak
 
 from .conftest import RESOLUTION, SPEED, make_run, moving, write_scenes

@@ -9,7 +9,7 @@ from terminal import terminal
 from writing import tif
 
 from icectl.sources.catalogue import read_catalogue
-from icectl.sources.safe import above_the_atmosphere
+from icectl.sources.stated import above_the_atmosphere
 from icectl.tasks.flow.chips.frames import _bands, _scales_differ, grid_of
 from icectl.tasks.flow.options import PrepareOptions
 from icectl.tasks.snow.dataset import open_dataset

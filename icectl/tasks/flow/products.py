@@ -20,9 +20,9 @@ from icectl.raster.cf_write import cf_dataset, cf_layer, save_netcdf, save_zarr
 from icectl.run import Run
 from icectl.tasks.flow.dataset import Sequences
 from icectl.tasks.flow.options import PredictOptions
+from icectl.tasks.flow.velocity.averaging import Months, by_month, speed_by_month
 from icectl.tasks.flow.velocity.confirm import speed_bias
 from icectl.tasks.flow.velocity.measure import Velocity
-from icectl.tasks.flow.velocity.periods import Months, by_month, speed_by_month
 
 MONTHS, SIDE = "velocity_months.csv", "pixel_size_m"
 FILL = np.float32(-32767)
