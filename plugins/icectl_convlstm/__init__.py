@@ -8,20 +8,16 @@ from pydantic import Field
 from icectl.tasks.snow import of_mueller
 from icectl.tasks.snow.options import PublishedOptions, published
 
-_PUBLISHED = published(1e-4, 1e-3, 35, encoder=(64, 64, 24), decoder=(24, 64, 24))
-"""Table 1; equation 4 and the authors' code agree: no peepholes."""
-
 
 class ConvLSTMTrain(PublishedOptions):
     """Options of `train` with the sizes of the network."""
 
     encoder: tuple[int, ...] = Field(default=(16,), description="Hidden channels of the encoder's cells.")
     decoder: tuple[int, ...] = Field(default=(16,), description="Hidden channels of the decoder's cells.")
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "paper": _PUBLISHED,
-        "reference": _PUBLISHED,
-        "small": {},
-    }
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = published(
+        1e-4, 1e-3, 35, encoder=(64, 64, 24), decoder=(24, 64, 24)
+    )
+    """Table 1; equation 4 and the authors' code agree: no peepholes."""
 
 
 plugin = of_mueller(

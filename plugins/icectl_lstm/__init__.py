@@ -6,17 +6,11 @@ from typing import Any, ClassVar
 from icectl.tasks.snow import of_mueller
 from icectl.tasks.snow.options import VectorOptions, published
 
-_PUBLISHED = published(1e-4, 1e-3, 40, layers=3, side=0)  # Table 1
-
 
 class LSTMTrain(VectorOptions):
     """Options of `train` with the sizes of the network."""
 
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "paper": _PUBLISHED,
-        "reference": _PUBLISHED,
-        "small": {},
-    }
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = published(1e-4, 1e-3, 40, layers=3, side=0)
 
 
 plugin = of_mueller("lstm", "LSTM encoder and decoder", "icectl_lstm.network:LSTMModel", LSTMTrain)

@@ -8,8 +8,6 @@ from pydantic import model_validator
 from icectl.tasks.snow import of_mueller
 from icectl.tasks.snow.options import VectorOptions, published
 
-_PUBLISHED = published(1e-4, 1e-3, 40, layers=3, side=0)  # Table 1
-
 
 class SALSTMTrain(VectorOptions):
     """Options of `train` with the sizes of the network."""
@@ -19,11 +17,7 @@ class SALSTMTrain(VectorOptions):
         """Heads of the attention: the paper's five divide its vectors of 2,500, four those of sub-patches."""
         return 4 if self.side else 5
 
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "paper": _PUBLISHED,
-        "reference": _PUBLISHED,
-        "small": {},
-    }
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = published(1e-4, 1e-3, 40, layers=3, side=0)
 
     @model_validator(mode="after")
     def _check_heads(self) -> Self:

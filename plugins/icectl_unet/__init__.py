@@ -8,18 +8,14 @@ from pydantic import Field
 from icectl.tasks.snow import of_mueller
 from icectl.tasks.snow.options import PublishedOptions, published
 
-_PUBLISHED = published(1e-3, 1e-2, 20, widths=(64, 128, 256, 512, 1024))  # Table 1
-
 
 class UNetTrain(PublishedOptions):
     """Options of `train` with the sizes of the network."""
 
     widths: tuple[int, ...] = Field(default=(8, 16, 32), description="Channels of the levels, top to bottom.")
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "paper": _PUBLISHED,
-        "reference": _PUBLISHED,
-        "small": {},
-    }
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = published(
+        1e-3, 1e-2, 20, widths=(64, 128, 256, 512, 1024)
+    )
 
 
 plugin = of_mueller("unet", "U-Net", "icectl_unet.network:UNetModel", UNetTrain, aliases=("u-net",))

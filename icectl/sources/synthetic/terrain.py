@@ -47,8 +47,6 @@ class Relief:
         Share of the trunk's length, from its mouth, over which the floor does not climb.
     hang
         Height of the tributaries' mouths above the trunk's floor.
-    bend
-        Strength of the trunk's windings.
     single
         Whether one trunk alone is low, and the others hang 700 m above it. If not, every other one runs
         the other way.
@@ -63,7 +61,6 @@ class Relief:
     walls: float = 0.52
     flat: float = 0.0
     hang: float = 40.0
-    bend: float = 1.0
     single: bool = False
     roughness: float = 70.0
 

@@ -29,7 +29,6 @@ _RELIEF = {
         walls=0.5,
         flat=0.45,
         hang=330.0,
-        bend=0.35,
         single=True,
         roughness=60.0,
     ),

@@ -1,8 +1,7 @@
 """Options of the five stages of the bed task. Light: read at every ``--help``."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -110,8 +109,6 @@ class TrainOptions(Options):
     )
     lr: float = Field(default=1e-4, gt=0, le=1, description="Learning rate of step (a).")
     validate_every: int = Field(default=500, ge=1, description="Updates between validations of step (a).")
-
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
 
 class PredictOptions(Options):

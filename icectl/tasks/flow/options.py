@@ -1,7 +1,6 @@
 """Options of the five stages of the flow task. Light: read at every ``--help``."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -131,8 +130,6 @@ class TrainOptions(Options):
     )
     lr: float = Field(default=2e-3, gt=0, le=1, description="Learning rate.")
     validate_every: int = Field(default=250, ge=1, description="Updates between validations.")
-
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
 
 class PredictOptions(Options):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -123,8 +123,6 @@ class TrainOptions(Options):
         default=0, ge=0, description="Which of several trainings on one split: other first weights and order."
     )
 
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-
     @property
     def as_published(self) -> bool:
         """Whether a published training is repeated: a constant rate, true frames fed back."""
@@ -158,14 +156,14 @@ class VectorOptions(PublishedOptions):
     hidden: int = Field(default=48, ge=1, description="Length of a sub-patch's vector.")
 
 
-def published(lr: float, weight_decay: float, epochs: int, **more: Any) -> dict[str, Any]:
-    """Return the defaults of a preset that trains as Table 1 of Müller 2023 says.
+def published(lr: float, weight_decay: float, epochs: int, **more: Any) -> dict[str, dict[str, Any]]:
+    """Return the presets of a model that trains as Table 1 of Müller 2023 says; its authors' code does alike.
 
     Patches of 50 pixels every 10, four frames to four, batches of 100, AdamW at a constant rate, the mask
     itself from one plain channel, nothing known of the future; true frames are fed back in training. What is
     named here wins over a glacier's file.
     """
-    return {
+    row = {
         "past": 4,
         "future": 4,
         "patch": 50,
@@ -181,6 +179,7 @@ def published(lr: float, weight_decay: float, epochs: int, **more: Any) -> dict[
         "patience": None,
         **more,
     }
+    return {"paper": row, "reference": row, "small": {}}
 
 
 class PredictOptions(Options):

@@ -26,12 +26,11 @@ CELLS = 200
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The peak of a density: half-widths along both axes, where it is, and the share of samples outside."""
+    """The peak of a density: half-widths along both axes, and where it is."""
 
     x: float
     y: float
     at: tuple[float, float]
-    outside: float
 
 
 def peak(x: F64, y: F64) -> Peak:
@@ -45,7 +44,7 @@ def peak(x: F64, y: F64) -> Peak:
     """
     spread = (x.var(ddof=1) * y.var(ddof=1)) ** 0.25
     if not spread > 0:
-        return Peak(0.0, 0.0, (float(np.median(x)), float(np.median(y))), 0.0)
+        return Peak(0.0, 0.0, (float(np.median(x)), float(np.median(y))))
     width = 2.1991 * spread * x.size ** (-1 / 6)
     half = (SIGMA + 1) * spread
     for _ in range(2):  # roughly, then within the peak
@@ -62,10 +61,8 @@ def peak(x: F64, y: F64) -> Peak:
         half = max(sum(sides) / 2, 2 * step)
     middles = [(edge[1:] + edge[:-1]) / 2 for edge in edges]
     row, col = np.unravel_index(int(density.argmax()), density.shape)
-    bounds = [(edge[span[0]], edge[span[-1] + 1]) for edge, span in zip(edges, spans, strict=True)]
-    within = [(v >= low) & (v <= high) for v, (low, high) in zip((x, y), bounds, strict=True)]
     at = float(middles[0][row]), float(middles[1][col])
-    return Peak(float(sides[0]) / 2, float(sides[1]) / 2, at, float(1 - (within[0] & within[1]).mean()))
+    return Peak(float(sides[0]) / 2, float(sides[1]) / 2, at)
 
 
 def static(vx: F64, vy: F64, still: Bools) -> Peak:
