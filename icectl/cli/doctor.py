@@ -26,12 +26,12 @@ class Check:
 def doctor(
     workspace: Annotated[
         Path | None,
-        typer.Option("--workspace", help="Check every file of this workspace too, by its checksum."),
+        typer.Option("--workspace", help="Check this workspace, and every file in it by its checksum."),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Check packages, plugins, devices and the workspace; exits with 1 if something is wrong."""
-    checks = [check for look in LOOKS for check in look()]
+    checks = [*(check for look in LOOKS for check in look()), *writable(workspace)]
     if workspace is not None:
         checks += stages(workspace)
     if as_json:
@@ -134,17 +134,17 @@ def stages(root: Path) -> Iterator[Check]:
     yield Check("stages", True, f"{len(found)} looked at")
 
 
-def writable() -> Iterator[Check]:
+def writable(chosen: Path | None) -> Iterator[Check]:
     """Check that the workspace can be written to."""
     from icectl.workspace import Workspace
 
-    root = Workspace.locate().root
+    root = Workspace.locate(chosen).root
     nearest = next(folder for folder in (root, *root.parents) if folder.exists())
     ok = nearest.is_dir() and os.access(nearest, os.W_OK)
     yield Check("workspace", ok, str(root), "" if ok else "name another --workspace or set ICECTL_WORKSPACE")
 
 
-LOOKS: tuple[Callable[[], Iterator[Check]], ...] = (packages, torch_pair, plugin_states, device, writable)
+LOOKS: tuple[Callable[[], Iterator[Check]], ...] = (packages, torch_pair, plugin_states, device)
 
 
 def devices(as_json: Json = False) -> None:

@@ -103,6 +103,10 @@ def test_a_file_is_no_workspace(cli, monkeypatch):
     monkeypatch.setenv("ICECTL_WORKSPACE", "notes.txt")
     (check,) = [c for c in cli("doctor", "--json", ok=False).json if c["name"] == "workspace"]
     assert not check["ok"]
+    (check,) = [
+        c for c in cli("doctor", "--workspace", "mine", "--json", ok=False).json if c["name"] == "workspace"
+    ]
+    assert (check["ok"], Path(check["found"]).name) == (True, "mine")  # the one asked for
 
 
 @pytest.mark.parametrize("asked", [["--gpus", "2"], ["--device", "cuda"], ["--precision", "16-mixed"]])
