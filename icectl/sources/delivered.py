@@ -13,8 +13,30 @@ from icectl.sources.archive import MAX_MEMBER
 from icectl.sources.names import UNUSED, by_name
 from icectl.sources.options import ARCHIVES
 
-IMAGES = frozenset({".tif", ".tiff", ".gtif", ".gtiff", ".jp2", ".vrt", ".png", ".jpg", ".jpeg"})
+IMAGES = frozenset(
+    {
+        ".tif", ".tiff", ".gtif", ".gtiff", ".jp2", ".vrt", ".png", ".jpg", ".jpeg",
+        ".img", ".dat", ".bsq", ".bil", ".bip",
+    }
+)  # fmt: skip
 """Endings of what is read as an image."""
+
+HEADED = frozenset({".dat", ".bsq", ".bil", ".bip"})
+"""Endings of images only where a header (``.hdr``) lies beside: other files end so too."""
+
+
+def is_image(path: Path, suffixes: frozenset[str] = IMAGES) -> bool:
+    """Tell whether a file is read as an image, by its ending and, where others share it, by its header."""
+    suffix = path.suffix.lower()
+    if suffix not in suffixes or not path.is_file():
+        return False
+    return suffix not in HEADED or headed(path)
+
+
+def headed(path: Path) -> bool:
+    """Tell whether a header as ENVI writes it (``.hdr``) lies beside a file."""
+    return path.with_suffix(".hdr").is_file() or path.with_name(f"{path.name}.hdr").is_file()
+
 
 TARS = tuple(ending for ending in ARCHIVES if ending not in CUBES)
 """Endings of the archives that are looked into."""
@@ -45,7 +67,7 @@ def unfolded(folder: Path, into: Path) -> list[Path]:
             places.append(_maps(path, target))
     if alone:
         return places
-    images = [p for p in folder.rglob("*") if p.suffix.lower() in IMAGES]
+    images = [p for p in folder.rglob("*") if is_image(p)]
     inside = folder.absolute() in into.absolute().parents  # what was unfolded below the folder itself
     return [*([folder] if (images and not inside) or not places else []), *places]
 

@@ -10,6 +10,7 @@ from typing import Any
 from icectl.errors import DataError
 from icectl.raster import Grid, Info
 from icectl.raster.stored import check_end
+from icectl.sources.delivered import headed
 from icectl.sources.names import (
     ASSETS,
     MODIS_SNOW,
@@ -34,7 +35,10 @@ from icectl.sources.stated import (
     stated,
 )
 
-DRIVERS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jp2": "JP2OpenJPEG", ".vrt": "VRT"}
+DRIVERS = {
+    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jp2": "JP2OpenJPEG", ".vrt": "VRT",
+    ".img": "HFA", ".dat": "ENVI", ".bsq": "ENVI", ".bil": "ENVI", ".bip": "ENVI",
+}  # fmt: skip
 """Formats by suffix; all others are opened as GeoTIFF alone: GDAL would follow links inside other formats."""
 
 _DATE_TAGS = ("ACQUISITION_DATE", "DATE_ACQUIRED", "ACQUISITIONDATETIME", "DATETIME", "DATE", "QUARTER")
@@ -124,9 +128,15 @@ def describe(
     ]
 
 
+def opened_as(path: Path) -> str:
+    """Return the format that a file is opened as: by its suffix, or ENVI's where its header lies beside."""
+    suffix = path.suffix.lower()
+    return "ENVI" if suffix == ".img" and headed(path) else DRIVERS.get(suffix, "GTiff")
+
+
 def _header(path: Path) -> Info:
     """Read the facts of a raster and its last block."""
-    driver = DRIVERS.get(path.suffix.lower(), "GTiff")
+    driver = opened_as(path)
     try:
         info = Info(path, driver)
         check_end(path, driver)

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from icectl.errors import DataError, UsageError
 from icectl.sources.catalogue import CATALOGUE, read_catalogue
-from icectl.sources.delivered import IMAGES, unfolded
+from icectl.sources.delivered import IMAGES, is_image, unfolded
 from icectl.sources.files import ImageFile, describe, items_beside
+from icectl.sources.mosaic import mosaicked
 from icectl.sources.names import PREVIEW, QUALITY, UNUSED, by_name, compile_pattern, parse_date
 from icectl.sources.options import ARCHIVES, SceneQuery
 from icectl.sources.scene import Band, Scene, in_order
@@ -46,8 +47,8 @@ def scan_folder(
     A folder with a catalogue (``items.json``) is read by it. Otherwise the rasters directly in the folder
     are taken; if there are none, those one level below (one folder a scene, as Landsat is delivered), or
     those of Sentinel-2's SAFE folders, of each band in one pixel size. Archives of Landsat scenes (``.tar``)
-    and cubes (NetCDF, Zarr) are unfolded into `into` first. A file that names no asset is taken for `asset`,
-    unless others of the folder name theirs: then it is none.
+    and cubes (NetCDF, Zarr) are unfolded into `into` first, and tiles of one date are joined there. A file
+    that names no asset is taken for `asset`, unless others of the folder name theirs: then it is none.
 
     Parameters
     ----------
@@ -88,6 +89,8 @@ def scan_folder(
         places = [folder] if into is None else unfolded(folder, into)
         files = [file for place in places for file in _described(place, compiled, georeferenced, bands)]
         dated = one_of_each(_needed([file for file in files if not file.named.static], asset, wanted))
+        if into is not None:
+            dated = list(mosaicked(dated, into))
         if georeferenced:
             same_ground(dated)
         scenes = in_order(_scenes(dated, Band(scale=scale, offset=offset)), str(folder))
@@ -156,7 +159,7 @@ def static_layers(folder: Path) -> dict[str, Path]:
     """Return the files of `folder` that hold for the whole series (``mask.jpg``, ``dem.tif`` …), by stem."""
     if folder.is_file():
         return {}
-    candidates = (p for p in sorted(folder.iterdir()) if p.is_file() and p.suffix.lower() in IMAGES)
+    candidates = (p for p in sorted(folder.iterdir()) if is_image(p))
     return {p.stem.lower(): p for p in candidates if by_name(p.stem).static}
 
 
@@ -164,11 +167,11 @@ def _images(folder: Path, georeferenced: bool) -> list[Path]:
     """List the images of a folder, or fail with what is there instead."""
     suffixes = GEOTIFF if georeferenced else IMAGES
     for globs in PLACES:
-        found = [p for glob in globs for p in sorted(folder.glob(glob)) if p.is_file() and _shown(p)]
+        found = [p for glob in globs for p in sorted(folder.glob(glob)) if is_image(p) and _shown(p)]
         images = [p for p in found if p.suffix.lower() in suffixes]
         if images:
             return images
-        if globs == ("*",) and any(p.suffix.lower() in IMAGES for p in found):
+        if globs == ("*",) and found:
             break
     others = sorted({p.suffix.lower() for p in folder.iterdir() if p.suffix})
     seen = f"; there are {', '.join(others)}" if others else ""

@@ -99,7 +99,8 @@ def _meaning(scene: Scene, name: str) -> Band:
         if product:
             known = f"is of {product}, of which its name does not say how reflectance is stored"
         examples = (
-            "0.01 and 0 for an index in percent, 0.0001 and 0 for one in ten thousandths"
+            "0.01 and 0 for an index in percent, 0.0001 and 0 for one in ten thousandths, "
+            "1 and 0 for a mask of 0 and 1"
             if name == "ndsi"
             else "2e-05 and -0.1 for Landsat C2 Level-1"
             if "Level-1" in product

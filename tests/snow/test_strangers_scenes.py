@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from writing import tif
 
 from icectl.tasks.snow.dataset import open_dataset
 
@@ -141,6 +142,31 @@ def vrt(folder):
             )
 
 
+def other_format(driver, suffix):
+    """ERDAS Imagine or ENVI, with a note beside whose name ends as ENVI's do."""
+
+    def made(folder):
+        folder.mkdir()
+        (folder / "about.dat").write_text("no image")
+        for day in DAYS:
+            for name, values in (("green", GREEN), ("swir16", SWIR)):
+                tif(folder / f"{day}_{name}{suffix}", values.astype(np.float32), driver=driver)
+
+    return made
+
+
+def tiles(folder):
+    """Two tiles of each band that overlap, with a border of nothing on the first."""
+    edge = SIZE // 2
+    for day in DAYS:
+        for name, values in (("green", GREEN), ("swir16", SWIR)):
+            stored = numbers(values, 2.75e-5, -0.2)
+            west = np.where(np.arange(edge + 3) >= edge, 0, stored[:, : edge + 3]).astype(stored.dtype)
+            for path, part, first in (("147", west, 0), ("148", stored[:, edge - 5 :], edge - 5)):
+                stem = f"LC08_L2SP_{path}038_{day}_20220801_02_T1_SR_{'B3' if name == 'green' else 'B6'}"
+                tif(folder / f"{stem}.TIF", part, NORTH * Affine.translation(first, 0), nodata=0)
+
+
 def cube(kind):
     def made(folder):
         import xarray as xr
@@ -193,6 +219,7 @@ def same_snow(masks):
 
 WAYS = {
     "delivered": landsat, "tar": tar, "south up": south_up, "scale tag": scale_tag, "stack": stack,
+    "ERDAS": other_format("HFA", ".img"), "ENVI": other_format("ENVI", ".dat"), "tiles": tiles,
     "HLS": hls, "SAFE": safe, "VRT": vrt,
     "STAC 1.0": item({"raster:bands": [{"scale": 1e-4, "offset": -0.1}]}),
     "STAC 1.1": item({"bands": [{"raster:scale": 1e-4, "raster:offset": -0.1}]}),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from icectl.errors import DataError, UsageError
 from icectl.sources.catalogue import Scene
-from icectl.sources.delivered import IMAGES, unfolded
+from icectl.sources.delivered import IMAGES, is_image, unfolded
 from icectl.sources.names import PREVIEW, by_name, parse_date
 
 RASTERS = IMAGES
@@ -249,8 +249,8 @@ def images_in(places: Iterable[Path], suffixes: frozenset[str], asset: str) -> l
 
 def _rasters(files: Iterable[Path], suffixes: frozenset[str]) -> Iterator[Path]:
     for path in files:
-        shown = path.suffix.lower() in suffixes and not path.name.startswith(".")
-        if shown and path.is_file() and path.parent.name not in _ABOUT and not PREVIEW.search(path.stem):
+        shown = is_image(path, suffixes) and not path.name.startswith(".")
+        if shown and path.parent.name not in _ABOUT and not PREVIEW.search(path.stem):
             yield path
 
 
