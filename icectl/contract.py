@@ -56,6 +56,8 @@ class Checked(BaseModel):
     ValidationError: a number is wanted, not true
     """
 
+    model_config = ConfigDict(hide_input_in_errors=True)  # cut short, a link is none
+
     @field_validator("*", mode="before")
     @classmethod
     def _as_written(cls, value: Any, info: ValidationInfo) -> Any:

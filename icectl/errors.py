@@ -12,7 +12,7 @@ import errno
 import re
 from collections.abc import Iterable
 
-_PASSWORD = re.compile(r"(?<=://)[^/\s@'\"]+@")
+_PASSWORD = re.compile(r"(\w\w:/{1,2})[^/\s@'\"]+@")  # of a link that was taken for a path one slash is left
 _KEY = re.compile(
     r"([?&;][\w-]*(?:sig|token|key|secret|password|credential)[\w-]*=)[^\s&'\"<>)]+", re.IGNORECASE
 )
@@ -24,7 +24,7 @@ def redact(text: str) -> str:
     >>> redact("https://me:mine@a.example/b.tif?se=2030&sig=abc")
     'https://…@a.example/b.tif?se=2030&sig=…'
     """
-    return _KEY.sub(r"\1…", _PASSWORD.sub("…@", text))
+    return _KEY.sub(r"\1…", _PASSWORD.sub(r"\1…@", text))
 
 
 class IcectlError(Exception):

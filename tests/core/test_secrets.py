@@ -19,6 +19,7 @@ LINK = f"https://a.example/b.tif?se=2030&sig={SECRET}"
     [
         f"'https://me:{SECRET}@a.example/b.tif'",
         f"{LINK}&sp=r",
+        f"--scenes https:/me:{SECRET}@a.example/b.tif is not a folder",
         f"wss://a.example?X-Amz-Credential={SECRET}",
         f"<https://a.example/x?api_key={SECRET}>",
         f"https://a.example/?access_token={SECRET} and more",
@@ -38,6 +39,16 @@ def test_a_refused_address_is_not_shown_in_full(cli):
         shown = cli("fetch", "convlstm", "--api", address, ok=False)
         assert (shown.code, "a.example" in shown.err) == (2, True)
         assert SECRET not in shown.out + shown.err
+
+
+@pytest.mark.parametrize("flag", ["--api", "--scenes", "--from", "--start"])
+def test_debug_shows_no_secret_of_what_was_typed(process, flag):
+    link = f"https://me:{SECRET}@a.example/stac/v1?sig={SECRET}&token={SECRET}"
+    shown = process("fetch" if flag != "--from" else "predict", "convlstm", flag, link, "--debug")
+    assert shown.returncode == 2
+    assert "Traceback" in shown.stderr
+    assert SECRET not in shown.stdout + shown.stderr
+    assert SECRET[-4:] not in shown.stdout + shown.stderr  # nor what is left of one that was cut
 
 
 def test_nothing_that_is_kept_holds_a_secret(cli, tmp_path, monkeypatch):
