@@ -23,8 +23,9 @@ _MOTIONS = {"homography": cv2.MOTION_HOMOGRAPHY, "translation": cv2.MOTION_TRANS
 ITERATIONS, GAIN = 10_000, 1e-4
 """The iteration stops after so many, or when the correlation grows by less (the paper's values)."""
 
-MAX_SHIFT = 50.0
-"""Corners that move by more pixels than this mean that the iteration ran away."""
+MAX_SHIFT: dict[Motion, float] = {"homography": 50.0, "translation": 3.0}
+"""Corners that move by more pixels mean that the iteration ran away, or followed a snow line: scenes on one
+grid are off by a pixel or two."""
 
 _BATCH = 50
 _GREEN_WEIGHT = 0.114  # OpenCV's weight of blue: the paper stacks (green, swir, swir) as BGR
@@ -123,7 +124,7 @@ def estimate(reference: F32, scene: F32, motion: Motion = "homography") -> Align
             matrix=unit, correlation=np.nan, before=before, reason="the iteration did not converge"
         )
     reached, matrix = found
-    reason = _refusal(matrix, reached, before, reference.shape)
+    reason = _refusal(matrix, reached, before, reference.shape, MAX_SHIFT[motion])
     return Alignment(
         matrix=unit if reason else matrix, correlation=float(reached), before=before, reason=reason
     )
@@ -154,13 +155,13 @@ def _iterate(template: F32, moving: F32, mask: U8, motion: Motion) -> tuple[floa
     return best
 
 
-def _refusal(matrix: F64, reached: float, before: float, shape: tuple[int, ...]) -> str:
+def _refusal(matrix: F64, reached: float, before: float, shape: tuple[int, ...], limit: float) -> str:
     """Return why a warp is not to be trusted, or an empty string."""
     corners = np.array([[[0, 0], [shape[1], 0], [0, shape[0]], [shape[1], shape[0]]]], dtype=np.float64)
     moved = cv2.perspectiveTransform(corners, matrix)
     shift = float(np.abs(moved - corners).max())
-    if not np.isfinite(shift) or shift > MAX_SHIFT:
-        return f"the warp moves a corner by {shift:.0f} px, more than {MAX_SHIFT:.0f}"
+    if not np.isfinite(shift) or shift > limit:
+        return f"the warp moves a corner by {shift:.0f} px, more than {limit:.0f}"
     if reached < before - 1e-3:
         return f"the correlation fell from {before:.3f} to {reached:.3f}"
     return ""
