@@ -7,8 +7,10 @@ file, the key and the nearest known one.
 """
 
 import os
+import signal
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -161,10 +163,25 @@ def _bounded(value: Any, where: str, depth: int = 0) -> None:
         _bounded(item, where, depth + 1)
 
 
+@contextmanager
+def signals_wait() -> Iterator[None]:
+    """Let signals wait until the end of the block: pydantic loses one that comes while it builds a pattern.
+
+    The pattern then matches nothing, so that Ctrl-C ended in "crs = 'EPSG:32643' is not allowed".
+    """
+    waiting = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, waiting)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def validate(kind: type[M], values: Mapping[str, Any], where: str) -> M:
     """Build a settings object; the first error names `where`, the key and what is allowed."""
     try:
-        return kind.model_validate(dict(values))
+        with signals_wait():
+            return kind.model_validate(dict(values))
     except ValidationError as error:
         raise worded(error, where, kind) from error
 

@@ -22,7 +22,7 @@ from icectl.cli.source import Source, chosen_run, start_of
 from icectl.contract import VERBS, Options
 from icectl.errors import UsageError, redact
 from icectl.run import Compute
-from icectl.settings import Glacier
+from icectl.settings import Glacier, signals_wait
 from icectl.sources.options import ARCHIVES, resolve_source
 from icectl.training.devices import check_names
 from icectl.training.record import check
@@ -266,7 +266,8 @@ def merge(kind: type[Options], layers: list[Layer]) -> Options:
         values.update(layer.values)
         origin.update(dict.fromkeys(layer.values, layer.where))
     try:
-        return kind.model_validate(values)
+        with signals_wait():
+            return kind.model_validate(values)
     except ValidationError as error:
         raise _worded(error, kind, origin) from error
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -84,3 +86,34 @@ def test_flags_win_over_files_and_presets_over_weaker_layers(cli, tmp_path):
     assert (options["epochs"], options["rate"]) == (5, 0.2)
     paper = cli("train", "--experiment", "mine.toml", "--preset", "paper", "--json").json["record"]
     assert (paper["options"]["epochs"], paper["options"]["rate"], paper["seed"]) == (40, 0.5, 4)
+
+
+def test_an_interrupt_while_settings_are_checked_is_an_interrupt():
+    """Pydantic lost one in ten that came while it built a pattern, which then refused what was right."""
+    moments = """
+import os, random, signal, time
+from icectl import settings
+random.seed(0)
+ended = set()
+for _ in range(300):
+    child = os.fork()
+    if not child:
+        try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            if not os.fork():
+                time.sleep(random.uniform(1e-4, 1.2e-2))
+                os.kill(os.getppid(), signal.SIGINT)
+                os._exit(0)
+            settings.validate(settings.Glacier, {"name": "demo", "crs": "EPSG:32643"}, "demo.toml")
+            for _ in range(200):
+                time.sleep(0.01)
+        except KeyboardInterrupt:
+            os._exit(0)
+        except BaseException as error:
+            print(error, flush=True)
+        os._exit(1)
+    ended.add(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+print(ended)
+"""
+    done = subprocess.run([sys.executable, "-c", moments], capture_output=True, text=True, timeout=120)
+    assert done.stdout.split("\n")[-2] == "{0}", done.stdout
