@@ -98,7 +98,7 @@ class Following:
         if self.failed:
             return
         self.failed = True
-        self.run.warn(f"{self.run.verb} is not, or not wholly, recorded in {self.run.logger}: {why}")
+        self.run.warn(f"the {self.run.verb} stage is not, or not wholly, recorded in {self.run.logger}: {why}")
 
 
 def follow_scores(run: Run, metrics: Metrics) -> None:

@@ -204,7 +204,7 @@ def test_a_server_that_says_no_is_one_warning_and_the_same_weights(tmp_path, mon
         server.shutdown()
         server.server_close()
     (said,) = run.notes["warnings"]
-    assert said.startswith("the training is not, or not wholly, recorded in mlflow: ")
+    assert said.startswith("the train stage is not, or not wholly, recorded in mlflow: ")
     assert "\n" not in said
     alone = tiny.run_in(tmp_path / "alone")
     fit(alone, tiny.Masked(), *tiny.batches(alone), FitSettings(epochs=2, log_every=2))
@@ -220,7 +220,7 @@ def test_a_tracker_that_hangs_is_waited_for_a_while_and_no_longer(tmp_path, monk
     run = trained(tmp_path / "run", "mlflow", tiny.Masked())
     free.set()
     assert run.notes["warnings"] == [
-        "the training is not, or not wholly, recorded in mlflow: no answer for 0 s"
+        "the train stage is not, or not wholly, recorded in mlflow: no answer for 0 s"
     ]
 
 
