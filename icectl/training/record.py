@@ -98,7 +98,8 @@ class Following:
         if self.failed:
             return
         self.failed = True
-        self.run.warn(f"the {self.run.verb} stage is not, or not wholly, recorded in {self.run.logger}: {why}")
+        stage = f"the {self.run.verb} stage"
+        self.run.warn(f"{stage} is not, or not wholly, recorded in {self.run.logger}: {why}")
 
 
 def follow_scores(run: Run, metrics: Metrics) -> None:
