@@ -7,10 +7,8 @@ file, the key and the nearest known one.
 """
 
 import os
-import signal
 import tomllib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -18,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from icectl.contract import VERBS, Checked
 from icectl.errors import DataError, UsageError, did_you_mean
+from icectl.interrupts import signals_wait
 
 Verb = Annotated[str, Field(pattern=f"^({'|'.join(VERBS)})$")]
 M = TypeVar("M", bound=BaseModel)
@@ -163,22 +162,12 @@ def _bounded(value: Any, where: str, depth: int = 0) -> None:
         _bounded(item, where, depth + 1)
 
 
-@contextmanager
-def signals_wait() -> Iterator[None]:
-    """Let signals wait until the end of the block: pydantic loses one that comes while it builds a pattern.
-
-    The pattern then matches nothing, so that Ctrl-C ended in "crs = 'EPSG:32643' is not allowed".
-    """
-    waiting = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, waiting)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def validate(kind: type[M], values: Mapping[str, Any], where: str) -> M:
-    """Build a settings object; the first error names `where`, the key and what is allowed."""
+    """Build a settings object; the first error names `where`, the key and what is allowed.
+
+    Pydantic loses a signal that comes while it builds a pattern, which then matches nothing: Ctrl-C ended in
+    "crs = 'EPSG:32643' is not allowed".
+    """
     try:
         with signals_wait():
             return kind.model_validate(dict(values))

@@ -21,8 +21,9 @@ from icectl.cli.asked import Asked
 from icectl.cli.source import Source, chosen_run, start_of
 from icectl.contract import VERBS, Options
 from icectl.errors import UsageError, redact
+from icectl.interrupts import signals_wait
 from icectl.run import Compute
-from icectl.settings import Glacier, signals_wait
+from icectl.settings import Glacier
 from icectl.sources.options import ARCHIVES, resolve_source
 from icectl.training.devices import check_names
 from icectl.training.record import check

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from icectl.errors import UsageError, WorkError
+from icectl.interrupts import signals_wait
 from icectl.workspace.files import PREFIX, sync_folder
 from icectl.workspace.places import RECORD, RUN
 
@@ -40,23 +41,37 @@ def own_folder(parent: Path, tidy: bool = True) -> Iterator[Path]:
     parent.mkdir(parents=True, exist_ok=True)
     if tidy:
         _sweep_abandoned(parent)
+    folder, handle = None, None
+
+    def clear() -> None:
+        nonlocal handle
+        if handle is None:
+            if folder is not None and folder.exists():
+                folder.rmdir()
+            return
+        if folder is not None and folder.exists():
+            remove(folder)
+        os.close(handle)
+        handle = None
+
     try:
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
         try:
-            handle = os.open(folder / MARK, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        except OSError:
-            folder.rmdir()
-            raise
-        try:
-            _lock(handle)
+            with signals_wait():  # one between the folder and its mark would leave it
+                folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+                handle = os.open(folder / MARK, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+                _lock(handle)
             yield folder
         finally:
-            remove(folder)
-            os.close(handle)
-    except BaseException:
-        for folder in made:
             try:
-                folder.rmdir()  # only while it is empty
+                with signals_wait():
+                    clear()
+            except KeyboardInterrupt:
+                clear()  # it came before the signals waited
+                raise
+    except BaseException:
+        for above in made:
+            try:
+                above.rmdir()  # only while it is empty
             except OSError:
                 break
         raise

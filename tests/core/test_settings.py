@@ -95,7 +95,7 @@ import os, random, signal, time
 from icectl import settings
 random.seed(0)
 ended = set()
-for _ in range(300):
+for _ in range(150):
     child = os.fork()
     if not child:
         try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -125,3 +127,31 @@ def test_workspace_that_cannot_be_written_to(cli, tmp_path):
     shown = cli("fetch", "toy", "--workspace", str(tmp_path / "file"), ok=False)
     assert shown.code == 1
     assert "hint:" in shown.err
+
+
+def test_an_interrupt_leaves_no_folder_of_ours(tmp_path):
+    """One between the making of a folder and of its mark left it."""
+    moments = f"""
+import os, random, signal, time
+from pathlib import Path
+from icectl.workspace import own_folder
+random.seed(0)
+for _ in range(150):
+    child = os.fork()
+    if not child:
+        try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            if not os.fork():
+                time.sleep(random.uniform(1e-4, 4e-3))
+                os.kill(os.getppid(), signal.SIGINT)
+                os._exit(0)
+            for _ in range(100_000):
+                with own_folder(Path({str(tmp_path)!r}), tidy=False):
+                    pass
+        except KeyboardInterrupt:
+            pass
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+    subprocess.run([sys.executable, "-c", moments], check=True, timeout=120)
+    assert list(tmp_path.iterdir()) == []

@@ -7,8 +7,7 @@ from icectl.contract import Estimate
 from icectl.errors import UsageError
 from icectl.run import Run
 from icectl.sources.estimate import TORCH, estimate_source
-from icectl.sources.options import source_of
-from icectl.tasks.bed.fetch import query
+from icectl.tasks.bed.fetch import own_files, query
 from icectl.tasks.bed.options import FetchOptions, PredictOptions, PrepareOptions, TrainOptions
 
 
@@ -42,7 +41,7 @@ def _fetch(run: Run) -> Estimate:
     options = run.given(FetchOptions)
     size = options.worlds * options.world_size**2 * 24
     synthetic = Estimate(writes=size, note=f"{options.worlds} synthetic worlds")
-    if options.train_dem or (run.glacier.bbox is None and source_of(run, options) != "synthetic"):
+    if own_files(run, options):
         return Estimate(writes=0, note="files of your own: nothing is fetched")
     return estimate_source(
         run, options if options.source == "synthetic" else query(options), ("dem",), synthetic

@@ -12,15 +12,22 @@ def fetch(run: Run, options: FetchOptions) -> Path:
     from icectl.sources.published import bring
 
     bring(options.published, run.say)
-    if run.scenes is not None or options.train_dem:
+    if own_files(run, options):
         return run.out
     if source_of(run, options) == "synthetic":
         return write_worlds(run, options)
-    if run.glacier.dem is not None or run.glacier.bbox is None:
-        return run.out
     from icectl.sources.stac import fetch_scenes
 
     return fetch_scenes(run, query(options), ("dem",))
+
+
+def own_files(run: Run, options: FetchOptions) -> bool:
+    """Tell whether nothing is fetched, since the elevation models are files that somebody named."""
+    if run.scenes is not None or options.train_dem:
+        return True
+    return source_of(run, options) != "synthetic" and (
+        run.glacier.dem is not None or run.glacier.bbox is None
+    )
 
 
 def query(options: FetchOptions) -> SceneQuery:

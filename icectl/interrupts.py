@@ -1,0 +1,28 @@
+"""Signals that wait while what they would leave half done is made."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_WAITING = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
+
+
+@contextmanager
+def signals_wait() -> Iterator[None]:
+    """Let signals to this thread wait until the end of the block, which is short and starts no process.
+
+    Examples
+    --------
+    >>> try:
+    ...     with signals_wait():
+    ...         signal.raise_signal(signal.SIGINT)  # comes when the block has ended
+    ...         made = True
+    ... except KeyboardInterrupt:
+    ...     print(made)
+    True
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _WAITING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
