@@ -9,11 +9,13 @@ import logging
 import multiprocessing
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from logging.handlers import QueueListener
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver, process, resource_tracker
 from pathlib import Path
+from types import FrameType
 from typing import Any, TypeVar
 
 from icectl.errors import WorkError
@@ -176,12 +178,17 @@ def _passed_on() -> Iterator[tuple[int, ...]]:
 
     received: list[int] = []
 
-    def stop(number: int, _frame: object) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
+        if _starting(frame):  # the process would run and nobody know of it: the signal comes again
+            again = threading.Timer(0.05, signal.pthread_kill, [threading.get_ident(), number])
+            again.daemon = True
+            again.start()
+            return
         received.append(number)
         if len(received) == 1:
             raise SignalException("a signal came", signal.Signals(number))
-        for process in multiprocessing.active_children():
-            process.kill()
+        for child in multiprocessing.active_children():
+            child.kill()
 
     before = {number: signal.getsignal(number) for number in SIGNALS}
     ignored = tuple(number for number in SIGNALS if before[number] is signal.SIG_IGN)
@@ -194,6 +201,13 @@ def _passed_on() -> Iterator[tuple[int, ...]]:
         with suppress(ValueError, TypeError):  # not the main thread, or not a handler of Python
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _starting(frame: FrameType | None) -> bool:
+    """Tell whether a process is being started."""
+    while frame is not None and frame.f_code is not process.BaseProcess.start.__code__:
+        frame = frame.f_back
+    return frame is not None
 
 
 @contextmanager
