@@ -1,6 +1,7 @@
 """Signals that wait while what they would leave half done is made."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,3 +27,10 @@ def signals_wait() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def again_soon(number: int) -> None:
+    """Send a signal to this thread once more, when what it must not disturb has ended."""
+    again = threading.Timer(0.05, signal.pthread_kill, [threading.get_ident(), number])
+    again.daemon = True
+    again.start()

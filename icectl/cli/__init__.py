@@ -9,6 +9,8 @@ import threading
 from itertools import pairwise
 from typing import NoReturn
 
+from icectl.interrupts import again_soon
+
 DEBUG = "ICECTL_DEBUG"
 
 _received: list[int] = []
@@ -70,10 +72,7 @@ def _end_by_exception() -> None:
             return
         # It came within a callback of C, which lets exceptions fall. It is sent again once that has ended:
         # from another thread, as this hook runs within the callback too.
-        number = _received[-1] if _received else signal.SIGINT
-        again = threading.Timer(0.05, signal.pthread_kill, [threading.get_ident(), number])
-        again.daemon = True
-        again.start()
+        again_soon(_received[-1] if _received else signal.SIGINT)
 
     sys.unraisablehook = fallen
     for number in (signal.SIGTERM, signal.SIGHUP):

@@ -9,7 +9,6 @@ import logging
 import multiprocessing
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from logging.handlers import QueueListener
@@ -19,6 +18,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from icectl.errors import WorkError
+from icectl.interrupts import again_soon
 from icectl.run import Run
 from icectl.training import devices
 from icectl.training.settings import RESUME, SIGNALS, STATE, Interrupted
@@ -180,9 +180,7 @@ def _passed_on() -> Iterator[tuple[int, ...]]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         if _starting(frame):  # the process would run and nobody know of it: the signal comes again
-            again = threading.Timer(0.05, signal.pthread_kill, [threading.get_ident(), number])
-            again.daemon = True
-            again.start()
+            again_soon(number)
             return
         received.append(number)
         if len(received) == 1:
