@@ -11,7 +11,15 @@ from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 T = TypeVar("T")
 
@@ -43,6 +51,23 @@ def _auto_is_zero(value: Any) -> Any:
 
 BatchSize = Annotated[int, BeforeValidator(_auto_is_zero)]
 """Type of an option ``batch_size``: a number, or ``auto``, kept as 0 (`icectl.training.fitting_batch`)."""
+
+
+def _horizontal_crs(text: str) -> str:
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    try:
+        crs = CRS.from_user_input(text)
+    except CRSError:
+        raise ValueError(f"'{text}' is no CRS that PROJ knows; EPSG:32632 is one") from None
+    if not (crs.is_projected or crs.is_geographic):
+        raise ValueError(f"'{text}' ({crs.name}) places nothing on the ground; EPSG:32632 does")
+    return text
+
+
+CrsName = Annotated[str, AfterValidator(_horizontal_crs)]
+"""Type of an option that names a CRS: one that does not exist is refused when it is typed."""
 
 
 class Checked(BaseModel):

@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from icectl.contract import VERBS, Checked
+from icectl.contract import VERBS, Checked, CrsName
 from icectl.errors import DataError, UsageError, did_you_mean
 from icectl.interrupts import signals_wait
 
@@ -36,11 +36,7 @@ class Glacier(Checked):
         default=None,
         description="West, south, east, north in degrees (across 180°: 179, 66, -179, 67).",
     )
-    crs: str | None = Field(
-        default=None,
-        pattern=r"^((EPSG|ESRI):\d{4,6}|[A-Z]+\[.*\]|\+proj=.*)$",
-        description="CRS of the products, e.g. EPSG:32643.",
-    )
+    crs: CrsName | None = Field(default=None, description="CRS of the products, e.g. EPSG:32643.")
     resolution: float | None = Field(
         default=None, gt=0, le=1e6, description="Pixel size of the products in metres."
     )

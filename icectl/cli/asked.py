@@ -8,10 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from icectl import settings
+from icectl import registry, settings
 from icectl.cli.options import Shared
 from icectl.contract import Options, Plugin
+from icectl.errors import UsageError, did_you_mean
 from icectl.settings import Experiment, Glacier
+from icectl.tasks import TASKS
 from icectl.workspace import Workspace
 
 
@@ -30,7 +32,7 @@ class Files:
     def glacier(self, name: str) -> Glacier:
         """Return the glacier called `name`, or fail with the nearest known one."""
         if name not in self._glaciers:
-            self._glaciers[name] = settings.load_glacier(name)
+            self._glaciers[name] = _of_known_tasks(settings.load_glacier(name))
         return self._glaciers[name]
 
     def experiment(self, name: str) -> Experiment:
@@ -38,6 +40,20 @@ class Files:
         if name not in self._experiments:
             self._experiments[name] = settings.load_experiment(name)
         return self._experiments[name]
+
+
+def _of_known_tasks(glacier: Glacier) -> Glacier:
+    """Return a glacier if its file sets options of tasks that there are; others would do nothing."""
+    unknown = set(glacier.options) - set(TASKS)
+    found = registry.plugins() if unknown else ()
+    known = {*TASKS, *(one.plugin.task for one in found if one.plugin)}
+    if unknown - known and all(one.plugin for one in found):  # the task of a broken plugin is not known
+        name = min(unknown - known)
+        raise UsageError(
+            f"glacier '{glacier.name}', [options.{name}]: there is no task '{name}'",
+            did_you_mean(name, known),
+        )
+    return glacier
 
 
 @dataclass(frozen=True, kw_only=True)

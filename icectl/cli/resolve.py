@@ -6,6 +6,7 @@ that run stand below the flags in place of the files, except for what is fetched
 place brings its own scenes.
 """
 
+import logging
 import re
 import shlex
 import sys
@@ -37,6 +38,7 @@ def requests(asked: Asked) -> Iterator[tuple[str, Callable[[], stages.Request]]]
     asked = _region(asked)
     if asked.logger:
         check(asked.logger)
+    _say_experiment(asked)
     source, start = chosen_run(asked), start_of(asked)
     for name in glacier_names(asked, source.saved):
 
@@ -44,6 +46,24 @@ def requests(asked: Asked) -> Iterator[tuple[str, Callable[[], stages.Request]]]
             return request(asked, name, source, start)
 
         yield name, build
+
+
+def _say_experiment(asked: Asked) -> None:
+    """Say that an experiment was written for another model of the task; refuse one of another task."""
+    experiment, plugin = asked.named_experiment, asked.plugin
+    if experiment is None:
+        return
+    meant = registry.get(experiment.model)
+    if meant.task != plugin.task:
+        raise UsageError(
+            f"the experiment '{experiment.name}' is of {meant.name} ({meant.task}), not of {plugin.name} "
+            f"({plugin.task})",
+            f"write icectl {asked.verb} --experiment {asked.experiment}, or name a model of {meant.task}",
+        )
+    if registry.owner(meant).whole != registry.owner(plugin).whole:
+        logging.getLogger("icectl").info(
+            f"the experiment '{experiment.name}' is written for {meant.name}: {plugin.name} takes its options"
+        )
 
 
 def _region(asked: Asked) -> Asked:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
+from icectl import registry
 from icectl.cli import flags
 from icectl.contract import VERBS, BatchSize, Options, Plugin
 from icectl.errors import UsageError, did_you_mean
 from icectl.run import Run
-from icectl.settings import load_glacier
+from icectl.settings import Glacier, load_glacier
 from icectl.tasks.encoders import FileOrAddress
 
 
@@ -86,6 +87,17 @@ def test_wrong_batches_are_worded(cli):
         assert f"--batch-size {typed} is not allowed" in refused.err
         assert f"hint: {words}" in refused.err or words in refused.err
         assert "Value error" not in refused.err
+
+
+def test_every_option_of_a_crs_refuses_one_that_does_not_exist(toy):
+    plugins = [found.plugin for found in registry.plugins() if found.plugin]
+    kinds = {Glacier, *(kind for plugin in plugins for kind in plugin.stages.values())}
+    found = [(kind, n) for kind in kinds for n in kind.model_fields if n == "crs" or n.endswith("_crs")]
+    assert len(found) == 7
+    for kind, name in found:
+        for crs, words in (("EPSG:999999", "no CRS that PROJ knows"), ("EPSG:5773", "EGM96 height")):
+            with pytest.raises(ValidationError, match=words):
+                kind.model_validate({"name": "x", name: crs} if kind is Glacier else {name: crs})
 
 
 def test_a_plugin_that_takes_a_shared_flag_is_refused(cli, monkeypatch):

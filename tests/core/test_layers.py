@@ -49,3 +49,24 @@ def test_a_saved_run_brings_its_seed_and_a_flag_outranks_it(cli):
         folder = Path(cli("predict", "toy", "--run", run, *more, "--json").json["folder"])
         seeds.append(json.loads((folder / "stage.json").read_text())["seed"])
     assert seeds == [7, 8]
+
+
+def test_an_experiment_of_another_model_is_said_and_of_another_task_refused(cli, place):
+    said = "the experiment 'seven' is written for toy: "
+    assert said not in cli("fetch", "plaything", "--experiment", "seven").err
+    Path("configs/experiments/other.toml").write_text('model = "lstm"\n')
+    assert f"{said.replace('seven', 'other').replace('toy', 'lstm')}unet takes its options" in (
+        cli("fetch", "unet", "--experiment", "other", "--dry-run").err
+    )
+    refused = cli("fetch", "toy", "--experiment", "other", ok=False)
+    assert "experiment 'other' is of lstm (snow), not of toy (words)" in refused.err
+    assert refused.code == 2
+
+
+def test_options_of_a_task_that_does_not_exist_are_refused(cli, place):
+    file = Path("configs/glaciers/here.toml")
+    file.write_text(GLACIER.replace("[options.words.", "[options.word."))
+    refused = cli("fetch", "toy", "--glacier", "here", ok=False)
+    assert refused.code == 2
+    assert "glacier 'here', [options.word]: there is no task 'word'" in refused.err
+    assert "hint: did you mean 'words'?" in refused.err

@@ -45,6 +45,7 @@ BAD = {
     "nested": "a = " + "[" * 3000,
     "keys": ".".join("a" * 2000) + " = 1",
     "crs": 'crs = "EPSG:banana"',
+    "no crs": 'crs = "EPSG:999999"',
     "table": "bbox = {a = 1}",
     "list": "name = [1]",
     "options": "options = 5",

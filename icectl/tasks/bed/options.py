@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from icectl.contract import BatchSize, Options
+from icectl.contract import BatchSize, CrsName, Options
 
 TEST_GLACIERS = ("RGI60-01.16195",)
 """South Glacier: measured at 9,619 points, kept for the test."""
@@ -49,7 +49,7 @@ class FetchOptions(Options):
 class PrepareOptions(Options):
     """Ground to learn from, and glaciers of known thickness."""
 
-    dem_crs: str | None = Field(default=None, description="CRS of elevation models that carry none.")
+    dem_crs: CrsName | None = Field(default=None, description="CRS of elevation models that carry none.")
     exclude: Path | None = Field(
         default=None, description="Vector file of more ice that the outlines do not list."
     )
@@ -130,7 +130,7 @@ class PredictOptions(Options):
         default=(), description="Glacier id, e.g. RGI60-11.01421. May be given several times."
     )
     region: str | None = Field(default=None, pattern=r"^\d{1,2}$", description="RGI region, e.g. 11.")
-    dem_crs: str | None = Field(default=None, description="CRS of elevation models that carry none.")
+    dem_crs: CrsName | None = Field(default=None, description="CRS of elevation models that carry none.")
     smallest: float = Field(default=0.01, ge=0, description="Least area of a glacier in km².")
     velocity: tuple[Path, ...] = Field(
         default=(), description="Surface velocity: speed, or the two components. May be given twice."
@@ -155,7 +155,7 @@ class EvaluateOptions(Options):
     points_field: str | None = Field(
         default=None, description="Column of the thickness; by default THICKNESS, thickness or thick."
     )
-    points_crs: str | None = Field(default=None, description="CRS of x and y in a table of --points.")
+    points_crs: CrsName | None = Field(default=None, description="CRS of x and y in a table of --points.")
     since: int | None = Field(
         default=None, ge=1900, le=2100, description="Leave out surveys before this year."
     )

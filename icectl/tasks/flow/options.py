@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from icectl.contract import BatchSize, Options
+from icectl.contract import BatchSize, CrsName, Options
 from icectl.sources.options import SceneQuery
 
 BANDS = ("coastal", "blue", "green", "red", "nir08", "swir16", "swir22")
@@ -84,7 +84,9 @@ class PrepareOptions(Options):
         gt=0,
         description="Metres per pixel of images without georeference; pixel units without.",
     )
-    crs: str | None = Field(default=None, description="CRS of images without georeference, e.g. EPSG:32718.")
+    crs: CrsName | None = Field(
+        default=None, description="CRS of images without georeference, e.g. EPSG:32718."
+    )
     bounds: tuple[float, float, float, float] | None = Field(
         default=None, description="Left, bottom, right and top of such images in that CRS."
     )

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from icectl.contract import BatchSize, Options
+from icectl.contract import BatchSize, CrsName, Options
 from icectl.sources.options import SceneQuery
 
 Source = Literal["auto", "folder", "synthetic", "planetary-computer", "earth-search", "calfin", "caffe"]
@@ -109,7 +109,7 @@ class PrepareOptions(Options):
     resolution: float | None = Field(
         default=None, gt=0, description="Metres per pixel of the source images where they have no CRS."
     )
-    crs: str | None = Field(default=None, description="CRS of images without one; needs --bounds.")
+    crs: CrsName | None = Field(default=None, description="CRS of images without one; needs --bounds.")
     bounds: tuple[float, float, float, float] | None = Field(
         default=None, description="Left, bottom, right and top of images without a CRS."
     )
@@ -256,7 +256,7 @@ class PredictOptions(Options):
         description="Fjord between its walls (polygons, or a mask raster): fronts end at its walls, and "
         "polygons of glacier and ocean are written.",
     )
-    product_crs: str | None = Field(
+    product_crs: CrsName | None = Field(
         default=None, description="CRS of the products; EPSG:3413 for Greenland, else the images' own."
     )
 
