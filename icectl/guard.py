@@ -125,20 +125,11 @@ class PluginError(WorkError):
 def attributed(name: str, distribution: str, version: str, code: str, doing: str) -> Iterator[None]:
     """Turn an error that comes from a plugin's code into a `PluginError` that says so.
 
-    Parameters
-    ----------
-    name, distribution, version
-        The plugin's.
-    code
-        Dotted name of its model, whose package is its code.
-    doing
-        What is done, e.g. ``"train"``.
+    `name`, `distribution` and `version`: the plugin's. `code`: dotted name of its model, whose package is
+    its code. `doing`: what is done, e.g. ``"train"``.
 
-    Raises
-    ------
-    PluginError
-        An exception passed through the plugin's code, or it broke its contract; errors for users, failures
-        of the system and errors of icectl itself pass unchanged.
+    PluginError: an exception passed through the plugin's code, or it broke its contract; errors for users,
+    failures of the system and errors of icectl itself pass unchanged.
     """
     try:
         with redirect_stdout(sys.stderr):  # what a plugin prints is no result: --json stays JSON

@@ -82,12 +82,7 @@ def import_run(export: Path, workspace: Workspace) -> Path:
 def model_of(export: Path) -> str:
     """Return the model's name of an export, a folder or an archive, unpacking nothing.
 
-    Raises
-    ------
-    UsageError
-        It is no export.
-    DataError
-        Its record is damaged or names no model.
+    UsageError: it is no export. DataError: its record is damaged or names no model.
     """
     saved: Any = None
     if export.is_file() and zipfile.is_zipfile(export):

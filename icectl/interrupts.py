@@ -12,8 +12,6 @@ _WAITING = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if
 def signals_wait() -> Iterator[None]:
     """Let signals to this thread wait until the end of the block, which is short and starts no process.
 
-    Examples
-    --------
     >>> try:
     ...     with signals_wait():
     ...         signal.raise_signal(signal.SIGINT)  # comes when the block has ended

@@ -172,12 +172,8 @@ def name_problem(name: str) -> str:
 def get(name: str) -> Plugin:
     """Return the plugin called `name` (or by an alias), or ``distribution:name`` for one of several.
 
-    Raises
-    ------
-    UsageError
-        No such model; the hint names the nearest one.
-    WorkError
-        Every plugin of that name is broken.
+    UsageError: no such model; the hint names the nearest one. WorkError: every plugin of that name is
+    broken.
     """
     distribution, _, plain = name.rpartition(":")
     candidates = [_load(found) for found in announced() if found.name == plain] or [

@@ -125,10 +125,8 @@ def available(kind: str) -> dict[str, Path]:
 def read_toml(path: Path) -> dict[str, Any]:
     """Read one TOML file; an error names the file, and the line where one is wrong.
 
-    Raises
-    ------
-    DataError
-        It is no TOML, holds a number of more than 64 bits, which TOML does not know, or nests too deeply.
+    DataError: it is no TOML, holds a number of more than 64 bits, which TOML does not know, or nests too
+    deeply.
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark

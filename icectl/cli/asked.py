@@ -60,16 +60,9 @@ def _of_known_tasks(glacier: Glacier) -> Glacier:
 class Asked(Shared):
     """What a user asks of one verb of one model.
 
-    Parameters
-    ----------
-    verb, plugin
-        What is to be done, by whom.
-    own
-        The model's own options that were typed, by name.
-    files
-        The settings files that parsing has read already.
-    command
-        What to write down as the command; by default what was typed.
+    `verb` and `plugin`: what is to be done, by whom. `own`: the model's own options that were typed, by
+    name. `files`: the settings files that parsing has read already. `command`: what to write down as the
+    command; by default what was typed.
     """
 
     verb: str

@@ -45,10 +45,7 @@ def perform(asked: Asked) -> None:
 def outcome(verb: str, model: str, values: Mapping[str, Any]) -> stages.Outcome:
     """Do `verb` of `model` on one place, with options by name as Python gives them.
 
-    Raises
-    ------
-    UsageError
-        There is no such option, or the options name several glaciers.
+    UsageError: there is no such option, or the options name several glaciers.
     """
     plugin = registry.get(model)
     shared = {name: _typed(name, value) for name, value in values.items()}

@@ -50,10 +50,7 @@ def open_cube(path: Path, times: bool = True) -> Any:
 def layers(data: Any, path: Path) -> Iterator[tuple[str, Any, Any]]:
     """Yield every map of a cube: the variable's name, its time (or None), and its values ``(y, x)``.
 
-    Raises
-    ------
-    DataError
-        No variable has two axes on the ground, or one has an axis that is neither time nor space.
+    DataError: no variable has two axes on the ground, or one has an axis that is neither time nor space.
     """
     found = False
     for name, values in data.data_vars.items():

@@ -22,16 +22,10 @@ MAPPING = "mapping"
 def cf_dataset(grid: Grid, title: str, **attributes: str) -> Any:
     """Return an `xarray.Dataset` with the coordinates of a grid and its mapping, to add variables to.
 
-    Parameters
-    ----------
-    grid
-        Its pixels' centres become ``x`` and ``y`` (``lon`` and ``lat`` by standard name in degrees). Without
-        a CRS they are counted in pixels, and there is no mapping.
-    title, attributes
-        Attributes of the whole; conventions, source with version, and history are added.
+    `grid`: its pixels' centres become ``x`` and ``y`` (``lon`` and ``lat`` by standard name in degrees).
+    Without a CRS they are counted in pixels, and there is no mapping. `title` and `attributes`: attributes
+    of the whole; conventions, source with version, and history are added.
 
-    Examples
-    --------
     >>> from affine import Affine
     >>> from odc.geo.geobox import GeoBox
     >>> grid = GeoBox((2, 3), Affine(30, 0, 0, 0, -30, 60), "EPSG:32633")

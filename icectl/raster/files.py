@@ -33,17 +33,10 @@ def cache_settings() -> dict[str, Any]:
 def opened(path: str | Path, driver: str | None = None) -> Iterator[Any]:
     """Open a raster for reading: whatever GDAL reads, and NetCDF and Zarr with CF georeference.
 
-    Parameters
-    ----------
-    path
-        The file (or the folder of a Zarr store).
-    driver
-        The only format to take, e.g. ``"GTiff"``: GDAL follows links inside some others.
+    `path`: the file (or the folder of a Zarr store). `driver`: the only format to take, e.g. ``"GTiff"``:
+    GDAL follows links inside some others.
 
-    Raises
-    ------
-    DataError
-        The file is missing, is no raster, or breaks off while it is read.
+    DataError: the file is missing, is no raster, or breaks off while it is read.
     """
     if "://" not in str(path) and not Path(path).exists():
         raise DataError(f"{path} does not exist", "check the path")

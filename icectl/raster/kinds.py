@@ -44,22 +44,11 @@ _NOTHING = frozenset({"", "unknown", "none", "n/a", "dn"})
 def factor_to(unit: str, stated: str | None, what: str) -> float:
     """Return what values in the stated unit are multiplied by to be in `unit`; 1 where none is stated.
 
-    Parameters
-    ----------
-    unit
-        ``"m"``, ``"m/yr"`` or ``"1"`` (a share).
-    stated
-        The unit tag of a file.
-    what
-        The file and the quantity, for the error's sentence.
+    `unit`: ``"m"``, ``"m/yr"`` or ``"1"`` (a share); `stated`: the unit tag of a file; `what`: the file and
+    the quantity, for the error's sentence.
 
-    Raises
-    ------
-    DataError
-        The tag names a unit of another kind, or none that is known.
+    DataError: the tag names a unit of another kind, or none that is known.
 
-    Examples
-    --------
     >>> factor_to("m", "US survey foot", "a.tif")
     0.3048006096012192
     >>> factor_to("m/yr", "m d-1", "v.tif"), factor_to("m", "metres above sea level", "a.tif")
@@ -165,19 +154,12 @@ def bounded(
 ) -> tuple[F32, tuple[str, ...]]:
     """Set to NaN what cannot be a measurement, and say how much that is.
 
-    Parameters
-    ----------
-    values
-        ``(rows, columns)`` in the quantity's unit, NaN where missing.
-    quantity, name
-        What it is, and the file's name, for the sentence.
-    codes
-        Where a number stood that is a code of nothing (`CODES`).
+    `values`: ``(rows, columns)`` in the quantity's unit, NaN where missing; `quantity` and `name`: what it
+    is, and the file's name, for the sentence; `codes`: where a number stood that is a code of nothing
+    (`CODES`).
 
-    Raises
-    ------
-    DataError
-        Half of the values or more lie beyond what can be: the numbers are in another unit or unscaled.
+    DataError: half of the values or more lie beyond what can be: the numbers are in another unit or
+    unscaled.
     """
     kind = KINDS[quantity]
     with np.errstate(invalid="ignore"):

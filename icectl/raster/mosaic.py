@@ -22,16 +22,9 @@ def write_mosaic(path: Path, tiles: Mapping[Path, str], grid: Grid, nodata: floa
 
     Pixels come by the nearest; the first raster that has a value counts.
 
-    Parameters
-    ----------
-    path
-        The GeoTIFF to write; it appears whole.
-    tiles
-        Rasters with the same bands, and the format that each is opened as.
-    grid
-        The grid of the result.
-    nodata
-        The number that stands for nothing in rasters that declare none; None if there is no such number.
+    `path`: the GeoTIFF to write; it appears whole. `tiles`: rasters with the same bands, and the format
+    that each is opened as. `grid`: the grid of the result. `nodata`: the number that stands for nothing in
+    rasters that declare none; None if there is no such number.
     """
     rows, columns = grid.shape
     with replacing(path) as made, ExitStack() as stack:

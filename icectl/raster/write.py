@@ -208,12 +208,7 @@ def rewrite(path: str | Path, change: Callable[[Array], Array]) -> None:
 
     CRS, transform, type and nodata stay.
 
-    Raises
-    ------
-    DataError
-        The file cannot be read.
-    WorkError
-        The folder cannot be written or the disk is full.
+    DataError: the file cannot be read. WorkError: the folder cannot be written or the disk is full.
     """
     with opened(path) as source:
         profile, values = source.profile, source.read()

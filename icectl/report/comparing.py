@@ -23,10 +23,7 @@ _FIGURES = ("time-maps", "map", "image-lines", "samples", "cross-section")
 def context(runs: Sequence[RunFacts], folder: Path) -> View:
     """Return all that the template of a comparison needs, besides ``palettes``.
 
-    Raises
-    ------
-    UsageError
-        The runs belong to different tasks.
+    UsageError: the runs belong to different tasks.
     """
     tasks = sorted({str(run.record.get("task")) for run in runs})
     if len(tasks) > 1:

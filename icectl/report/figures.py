@@ -18,9 +18,7 @@ BUDGET = 6_000_000
 def draw_all(data: Sequence[Mapping[str, Any]], folders: Sequence[Path]) -> list[View]:
     """Draw panels from their JSON data; relative files are looked for in `folders` in turn.
 
-    Returns
-    -------
-    One mapping a panel: ``kind``, ``title``, ``note``, and what its kind needs; a panel that cannot
+    Returns one mapping a panel: ``kind``, ``title``, ``note``, and what its kind needs; a panel that cannot
     be drawn has the kind ``"problem"`` and a ``reason``.
     """
     panels: list[Panel | IcectlError] = []

@@ -40,8 +40,6 @@ class Raster:
 class Reader:
     """Finds and reads layers; relative paths start at the first of `folders` that has the file.
 
-    Examples
-    --------
     >>> Reader([Path("evaluation"), Path("run")]).folders[1].name
     'run'
     """

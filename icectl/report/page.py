@@ -35,19 +35,10 @@ def write_report(run_folder: Path, out: Path | None = None) -> Path:
     It is made from the run folder's files alone, so it can be rebuilt at any time; a figure whose
     files are gone becomes a sentence.
 
-    Parameters
-    ----------
-    run_folder
-        A folder under ``runs/MODEL/GLACIER/``.
-    out
-        Where to write it; ``report.html`` in the run folder by default.
+    `run_folder`: a folder under ``runs/MODEL/GLACIER/``. `out`: where to write it; ``report.html`` in the
+    run folder by default.
 
-    Raises
-    ------
-    UsageError
-        `run_folder` is no run.
-    DataError
-        One of its records is damaged.
+    UsageError: `run_folder` is no run. DataError: one of its records is damaged.
     """
     run = read_run(Path(run_folder))
     views: list[dict[str, Any]] = []
@@ -65,17 +56,10 @@ def write_report(run_folder: Path, out: Path | None = None) -> Path:
 def write_prediction(folder: Path, out: Path | None = None) -> Path:
     """Write the page of what was predicted in `folder` and return its path.
 
-    Parameters
-    ----------
-    folder
-        A folder ``predictions/…`` of a run.
-    out
-        Where to write it; ``report.html`` in `folder` by default.
+    `folder`: a folder ``predictions/…`` of a run. `out`: where to write it; ``report.html`` in `folder` by
+    default.
 
-    Raises
-    ------
-    DataError
-        One of its records is damaged.
+    DataError: one of its records is damaged.
     """
     run, record = read_run(folder.parents[1]), stage_of(folder)
     shown = (folder / PANELS).is_file()
@@ -91,17 +75,10 @@ def write_prediction(folder: Path, out: Path | None = None) -> Path:
 def compare(run_folders: Sequence[Path], out: Path | None = None) -> Path:
     """Write a page that sets runs of one task side by side and return its path.
 
-    Parameters
-    ----------
-    run_folders
-        Two runs or more.
-    out
-        Where to write it; ``comparison.html`` in the nearest folder that holds all of them by default.
+    `run_folders`: two runs or more. `out`: where to write it; ``comparison.html`` in the nearest folder
+    that holds all of them by default.
 
-    Raises
-    ------
-    UsageError
-        There are less than two runs, or their tasks differ.
+    UsageError: there are less than two runs, or their tasks differ.
     """
     if len({Path(f).absolute() for f in run_folders}) < 2:
         raise UsageError("a comparison needs two runs or more", "name their folders or ids")
@@ -169,10 +146,7 @@ _STEP = 30
 def locate(views: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """Return the place of the first map that has one, for the template; None where none has.
 
-    Parameters
-    ----------
-    views
-        Figures as `icectl.report.figures.draw_all` returns them.
+    `views`: figures as `icectl.report.figures.draw_all` returns them.
     """
     centres = (drawn["frame"].centre for view in views for drawn in maps_of(view))
     centre = next((one for one in centres if one is not None), None)

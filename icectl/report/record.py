@@ -57,12 +57,7 @@ class RunFacts:
 def read_run(folder: Path) -> RunFacts:
     """Read a run folder.
 
-    Raises
-    ------
-    UsageError
-        `folder` is no run.
-    DataError
-        A record in it is damaged.
+    UsageError: `folder` is no run. DataError: a record in it is damaged.
     """
     folder = folder.absolute()
     if not (folder / RUN).is_file():

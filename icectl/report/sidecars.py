@@ -53,14 +53,8 @@ def write_item(
 ) -> Path:
     """Write a STAC item of everything in `folder`.
 
-    Parameters
-    ----------
-    name
-        The item's id.
-    facts
-        What made the products; they become properties ``icectl:…``.
-    dates
-        ISO dates of the scenes behind them; without any, the item is dated now.
+    `name`: the item's id. `facts`: what made the products; they become properties ``icectl:…``. `dates`:
+    ISO dates of the scenes behind them; without any, the item is dated now.
     """
     import pystac
 

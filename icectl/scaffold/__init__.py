@@ -29,19 +29,10 @@ def check_name(name: str) -> None:
 def create(name: str, kind: str, parent: Path) -> Path:
     """Write the package of plugin `name` into ``parent/icectl-NAME`` and return that folder.
 
-    Parameters
-    ----------
-    name
-        What users will type, e.g. ``"my-net"``.
-    kind
-        One of `KINDS`.
-    parent
-        An existing folder to put it into.
+    `name`: what users will type, e.g. ``"my-net"``. `kind`: one of `KINDS`. `parent`: an existing folder to
+    put it into.
 
-    Raises
-    ------
-    UsageError
-        A bad name or kind, or a folder that exists.
+    UsageError: a bad name or kind, or a folder that exists.
     """
     check_name(name)
     if kind not in KINDS:

@@ -45,17 +45,11 @@ TARS = tuple(ending for ending in ARCHIVES if ending not in CUBES)
 def unfolded(folder: Path, into: Path) -> list[Path]:
     """Return the folders to scan in place of `folder`: itself, and what its archives and cubes became.
 
-    Parameters
-    ----------
-    folder
-        A folder that may hold ``*.tar`` of Landsat scenes, NetCDF files and Zarr stores; or one of these.
-    into
-        Where they are unfolded, each into a folder of its own; what is there already is taken as it is.
+    `folder`: a folder that may hold ``*.tar`` of Landsat scenes, NetCDF files and Zarr stores; or one of
+    these. `into`: where they are unfolded, each into a folder of its own; what is there already is taken as
+    it is.
 
-    Raises
-    ------
-    DataError
-        An archive or a cube is damaged, or holds nothing to read.
+    DataError: an archive or a cube is damaged, or holds nothing to read.
     """
     places: list[Path] = []
     alone = folder.is_file() or folder.suffix.lower() in CUBES

@@ -51,12 +51,7 @@ class Fetcher:
     def bring(self, pick: Pick) -> Scene | str:
         """Fetch what is missing of one scene; return it, or why it is left out.
 
-        Raises
-        ------
-        WorkError
-            It could not be fetched after all attempts.
-        DataError
-            A file is not what its item says.
+        WorkError: it could not be fetched after all attempts. DataError: a file is not what its item says.
         """
         for left in (self.out / pick.id).glob(".*"):  # of a process that was killed
             remove(left)
@@ -211,16 +206,8 @@ def shares(layer: Array, kind: str, nodata: float | None, inside: Bools) -> Shar
     Cloud is cloud of high confidence or cirrus by ``qa_pixel``, and the cloud classes 8 to 10 of
     ``scl``; shadow is not counted. Other layers know only missing pixels.
 
-    Parameters
-    ----------
-    layer
-        Flags ``(rows, columns)``, or any band.
-    kind
-        ``"qa_pixel"``, ``"scl"``, or the name of a band.
-    nodata
-        The band's number for nothing; NaN counts always.
-    inside
-        The area's pixels.
+    `layer`: flags ``(rows, columns)``, or any band. `kind`: ``"qa_pixel"``, ``"scl"``, or the name of a
+    band. `nodata`: the band's number for nothing; NaN counts always. `inside`: the area's pixels.
     """
     values = layer[inside]
     if kind == "qa_pixel":

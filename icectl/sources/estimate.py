@@ -13,12 +13,8 @@ TORCH = 700 * 2**20
 def estimate_source(run: Run, query: Any, bands: tuple[str, ...], synthetic: Estimate) -> Estimate:
     """Say what a fetch would cost, for ``--dry-run``: a folder, a synthetic world, or a search of a service.
 
-    Parameters
-    ----------
-    query, bands
-        What a service is asked for; see `icectl.sources.stac.estimate_fetch`.
-    synthetic
-        What the task's synthetic world costs.
+    `query` and `bands`: what a service is asked for; see `icectl.sources.stac.estimate_fetch`. `synthetic`:
+    what the task's synthetic world costs.
     """
     source = source_of(run, query)
     if source == "folder":

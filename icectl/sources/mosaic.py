@@ -28,12 +28,8 @@ def mosaicked(files: Sequence[ImageFile], into: Path) -> Iterator[ImageFile]:
     Tiles of other UTM zones come by the nearest pixel onto the CRS that most files have; where tiles overlap
     the first that has a value counts.
 
-    Parameters
-    ----------
-    files
-        Described files (`icectl.sources.files.describe`), of any dates and assets.
-    into
-        A folder of icectl's own.
+    `files`: described files (`icectl.sources.files.describe`), of any dates and assets; `into`: a folder of
+    icectl's own.
     """
     groups: dict[object, list[ImageFile]] = defaultdict(list)
     for file in files:

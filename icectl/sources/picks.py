@@ -23,16 +23,9 @@ _KEPT_GROUPS = ("landsat:", "eo:", "view:", "s2:", "sat:", "sar:", "mgrs:", "ear
 class Pick:
     """One scene to fetch: the items that make it (the first one's pixels come first).
 
-    Parameters
-    ----------
-    id, time
-        Of the first item.
-    items
-        Usually one; several frames of one pass where the area reaches over their border.
-    keys
-        What each asset is called in the items.
-    bands
-        Scale, offset and nodata of each asset.
+    `id` and `time`: of the first item. `items`: usually one; several frames of one pass where the area
+    reaches over their border. `keys`: what each asset is called in the items. `bands`: scale, offset and
+    nodata of each asset.
     """
 
     id: str

@@ -31,16 +31,9 @@ _LOUD = ("rasterio", "odc", "urllib3", "pystac_client", "requests")
 class Patience:
     """How long to wait, how often to try again, and how much to do at a time.
 
-    Parameters
-    ----------
-    timeout
-        Seconds without an answer (or with a trickle of bytes) until a request counts as failed.
-    attempts
-        Times that one scene is tried.
-    backoff
-        Seconds before the second try; doubled each time, with a random share, at most 60.
-    parallel
-        Scenes that are read at a time.
+    `timeout`: seconds without an answer (or with a trickle of bytes) until a request counts as failed.
+    `attempts`: times that one scene is tried. `backoff`: seconds before the second try; doubled each time,
+    with a random share, at most 60. `parallel`: scenes that are read at a time.
     """
 
     timeout: float = 30.0
@@ -121,17 +114,10 @@ def patiently(
 ) -> T:
     """Call `work` until it succeeds, with growing pauses between the attempts.
 
-    Parameters
-    ----------
-    failures
-        The errors after which trying again makes sense.
-    renew
-        Called after a refusal (401, 403): asks for new links. The first one is not paused after.
+    `failures`: the errors after which trying again makes sense. `renew`: called after a refusal (401, 403):
+    asks for new links. The first one is not paused after.
 
-    Raises
-    ------
-    WorkError
-        The last failure, in words, after the last attempt.
+    WorkError: the last failure, in words, after the last attempt.
     """
     renewed = 0
     for attempt in range(1, patience.attempts + 1):

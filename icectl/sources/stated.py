@@ -83,8 +83,6 @@ def sentinel2_offset(baseline: str, applied: bool = False) -> float:
 
     DataError: `baseline` is none.
 
-    Examples
-    --------
     >>> sentinel2_offset("05.09"), sentinel2_offset("03.01")
     (-0.1, 0.0)
     """

@@ -18,8 +18,6 @@ TRAIN, VALIDATE, TEST = 1, 2, 3
 class WindowGrid:
     """All windows of a cube: every `stride` pixels, every frame.
 
-    Examples
-    --------
     >>> WindowGrid(frames=35, rows=800, cols=800, past=4, future=4, patch=50, stride=10).count
     161728
     """

@@ -48,12 +48,8 @@ def find_run(workspace: Workspace, chosen: str, plugin: Plugin | None = None, we
     `plugin` bounds ``last`` to one model; `weights` asks for a run that holds trained weights, which
     products that needed no training do not.
 
-    Raises
-    ------
-    UsageError
-        There is no such run, or several start with `chosen`, or it holds no weights.
-    WorkError
-        It is not finished.
+    UsageError: there is no such run, or several start with `chosen`, or it holds no weights. WorkError: it
+    is not finished.
     """
     if chosen == LAST:
         home = f"runs/{plugin.name if plugin else '*'}"

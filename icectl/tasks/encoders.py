@@ -26,25 +26,13 @@ FileOrAddress = Annotated[Path | str, BeforeValidator(_file_or_address)]
 def load_encoder(features: nn.Module, name: str, source: Path | str) -> None:
     """Give an encoder the weights that timm's model of that name has in a file.
 
-    Parameters
-    ----------
-    features
-        What ``timm.create_model(name, features_only=True)`` returns.
-    name
-        Of the model, without smp's ``tu-``.
-    source
-        A ``.safetensors`` file, with or without the classifier; or its address, ``https://…`` (``#sha256=``
-        and a checksum may follow).
+    `features`: what ``timm.create_model(name, features_only=True)`` returns. `name`: of the model, without
+    smp's ``tu-``. `source`: a ``.safetensors`` file, with or without the classifier; or its address,
+    ``https://…`` (``#sha256=`` and a checksum may follow).
 
-    Raises
-    ------
-    DataError
-        It is no such file, or of another network.
-    WorkError
-        The address cannot be fetched, or holds something else.
+    DataError: it is no such file, or of another network. WorkError: the address cannot be fetched, or holds
+    something else.
 
-    Examples
-    --------
     >>> load_encoder(network.encoder.model, "xception41", Path("xception41.safetensors"))  # doctest: +SKIP
     """
     import timm

@@ -23,10 +23,7 @@ class Result:
 def validate(name: str, full: bool = False) -> list[Result]:
     """Check the plugin announced as `name`; with `full` also train and predict in a temporary folder.
 
-    Raises
-    ------
-    UsageError
-        No distribution announces the name.
+    UsageError: no distribution announces the name.
     """
     announced = [found for found in registry.plugins() if name in (found.name, found.whole)]
     if not announced:

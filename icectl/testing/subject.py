@@ -27,17 +27,9 @@ class Unreached(AssertionError):
 class Subject:
     """A plugin, a folder to work in, and the smallest options it can work with.
 
-    Parameters
-    ----------
-    plugin
-        The loaded descriptor.
-    folder
-        Where stages are run.
-    small
-        Option values that keep the work small, by name; they go to every stage that has the
-        option. For our own tasks they start from `icectl.testing.subject.SMALLEST`.
-    glacier
-        Whose work it is; the synthetic glacier by default.
+    `plugin`: the loaded descriptor. `folder`: where stages are run. `small`: option values that keep the
+    work small, by name; they go to every stage that has the option. For our own tasks they start from
+    `icectl.testing.subject.SMALLEST`. `glacier`: whose work it is; the synthetic glacier by default.
     """
 
     def __init__(

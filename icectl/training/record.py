@@ -39,8 +39,6 @@ def check(name: str) -> None:
 
     UsageError: with the line that installs it.
 
-    Examples
-    --------
     >>> check("tensorboard")  # doctest: +SKIP
     """
     if name not in TRACKERS:
@@ -108,8 +106,6 @@ def follow_scores(run: Run, metrics: Metrics) -> None:
     `run`: the evaluation, whose `logger` names the tracker; of `metrics` the model's first row is
     recorded, as ``evaluate/KEY``.
 
-    Examples
-    --------
     >>> follow_scores(run, metrics)  # doctest: +SKIP
     """
     rows = (row for table in metrics.tables[:1] for row in table.rows if row.kind == "model")

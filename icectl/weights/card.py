@@ -85,12 +85,8 @@ def readme(card: Card) -> str:
 def read_card(folder: Path) -> Card:
     """Return the card of the weights in `folder`.
 
-    Raises
-    ------
-    DataError
-        There is none, or it cannot be read.
-    UsageError
-        It lacks something, its licence for instance.
+    DataError: there is none, or it cannot be read. UsageError: it lacks something, its licence for
+    instance.
     """
     path = folder / CARD
     if not path.is_file():

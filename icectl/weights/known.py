@@ -75,14 +75,8 @@ def default(plugin: Plugin) -> Weights | None:
 def find(chosen: str) -> Weights:
     """Return weights by name, folder, archive or address (``https://…/x.zip#sha256=…``).
 
-    Raises
-    ------
-    UsageError
-        Nothing of that name is known, or the card lacks something.
-    DataError
-        The file is damaged.
-    WorkError
-        The address cannot be fetched, or holds something else.
+    UsageError: nothing of that name is known, or the card lacks something. DataError: the file is damaged.
+    WorkError: the address cannot be fetched, or holds something else.
     """
     if "://" in chosen or chosen.startswith("doi:"):
         from icectl.sources.archive import fetched
@@ -143,12 +137,7 @@ def home(weights: Weights, workspace: Workspace) -> Path:
 def bring(weights: Weights, plugin: Plugin, workspace: Workspace) -> Path:
     """Check `weights` against `plugin` and return the run that they become in `workspace`.
 
-    Raises
-    ------
-    UsageError
-        They are of another model.
-    DataError
-        A file is damaged.
+    UsageError: they are of another model. DataError: a file is damaged.
     """
     from icectl.imports import import_run
 

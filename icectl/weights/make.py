@@ -17,21 +17,11 @@ _SUFFIX = ".safetensors"
 def make(run: Path, folder: Path, card: Mapping[str, Any]) -> Card:
     """Write the weights of `run` to `folder`, which must not exist, and return their card.
 
-    Parameters
-    ----------
-    run
-        A finished run.
-    folder
-        Where the weights appear; the last part of it is their name.
-    card
-        What `Card` holds, but for `name`, `model`, `command` and `files`, which are filled in.
+    `run`: a finished run. `folder`: where the weights appear; the last part of it is their name. `card`:
+    what `Card` holds, but for `name`, `model`, `command` and `files`, which are filled in.
 
-    Raises
-    ------
-    UsageError
-        The card lacks something, or the folder exists.
-    DataError
-        A weight does not fit into half precision.
+    UsageError: the card lacks something, or the folder exists. DataError: a weight does not fit into half
+    precision.
     """
     import tomli_w
 

@@ -42,10 +42,7 @@ def full_disks_said(folder: Path) -> Iterator[None]:
     GDAL, HDF5 and SQLite have words of their own for a full disk, a quota or a limit on files, or none; so
     the system is asked for some room, while what was made still stands.
 
-    Raises
-    ------
-    WorkError
-        The work failed, and there is no room.
+    WorkError: the work failed, and there is no room.
     """
     try:
         yield
@@ -71,8 +68,6 @@ _ROOM = 16 * 2**20
 def writing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a file that appears at `path` whole or not at all (write beside, fsync, rename).
 
-    Examples
-    --------
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "a.txt"
     >>> with writing(target) as file:

@@ -32,10 +32,7 @@ def own_folder(parent: Path, tidy: bool = True) -> Iterator[Path]:
 
     Folders above it that had to be made are taken back if the work fails.
 
-    Parameters
-    ----------
-    tidy
-        Remove what killed processes left below `parent`; costs a listing of it.
+    `tidy`: remove what killed processes left below `parent`; costs a listing of it.
     """
     made = [folder for folder in (parent, *parent.parents) if not folder.exists()]
     parent.mkdir(parents=True, exist_ok=True)
@@ -91,10 +88,7 @@ def building(folder: Path) -> Iterator[Path]:
 
     What stood at `folder` stays until the new one is complete, and is replaced only if it is icectl's own.
 
-    Raises
-    ------
-    WorkError
-        Something that icectl did not make stands at `folder`.
+    WorkError: something that icectl did not make stands at `folder`.
     """
     _expect_own(folder)
     with own_folder(folder.parent) as box:
@@ -116,10 +110,7 @@ def replace_folder(new: Path, folder: Path, box: Path) -> None:
 def appear(made: Path, target: Path) -> None:
     """Let a finished file or folder appear at `target`, where nothing may stand.
 
-    Raises
-    ------
-    UsageError
-        Something stands there, even if it came after the work began.
+    UsageError: something stands there, even if it came after the work began.
     """
     try:
         if made.is_dir():
@@ -163,10 +154,7 @@ def redoing(folder: Path) -> Iterator[None]:
 def adopt(folder: Path) -> None:
     """Make `folder` if it is not there, and mark it as icectl's own, so that it may be removed.
 
-    Raises
-    ------
-    WorkError
-        It is there and holds something that icectl did not make.
+    WorkError: it is there and holds something that icectl did not make.
     """
     _expect_own(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -188,10 +176,7 @@ def _expect_own(folder: Path) -> None:
 def remove(folder: Path) -> None:
     """Remove a folder of icectl's own, if it is there. Nothing else removes folders.
 
-    Raises
-    ------
-    WorkError
-        It is not marked, nor in a marked folder, and holds no record of ours.
+    WorkError: it is not marked, nor in a marked folder, and holds no record of ours.
     """
     if not folder.is_dir() and not folder.is_symlink():
         return
@@ -209,10 +194,7 @@ def remove(folder: Path) -> None:
 def remove_file(path: Path) -> None:
     """Remove a file from a folder of icectl's own, if it is there.
 
-    Raises
-    ------
-    WorkError
-        No folder around it is marked as icectl's own or holds a record of ours.
+    WorkError: no folder around it is marked as icectl's own or holds a record of ours.
     """
     if path.is_symlink() or path.exists():
         _expect_own(path.parent)

@@ -74,15 +74,9 @@ def _digest(path: Path) -> str:
 def damage(folder: Path, cheap: int | None = CHEAP) -> list[str]:
     """Return the files of a finished stage that are not as they were written, smallest first.
 
-    Parameters
-    ----------
-    cheap
-        Bytes that may be read for checksums; sizes are always compared. None: all of them; 0: none.
+    `cheap`: bytes that may be read for checksums; sizes are always compared. None: all of them; 0: none.
 
-    Raises
-    ------
-    DataError
-        The record itself cannot be read.
+    DataError: the record itself cannot be read.
     """
     record = stage_of(folder)
     wrong = [name for name in record["outputs"] if not (folder / name).exists()]
@@ -113,10 +107,7 @@ def finished(folder: Path, identity: str) -> bool:
 def expect_intact(folder: Path) -> None:
     """Refuse a finished stage whose files are not as they were written.
 
-    Raises
-    ------
-    DataError
-        Names the first of them.
+    DataError: names the first of them.
     """
     wrong = damage(folder)
     if wrong:
@@ -136,10 +127,7 @@ def sound(folder: Path, identity: str) -> bool:
 def clear_damaged(folder: Path, needed: tuple[str, ...] = ()) -> None:
     """Remove from a stage that is done again what is not as it was written.
 
-    Parameters
-    ----------
-    needed
-        Files that the work can only go on from together: if one is damaged, the stage begins anew.
+    `needed`: files that the work can only go on from together: if one is damaged, the stage begins anew.
     """
     try:
         wrong = damage(folder)

@@ -25,20 +25,11 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{10,64}")
 def safe_name(name: Any, what: str) -> str:
     """Return `name` if it may name a file or a folder; refuse path parts, control characters, other types.
 
-    Parameters
-    ----------
-    name
-        What somebody wrote; anything but a plain name is refused.
-    what
-        Whose name it is, for the sentence: ``"the glacier of run.json"``.
+    `name`: what somebody wrote; anything but a plain name is refused. `what`: whose name it is, for the
+    sentence: ``"the glacier of run.json"``.
 
-    Raises
-    ------
-    DataError
-        It is no text of letters, digits, ``. _ -`` that starts with a letter or a digit.
+    DataError: it is no text of letters, digits, ``. _ -`` that starts with a letter or a digit.
 
-    Examples
-    --------
     >>> safe_name("rgi60-11.01450", "a glacier")
     'rgi60-11.01450'
     """
@@ -55,10 +46,7 @@ def safe_name(name: Any, what: str) -> str:
 def safe_fingerprint(value: Any, what: str) -> str:
     """Return `value` if it is the fingerprint of a stage: 10 to 64 hexadecimal digits.
 
-    Raises
-    ------
-    DataError
-        It is anything else.
+    DataError: it is anything else.
     """
     if not isinstance(value, str) or not _FINGERPRINT.fullmatch(value):
         raise DataError(
@@ -71,10 +59,7 @@ def safe_fingerprint(value: Any, what: str) -> str:
 def inside(root: Path, path: Path) -> Path:
     """Return `path` if it lies below `root` once links are followed.
 
-    Raises
-    ------
-    WorkError
-        It lies elsewhere: a link leads out of the workspace.
+    WorkError: it lies elsewhere: a link leads out of the workspace.
     """
     if not path.resolve().is_relative_to(root.resolve()):
         raise WorkError(

@@ -18,15 +18,10 @@ _AGAIN = "run the stage that writes it again with --force"
 def fits(value: Any, shape: Any) -> bool:
     """Tell whether JSON has a shape.
 
-    Parameters
-    ----------
-    shape
-        A type; None for null; a tuple of shapes, of which one has to fit; ``[shape]``, a list of it;
-        ``{str: shape}``, an object of it; or ``{"name": shape}``, an object with at least that, where
-        ``"name?"`` may be left out. True and false are no numbers.
+    `shape`: a type; None for null; a tuple of shapes, of which one has to fit; ``[shape]``, a list of it;
+    ``{str: shape}``, an object of it; or ``{"name": shape}``, an object with at least that, where
+    ``"name?"`` may be left out. True and false are no numbers.
 
-    Examples
-    --------
     >>> fits({"a": [1, 2.5]}, {"a": [(int, float)], "b?": str})
     True
     >>> fits({"a": [1, 2.5], "b": 5}, {"a": [(int, float)], "b?": str})
@@ -53,17 +48,9 @@ def _has(value: dict[str, Any], key: Any, shape: Any) -> bool:
 def read_record(path: Path, shape: Any, what: str, hint: str = _AGAIN) -> Any:
     """Read a record of ours.
 
-    Parameters
-    ----------
-    shape
-        See `fits`.
-    what
-        What it is in words: ``"record of a stage"``.
+    `shape`: see `fits`; `what`: what it is in words: ``"record of a stage"``.
 
-    Raises
-    ------
-    DataError
-        It is missing or damaged, or is JSON of another shape.
+    DataError: it is missing or damaged, or is JSON of another shape.
     """
     value = read_json(path)
     if not fits(value, shape):
@@ -75,10 +62,7 @@ def read_record(path: Path, shape: Any, what: str, hint: str = _AGAIN) -> Any:
 def parsing(path: Path, what: str) -> Iterator[None]:
     """Say in one sentence that values taken from the record at `path` are not what they should be.
 
-    Raises
-    ------
-    DataError
-        In place of a `KeyError`, `TypeError`, `ValueError`, `AttributeError` or `IndexError`.
+    DataError: in place of a `KeyError`, `TypeError`, `ValueError`, `AttributeError` or `IndexError`.
     """
     try:
         yield
@@ -105,10 +89,7 @@ _STAGE = {
 def stage_of(folder: Path) -> dict[str, Any]:
     """Return the record of the finished stage in `folder`.
 
-    Raises
-    ------
-    DataError
-        It is missing or damaged, or is JSON of another shape.
+    DataError: it is missing or damaged, or is JSON of another shape.
     """
     hint = "run the stage that writes it again: it is made anew"
     record: dict[str, Any] = read_record(folder / RECORD, _STAGE, "record of a stage", hint)
@@ -145,10 +126,7 @@ _RUN = {
 def run_of(folder: Path) -> dict[str, Any]:
     """Return the record of the run in `folder`: model, glacier, options, seed.
 
-    Raises
-    ------
-    DataError
-        It is missing or damaged, or is JSON of another shape.
+    DataError: it is missing or damaged, or is JSON of another shape.
     """
     hint = f"move {folder} away, and train or import it again"
     saved = read_record(folder / RUN, dict, "record of a run", hint)
@@ -176,10 +154,7 @@ _METRICS = {
 def metrics_of(folder: Path) -> dict[str, Any]:
     """Return what was measured by the evaluation in `folder`.
 
-    Raises
-    ------
-    DataError
-        It is missing or damaged, or is JSON of another shape.
+    DataError: it is missing or damaged, or is JSON of another shape.
     """
     found: dict[str, Any] = read_record(folder / METRICS, _METRICS, "record of an evaluation")
     for table in found["tables"]:

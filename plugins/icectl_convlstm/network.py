@@ -108,19 +108,10 @@ class ConvLSTM(nn.Module):
     def forward(self, past: Tensor, guide: Tensor, teacher: Tensor | None = None) -> Tensor:
         """Predict.
 
-        Parameters
-        ----------
-        past
-            (B, P, C, H, W): the past frames with their derived channels.
-        guide
-            (B, F, G, H, W): what is known of each future frame; G may be 0.
-        teacher
-            Not used: nothing is fed back.
+        `past`: (B, P, C, H, W): the past frames with their derived channels. `guide`: (B, F, G, H, W): what
+        is known of each future frame; G may be 0. `teacher`: not used: nothing is fed back.
 
-        Returns
-        -------
-        Tensor
-            (B, F, H, W)
+        Returns (B, F, H, W).
         """
         rows, cols = past.shape[-2:]
         hidden = self.encoder([self._fold(frame) for frame in past.unbind(1)], self.dropout)

@@ -130,14 +130,8 @@ class Pyramid(nn.Module):
 class Calfin(nn.Module):
     """Edge and mask logits from (batch, bands, rows, columns); sides divisible by 32.
 
-    Parameters
-    ----------
-    bands, outputs
-        Channels in and out.
-    layout
-        Channels and depth.
-    rates
-        Of the atrous pyramid.
+    `bands` and `outputs`: channels in and out; `layout`: channels and depth; `rates`: of the atrous
+    pyramid.
     """
 
     def __init__(

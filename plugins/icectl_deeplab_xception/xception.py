@@ -50,19 +50,10 @@ def deeplab(
 ) -> nn.Module:
     """Build DeepLabV3+ at output stride 16, without pretrained weights.
 
-    Parameters
-    ----------
-    encoder
-        ``"tu-xception41"``, ``"tu-xception65"`` or ``"tu-xception71"``.
-    bands, outputs
-        Channels in and out; out are logits.
-    rates, dropout
-        Of the atrous pyramid.
+    `encoder`: ``"tu-xception41"``, ``"tu-xception65"`` or ``"tu-xception71"``. `bands` and `outputs`:
+    channels in and out; out are logits. `rates` and `dropout`: of the atrous pyramid.
 
-    Returns
-    -------
-    Module
-        (batch, bands, rows, columns) to (batch, outputs, rows, columns), sides divisible by 16.
+    It turns (batch, bands, rows, columns) into (batch, outputs, rows, columns), sides divisible by 16.
     """
     model = smp.DeepLabV3Plus(
         encoder, encoder_weights=None, encoder_output_stride=STRIDE, in_channels=bands, classes=outputs

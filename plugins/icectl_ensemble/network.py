@@ -131,8 +131,6 @@ def best_shares(products: F64) -> F64:
 
     `products`: (n, n): sums of products of the errors of every two of them.
 
-    Examples
-    --------
     >>> best_shares(np.array([[2.0, 0.0], [0.0, 1.0]])).round(2)
     array([0.33, 0.67])
     """

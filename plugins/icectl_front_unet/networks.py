@@ -63,14 +63,8 @@ class ResidualUNet(nn.Module):
     into the channels of one position (sub-pixel convolution), which costs a CPU a third of what
     a decoder at full size does.
 
-    Parameters
-    ----------
-    bands
-        Input layers.
-    widths
-        Channels at strides 2, 4, 8, 16, 32.
-    rates
-        Atrous rates at the last stride.
+    `bands`: input layers; `widths`: channels at strides 2, 4, 8, 16, 32; `rates`: atrous rates at the last
+    stride.
     """
 
     def __init__(
@@ -115,12 +109,7 @@ class UNet(nn.Module):
 
     Sides are divisible by 2**depth.
 
-    Parameters
-    ----------
-    width
-        Channels at full size; they double at every level.
-    depth
-        Levels below the first.
+    `width`: channels at full size; they double at every level. `depth`: levels below the first.
     """
 
     def __init__(self, bands: int = 3, outputs: int = 2, width: int = 32, depth: int = 4) -> None:

@@ -29,16 +29,9 @@ PIXELS = 32
 class Perceptron(nn.Module):
     """Past frames to future frames, pixel by pixel.
 
-    Parameters
-    ----------
-    head
-        Turns channels into a frame.
-    inputs, past, guides, future
-        Channels of a past frame, past frames, channels known of each future frame, future frames.
-    hidden
-        Units of both hidden layers.
-    dropout
-        Module applied after each.
+    `head`: turns channels into a frame; `inputs`, `past`, `guides` and `future`: channels of a past frame,
+    past frames, channels known of each future frame, future frames; `hidden`: units of both hidden layers;
+    `dropout`: module applied after each.
     """
 
     def __init__(

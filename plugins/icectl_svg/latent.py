@@ -49,17 +49,9 @@ class LatentMap(nn.Module):
     ) -> tuple[Normal, Normal | None]:
         """Return prior and posterior, each mean and log-variance of ``(n, latent · cells²)``.
 
-        Parameters
-        ----------
-        maps
-            The encoder's maps of the past frames, ``(n, frames, channels, rows, cols)``.
-        vector
-            ``(n, vector)``.
-        days
-            ``(n, frames)`` days from each frame to the moment asked for.
-        truth
-            The encoder's map of the frame to come, ``(n, channels, rows, cols)``; without it there
-            is no posterior.
+        `maps`: the encoder's maps of the past frames, ``(n, frames, channels, rows, cols)``. `vector`:
+        ``(n, vector)``. `days`: ``(n, frames)`` days from each frame to the moment asked for. `truth`: the
+        encoder's map of the frame to come, ``(n, channels, rows, cols)``; without it there is no posterior.
         """
         own = self.own(maps.flatten(0, 1)).unflatten(0, maps.shape[:2])
         own = own + self.lag(torch.stack([days / 16, (1 + days).log()], -1))[..., None, None]

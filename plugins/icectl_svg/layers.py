@@ -35,16 +35,9 @@ def _up(inputs: int, outputs: int, norm: str) -> nn.Sequential:
 class Encoder(nn.Module):
     """Chip to a vector in [-1, 1], and the feature maps of every halving.
 
-    Parameters
-    ----------
-    bands, size
-        Channels and side of a chip; `size` is a power of two of at least 16.
-    out
-        Length of the vector; 0 for none.
-    width
-        Channels after the first halving; 64 in the paper's network.
-    norm
-        ``"batch"`` or ``"group"``.
+    `bands` and `size`: channels and side of a chip; `size` is a power of two of at least 16. `out`: length
+    of the vector; 0 for none. `width`: channels after the first halving; 64 in the paper's network. `norm`:
+    ``"batch"`` or ``"group"``.
     """
 
     def __init__(self, bands: int, size: int, out: int, width: int = 64, norm: str = "batch") -> None:

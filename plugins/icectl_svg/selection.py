@@ -33,16 +33,9 @@ Told = tuple[Tensor, Tensor, Tensor]
 class Selection(nn.Module):
     """Scores of past frames.
 
-    Parameters
-    ----------
-    widths
-        Channels of the encoder's maps, finest first.
-    vector
-        Length of the recurrent state's vector.
-    level
-        The encoder's map that learnt scores are made from: 0 has half the chip's side, 1 a quarter, …
-    hidden
-        Channels inside.
+    `widths`: channels of the encoder's maps, finest first; `vector`: length of the recurrent state's
+    vector; `level`: the encoder's map that learnt scores are made from: 0 has half the chip's side, 1 a
+    quarter, …; `hidden`: channels inside.
     """
 
     def __init__(self, widths: Sequence[int], vector: int, level: int = 2, hidden: int = 24) -> None:
@@ -96,13 +89,9 @@ class Selection(nn.Module):
     def fit(self, facts: Told, truth: Tensor) -> None:
         """Set the weights of the explicit features so that mixtures correlate best with what came.
 
-        Parameters
-        ----------
-        facts
-            What `told` said of the past frames of n windows.
-        truth
-            ``(n, frames)`` their correlations c with the frame to come. Of frames of mean 0 and norm 1 a
-            mixture's correlation is w·c / √(w·G·w).
+        `facts`: what `told` said of the past frames of n windows. `truth`: ``(n, frames)`` their
+        correlations c with the frame to come. Of frames of mean 0 and norm 1 a mixture's correlation is w·c
+        / √(w·G·w).
         """
         for k in range(FITS):
             part = tuple(one[k::FITS] for one in facts)
@@ -149,19 +138,11 @@ def unit(frames: Tensor) -> Tensor:
 def told(frames: Tensor, days: Tensor, cloud: Tensor) -> Told:
     """Return correlations of the frames, their explicit features, and a score that hides what is not there.
 
-    Parameters
-    ----------
-    frames
-        ``(n, frames, bands, rows, cols)``.
-    days
-        ``(n, frames)`` days from each frame to the moment asked for.
-    cloud
-        ``(n, frames)`` shares of cloud; NaN for a frame that is not there.
+    `frames`: ``(n, frames, bands, rows, cols)``. `days`: ``(n, frames)`` days from each frame to the moment
+    asked for. `cloud`: ``(n, frames)`` shares of cloud; NaN for a frame that is not there.
 
-    Returns
-    -------
-    ``(n, frames, frames)``; ``(n, frames, FEATURES)``: logarithm of the age, four times the mean correlation
-    with the other frames, cloud; and ``(n, frames)``, 0 or `ABSENT`.
+    Returns ``(n, frames, frames)``; ``(n, frames, FEATURES)``: logarithm of the age, four times the mean
+    correlation with the other frames, cloud; and ``(n, frames)``, 0 or `ABSENT`.
     """
     there = (~cloud.isnan()).to(frames.dtype)
     vectors = unit(frames)

@@ -136,10 +136,7 @@ _FACTS = {
 def open_dataset(folder: Path) -> Dataset:
     """Open a prepared data set.
 
-    Raises
-    ------
-    DataError
-        The folder holds none.
+    DataError: the folder holds none.
     """
     path = folder / FACTS
     if not path.is_file():

@@ -218,12 +218,7 @@ def work(job: Job) -> tuple[dict[str, Any], list[str], str]:
 def fill_holes(run: Run, model: TaskModel, options: PredictOptions) -> Path:
     """Fill in the holes of an elevation model that a mask names, or its own voids: ``filled.tif``.
 
-    Raises
-    ------
-    UsageError
-        There is no elevation model.
-    DataError
-        The mask names nothing, or all of it.
+    UsageError: there is no elevation model. DataError: the mask names nothing, or all of it.
     """
     if options.dem is None or options.fill is None:
         raise UsageError("--dem FILE is missing", "name the elevation model whose holes are to be filled")

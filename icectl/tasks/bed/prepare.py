@@ -38,10 +38,7 @@ class Source:
 def sources(run: Run) -> list[Source]:
     """Return what to learn from: the user's files, else what was fetched, else the glacier's own files.
 
-    Raises
-    ------
-    UsageError
-        The numbers of elevation models and outline files do not match, or there is nothing.
+    UsageError: the numbers of elevation models and outline files do not match, or there is nothing.
     """
     given = run.given(FetchOptions)
     dems, outlines = given.train_dem, given.train_outlines
@@ -70,10 +67,7 @@ def sources(run: Run) -> list[Source]:
 def prepare(run: Run, options: PrepareOptions) -> Path:
     """Write the data set of both steps into ``run.out``; see `icectl.tasks.bed.dataset`.
 
-    Raises
-    ------
-    DataError
-        No terrain leaves a patch; the message says which rule took how many.
+    DataError: no terrain leaves a patch; the message says which rule took how many.
     """
     writer = Writer(run.out)
     rng = np.random.default_rng([run.seed, 6])

@@ -26,10 +26,7 @@ EVEN = 0.02
 def train(run: Run, model: TaskModel, options: TrainOptions) -> Path:
     """Fit the thickness law and train the network, or the one asked for; all goes to ``run.out``.
 
-    Raises
-    ------
-    DataError
-        There is no patch of the network's size, or no glacier of known thickness.
+    DataError: there is no patch of the network's size, or no glacier of known thickness.
     """
     dataset = open_dataset(run.inputs["prepare"])
     law = None if options.step == "inpaint" else _law(run, dataset, options)
@@ -103,12 +100,8 @@ class FillLearner(Learner):
     Beside a fill, errors count in units of what the fill is off in that patch: else the few patches whose
     holes hold a summit would be all that is learnt from.
 
-    Parameters
-    ----------
-    network
-        What is trained: ``network(x)`` gives heights ``(n, 1, y, x)``.
-    facts
-        Plain JSON to keep with the weights; ``"range"`` is what the network has seen.
+    `network`: what is trained: ``network(x)`` gives heights ``(n, 1, y, x)``. `facts`: plain JSON to keep
+    with the weights; ``"range"`` is what the network has seen.
     """
 
     def __init__(self, network: nn.Module, options: Any, facts: Mapping[str, Any]) -> None:

@@ -36,16 +36,10 @@ NOTES = {
 def baselines(sequences: Sequences, chosen: I64, start: int, past: int, linear: F64) -> dict[str, F64]:
     """Score every baseline and mark on one window of the chosen sequences.
 
-    Parameters
-    ----------
-    start, past
-        First frame of the window and number of past frames; t0 is ``start + past - 1``.
-    linear
-        Weights that `fitted` returned.
+    `start` and `past`: first frame of the window and number of past frames; t0 is ``start + past - 1``.
+    `linear`: weights that `fitted` returned.
 
-    Returns
-    -------
-    ``(n,)`` correlations with t2 by name.
+    Returns ``(n,)`` correlations with t2 by name.
     """
     t0 = start + past - 1
     chips = sequences.chips(chosen, slice(start, t0 + AHEAD + 1))

@@ -88,10 +88,7 @@ class Sequences:
 def open_dataset(folder: Path) -> Sequences:
     """Open what `icectl.tasks.flow.prepare` wrote.
 
-    Raises
-    ------
-    DataError
-        If there is no dataset of chip sequences in `folder`.
+    DataError: if there is no dataset of chip sequences in `folder`.
     """
     import zarr
 

@@ -197,21 +197,11 @@ def velocity_figure(path: Path, backdrop: F32, cells: I64, found: Velocity, unit
 def streamline(down: F64, right: F64, start: tuple[int, int], most: int = 500) -> I64:
     """Follow a velocity field up and down from a cell, one cell a step, until it ends.
 
-    Parameters
-    ----------
-    down, right
-        ``(rows, cols)`` components along rows and columns, NaN where unknown.
-    start
-        Row and column to start from.
-    most
-        Steps each way.
+    `down` and `right`: ``(rows, cols)`` components along rows and columns, NaN where unknown; `start`: row
+    and column to start from; `most`: steps each way.
 
-    Returns
-    -------
-    ``(n, 2)`` cells, upstream first.
+    Returns ``(n, 2)`` cells, upstream first.
 
-    Examples
-    --------
     >>> still = np.zeros((3, 5))
     >>> streamline(still, np.ones((3, 5)), (1, 2))[:, 1].tolist()
     [0, 1, 2, 3, 4]

@@ -66,14 +66,8 @@ class Entry:
 class FrontData:
     """A prepared data set, read lazily.
 
-    Parameters
-    ----------
-    folder
-        Where `write` left it.
-    entries
-        All images by date.
-    assumed
-        Whether the entries' flow was read off their labels: for training only.
+    `folder`: where `write` left it; `entries`: all images by date; `assumed`: whether the entries' flow was
+    read off their labels: for training only.
     """
 
     folder: Path

@@ -89,8 +89,6 @@ def edge_iou(predicted: Sequence[Line], truth: Sequence[Line], shape: tuple[int,
 def calfin_mask_iou(predicted: Floats, truth: Bools) -> float:
     """Return CALFIN's overlap of two masks: of ice and of ocean, intersections and unions summed over both.
 
-    Examples
-    --------
     >>> truth = np.array([[True, True, False, False]])
     >>> calfin_mask_iou(np.array([[0.9, 0.2, 0.2, 0.2]]), truth)
     0.6
@@ -117,19 +115,10 @@ def score(
 ) -> FrontError:
     """Score one image; an empty side means no front, which is a result and never skipped.
 
-    Parameters
-    ----------
-    predicted, truth
-        Lines in pixels.
-    shape
-        Rows and columns of the image.
-    masks
-        Predicted probability of ice, and the true mask.
-    frame
-        The ground under a pixel (`icectl.tasks.front.pose.frame.frame_of`), for distances in metres.
+    `predicted` and `truth`: lines in pixels; `shape`: rows and columns of the image; `masks`: predicted
+    probability of ice, and the true mask; `frame`: the ground under a pixel
+    (`icectl.tasks.front.pose.frame.frame_of`), for distances in metres.
 
-    Examples
-    --------
     >>> line = np.array([[5.0, 1.0], [5.0, 8.0]])
     >>> error = score([line + [2, 0]], [line], (10, 10), frame=np.diag([30.0, -30.0]))
     >>> error.status, float(error.pooled.mean()), float(error.pooled_m.mean())

@@ -256,14 +256,8 @@ Dated = tuple[str, date, F64 | None]
 def draw_by_date(images: Sequence[Dated], path: Path, unit: str) -> Path:
     """Draw the fronts of dated images; a cross stands for an image without one.
 
-    Parameters
-    ----------
-    images
-        All dated images.
-    path
-        SVG, PDF or PNG, by the name.
-    unit
-        Of the map's axes: ``"m"``, ``"degrees"`` or ``"px"``.
+    `images`: all dated images; `path`: SVG, PDF or PNG, by the name; `unit`: of the map's axes: ``"m"``,
+    ``"degrees"`` or ``"px"``.
     """
     from matplotlib import colormaps
     from matplotlib.collections import LineCollection

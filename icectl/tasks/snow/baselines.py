@@ -59,14 +59,9 @@ def fit_linear(cube: Cube, split: Split, count_filled: bool = False) -> F64:
     constant features from making the equations singular. A lead without one observed frame is fitted on
     filled ones.
 
-    Returns
-    -------
-    (F, 2P + 2) coefficients.
+    Returns (F, 2P + 2) coefficients.
 
-    Raises
-    ------
-    DataError
-        If no training pixel has a value to fit on.
+    DataError: if no training pixel has a value to fit on.
     """
     grid = split.grid
     size = 2 * grid.past + 2

@@ -39,14 +39,7 @@ _FLAGS = {
 class Cube:
     """A stored series of snow masks, read lazily.
 
-    Attributes
-    ----------
-    path
-        The Zarr store.
-    times
-        First day of each frame.
-    grid
-        CRS, transform and shape.
+    `path`: the Zarr store; `times`: first day of each frame; `grid`: CRS, transform and shape.
     """
 
     path: Path
@@ -108,10 +101,7 @@ class Cube:
 def ground(cube: Cube) -> F32:
     """Return what networks are given of the ground, (6, rows, columns); see `terrain.static`.
 
-    Raises
-    ------
-    DataError
-        The cube was prepared without an elevation model.
+    DataError: the cube was prepared without an elevation model.
     """
     if not cube.has_height:
         raise DataError(
@@ -130,16 +120,8 @@ def countable(flags: U8, count_filled: bool) -> Bools:
 class CubeWriter:
     """Writes a cube strip by strip.
 
-    Parameters
-    ----------
-    path
-        The store to make.
-    times
-        First day of each frame, in order.
-    grid
-        CRS, transform and shape.
-    facts
-        Plain JSON to keep with the cube.
+    `path`: the store to make; `times`: first day of each frame, in order; `grid`: CRS, transform and shape;
+    `facts`: plain JSON to keep with the cube.
     """
 
     def __init__(self, path: Path, times: Sequence[date], grid: Grid, facts: dict[str, Any]) -> None:
@@ -219,10 +201,7 @@ def add_series(
 def open_dataset(folder: Path) -> Cube:
     """Open the cube that `prepare` left in `folder`.
 
-    Raises
-    ------
-    DataError
-        If it is missing, unfinished, or damaged.
+    DataError: if it is missing, unfinished, or damaged.
     """
     import zarr
 

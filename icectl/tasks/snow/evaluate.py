@@ -27,10 +27,7 @@ _LABELS = dict(zip(MEASURES, ("MSE", "MAE", "MSE ≥ 0.3", "MAE ≥ 0.3", "Brier
 def evaluate(run: Run, model: TaskModel, options: EvaluateOptions) -> Metrics:
     """Score the hindcasts in ``run.inputs["predict"]`` beside the four baselines and the published figures.
 
-    Raises
-    ------
-    DataError
-        If no moment of the series has a truth, or a prediction is missing.
+    DataError: if no moment of the series has a truth, or a prediction is missing.
     """
     cube = open_dataset(run.inputs["prepare"])
     network, facts = model.load(run)

@@ -48,27 +48,12 @@ def chance(forecast: Array, typical: float) -> Array:
 class Scores:
     """Running sums of errors by forecaster.
 
-    Parameters
-    ----------
-    tile
-        Side of a tile in pixels.
-    shape
-        Rows and columns of the scene.
-    leads
-        Number of future frames.
-    typical
-        Mean NDSI of snow, by which a forecast becomes a chance of snow.
+    `tile`: side of a tile in pixels; `shape`: rows and columns of the scene; `leads`: number of future
+    frames; `typical`: mean NDSI of snow, by which a forecast becomes a chance of snow.
 
-    Attributes
-    ----------
-    sums
-        By forecaster: (measures, leads, tiles).
-    weight
-        (leads, tiles): weights summed.
-    bins
-        By forecaster (3, `BINS`): weights, chances and snow summed, by the chance that was forecast.
-    days
-        By day and forecaster: squared errors and weights summed.
+    `sums`: by forecaster: (measures, leads, tiles); `weight`: (leads, tiles): weights summed; `bins`: by
+    forecaster (3, `BINS`): weights, chances and snow summed, by the chance that was forecast; `days`: by
+    day and forecaster: squared errors and weights summed.
     """
 
     tile: int

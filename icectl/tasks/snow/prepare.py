@@ -41,16 +41,8 @@ _STRIP = 100  # a multiple of the cube's ten-row chunks
 class Layers:
     """What is kept of the scenes between the steps: memory-mapped files in a hidden folder.
 
-    Attributes
-    ----------
-    folder
-        Where the files lie.
-    grid
-        The common grid.
-    scenes
-        Scenes with at least one valid pixel, by their numbers.
-    facts
-        What to tell afterwards.
+    `folder`: where the files lie; `grid`: the common grid; `scenes`: scenes with at least one valid pixel,
+    by their numbers; `facts`: what to tell afterwards.
     """
 
     folder: Path
@@ -75,10 +67,7 @@ class Layers:
 def prepare(run: Run, options: PrepareOptions) -> Path:
     """Make the cube of the scenes catalogued in ``run.inputs["fetch"]`` in ``run.out``.
 
-    Raises
-    ------
-    DataError
-        For scenes on different grids, without the bands needed, or without one valid pixel.
+    DataError: for scenes on different grids, without the bands needed, or without one valid pixel.
     """
     scenes = read_catalogue(run.inputs["fetch"])
     within = [s for s in scenes if _between(s.time.date(), options)]

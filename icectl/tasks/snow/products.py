@@ -42,12 +42,8 @@ def write(
 
     Forecasts are clipped to [0, 1], where snow masks lie; pixels without any past value are nodata.
 
-    Parameters
-    ----------
-    fill
-        ``fill(write)`` predicts the scene and hands over every block once.
-    spread
-        Whether blocks hold, after a channel for each future frame, their spread.
+    `fill`: ``fill(write)`` predicts the scene and hands over every block once; `spread`: whether blocks
+    hold, after a channel for each future frame, their spread.
     """
     count = len(moment.future)
     paths = [run.out / f"{moment.stem}{end}" for end in QUANTITIES][: 2 + spread]

@@ -28,14 +28,8 @@ def split(dataset: Cube, options: TrainOptions, seed: int) -> Split:
 class Scope:
     """Where and when forecasts are scored.
 
-    Attributes
-    ----------
-    starts
-        First past frame of each scored moment.
-    weights
-        ``weights(start)``: (rows, columns), how much each pixel counts.
-    facts, sentence
-        The audit as data and in words.
+    `starts`: first past frame of each scored moment; `weights`: ``weights(start)``: (rows, columns), how
+    much each pixel counts; `facts` and `sentence`: the audit as data and in words.
     """
 
     starts: tuple[int, ...]

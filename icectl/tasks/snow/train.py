@@ -89,14 +89,8 @@ def training_batches(cube: Cube, made: Split, options: TrainOptions, size: int, 
 class SnowLearner(SingleOptimizer):
     """The loss, the optimiser (AdamW) and its schedule.
 
-    Parameters
-    ----------
-    forecaster
-        What is trained.
-    options
-        Options of the training.
-    facts
-        Plain JSON to keep with the weights; ``"updates"`` is their number at most, for the schedule.
+    `forecaster`: what is trained. `options`: options of the training. `facts`: plain JSON to keep with the
+    weights; ``"updates"`` is their number at most, for the schedule.
     """
 
     def __init__(self, forecaster: nn.Module, options: TrainOptions, facts: Mapping[str, Any]) -> None:

@@ -19,14 +19,9 @@ BEYOND = 1.25
 class Filler:
     """A trained network of step (a).
 
-    Parameters
-    ----------
-    network
-        Turns a masked patch ``(1, c, size, size)`` into normalised heights ``(1, 1, size, size)``.
-    options
-        Training options, as plain JSON.
-    facts
-        ``share``, how much of what the network adds to the fill held on validation ground, and ``range``.
+    `network`: turns a masked patch ``(1, c, size, size)`` into normalised heights ``(1, 1, size, size)``;
+    `options`: training options, as plain JSON; `facts`: ``share``, how much of what the network adds to the
+    fill held on validation ground, and ``range``.
     """
 
     def __init__(

@@ -28,22 +28,12 @@ def biharmonic(heights: Floats, hidden: Bools) -> F64:
     as in ``skimage.restoration.inpaint_biharmonic``, to which the result is equal to rounding
     (Damelin & Hoang 2018, *On surface completion and image inpainting by biharmonic functions*).
 
-    Parameters
-    ----------
-    heights
-        ``(y, x)`` metres; values under `hidden` are never read.
-    hidden
-        ``(y, x)`` True where the height is to be filled in.
+    `heights`: ``(y, x)`` metres; values under `hidden` are never read. `hidden`: ``(y, x)`` True where the
+    height is to be filled in.
 
-    Returns
-    -------
-    numpy.ndarray
-        ``(y, x)`` float64 heights, unchanged outside `hidden`.
+    Returns ``(y, x)`` float64 heights, unchanged outside `hidden`.
 
-    Raises
-    ------
-    DataError
-        If nothing is known to fill from.
+    DataError: if nothing is known to fill from.
     """
     box = rectangle(hidden)
     if box is None:

@@ -72,19 +72,10 @@ def read_points(
     Points without thickness, negative and impossible ones (fill values), and GlaThiDa's erroneous ones
     (DATA_FLAG 1, or a word such as ``erroneous``) are left out and counted.
 
-    Parameters
-    ----------
-    field
-        The column of the thickness.
-    since
-        Leave out surveys before this year; surveys of unknown year too.
-    crs
-        The CRS of x and y in a table that are no degrees.
+    `field`: the column of the thickness. `since`: leave out surveys before this year; surveys of unknown
+    year too. `crs`: the CRS of x and y in a table that are no degrees.
 
-    Raises
-    ------
-    DataError
-        The file is missing, has no such column, or no usable point.
+    DataError: the file is missing, has no such column, or no usable point.
     """
     path = Path(path)
     if not path.exists():

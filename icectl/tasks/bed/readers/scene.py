@@ -80,10 +80,7 @@ def scene_of(place: Place, dem: Dem, options: PredictOptions) -> tuple[Scene, Te
 def _speed(paths: Sequence[Path], grid: Grid) -> F64:
     """Read a speed, or the components of a velocity from two files or one, on a grid.
 
-    Raises
-    ------
-    DataError
-        A file alone holds one component.
+    DataError: a file alone holds one component.
     """
     bands: list[tuple[Path, int | None]] = [(path, None) for path in paths]
     if len(paths) == 1:

@@ -19,21 +19,11 @@ def compare(plugin: str, folder: Path, other: Path, title: str, kind: str) -> Ta
 
     Pixels count where both know ice: what the other calls nodata, zero or less is left out.
 
-    Parameters
-    ----------
-    plugin
-        The name of the model, for its rows.
-    folder
-        A finished prediction.
-    other
-        A raster on any grid, or a folder of rasters whose names hold the glaciers' ids.
-    kind
-        ``"modelled"`` or ``"exact"``, for the note.
+    `plugin`: the name of the model, for its rows; `folder`: a finished prediction; `other`: a raster on any
+    grid, or a folder of rasters whose names hold the glaciers' ids; `kind`: ``"modelled"`` or ``"exact"``,
+    for the note.
 
-    Raises
-    ------
-    DataError
-        It cannot be read, or shares no pixel of ice with the prediction.
+    DataError: it cannot be read, or shares no pixel of ice with the prediction.
     """
     off: dict[str, list[F64]] = {}
     truth: list[F64] = []

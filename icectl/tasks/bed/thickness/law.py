@@ -158,12 +158,8 @@ def answer_kind(kinds: Sequence[str]) -> str:
 def fit_law(samples: Sequence[Sample], calibrate: bool = True) -> Law:
     """Fit a law to glaciers of known thickness; synthetic ones count only where there are no others.
 
-    Parameters
-    ----------
-    samples
-        At least one glacier; those of the best kind decide the level.
-    calibrate
-        Leave out each glacier of that kind in turn, for the intervals (needs five).
+    `samples`: at least one glacier; those of the best kind decide the level. `calibrate`: leave out each
+    glacier of that kind in turn, for the intervals (needs five).
     """
     kind = answer_kind([s.kind for s in samples])
     used = [s for s in samples if kind == "synthetic" or s.kind != "synthetic"]

@@ -168,12 +168,8 @@ def velocity_inversion(surface: Floats, ice: Bools, resolution: float, speed: F6
     half is sliding (c = 0.5) and A is that of temperate ice, the method of Gantayat et al. (2014, *J.
     Glaciol.* 60, 805–821).
 
-    Parameters
-    ----------
-    speed
-        Surface speed (m/a), ``(y, x)``; NaN counts as nothing known and gives 0.
-    length
-        Metres over which slope and speed are averaged: a few thicknesses, over which stress is passed on.
+    `speed`: surface speed (m/a), ``(y, x)``; NaN counts as nothing known and gives 0. `length`: metres over
+    which slope and speed are averaged: a few thicknesses, over which stress is passed on.
     """
     slope = np.maximum(ice_slope(surface, ice, resolution, length), GENTLEST)
     known = np.isfinite(speed) & ice

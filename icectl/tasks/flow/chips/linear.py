@@ -29,14 +29,9 @@ RIDGE = 1e-3
 class Chips:
     """What the weights are made from, of n sequences over T dates.
 
-    Attributes
-    ----------
-    alike
-        ``(n, T, T)`` correlations of the chips with each other.
-    contrast, brightness, cloud
-        ``(n, T)`` standard deviation and mean of a chip (in the range of its band), and its share of cloud.
-    days
-        ``(T,)``.
+    `alike`: ``(n, T, T)`` correlations of the chips with each other; `contrast`, `brightness` and `cloud`:
+    ``(n, T)`` standard deviation and mean of a chip (in the range of its band), and its share of cloud;
+    `days`: ``(T,)``.
     """
 
     alike: F64
@@ -92,18 +87,10 @@ def mixed(of: Chips, seen: I64, target: int, scores: F64) -> F64:
 def fit(of: Chips, targets: tuple[int, ...], seed: int = 0) -> F64:
     """Fit the eight weights on targets whose past is drawn from the other targets.
 
-    Parameters
-    ----------
-    of
-        Chips of the training part.
-    targets
-        Frames that may be targets, and past of one another.
-    seed
-        Of the subsets.
+    `of`: chips of the training part; `targets`: frames that may be targets, and past of one another;
+    `seed`: of the subsets.
 
-    Returns
-    -------
-    ``(8,)``; see `FEATURES`.
+    Returns ``(8,)``; see `FEATURES`.
     """
     rng = np.random.default_rng(seed)
     drawn = []

@@ -60,15 +60,10 @@ def screen(
 
     `aerosol_limit`: largest share of high aerosol in percent; None: any.
 
-    Returns
-    -------
-    The series that is left, its clouds ``(time, rows, cols)``, and a sentence for every frame
-    left out.
+    Returns the series that is left, its clouds ``(time, rows, cols)``, and a sentence for every frame left
+    out.
 
-    Raises
-    ------
-    DataError
-        If fewer than two frames are left.
+    DataError: if fewer than two frames are left.
     """
     cloud = series.cloud
     if cloud is None and options.cloud_guess:

@@ -59,16 +59,9 @@ def scaling(sequences: Sequences, kind: str) -> Scaling:
 class Windows:
     """Windows of some sequences: ``{"frames", "days", "cloud"}`` of numpy arrays.
 
-    Parameters
-    ----------
-    sequences, chosen
-        The dataset, and the numbers of the sequences to use.
-    windows
-        ``(first, past)`` of each window; all of one length.
-    normalise
-        How chips are scaled; see `Scaling`.
-    memory
-        Keep chips in memory if they fit into so many bytes.
+    `sequences` and `chosen`: the dataset, and the numbers of the sequences to use. `windows`: ``(first,
+    past)`` of each window; all of one length. `normalise`: how chips are scaled; see `Scaling`. `memory`:
+    keep chips in memory if they fit into so many bytes.
     """
 
     def __init__(

@@ -33,12 +33,8 @@ def fetch_calfin(run: Run) -> list[Scene]:
 
     A pair is ``NAME.png`` with ``NAME_mask.png``. Files that are whole already are not fetched again.
 
-    Raises
-    ------
-    WorkError
-        The repository does not answer, or a file's checksum is wrong.
-    DataError
-        The archive holds no pair.
+    WorkError: the repository does not answer, or a file's checksum is wrong. DataError: the archive holds
+    no pair.
     """
     folder = run.out / "archive"
     for entry in listing(DOI):

@@ -46,8 +46,6 @@ _GLACIERS = {
 def root_of(folder: Path) -> Path | None:
     """Return the folder that holds ``sar_images``: `folder` itself or one in it; None where none does.
 
-    Examples
-    --------
     >>> root_of(Path("my-images")) is None
     True
     """
@@ -59,12 +57,8 @@ def root_of(folder: Path) -> Path | None:
 def fetch_caffe(run: Run) -> list[Scene]:
     """Return the scenes of the archive: of the user's own folder, else downloaded into ``run.out``.
 
-    Raises
-    ------
-    WorkError
-        It cannot be downloaded.
-    DataError
-        It has another layout, or a name says less than it should.
+    WorkError: it cannot be downloaded. DataError: it has another layout, or a name says less than it
+    should.
     """
     folder = run.scenes
     if folder is None:

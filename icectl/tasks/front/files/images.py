@@ -108,21 +108,11 @@ def _has_straight_sides(part: Bools) -> bool:
 def read_label(path: Path, shape: tuple[int, int], place: Place | None, kind: str = "auto") -> Label:
     """Return the fronts in a label file, in pixels of its image.
 
-    Parameters
-    ----------
-    path
-        A raster of the image's size (lines or a mask), or a vector file.
-    shape
-        Rows and columns of the image.
-    place
-        Where the image lies; None takes a vector file's coordinates as (column, row).
-    kind
-        ``"line"``, ``"mask"`` or ``"auto"``.
+    `path`: a raster of the image's size (lines or a mask), or a vector file. `shape`: rows and columns of
+    the image. `place`: where the image lies; None takes a vector file's coordinates as (column, row).
+    `kind`: ``"line"``, ``"mask"`` or ``"auto"``.
 
-    Raises
-    ------
-    DataError
-        The sizes differ, the file cannot be read, or what it holds is neither.
+    DataError: the sizes differ, the file cannot be read, or what it holds is neither.
     """
     if path.suffix.lower() in VECTORS:
         return _from_vectors(path, shape, place)

@@ -31,19 +31,11 @@ class Length:
 def lengths_of(paths: Sequence[Path], method: str = "box") -> list[Length]:
     """Return the lengths of all fronts in some vector files, in metres on the ground.
 
-    Parameters
-    ----------
-    paths
-        Vector files of lines, one a product.
-    method
-        ``"box"``: area behind the front within a box along the flow, over its width; ``"centre-line"``:
-        where the front crosses the box's middle. The flow is the normal of the fronts' mean chord, and one
-        box serves all products of a glacier.
+    `paths`: vector files of lines, one a product. `method`: ``"box"``: area behind the front within a box
+    along the flow, over its width; ``"centre-line"``: where the front crosses the box's middle. The flow is
+    the normal of the fronts' mean chord, and one box serves all products of a glacier.
 
-    Raises
-    ------
-    DataError
-        No file holds two dates of one glacier.
+    DataError: no file holds two dates of one glacier.
     """
     sets = {path.stem: read_set(path) for path in paths}
     named = all(line.glacier for lines in sets.values() for line in lines)

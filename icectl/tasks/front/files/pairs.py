@@ -224,19 +224,10 @@ def images_in(places: Iterable[Path], suffixes: frozenset[str], asset: str) -> l
     Rasters directly in a folder are taken; if there are none, those of the folders in it. Where several
     layers of one Landsat, Sentinel-2 or HLS scene are there, one band of it is the image.
 
-    Parameters
-    ----------
-    places
-        Folders.
-    suffixes
-        Endings of images, in lower case.
-    asset
-        The band of a scene of several, e.g. ``"nir08"``.
+    `places`: folders. `suffixes`: endings of images, in lower case. `asset`: the band of a scene of
+    several, e.g. ``"nir08"``.
 
-    Raises
-    ------
-    DataError
-        A scene of several bands has no such band.
+    DataError: a scene of several bands has no such band.
     """
     scenes: dict[str, list[tuple[str | None, Path]]] = defaultdict(list)
     for place in places:

@@ -17,18 +17,10 @@ SHIFT = 4  # cv2 draws with 1/16 px when coordinates are given in that fixed poi
 def draw(line: Line, shape: tuple[int, int], width: int = 1) -> NDArray[np.bool_]:
     """Rasterise a line.
 
-    Parameters
-    ----------
-    line
-        (N, 2) rows and columns; one point draws a dot.
-    shape
-        Rows and columns of the raster.
-    width
-        Side of the square that the line is dilated by; 3 is CALFIN's.
+    `line`: (N, 2) rows and columns; one point draws a dot. `shape`: rows and columns of the raster.
+    `width`: side of the square that the line is dilated by; 3 is CALFIN's.
 
-    Returns
-    -------
-    ndarray of bool, `shape`
+    Returns bool, of `shape`.
     """
     canvas = np.zeros(shape, np.uint8)
     if len(line):

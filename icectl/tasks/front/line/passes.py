@@ -45,14 +45,9 @@ class PassResult:
 class Predictor:
     """Finds fronts with one network.
 
-    Parameters
-    ----------
-    network
-        Probabilities of windows (see `icectl.tasks.front.image.windows.Network`).
-    rules
-        Passes, thresholds and filters.
-    has_mask
-        Whether the network has learnt the mask of ice, so that it may support the edge.
+    `network`: probabilities of windows (see `icectl.tasks.front.image.windows.Network`); `rules`: passes,
+    thresholds and filters; `has_mask`: whether the network has learnt the mask of ice, so that it may
+    support the edge.
     """
 
     def __init__(self, network: Network, rules: Rules, has_mask: bool = False) -> None:

@@ -32,18 +32,10 @@ Mask = NDArray[np.bool_]
 def cut(fjord: Mask, line: Line, ice: NDArray[np.floating]) -> tuple[Mask, Mask] | None:
     """Cut a fjord along a front.
 
-    Parameters
-    ----------
-    fjord
-        (rows, columns), True in the fjord (glacier and ocean).
-    line
-        The front.
-    ice
-        (rows, columns) predicted probability of ice.
+    `fjord`: (rows, columns), True in the fjord (glacier and ocean); `line`: the front; `ice`: (rows,
+    columns) predicted probability of ice.
 
-    Returns
-    -------
-    (glacier, ocean), or None where the line's ends are too far from any boundary or it does not
+    Returns (glacier, ocean), or None where the line's ends are too far from any boundary or it does not
     part the fjord.
     """
     joined = join_ends(fjord, line)

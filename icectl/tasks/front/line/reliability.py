@@ -14,8 +14,6 @@ def calibration_error(confidence: Floats, right: NDArray[np.bool_], bins: int = 
 
     Source: Naeini, Cooper and Hauskrecht (2015).
 
-    Examples
-    --------
     >>> calibration_error(np.array([0.95, 0.95, 0.05, 0.05]), np.array([True, True, False, True]))
     0.25
     """
@@ -42,8 +40,6 @@ def risk_area(confidence: Floats, errors: Floats) -> float:
 
     Risk is the mean error of the most confident share of the images; random order has the overall mean.
 
-    Examples
-    --------
     >>> risk_area(np.array([0.9, 0.5, 0.1]), np.array([0.0, 0.0, 3.0]))
     0.3333333333333333
     """

@@ -14,17 +14,10 @@ FLOOR = 0.02
 def gradient_cost(image: NDArray[np.floating], sigma: float = 1.0) -> NDArray[np.float64]:
     """Return a cost that is low on strong brightness edges.
 
-    Parameters
-    ----------
-    image
-        (rows, columns) brightness in any unit.
-    sigma
-        Gaussian smoothing in pixels before the Sobel filter.
+    `image`: (rows, columns) brightness in any unit; `sigma`: gaussian smoothing in pixels before the Sobel
+    filter.
 
-    Returns
-    -------
-    ndarray
-        ``FLOOR + exp(-g / ḡ)`` with gradient g and its mean ḡ over the image.
+    Returns ``FLOOR + exp(-g / ḡ)`` with gradient g and its mean ḡ over the image.
     """
     from scipy.ndimage import gaussian_filter
 
@@ -36,17 +29,10 @@ def gradient_cost(image: NDArray[np.floating], sigma: float = 1.0) -> NDArray[np
 def least_cost_path(cost: NDArray[np.floating], start: Line, end: Line) -> Line:
     """Return the cheapest 8-connected path between two pixels.
 
-    Parameters
-    ----------
-    cost
-        (rows, columns), positive; a diagonal step counts √2.
-    start, end
-        (row, column); points outside are moved to the nearest pixel.
+    `cost`: (rows, columns), positive; a diagonal step counts √2. `start` and `end`: (row, column); points
+    outside are moved to the nearest pixel.
 
-    Returns
-    -------
-    Line
-        Pixels from `start` to `end`.
+    Returns pixels from `start` to `end`.
     """
     limit = np.array(cost.shape) - 1
     ends = [tuple(int(v) for v in np.clip(np.round(point), 0, limit)) for point in (start, end)]
@@ -58,8 +44,6 @@ def least_cost_path(cost: NDArray[np.floating], start: Line, end: Line) -> Line:
 def path_across(cost: NDArray[np.floating], first: float, last: float) -> Line:
     """Return the cheapest path from anywhere in one column to anywhere in another.
 
-    Examples
-    --------
     >>> cost = np.ones((3, 4)); cost[1] = 0.1
     >>> path_across(cost, 0, 3).tolist()
     [[1.0, 0.0], [1.0, 1.0], [1.0, 2.0], [1.0, 3.0]]

@@ -20,17 +20,9 @@ SPECK = 8
 def within(found: Found, fjord: NDArray[np.bool_]) -> Found:
     """Return fronts cut at a fjord's walls and joined to them where they nearly reach.
 
-    Parameters
-    ----------
-    found
-        Fronts of an image.
-    fjord
-        (rows, columns), True in the fjord.
+    `found`: fronts of an image; `fjord`: (rows, columns), True in the fjord.
 
-    Returns
-    -------
-    Found
-        A front outside the fjord is dropped, with a note.
+    A front outside the fjord is dropped, with a note.
     """
     fronts, notes = [], list(found.notes)
     for front in found.fronts:

@@ -23,20 +23,11 @@ def soft_iou(probability: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 def front_loss(logits: Tensor, targets: Tensor, edge_share: float = EDGE_SHARE) -> dict[str, Tensor]:
     """Return the loss of each image, and its parts.
 
-    Parameters
-    ----------
-    logits
-        (batch, 2, rows, columns): edge and ice mask before the sigmoid.
-    targets
-        (batch, 4, rows, columns): edge, mask, and the weight of each. Pixels of weight 0
-        do not count; an image whose mask has no weight trains the edge alone.
-    edge_share
-        Share of the edge; the mask has the rest.
+    `logits`: (batch, 2, rows, columns): edge and ice mask before the sigmoid. `targets`: (batch, 4, rows,
+    columns): edge, mask, and the weight of each. Pixels of weight 0 do not count; an image whose mask has
+    no weight trains the edge alone. `edge_share`: share of the edge; the mask has the rest.
 
-    Returns
-    -------
-    dict
-        ``loss``, ``edge_bce``, ``edge_iou``, ``mask_bce``, ``mask_iou``: each (batch,).
+    Returns ``loss``, ``edge_bce``, ``edge_iou``, ``mask_bce``, ``mask_iou``: each (batch,).
     """
     truth, weight = targets[:, :2], targets[:, 2:]
     known = weight.sum((-2, -1))

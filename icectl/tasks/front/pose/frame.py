@@ -17,22 +17,11 @@ Frame = NDArray[np.float64]
 def frame_of(place: Place | None, shape: tuple[int, int], resolution: float | None = None) -> Frame | None:
     """Return the frame at the centre of an image, on the ellipsoid and not on the map.
 
-    Parameters
-    ----------
-    place
-        CRS and transform; None for an image without, whose top is taken as north.
-    shape
-        Rows and columns.
-    resolution
-        Metres per pixel where there is no CRS.
+    `place`: CRS and transform; None for an image without, whose top is taken as north. `shape`: rows and
+    columns. `resolution`: metres per pixel where there is no CRS.
 
-    Returns
-    -------
-    Frame or None
-        None where neither a CRS nor a resolution tells the scale.
+    None where neither a CRS nor a resolution tells the scale.
 
-    Examples
-    --------
     >>> frame_of(None, (300, 200), 49.0).tolist()
     [[49.0, 0.0], [0.0, -49.0]]
     """
@@ -62,8 +51,6 @@ def metres_per_pixel(frame: Frame | None) -> float | None:
 def bearing_in(frame: Frame | None, degrees: float) -> float:
     """Return the bearing on the ground of a direction in the image, both in degrees clockwise.
 
-    Examples
-    --------
     >>> south_up = np.diag([30.0, 30.0])
     >>> bearing_in(south_up, 0.0), bearing_in(None, 90.0)
     (180.0, 90.0)

@@ -23,14 +23,8 @@ WIDE_AFFINE = np.array([0.0, 0.0, 1.0])
 class Pose:
     """An affine change of view.
 
-    Parameters
-    ----------
-    shape
-        Rows and columns of the image.
-    matrix
-        2×3, from pixel centres (column, row) of the image to those of the view.
-    size
-        Rows and columns of the view.
+    `shape`: rows and columns of the image; `matrix`: 2×3, from pixel centres (column, row) of the image to
+    those of the view; `size`: rows and columns of the view.
     """
 
     shape: tuple[int, int]
@@ -112,19 +106,10 @@ def posed(
 ) -> Pose:
     """Return the view in which ice that flows to `bearing` flows up, at so many metres per pixel.
 
-    Parameters
-    ----------
-    shape
-        Rows and columns of the image.
-    frame
-        Its ground (`frame_of`); None leaves its pixels as large as they are, its top being north.
-    bearing
-        Degrees clockwise from north.
-    resolution
-        Metres per pixel of the view; None is the image's own.
+    `shape`: rows and columns of the image. `frame`: its ground (`frame_of`); None leaves its pixels as
+    large as they are, its top being north. `bearing`: degrees clockwise from north. `resolution`: metres
+    per pixel of the view; None is the image's own.
 
-    Examples
-    --------
     >>> frame = np.diag([15.0, -15.0])
     >>> posed((600, 400), frame, 90.0, 30.0).size
     (200, 300)

@@ -39,16 +39,9 @@ class Training:
 class PoseSearch:
     """Looks at images of any pose and scale, from given directions.
 
-    Parameters
-    ----------
-    predictor
-        Finds fronts in the network's pose.
-    quick
-        The same with fewer looks (no magnifications, not mirrored), to look in many directions with.
-    training
-        Pose and scale of the network.
-    turns
-        Directions to try.
+    `predictor`: finds fronts in the network's pose; `quick`: the same with fewer looks (no magnifications,
+    not mirrored), to look in many directions with; `training`: pose and scale of the network; `turns`:
+    directions to try.
     """
 
     def __init__(self, predictor: Predictor, quick: Predictor, training: Training, turns: int = 12) -> None:

@@ -23,8 +23,6 @@ def season_index(past: Sequence[date], future: Sequence[date]) -> list[int]:
 
     Of the same season are the past frames nearest in time of year, to within `SAME_SEASON` days.
 
-    Examples
-    --------
     >>> past = [date(2019, m, 1) for m in (1, 4, 7, 10)]
     >>> season_index(past, [date(2021, 7, 1), date(2021, 1, 5)])
     [2, 0]
@@ -114,14 +112,8 @@ def _ordered(days: Sequence[date], after: date) -> list[date]:
 class Moment:
     """One forecast of a series.
 
-    Attributes
-    ----------
-    start
-        First past frame, by number.
-    past, future
-        Days of the frames.
-    known
-        Whether the future frames are in the cube: then it is a hindcast.
+    `start`: first past frame, by number; `past` and `future`: days of the frames; `known`: whether the
+    future frames are in the cube: then it is a hindcast.
     """
 
     start: int
@@ -163,15 +155,10 @@ def trained_days(facts: Mapping[str, Any]) -> list[date]:
 def forecast(times: Sequence[date], past: int, future: int, trained: Sequence[date] | None = None) -> Moment:
     """Return the moment of the `future` frames after the series.
 
-    Parameters
-    ----------
-    trained
-        The days of the series that was trained on: the forecast is dated as far ahead as its pairs were.
+    `trained`: the days of the series that was trained on: the forecast is dated as far ahead as its pairs
+    were.
 
-    Raises
-    ------
-    DataError
-        If the series is shorter than `past` frames.
+    DataError: if the series is shorter than `past` frames.
     """
     if len(times) < past:
         raise DataError(f"{len(times)} frames are too few: {past} past frames are needed", "give more scenes")

@@ -56,8 +56,6 @@ def daily_radiation(
 
     `latitude`: in degrees; `declination`: of the sun in radians.
 
-    Examples
-    --------
     >>> level = np.ones(1), np.zeros(1), np.zeros(1)
     >>> round(float(daily_radiation(*level, 0.0, 0.0)[0]), 2)
     1.0
@@ -81,8 +79,6 @@ def snowline(snow: Bools, height: F32) -> float:
 
     `snow` and `height`: (n,): whether a pixel shows snow, and its height in metres.
 
-    Examples
-    --------
     >>> height = np.arange(1000.0, 2000.0, 10.0)
     >>> snowline(height > 1500, height)
     1505.0
@@ -109,14 +105,9 @@ COLUMNS = ("date", "kind", "lead", "snow_area_km2", "known_area_km2", "snow_shar
 class Cover:
     """What one mask shows.
 
-    Attributes
-    ----------
-    day, kind, lead
-        First day of the frame; ``"observed"``, ``"hindcast"`` or ``"forecast"``; its lead (0: observed).
-    snow, known
-        Areas in km²: with snow, and with any value.
-    line
-        Snowline altitude in metres; NaN without heights, or without snow or bare ground.
+    `day`, `kind` and `lead`: first day of the frame; ``"observed"``, ``"hindcast"`` or ``"forecast"``; its
+    lead (0: observed). `snow` and `known`: areas in km²: with snow, and with any value. `line`: snowline
+    altitude in metres; NaN without heights, or without snow or bare ground.
     """
 
     day: date
