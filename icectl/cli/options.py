@@ -12,7 +12,7 @@ suite checks it.
 """
 
 import inspect
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -63,152 +63,79 @@ def complete_weights(incomplete: str) -> list[str]:
     return [one.card.name for one in weights.known() if one.card.name.startswith(incomplete)]
 
 
-def _option(*names: str, help: str, panel: str, **more: Any) -> Any:
-    return typer.Option(*names, help=help, rich_help_panel=panel, show_default=False, **more)
+def _flag(panel: str, help: str, *words: str, default: Any = None, complete: Any = None, **more: Any) -> Any:
+    """Return a field that is a flag, called as the field is where no `words` are given."""
+    told = {"help": help, "rich_help_panel": panel, "show_default": False, "autocompletion": complete, **more}
+    return field(default=default, metadata={"words": words, "told": told})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shared:
     """What was typed of the options that verbs share; a field is a flag."""
 
-    glacier: Annotated[
-        list[str] | None,
-        _option(
-            "--glacier",
-            help="Glacier by name; give it again for several.",
-            panel=WHERE,
-            autocompletion=complete_glaciers,
-        ),
-    ] = None
-    glaciers: Annotated[
-        str | None,
-        _option(
-            "--glaciers", help="Many glaciers: rgi:REGION (with --outlines), or a file of names.", panel=WHERE
-        ),
-    ] = None
-    scenes: Annotated[
-        Path | None,
-        _option("--scenes", help="A folder of your own rasters instead of a download.", panel=WHERE),
-    ] = None
-    experiment: Annotated[
-        str | None,
-        _option(
-            "--experiment",
-            help="An experiment by name or TOML file; flags win over it.",
-            panel=WHERE,
-            autocompletion=complete_experiments,
-        ),
-    ] = None
-    workspace: Annotated[
-        Path | None,
-        _option(
-            "--workspace",
-            help="Where everything is kept (default $ICECTL_WORKSPACE, else ./icectl-workspace).",
-            panel=WHERE,
-        ),
-    ] = None
-    run: Annotated[
-        str | None,
-        _option(
-            "--run",
-            help="A finished run (its id, folder, or last) to use instead of the newest.",
-            panel=WHERE,
-            autocompletion=complete_runs,
-        ),
-    ] = None
-    from_export: Annotated[
-        Path | None,
-        _option("--from", help="Use the weights of an exported model (see `icectl export`).", panel=WHERE),
-    ] = None
-    from_weights: Annotated[
-        str | None,
-        _option(
-            "--from",
-            help="Start from trained weights: a name (`icectl models list`), an export or an address.",
-            panel=WHERE,
-            autocompletion=complete_weights,
-        ),
-    ] = None
-    weights: Annotated[
-        str | None,
-        _option(
-            "--weights",
-            help="Trained weights: a name (`icectl models list`), a file or an address.",
-            panel=WHERE,
-            autocompletion=complete_weights,
-        ),
-    ] = None
-    seed: Annotated[
-        int | None,
-        _option("--seed", help="Seed of every random draw (default 0).", panel=HOW, min=0, max=MAX_SEED),
-    ] = None
-    force: Annotated[
-        bool,
-        _option("--force", help="Do the stage again even if up to date; `run` does all stages.", panel=HOW),
-    ] = False
-    chain: Annotated[
-        bool, _option("--chain/--no-chain", help="Run missing earlier stages first (default on).", panel=HOW)
-    ] = True
-    dry_run: Annotated[
-        bool,
-        _option(
-            "--dry-run", help="Print what would be read, written and downloaded; touch nothing.", panel=HOW
-        ),
-    ] = False
-    json_output: Annotated[bool, _option("--json", help="Print the result as JSON on stdout.", panel=HOW)] = (
-        False
+    glacier: list[str] | None = _flag(
+        WHERE, "Glacier by name; give it again for several.", complete=complete_glaciers
     )
-    verbose: Annotated[bool, _option("--verbose", help="Print every table and note.", panel=HOW)] = False
-    quiet: Annotated[bool, _option("--quiet", "-q", help="No progress bars, only warnings.", panel=HOW)] = (
-        False
+    glaciers: str | None = _flag(WHERE, "Many glaciers: rgi:REGION (with --outlines), or a file of names.")
+    scenes: Path | None = _flag(WHERE, "A folder of your own rasters instead of a download.")
+    experiment: str | None = _flag(
+        WHERE, "An experiment by name or TOML file; flags win over it.", complete=complete_experiments
     )
-    logger: Annotated[
-        str | None,
-        _option(
-            "--logger",
-            help="Record curves and scores in mlflow, wandb or tensorboard as well.",
-            panel=HOW,
-            autocompletion=lambda: ["mlflow", "wandb", "tensorboard"],
-        ),
-    ] = None
-    device: Annotated[
-        str | None,
-        _option(
-            "--device",
-            help="auto, cpu, cuda or mps (default auto).",
-            panel=COMPUTE,
-            autocompletion=lambda: ["auto", "cpu", "cuda", "mps"],
-        ),
-    ] = None
-    gpus: Annotated[
-        int | None,
-        _option("--gpus", help="Train on this many GPUs, one process each.", panel=COMPUTE, min=1),
-    ] = None
-    processes: Annotated[
-        int | None,
-        _option(
-            "--processes",
-            help="Training processes (default 1); on a CPU they talk through gloo.",
-            panel=COMPUTE,
-            min=1,
-        ),
-    ] = None
-    precision: Annotated[
-        str | None,
-        _option(
-            "--precision",
-            help="32-true, bf16-mixed, 16-mixed, bf16-true or 64-true (default 32-true).",
-            panel=COMPUTE,
-            autocompletion=lambda: ["32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"],
-        ),
-    ] = None
-    cluster: Annotated[
-        str | None,
-        _option("--cluster", help="A Dask cluster: tcp://HOST:PORT, or local:N.", panel=COMPUTE),
-    ] = None
+    workspace: Path | None = _flag(
+        WHERE, "Where everything is kept (default $ICECTL_WORKSPACE, else ./icectl-workspace)."
+    )
+    run: str | None = _flag(
+        WHERE, "A finished run (its id, folder, or last) to use instead of the newest.",
+        complete=complete_runs,
+    )  # fmt: skip
+    from_export: Path | None = _flag(
+        WHERE, "Use the weights of an exported model (see `icectl export`).", "--from"
+    )
+    from_weights: str | None = _flag(
+        WHERE, "Start from trained weights: a name (`icectl models list`), an export or an address.",
+        "--from", complete=complete_weights,
+    )  # fmt: skip
+    weights: str | None = _flag(
+        WHERE, "Trained weights: a name (`icectl models list`), a file or an address.",
+        complete=complete_weights,
+    )  # fmt: skip
+    seed: int | None = _flag(HOW, "Seed of every random draw (default 0).", min=0, max=MAX_SEED)
+    force: bool = _flag(HOW, "Do the stage again even if up to date; `run` does all stages.", default=False)
+    chain: bool = _flag(
+        HOW, "Run missing earlier stages first (default on).", "--chain/--no-chain", default=True
+    )
+    dry_run: bool = _flag(
+        HOW, "Print what would be read, written and downloaded; touch nothing.", default=False
+    )
+    json_output: bool = _flag(HOW, "Print the result as JSON on stdout.", "--json", default=False)
+    verbose: bool = _flag(HOW, "Print every table and note.", default=False)
+    quiet: bool = _flag(HOW, "No progress bars, only warnings.", "--quiet", "-q", default=False)
+    logger: str | None = _flag(
+        HOW, "Record curves and scores in mlflow, wandb or tensorboard as well.",
+        complete=lambda: ["mlflow", "wandb", "tensorboard"],
+    )  # fmt: skip
+    device: str | None = _flag(
+        COMPUTE, "auto, cpu, cuda or mps (default auto).", complete=lambda: ["auto", "cpu", "cuda", "mps"]
+    )
+    gpus: int | None = _flag(COMPUTE, "Train on this many GPUs, one process each.", min=1)
+    processes: int | None = _flag(
+        COMPUTE, "Training processes (default 1); on a CPU they talk through gloo.", min=1
+    )
+    precision: str | None = _flag(
+        COMPUTE, "32-true, bf16-mixed, 16-mixed, bf16-true or 64-true (default 32-true).",
+        complete=lambda: ["32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"],
+    )  # fmt: skip
+    cluster: str | None = _flag(COMPUTE, "A Dask cluster: tcp://HOST:PORT, or local:N.")
 
 
-SHARED: dict[str, Any] = get_type_hints(Shared, include_extras=True)
+_TYPES = get_type_hints(Shared)
+SHARED: dict[str, Any] = {
+    one.name: Annotated[
+        _TYPES[one.name],
+        typer.Option(*(one.metadata["words"] or [f"--{one.name.replace('_', '-')}"]), **one.metadata["told"]),
+    ]
+    for one in fields(Shared)
+}
 """The annotation of each shared option: its type and its flag."""
 
 
@@ -229,7 +156,7 @@ OF_VERB: dict[str, tuple[str, ...]] = {
 
 def parameters(verb: str) -> list[inspect.Parameter]:
     """Return the shared options of `verb` as keyword parameters for a built signature."""
-    defaults = {field.name: field.default for field in fields(Shared)}
+    defaults = {one.name: one.default for one in fields(Shared)}
     return [
         inspect.Parameter(
             name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=SHARED[name]
