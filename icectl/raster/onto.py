@@ -33,9 +33,6 @@ def read_on(
     grid: Grid,
     resampling: str = "nearest",
     band: int = 1,
-    *,
-    crs: str | None = None,
-    convert: Convert | None = None,
 ) -> Masked:
     """Read a band of a raster on another grid; only the part that the grid needs is read.
 
@@ -50,10 +47,6 @@ def read_on(
         ``"cubic"`` for quantities, ``"average"`` where pixels grow.
     band
         1-based number of the band.
-    crs
-        The CRS of a file that carries none.
-    convert
-        Makes values (float32, NaN where missing) of what is stored, before it is resampled.
 
     Returns
     -------
@@ -68,18 +61,19 @@ def read_on(
         `resampling` is no method.
     """
     with opened(path) as source:
-        grid_of_dataset(source, path, crs)
+        grid_of_dataset(source, path)
         check_band(source, band, path)
-        return onto(source, grid, resampling, band, crs, convert)
+        return onto(source, grid, resampling, band)
 
 
-def onto(
-    source: Any, grid: Grid, method: str, band: int, crs: str | None = None, convert: Convert | None = None
-) -> Masked:
-    """Read a band of an open raster, stored in whatever order of rows and columns, on another grid."""
+def onto(source: Any, grid: Grid, method: str, band: int, convert: Convert | None = None) -> Masked:
+    """Read a band of an open raster, stored in whatever order of rows and columns, on another grid.
+
+    `convert` makes values (float32, NaN where missing) of what is stored, before it is resampled.
+    """
     if method not in Resampling.__members__:
         raise UsageError(f"unknown resampling '{method}'", f"known: {', '.join(Resampling.__members__)}")
-    stored = GeoBox(source.shape, source.transform, source.crs or crs)
+    stored = GeoBox(source.shape, source.transform, source.crs)
     dtype = np.dtype(np.float32 if convert else source.dtypes[band - 1])
     out, hidden = np.zeros(grid.shape, dtype), np.ones(grid.shape, bool)
     for rows in _strips(stored, grid):
@@ -154,12 +148,11 @@ def _moved(values: Array, source: GeoBox, target: Grid, method: str, void: float
     return out
 
 
-def warp(values: Array, source: Grid, target: Grid, resampling: str = "bilinear") -> F32:
+def warp(values: Array, source: Grid, target: Grid) -> F32:
     """Bring float values ``(rows, columns)`` from one grid to another; NaN is missing.
 
-    Bilinear becomes the average where pixels grow by half or more.
+    Between pixels it is bilinear; where they grow by half or more it is their average.
     """
-    ratio = ground_metres(target) / ground_metres(source)
-    method = "average" if ratio > 1.5 and resampling == "bilinear" else resampling
+    method = "average" if ground_metres(target) / ground_metres(source) > 1.5 else "bilinear"
     made: F32 = _moved(values.astype(np.float32), source, target, method, np.nan)
     return made

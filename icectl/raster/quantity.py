@@ -76,7 +76,6 @@ def read_quantity(
     grid: Grid | None = None,
     resampling: str | None = None,
     numbers: Numbers | None = None,
-    crs: str | None = None,
 ) -> Field:
     """Read one band of a raster file as a quantity.
 
@@ -98,8 +97,6 @@ def read_quantity(
         quantities, and ``"average"`` where pixels grow.
     numbers
         Scale, offset, nodata and unit, where they are known better than the file says.
-    crs
-        The CRS of a file that carries none.
 
     Returns
     -------
@@ -135,9 +132,9 @@ def read_quantity(
             raw = read_open(source, path, window, number)
             found = info.grid if info.grid is None or window is None else info.grid[window.slices]
         elif window is None:
-            own, found = info.grid or grid_of_dataset(source, path, crs), grid
+            own, found = info.grid or grid_of_dataset(source, path), grid
             method = resampling or _resampling(kind, own, grid)
-            raw = onto(source, grid, method, number, crs, None if classes else cleaned)
+            raw = onto(source, grid, method, number, None if classes else cleaned)
         else:
             raise UsageError("a window and another grid cannot be asked for together", "crop the grid")
     if classes:

@@ -91,7 +91,7 @@ def views(tmp_path_factory):
     """A fjord without clouds on five dates."""
     world = World(seed=1, shape=(SIDE, SIDE), setting="fjord")
     folder = tmp_path_factory.mktemp("views")
-    write_front_scenes(world, folder, date(2015, 4, 1), date(2015, 10, 1), every=1, sensor=8, cloud=0.0)
+    write_front_scenes(world, folder, date(2015, 4, 1), date(2015, 10, 1), every=1, cloud=0.0)
     return world, read_catalogue(folder)
 
 

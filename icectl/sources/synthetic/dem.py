@@ -23,11 +23,14 @@ from icectl.sources.synthetic.world import World
 SURVEY = date(2000, 2, 16)
 """Day of the elevation model, as SRTM's."""
 
+PROFILES = 12
+"""Number of survey lines."""
+
 SMALLEST = 0.05
 """Area (km²) from which a patch of ice is a glacier of the inventory."""
 
 
-def write_dem(world: World, folder: Path, *, profiles: int = 12, uncertainty: float = 5.0) -> Path:
+def write_dem(world: World, folder: Path, *, uncertainty: float = 5.0) -> Path:
     """Write the elevation model and what belongs to it into `folder`, with a catalogue of one scene.
 
     Assets: ``dem`` (surface, m), ``outlines`` (GeoPackage, columns of the Randolph Glacier Inventory 7),
@@ -37,8 +40,6 @@ def write_dem(world: World, folder: Path, *, profiles: int = 12, uncertainty: fl
 
     Parameters
     ----------
-    profiles
-        Number of survey lines.
     uncertainty
         Standard error of a measured thickness (m).
     """
@@ -46,7 +47,7 @@ def write_dem(world: World, folder: Path, *, profiles: int = 12, uncertainty: fl
     table = outlines(world)
     paths = {"outlines": folder / "outlines.gpkg", "points": folder / "points.csv"}
     write_vectors(paths["outlines"], table, layer="outlines")
-    points(world, table, profiles, uncertainty).to_csv(paths["points"], index=False)
+    points(world, table, uncertainty).to_csv(paths["points"], index=False)
     balance = np.minimum(
         world.climate.gradient * (world.surface - world.climate.equilibrium), world.climate.accumulation
     )
@@ -116,14 +117,12 @@ def _inventory_row(world: World, number: int, where: F64, whole: shapely.Geometr
     }
 
 
-def points(
-    world: World, table: geopandas.GeoDataFrame, profiles: int, uncertainty: float
-) -> pandas.DataFrame:
+def points(world: World, table: geopandas.GeoDataFrame, uncertainty: float) -> pandas.DataFrame:
     """Return measured thickness every 60 m along lines over the largest glaciers, as GlaThiDa's TTT."""
     rng = generator(world.seed, "survey")
     basins = glacier_numbers(world)
     frames = []
-    for line in range(profiles):
+    for line in range(PROFILES):
         glacier = int(rng.choice(np.arange(1, min(4, int(basins.max())) + 1)))
         inside = np.argwhere(basins == glacier)
         if len(inside) < 30:

@@ -17,18 +17,20 @@ from icectl.sources.synthetic.scenery import Cover, ndsi, reflectance
 from icectl.sources.synthetic.texture import pattern
 from icectl.sources.synthetic.world import World
 
+START = date(2015, 11, 6)
+"""Day of the first frame."""
+
 
 def write_flow_scenes(
     world: World,
     folder: Path,
-    start: date = date(2015, 11, 6),
     *,
     frames: int = 12,
     interval: int = 40,
     bands: tuple[str, ...] = BANDS,
     cloud: float = 0.08,
 ) -> Path:
-    """Write a series of `frames` scenes from `start` on into `folder`, with its catalogue.
+    """Write a series of `frames` scenes from `START` on into `folder`, with its catalogue.
 
     Each scene has the assets of `bands`, ``qa_pixel`` and ``qa_aerosol``. ``truth/vx.tif`` (east) and
     ``truth/vy.tif`` (north) hold the surface velocity in m a⁻¹ (years of 365 days); ``ice.tif`` is where
@@ -44,9 +46,9 @@ def write_flow_scenes(
     if frames < 2:
         raise UsageError(f"{frames} frame(s) show no motion", "ask for two or more")
     folder.mkdir(parents=True, exist_ok=True)
-    ice, water = _shores(world, start)
+    ice, water = _shores(world)
     scenes = []
-    for day in flow_days(world.seed, start, frames, interval):
+    for day in flow_days(world.seed, frames, interval):
         scenes.append(
             write_look(_frame(world, day, ice, water, bands, cloud), folder, world.grid, world.seed)
         )
@@ -62,20 +64,20 @@ def write_flow_scenes(
     return folder
 
 
-def flow_days(seed: int, start: date, frames: int, interval: int) -> list[date]:
+def flow_days(seed: int, frames: int, interval: int) -> list[date]:
     """Return the days of acquisition: multiples of 8 days (two satellites), unevenly spaced."""
     rng = generator(seed, "frames")
     wanted = np.cumsum(np.concatenate([[0.0], interval * rng.uniform(0.6, 1.4, frames - 1)]))
     steps = np.maximum.accumulate(np.round(wanted / 8).astype(int) + np.arange(frames) * (interval < 16))
-    return [start + timedelta(days=8 * int(step)) for step in steps]
+    return [START + timedelta(days=8 * int(step)) for step in steps]
 
 
-def _shores(world: World, start: date) -> tuple[Bools, Bools]:
+def _shores(world: World) -> tuple[Bools, Bools]:
     """Return where ice and open water are; a calving front stays where it stands on the first day."""
     if world.setting == "alpine":
         return world.glacier, np.zeros(world.shape, bool)
     place = fjord(world)
-    return place.ice(start), place.water(start)
+    return place.ice(START), place.water(START)
 
 
 def _frame(world: World, day: date, ice: Bools, water: Bools, bands: tuple[str, ...], cloud: float) -> Look:

@@ -19,9 +19,11 @@ from icectl.sources.synthetic.landsat import acquire, scene_id, write_look
 from icectl.sources.synthetic.noise import fractal, generator
 from icectl.sources.synthetic.optics import sun
 from icectl.sources.synthetic.scenery import Cover, ndsi, reflectance
-from icectl.sources.synthetic.snow import Sensor, acquisition_days, satellite
+from icectl.sources.synthetic.snow import acquisition_days, satellite
 from icectl.sources.synthetic.texture import pattern
 from icectl.sources.synthetic.world import World
+
+BANDS = ("green", "red", "nir08", "swir16")
 
 
 def write_front_scenes(
@@ -31,13 +33,11 @@ def write_front_scenes(
     end: date = date(2020, 1, 1),
     *,
     every: int = 2,
-    sensor: Sensor = "mixed",
-    bands: tuple[str, ...] = ("green", "red", "nir08", "swir16"),
     cloud: float = 0.1,
 ) -> Path:
     """Write scenes of a calving front from `start` to `end` (exclusive) into `folder`, with a catalogue.
 
-    Each scene has the assets of `bands`, ``qa_pixel``, and two labels: ``front``, the front as one line
+    Each scene has the assets of `BANDS`, ``qa_pixel``, and two labels: ``front``, the front as one line
     (GeoPackage, from wall to wall), and ``mask`` (GeoTIFF: 1 ice or land, 0 sea). Beside them lies
     ``fjord.gpkg``, the fjord with no ice in it: a polygon of everything that the sea may reach.
     ``truth/fronts.gpkg`` holds all fronts in one table with the front's mean retreat; models never read it.
@@ -57,8 +57,8 @@ def write_front_scenes(
     place = fjord(world)
     folder.mkdir(parents=True, exist_ok=True)
     scenes, rows = [], []
-    for number, day in enumerate(list(acquisition_days(world.seed, start, end, 1))[::every]):
-        if (scene := _write_one(world, place, folder, day, satellite(sensor, number), bands, cloud)) is None:
+    for number, day in enumerate(list(acquisition_days(world.seed, start, end))[::every]):
+        if (scene := _write_one(world, place, folder, day, satellite(number), cloud)) is None:
             continue
         scenes.append(scene)
         rows.append(
@@ -77,7 +77,7 @@ def write_front_scenes(
 
 
 def _write_one(
-    world: World, place: Fjord, folder: Path, day: date, sensor: int, bands: tuple[str, ...], cloud: float
+    world: World, place: Fjord, folder: Path, day: date, sensor: int, cloud: float
 ) -> Scene | None:
     """Write one date's image and labels; None in the dark of winter."""
     if sun(day, world.latitude)[0] < 8.0:
@@ -85,13 +85,11 @@ def _write_one(
     ice, water = place.ice(day), place.water(day)
     floating = melange(place, day)
     cover = Cover(ice, water, floating, pattern(world, day.toordinal()))
-    ground = reflectance(world, day, tuple(dict.fromkeys((*bands, "green", "swir16"))), cover)
+    ground = reflectance(world, day, BANDS, cover)
     snow = (ndsi(ground) > 0.4) & ~water
     share = float(floating[water].mean()) if water.any() else 0.0
     properties = {"icectl:melange": round(share, 3), "icectl:glacier": f"synthetic-{world.seed}"}
-    seen = acquire(
-        world, day, sensor, {b: ground[b] for b in bands}, snow, water, cloud=cloud, properties=properties
-    )
+    seen = acquire(world, day, sensor, ground, snow, water, cloud=cloud, properties=properties)
     scene = write_look(seen, folder, world.grid, world.seed)
     name = scene_id(seen, world.seed)
     line = geopandas.GeoDataFrame(

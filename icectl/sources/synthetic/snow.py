@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -17,8 +16,6 @@ from icectl.sources.synthetic.noise import generator
 from icectl.sources.synthetic.scenery import ndsi, reflectance
 from icectl.sources.synthetic.world import World
 
-Sensor = Literal["landsat-8", "landsat-7", "mixed"]
-
 
 def write_snow_scenes(
     world: World,
@@ -26,37 +23,30 @@ def write_snow_scenes(
     start: date = date(2014, 1, 1),
     end: date = date(2022, 1, 1),
     *,
-    per_month: int = 1,
-    sensor: Sensor = "mixed",
-    bands: tuple[str, ...] = ("green", "swir16"),
     cloud: float = 0.2,
     truth: bool = True,
 ) -> Path:
     """Write a series of scenes from `start` to `end` (exclusive) into `folder`, with its catalogue.
 
-    Each scene has the assets of `bands` (Collection-2 numbers) and ``qa_pixel``. ``truth/ndsi.tif`` holds the
+    Each scene has ``green`` and ``swir16`` (Collection-2 numbers) and ``qa_pixel``; one in four is of
+    Landsat 7, with scan-line gaps. ``truth/ndsi.tif`` holds the
     cloud-free NDSI, one band a scene in the catalogue's order; nothing but an evaluation may read it.
 
     Parameters
     ----------
-    per_month
-        Acquisitions a month, spread over it.
-    sensor
-        ``"landsat-7"`` has scan-line gaps; ``"mixed"`` alternates three of Landsat 8 with one of Landsat 7.
     cloud
         Mean cloud cover, 0 to 1; single scenes scatter between clear and overcast.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    days = list(acquisition_days(world.seed, start, end, per_month))
+    days = list(acquisition_days(world.seed, start, end))
     if not days:
         raise UsageError(f"there is no acquisition between {start} and {end}", "choose a longer span")
     scenes: list[Scene] = []
     clear: list[F64] = []
     for number, day in enumerate(days):
-        which = satellite(sensor, number)
-        ground = reflectance(world, day, tuple(dict.fromkeys((*bands, "green", "swir16"))))
+        ground = reflectance(world, day, ("green", "swir16"))
         clear.append(ndsi(ground))
-        seen = acquire(world, day, which, {b: ground[b] for b in bands}, clear[-1] > 0.4, cloud=cloud)
+        seen = acquire(world, day, satellite(number), ground, clear[-1] > 0.4, cloud=cloud)
         scenes.append(write_look(seen, folder, world.grid, world.seed))
     if truth:
         names = [scene.id for scene in scenes]
@@ -67,20 +57,19 @@ def write_snow_scenes(
     return folder
 
 
-def satellite(sensor: Sensor, number: int) -> int:
+def satellite(number: int) -> int:
     """Return the number of the Landsat that takes the scene of that `number`."""
-    return 7 if sensor == "landsat-7" or (sensor == "mixed" and number % 4 == 3) else 8
+    return 7 if number % 4 == 3 else 8
 
 
-def acquisition_days(seed: int, start: date, end: date, per_month: int) -> Iterator[date]:
-    """Yield the days of acquisition: `per_month` a month, with a few days of scatter."""
+def acquisition_days(seed: int, start: date, end: date) -> Iterator[date]:
+    """Yield the days of acquisition: one a month, with a few days of scatter."""
     year, month = start.year, start.month
     while date(year, month, 1) < end:
         following = date(year + month // 12, month % 12 + 1, 1)
-        length = (following - date(year, month, 1)).days / per_month
-        for part in range(per_month):
-            rng = generator(seed, "day", year, month, part)
-            day = date(year, month, 1) + timedelta(days=int((part + rng.uniform(0.2, 0.8)) * length))
-            if start <= day < end:
-                yield day
+        length = (following - date(year, month, 1)).days
+        rng = generator(seed, "day", year, month, 0)
+        day = date(year, month, 1) + timedelta(days=int(rng.uniform(0.2, 0.8) * length))
+        if start <= day < end:
+            yield day
         year, month = following.year, following.month
