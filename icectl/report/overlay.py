@@ -29,16 +29,41 @@ class Stroke:
 
 
 def line_strokes(lines: Iterable[Lines], reader: Reader, grid: GeoBox | None) -> list[Stroke]:
-    """Return a stroke for each set of lines."""
+    """Return a stroke for each set of lines; dated ones are coloured by `date_scale`, the first below."""
+    entries = sorted(lines, key=lambda entry: entry.date)
+    dates = date_scale(entries)
     strokes = []
-    for entry in lines:
+    for entry in entries:
         runs: list[Sequence[tuple[float, float]]] = list(entry.pixels)
         if entry.file:
             runs += _from_vectors(entry, reader, grid)
         path = "".join(polyline(run) for run in runs)
-        if path:
+        if path and entry.date and dates is not None:
+            strokes.append(Stroke(path, "line dated", entry.label, colour_of(day_of(entry.date), dates)))
+        elif path:
             strokes.append(Stroke(path, f"line {entry.role}", entry.label))
     return strokes
+
+
+def date_scale(lines: Iterable[Lines]) -> Scale | None:
+    """Return the scale of dated lines, in days since 1970; None where none has a date."""
+    days = [day_of(entry.date) for entry in lines if entry.date]
+    return Scale("sequential", min(days), max(*days, min(days) + 1)) if days else None
+
+
+def day_of(date: str) -> float:
+    """Return the days since 1970 of an ISO date.
+
+    >>> day_of("1970-02-01"), day_of("2020-02-29T12:00:00+00:00")
+    (31.0, 18321.0)
+    """
+    return float(np.datetime64(date[:10], "D").astype(int))
+
+
+def colour_of(value: float, scale: Scale, steps: int = 12) -> str:
+    """Return the colour of a value as one of so many steps; values beyond the scale take its ends."""
+    share = min(max((value - scale.low) / (scale.high - scale.low), 0.0), 1.0)
+    return scale.hexes(steps)[round(share * (steps - 1))]
 
 
 def _from_vectors(entry: Lines, reader: Reader, grid: GeoBox | None) -> list[Sequence[tuple[float, float]]]:
@@ -69,12 +94,10 @@ def point_strokes(points: Iterable[Points], scale: Scale) -> list[Stroke]:
             path = "".join(_dot(x, y) for x, y in zip(group.columns, group.rows, strict=True))
             strokes.append(Stroke(path, "dot", group.label))
             continue
-        colours = scale.hexes(12)
         bins: dict[str, list[str]] = {}
         for x, y, value in zip(group.columns, group.rows, group.values, strict=True):
             if value is not None:
-                share = min(max((value - scale.low) / (scale.high - scale.low), 0.0), 1.0)
-                bins.setdefault(colours[round(share * 11)], []).append(_dot(x, y))
+                bins.setdefault(colour_of(value, scale), []).append(_dot(x, y))
         first = group.label
         for colour, dots in bins.items():
             strokes.append(Stroke("".join(dots), "dot", first, colour))

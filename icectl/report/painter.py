@@ -9,7 +9,15 @@ from icectl.errors import IcectlError
 from icectl.report import charts
 from icectl.report.colours import Scale, data_uri, encode, encode_grey, hill_shade, scale_for
 from icectl.report.layers import Raster, Reader, thin
-from icectl.report.overlay import ARROW_CLASS, Stroke, arrow_gain, arrow_path, line_strokes, point_strokes
+from icectl.report.overlay import (
+    ARROW_CLASS,
+    Stroke,
+    arrow_gain,
+    arrow_path,
+    date_scale,
+    line_strokes,
+    point_strokes,
+)
 from icectl.report.panels import (
     Bars,
     CrossSection,
@@ -22,7 +30,7 @@ from icectl.report.panels import (
     Scatter,
     TimeMaps,
 )
-from icectl.report.pictures import View, arrow_key, legend, picture
+from icectl.report.pictures import View, arrow_key, date_legend, legend, picture
 from icectl.report.scale import frame_of
 
 _SIDES = {"time-maps": 600, "map": 900, "image-lines": 600, "samples": 200}
@@ -124,7 +132,11 @@ class Painter:
         drawn = picture(panel.label or panel.title, raster, scale, side, strokes)
         drawn["under"] = self._underlay(panel, raster, side)
         key = arrow_key([panel.arrows] if panel.arrows else [], gain, raster, panel.arrow_unit)
-        return {"map": drawn, "legends": [legend(scale, panel.unit, panel.label)], "arrow_key": key}
+        dates = date_scale(panel.lines)
+        legends = [legend(scale, panel.unit, panel.label)]
+        if dates is not None:  # the grey levels of an image below dated lines need no bar
+            legends = legends * (panel.colours != "grey") + [date_legend(dates)]
+        return {"map": drawn, "legends": legends, "arrow_key": key}
 
     def _underlay(self, panel: Map, raster: Raster, side: int) -> str:
         """Return a hill shade: of the underlay, or of the layer itself where it is terrain."""

@@ -127,6 +127,8 @@ class Lines(_Part):
         A vector file (GeoPackage, shapefile, GeoJSON) and its layer; reprojected to the raster.
     pixels
         Or polylines in pixels of the raster: a list of lists of ``(column, row)``.
+    date
+        ISO date. Dated lines of a `Map` are coloured from the first to the last, and a bar says so.
     """
 
     label: str
@@ -134,6 +136,7 @@ class Lines(_Part):
     file: str = ""
     layer: str = ""
     pixels: tuple[tuple[tuple[float, float], ...], ...] = ()
+    date: str = ""
 
 
 class Points(_Part):

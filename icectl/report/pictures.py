@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, num2date
 from matplotlib.ticker import MaxNLocator
 
 from icectl.report.colours import Scale, data_uri, encode
@@ -47,6 +48,23 @@ def legend(scale: Scale, unit: str, label: str) -> View:
     step = at[1] - at[0]
     ticks = [(number(v, step), 100 * (v - scale.low) / span) for v in inside]
     return {"colours": ", ".join(scale.hexes()), "ticks": ticks, "unit": unit, "label": label}
+
+
+def date_legend(scale: Scale) -> View:
+    """Return a colour bar of dates; `scale` is in days since 1970, as matplotlib counts."""
+    first, last = (num2date(day) for day in (scale.low, scale.high))  # type: ignore[no-untyped-call]
+    locator = AutoDateLocator(minticks=2, maxticks=5)  # type: ignore[no-untyped-call]
+    days = locator.tick_values(first, last)  # type: ignore[no-untyped-call]
+    at = [float(day) for day in days if scale.low <= day <= scale.high]
+    words = ConciseDateFormatter(locator).format_ticks(at)  # type: ignore[no-untyped-call]
+    places = [100 * (day - scale.low) / (scale.high - scale.low) for day in at]
+    label = f"date, {first:%Y-%m-%d} to {last:%Y-%m-%d}"
+    return {
+        "colours": ", ".join(scale.hexes()),
+        "ticks": list(zip(words, places, strict=True)),
+        "unit": "",
+        "label": label,
+    }
 
 
 def number(value: float, step: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import geopandas
@@ -12,13 +13,14 @@ import shapely
 from terminal import terminal
 
 from icectl.errors import DataError
-from icectl.tasks.front.dataset import Entry, Place
+from icectl.tasks.front.dataset import Entry, FrontData, Place
 from icectl.tasks.front.files.compare import compare_fronts
 from icectl.tasks.front.files.fjord import fjord_mask
 from icectl.tasks.front.files.gis import to_map
 from icectl.tasks.front.line.length import length_series, position, reference_of
 from icectl.tasks.front.line.polygons import cut, join_ends, outline
 from icectl.tasks.front.products import draw_by_date, product_crs, quality
+from icectl.tasks.front.series import fronts_by_date, length_curves
 
 SHAPE = (100, 120)
 GREENLAND = Place("EPSG:32624", (30.0, 0.0, 500_000.0, 0.0, -30.0, 7_400_000.0))
@@ -242,3 +244,42 @@ def test_fronts_by_date_are_drawn_with_images_that_have_none(tmp_path):
     assert not [one for one in numbers if "e" in one]
     assert drawn.count('id="xtick_') <= 3 * 5 + 8  # labels do not overlap
     assert "#440154" in drawn  # the first date has viridis' first colour
+
+
+def series(lines, places, doubts=()):
+    """Images of three years with a front each, or none; records as a prediction leaves them."""
+    days = [datetime(2000 + n, 8, 1, tzinfo=UTC) for n in range(len(lines))]
+    entries = tuple(
+        replace(entry(place, glacier="helheim"), id=str(n), time=days[n], flow=180.0, file=f"{n}.tif")
+        for n, place in enumerate(places)
+    )
+    records = {
+        str(n): {
+            "image": str(n),
+            "fronts": [] if line is None else [{"line": line.tolist(), "doubt": ["cloud"] * (n in doubts)}],
+        }
+        for n, line in enumerate(lines)
+    }
+    return FrontData(folder=None, entries=entries), records
+
+
+def test_fronts_of_a_series_lie_on_its_last_image_whatever_their_grids():
+    shifted = Place("EPSG:32624", (30.0, 0.0, 500_300.0, 0.0, -30.0, 7_400_600.0))
+    (panel,) = fronts_by_date(*series([LINE, None, LINE, LINE], [shifted, GREENLAND, ALASKA, GREENLAND]))
+    assert panel.layer.file == "3.tif"
+    assert [one.date for one in panel.lines] == ["2000-08-01", "2003-08-01"]
+    moved, own = (np.array(one.pixels[0])[:, ::-1] for one in panel.lines)
+    np.testing.assert_allclose(own, LINE)
+    np.testing.assert_allclose(moved, LINE + np.array([-20, 10]), atol=1e-6)
+    assert panel.note.startswith("2 of 4 dates, over the image of 2003-08-01; 1 lie outside")
+    assert fronts_by_date(*series([LINE, None], [GREENLAND] * 2)) == []
+
+
+def test_the_length_of_a_series_needs_no_label_and_tells_doubt():
+    lines = [LINE, LINE + np.array([3.0, 0.0]), LINE + np.array([-5.0, 0.0])]
+    data, records = series(lines, [GREENLAND] * 3, doubts=(1,))
+    (panel,) = length_curves(data, records, "box", labelled=False)
+    by_label = {one.label: dict(zip(one.x, one.y, strict=True)) for one in panel.series}
+    assert panel.y_label == "m"
+    assert by_label["in doubt"] == {"2001-08-01": pytest.approx(90, rel=2e-3)}
+    assert by_label["predicted"] == {"2000-08-01": 0.0, "2002-08-01": pytest.approx(-150, rel=2e-3)}

@@ -15,6 +15,7 @@ from icectl.report import charts, overlay
 from icectl.report import panels as p
 from icectl.report.colours import Scale
 from icectl.report.layers import Reader
+from icectl.report.pictures import date_legend
 
 
 def numbers(path):
@@ -56,6 +57,18 @@ def test_points_take_the_colours_of_the_scale():
     ]
     (plain,) = overlay.point_strokes([p.Points(label="x", columns=[1, 2], rows=[1, 1])], scale)
     assert plain.path == "M1 1h0M2 1h0"
+
+
+def test_dated_lines_are_coloured_from_the_first_date_to_the_last():
+    row = ((0.0, 0.0), (1.0, 0.0))
+    days = ["2003-01-01", "2001-01-01", "2002-01-01"]
+    lines = [p.Lines(label="fronts", pixels=(row,), date=day) for day in days]
+    strokes = overlay.line_strokes(lines, Reader([]), None)
+    assert [stroke.colour for stroke in strokes][::2] == ["#440154", "#fde725"]  # viridis, oldest first
+    assert overlay.line_strokes([p.Lines(label="l", pixels=(row,))], Reader([]), None)[0].colour == ""
+    bar = date_legend(overlay.date_scale(lines))
+    assert bar["label"] == "date, 2001-01-01 to 2003-01-01"
+    assert dict(bar["ticks"])["2002"] == pytest.approx(50)
 
 
 def test_arrows_point_where_things_move():

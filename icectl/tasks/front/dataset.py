@@ -31,6 +31,8 @@ class Place:
 
 STORE = "dataset.zarr"
 INDEX = "index.json"
+UNNAMED = "one"
+"""The glacier of images for which nobody names one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class Entry:
     @property
     def glacier(self) -> str:
         """The glacier's name; one for all where nobody said."""
-        return self.facts.get("glacier", "one")
+        return self.facts.get("glacier", UNNAMED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pyproj import CRS
 
 from icectl.arrays import F64
 from icectl.run import Run
-from icectl.tasks.front.dataset import Entry, FrontData
+from icectl.tasks.front.dataset import UNNAMED, Entry, FrontData
 from icectl.tasks.front.files.fjord import fjord_mask
 from icectl.tasks.front.files.gis import lon_lat, to_map, write_geojson, write_layer
 from icectl.tasks.front.files.pairs import SLC_FAILED, VECTORS
@@ -283,7 +283,7 @@ def draw_by_date(images: Sequence[Dated], path: Path, unit: str) -> Path:
         )
         axes.autoscale_view()
         axes.set_aspect("equal")
-        axes.set_title(name)
+        axes.set_title("" if name == UNNAMED else name)
         axes.set(xlabel=f"x ({unit})", ylabel=f"y ({unit})")
         axes.ticklabel_format(useOffset=False, style="plain")
         axes.locator_params(nbins=4)
@@ -292,7 +292,7 @@ def draw_by_date(images: Sequence[Dated], path: Path, unit: str) -> Path:
         for found, marker in ((True, "|"), (False, "x")):
             at = [_day(day) for _, day, line in own if (line is not None) == found]
             time.scatter(at, [level] * len(at), c=colours(scale(np.array(at))), marker=marker)
-    time.set_yticks(range(len(groups)), list(groups))
+    time.set_yticks(range(len(groups)), ["" if name == UNNAMED else name for name in groups])
     time.set_ylim(-0.6, len(groups) - 0.4)
     locator = AutoDateLocator()  # type: ignore[no-untyped-call]
     time.xaxis.set_major_locator(locator)
