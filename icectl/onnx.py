@@ -118,7 +118,6 @@ def _trace(module: nn.Module, network: OnnxNetwork, values: Mapping[str, Tensor]
 
 
 def _difference(module: nn.Module, path: Path, values: Mapping[str, Tensor]) -> float:
-    """Return the largest difference of any output between torch and onnxruntime."""
     import onnxruntime
     import torch
 
@@ -144,7 +143,6 @@ def _several(outputs: Any) -> Sequence[Tensor]:
 
 
 def _line(path: Path, network: OnnxNetwork, difference: float) -> str:
-    """Return what a model card says of the file."""
     shapes = []
     for name, tensor in network.inputs.items():
         axes = network.axes.get(name, {})

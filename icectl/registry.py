@@ -184,7 +184,6 @@ def get(name: str) -> Plugin:
 
 
 def _first(candidates: list[Found], name: str) -> Plugin:
-    """Return the first that works, and say so where another has the name too."""
     if not candidates:
         known = [*names(), *(a for f in plugins() if f.plugin for a in f.plugin.aliases)]
         raise UsageError(f"unknown model '{name}'", did_you_mean(name, known))

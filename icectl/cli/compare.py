@@ -111,7 +111,6 @@ def _requests(plugins: list[Any], arguments: list[str], named: bool) -> list[Any
 
 
 def _request(plugin: Any, arguments: list[str]) -> Any:
-    """Return what ``icectl run MODEL`` with `arguments` would do."""
     from icectl.cli import resolve, verbs
     from icectl.cli.asked import Asked
 
@@ -123,7 +122,6 @@ def _request(plugin: Any, arguments: list[str]) -> Any:
 
 
 def _plans(requests: list[Any], as_json: bool) -> None:
-    """Print what each model would do."""
     from icectl.cli import dry_run, show
 
     plans = [dry_run.describe(request, "evaluate") for request in requests]

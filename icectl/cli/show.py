@@ -165,6 +165,5 @@ class _Lines(logging.Handler):
     """Writes to whatever sys.stderr is at that moment; warnings say so in words."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one message."""
         prefix = "warning: " if record.levelno >= logging.WARNING else ""
         print(f"{prefix}{record.getMessage()}", file=sys.stderr, flush=True)

@@ -71,7 +71,6 @@ def _typed(name: str, value: Any) -> Any:
 
 
 def _in_turn(wanted: Wanted, verb: str, asked: Asked) -> Iterator[Named]:
-    """Work on one glacier after the other."""
     for name, build in wanted:
         try:
             yield name, _one(verb, build(), asked)
@@ -151,7 +150,6 @@ def _write_report(outcome: stages.Outcome, verb: str) -> str | None:
 
 
 def _report(results: list[dict[str, Any]], verb: str, asked: Asked, many: bool) -> None:
-    """Print the results: JSON, or tables and paths."""
     if asked.json_output:
         show.as_json(results if many else results[0])
         return

@@ -105,7 +105,6 @@ def neighbours(scores: F32, y: int, x: int) -> F32:
 
 
 def _coarse(ref: Texture, mov: Texture, corners: I64, size: int, radius: int) -> Coarse:
-    """Score every second shift of all chips."""
     chip, reach = size // 2, (radius + 1) // 2
     scores = np.empty((len(corners), 2 * reach + 1, 2 * reach + 1), np.float32)
     halves = []
@@ -129,7 +128,6 @@ def _coarse(ref: Texture, mov: Texture, corners: I64, size: int, radius: int) ->
 
 
 def _spread(image: F32) -> float:
-    """Sum of squared deviations from the mean."""
     return float(cv2.norm(image, cv2.NORM_L2SQR) - cv2.sumElems(image)[0] ** 2 / image.size)
 
 

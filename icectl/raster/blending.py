@@ -153,7 +153,6 @@ class _RowBlender:
             self._flush(self._tile)
 
     def close(self) -> None:
-        """Write what is left."""
         if self._done > self._top:
             self._flush(self._done - self._top)
 

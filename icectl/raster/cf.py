@@ -75,7 +75,6 @@ def layers(data: Any, path: Path) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _is_time(values: Any, axis: Any) -> bool:
-    """Tell whether an axis counts dates."""
     if axis not in values.coords:
         return False
     dates = values[axis]

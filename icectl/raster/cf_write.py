@@ -88,7 +88,6 @@ def save_zarr(data: Any, path: Path, encoding: Mapping[str, Mapping[str, Any]] |
 
 
 def _axis(axis: str, grid: Grid) -> dict[str, str]:
-    """Return the attributes of a coordinate."""
     if grid.crs is None:
         return {"long_name": f"{axis} in pixels", "units": "1"}  # CF: an axis X or Y has to lead to longitude
     if grid.crs.geographic:

@@ -105,7 +105,6 @@ def differences(runs: Sequence[RunFacts]) -> list[tuple[str, list[str]]]:
 
 
 def _total(name: str, run: RunFacts) -> View:
-    """Return the cost of a run as a row."""
     row: View = (
         cost_table(run.stages())["rows"][-1] if run.stages() else {"cells": [], "kind": "", "class": ""}
     )

@@ -75,7 +75,6 @@ def _series(name: str, log: Log, keys: Sequence[str]) -> list[Series]:
 
 
 def _checked(key: str) -> bool:
-    """Tell whether a measure is of validation data."""
     return key.lower().startswith(("val", "valid"))
 
 

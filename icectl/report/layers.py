@@ -103,7 +103,6 @@ def _thinned(raster: Raster, side: int) -> Raster:
 
 
 def _from_file(path: Path, info: Info, band: int) -> Raster:
-    """Read one band of a GeoTIFF, PNG or JPEG."""
     rows, columns = info.shape
     factor = int(np.ceil(np.sqrt(rows * columns / MOST_PIXELS)))
     if factor > 1 and info.grid is not None:
@@ -115,7 +114,6 @@ def _from_file(path: Path, info: Info, band: int) -> Raster:
 
 
 def _from_cube(path: Path, layer: Layer) -> Raster:
-    """Read a slice of a NetCDF or Zarr variable."""
     try:
         with open_cube(path, times=False) as data:
             variable = data[layer.variable]
@@ -131,7 +129,6 @@ def _from_cube(path: Path, layer: Layer) -> Raster:
 
 
 def _grid_of(data: Any, variable: str) -> GeoBox | None:
-    """Return the CF grid of a variable, or None where it has none."""
     try:
         grid = data[variable].odc.geobox or data.odc.geobox
     except (ValueError, KeyError, AttributeError):

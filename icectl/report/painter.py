@@ -87,7 +87,6 @@ class Painter:
         return {"moments": moments, "legends": legends, "arrow_key": key}
 
     def _three(self, frame: Frame, side: int) -> dict[str, Raster]:
-        """Return truth, prediction and difference, as far as they are there."""
         found = {
             name: self.reader.read(layer, side)
             for name in ("truth", "prediction", "difference")

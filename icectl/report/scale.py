@@ -105,6 +105,5 @@ def _local(grid: GeoBox, crs: CRS, shape: tuple[int, int], to_degrees: Transform
 
 
 def _nice(length: float) -> float:
-    """Return the largest of 1, 2, 5 times a power of ten that is at most `length`."""
     power = 10.0 ** math.floor(math.log10(max(length, 1e-9)))
     return power * max(step for step in _ROUND if step * power <= length * (1 + 1e-9))

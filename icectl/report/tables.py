@@ -146,7 +146,6 @@ def interval_words(gain: Sequence[float]) -> str:
 
 
 def _best(rows: Sequence[Mapping[str, Any]], column: Mapping[str, Any]) -> float | None:
-    """Return the best value among models and baselines."""
     values = [
         r["values"][column["key"]]
         for r in rows

@@ -104,7 +104,6 @@ def read_catalogue(folder: Path) -> list[Scene]:
 
 
 def _item(scene: Scene, folder: Path) -> pystac.Item:
-    """Build the STAC item of one scene."""
     import pystac
 
     grids = {name: _grid_fields(scene.asset(name), scene.id) for name in scene.assets}
@@ -130,7 +129,6 @@ def _item(scene: Scene, folder: Path) -> pystac.Item:
 
 
 def _known(band: Band, nodata: float | None) -> dict[str, float]:
-    """Return the fields of ``raster:bands`` that are known."""
     values = {
         "scale": band.scale,
         "offset": band.offset,
@@ -140,7 +138,6 @@ def _known(band: Band, nodata: float | None) -> dict[str, float]:
 
 
 def _grid_fields(path: Path, scene: str) -> dict[str, Any]:
-    """Return the projection fields of a raster; nothing for other files."""
     if not path.is_file():
         raise DataError(f"scene '{scene}' names {path}, which is not there")
     if not _MEDIA.get(path.suffix.lower(), "").startswith("image/"):
@@ -190,7 +187,6 @@ def _href(path: Path, folder: Path) -> str:
 
 
 def _scene(item: pystac.Item, folder: Path, where: str) -> Scene:
-    """Turn a checked STAC item into a `Scene`."""
     safe_name(item.id, f"the id of a scene in {where}")
     time = item.datetime or item.common_metadata.start_datetime
     if time is None:
@@ -228,7 +224,6 @@ def _band(fields: Mapping[str, Any], common: Mapping[str, Any]) -> Band:
 
 
 def _read_json(path: Path) -> Any:
-    """Read a JSON file, or fail with what is wrong with it."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -85,7 +85,6 @@ class Fetcher:
         return self.out / CHECKED / f"{pick.id}.json"
 
     def _known(self, pick: Pick) -> Shares | None:
-        """Return the shares that an earlier attempt measured."""
         try:
             return Shares(**read_record(self._note(pick), _SHARES, "record of shares"))
         except (DataError, TypeError):
@@ -104,7 +103,6 @@ class Fetcher:
         return whole
 
     def _fetch(self, pick: Pick, bands: list[str]) -> None:
-        """Read and write those of `bands` that are not there yet, one after the other."""
         for band in bands:
             if not self._complete(self._file(pick, band)):
                 self._write(pick, band, self._insist(pick, band))

@@ -135,7 +135,6 @@ def opened_as(path: Path) -> str:
 
 
 def _header(path: Path) -> Info:
-    """Read the facts of a raster and its last block."""
     driver = opened_as(path)
     try:
         info = Info(path, driver)
@@ -246,7 +245,6 @@ def items_beside(folder: Path) -> dict[str, Mapping[str, Any]]:
 
 
 def _basename(entry: Mapping[str, Any]) -> str:
-    """Return the file name at the end of an asset's link."""
     return str(entry.get("href", "")).partition("?")[0].rsplit("/", 1)[-1]
 
 
@@ -291,7 +289,6 @@ def _item_period(item: Mapping[str, Any]) -> Period | None:
 
 
 def _tag_period(tags: Mapping[str, str]) -> Period | None:
-    """Read the first tag that tells the date of acquisition."""
     upper = {key.upper(): value for key, value in tags.items()}
     periods = (_parse_tag(upper.get(name)) for name in _DATE_TAGS)
     return next((period for period in periods if period is not None), None)

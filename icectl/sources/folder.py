@@ -185,7 +185,6 @@ def _shown(path: Path) -> bool:
 
 
 def _scenes(files: list[ImageFile], fallback: Band) -> Iterator[Scene]:
-    """Join the files of one date into scenes."""
     by_time: dict[datetime, dict[str, ImageFile]] = {}
     for file in files:
         if file.named.period is None or file.named.asset is None:  # describe() settled both

@@ -323,7 +323,6 @@ def _period(parts: dict[str, str | None]) -> Period | None:
 
 
 def _span(year: int, month: int, months: int) -> Period:
-    """Return the span of `months` whole months."""
     last = month - 1 + months
     end = datetime(year + last // 12, last % 12 + 1, 1, tzinfo=UTC) - timedelta(seconds=1)
     return Period(start=datetime(year, month, 1, tzinfo=UTC), end=end)

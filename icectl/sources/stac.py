@@ -135,7 +135,6 @@ def _collect(
 
 
 def _incomplete(failures: list[IcectlError], total: int, service: Service) -> IcectlError:
-    """Word the error of a fetch in which scenes failed."""
     first = failures[0]
     return WorkError(
         f"{len(failures)} of {total} scenes could not be fetched from {service.name}: {first.message}",

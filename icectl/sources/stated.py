@@ -173,7 +173,6 @@ def above_the_atmosphere(item: Mapping[str, Any]) -> bool:
 
 
 def _metadata(path: Path) -> Path | None:
-    """Return the metadata file of the product that a file belongs to."""
     for folder in path.absolute().parents[:_ABOVE]:
         found = next((p for p in sorted(folder.glob("MTD_MSIL??.xml")) if p.is_file()), None)
         if found is not None:

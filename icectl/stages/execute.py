@@ -157,7 +157,6 @@ def _follow(request: Request, steps: list[Step]) -> Outcome:
 
 
 def _wait_for(file: Path, seconds: float = 24 * 3600) -> None:
-    """Wait until rank 0 has written `file`."""
     deadline = time.monotonic() + seconds
     while not file.exists():
         if time.monotonic() > deadline:

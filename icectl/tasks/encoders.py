@@ -68,7 +68,6 @@ def load_encoder(features: nn.Module, name: str, source: Path | str) -> None:
 
 
 def _read(path: Path, source: Path | str) -> dict[str, Tensor]:
-    """Return the tensors in a file by name."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
     from timm.models import clean_state_dict

@@ -118,7 +118,6 @@ SPOILT = {"moved": lambda values: np.roll(values[..., ::-1, :], 3, axis=-1), "op
 
 
 def _spoil(folder: Path, change: Callable[[Any], Any]) -> None:
-    """Change the values of rasters."""
     for path in rasters(folder):
         rewrite(path, change)
 

@@ -112,7 +112,6 @@ class _Budget:
         return not self.watch or not largest or grown / largest * size < _SHARE * self.free
 
     def note(self, size: int) -> None:
-        """Remember what a batch of `size` took."""
         self.seen = max(self.seen, (size, meters.peak_memory() - self.start))
 
 

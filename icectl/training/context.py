@@ -160,7 +160,6 @@ class Context:
             optimizer.zero_grad(set_to_none=True)
 
     def _clip(self, optimizer: Optimizer, parameters: list[nn.Parameter]) -> None:
-        """Bound the gradients as the settings say."""
         if self.clip_value is not None or self.clip_norm is not None:
             self.fabric.strategy.precision.unscale_gradients(getattr(optimizer, "optimizer", optimizer))
         if self.clip_value is not None:

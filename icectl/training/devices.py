@@ -148,7 +148,6 @@ def _known(flag: str, value: str, allowed: tuple[str, ...]) -> None:
 
 
 def _choose(device: str) -> tuple[str, str]:
-    """Return the device and the reason, refusing one that is not here."""
     import torch
 
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -28,7 +28,6 @@ class _NoWrapping(DDPStrategy):
     """Fabric's process group without DistributedDataParallel (see `icectl.training.learner`)."""
 
     def setup_module(self, module: nn.Module) -> Any:
-        """Leave the module as it is."""
         return module
 
 
@@ -75,7 +74,6 @@ def build(decision: devices.Decision, several: bool) -> Fabric:
 
 
 def _shape(slurm: bool) -> tuple[int, int]:
-    """Return (processes a machine, machines)."""
     if slurm:
         nodes = int(os.environ.get("SLURM_NNODES", "1"))
         return int(os.environ["SLURM_NTASKS"]) // nodes, nodes

@@ -184,7 +184,6 @@ class Loop:
         self._save()
 
     def _judge(self, value: float, scores: Mapping[str, float]) -> None:
-        """Keep the weights if `value` is the best so far."""
         position = self.position
         sign = 1.0 if self.settings.better == "lower" else -1.0
         if not math.isfinite(value):

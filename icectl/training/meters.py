@@ -97,6 +97,5 @@ def _peak_device_memory() -> int | None:
 
 
 def _cpu_seconds() -> float:
-    """Return processor seconds of this process and its finished children."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system

@@ -202,7 +202,6 @@ def _passed_on() -> Iterator[tuple[int, ...]]:
 
 
 def _starting(frame: FrameType | None) -> bool:
-    """Tell whether a process is being started."""
     while frame is not None and frame.f_code is not process.BaseProcess.start.__code__:
         frame = frame.f_back
     return frame is not None

@@ -96,7 +96,6 @@ def find(chosen: str) -> Weights:
 
 
 def _unpacked(archive: Path) -> Weights:
-    """Return the weights in an archive, unpacked in the cache under its checksum."""
     from icectl.sources.archive import cache, unpack
 
     if not zipfile.is_zipfile(archive):

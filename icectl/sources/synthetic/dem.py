@@ -144,7 +144,6 @@ def _measured(
     rng: np.random.Generator,
     uncertainty: float,
 ) -> pandas.DataFrame:
-    """Return one survey line."""
     rows, columns = at[:, 0], at[:, 1]
     x, y = world.grid.affine @ (columns + 0.5, rows + 0.5)
     places = geopandas.GeoSeries(geopandas.points_from_xy(x, y), crs=str(world.grid.crs)).to_crs("EPSG:4326")

@@ -39,7 +39,6 @@ def origin(world: World, days: float) -> tuple[F64, F64]:
 
 
 def _at(field: F64, rows: F64, columns: F64) -> F64:
-    """Return `field` between its pixels."""
     return np.asarray(ndimage.map_coordinates(field, (rows, columns), order=1, mode="nearest"))
 
 

@@ -50,7 +50,6 @@ def evaluate(run: Run, model: TaskModel, options: EvaluateOptions) -> Metrics:
 
 
 def _thickness(run: Run, options: EvaluateOptions, folder: Path) -> tuple[list[Table], AtPoints | None]:
-    """Return tables of thickness at points and against rasters."""
     source = resolve(options.points, run.say) if options.points else _synthetic(run, "points.csv")
     scored = None if source is None else score_points(run, options, folder, source)
     tables = list(scored.tables) if scored else []

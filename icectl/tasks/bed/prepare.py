@@ -101,7 +101,6 @@ def _terrain(
     writer: Writer,
     rng: np.random.Generator,
 ) -> None:
-    """Prepare one elevation model."""
     terrain = open_dem(source.dem, options.dem_crs).whole(options.train_resolution)
     check_slopes(terrain.heights, terrain.resolution, terrain.name)
     for note in terrain.notes:

@@ -66,7 +66,6 @@ def _law(run: Run, dataset: Dataset, options: TrainOptions) -> Law | None:
 
 
 def _learn(run: Run, model: TaskModel, options: TrainOptions, facts: Mapping[str, Any]) -> None:
-    """Train step (a) in one process of a training; see `icectl.training.launch`."""
     dataset = open_dataset(run.inputs["prepare"])
     settings = FitSettings(
         max_updates=options.updates, every="update", validate_every=options.validate_every, clip_norm=1.0

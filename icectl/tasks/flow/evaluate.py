@@ -91,7 +91,6 @@ def evaluate(run: Run, model: TaskModel, options: EvaluateOptions) -> Metrics:
 
 
 def _predicted(predictions: Any, of: U8) -> I64:
-    """Return the sequences that were predicted."""
     listed: I64 = predictions["sequence"].values.astype(np.int64)
     if len(listed) and listed.max() >= len(of):
         raise DataError("the predictions belong to another dataset", "predict again (--force)")

@@ -55,7 +55,6 @@ def _from_folder(run: Run, options: FetchOptions) -> Path:
 
 
 def _from_synthetic(run: Run, options: FetchOptions) -> Path:
-    """Write the synthetic glacier's frames; its true velocity is beside them in ``truth``."""
     from icectl.sources.synthetic import World, write_flow_scenes
 
     world = World(seed=run.seed, shape=(options.size, options.size), setting=options.setting)

@@ -129,7 +129,6 @@ def _variables(data: Any, layers: dict[str, F64], dims: tuple[str, ...], grid: G
 
 
 def _combined(layers: dict[str, F64], found: Velocity, sequences: Sequences, grid: Grid, unit: str) -> Any:
-    """Return the combination of all pairs."""
     data = _start(grid, "Ice velocity, combined from pairs of images")
     _variables(data, layers, ("y", "x"), grid, unit)
     named = cf_layer(grid, "1", "pairs of frames that contributed")
@@ -179,7 +178,6 @@ def _pairs(found: Velocity, sequences: Sequences, grid: Grid, unit: str) -> Any:
 
 
 def _months(series: Months, grid: Grid, unit: str) -> Any:
-    """Return the velocity by month."""
     data = _start(grid, "Ice velocity by month")
     named = {"standard_name": "time", "long_name": "first day of the month", "axis": "T"}
     data = data.assign_coords(time=("time", series.months.astype("datetime64[ns]"), named))

@@ -38,7 +38,6 @@ def train(run: Run, model: TaskModel, options: TrainOptions) -> Path:
 
 
 def _learn(run: Run, model: TaskModel, options: TrainOptions) -> None:
-    """Train in one process; see `icectl.training.launch`."""
     sequences = open_dataset(run.inputs["prepare"])
     parts = split(sequences, options, run.seed)
     training, checking = _windows(sequences, parts, options)

@@ -198,7 +198,6 @@ def gain_over_bar(
 
 
 def _data_facts(data: FrontData, entries: Sequence[Entry], records: Mapping[str, Record]) -> dict[str, Any]:
-    """Return what the report lists of the data."""
     dated = sorted(e.time for e in entries if e.dated)
     scales = sorted({round(e.resolution, 1) for e in entries if e.resolution is not None})
     return {
@@ -213,7 +212,6 @@ def _data_facts(data: FrontData, entries: Sequence[Entry], records: Mapping[str,
 
 
 def _image_row(entry: Entry, error: FrontError, record: Record) -> dict[str, Any]:
-    """Return one image's line of the report's data."""
     return {
         "image": entry.id,
         "date": entry.time.strftime("%Y-%m-%d") if entry.dated else "",
@@ -228,7 +226,6 @@ def _image_row(entry: Entry, error: FrontError, record: Record) -> dict[str, Any
 
 
 def _notes(errors: Errors) -> tuple[str, ...]:
-    """Return sentences below the table."""
     notes = [
         "mean and median distance: nearest distances both ways, concatenated (CALFIN); two-way mean: COBRA's",
         f"a front is wrong where its mean distance is above {WRONG:g} m (10 px where the scale is not known)",

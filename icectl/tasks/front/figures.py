@@ -49,7 +49,6 @@ def _mean(error: FrontError) -> float:
 
 
 def _picture(entry: Entry, record: Record, error: FrontError) -> Picture:
-    """Return one image with its true and its predicted front."""
     lines = [Lines(label="labelled", role="truth", pixels=pixels_of(entry.lines or ()))]
     lines.append(Lines(label="predicted", role="prediction", pixels=pixels_of(lines_in(record))))
     score = f"{_mean(error):.2f} px" if len(error.pooled) else error.status
@@ -62,7 +61,6 @@ def _picture(entry: Entry, record: Record, error: FrontError) -> Picture:
 
 
 def _error_bars(model: str, entries: Sequence[Entry], errors: Mapping[str, FrontError]) -> Bars:
-    """Return mean distances by year."""
     years = sorted({e.facts.get("year", "?") for e in entries})
     means = []
     for year in years:

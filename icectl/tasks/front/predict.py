@@ -107,7 +107,6 @@ class Finder:
         return replace(found, fronts=tuple(replace(front, doubt=reasons) for front in found.fronts))
 
     def _domain_side(self, frame: Frame | None) -> int:
-        """Return the side of a domain in the image's pixels."""
         return max(64, round(self.options.domain * self.search.scale(frame)))
 
 

@@ -90,7 +90,6 @@ def turned_upward(entries: Sequence[Entry]) -> bool:
 
 
 def _entries(scenes: list[Scene], options: PrepareOptions) -> Iterator[tuple[Entry, F32, Bools | None]]:
-    """Yield what is stored of each scene."""
     for scene in scenes:
         asset = image_of(scene)
         source = scene.assets[asset]

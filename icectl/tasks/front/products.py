@@ -239,8 +239,6 @@ def _write_polygons(
 
 
 def _placed(shape: Any, entry: Entry, crs: str | None) -> Any:
-    """Move a polygon of (column, row) edges to the map."""
-
     def move(xy: Any) -> Any:
         return to_map(np.asarray(xy)[:, ::-1] - 0.5, entry.place, crs)
 

@@ -88,7 +88,6 @@ def audit(entries: Sequence[Entry]) -> dict[str, str | int | float]:
 
 
 def _gap(entries: Sequence[Entry], glacier: str) -> float:
-    """Return the least number of days between training and test images of a glacier."""
     times: Mapping[str, list[float]] = {
         role: [e.time.timestamp() for e in entries if e.role == role and e.glacier == glacier]
         for role in ("train", "test")

@@ -37,7 +37,6 @@ def _fetch(run: Run) -> Estimate:
 
 
 def _pixels(run: Run) -> int:
-    """Return the pixels of a scene, by the options or the glacier's box."""
     options = run.given(FetchOptions)
     if source_of(run, options) == "synthetic":
         return options.size**2

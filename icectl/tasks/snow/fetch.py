@@ -41,7 +41,6 @@ def _from_folder(run: Run, options: FetchOptions) -> Path:
 
 
 def _from_synthetic(run: Run, options: FetchOptions) -> Path:
-    """Write the synthetic glacier's Landsat-like scenes."""
     from icectl.sources.synthetic import World, write_snow_scenes
 
     start = options.start or date(2014, 1, 1)

@@ -56,7 +56,6 @@ def figures(
 
 
 def _maps(title: str, cube: Cube, moment: Moment, path: Path, note: str, step: int = 0) -> TimeMaps:
-    """Return truth, forecast and difference of every lead."""
     return TimeMaps(
         title=title,
         frames=tuple(_frames(cube, moment, path, step)),

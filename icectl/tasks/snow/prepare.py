@@ -222,7 +222,6 @@ def _warp(layers: Layers, number: int, found: align.Alignment) -> None:
 
 
 def _periods(layers: Layers, options: PrepareOptions) -> list[Period]:
-    """Return the frames of the series with the scenes that go into each."""
     times = [scene.time for scene in layers.scenes.values()]
     if options.cadence == "months":
         return plan_periods(times, options.months, options.start, options.end)

@@ -70,7 +70,6 @@ def _elsewhere(cube: Cube, here: dict[str, Any], trained: Mapping[str, Any], opt
 
 
 def _touch(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
-    """Tell whether two places overlap on the ground (by their bounding boxes in degrees)."""
     one, two = (
         GeoBox(tuple(place["shape"]), Affine(*place["transform"]), place["crs"])
         .geographic_extent.boundingbox

@@ -44,7 +44,6 @@ def train(run: Run, model: TaskModel, options: TrainOptions) -> Path:
 
 
 def _learn(run: Run, model: TaskModel, options: TrainOptions, facts: Mapping[str, Any]) -> None:
-    """Train `model` in one process of a training; see `icectl.training.launch`."""
     cube = open_dataset(run.inputs["prepare"])
     made = split(cube, options, run.seed)
     settings = FitSettings(

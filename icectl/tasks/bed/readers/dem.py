@@ -124,7 +124,6 @@ def _grid(file: Path, crs: str | None) -> Grid:
 
 
 def _middle(grid: Grid) -> float:
-    """Return the x of a grid's middle."""
     return float(grid.affine.c + grid.shape[1] * grid.affine.a / 2)
 
 

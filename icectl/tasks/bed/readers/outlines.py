@@ -175,7 +175,6 @@ def days_of(dates: Any) -> Any:
 
 
 def _year(frame: Any) -> float | None:
-    """Return the median year of the outlines."""
     column = next((c for d in DATES for c in frame.columns if str(c).lower() == d), None)
     if column is None:
         return None

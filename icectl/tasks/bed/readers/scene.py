@@ -102,7 +102,6 @@ def _speed(paths: Sequence[Path], grid: Grid) -> F64:
 
 
 def _metres(shape: Any) -> float:
-    """Return the larger side of a geometry's box in metres."""
     crs = shape.estimate_utm_crs() if shape.crs.is_geographic else shape.crs
     left, bottom, right, top = shape.to_crs(crs).total_bounds
     return float(max(right - left, top - bottom))

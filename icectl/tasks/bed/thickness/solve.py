@@ -115,7 +115,6 @@ def _mixed(full: F64, inverted: F64, level: float, local: float) -> F64:
 
 
 def _working(fine: Scene) -> Scene:
-    """Return a glacier on its working grid."""
     area = float(fine.ice.sum() * fine.resolution**2 / 1e6)
     zoom = min(1.0, fine.resolution / samples.working_resolution(area))
     ice = samples.rescale(fine.ice.astype(np.float64), zoom) > 0.5
@@ -132,7 +131,6 @@ def _part(field: F64 | None, part: tuple[slice, slice]) -> F64 | None:
 
 
 def _rescaled(field: F64 | None, ice: Bools, zoom: float) -> F64 | None:
-    """Bring a field to the working grid; gaps are filled from the nearest known pixel."""
     if field is None or not (np.isfinite(field) & ice).any():
         return None
     return samples.rescale(samples.whole(field), zoom)

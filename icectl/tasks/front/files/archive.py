@@ -73,7 +73,6 @@ def listing(doi: str) -> list[dict[str, Any]]:
 
 
 def _file(about: Mapping[str, Any], base: str) -> dict[str, Any]:
-    """Return what is needed of one file in a listing."""
     return {
         "name": PurePosixPath(about["path"]).name,
         "hash": f"{about['digestType'].replace('-', '')}:{about['digest']}",

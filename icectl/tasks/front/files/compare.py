@@ -151,7 +151,6 @@ def match(
 
 
 def _gap(a: FrontLine, b: FrontLine) -> float:
-    """Return the shortest distance between two lines, in metres on the ground."""
     (one,), (other,) = ground_lines([a.shape], DEGREES, [b.shape])
     return float(one.distance(other))
 

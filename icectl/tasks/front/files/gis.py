@@ -83,7 +83,6 @@ def write_geojson(
 def _frame(
     rows: Sequence[dict[str, Any]], shapes: Sequence[Any], crs: str | None, fields: Mapping[str, str]
 ) -> Any:
-    """Return features as a table with dates as dates."""
     return geopandas.GeoDataFrame(list(rows), geometry=list(shapes), crs=crs or PIXELS)[[*fields, "geometry"]]
 
 

@@ -159,7 +159,6 @@ class Predictor:
         return [], ["no front found"]
 
     def _line(self, edge: Floats, threshold: float) -> Line:
-        """Vectorise and smooth."""
         rules = self.rules
         tree = front_line(edge, threshold, neighbours=rules.neighbours, bridge=rules.bridge, sigma=0)
         return smooth(tree, rules.smoothing)

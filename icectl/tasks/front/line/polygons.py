@@ -81,7 +81,6 @@ def join_ends(fjord: Mask, line: Line) -> Line | None:
 
 
 def _target(shape: tuple[int, ...], nearest: Any, end: Any) -> Any:
-    """Return the place that an end is joined to."""
     rows, columns = shape
     row, column = np.clip(end, 0, [rows - 1, columns - 1])
     borders = np.array([[-1, column], [rows, column], [row, -1], [row, columns]], float)

@@ -46,7 +46,6 @@ def longest_path(size: int, edges: Index, weights: NDArray[np.float64]) -> Index
 
 
 def _roots(graph: csr_array, edges: int) -> list[int]:
-    """Return the first node of each tree of a forest."""
     size = graph.shape[0]
     if edges == size - 1:
         return [0]

@@ -113,10 +113,8 @@ def _cells(entry: Entry) -> Grid:
 
 
 def _middle(entry: Entry) -> np.ndarray:
-    """Return the centre of an image as a point (row, column)."""
     return np.array([entry.shape]) / 2 - 0.5
 
 
 def _azimuth(start: np.ndarray, end: np.ndarray) -> float:
-    """Return the bearing from one point (longitude, latitude) to another."""
     return float(Geod(ellps="WGS84").inv(*start, *end)[0] % 360)

@@ -91,7 +91,6 @@ def judged(found: Found, least: float) -> Found:
 
 
 def _doubts(front: Front, sure: float) -> tuple[str, ...]:
-    """Return what speaks against a front."""
     if sure >= FLAGGED:
         return ()
     terms, said = features(front), [f"confidence {sure:.2f}"]

@@ -46,7 +46,6 @@ def green_and_swir(scene: Scene, grid: Grid) -> tuple[Field, Field]:
 
 
 def _only(field: Field, clear: Bools | None) -> Field:
-    """Return a field with NaN where it is not clear."""
     if clear is None:
         return field
     return replace(field, values=qa.keep(field.values, clear), valid=field.valid & clear)

@@ -155,7 +155,6 @@ def linear_frames(past: Tensor, coefficients: Tensor) -> Tensor:
 
 
 def _calendar(phase: Tensor, like: Tensor) -> Tensor:
-    """Return sine and cosine of the time of year as channels (B, F, 2, H, W)."""
     angle = 2 * math.pi * phase
     wave = torch.stack([angle.sin(), angle.cos()], dim=2)[..., None, None]
     return wave.expand(-1, -1, -1, *like.shape[-2:]).to(like.dtype)
