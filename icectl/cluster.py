@@ -27,18 +27,11 @@ def each(function: Callable[[J], R], jobs: Iterable[J], cluster: str | None) -> 
     A job whose worker dies is done again by another. Jobs, results and the function must pickle;
     workers need the same packages and the same folders.
 
-    Parameters
-    ----------
-    cluster
-        None, ``"local:N"`` (N processes here, of one thread unless ``OMP_NUM_THREADS`` says how many) or
-        a scheduler's address.
+    `cluster`: none, ``"local:N"`` (N processes here, of one thread unless ``OMP_NUM_THREADS`` says how
+        many) or a scheduler's address.
 
-    Raises
-    ------
-    UsageError
-        The cluster is not written as one of these.
-    WorkError
-        No scheduler answers, it has no workers, or a job killed several of them.
+    UsageError: the cluster is not written as one of these. WorkError: no scheduler answers, it has no
+    workers, or a job killed several of them.
     """
     if cluster is None:
         for job in jobs:

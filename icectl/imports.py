@@ -60,13 +60,9 @@ _RECORD_SHAPE: Mapping[str, type] = {
 def import_run(export: Path, workspace: Workspace) -> Path:
     """Bring an export into a workspace and return its folder there; the same export only once.
 
-    Raises
-    ------
-    UsageError
-        `export` is neither a folder nor an archive of ours.
-    DataError
-        It holds a name that leaves its folder, a link, options that its model does not take, or other
-        content than the run of the same fingerprint that the workspace has.
+    UsageError: `export` is neither a folder nor an archive of ours. DataError: it holds a name that leaves
+    its folder, a link, options that its model does not take, or other content than the run of the same
+    fingerprint that the workspace has.
     """
     if not export.is_dir() and not (export.is_file() and zipfile.is_zipfile(export)):
         raise UsageError(f"--from {export} is no export", _NO_EXPORT)

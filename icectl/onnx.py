@@ -39,13 +39,9 @@ def export_onnx(plugin: Plugin, run: Run, folder: Path) -> list[Written]:
 
     A model takes part by `icectl.model.OffersOnnx`.
 
-    Raises
-    ------
-    UsageError
-        The model does not offer that, or the extra ``onnx`` is not installed.
-    WorkError
-        A network holds what ONNX or its runtime cannot do, or the written one differs from the original by
-        more than `TOLERANCE`.
+    UsageError: the model does not offer that, or the extra ``onnx`` is not installed. WorkError: a network
+    holds what ONNX or its runtime cannot do, or the written one differs from the original by more than
+    `TOLERANCE`.
     """
     offer = getattr(registry.load_model(plugin), "onnx", None)
     with registry.doing(plugin, "the offer of networks for ONNX"):

@@ -52,23 +52,13 @@ TABLES = (".csv", ".txt", ".tsv", ".dat", ".xyz")
 def read_points_of(path: Path, crs: str | None) -> tuple[Any, F64, F64, str]:
     """Read a table of points.
 
-    Parameters
-    ----------
-    path
-        A CSV file (comma, semicolon, tab, bar or blanks; decimal points or commas; UTF-8, UTF-16 or Latin-1;
-        lines of ``#`` before the head), or points of a vector file.
-    crs
-        The CRS of columns x and y that are no degrees.
+    `path`: a CSV file (comma, semicolon, tab, bar or blanks; decimal points or commas; UTF-8, UTF-16 or
+        Latin-1; lines of ``#`` before the head), or points of a vector file.
+    `crs`: the CRS of columns x and y that are no degrees.
 
-    Returns
-    -------
-    table, x, y, crs
-        A `pandas.DataFrame` of text or values, and the coordinates (longitudes from −180 to 180).
+    Returns a `pandas.DataFrame` of text or values, and the coordinates (longitudes from −180 to 180).
 
-    Raises
-    ------
-    DataError
-        It cannot be read, or nothing says where the points lie.
+    DataError: it cannot be read, or nothing says where the points lie.
     """
     if path.suffix.lower() not in TABLES:
         frame = read_vectors(path, kind="points").explode(index_parts=False)

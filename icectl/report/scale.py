@@ -13,24 +13,16 @@ _ROUND = (1, 2, 5)
 class Frame:
     """What stands around a map.
 
-    Attributes
-    ----------
-    bar_pixels, bar_label
-        Length of the scale bar in pixels of the raster, and what it says.
-    north
-        Direction of true north in degrees clockwise from up, or None without a CRS.
-    crs
-        Name of the CRS, or ``"no CRS: pixels"``.
-    pixel
-        Size of a pixel as text: on the projection's plane, or on the ground for degrees.
-    affine
-        (a, b, c, d, e, f): ``x = a·column + b·row + c``; ``y = d·column + e·row + f``; None without a CRS.
-    metres
-        Ground length of one pixel in metres, or None.
-    corners
-        Latitude and longitude of the upper left and the lower right corner in words; empty without a CRS.
-    centre
-        Longitude and latitude of the middle, or None without a CRS.
+    `bar_pixels`, `bar_label`: length of the scale bar in pixels of the raster, and what it says.
+    `north`: direction of true north in degrees clockwise from up, or None without a CRS.
+    `crs`: name of the CRS, or ``"no CRS: pixels"``.
+    `pixel`: size of a pixel as text: on the projection's plane, or on the ground for degrees.
+    `affine`: (a, b, c, d, e, f): ``x = a·column + b·row + c``; ``y = d·column + e·row + f``; None without a
+        CRS.
+    `metres`: ground length of one pixel in metres, or None.
+    `corners`: latitude and longitude of the upper left and the lower right corner in words; empty without a
+        CRS.
+    `centre`: longitude and latitude of the middle, or None without a CRS.
     """
 
     bar_pixels: float

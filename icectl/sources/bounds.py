@@ -67,15 +67,10 @@ class Refused(requests.RequestException):
 class BoundedSession(requests.Session):
     """A session whose answers are bounded, and whose redirects stay on the host that was asked.
 
-    Parameters
-    ----------
-    named
-        The host that the user named; links to private addresses are followed on that host only.
-    retries
-        urllib3's rule for trying again.
-    elsewhere
-        Follow redirects to other public hosts, by https alone: for files of published data, which archives
-        keep in stores of other names, and whose checksum is known.
+    `named`: the host that the user named; links to private addresses are followed on that host only.
+    `retries`: urllib3's rule for trying again.
+    `elsewhere`: follow redirects to other public hosts, by https alone: for files of published data, which
+        archives keep in stores of other names, and whose checksum is known.
     """
 
     def __init__(

@@ -73,22 +73,13 @@ def describe(
 ) -> list[ImageFile]:
     """Open one file and settle its date, its grid, and the assets that it holds.
 
-    Parameters
-    ----------
-    path, folder
-        The file, and the folder that is scanned.
-    pattern
-        The user's pattern for names, or None.
-    items
-        STAC items beside the file, by the names of the files that they list.
-    bands
-        What the bands of a stack are, in their order, where the user says it.
+    `path`, `folder`: the file, and the folder that is scanned.
+    `pattern`: the user's pattern for names, or None.
+    `items`: STAC items beside the file, by the names of the files that they list.
+    `bands`: what the bands of a stack are, in their order, where the user says it.
 
-    Returns
-    -------
-    list of ImageFile
-        One for a file of one band or a picture; one for each band of a stack. `named.asset` is None where
-        nothing tells what it is.
+    Returns one for a file of one band or a picture; one for each band of a stack. `named.asset` is None
+    where nothing tells what it is.
     """
     info = _header(path)
     if info.controlled:

@@ -43,16 +43,10 @@ SERVICES = {
 class Product:
     """Facts of a collection.
 
-    Parameters
-    ----------
-    names
-        What an asset is called in the items, the first that is there; by default as here.
-    quality
-        The layer of flags that says where cloud and fill are; empty where there is none.
-    dtype, band
-        Type, and scale, offset and nodata, where the item does not say.
-    timeless
-        True for elevation: no dates, and all tiles make one scene.
+    `names`: what an asset is called in the items, the first that is there; by default as here.
+    `quality`: the layer of flags that says where cloud and fill are; empty where there is none.
+    `dtype`, `band`: type, and scale, offset and nodata, where the item does not say.
+    `timeless`: true for elevation: no dates, and all tiles make one scene.
     """
 
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

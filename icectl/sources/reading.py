@@ -36,23 +36,13 @@ def read_asset(
 ) -> Field:
     """Read one asset of a scene as a quantity; see `icectl.raster.read_quantity`.
 
-    Parameters
-    ----------
-    scene, name
-        The scene, and which of its assets.
-    quantity
-        ``"reflectance"`` and ``"index"`` need numbers whose meaning is stated; ``"grey"`` does not.
-    grid
-        The grid to read on; the file's own by default.
-    resampling
-        How it comes onto another grid.
-    scaled
-        Whether grey levels are scaled as the file says, where scenes differ in that.
+    `scene`, `name`: the scene, and which of its assets.
+    `quantity`: ``"reflectance"`` and ``"index"`` need numbers whose meaning is stated; ``"grey"`` does not.
+    `grid`: the grid to read on; the file's own by default.
+    `resampling`: how it comes onto another grid.
+    `scaled`: whether grey levels are scaled as the file says, where scenes differ in that.
 
-    Raises
-    ------
-    DataError
-        The asset is missing, nobody states what its numbers mean, or its values contradict that.
+    DataError: the asset is missing, nobody states what its numbers mean, or its values contradict that.
     """
     path, band = scene.asset(name), scene.band(name)
     if quantity == "grey":

@@ -14,18 +14,11 @@ from icectl.sources.scene import Band
 def stated(asset: Mapping[str, Any], common: Mapping[str, Any] | None = None, number: int = 1) -> Band:
     """Return what an asset says of its numbers; None where it says nothing.
 
-    Parameters
-    ----------
-    asset
-        The asset's fields: ``raster:bands`` (STAC 1.0), ``bands`` (1.1), or ``raster:scale``, ``scale`` …
-        on the asset itself, as CDSE writes them.
-    common
-        The same asset in the collection's ``item_assets``, for what the item leaves out.
-    number
-        The band of a file of several, from 1; where fewer are listed, the first speaks for all.
+    `asset`: the asset's fields: ``raster:bands`` (STAC 1.0), ``bands`` (1.1), or ``raster:scale``,
+        ``scale`` … on the asset itself, as CDSE writes them.
+    `common`: the same asset in the collection's ``item_assets``, for what the item leaves out.
+    `number`: the band of a file of several, from 1; where fewer are listed, the first speaks for all.
 
-    Examples
-    --------
     >>> stated({"raster:scale": 0.0001, "raster:offset": -0.1, "nodata": 0})
     Band(scale=0.0001, offset=-0.1, nodata=0.0, number=1)
     """

@@ -65,18 +65,12 @@ class WindowGrid:
 class Split:
     """Which window belongs to which part, and what is scored.
 
-    Attributes
-    ----------
-    kind
-        ``"blocks"``, ``"time"`` or ``"paper"``.
-    grid
-        The windows.
-    windows
-        (rows, columns, starts) of `grid`: part of each window, 0 where it crosses a border.
-    scored
-        (rows, columns) of pixels: where test predictions count, guards left out; everywhere for ``"paper"``.
-    cut
-        First frame after the cut in time, or None.
+    `kind`: ``"blocks"``, ``"time"`` or ``"paper"``.
+    `grid`: the windows.
+    `windows`: (rows, columns, starts) of `grid`: part of each window, 0 where it crosses a border.
+    `scored`: (rows, columns) of pixels: where test predictions count, guards left out; everywhere for
+        ``"paper"``.
+    `cut`: first frame after the cut in time, or None.
     """
 
     kind: str
@@ -106,20 +100,13 @@ TEST_FRAMES = 0.3
 def make_split(kind: Literal["blocks", "time", "paper"], grid: WindowGrid, seed: int = 0) -> Split:
     """Split the windows of a cube.
 
-    Parameters
-    ----------
-    kind
-        ``"blocks"``: test blocks in space and, where two disjoint windows fit, later frames; windows across
-        a border or the cut are dropped, and pixels within one patch of a border are not scored.
+    `kind`: ``"blocks"``: test blocks in space and, where two disjoint windows fit, later frames; windows
+        across a border or the cut are dropped, and pixels within one patch of a border are not scored.
         ``"time"``: later frames only. ``"paper"``: 80 % of all windows at random for training, a tenth of
         them for validation (Müller 2023, section 3.1).
-    seed
-        Seed of the random choices.
+    `seed`: seed of the random choices.
 
-    Raises
-    ------
-    DataError
-        If there are too few frames or pixels.
+    DataError: if there are too few frames or pixels.
     """
     _check(grid)
     if kind == "paper":

@@ -67,24 +67,14 @@ class Stack(nn.Module):
 class ConvLSTM(nn.Module):
     """Past frames to future frames.
 
-    Parameters
-    ----------
-    head
-        Turns the channels of the last convolution into a frame.
-    inputs
-        Channels of a past frame (1: the mask; more where derived channels are added).
-    encoder, decoder
-        Hidden channels of the cells.
-    fold
-        Each block of ``fold × fold`` pixels becomes one position with ``fold²`` times the channels, as video
-        models do to see further at less cost; 1 is the paper's network.
-    guides
-        Channels known about each future frame (references), given to the decoder.
-    dropout
-        Module applied between cells.
+    `head`: turns the channels of the last convolution into a frame.
+    `inputs`: channels of a past frame (1: the mask; more where derived channels are added).
+    `encoder`, `decoder`: hidden channels of the cells.
+    `fold`: each block of ``fold × fold`` pixels becomes one position with ``fold²`` times the channels, as
+        video models do to see further at less cost; 1 is the paper's network.
+    `guides`: channels known about each future frame (references), given to the decoder.
+    `dropout`: module applied between cells.
 
-    Notes
-    -----
     With ``inputs=1``, 3×3 kernels, ``encoder=(64, 64, 24)`` and ``decoder=(24, 64, 24)``: 842,233 parameters.
     """
 

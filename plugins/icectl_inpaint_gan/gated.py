@@ -54,19 +54,11 @@ def contextual_attention(features: Tensor, hidden: Tensor, scale: float = 10.0, 
     known; the matches are spread to neighbours that move together (fused), and a softmax of them mixes the
     known patches of the full features.
 
-    Parameters
-    ----------
-    features
-        ``(n, channels, rows, columns)``, sides multiples of `rate`.
-    hidden
-        ``(n, 1, rows, columns)``, 1 where the ground is not known.
-    scale
-        Sharpness of the softmax.
+    `features`: ``(n, channels, rows, columns)``, sides multiples of `rate`.
+    `hidden`: ``(n, 1, rows, columns)``, 1 where the ground is not known.
+    `scale`: sharpness of the softmax.
 
-    Returns
-    -------
-    Tensor
-        Of the shape of `features`. Where a sample has no known patch, its features come back unchanged.
+    Returns the shape of `features`. Where a sample has no known patch, its features come back unchanged.
     """
     _n, channels, rows, columns = features.shape
     small = F.interpolate(features, scale_factor=1 / rate, mode="nearest")

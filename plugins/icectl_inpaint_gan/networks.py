@@ -91,18 +91,12 @@ class Fine(nn.Module):
 class Generator(nn.Module):
     """Coarse, then fine, on normalised heights.
 
-    Parameters
-    ----------
-    inputs
-        Channels of the input; the first holds the heights, the last the mask (1 = hidden).
-    width
-        Channels of the first full layer (48 in the paper: 4,046,042 parameters for 4 inputs).
-    residual
-        The answer is what is to be added to the first channel, a smooth fill, and begins as nothing;
-        without, it is the heights themselves, held to (−1, 1) by a hyperbolic tangent.
-    size
-        Side of the patches in pixels. Dilations end at a sixteenth of it (16 for the paper's 256): wider ones
-        would look past the edges of the features, at zeros.
+    `inputs`: channels of the input; the first holds the heights, the last the mask (1 = hidden).
+    `width`: channels of the first full layer (48 in the paper: 4,046,042 parameters for 4 inputs).
+    `residual`: the answer is what is to be added to the first channel, a smooth fill, and begins as
+        nothing; without, it is the heights themselves, held to (−1, 1) by a hyperbolic tangent.
+    `size`: side of the patches in pixels. Dilations end at a sixteenth of it (16 for the paper's 256):
+        wider ones would look past the edges of the features, at zeros.
     """
 
     def __init__(self, inputs: int = 4, width: int = 48, *, residual: bool = False, size: int = 256) -> None:

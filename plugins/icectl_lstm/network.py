@@ -18,21 +18,12 @@ from icectl_lstm import LSTMTrain
 class LSTM(nn.Module):
     """Past frames to future frames.
 
-    Parameters
-    ----------
-    head
-        Turns the codec's channels into a frame.
-    codec
-        Turns frames into vectors and back.
-    layers
-        Cells of the encoder, and of the decoder.
-    peepholes
-        Whether gates see the cell state (the paper's text) or not (the authors' code).
-    dropout
-        Module applied between cells.
+    `head`: turns the codec's channels into a frame.
+    `codec`: turns frames into vectors and back.
+    `layers`: cells of the encoder, and of the decoder.
+    `peepholes`: whether gates see the cell state (the paper's text) or not (the authors' code).
+    `dropout`: module applied between cells.
 
-    Notes
-    -----
     With patches of 50 × 50 flattened, three and three layers and no peepholes: 300,120,000 parameters.
     """
 

@@ -41,23 +41,13 @@ class SelfAttention(nn.Module):
 class SALSTM(nn.Module):
     """Past frames to future frames.
 
-    Parameters
-    ----------
-    head
-        Turns the codec's channels into a frame.
-    codec
-        Turns frames into vectors and back.
-    past
-        Frames in the window that is run over once more for each future frame.
-    layers, heads
-        LSTM cells, and heads of the attention.
-    peepholes
-        Whether gates see the cell state (the paper's text) or not (the authors' code).
-    dropout
-        Module applied between cells and to the attention's weights.
+    `head`: turns the codec's channels into a frame.
+    `codec`: turns frames into vectors and back.
+    `past`: frames in the window that is run over once more for each future frame.
+    `layers`, `heads`: LSTM cells, and heads of the attention.
+    `peepholes`: whether gates see the cell state (the paper's text) or not (the authors' code).
+    `dropout`: module applied between cells and to the attention's weights.
 
-    Notes
-    -----
     With patches of 50 × 50 flattened, three layers, five heads, no peepholes: 200,072,500 parameters.
     """
 

@@ -34,25 +34,19 @@ _PAPER = {
 class Fixed:
     """What a preset says and no flag changes.
 
-    Attributes
-    ----------
-    vector
-        Length of the encoder's vector.
-    latent, latent_map
-        Length of the latent where it is a vector, and channels of a latent map; 0: it is a vector.
-    hidden, predictor_layers, gaussian_layers
-        Units of each recurrent layer, and layers of the predictor, and of prior and posterior.
-    norm
-        Normalisation of the convolutions: ``"batch"`` (statistics shared by all processes) or ``"group"``.
-    l2_weight, correlation_weight
-        Weights of the squared error, and of 1 − correlation, which is what is scored.
-    future_latent
-        Where the latent comes from after t0 in training: the posterior, the prior, or (``"both"``) the
-        posterior or the prior's mean for each window by chance.
-    teach
-        Feed true frames after t0 while training, and generate every frame, as the reference does.
-    cosine
-        Learning rate with a warm-up and half a cosine; else constant.
+    `vector`: length of the encoder's vector.
+    `latent`, `latent_map`: length of the latent where it is a vector, and channels of a latent map; 0: it
+        is a vector.
+    `hidden`, `predictor_layers`, `gaussian_layers`: units of each recurrent layer, and layers of the
+        predictor, and of prior and posterior.
+    `norm`: normalisation of the convolutions: ``"batch"`` (statistics shared by all processes) or
+        ``"group"``.
+    `l2_weight`, `correlation_weight`: weights of the squared error, and of 1 − correlation, which is what
+        is scored.
+    `future_latent`: where the latent comes from after t0 in training: the posterior, the prior, or
+        (``"both"``) the posterior or the prior's mean for each window by chance.
+    `teach`: feed true frames after t0 while training, and generate every frame, as the reference does.
+    `cosine`: learning rate with a warm-up and half a cosine; else constant.
     """
 
     vector: int = 128

@@ -17,18 +17,11 @@ Normal = tuple[Tensor, Tensor]
 class LatentMap(nn.Module):
     """Prior and posterior over a map ``(latent, cells, cells)``, and its way into the decoder.
 
-    Parameters
-    ----------
-    channels
-        Channels of the encoder's map that it is drawn from and added to.
-    vector
-        Length of the recurrent predictor's vector, which carries what went before.
-    latent, cells
-        Channels of the latent map and its side, at most that of the encoder's map.
-    asks
-        Channels of what it asks the selection for; 0 where there is no selection.
-    hidden
-        Channels inside.
+    `channels`: channels of the encoder's map that it is drawn from and added to.
+    `vector`: length of the recurrent predictor's vector, which carries what went before.
+    `latent`, `cells`: channels of the latent map and its side, at most that of the encoder's map.
+    `asks`: channels of what it asks the selection for; 0 where there is no selection.
+    `hidden`: channels inside.
     """
 
     def __init__(

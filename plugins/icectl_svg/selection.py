@@ -53,19 +53,12 @@ class Selection(nn.Module):
     ) -> Tensor:
         """Return weights ``(n, frames, rows, cols)`` that sum to 1 over frames.
 
-        Parameters
-        ----------
-        features
-            The encoder's map of `level`, ``(n, frames, channels, rows / k, cols / k)``.
-        frames
-            The frames themselves, ``(n, frames, bands, rows, cols)``.
-        vector
-            ``(n, vector)``.
-        facts
-            What `told` said of the frames.
-        asked
-            What a latent map asks for, ``(n, hidden, rows / k, cols / k)``: frames that look like it score
-            higher.
+        `features`: the encoder's map of `level`, ``(n, frames, channels, rows / k, cols / k)``.
+        `frames`: the frames themselves, ``(n, frames, bands, rows, cols)``.
+        `vector`: ``(n, vector)``.
+        `facts`: what `told` said of the frames.
+        `asked`: what a latent map asks for, ``(n, hidden, rows / k, cols / k)``: frames that look like it
+            score higher.
         """
         scores = self.explicit(facts)
         picture = frames.mean(2)

@@ -97,25 +97,15 @@ class SVG(nn.Module):
     ) -> Passed:
         """Pass over whole sequences, as training does.
 
-        Parameters
-        ----------
-        frames
-            ``(n, time, bands, size, size)``.
-        days
-            ``(n, time)`` days since the first frame.
-        past
-            Frames that count as seen; maps are taken from those only.
-        noise
-            ``noise(latent)`` gives ``(n, latent)`` standard normal draws.
-        teach
-            Feed the true frame before (the reference) or, after `past`, the generated one.
-        every
-            Generate all frames from the second on, or only those after `past`.
-        latent
-            ``"posterior"``, ``"prior"`` or ``"both"``: where the latent comes from after `past`;
-            see `picker`.
-        cloud
-            ``(n, time)`` shares of cloud, NaN for a frame that is not there; without it all are clear.
+        `frames`: ``(n, time, bands, size, size)``.
+        `days`: ``(n, time)`` days since the first frame.
+        `past`: frames that count as seen; maps are taken from those only.
+        `noise`: ``noise(latent)`` gives ``(n, latent)`` standard normal draws.
+        `teach`: feed the true frame before (the reference) or, after `past`, the generated one.
+        `every`: generate all frames from the second on, or only those after `past`.
+        `latent`: ``"posterior"``, ``"prior"`` or ``"both"``: where the latent comes from after `past`; see
+            `picker`.
+        `cloud`: ``(n, time)`` shares of cloud, NaN for a frame that is not there; without it all are clear.
         """
         time = frames.shape[1]
         return self._run(frames, days, past, time, noise, cloud, teach=teach, every=every, latent=latent)

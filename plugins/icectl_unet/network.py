@@ -56,25 +56,14 @@ class Up(nn.Module):
 class UNet(nn.Module):
     """Past frames to future frames.
 
-    Parameters
-    ----------
-    head
-        Turns channels into a frame.
-    inputs
-        Channels of a past frame.
-    past
-        Past frames read at once: 1 in the paper.
-    guides
-        Channels known about each future frame, given beside the past frames.
-    widths
-        Channels of the levels.
-    norm
-        Maker of normalisation layers.
-    dropout
-        Module applied to the deepest level.
+    `head`: turns channels into a frame.
+    `inputs`: channels of a past frame.
+    `past`: past frames read at once: 1 in the paper.
+    `guides`: channels known about each future frame, given beside the past frames.
+    `widths`: channels of the levels.
+    `norm`: maker of normalisation layers.
+    `dropout`: module applied to the deepest level.
 
-    Notes
-    -----
     With one channel, ``widths=(64, 128, 256, 512, 1024)`` and batch normalisation: 31,036,481 parameters.
     """
 

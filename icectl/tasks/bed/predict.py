@@ -78,11 +78,8 @@ def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
 
     A glacier that fails is a row with a note; if all fail, the first failure is raised.
 
-    Returns
-    -------
-    Path
-        ``run.out``, with ``table.csv``, ``glaciers.gpkg`` and a folder of COGs for each glacier; or
-        ``filled.tif``.
+    Returns ``run.out``, with ``table.csv``, ``glaciers.gpkg`` and a folder of COGs for each glacier; or
+    ``filled.tif``.
     """
     if options.fill is not None:
         return fill_holes(run, model, options)

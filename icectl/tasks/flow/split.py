@@ -26,18 +26,13 @@ _NAMES = {"training": TRAIN, "validation": VALIDATE, "test": TEST}
 class Parts:
     """Sequences and windows of each part.
 
-    Attributes
-    ----------
-    of
-        ``(sequence,)`` `TRAIN`, `VALIDATE`, `TEST` or 0; in a split in time all sequences are in all parts.
-    every
-        ``(first, past)``: first frame and number of past frames of every window; t0 is the last of them.
-    tested
-        Those of `every` that are tested.
-    targets
-        Of a split in time: the frames that are targets, by part; none of a split in space.
-    shared
-        Pixels that training or validation chips share with test chips, over all frames, in space: 0.
+    `of`: ``(sequence,)`` `TRAIN`, `VALIDATE`, `TEST` or 0; in a split in time all sequences are in all
+        parts.
+    `every`: ``(first, past)``: first frame and number of past frames of every window; t0 is the last of
+        them.
+    `tested`: those of `every` that are tested.
+    `targets`: of a split in time: the frames that are targets, by part; none of a split in space.
+    `shared`: pixels that training or validation chips share with test chips, over all frames, in space: 0.
     """
 
     of: U8

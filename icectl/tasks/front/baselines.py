@@ -25,16 +25,10 @@ def baselines(
 ) -> dict[str, Sequence[Line]]:
     """Return the fronts that simple methods draw in one image, by their names.
 
-    Parameters
-    ----------
-    image
-        (rows, columns), NaN where invalid.
-    pose
-        The view in which ice flows as in the training, the network's own: rivals are not worse off.
-    facts
-        What the weights carry of the training fronts: ``median_ends``, ``median_centre``.
-    before
-        The true fronts of the glacier's image before, if there is one.
+    `image`: (rows, columns), NaN where invalid.
+    `pose`: the view in which ice flows as in the training, the network's own: rivals are not worse off.
+    `facts`: what the weights carry of the training fronts: ``median_ends``, ``median_centre``.
+    `before`: the true fronts of the glacier's image before, if there is one.
     """
     drawn: dict[str, Sequence[Line]] = {PREVIOUS: before}
     if facts.get("median_ends") is None:

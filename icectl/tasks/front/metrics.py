@@ -151,12 +151,9 @@ def _on_ground(points: Line, frame: F64) -> Line:
 def summary(errors: Iterable[FrontError]) -> dict[str, float | None]:
     """Return all figures of a set of images, one entry an image.
 
-    Returns
-    -------
-    dict
-        ``mean_px``, ``median_px`` over points; ``image_mean_px``, ``image_median_px`` over
-        images' means; ``two_way_px``; the same in ``…_m`` over the images whose scale is known;
-        ``edge_iou``, ``mask_iou``, ``calfin_iou``; counts ``images``, ``fronts``, ``missed``, ``false``.
+    Returns ``mean_px``, ``median_px`` over points; ``image_mean_px``, ``image_median_px`` over images'
+    means; ``two_way_px``; the same in ``…_m`` over the images whose scale is known; ``edge_iou``,
+    ``mask_iou``, ``calfin_iou``; counts ``images``, ``fronts``, ``missed``, ``false``.
     """
     rows = list(errors)
     found = [row for row in rows if row.status == "found"]

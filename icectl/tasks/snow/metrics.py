@@ -159,27 +159,15 @@ def score(
 ) -> tuple[Scores, Scores]:
     """Gather the errors of the hindcasts and of all baselines, strip by strip.
 
-    Parameters
-    ----------
-    moments
-        Moments with a truth; their forecasts lie in ``run.inputs["predict"]``.
-    weights
-        ``weights(start)``: (rows, columns), how much each pixel counts.
-    linear
-        (F, 2P + 2) coefficients of the linear baseline.
-    tile
-        Side of the tiles that errors are gathered in.
-    count_filled
-        Whether filled and interpolated pixels count.
+    `moments`: moments with a truth; their forecasts lie in ``run.inputs["predict"]``.
+    `weights`: ``weights(start)``: (rows, columns), how much each pixel counts.
+    `linear`: (F, 2P + 2) coefficients of the linear baseline.
+    `tile`: side of the tiles that errors are gathered in.
+    `count_filled`: whether filled and interpolated pixels count.
 
-    Returns
-    -------
-    Scores of the frames that count, and of interpolated pixels apart.
+    Returns scores of the frames that count, and of interpolated pixels apart.
 
-    Raises
-    ------
-    DataError
-        A hindcast is missing.
+    DataError: a hindcast is missing.
     """
     shape, leads = cube.shape[1:], len(moments[0].future)
     typical = typical_snow(cube, moments[0])

@@ -43,21 +43,12 @@ def masked_patch(
     Heights are normalised by mean and spread of the *known* pixels; hidden ones hold the mean or the
     biharmonic fill, and slopes are those of the heights filled so: they say nothing of what is hidden.
 
-    Parameters
-    ----------
-    heights
-        ``(y, x)`` metres; values under `hidden` are not read.
-    hidden
-        ``(y, x)`` True where the ground is hidden; at least one pixel must be known.
-    size
-        Side of the result, of which the side of `heights` is a multiple. None: no averaging.
-    begin
-        What stands in the holes.
-    base
-        The biharmonic fill, where it has been made already.
+    `heights`: ``(y, x)`` metres; values under `hidden` are not read.
+    `hidden`: ``(y, x)`` True where the ground is hidden; at least one pixel must be known.
+    `size`: side of the result, of which the side of `heights` is a multiple. None: no averaging.
+    `begin`: what stands in the holes.
+    `base`: the biharmonic fill, where it has been made already.
 
-    Examples
-    --------
     >>> hidden = np.zeros((64, 64), dtype=bool)
     >>> hidden[20:40, 20:40] = True
     >>> masked_patch(np.arange(64.0 * 64).reshape(64, 64), hidden, 32, "fill").channels.shape

@@ -35,18 +35,11 @@ def refined(
 ) -> F64:
     """Return the ground ``(y, x)`` with `hidden` filled tile by tile.
 
-    Parameters
-    ----------
-    heights
-        ``(y, x)`` metres; values under `hidden` are not read.
-    hidden
-        ``(y, x)`` True where the ground is hidden.
-    coarse
-        ``(y, x)`` the ground as a coarser grid sees it; read under `hidden` alone.
-    fill
-        Fills the hidden pixels of one tile: ``fill(heights, hidden)``, both ``(window, window)``.
-    window
-        Side of a tile; `heights` should be larger.
+    `heights`: ``(y, x)`` metres; values under `hidden` are not read.
+    `hidden`: ``(y, x)`` True where the ground is hidden.
+    `coarse`: ``(y, x)`` the ground as a coarser grid sees it; read under `hidden` alone.
+    `fill`: fills the hidden pixels of one tile: ``fill(heights, hidden)``, both ``(window, window)``.
+    `window`: side of a tile; `heights` should be larger.
     """
     start = np.where(hidden, coarse, heights)
     out = start.copy()

@@ -37,21 +37,13 @@ def glacier_features(
 ) -> Features:
     """Return what is known of a glacier without its thickness.
 
-    Parameters
-    ----------
-    surface
-        Height of the ice surface (m), ``(y, x)``.
-    ice
-        Where the glacier is.
-    resolution
-        Pixel size in metres.
-    all_ice
-        The glacier and its neighbours: a divide between them is no margin. By default the glacier alone.
-    balance
-        Mass balance (m of ice a year), NaN where unknown; without, one linear in height.
+    `surface`: height of the ice surface (m), ``(y, x)``.
+    `ice`: where the glacier is.
+    `resolution`: pixel size in metres.
+    `all_ice`: the glacier and its neighbours: a divide between them is no margin. By default the glacier
+        alone.
+    `balance`: mass balance (m of ice a year), NaN where unknown; without, one linear in height.
 
-    Examples
-    --------
     >>> slope = np.linspace(400.0, 0.0, 40)[:, None] + np.zeros((40, 20))
     >>> ice = np.zeros((40, 20), dtype=bool)
     >>> ice[4:-4, 4:-4] = True

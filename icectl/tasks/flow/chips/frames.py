@@ -33,18 +33,11 @@ EDGE = 9
 class Series:
     """Frames of one place by time.
 
-    Attributes
-    ----------
-    values
-        ``(time, band, rows, cols)`` float32 in the sensor's units; 0 where invalid.
-    valid
-        ``(time, rows, cols)``: pixels that every band has.
-    cloud
-        ``(time, rows, cols)``: known or guessed cloud, or None where neither was asked for.
-    aerosol
-        ``(time,)`` share of valid pixels with high aerosol; NaN where not told.
-    grid
-        Where the pixels are; a grid in pixels (no CRS) for plain pictures.
+    `values`: ``(time, band, rows, cols)`` float32 in the sensor's units; 0 where invalid.
+    `valid`: ``(time, rows, cols)``: pixels that every band has.
+    `cloud`: ``(time, rows, cols)``: known or guessed cloud, or None where neither was asked for.
+    `aerosol`: ``(time,)`` share of valid pixels with high aerosol; NaN where not told.
+    `grid`: where the pixels are; a grid in pixels (no CRS) for plain pictures.
     """
 
     times: tuple[datetime, ...]

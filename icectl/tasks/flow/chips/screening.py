@@ -28,9 +28,7 @@ def guess_clouds(values: F32, valid: Bools) -> Bools:
 
     `values`: ``(time, rows, cols)``, one band or the mean of all; `valid`: ``(time, rows, cols)``.
 
-    Returns
-    -------
-    ``(time, rows, cols)``; never True outside `valid`. All False for fewer than three frames.
+    Returns ``(time, rows, cols)``; never True outside `valid`. All False for fewer than three frames.
     """
     out = np.zeros(values.shape, dtype=bool)
     if len(values) < 3:

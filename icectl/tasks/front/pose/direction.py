@@ -28,21 +28,14 @@ ROUGHLY = 60.0
 def flow_from(source: Path, entry: Entry, outline: Path | None = None) -> tuple[float | None, float]:
     """Return where ice flows to in an image, as a bearing in degrees, and by how much it may be wrong.
 
-    Parameters
-    ----------
-    source
-        A vector file of a line down the glacier, as in the Open Global Glacier Model: the direction of its
-        last fifth in the image. A raster of two bands, or ``…vx…`` with ``…vy…`` beside it: the mean velocity
-        in the image. A raster of one band: downhill on a plane through its heights there.
-    entry
-        The image.
-    outline
-        Vector file of the glacier; heights outside it do not count.
+    `source`: a vector file of a line down the glacier, as in the Open Global Glacier Model: the direction
+        of its last fifth in the image. A raster of two bands, or ``…vx…`` with ``…vy…`` beside it: the mean
+        velocity in the image. A raster of one band: downhill on a plane through its heights there.
+    `entry`: the image.
+    `outline`: vector file of the glacier; heights outside it do not count.
 
-    Returns
-    -------
-    (bearing, spread)
-        No bearing where the file says too little inside the image, or the image has no CRS.
+    Returns bearing and spread: no bearing where the file says too little inside the image, or the image has
+    no CRS.
     """
     if entry.place is None:
         return None, 0.0

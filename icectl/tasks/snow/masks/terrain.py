@@ -18,20 +18,13 @@ _HOURS = 24
 def static(height: F32, metres: float, latitude: float) -> F32:
     """Return what a network is given of the ground.
 
-    Parameters
-    ----------
-    height
-        (rows, columns) in metres, north up, without gaps.
-    metres
-        Side of a pixel on the ground.
-    latitude
-        Of the scene in degrees.
+    `height`: (rows, columns) in metres, north up, without gaps.
+    `metres`: side of a pixel on the ground.
+    `latitude`: of the scene in degrees.
 
-    Returns
-    -------
-    (6, rows, columns) as in `CHANNELS`, of order one: height in kilometres above the scene's median; sine of
-    the slope; how far it faces north and east (−1 to 1); daily potential radiation at both solstices, as a
-    share of that on level ground at the equator in March (no cast shadows, no atmosphere).
+    Returns (6, rows, columns) as in `CHANNELS`, of order one: height in kilometres above the scene's
+    median; sine of the slope; how far it faces north and east (−1 to 1); daily potential radiation at both
+    solstices, as a share of that on level ground at the equator in March (no cast shadows, no atmosphere).
     """
     south, east = np.gradient(height.astype(np.float64), metres)
     steep = np.sqrt(1 + south**2 + east**2)
@@ -136,18 +129,11 @@ def cover(
 ) -> Cover:
     """Measure one mask.
 
-    Parameters
-    ----------
-    mask
-        (rows, columns) NDSI; NaN where there is no value. Snow is 0.3 and more.
-    height
-        (rows, columns) in metres, or None.
-    pixel
-        Area of each pixel (rows, columns), or of all alike, in km².
-    day, kind, lead
-        See `Cover`.
-    where
-        (rows, columns) of the pixels to look at; all by default.
+    `mask`: (rows, columns) NDSI; NaN where there is no value. Snow is 0.3 and more.
+    `height`: (rows, columns) in metres, or None.
+    `pixel`: area of each pixel (rows, columns), or of all alike, in km².
+    `day`, `kind`, `lead`: see `Cover`.
+    `where`: (rows, columns) of the pixels to look at; all by default.
     """
     known = np.isfinite(mask) if where is None else np.isfinite(mask) & where
     snow = known & (np.nan_to_num(mask) >= THRESHOLD)

@@ -29,34 +29,19 @@ POOL_BYTES = 128 * 2**20
 class WindowBatches:
     """Windows of a cube as `icectl.training.Batches`.
 
-    Parameters
-    ----------
-    cube
-        The series.
-    grid
-        Its windows.
-    chosen
-        (rows, columns, starts) of windows: which of them to use.
-    batch_size
-        Windows in a global batch.
-    seed
-        Seed of the order.
-    shuffle
-        True for training. False for validation: always the same windows, batches dealt out whole.
-    count_filled
-        Whether filled and interpolated pixels are valid.
-    limit
-        At most so many windows, evenly drawn (for validation).
-    reuse
-        Write every batch into the same memory: twice as fast, for callers that keep no batch.
-    terrain
-        (channels, rows, columns) of the ground, given with every window as ``terrain``, or None.
-    mix_years
-        Share of windows whose frames are replaced by frames of the same season of random years, drawn from
-        the frames that the chosen windows cover; keyed by (seed, epoch, window).
+    `cube`: the series.
+    `grid`: its windows.
+    `chosen`: (rows, columns, starts) of windows: which of them to use.
+    `batch_size`: windows in a global batch.
+    `seed`: seed of the order.
+    `shuffle`: true for training. False for validation: always the same windows, batches dealt out whole.
+    `count_filled`: whether filled and interpolated pixels are valid.
+    `limit`: at most so many windows, evenly drawn (for validation).
+    `reuse`: write every batch into the same memory: twice as fast, for callers that keep no batch.
+    `terrain`: (channels, rows, columns) of the ground, given with every window as ``terrain``, or None.
+    `mix_years`: share of windows whose frames are replaced by frames of the same season of random years,
+        drawn from the frames that the chosen windows cover; keyed by (seed, epoch, window).
 
-    Notes
-    -----
     A batch holds ``past`` (B, P, H, W) and ``future`` (B, F, H, W) masks with 0 where there is no value,
     ``valid`` (B, F, H, W) of what counts, ``season`` (B, F) and ``phase`` (B, F) as `Forecaster` wants them,
     and ``index``. Samples are read with the rank's share only; the order does not depend on rank or world.

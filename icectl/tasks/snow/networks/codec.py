@@ -58,18 +58,11 @@ class FlatCodec(nn.Module):
 class TokenCodec(nn.Module):
     """Sub-patches of ``side × side`` pixels become vectors by convolutions; pixels keep a path of their own.
 
-    Parameters
-    ----------
-    inputs, past, guides
-        Channels of a past frame, number of past frames, channels of the guide.
-    side
-        Side of a sub-patch in pixels.
-    size
-        Length of a vector.
-    width
-        Channels at full resolution.
-    outputs
-        Channels to write (those of the head).
+    `inputs`, `past`, `guides`: channels of a past frame, number of past frames, channels of the guide.
+    `side`: side of a sub-patch in pixels.
+    `size`: length of a vector.
+    `width`: channels at full resolution.
+    `outputs`: channels to write (those of the head).
     """
 
     def __init__(

@@ -20,15 +20,11 @@ TYPICAL_SNOW = 0.55
 class Head(nn.Module):
     """Turn channels into one frame.
 
-    Parameters
-    ----------
-    kind
-        ``"plain"``: the mask itself, one channel. ``"product"``: chance of snow times index, two channels.
-        ``"mixed"``: a weighted mean, with weights that sum to one, of no snow, a learned index and the
-        references in the guide.
-    references
-        How many channels at the front of the guide are whole frames that a mixed head may choose; the last
-        of them is where it starts from.
+    `kind`: ``"plain"``: the mask itself, one channel. ``"product"``: chance of snow times index, two
+        channels. ``"mixed"``: a weighted mean, with weights that sum to one, of no snow, a learned index
+        and the references in the guide.
+    `references`: how many channels at the front of the guide are whole frames that a mixed head may choose;
+        the last of them is where it starts from.
     """
 
     def __init__(self, kind: HeadKind = "plain", references: int = 0) -> None:
