@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -166,7 +167,9 @@ def test_wandb_holds_the_curves_offline(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     run = trained(tmp_path / "run", "wandb", tiny.Masked())
     (file,) = (run.out / "wandb").glob("offline-run-*/*.wandb")
-    content = file.read_bytes()
+    end = time.monotonic() + 60
+    while b"best/loss" not in (content := file.read_bytes()) and time.monotonic() < end:
+        time.sleep(0.1)  # W&B's own process writes the file after `finish` has returned (0.31)
     for word in (*CURVES, "train.lr", "tiny demo run", "best/loss"):
         assert word.encode() in content, word
     assert "warnings" not in run.notes
