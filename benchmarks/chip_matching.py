@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/chip_matching.py [--frames FOLDER]
 
-1,525 chips of 128 px, float32, in search windows of 160, 192 and 256 px. The rival is a loop of
+1,525 chips of 128 px, float32, in search windows of 160, 192 and 256 px, beside a loop of
 ``cv2.matchTemplate`` (``TM_CCOEFF_NORMED``) with one OpenCV thread and two Python threads, which beats
 scikit-image and hand-made FFTs by far. With ``--frames``, pairs of real frames are matched too, cloudy
 ones included, and the share of chips with OpenCV's whole-pixel peak is printed: of those whose chip and

@@ -36,7 +36,7 @@ class Row:
     """One comparison. `ratio` is how many times better ours is; `floor` what it has to reach.
 
     `kind` is ``"tool"`` (what people use today), ``"loop"`` (a bare loop of one's own) or
-    ``"limit"`` (an absolute bound: `other` is the bound). Numbers are None where a rival is absent.
+    ``"limit"`` (an absolute bound: `other` is the bound). Numbers are None where that tool is absent.
     """
 
     name: str
@@ -57,12 +57,12 @@ def sizes(*every: Any) -> tuple[Any, ...]:
 
 
 def installed(module: str) -> bool:
-    """Tell whether a rival can be imported."""
+    """Tell whether a tool can be imported."""
     return importlib.util.find_spec(module) is not None
 
 
 def absent(name: str, against: str, note: str = "not installed") -> Row:
-    """Return the row of a rival that could not be measured."""
+    """Return the row of a tool that could not be measured."""
     return Row(name=name, against=against, floor=None, note=note)
 
 

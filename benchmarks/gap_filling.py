@@ -75,7 +75,7 @@ def scattered(size: int) -> np.ndarray:
     return image
 
 
-RIVALS = (  # floors are those asked for of large images; small ones show how the ratio grows
+OTHERS = (  # floors are those asked for of large images; small ones show how the ratio grows
     ("loop over pixels", loop, 200, "loop", 3),
     ("scipy generic_filter", generic, 10, "tool", 1),
     ("rasterio.fill", gdal, 1, "tool", 5),
@@ -90,7 +90,7 @@ def main() -> None:
             label = f"{size}×{size}, {np.isnan(image).mean():.0%} gaps {kind}"
             ours = partial(fill_gaps, image)
             np.testing.assert_allclose(ours()[0], loop(image), atol=1e-6)
-            for against, other, floor, table, rounds in RIVALS:
+            for against, other, floor, table, rounds in OTHERS:
                 if other is generic and kind != "scattered" and size > 200:
                     continue  # pass after pass over the whole image: minutes
                 asked = floor if size == 800 or table == "tool" else None

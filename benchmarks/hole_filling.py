@@ -1,6 +1,6 @@
 """Biharmonic fill of a hole beside scikit-image's, square and irregular, and how far apart the two are.
 
-The rival is ``skimage.restoration.inpaint_biharmonic``, which solves the same equations and then clips to the
+``skimage.restoration.inpaint_biharmonic`` solves the same equations and then clips to the
 range of the known heights: clipped alike the answers agree to rounding, and the note says how far.
 """
 

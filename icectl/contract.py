@@ -277,8 +277,8 @@ class Column:
 class Row:
     """One line of a result table.
 
-    `kind` is ``"model"``, ``"baseline"``, ``"mark"`` (uses knowledge no forecast has; not
-    a rival) or ``"published"`` (a figure of a paper, measured on other data).
+    `kind` is ``"model"``, ``"baseline"``, ``"mark"`` (an oracle: it uses the
+    answer, and is no baseline) or ``"published"`` (a figure of a paper, measured on other data).
     """
 
     name: str
@@ -300,18 +300,18 @@ class Table:
     def bar(self) -> Row | None:
         """Return the strongest baseline in the primary column: the row to beat."""
         column = next(c for c in self.columns if c.key == self.primary)
-        rivals = [(r.values.get(self.primary), r) for r in self.rows if r.kind == "baseline"]
-        return strongest(rivals, column.better)
+        baselines = [(r.values.get(self.primary), r) for r in self.rows if r.kind == "baseline"]
+        return strongest(baselines, column.better)
 
 
-def strongest(rivals: Iterable[tuple[float | None, T]], better: str) -> T | None:
+def strongest(baselines: Iterable[tuple[float | None, T]], better: str) -> T | None:
     """Return what belongs to the best of the values that there are; None where no direction is better.
 
     >>> strongest([(0.2, "a"), (None, "b"), (0.9, "c")], "higher")
     'c'
     """
     sign = {"lower": 1.0, "higher": -1.0}.get(better)
-    known = [(value, one) for value, one in rivals if value is not None]
+    known = [(value, one) for value, one in baselines if value is not None]
     if sign is None or not known:
         return None
     return min(known, key=lambda pair: sign * pair[0])[1]

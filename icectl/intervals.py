@@ -1,8 +1,8 @@
-"""Intervals of means and of gains over a rival, by drawing whole units with replacement.
+"""Intervals of means and of gains over a baseline, by drawing whole units with replacement.
 
 A unit is what may be taken as independent: a tile of pixels, an image, a chip, a block of measured points.
 Errors enter as sums and counts by unit, so that a mean over all that was scored stays one when units differ
-in size. Model and rival share the draws: what is hard for both does not widen the interval of the gain.
+in size. Model and baseline share the draws: what is hard for both does not widen the interval of the gain.
 """
 
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def mean_interval(
 
 def gain_interval(
     model: F64,
-    rival: F64,
+    baseline: F64,
     *,
     draws: int,
     confidence: float = 0.95,
@@ -50,9 +50,9 @@ def gain_interval(
     higher_is_better: bool = False,
     of: Callable[[F64], F64] = np.asarray,
 ) -> list[float] | None:
-    """Return ``[low, high]`` of how much better the model is than the rival, in per cent of the rival.
+    """Return ``[low, high]`` of how much better the model is than the baseline, in per cent of the baseline.
 
-    `model` and `rival`: (n, 2) sums and counts of the same units. None for too few units or draws.
+    `model` and `baseline`: (n, 2) sums and counts of the same units. None for too few units or draws.
     """
     sign = 1.0 if higher_is_better else -1.0
 
@@ -60,7 +60,7 @@ def gain_interval(
         ratio = of(_mean(own, count, axis)) / of(_mean(other, others, axis))
         return np.asarray(100 * sign * (ratio - 1))
 
-    return _interval(statistic, [*model.T, *rival.T], draws, confidence, seed)
+    return _interval(statistic, [*model.T, *baseline.T], draws, confidence, seed)
 
 
 def _mean(total: F64, count: F64, axis: int) -> F64:

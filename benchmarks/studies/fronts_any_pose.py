@@ -167,7 +167,7 @@ def measured(scenes: list[Scene], records: dict[str, dict]) -> dict[str, object]
     }
 
 
-def rivals(scenes: list[Scene], others: list[Scene]) -> Iterator[dict[str, object]]:
+def simple(scenes: list[Scene], others: list[Scene]) -> Iterator[dict[str, object]]:
     """Yield a row for each simple method; it knows the pose, and the fronts of the other glaciers' images."""
     facts = training_facts([(scene.line, scene.image.shape) for scene in others])
     own = np.diag([METRES, -METRES])
@@ -179,7 +179,7 @@ def rivals(scenes: list[Scene], others: list[Scene]) -> Iterator[dict[str, objec
         }
         pixels = np.array([error_of(scene, records[scene.name]) for scene in scenes]) / METRES
         yield {
-            "rival": name,
+            "baseline": name,
             "mean px": round(float(pixels.mean()), 1),
             "95 %": mean_interval(np.column_stack([pixels, np.ones(len(pixels))]), draws=1000, seed=0),
             "median px": round(float(np.median(pixels)), 1),
@@ -323,7 +323,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--kinds", action="store_true", help="images of other kinds instead")
     parser.add_argument("--large", action="store_true", help="one large scene of all images instead")
-    parser.add_argument("--rivals", action="store_true", help="the simple methods, upright, instead")
+    parser.add_argument("--baselines", action="store_true", help="the simple methods, upright, instead")
     given = parser.parse_args()
     run = ["--run", given.run] if given.run else []
     scenes = originals(given.data, given.glacier, given.images)
@@ -337,9 +337,9 @@ def main() -> None:
         record = predicted([Scene("large", image, None, METRES)], run, None)["large"]
         print(json.dumps({"glacier": given.glacier, **large_row(lines, record)}))
         return
-    if given.rivals:
+    if given.baselines:
         others = [s for g in sorted(PLACES) if g != given.glacier for s in originals(given.data, g, 1000)]
-        for row in rivals(scenes, others):
+        for row in simple(scenes, others):
             print(json.dumps({"glacier": given.glacier, **row}), flush=True)
         return
     delivered = list(turned(scenes, given.seed))

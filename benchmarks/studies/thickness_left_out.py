@@ -1,4 +1,4 @@
-"""Thickness of glaciers left out, one at a time: the law, its rivals, and the intervals' coverage.
+"""Thickness of glaciers left out, one at a time: the law, its baselines, and the intervals' coverage.
 
     python benchmarks/studies/thickness_left_out.py MEASURED [MODELLED] [--trees]
 

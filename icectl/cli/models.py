@@ -57,7 +57,7 @@ def show_model(
 
 def _score(score: Any) -> str:
     value = f"{score.metric} {score.value:g} {score.unit}".strip()
-    return f"{score.data}: {value}" + (f" ({score.rival})" if score.rival else "")
+    return f"{score.data}: {value}" + (f" ({score.baseline})" if score.baseline else "")
 
 
 @app.command("add")

@@ -77,8 +77,8 @@ def bar_of(table: Mapping[str, Any]) -> Mapping[str, Any] | None:
     column = next((c for c in table.get("columns", []) if c["key"] == key), None)
     if column is None:
         return None
-    rivals = [(row["values"].get(key), row) for row in table["rows"] if row["kind"] == "baseline"]
-    return strongest(rivals, str(column.get("better", "")))
+    baselines = [(row["values"].get(key), row) for row in table["rows"] if row["kind"] == "baseline"]
+    return strongest(baselines, str(column.get("better", "")))
 
 
 def headline(table: Mapping[str, Any], intervals: Mapping[str, Any] | None = None) -> dict[str, Any] | None:

@@ -33,7 +33,7 @@ class Score(_Part):
     metric: str = Field(min_length=1, description="What was measured.")
     value: float = Field(description="The score, in `unit`.")
     unit: str = Field(default="", description="Unit of the score.")
-    rival: str = Field(default="", description="The strongest simple rival and its score.")
+    baseline: str = Field(default="", description="The strongest baseline and its score.")
 
 
 class Card(_Part):
@@ -59,10 +59,10 @@ def readme(card: Card) -> str:
     """Return the card as Markdown with a YAML head, as model hubs read it."""
     learnt = [f"- {data.name} ({data.licence}): {data.source}" for data in card.data]
     tested = [
-        f"| {s.data} | {s.metric} | {s.value:g} {s.unit} | {s.rival or '–'} |".replace("  ", " ")
+        f"| {s.data} | {s.metric} | {s.value:g} {s.unit} | {s.baseline or '–'} |".replace("  ", " ")
         for s in card.tested
     ]
-    table = ["| data | measure | score | strongest simple rival |", "|---|---|---|---|", *tested]
+    table = ["| data | measure | score | strongest baseline |", "|---|---|---|---|", *tested]
     head = {"license": card.licence.lower(), "library_name": "icectl", "model_name": card.name}
     sides = [f"{side:g}" for side in sorted(set(card.pixel_size or ()))]
     pixels = f"{' to '.join(sides)} m" if sides else "not stated"

@@ -18,7 +18,7 @@ class FrontUNetTrain(TrainOptions):
     )
     width: int = Field(default=16, ge=4, le=256, description="Channels of the first level.")
     plain: bool = Field(
-        default=False, description="A plain U-Net (Ronneberger et al. 2015), as a rival of the residual one."
+        default=False, description="A plain U-Net (Ronneberger et al. 2015), instead of the residual one."
     )
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"small": {}, "best": BEST}

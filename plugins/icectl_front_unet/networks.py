@@ -1,4 +1,4 @@
-"""A residual U-Net with an atrous pyramid at its bottom, for two cores, and the slides' plain rival."""
+"""A residual U-Net with an atrous pyramid at its bottom, for two cores, and a plain one to compare with."""
 
 from collections.abc import Sequence
 from itertools import pairwise

@@ -77,7 +77,7 @@ class PrepareOptions(Options):
         default=100.0, ge=0, le=100, description="Leave out frames with more cloud than this percentage."
     )
     cloud_guess: bool = Field(
-        default=True, description="Guess clouds from brightness and texture where no quality band tells them."
+        default=True, description="Guess clouds from brightness and texture where no quality band gives them."
     )
     resolution: float | None = Field(
         default=None,

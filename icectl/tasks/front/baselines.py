@@ -26,7 +26,7 @@ def baselines(
     """Return the fronts that simple methods draw in one image, by their names.
 
     `image`: (rows, columns), NaN where invalid.
-    `pose`: the view in which ice flows as in the training, the network's own: rivals are not worse off.
+    `pose`: the view in which ice flows as in the training, the network's own, for a fair comparison.
     `facts`: what the weights carry of the training fronts: ``median_ends``, ``median_centre``.
     `before`: the true fronts of the glacier's image before, if there is one.
     """

@@ -126,7 +126,7 @@ def all_errors(
 
 
 def pose_of(entry: Entry, record: Record, facts: Mapping[str, Any]) -> Pose:
-    """Return the view in which the network found an image's front, for its rivals."""
+    """Return the view in which the network found an image's front, for its baselines."""
     if facts.get("pose") == "unknown":
         return posed(entry.shape, None)
     frame = frame_of(entry.place, entry.shape, entry.resolution)

@@ -90,7 +90,7 @@ class PrepareOptions(Options):
     of_the_images: ClassVar[frozenset[str]] = frozenset({"resolution", "crs", "bounds", "flow", "flow_from"})
 
     label_kind: Literal["auto", "line", "mask"] = Field(
-        default="auto", description="What label rasters hold; auto tells lines from masks by their area."
+        default="auto", description="What label rasters hold; auto decides by their area."
     )
     flow: str = Field(
         default="auto",
@@ -100,7 +100,7 @@ class PrepareOptions(Options):
     )
     flow_from: Path | None = Field(
         default=None,
-        description="File that tells where ice flows to: a line down the glacier, velocities (two bands, or "
+        description="File with the direction of flow: a line down the glacier, velocities (two bands, or "
         "…vx… beside …vy…), or heights.",
     )
     band: int | None = Field(
@@ -228,7 +228,7 @@ class PredictOptions(Options):
         default=12,
         ge=1,
         le=72,
-        description="Directions to try, evenly around the circle, where nobody says where ice flows to.",
+        description="Directions to try, evenly around the circle, where the direction of flow is not given.",
     )
     thresholds: Literal["ours", "calfin"] = Field(
         default="ours",

@@ -85,7 +85,7 @@ class TrainOptions(Options):
     )
     guides: tuple[Guide, ...] = Field(
         default=("flags", "season", "linear", "calendar"),
-        description="What the network is told besides the masks: snow flags (mask ≥ 0.3) of the past; and of "
+        description="Inputs of the network besides the masks: snow flags (mask ≥ 0.3) of the past; and of "
         "each future frame the same season of the past, the linear baseline, the time of year, the ground "
         "(--dem: height, slope, aspect, potential radiation).",
     )

@@ -1,4 +1,4 @@
-"""The rival that any network has to beat: softmax weights of past frames, linear in eight features of each.
+"""The baseline that a network has to beat: softmax weights of past frames, linear in eight features of each.
 
 Chips are normalised, so that a mixture's correlation with the target follows from the correlations of the
 frames with each other and with the target: w·c / √(w·G·w). Nothing of the calendar enters, and eight numbers

@@ -1,4 +1,4 @@
-"""Least-cost paths over an image: rivals of a network with nothing learnt."""
+"""Least-cost paths over an image: baselines with nothing learnt."""
 
 import numpy as np
 from numpy.typing import NDArray

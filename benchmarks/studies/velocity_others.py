@@ -1,6 +1,6 @@
 """Displacement of sheared ice by icectl, OpenPIV, scikit-image and plain OpenCV: error and processor time.
 
-    OMP_NUM_THREADS=1 python benchmarks/studies/velocity_rivals.py
+    OMP_NUM_THREADS=1 python benchmarks/studies/velocity_others.py
 
 Two frames of a texture 512 pixels wide: a tongue of 200 pixels moves by a parabola of 6 pixels at most, the
 ground beside it stands still, and both frames have noise of their own. Each method matches chips of 24 pixels
