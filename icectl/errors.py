@@ -138,6 +138,12 @@ def worded(error: BaseException, where: object = "") -> IcectlError | None:
     return WorkError(f"{place}: {error.strerror or text}", "check that place, and start the command again")
 
 
+def brief(value: object) -> str:
+    """Return a value as Python writes it, cut after 80 characters."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}…"
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a hint sentence for a mistyped `name`, or the list of what is known.
 

@@ -102,6 +102,11 @@ def plugins() -> tuple[Found, ...]:
     return tuple(_placed(found, first) for found in loaded)
 
 
+def usable() -> list[Plugin]:
+    """Return the descriptors of all plugins that are not broken."""
+    return [found.plugin for found in plugins() if found.plugin and not found.problem]
+
+
 def _placed(found: Found, first: Mapping[str, Found]) -> Found:
     """Note which of a plugin's name and aliases mean another plugin where they stand alone."""
     if found.problem or found.plugin is None:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from icectl.contract import VERBS, Checked, CrsName
-from icectl.errors import DataError, UsageError, did_you_mean
+from icectl.errors import DataError, UsageError, brief, did_you_mean
 from icectl.interrupts import signals_wait
 
 Verb = Annotated[str, Field(pattern=f"^({'|'.join(VERBS)})$")]
@@ -226,12 +226,7 @@ def worded(error: ValidationError, where: str, kind: type[BaseModel]) -> UsageEr
     field = kind.model_fields.get(parts[0])
     hint = f"{said} ({parts[0]}: {field.description})" if field and field.description else said
     key = parts[0] if first["type"] == "missing" else key
-    return UsageError(f"{where}: {key} = {_short(first['input'])} is not allowed", hint)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}…"
+    return UsageError(f"{where}: {key} = {brief(first['input'])} is not allowed", hint)
 
 
 def load_glacier(name: str) -> Glacier:

@@ -84,7 +84,7 @@ def _models_of(task: str, wanted: list[str] | None) -> list[Any]:
 
     if wanted:
         return [registry.get(name) for name in wanted]
-    usable = [f.plugin for f in registry.plugins() if f.plugin and not f.problem]
+    usable = registry.usable()
     found = [plugin for plugin in usable if plugin.task == task]
     if not found:
         raise UsageError(f"no model has the task '{task}'", did_you_mean(task, {p.task for p in usable}))
@@ -170,11 +170,7 @@ def _fronts(arguments: list[str], within_days: float, as_json: bool) -> None:
     from icectl.tasks.front.files.compare import compare_fronts
 
     paths = _paths(arguments, 2)
-    record = metrics_record(Metrics(tables=(compare_fronts(*paths, within_days=within_days),)))
-    if as_json:
-        show.as_json(record)
-    else:
-        show.metrics(record)
+    _print(metrics_record(Metrics(tables=(compare_fronts(*paths, within_days=within_days),))), as_json)
 
 
 def _lengths(arguments: list[str], method: str, csv: Path | None, as_json: bool) -> None:
@@ -192,7 +188,10 @@ def _lengths(arguments: list[str], method: str, csv: Path | None, as_json: bool)
         write_figure(found, csv.with_suffix(".svg"), method)
     table = length_table(found, method)
     lengths = [[v.product, v.glacier, f"{v.day:%Y-%m-%d}", v.metres] for v in found]
-    record = metrics_record(Metrics(tables=(table,), details={"lengths": lengths}))
+    _print(metrics_record(Metrics(tables=(table,), details={"lengths": lengths})), as_json)
+
+
+def _print(record: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         show.as_json(record)
     else:

@@ -70,7 +70,7 @@ class Source:
 def _say_training(asked: Asked) -> None:
     """Say that a model is trained first where another of its task has weights already."""
     own = asked.plugin
-    plugins = (found.plugin for found in registry.plugins() if found.plugin and not found.problem)
+    plugins = registry.usable()
     ready = [one.name for one in plugins if one.task == own.task and one.weights and one.name != own.name]
     if ready and stages.newest_run(asked.space, own) is None:
         logging.getLogger("icectl").info(

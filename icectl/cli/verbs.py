@@ -290,10 +290,9 @@ def _having(verb: str, flag: str) -> list[str]:
     from icectl import registry
     from icectl.cli import flags
 
-    plugins = (found.plugin for found in registry.plugins() if found.plugin and not found.problem)
     return [
         registry.typed(plugin)
-        for plugin in plugins
+        for plugin in registry.usable()
         if any(flag in options.typed_as(p) for p in flags.parameters(plugin, stages_of(verb)))
     ]
 

@@ -87,11 +87,6 @@ def encode(values: F32, scale: Scale) -> bytes:
     return png(steps, scale.palette)
 
 
-def encode_grey(values: U8) -> bytes:
-    """Return a grey PNG (hill shade)."""
-    return png(values)
-
-
 def data_uri(png: bytes) -> str:
     """Return a PNG as a ``data:`` address."""
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

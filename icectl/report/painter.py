@@ -6,8 +6,9 @@ from typing import Any
 
 from icectl.arrays import F32
 from icectl.errors import IcectlError
+from icectl.raster.write import png
 from icectl.report import charts
-from icectl.report.colours import Scale, data_uri, encode, encode_grey, hill_shade, scale_for
+from icectl.report.colours import Scale, data_uri, encode, hill_shade, scale_for
 from icectl.report.layers import Raster, Reader, thin
 from icectl.report.overlay import (
     ARROW_CLASS,
@@ -144,7 +145,7 @@ class Painter:
         ground = raster if panel.underlay is None else self.reader.read(panel.underlay, side)
         values = thin(ground.values, side)
         metres = frame_of(ground.grid, ground.shape).metres or 30.0
-        return data_uri(encode_grey(hill_shade(values, metres * max(ground.shape) / max(values.shape))))
+        return data_uri(png(hill_shade(values, metres * max(ground.shape) / max(values.shape))))
 
     def _image_lines(self, panel: ImageLines) -> View:
         side = _SIDES["image-lines"]

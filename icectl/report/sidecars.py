@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import pyogrio
@@ -15,6 +14,7 @@ from icectl.raster import grid_of
 from icectl.report.colours import Scale, scale_for
 from icectl.report.layers import Reader
 from icectl.report.panels import Layer, Map, Panel, TimeMaps
+from icectl.sources.catalogue import rectangle
 from icectl.workspace import write_json
 
 ITEM = "item.json"
@@ -64,7 +64,7 @@ def write_item(
     bounds = _bounds(folder)
     item = pystac.Item(
         id=name,
-        geometry=_box(*bounds) if bounds else None,
+        geometry=rectangle(list(bounds)) if bounds else None,
         bbox=list(bounds) if bounds else None,
         datetime=times[-1],
         properties={
@@ -104,11 +104,6 @@ def _bounds(folder: Path) -> tuple[float, ...] | None:
                 move = Transformer.from_crs(info["crs"], "EPSG:4326", always_xy=True)
                 return tuple(round(v, 6) for v in move.transform_bounds(*info["total_bounds"]))
     return None
-
-
-def _box(west: float, south: float, east: float, north: float) -> dict[str, Any]:
-    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
-    return {"type": "Polygon", "coordinates": [ring]}
 
 
 def write_styles(folder: Path, panels: Sequence[Panel]) -> None:

@@ -110,7 +110,7 @@ def _item(scene: Scene, folder: Path) -> pystac.Item:
     footprint = next((fields.pop("footprint") for fields in grids.values() if "footprint" in fields), None)
     item = pystac.Item(
         id=scene.id,
-        geometry=None if footprint is None else _rectangle(footprint),
+        geometry=None if footprint is None else rectangle(footprint),
         bbox=footprint,
         datetime=scene.time,
         properties={k: v for k, v in scene.properties.items() if k != "datetime"},
@@ -168,7 +168,7 @@ def _box_of(grid: Grid) -> list[float]:
     return [float(lon[gap + 1]), box.bottom, float(lon[gap]), box.top]
 
 
-def _rectangle(box: list[float]) -> dict[str, Any]:
+def rectangle(box: list[float]) -> dict[str, Any]:
     """Return a bounding box as a GeoJSON polygon; as two where it reaches across 180°."""
     west, south, east, north = box
 

@@ -1,5 +1,7 @@
 """What a fetch would cost, wherever it takes its data from. Light: no service is imported until asked."""
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from icectl.contract import Estimate
@@ -25,3 +27,9 @@ def estimate_source(run: Run, query: Any, bands: tuple[str, ...], synthetic: Est
     from icectl.sources.stac import estimate_fetch
 
     return estimate_fetch(run, query, bands, patience=Patience(timeout=10, attempts=2))
+
+
+def bytes_of(paths: Iterable[Path]) -> int | None:
+    """Return the bytes of files, and of all files in folders; None where there are none."""
+    files = [f for p in paths for f in ([p] if p.is_file() else p.rglob("*")) if f.is_file()]
+    return sum(file.stat().st_size for file in files) if files else None

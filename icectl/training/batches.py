@@ -85,7 +85,6 @@ class IndexedBatches:
         *,
         shuffle: bool = True,
         augment: Callable[[Any, np.random.Generator], Any] | None = None,
-        collate: Callable[[Sequence[Any]], Mapping[str, Tensor]] = collate,
     ) -> None:
         if batch_size < 1:
             raise UsageError(f"a batch size of {batch_size} is not allowed", "use 1 or more")
@@ -93,7 +92,7 @@ class IndexedBatches:
             raise DataError("the dataset holds no samples", "check the split and the filters of `prepare`")
         self.dataset, self.seed, self.shuffle = dataset, seed, shuffle
         self.batch_size = min(batch_size, len(dataset))
-        self.augment, self.collate = augment, collate
+        self.augment = augment
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self.dataset), self.batch_size)
@@ -101,9 +100,12 @@ class IndexedBatches:
 
     def epoch(self, epoch: int, rank: int = 0, world: int = 1, start: int = 0) -> Iterator[Batch]:
         """Yield this process's batches of `epoch`; see `Batches`."""
+        import torch
+
         for indices in self._indices(epoch, rank, world, start):
             samples = [self._sample(int(index), epoch) for index in indices]
-            yield {**self.collate(samples), "index": _tensor(indices)}
+            numbers = torch.from_numpy(np.ascontiguousarray(indices, dtype=np.int64))
+            yield {**collate(samples), "index": numbers}
 
     def _indices(self, epoch: int, rank: int, world: int, start: int) -> Iterator[np.ndarray]:
         count = len(self.dataset)
@@ -120,9 +122,3 @@ class IndexedBatches:
         if self.augment is None:
             return sample
         return self.augment(sample, sampling.sample_rng(self.seed, epoch, index))
-
-
-def _tensor(indices: np.ndarray) -> Tensor:
-    import torch
-
-    return torch.from_numpy(np.ascontiguousarray(indices, dtype=np.int64))

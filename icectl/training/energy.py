@@ -69,10 +69,8 @@ class Energy:
         return joules / 3.6e6, f"estimate ({CORE_WATTS:g} W a busy core, {IDLE_WATTS:g} W an idle one)"
 
 
-def intensity(grams_per_kwh: float | None = None) -> float:
-    """Return grams of CO2e per kWh: the argument, ``$ICECTL_G_PER_KWH``, or the world's."""
-    if grams_per_kwh is not None:
-        return grams_per_kwh
+def intensity() -> float:
+    """Return grams of CO2e per kWh: ``$ICECTL_G_PER_KWH``, or the world's."""
     text = os.environ.get("ICECTL_G_PER_KWH", "")
     try:
         return float(text) if text else WORLD_G_PER_KWH

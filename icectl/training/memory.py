@@ -71,20 +71,20 @@ def worded(tried: int, fits: Callable[[int], bool] | None) -> WorkError:
     return WorkError(f"{message}; not even one sample fits", _SMALLER)
 
 
-def find_batch_size(fits: Callable[[int], bool], limit: int, start: int = 1) -> int:
+def find_batch_size(fits: Callable[[int], bool], limit: int) -> int:
     """Return the largest batch up to `limit` that fits: doubling, then halving the gap.
 
     Raises
     ------
     WorkError
-        Not even `start` samples fit.
+        Not even one sample fits.
 
     Examples
     --------
     >>> find_batch_size(lambda size: size <= 21, limit=1000)
     21
     """
-    good, size = 0, min(start, limit)
+    good, size = 0, min(1, limit)
     while fits(size):
         good = size
         if size == limit:

@@ -26,8 +26,6 @@ class Meter:
     method
         ``"auto"``, ``"counters"``, ``"estimate"`` or ``"off"``;
         ``$ICECTL_ENERGY`` when None.
-    grams_per_kwh
-        Carbon intensity of the electricity; ``$ICECTL_G_PER_KWH`` when None.
 
     Examples
     --------
@@ -37,9 +35,9 @@ class Meter:
     ['co2e_g', 'energy_kwh', 'energy_source']
     """
 
-    def __init__(self, method: str | None = None, grams_per_kwh: float | None = None) -> None:
+    def __init__(self, method: str | None = None) -> None:
         self._energy = energy.Energy(method or os.environ.get("ICECTL_ENERGY", "auto"))
-        self.grams_per_kwh = energy.intensity(grams_per_kwh)
+        self.grams_per_kwh = energy.intensity()
         self._facts: dict[str, Any] = {}
 
     def __enter__(self) -> Self:

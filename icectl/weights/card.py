@@ -1,6 +1,5 @@
 """The card of trained weights: what they learnt from, under which licence, and how good they are."""
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from icectl.errors import DataError
 from icectl.settings import read_toml, validate
+from icectl.workspace import sha256
 
 CARD = "card.toml"
 
@@ -92,12 +92,6 @@ def read_card(folder: Path) -> Card:
     if not path.is_file():
         raise DataError(f"{folder} holds no {CARD}", "weights come with a card: see docs/weights.md")
     return validate(Card, read_toml(path), str(path))
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_files(card: Card, folder: Path) -> None:

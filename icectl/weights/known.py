@@ -11,8 +11,8 @@ from pathlib import Path
 from icectl import registry
 from icectl.contract import Plugin
 from icectl.errors import DataError, IcectlError, UsageError, did_you_mean
-from icectl.weights.card import CARD, Card, check_files, read_card, sha256
-from icectl.workspace import RUN, Workspace, own_folder, replace_folder, run_of, worded_os_errors
+from icectl.weights.card import CARD, Card, check_files, read_card
+from icectl.workspace import RUN, Workspace, own_folder, replace_folder, run_of, sha256, worded_os_errors
 
 ENVIRONMENT = "ICECTL_WEIGHTS"
 
@@ -58,8 +58,7 @@ def added() -> Iterator[Weights]:
 def known() -> list[Weights]:
     """Return all weights that are here; a damaged card is passed over, its own commands name it."""
     found: list[Weights] = []
-    plugins = [f.plugin for f in registry.plugins() if f.plugin and not f.problem]
-    for source in (*(shipped(plugin) for plugin in plugins), added()):
+    for source in (*(shipped(plugin) for plugin in registry.usable()), added()):
         try:
             found += source
         except IcectlError:

@@ -8,8 +8,8 @@ from icectl.errors import DataError
 from icectl.export import CARD as README
 from icectl.export import export_run
 from icectl.settings import Glacier, validate
-from icectl.weights.card import CARD, Card, readme, sha256
-from icectl.workspace import RECORD, RUN, contents, fingerprint, read_json, write_json
+from icectl.weights.card import CARD, Card, readme
+from icectl.workspace import RECORD, RUN, contents, fingerprint, read_json, sha256, write_json
 
 _SUFFIX = ".safetensors"
 

@@ -48,6 +48,7 @@ from icectl.workspace.integrity import (
     portable,
     reached,
     relative,
+    sha256,
     sound,
 )
 from icectl.workspace.places import (
@@ -69,6 +70,6 @@ __all__ = [
     "finished", "fits", "full_disks_said", "identify", "inside", "is_own", "metrics_of", "own_folder",
     "parsing", "plain", "portable", "reached", "read_json", "read_record", "redoing", "relative",
     "remove", "remove_file", "replace_folder", "run_of", "safe_fingerprint", "safe_name", "set_aside",
-    "settle", "size_of", "sound", "stage_of", "sweep", "sweep_beside", "sync_folder", "temporary",
+    "settle", "sha256", "size_of", "sound", "stage_of", "sweep", "sweep_beside", "sync_folder", "temporary",
     "worded_os_errors", "write_json", "writing",
 ]  # fmt: skip

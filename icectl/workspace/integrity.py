@@ -51,9 +51,7 @@ def identify(path: Path) -> list[Any]:
 
 def contents(folder: Path, outputs: list[str]) -> dict[str, list[Any]]:
     """Return ``{name: [bytes, sha256]}`` of every file of a stage's outputs, names relative to `folder`."""
-    return {
-        name: [(folder / name).stat().st_size, _digest(folder / name)] for name in _names(folder, outputs)
-    }
+    return {name: [(folder / name).stat().st_size, sha256(folder / name)] for name in _names(folder, outputs)}
 
 
 def _names(folder: Path, outputs: list[str]) -> Iterator[str]:
@@ -66,7 +64,8 @@ def _names(folder: Path, outputs: list[str]) -> Iterator[str]:
             yield name
 
 
-def _digest(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -88,7 +87,7 @@ def damage(folder: Path, cheap: int | None = CHEAP) -> list[str]:
                 continue
             if cheap is None or (size <= cheap and name.split("/")[0] not in _UNREAD):
                 cheap = None if cheap is None else cheap - size
-                wrong += [name] if _digest(path) != digest else []
+                wrong += [name] if sha256(path) != digest else []
         except OSError:
             wrong.append(name)
     return list(dict.fromkeys(wrong))

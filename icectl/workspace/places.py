@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from icectl.errors import DataError, WorkError
+from icectl.errors import DataError, WorkError, brief
 from icectl.workspace.files import worded_os_errors
 
 MAX_NAME = 200
@@ -36,7 +36,7 @@ def safe_name(name: Any, what: str) -> str:
     plain = isinstance(name, str) and _NAME.fullmatch(name) and ".." not in name and len(name) <= MAX_NAME
     if not plain:
         raise DataError(
-            f"{what} is {_short(name)}, which cannot name a file",
+            f"{what} is {brief(name)}, which cannot name a file",
             f"names are letters, digits, '.', '_' and '-', start with a letter or a digit, "
             f"and have at most {MAX_NAME} characters",
         )
@@ -50,7 +50,7 @@ def safe_fingerprint(value: Any, what: str) -> str:
     """
     if not isinstance(value, str) or not _FINGERPRINT.fullmatch(value):
         raise DataError(
-            f"{what} has the fingerprint {_short(value)}, which is no digest",
+            f"{what} has the fingerprint {brief(value)}, which is no digest",
             "take the file as it was written, or make it again",
         )
     return value
@@ -67,11 +67,6 @@ def inside(root: Path, path: Path) -> Path:
             "name the place it leads to as --workspace, or remove the link",
         )
     return path
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}…"
 
 
 RECORD = "stage.json"

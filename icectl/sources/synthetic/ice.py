@@ -187,12 +187,12 @@ def _refine(bed: F64, coarse: F64, thickness: F64, resolution: float) -> F64:
     return np.where(depth > 3.0, np.clip(surface - bed, 0.0, 1.6 * depth + 5.0), 0.0)
 
 
-def _drop_specks(thickness: F64, resolution: float, area: float = 3e4) -> F64:
-    """Remove patches of ice smaller than `area` m², and films thinner than 2 m."""
+def _drop_specks(thickness: F64, resolution: float) -> F64:
+    """Remove patches of ice smaller than 3 ha, and films thinner than 2 m."""
     kept = np.where(thickness >= 2.0, thickness, 0.0)
     labels, _ = ndimage.label(kept > 0)
     sizes = np.bincount(labels.ravel()) * resolution**2
-    small = sizes < area
+    small = sizes < 3e4
     small[0] = False
     return np.where(small[labels], 0.0, kept)
 

@@ -1,12 +1,11 @@
 """What a stage of the bed task would cost, for ``--dry-run``. Light: reads no pixel, imports no numpy."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from icectl.contract import Estimate
 from icectl.errors import UsageError
 from icectl.run import Run
-from icectl.sources.estimate import TORCH, estimate_source
+from icectl.sources.estimate import TORCH, bytes_of, estimate_source
 from icectl.tasks.bed.fetch import own_files, query
 from icectl.tasks.bed.options import FetchOptions, PredictOptions, PrepareOptions, TrainOptions
 
@@ -18,12 +17,12 @@ def estimate(run: Run) -> Estimate:
     prepare, given = run.given(PrepareOptions), run.given(FetchOptions)
     patches = prepare.patches * prepare.patch_size**2 * 4
     if run.verb == "prepare":
-        reads = _bytes_of((*given.train_dem, *given.train_outlines, *prepare.thickness_data))
+        reads = bytes_of((*given.train_dem, *given.train_outlines, *prepare.thickness_data))
         return Estimate(reads=reads, writes=patches, memory=TORCH + 2**29, note="at most, for each DEM")
     if run.verb == "train":
         _check_size(run, prepare)
         return Estimate(reads=patches, memory=_training_memory(run))
-    return Estimate(reads=_bytes_of(_predicted(run)), memory=TORCH + 2**29)
+    return Estimate(reads=bytes_of(_predicted(run)), memory=TORCH + 2**29)
 
 
 def _check_size(run: Run, prepare: PrepareOptions) -> None:
@@ -58,8 +57,3 @@ def _training_memory(run: Run) -> int:
     options = run.given(TrainOptions)
     size, width = int(getattr(options, "net_size", 256)), int(getattr(options, "width", 48))
     return round(TORCH + max(1, options.batch_size) * size**2 * width * 4 * 30)
-
-
-def _bytes_of(paths: Iterable[Path]) -> int | None:
-    files = [f for p in paths for f in ([p] if p.is_file() else p.rglob("*")) if f.is_file()]
-    return sum(file.stat().st_size for file in files) if files else None

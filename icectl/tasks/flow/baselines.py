@@ -32,6 +32,9 @@ NOTES = {
     "best": "sees t2",
 }
 
+MAX_FITTED = 400
+"""Sequences that the linear weights are fitted on."""
+
 
 def baselines(sequences: Sequences, chosen: I64, start: int, past: int, linear: F64) -> dict[str, F64]:
     """Score every baseline and mark on one window of the chosen sequences.
@@ -61,10 +64,10 @@ def baselines(sequences: Sequences, chosen: I64, start: int, past: int, linear: 
     }
 
 
-def fitted(sequences: Sequences, parts: Parts, seed: int, most: int = 400) -> F64:
+def fitted(sequences: Sequences, parts: Parts, seed: int) -> F64:
     """Fit the linear weights on the training part: its targets, or all dates of its ground."""
     chosen = parts.sequences(TRAIN)
-    chosen = chosen[np.linspace(0, len(chosen) - 1, min(most, len(chosen))).round().astype(np.int64)]
+    chosen = chosen[np.linspace(0, len(chosen) - 1, min(MAX_FITTED, len(chosen))).round().astype(np.int64)]
     span = slice(0, parts.targets[TRAIN][-1] + 1 if parts.targets else sequences.times)
     told = _described(sequences, chosen, span, sequences.chips(chosen, span))
     return fit(told, tuple(range(span.stop)), seed)

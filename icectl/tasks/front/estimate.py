@@ -1,10 +1,8 @@
 """What a stage of the front task would cost, for ``--dry-run``. Light: reads no pixel, imports no numpy."""
 
-from pathlib import Path
-
 from icectl.contract import Estimate
 from icectl.run import Run
-from icectl.sources.estimate import TORCH, estimate_source
+from icectl.sources.estimate import TORCH, bytes_of, estimate_source
 from icectl.sources.options import source_of
 from icectl.tasks.front.options import FetchOptions, TrainOptions
 
@@ -18,7 +16,7 @@ _CHANNELS = 16 * 40
 def estimate(run: Run) -> Estimate:
     """Return the bytes that ``run.verb`` would read, write, download and hold, as far as can be known."""
     options = run.given(FetchOptions)
-    images = _bytes_of(run.scenes)
+    images = bytes_of([run.scenes] if run.scenes else [])
     if run.verb == "fetch":
         return _fetch(run, options)
     if run.verb == "prepare":
@@ -42,9 +40,3 @@ def _training_memory(run: Run) -> int:
     rows, columns = options.crop
     activations = max(1, options.batch_size) * rows * columns * 4 * _CHANNELS
     return round(TORCH + _WEIGHTS + activations)
-
-
-def _bytes_of(folder: Path | None) -> int | None:
-    if folder is None:
-        return None
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -9,6 +9,7 @@ from icectl.tasks.front.dataset import Entry, FrontData
 from icectl.tasks.front.options import PrepareOptions
 
 ROLES = ("train", "valid", "test", "left_out")
+BLOCKS = 3
 
 
 def split(dataset: FrontData, options: PrepareOptions, seed: int) -> list[str]:
@@ -64,12 +65,12 @@ def _split_by_date(
             roles[i] = "left_out"
 
 
-def _blocks(ordered: list[int], count: int, blocks: int = 3) -> set[int]:
-    """Take `count` images in up to `blocks` runs of consecutive dates, spread over time."""
+def _blocks(ordered: list[int], count: int) -> set[int]:
+    """Take `count` images in up to `BLOCKS` runs of consecutive dates, spread over time."""
     chosen: set[int] = set()
-    for number in range(blocks):
-        size = count * (number + 1) // blocks - count * number // blocks
-        centre = round((number + 0.5) * len(ordered) / blocks)
+    for number in range(BLOCKS):
+        size = count * (number + 1) // BLOCKS - count * number // BLOCKS
+        centre = round((number + 0.5) * len(ordered) / BLOCKS)
         start = max(0, min(centre - size // 2, len(ordered) - size))
         chosen |= set(ordered[start : start + size])
     return chosen

@@ -1,6 +1,5 @@
 """Pixel by pixel against other people's thickness: one raster, or a folder with one for each glacier."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +9,7 @@ from icectl.contract import Row, Table
 from icectl.errors import DataError
 from icectl.raster import grid_of, ground_metres, read_quantity
 from icectl.tasks.bed.metrics import score
-from icectl.tasks.bed.products import place_of, read_table
-from icectl.tasks.bed.scores.points import ERRORS, layers_of, line_up
+from icectl.tasks.bed.scores.points import ERRORS, layers_of, line_up, places
 
 
 def compare(plugin: str, folder: Path, other: Path, title: str, kind: str) -> Table:
@@ -55,14 +53,6 @@ def compare(plugin: str, folder: Path, other: Path, title: str, kind: str) -> Ta
         rows.append(Row(name=label, kind=row_kind, values={c.key: found.get(c.key) for c in ERRORS}))
     note = f"{len(against)} pixels of {kind} thickness, {float((against * areas).sum()) / 1e9:.4g} km³"
     return Table(title=title, columns=ERRORS, rows=tuple(rows), primary="rmse", note=note)
-
-
-def places(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield id and folder of every glacier of a prediction that was computed."""
-    for row in read_table(folder):
-        place = folder / place_of(row["id"])
-        if not row["note"] and (place / "thickness.tif").is_file():
-            yield row["id"], place
 
 
 def raster_of(other: Path, name: str) -> Path | None:

@@ -1,5 +1,6 @@
 """Thickness at measured points: tables of errors by answer and glacier, with intervals."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -145,10 +146,7 @@ def at_points(folder: Path, points: Points) -> tuple[dict[str, F64], NDArray[np.
     """Return every answer at the points (NaN off the glaciers), and the id of the glacier each lies on."""
     found: dict[str, F64] = {}
     glacier = np.full(len(points), "", dtype="U80")
-    for row in read_table(folder):
-        place = folder / place_of(row["id"])
-        if row["note"] or not (place / "thickness.tif").is_file():
-            continue
+    for identity, place in places(folder):
         grid = grid_of(place / "thickness.tif")
         x, y = Transformer.from_crs(points.crs, grid.crs.to_wkt(), always_xy=True).transform(
             points.x, points.y
@@ -163,10 +161,18 @@ def at_points(folder: Path, points: Points) -> tuple[dict[str, F64], NDArray[np.
             mine = np.flatnonzero(near)[np.isfinite(got)]
             values[mine] = got[np.isfinite(got)]
             if name == "thickness":
-                glacier[mine] = row["id"]
+                glacier[mine] = identity
     if "thickness" not in found:
         found = {n: np.full(len(points), np.nan) for n in ("thickness", "low", "high")}
     return found, glacier
+
+
+def places(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield id and folder of every glacier of a prediction that was computed."""
+    for row in read_table(folder):
+        place = folder / place_of(row["id"])
+        if not row["note"] and (place / "thickness.tif").is_file():
+            yield row["id"], place
 
 
 def layers_of(place: Path) -> list[tuple[str, F64]]:
