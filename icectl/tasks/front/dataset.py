@@ -6,7 +6,7 @@ roles, facts and places. Lines are in pixels of the source image.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,6 @@ class DataWriter:
         self.folder = folder
         self._root = zarr.open_group(folder / STORE, mode="w", zarr_format=3)
         self._images, self._masks = self._root.create_group("images"), self._root.create_group("masks")
-        self._entries: list[Entry] = []
 
     def add(self, entry: Entry, image: F32, mask: Bools | None = None) -> None:
         """Store one image, and its mask if there is one."""
@@ -115,26 +114,11 @@ class DataWriter:
         )
         if mask is not None:
             self._masks.create_array(entry.id, data=np.ascontiguousarray(mask), chunks=mask.shape, **layout())
-        self._entries.append(replace(entry, has_mask=mask is not None))
 
-    def finish(
-        self,
-        entries: Sequence[Entry],
-        assumed: bool,
-        audit: Mapping[str, Any],
-    ) -> FrontData:
+    def finish(self, entries: Sequence[Entry], assumed: bool, audit: Mapping[str, Any]) -> None:
         """Write the index: entries in the order of `add`, with what was found out since."""
-        kept = tuple(
-            replace(entry, has_mask=stored.has_mask)
-            for entry, stored in zip(entries, self._entries, strict=True)
-        )
-        index = {
-            "assumed": assumed,
-            "audit": dict(audit),
-            "entries": [_to_json(entry, self.folder) for entry in kept],
-        }
-        write_json(self.folder / INDEX, index)
-        return FrontData(self.folder, kept, assumed)
+        listed = [_to_json(entry, self.folder) for entry in entries]
+        write_json(self.folder / INDEX, {"assumed": assumed, "audit": dict(audit), "entries": listed})
 
 
 _ENTRY = {

@@ -39,7 +39,7 @@ def prepare(run: Run, options: PrepareOptions) -> Path:
     with run.progress("preparing", total=len(scenes)) as advance:
         for entry, image, mask in _entries(scenes, options):
             writer.add(entry, image, mask)
-            entries.append(replace(entry, has_mask=mask is not None))
+            entries.append(entry)
             advance()
     _say_oddities(run, entries)
     entries = [_with_flow(entry, options, run.glacier) for entry in entries]
@@ -107,6 +107,7 @@ def _entries(scenes: list[Scene], options: PrepareOptions) -> Iterator[tuple[Ent
             dated=bool(scene.properties.get("icectl:dated", True)),
             shape=shape,
             lines=None if label is None else label.lines,
+            has_mask=label is not None and label.mask is not None,
             place=place,
             resolution=_resolution(scene.id, facts, place, shape, options.resolution),
             file=str(source),

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F32, F64, Bools
+from icectl.tasks.front.line.lines import spaced
 from icectl.tasks.front.line.rules import Rules
 
-Floats = NDArray[np.float32]
 BAND = 15
 """Side of the square by which a front is widened to look at the mask beside it (px)."""
 
@@ -26,7 +26,7 @@ VIEW = 256
 class Part:
     """A candidate: box (first row, first column, after last row, after last column), and its scores."""
 
-    pixels: NDArray[np.bool_]
+    pixels: Bools
     box: tuple[int, int, int, int]
     area: int
     span: float
@@ -34,19 +34,19 @@ class Part:
     band_bias: float
 
     @property
-    def centre(self) -> NDArray[np.float64]:
+    def centre(self) -> F64:
         """Centre of the box (row, column)."""
         top, left, bottom, right = self.box
         return np.array([(top + bottom - 1) / 2, (left + right - 1) / 2])
 
 
-def confidence(probability: Floats) -> float:
+def confidence(probability: F32) -> float:
     """Return 2·mean|p − ½| over pixels with p > 0.05; 0 where there are none."""
     said = probability[probability > CERTAIN_ABOVE]
     return float(2 * np.abs(said - 0.5).mean()) if said.size else 0.0
 
 
-def parts_of(edge: Floats, mask: Floats, threshold: float) -> list[Part]:
+def parts_of(edge: F32, mask: F32, threshold: float) -> list[Part]:
     """Return the 8-connected parts of an edge raster above a threshold, with their scores."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
         (edge > threshold).astype(np.uint8), connectivity=8
@@ -71,7 +71,7 @@ def view_side(shape: tuple[int, ...], rules: Rules) -> int:
     return min(full, *shape) if max(shape) < full else full
 
 
-def accept(parts: list[Part], mask: Floats, rules: Rules, minimum_area: float) -> list[Part]:
+def accept(parts: list[Part], mask: F32, rules: Rules, minimum_area: float) -> list[Part]:
     """Return the parts that pass every filter, best first, at most ``rules.fronts``."""
     if not parts or not mask_is_plausible(mask, rules):
         return []
@@ -87,18 +87,17 @@ def accept(parts: list[Part], mask: Floats, rules: Rules, minimum_area: float) -
         and part.band_bias <= rules.band_bias
     ]
     ordered = [kept[i] for i in np.argsort(_ranked(kept, mask.shape), kind="stable")] if kept else []
-    return _apart(ordered, rules.front_distance * side)[: rules.fronts]
+    apart = spaced([part.centre for part in ordered], rules.front_distance * side)
+    return [ordered[i] for i in apart[: rules.fronts]]
 
 
-def mask_is_plausible(mask: Floats, rules: Rules) -> bool:
-    """Tell whether ice and ocean both take their share of the scene, and are told apart clearly."""
+def mask_is_plausible(mask: F32, rules: Rules) -> bool:
+    """Tell whether ice and ocean both take their share of the scene."""
     ice = float((mask > rules.mask).mean())
-    ratio = max(ice, 1 - ice) / max(min(ice, 1 - ice), 1e-9)
-    sure = rules.mask_confidence <= 0 or confidence(mask) >= rules.mask_confidence
-    return ratio <= rules.mask_ratio and sure
+    return max(ice, 1 - ice) / max(min(ice, 1 - ice), 1e-9) <= rules.mask_ratio
 
 
-def _ranked(parts: list[Part], shape: tuple[int, ...]) -> NDArray[np.float64]:
+def _ranked(parts: list[Part], shape: tuple[int, ...]) -> F64:
     """Return CALFIN's weighted sum of ranks; the lowest is the best."""
     middle = (np.array(shape) - 1) / 2
     scores = (
@@ -108,12 +107,3 @@ def _ranked(parts: list[Part], shape: tuple[int, ...]) -> NDArray[np.float64]:
     )
     ranks = [np.argsort(np.argsort(score, kind="stable"), kind="stable") for score in scores]
     return np.asarray(sum(weight * rank for weight, rank in zip(WEIGHTS, ranks, strict=True)), float)
-
-
-def _apart(parts: list[Part], distance: float) -> list[Part]:
-    """Drop parts whose centre is nearer than `distance` to a better one's."""
-    kept: list[Part] = []
-    for part in parts:
-        if all(np.hypot(*(part.centre - other.centre)) >= distance for other in kept):
-            kept.append(part)
-    return kept

@@ -3,11 +3,9 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F32, F64
 from icectl.tasks.front.line.lines import Line
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,7 @@ class Front:
     passes: str
     enlarged: float = 1.0
     fallback: bool = False
-    along: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    along: F64 = field(default_factory=lambda: np.empty(0))
     length: float = 0.0
     contrast: float = 0.0
     bearing: float | None = None
@@ -42,6 +40,6 @@ class Found:
     """All that prediction says of one image. `edge` and `mask` are on the image's own pixels."""
 
     fronts: tuple[Front, ...]
-    edge: Floats
-    mask: Floats
+    edge: F32
+    mask: F32
     notes: tuple[str, ...] = field(default=())

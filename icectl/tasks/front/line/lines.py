@@ -4,17 +4,18 @@ Row 0, column 0 is the centre of the first pixel. Everything in this package tha
 *line* has this form; `icectl.tasks.front.files.gis` turns it into map coordinates.
 """
 
-from typing import Any
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Line = NDArray[np.float64]
+from icectl.arrays import F64, Array, Bools
+
+Line = F64
 SHIFT = 4  # cv2 draws with 1/16 px when coordinates are given in that fixed point
 
 
-def draw(line: Line, shape: tuple[int, int], width: int = 1) -> NDArray[np.bool_]:
+def draw(line: Line, shape: tuple[int, int], width: int = 1) -> Bools:
     """Rasterise a line.
 
     `line`: (N, 2) rows and columns; one point draws a dot. `shape`: rows and columns of the raster.
@@ -34,6 +35,15 @@ def draw(line: Line, shape: tuple[int, int], width: int = 1) -> NDArray[np.bool_
 def length(line: Line) -> float:
     """Return the length of a line in pixels."""
     return float(np.hypot(*np.diff(line, axis=0).T).sum()) if len(line) > 1 else 0.0
+
+
+def spaced(centres: Sequence[F64], distance: float) -> list[int]:
+    """Return which points lie at least so far (pixels) from all those kept before them."""
+    kept: list[int] = []
+    for number, centre in enumerate(centres):
+        if all(np.hypot(*(centre - centres[other])) >= distance for other in kept):
+            kept.append(number)
+    return kept
 
 
 def resample(line: Line, step: float = 1.0) -> Line:
@@ -73,7 +83,7 @@ def simplify(line: Line, tolerance: float) -> Line:
     return np.asarray(shapely.get_coordinates(shapely.simplify(shapely.LineString(line), tolerance)))
 
 
-def transform(line: Line, affine: NDArray[Any]) -> Line:
+def transform(line: Line, affine: Array) -> Line:
     """Apply a 2×3 affine matrix in OpenCV's convention (acting on column, row) to a line."""
     moved = np.asarray(line)[:, ::-1] @ affine[:, :2].T + affine[:, 2]
     return np.asarray(moved[:, ::-1])

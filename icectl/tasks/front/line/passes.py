@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F32, F64
 from icectl.tasks.front.image.layers import filled, stack
 from icectl.tasks.front.image.views import Box, View, padded_box, view
 from icectl.tasks.front.image.windows import (
@@ -23,7 +23,6 @@ from icectl.tasks.front.line.lines import Line, length, resample, smooth
 from icectl.tasks.front.line.rules import Rules
 from icectl.tasks.front.line.vectorise import front_line
 
-Floats = NDArray[np.float32]
 LOWERED = (0.2, 0.1, 0.05, 0.02)
 """Thresholds that are tried when no front passes the filters."""
 
@@ -36,8 +35,8 @@ class PassResult:
     """What one pass saw in a box: probabilities in pixels of the view, fronts in pixels of the image."""
 
     box: Box
-    edge: Floats
-    mask: Floats
+    edge: F32
+    mask: F32
     fronts: tuple[Front, ...]
     notes: tuple[str, ...]
 
@@ -56,7 +55,7 @@ class Predictor:
         self.has_mask = has_mask
         self._support = rules.mask_support if has_mask else 0
 
-    def __call__(self, image: Floats) -> Found:
+    def __call__(self, image: F32) -> Found:
         """Return the fronts of an image (rows, columns), NaN where invalid."""
         allowed = away_from_gaps(image)
         image = filled(image)
@@ -65,7 +64,7 @@ class Predictor:
         first = self._look(image, allowed, (0, 0, *image.shape), "one", self.rules.minimum_area)
         return self._second(image, first, allowed)
 
-    def _whole(self, image: Floats, allowed: Floats | None) -> Found:
+    def _whole(self, image: F32, allowed: F32 | None) -> Found:
         """Predict the image at its own resolution, at once or, when large, in windows."""
         looks = [
             predict_zoomed(stack(smoothed(image, sigma)), self._at_once, zoom)
@@ -76,13 +75,13 @@ class Predictor:
         fronts, notes = self._lines(edge, mask, self.rules.minimum_area, "whole", identity, known=allowed)
         return Found(tuple(fronts), edge, mask, tuple(notes))
 
-    def _at_once(self, layers: Floats) -> Floats:
+    def _at_once(self, layers: F32) -> F32:
         """Return probabilities of an image seen at once or, when it is large, in windows."""
         if max(layers.shape[1:]) <= AT_ONCE:
             return predict_whole(layers, self.network)
         return predict_windows(layers, self.network, self.rules.window, self.rules.window // 2)
 
-    def _second(self, image: Floats, first: PassResult, allowed: Floats | None) -> Found:
+    def _second(self, image: F32, first: PassResult, allowed: F32 | None) -> Found:
         """Look at each front's box again, in the full image."""
         fronts, notes, results = list[Front](), list(first.notes), [first]
         for front in first.fronts:
@@ -95,8 +94,8 @@ class Predictor:
 
     def _look(
         self,
-        image: Floats,
-        allowed: Floats | None,
+        image: F32,
+        allowed: F32 | None,
         box: Box,
         passes: str,
         area: float,
@@ -113,7 +112,7 @@ class Predictor:
             notes.append(f"enlarged {enlarged:.2f}× for pass {passes}: the source has fewer pixels")
         return PassResult(box, edge, mask, tuple(replace(f, enlarged=enlarged) for f in fronts), tuple(notes))
 
-    def _windows(self, shown: View) -> tuple[Floats, Floats]:
+    def _windows(self, shown: View) -> tuple[F32, F32]:
         """Predict a view in overlapping windows; the padding is cut off again."""
         rows, columns = shown.image.shape
         full = pad_to(stack(shown.image), (max(rows, columns),) * 2)
@@ -122,13 +121,13 @@ class Predictor:
 
     def _lines(
         self,
-        edge: Floats,
-        mask: Floats,
+        edge: F32,
+        mask: F32,
         minimum_area: float,
         passes: str,
         to_source: Callable[[Line], Line],
         most: int | None = None,
-        known: Floats | None = None,
+        known: F32 | None = None,
     ) -> tuple[list[Front], list[str]]:
         """Filter the parts of an edge raster and vectorise those that pass."""
 
@@ -158,7 +157,7 @@ class Predictor:
                 return [lowered], [f"no front passed the filters: taken above {threshold:g}"]
         return [], ["no front found"]
 
-    def _line(self, edge: Floats, threshold: float) -> Line:
+    def _line(self, edge: F32, threshold: float) -> Line:
         rules = self.rules
         tree = front_line(edge, threshold, neighbours=rules.neighbours, bridge=rules.bridge, sigma=0)
         return smooth(tree, rules.smoothing)
@@ -174,7 +173,7 @@ LEAST_SEEN = 0.5
 """Least share of a front's points with valid pixels on both sides."""
 
 
-def at(raster: Floats, points: Line, widened: int = 1, outside: float | None = None) -> NDArray[np.float64]:
+def at(raster: F32, points: Line, widened: int = 1, outside: float | None = None) -> F64:
     """Return a raster's values at points (row, column), the largest within a square of side `widened`.
 
     Outside the raster they are those of its border, or `outside`.
@@ -190,7 +189,7 @@ def at(raster: Floats, points: Line, widened: int = 1, outside: float | None = N
     return np.asarray(values[0], float)
 
 
-def contrast(mask: Floats, line: Line, known: Floats | None = None) -> float:
+def contrast(mask: F32, line: Line, known: F32 | None = None) -> float:
     """Return how much more ice is behind a front than before it, −1…1.
 
     Behind is on the right of the line run through from left to right: below, where ice flows up. A line
@@ -211,7 +210,7 @@ def contrast(mask: Floats, line: Line, known: Floats | None = None) -> float:
     return float((at(mask, points + behind) - at(mask, points - behind))[inside].mean())
 
 
-def painted(shape: tuple[int, ...], looks: Sequence[PassResult]) -> tuple[Floats, Floats]:
+def painted(shape: tuple[int, ...], looks: Sequence[PassResult]) -> tuple[F32, F32]:
     """Return edge and mask on the image's pixels; later looks lie over earlier ones, the first has it all."""
     everywhere = (0, 0, *shape)
     last = max(number for number, look in enumerate(looks) if look.box == everywhere)
@@ -228,7 +227,7 @@ FULL_SUPPORT = 0.5
 """An edge counts in full where the mask changes by this much or more."""
 
 
-def supported(edge: Floats, mask: Floats, side: int) -> Floats:
+def supported(edge: F32, mask: F32, side: int) -> F32:
     """Weaken an edge where the mask of ice hardly changes within a square of `side` pixels.
 
     A front parts ice from sea, so both outputs of a network must see it; crevasses, the snow line and
@@ -242,7 +241,7 @@ def supported(edge: Floats, mask: Floats, side: int) -> Floats:
     return np.asarray(edge * np.minimum(change / np.float32(FULL_SUPPORT), 1), np.float32)
 
 
-def smoothed(image: Floats, sigma: float) -> Floats:
+def smoothed(image: F32, sigma: float) -> F32:
     """Return an image blurred by a Gaussian of `sigma` pixels; 0 leaves it as it is."""
     return image if sigma == 0 else np.asarray(cv2.GaussianBlur(image, (0, 0), sigma))
 
@@ -251,7 +250,7 @@ NARROW = 13
 """Gaps narrower than this (px) hide no front: the stripes of Landsat 7 since 2003 take up to 9 px of 49 m."""
 
 
-def away_from_gaps(image: Floats, distance: int = 4) -> Floats | None:
+def away_from_gaps(image: F32, distance: int = 4) -> F32 | None:
     """Return 0 within `distance` pixels of invalid pixels, else 1: no front is read there.
 
     Narrow gaps do not count, as `filled` bridges them. None stands for an image without wide ones.
@@ -273,7 +272,7 @@ def identity(line: Line) -> Line:
     return line
 
 
-def _beside(edge: Floats, parts: Sequence[filters.Part], own: filters.Part) -> Floats:
+def _beside(edge: F32, parts: Sequence[filters.Part], own: filters.Part) -> F32:
     """Return the edge raster without the other parts."""
     others = np.zeros(edge.shape, bool)
     for part in parts:

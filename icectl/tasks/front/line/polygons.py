@@ -9,9 +9,9 @@ from typing import Any
 import cv2
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, label
 
+from icectl.arrays import Bools, Floats
 from icectl.tasks.front.line.lines import Line, draw
 
 OCEAN_BELOW = 224 / 255
@@ -26,10 +26,8 @@ LARGEST_JUMP = 0.15
 SMALLEST = (0.025, 0.01)
 """Smallest part, as shares of the raster and of the largest part."""
 
-Mask = NDArray[np.bool_]
 
-
-def cut(fjord: Mask, line: Line, ice: NDArray[np.floating]) -> tuple[Mask, Mask] | None:
+def cut(fjord: Bools, line: Line, ice: Floats) -> tuple[Bools, Bools] | None:
     """Cut a fjord along a front.
 
     `fjord`: (rows, columns), True in the fjord (glacier and ocean); `line`: the front; `ice`: (rows,
@@ -58,13 +56,13 @@ def cut(fjord: Mask, line: Line, ice: NDArray[np.floating]) -> tuple[Mask, Mask]
     return (glacier, ocean) if glacier.any() and ocean.any() else None
 
 
-def _lower_side(part: Mask, fjord: Mask, ice: NDArray[np.floating]) -> bool:
+def _lower_side(part: Bools, fjord: Bools, ice: Floats) -> bool:
     """Tell whether a part has less ice than the rest of the fjord."""
     rest = fjord & ~part
     return not rest.any() or float(ice[part].mean()) <= float(ice[rest].mean())
 
 
-def join_ends(fjord: Mask, line: Line) -> Line | None:
+def join_ends(fjord: Bools, line: Line) -> Line | None:
     """Prolong a front to the nearest side of the fjord, or to the image border where much nearer."""
     outside = ~np.pad(fjord, 1, constant_values=True)
     nearest = None
@@ -93,7 +91,7 @@ def _target(shape: tuple[int, ...], nearest: Any, end: Any) -> Any:
     return border if BORDER_FACTOR * to_border < to_side else side
 
 
-def outline(mask: Mask) -> Any:
+def outline(mask: Bools) -> Any:
     """Return a mask's outline as a shapely polygon of (column, row) edges, smoothed by a 3×3 median."""
     from rasterio.features import shapes
 

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+
+from icectl.arrays import F64, Bools
 
 BINS = 10
-Floats = NDArray[np.float64]
 
 
-def calibration_error(confidence: Floats, right: NDArray[np.bool_], bins: int = BINS) -> float:
+def calibration_error(confidence: F64, right: Bools) -> float:
     """Return the expected calibration error: mean |share right − mean confidence| over equal bins.
 
     Source: Naeini, Cooper and Hauskrecht (2015).
@@ -17,25 +17,23 @@ def calibration_error(confidence: Floats, right: NDArray[np.bool_], bins: int = 
     >>> calibration_error(np.array([0.95, 0.95, 0.05, 0.05]), np.array([True, True, False, True]))
     0.25
     """
-    curve = reliability_curve(confidence, right, bins)
+    curve = reliability_curve(confidence, right)
     total = sum(count for _, _, count in curve)
     gaps = sum(count * abs(share - mean) for mean, share, count in curve)
     return round(float(gaps / total), 12) if total else float("nan")
 
 
-def reliability_curve(
-    confidence: Floats, right: NDArray[np.bool_], bins: int = BINS
-) -> list[tuple[float, float, int]]:
+def reliability_curve(confidence: F64, right: Bools) -> list[tuple[float, float, int]]:
     """Return mean confidence, share right and count of each bin that holds any."""
-    number = np.minimum((np.asarray(confidence) * bins).astype(int), bins - 1)
+    number = np.minimum((np.asarray(confidence) * BINS).astype(int), BINS - 1)
     return [
         (float(confidence[number == k].mean()), float(right[number == k].mean()), int((number == k).sum()))
-        for k in range(bins)
+        for k in range(BINS)
         if (number == k).any()
     ]
 
 
-def risk_area(confidence: Floats, errors: Floats) -> float:
+def risk_area(confidence: F64, errors: F64) -> float:
     """Return the area under the risk–coverage curve over that of random order; below 1 the order helps.
 
     Risk is the mean error of the most confident share of the images; random order has the overall mean.

@@ -1,17 +1,17 @@
 """Least-cost paths over an image: baselines with nothing learnt."""
 
 import numpy as np
-from numpy.typing import NDArray
 from skimage.filters import sobel
 from skimage.graph import MCP_Geometric
 
+from icectl.arrays import F64, Floats
 from icectl.tasks.front.line.lines import Line
 
 FLOOR = 0.02
 """Smallest cost of a pixel relative to the largest: keeps paths short on strong edges."""
 
 
-def gradient_cost(image: NDArray[np.floating], sigma: float = 1.0) -> NDArray[np.float64]:
+def gradient_cost(image: Floats, sigma: float = 1.0) -> F64:
     """Return a cost that is low on strong brightness edges.
 
     `image`: (rows, columns) brightness in any unit; `sigma`: gaussian smoothing in pixels before the Sobel
@@ -26,7 +26,7 @@ def gradient_cost(image: NDArray[np.floating], sigma: float = 1.0) -> NDArray[np
     return np.asarray(FLOOR + np.exp(-slope / mean)) if mean > 0 else np.ones_like(slope)
 
 
-def least_cost_path(cost: NDArray[np.floating], start: Line, end: Line) -> Line:
+def least_cost_path(cost: Floats, start: Line, end: Line) -> Line:
     """Return the cheapest 8-connected path between two pixels.
 
     `cost`: (rows, columns), positive; a diagonal step counts √2. `start` and `end`: (row, column); points
@@ -41,7 +41,7 @@ def least_cost_path(cost: NDArray[np.floating], start: Line, end: Line) -> Line:
     return np.asarray(search.traceback(ends[1]), float)
 
 
-def path_across(cost: NDArray[np.floating], first: float, last: float) -> Line:
+def path_across(cost: Floats, first: float, last: float) -> Line:
     """Return the cheapest path from anywhere in one column to anywhere in another.
 
     >>> cost = np.ones((3, 4)); cost[1] = 0.1

@@ -15,7 +15,7 @@ class Rules:
     `edge`, `box`, `mask`: probabilities of a skeleton's pixels, of a front's box, of ice.
     `minimum_length`: as a share of the view; `minimum_area`, `minimum_area_two`: of a part as a share of
     the pixels in pass one and two; `minimum_relative`: of the largest part; `minimum_points`: of a line.
-    `edge_confidence`, `mask_confidence`: least 2·mean|p − ½|. `band_bias`: largest |mean(mask − ½)| beside
+    `edge_confidence`: least 2·mean|p − ½|. `band_bias`: largest |mean(mask − ½)| beside
     the edge. `mask_ratio`: largest ratio of ice to ocean or ocean to ice. `front_distance`: between fronts
     as a share of the view; `fronts`: most of one image.
     `neighbours`, `bridge`: gaps are bridged to this share of nearest pixels, and up to so many pixels.
@@ -38,7 +38,6 @@ class Rules:
     minimum_relative: float = 0.15
     minimum_points: int = 4
     edge_confidence: float = 0.525
-    mask_confidence: float = 0.0
     band_bias: float = 1.0
     mask_ratio: float = 32.0
     front_distance: float = 0.25

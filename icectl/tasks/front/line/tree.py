@@ -7,36 +7,27 @@ best arms. O(N) time and memory, and no recursion.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
-Index = NDArray[np.int64]
+from icectl.arrays import F64, I64
 
 
-def longest_path(size: int, edges: Index, weights: NDArray[np.float64]) -> Index:
+def longest_path(size: int, edges: I64, weights: F64) -> I64:
     """Return the nodes of the path with the largest weight in a forest.
 
-    Parameters
-    ----------
-    size
-        Number of nodes.
-    edges
-        (E, 2) pairs of nodes; together they hold no cycle.
-    weights
-        (E,) weights, of any sign. The empty path weighs 0 and starts every comparison.
+    `size`: number of nodes.
+    `edges`: (E, 2) pairs of nodes; together they hold no cycle.
+    `weights`: (E,) weights, of any sign. The empty path weighs 0 and starts every comparison.
 
-    Returns
-    -------
-    ndarray of int
-        Nodes in order along the path, at least one when `size` > 0. Of two ends the one with
-        the smaller index comes first.
+    Returns nodes in order along the path, at least one when `size` > 0. Of two ends the one with the
+    smaller index comes first.
     """
     if size == 0:
         return np.empty(0, np.int64)
     graph = _symmetric(size, edges)
     weights = np.asarray(weights, float)
-    best: tuple[float, Index] = (-1.0, np.empty(0, np.int64))
+    best: tuple[float, I64] = (-1.0, np.empty(0, np.int64))
     for root in _roots(graph, len(edges)):
         total, path = _sweep(graph, weights, root)
         if total > best[0]:
@@ -55,7 +46,7 @@ def _roots(graph: csr_array, edges: int) -> list[int]:
     return [int(root) for root in roots]
 
 
-def _symmetric(size: int, edges: Index) -> csr_array:
+def _symmetric(size: int, edges: I64) -> csr_array:
     """Return an adjacency matrix with each edge both ways; entries number the edges from 1."""
     rows, columns = np.asarray(edges, np.int64).reshape(-1, 2).T
     number = np.arange(1, len(rows) + 1)
@@ -63,7 +54,7 @@ def _symmetric(size: int, edges: Index) -> csr_array:
     return csr_array((np.r_[number, number], both), shape=(size, size))
 
 
-def _sweep(graph: csr_array, weights: NDArray[np.float64], root: int) -> tuple[float, Index]:
+def _sweep(graph: csr_array, weights: F64, root: int) -> tuple[float, I64]:
     """Return the best path's weight and nodes in the component of `root`."""
     size = graph.shape[0]
     order, parent = breadth_first_order(graph, root, directed=False, return_predecessors=True)

@@ -8,18 +8,15 @@ and the path is found in one sweep (`icectl.tasks.front.line.tree`). Equal dista
 the indices of their end points, so the tree, and the path, are the published ones.
 """
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.spatial import Delaunay, QhullError, cKDTree
 
+from icectl.arrays import F64, I64, Array, Bools, Floats
 from icectl.tasks.front.line.lines import Line, smooth
 from icectl.tasks.front.line.tree import longest_path
 
-Index = NDArray[np.int64]
 STEP_BONUS = 3.0
 """A tree edge of d pixels weighs 3 - d: a unit step gains 2, a gap wider than 3 px costs."""
 
@@ -28,7 +25,7 @@ SHORT_GAPS = (3.0, 6.0, 12.0)
 
 
 def front_line(
-    edge: NDArray[np.floating],
+    edge: Floats,
     threshold: float = 0.33,
     *,
     neighbours: float = 0.25,
@@ -37,23 +34,13 @@ def front_line(
 ) -> Line:
     """Return the front in a raster of edge probabilities as one smooth line.
 
-    Parameters
-    ----------
-    edge
-        (rows, columns) probabilities of the front edge.
-    threshold
-        Pixels above it are skeletonised (CALFIN: 0.33).
-    neighbours
-        Gaps are bridged only to a node's nearest neighbours, this share of all (CALFIN: 0.25).
-    bridge
-        Widest gap in pixels that is bridged (CALFIN: any).
-    sigma
-        Smoothing along the line in pixels; 0 keeps the skeleton's pixels.
+    `edge`: (rows, columns) probabilities of the front edge.
+    `threshold`: pixels above it are skeletonised (CALFIN: 0.33).
+    `neighbours`: gaps are bridged only to a node's nearest neighbours, this share of all (CALFIN: 0.25).
+    `bridge`: widest gap in pixels that is bridged (CALFIN: any).
+    `sigma`: smoothing along the line in pixels; 0 keeps the skeleton's pixels.
 
-    Returns
-    -------
-    Line
-        (N, 2) rows and columns from the end nearer to the image's origin; empty without a front.
+    Returns (N, 2) rows and columns from the end nearer to the image's origin; empty without a front.
     """
     points = skeleton_of(np.asarray(edge) > threshold)
     if len(points) == 0:
@@ -64,7 +51,7 @@ def front_line(
     return smooth(path, sigma)
 
 
-def skeleton_of(pixels: NDArray[np.bool_]) -> Index:
+def skeleton_of(pixels: Bools) -> I64:
     """Return the (N, 2) pixels of a raster's skeleton; only the part that holds any pixel is looked at."""
     from skimage.morphology import skeletonize
 
@@ -76,20 +63,13 @@ def skeleton_of(pixels: NDArray[np.bool_]) -> Index:
     return np.add(np.argwhere(skeletonize(part)), (top, left), dtype=np.int64)
 
 
-def order_points(points: NDArray[Any], neighbours: float = 0.25, bridge: float = np.inf) -> Index:
+def order_points(points: Array, neighbours: float = 0.25, bridge: float = np.inf) -> I64:
     """Return indices of unordered pixels along the longest path of their spanning tree.
 
-    Parameters
-    ----------
-    points
-        (N, 2) distinct rows and columns.
-    neighbours, bridge
-        See `front_line`.
+    `points`: (N, 2) distinct rows and columns.
+    `neighbours`, `bridge`: see `front_line`.
 
-    Returns
-    -------
-    ndarray of int
-        The path; pixels on side branches are left out. O(N log N) time, O(N) memory.
+    Returns the path; pixels on side branches are left out. O(N log N) time, O(N) memory.
     """
     points = np.asarray(points, np.int64)
     edges = spanning_tree(points)
@@ -98,7 +78,7 @@ def order_points(points: NDArray[Any], neighbours: float = 0.25, bridge: float =
     return longest_path(len(points), edges[keep], STEP_BONUS - distance[keep])
 
 
-def spanning_tree(points: Index) -> Index:
+def spanning_tree(points: I64) -> I64:
     """Return the (N - 1, 2) edges of the Euclidean minimum spanning tree of distinct pixels.
 
     Of equal distances the edge with the smaller pair of indices is taken first, which makes
@@ -111,7 +91,7 @@ def spanning_tree(points: Index) -> Index:
     return tree if len(tree) >= len(points) - 1 else _minimum_tree(points, _bridged(points, touching))
 
 
-def _minimum_tree(points: Index, edges: Index) -> Index:
+def _minimum_tree(points: I64, edges: I64) -> I64:
     """Return the edges of the minimum spanning forest of a graph."""
     squared = ((points[edges[:, 0]] - points[edges[:, 1]]) ** 2).sum(axis=1)
     edges = edges[np.lexsort((edges[:, 1], edges[:, 0], squared))]
@@ -120,11 +100,11 @@ def _minimum_tree(points: Index, edges: Index) -> Index:
     return np.asarray(edges[np.sort(taken)])
 
 
-def _graph(values: NDArray[np.float64], edges: Index, count: int) -> csr_array:
+def _graph(values: F64, edges: I64, count: int) -> csr_array:
     return csr_array((values, (edges[:, 0], edges[:, 1])), shape=(count, count))
 
 
-def _bridged(points: Index, touching: Index) -> Index:
+def _bridged(points: I64, touching: I64) -> I64:
     """Return edges that hold the spanning tree of pixels in several pieces, at as little cost as they allow.
 
     Where edges up to some length join all pixels, no longer one is in the tree, and two pixels that a chain
@@ -140,7 +120,7 @@ def _bridged(points: Index, touching: Index) -> Index:
     return _delaunay_edges(points)
 
 
-def _touching_edges(points: Index) -> Index:
+def _touching_edges(points: I64) -> I64:
     """Return the edges between pixels that touch by a side or a corner, smaller index first."""
     rows, columns = (points - points.min(axis=0)).T
     width = int(columns.max()) + 2  # one column more, so that no row touches the next at its end
@@ -156,7 +136,7 @@ def _touching_edges(points: Index) -> Index:
     return np.concatenate(pairs)
 
 
-def _delaunay_edges(points: Index) -> Index:
+def _delaunay_edges(points: I64) -> I64:
     """Return the edges of the triangulation, smaller index first, without repeats."""
     try:
         corners = Delaunay(points).simplices
@@ -168,9 +148,7 @@ def _delaunay_edges(points: Index) -> Index:
     return np.unique(np.sort(pairs, axis=1).astype(np.int64), axis=0)
 
 
-def _within_reach(
-    points: Index, edges: Index, distance: NDArray[np.float64], neighbours: float
-) -> NDArray[np.bool_]:
+def _within_reach(points: I64, edges: I64, distance: F64, neighbours: float) -> Bools:
     """Tell which edges join a pixel to one of its nearest neighbours, the given share of all."""
     count = max(3, int(neighbours * len(points)))
     keep = np.ones(len(edges), bool)

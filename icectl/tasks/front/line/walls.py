@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import Bools
 from icectl.tasks.front.line.found import Found, Front
 from icectl.tasks.front.line.lines import length, resample
 from icectl.tasks.front.line.passes import at
@@ -17,7 +17,7 @@ SPECK = 8
 """So many pixels of wall in the midst of a front do not end it."""
 
 
-def within(found: Found, fjord: NDArray[np.bool_]) -> Found:
+def within(found: Found, fjord: Bools) -> Found:
     """Return fronts cut at a fjord's walls and joined to them where they nearly reach.
 
     `found`: fronts of an image; `fjord`: (rows, columns), True in the fjord.
@@ -34,7 +34,7 @@ def within(found: Found, fjord: NDArray[np.bool_]) -> Found:
     return replace(found, fronts=tuple(fronts), notes=tuple(dict.fromkeys(notes)))
 
 
-def between(front: Front, fjord: NDArray[np.bool_]) -> Front | None:
+def between(front: Front, fjord: Bools) -> Front | None:
     """Return the longest part of a front inside a fjord, carried on to the walls; None without one."""
     points = resample(front.line)
     off = np.flatnonzero(at(fjord.astype(np.float32), points) >= 0.5)

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F32
 from icectl.tasks.front.image.layers import texture
 from icectl.tasks.front.line.found import Found, Front
 from icectl.tasks.front.pose.frame import Frame, bearing_in, metres_per_pixel
@@ -62,7 +62,7 @@ def features(front: Front) -> dict[str, float]:
     }
 
 
-def reasons_of(image: NDArray[np.float32], frame: Frame | None, training: Training) -> tuple[str, ...]:
+def reasons_of(image: F32, frame: Frame | None, training: Training) -> tuple[str, ...]:
     """Return why an image is unlike those that a network was trained on, in words."""
     reasons = []
     own, trained = metres_per_pixel(frame), training.resolution

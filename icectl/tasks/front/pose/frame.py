@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+from icectl.arrays import F64
 
 if TYPE_CHECKING:
     from icectl.tasks.front.dataset import Place
 
-Frame = NDArray[np.float64]
+Frame = F64
 """2×2 matrix: metres east and north (rows) of a step of one column and of one row (columns)."""
 
 

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from icectl.arrays import F32, F64, Bools
 from icectl.tasks.front.image.layers import filled
 from icectl.tasks.front.line.lines import Line, transform
 from icectl.tasks.front.pose.frame import Frame
 
-Floats = NDArray[np.float32]
 SAME = 0.02
 """Scales that differ by less are left as they are: resampling would only blur."""
 
@@ -28,7 +28,7 @@ class Pose:
     """
 
     shape: tuple[int, int]
-    matrix: NDArray[np.float64]
+    matrix: F64
     size: tuple[int, int]
 
     @property
@@ -36,7 +36,7 @@ class Pose:
         """Whether the view is the image as it is."""
         return self.size == self.shape and np.allclose(self.matrix, np.eye(3)[:2])
 
-    def show(self, image: Floats) -> Floats:
+    def show(self, image: F32) -> F32:
         """Return the view of an image (rows, columns); NaN where it is invalid or does not reach."""
         if self.identical:
             return image
@@ -46,7 +46,7 @@ class Pose:
         view = _warp(whole, matrix, self.size, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
         return np.where(self.reached(np.isfinite(image)), view, np.float32(np.nan))
 
-    def reached(self, valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def reached(self, valid: Bools) -> Bools:
         """Return a boolean raster (rows, columns) of the image in the view; False outside."""
         flags = valid.astype(np.uint8)
         return _warp(flags, self.matrix, self.size, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT).astype(bool)
@@ -59,15 +59,12 @@ class Pose:
         """Move a line from the view to the image."""
         return transform(line, self._inverse())
 
-    def paint(self, raster: Floats, outside: float = 0.0) -> Floats:
+    def paint(self, raster: F32) -> F32:
         """Return a raster of the view on the image's pixels."""
         if self.identical:
             return raster
-        size, inverse = self.shape[::-1], self._inverse()
-        back = cv2.warpAffine(
-            np.ascontiguousarray(raster, np.float32), inverse, size, flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_CONSTANT, borderValue=outside,
-        )  # fmt: skip
+        values = np.ascontiguousarray(raster, np.float32)
+        back = _warp(values, self._inverse(), self.shape, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
         return np.asarray(back, np.float32)
 
     def resized(self, side: int) -> Pose:
@@ -78,10 +75,10 @@ class Pose:
         rows, columns = (max(1, round(length * scale)) for length in self.size)
         return Pose(self.shape, matrix, (rows, columns))
 
-    def _inverse(self) -> NDArray[np.float64]:
+    def _inverse(self) -> F64:
         return np.asarray(np.linalg.inv(np.vstack([self.matrix, WIDE_AFFINE]))[:2])
 
-    def _shrunk(self, image: Floats) -> tuple[NDArray[np.float64], tuple[int, int]]:
+    def _shrunk(self, image: F32) -> tuple[F64, tuple[int, int]]:
         """Return the matrix and the size after pixels were averaged to about those of the view."""
         rows, columns = image.shape
         scale = np.hypot(*self.matrix[:, :2])  # of a column and of a row
@@ -94,7 +91,7 @@ class Pose:
 
 
 def _warp(
-    image: NDArray[np.generic], matrix: NDArray[np.float64], size: tuple[int, int], how: int, border: int
+    image: NDArray[np.generic], matrix: F64, size: tuple[int, int], how: int, border: int
 ) -> NDArray[np.generic]:
     return np.asarray(
         cv2.warpAffine(np.ascontiguousarray(image), matrix, size[::-1], flags=how, borderMode=border)

@@ -9,15 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F32
 from icectl.tasks.front.line.found import Found, Front
 from icectl.tasks.front.line.passes import Predictor
 from icectl.tasks.front.pose.frame import Frame, bearing_in, metres_per_pixel
 from icectl.tasks.front.pose.pose import Pose, posed
-
-Floats = NDArray[np.float32]
-
 
 OTHER = 60.0
 """Directions so many degrees apart are others; nearer ones see the same front."""
@@ -64,17 +61,17 @@ class PoseSearch:
         own, trained = metres_per_pixel(frame), self.training.resolution
         return trained / own if own and trained else 1.0
 
-    def as_it_lies(self, image: Floats, frame: Frame | None, bearing: float | None) -> Found:
+    def as_it_lies(self, image: F32, frame: Frame | None, bearing: float | None) -> Found:
         """Return what a network that was trained in all directions finds."""
         found = self.at(image, frame, bearing_in(frame, 0.0))
         fronts = (replace(f, bearing=bearing, contrast=abs(f.contrast)) for f in found.fronts)
         return replace(found, fronts=tuple(fronts))
 
-    def _view(self, image: Floats, frame: Frame | None, bearing: float) -> Pose:
+    def _view(self, image: F32, frame: Frame | None, bearing: float) -> Pose:
         """Return the view in which ice that flows to a bearing flows up, at the network's scale."""
         return posed((image.shape[0], image.shape[1]), frame, bearing, self.training.resolution)
 
-    def at(self, image: Floats, frame: Frame | None, bearing: float, quick: bool = False) -> Found:
+    def at(self, image: F32, frame: Frame | None, bearing: float, quick: bool = False) -> Found:
         """Predict an image (rows, columns) in the pose in which ice that flows to a bearing flows up.
 
         Fronts, edge and mask are in the image's pixels; NaN is invalid.

@@ -11,16 +11,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from icectl.arrays import F32, F64
 from icectl.tasks.front.image.views import Box
-from icectl.tasks.front.line.domains import centre, distance_from, domains, spaced
+from icectl.tasks.front.line.domains import centre, distance_from, domains, moved
 from icectl.tasks.front.line.found import Found, Front
+from icectl.tasks.front.line.lines import spaced
 from icectl.tasks.front.pose.doubt import confidence, reasons_of
 from icectl.tasks.front.pose.frame import Frame
 from icectl.tasks.front.pose.search import OTHER, PoseSearch, answer, apart
-
-Floats = NDArray[np.float32]
 
 LOOK = 200
 """Side of the box around a front that is looked at again, in the network's pixels; longer fronts get twice
@@ -42,7 +41,7 @@ class Proposal:
 
 
 def survey(
-    image: Floats,
+    image: F32,
     frame: Frame | None,
     search: PoseSearch,
     bearings: Sequence[float],
@@ -52,26 +51,15 @@ def survey(
 ) -> Found:
     """Return the fronts of a scene (rows, columns), NaN where invalid.
 
-    Parameters
-    ----------
-    frame
-        Its ground; None where its scale is not known.
-    search
-        The network, and its quick look.
-    bearings
-        Where ice may flow to, degrees clockwise from north.
-    side
-        Side of a domain in the scene's pixels.
-    spacing
-        Fronts nearer than this to a surer one (centre to centre, pixels) are not returned.
-    most
-        Most fronts to return.
+    `frame`: its ground; None where its scale is not known.
+    `search`: the network, and its quick look.
+    `bearings`: where ice may flow to, degrees clockwise from north.
+    `side`: side of a domain in the scene's pixels.
+    `spacing`: fronts nearer than this to a surer one (centre to centre, pixels) are not returned.
+    `most`: most fronts to return.
 
-    Returns
-    -------
-    Found
-        Edge and mask are those of the quick looks, each domain in its best direction, and of the looks at
-        boxes over them.
+    Edge and mask are those of the quick looks, each domain in its best direction, and of the looks at boxes
+    over them.
     """
     boxes = domains(image.shape, side)
     proposals, seen = quick_looks(image, frame, search, bearings, boxes)
@@ -86,7 +74,7 @@ def survey(
         for front in found.fronts:
             looks.append((replace(moved(front, box[:2]), rival=rival, doubt=reasons), box, found))
     sure = sorted((front for front, _, _ in looks), key=confidence, reverse=True)
-    kept = spaced(sure, spacing)[:most]
+    kept = [sure[i] for i in spaced([centre(front) for front in sure], spacing)[:most]]
     for front, (top, left, bottom, right), found in looks:
         if any(front is own for own in kept):
             seen[:, top:bottom, left:right] = found.edge, found.mask
@@ -95,8 +83,8 @@ def survey(
 
 
 def quick_looks(
-    image: Floats, frame: Frame | None, search: PoseSearch, bearings: Sequence[float], boxes: Sequence[Box]
-) -> tuple[list[Proposal], Floats]:
+    image: F32, frame: Frame | None, search: PoseSearch, bearings: Sequence[float], boxes: Sequence[Box]
+) -> tuple[list[Proposal], F32]:
     """Return what quick looks at boxes in all directions propose, and edge and mask ``(2, rows, columns)``.
 
     Those are of each box's best direction, averaged where boxes overlap.
@@ -114,11 +102,6 @@ def quick_looks(
         for front in (front for found in looks for front in found.fronts):
             proposals.append(Proposal(moved(front, (top, left)), answer([front])))
     return proposals, np.asarray(total / np.maximum(weight, 1), np.float32)
-
-
-def moved(front: Front, corner: tuple[int, int]) -> Front:
-    """Return a front of a part that begins at a corner (row, column), in pixels of the whole."""
-    return replace(front, line=np.add(front.line, corner))
 
 
 def distinct(proposals: Sequence[Proposal], near: float) -> Iterator[Proposal]:
@@ -146,7 +129,7 @@ def rival_of(proposal: Proposal, proposals: Sequence[Proposal], reach: float) ->
     return min(1.0, max(near, default=0.0) / max(proposal.answer, 1e-6))
 
 
-def box_around(line: NDArray[np.float64], shape: Sequence[int], least: float) -> Box:
+def box_around(line: F64, shape: Sequence[int], least: float) -> Box:
     """Return a square of twice a line's extent or of `least` pixels around it, moved into the image."""
     low, high = line.min(axis=0), line.max(axis=0)
     half = int(np.ceil(max(least / 2, float((high - low).max()))))
