@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import ValidationError
 
-from icectl.contract import Metrics, OnnxNetwork
+from icectl.contract import Metrics, OnnxNetwork, Row
 from icectl.errors import ContractError, DataError
 from icectl.run import Run
+from icectl.settings import find, read_toml
 from icectl.tasks import step
 
 if TYPE_CHECKING:
@@ -298,3 +299,16 @@ def updates(settings: FitSettings, batches: int) -> int:
     """Return how many updates a training makes at most, with so many batches in an epoch."""
     bounds = [settings.max_updates, None if settings.epochs is None else settings.epochs * batches]
     return min(bound for bound in bounds if bound is not None)
+
+
+def published_rows(file: str, table: str, keys: Sequence[str], note: str) -> tuple[Row, ...]:
+    """Return the rows of a `table` in ``configs/published/FILE.toml``, with the values of `keys`."""
+    return tuple(
+        Row(
+            name=f"{entry['paper_name']} (published)",
+            kind="published",
+            values={key: float(entry[key]) for key in keys},
+            note=note,
+        )
+        for entry in read_toml(find("published", file))[table]
+    )

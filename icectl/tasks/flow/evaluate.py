@@ -1,6 +1,6 @@
 """Table 1 of Min et al. (2019), on test chips: the model beside baselines, marks, and the paper's figures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,6 @@ from icectl.arrays import F64, I64, U8, Bools
 from icectl.contract import Column, Metrics, Row, Table
 from icectl.errors import DataError
 from icectl.run import Run
-from icectl.settings import find, read_toml
 from icectl.tasks.flow.baselines import BASELINES, MARKS, NOTES, baselines, fitted
 from icectl.tasks.flow.dataset import Sequences, open_dataset
 from icectl.tasks.flow.figures import correlation_maps, figures
@@ -19,7 +18,7 @@ from icectl.tasks.flow.options import AHEAD, CLOUDY, EvaluateOptions
 from icectl.tasks.flow.predict import open_predictions
 from icectl.tasks.flow.split import Parts, split
 from icectl.tasks.flow.velocity.quality import velocity_table
-from icectl.tasks.model import TaskModel
+from icectl.tasks.model import TaskModel, published_rows
 
 COLUMNS = (
     Column(key="mean", label="Mean correlation", better="higher"),
@@ -31,7 +30,6 @@ LIKENESS = (
     Column(key="ssim", label="SSIM", better="higher"),
     Column(key="psnr", label="PSNR", unit="dB", better="higher"),
 )
-PUBLISHED = "min2019"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,23 +164,8 @@ def _table(scores: Scores, which: Bools, title: str, label: str, *, published: b
             rows.append(Row(name=name, kind=of, values=values, note=NOTES.get(key, "")))
     note = "mean over non-zero correlations; an oracle uses what no forecast knows"
     if published:
-        rows += published_rows()
+        rows += published_rows("min2019", "table1", [c.key for c in COLUMNS], "Byrd Glacier, other data")
     return Table(title=title, columns=COLUMNS, rows=tuple(rows), primary="mean", note=note)
-
-
-def published_rows() -> Sequence[Row]:
-    """Return Table 1 as the paper prints it."""
-    table = read_toml(find("published", PUBLISHED))["table1"]
-    keys = ("mean", "low", "medium", "high")
-    return [
-        Row(
-            name=f"{entry['paper_name']} (published)",
-            kind="published",
-            values={key: float(entry[key]) for key in keys},
-            note="Byrd Glacier, other data",
-        )
-        for entry in table
-    ]
 
 
 def _facts(sequences: Sequences, past: str) -> dict[str, Any]:

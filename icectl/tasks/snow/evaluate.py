@@ -10,8 +10,7 @@ from icectl.contract import Column, Metrics, Row, Table
 from icectl.errors import DataError
 from icectl.report.panels import pack
 from icectl.run import Run
-from icectl.settings import find, read_toml
-from icectl.tasks.model import TaskModel
+from icectl.tasks.model import TaskModel, published_rows
 from icectl.tasks.snow.baselines import NAMES
 from icectl.tasks.snow.dataset import open_dataset
 from icectl.tasks.snow.figures import figures
@@ -21,6 +20,7 @@ from icectl.tasks.snow.options import EvaluateOptions
 from icectl.tasks.snow.split import scope_of
 
 TITLE = "Snow masks, all lead times"
+PUBLISHED = "Müller 2023, Table 2: other frames, windows split at random"
 _LABELS = dict(zip(MEASURES, ("MSE", "MAE", "MSE ≥ 0.3", "MAE ≥ 0.3", "Brier score"), strict=True))
 
 
@@ -105,7 +105,7 @@ def overall(name: str, scores: Scores) -> Table:
             *(Column(key=key, label=words) for key, words in _LABELS.items()),
             *(Column(key=f"skill_{key}", label=f"skill vs {key}", better="higher") for key in NAMES),
         ),
-        rows=(*_rows(name, values), *published()),
+        rows=(*_rows(name, values), *published_rows("mueller2023", "table2", ("mse", "mae"), PUBLISHED)),
         primary="mse",
         note="≥ 0.3: forecasts below the threshold set to 0. Brier score: of snow (NDSI ≥ 0.3), its chance "
         f"being the forecast over {scores.typical:.2f}, the mean of past snow. Skill: 1 − MSE / MSE of that "
@@ -161,17 +161,4 @@ def _interpolated(name: str, scores: Scores) -> Table:
         rows=_rows(name, lambda key: {k: v for k, v in scores.overall(key).items() if k in ("mse", "mae")}),
         primary="mse",
         note="No measurement lies behind these: they were interpolated between their neighbours in time.",
-    )
-
-
-def published() -> tuple[Row, ...]:
-    """Return Table 2 of Müller 2023 (``configs/published/mueller2023.toml``) as rows."""
-    return tuple(
-        Row(
-            name=f"{entry['paper_name']} (published)",
-            kind="published",
-            values={"mse": float(entry["mse"]), "mae": float(entry["mae"])},
-            note="Müller 2023, Table 2: other frames, windows split at random",
-        )
-        for entry in read_toml(find("published", "mueller2023"))["table2"]
     )
