@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from icectl.training.checkpoint import load_weights, read_metadata, save_weights
     from icectl.training.context import Context
     from icectl.training.devices import Decision, DeviceInfo, list_devices, outer_rank, resolve
-    from icectl.training.learner import Learner, SingleOptimizer
+    from icectl.training.learner import Learner, SingleOptimizer, cosine_rate
     from icectl.training.loop import fit
     from icectl.training.memory import find_batch_size
     from icectl.training.meters import Meter
@@ -41,7 +41,7 @@ _HOMES = {
     "checkpoint": ("load_weights", "read_metadata", "save_weights"),
     "context": ("Context",),
     "devices": ("Decision", "DeviceInfo", "list_devices", "outer_rank", "resolve"),
-    "learner": ("Learner", "SingleOptimizer"),
+    "learner": ("Learner", "SingleOptimizer", "cosine_rate"),
     "loop": ("fit",),
     "memory": ("find_batch_size",),
     "meters": ("Meter",),
@@ -53,9 +53,9 @@ _HOMES = {
 
 __all__ = [
     "Batches", "Context", "Decision", "DeviceInfo", "FitResult", "FitSettings", "IndexedBatches",
-    "Learner", "Meter", "SingleOptimizer", "auto_batch_size", "find_batch_size", "fit", "fitting_batch",
-    "inference", "launch", "list_devices", "load_weights", "outer_rank", "permutation", "read_metadata",
-    "resolve", "sample_rng", "save_weights", "windows_a_call",
+    "Learner", "Meter", "SingleOptimizer", "auto_batch_size", "cosine_rate", "find_batch_size", "fit",
+    "fitting_batch", "inference", "launch", "list_devices", "load_weights", "outer_rank", "permutation",
+    "read_metadata", "resolve", "sample_rng", "save_weights", "windows_a_call",
 ]  # fmt: skip
 
 

@@ -4,7 +4,6 @@ Parts of the loss return errors per sample, ``(n,)``; the learner averages them.
 """
 
 import itertools
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,7 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from icectl.tasks.flow.options import AHEAD
-from icectl.training import Context, Learner
+from icectl.training import Context, Learner, cosine_rate
 from icectl_svg import SVGTrain
 from icectl_svg.selection import told, unit
 from icectl_svg.svg import SVG, Passed
@@ -60,7 +59,8 @@ class SVGLearner(Learner):
         if not self.options.fixed.cosine:
             return {}
         total = int(self.facts["updates"])
-        return {"main": LambdaLR(optimizers["main"], lambda step: rate(step, total))}
+        warm = max(1, round(WARM_UP * total))
+        return {"main": LambdaLR(optimizers["main"], lambda step: cosine_rate(step, total, warm, warm, 0.02))}
 
     def begin(self, batches: Iterable[Mapping[str, Tensor]]) -> bool:
         """Fit the explicit weights of past frames; training can only add to them."""
@@ -164,14 +164,6 @@ class SVGLearner(Learner):
 def silent(like: Tensor) -> Any:
     """Return noise that is zero: the latent is then the prior's mean."""
     return lambda latent: like.new_zeros(like.shape[0], latent)
-
-
-def rate(step: int, total: int) -> float:
-    """Return the share of the full learning rate at `step` of `total`."""
-    warm = max(1, round(WARM_UP * total))
-    if step < warm:
-        return (step + 1) / warm
-    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, total - warm))))
 
 
 def squared(made: Tensor, truth: Tensor) -> Tensor:

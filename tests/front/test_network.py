@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 from icectl.tasks.front.model import Ports
-from icectl.tasks.front.network.learner import Cosine, FrontLearner, Trained
+from icectl.tasks.front.network.learner import WARM_UP, FrontLearner, Trained
 from icectl.tasks.front.network.loss import front_loss, soft_iou
+from icectl.training import cosine_rate
 from icectl_deeplab_xception import DeepLabTrain
 from icectl_deeplab_xception.calfin import Calfin
 from icectl_deeplab_xception.model import DeepLabXception
@@ -138,7 +140,7 @@ def test_running_mean_follows_and_is_what_is_used():
 
 
 def test_schedule_warms_up_and_ends_at_zero():
-    rate = Cosine(1000)
+    rate = partial(cosine_rate, total=1000, warm=WARM_UP)
     assert rate(0) == pytest.approx(1 / 50, rel=0.01)
     assert rate(500) == pytest.approx(0.5, abs=0.01)
     assert rate(1000) == pytest.approx(0.0, abs=1e-9)

@@ -15,7 +15,7 @@ from icectl.tasks.bed.fill.hide import Hide
 from icectl.tasks.bed.options import TrainOptions
 from icectl.tasks.bed.thickness.law import Law, fit_law
 from icectl.tasks.model import WEIGHTS, TaskModel, learn
-from icectl.training import Context, FitSettings, IndexedBatches, Learner, launch, save_weights
+from icectl.training import Context, FitSettings, IndexedBatches, Learner, cosine_rate, launch, save_weights
 
 Batch = Mapping[str, Tensor]
 
@@ -122,12 +122,11 @@ class FillLearner(Learner):
         if self.options.begin == "flat":
             return {}
         total = self.options.updates
-
-        def factor(step: int) -> float:
-            warm = min(1.0, (step + 1) / max(1, total // 20))
-            return float(warm) * (0.02 + 0.98 * 0.5 * (1 + float(np.cos(np.pi * min(1.0, step / total)))))
-
-        return {"generator": torch.optim.lr_scheduler.LambdaLR(optimizers["generator"], factor)}
+        warm = max(1, total // 20)
+        falling = torch.optim.lr_scheduler.LambdaLR(
+            optimizers["generator"], lambda step: cosine_rate(step, total, warm, floor=0.02)
+        )
+        return {"generator": falling}
 
     def update(self, batch: Batch, context: Context) -> Mapping[str, Tensor]:
         """Take one gradient step."""

@@ -1,6 +1,5 @@
 """Training of a forecaster: mean squared error over the pixels that count (equation 1 of Müller 2023)."""
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from icectl.tasks.snow.dataset import Cube, ground, open_dataset
 from icectl.tasks.snow.masks.windows import WindowBatches
 from icectl.tasks.snow.options import TrainOptions
 from icectl.tasks.snow.split import split
-from icectl.training import Context, FitSettings, SingleOptimizer, launch
+from icectl.training import Context, FitSettings, SingleOptimizer, cosine_rate, launch
 
 WARM_UP = 0.1
 """Share of the updates over which the learning rate rises."""
@@ -107,7 +106,8 @@ class SnowLearner(SingleOptimizer):
         if self.options.as_published:
             return {}
         total = int(self.facts["updates"])
-        return {"main": LambdaLR(optimizers["main"], lambda step: rate(step, total))}
+        warm = max(1, round(WARM_UP * total))
+        return {"main": LambdaLR(optimizers["main"], lambda step: cosine_rate(step, total, warm, warm))}
 
     def describe(self) -> dict[str, Any]:
         """Return what predicting needs to know."""
@@ -124,11 +124,3 @@ class SnowLearner(SingleOptimizer):
 def inputs(batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """Return what a forecaster is called with, out of a batch: past, season, phase, terrain."""
     return batch["past"], batch["season"], batch["phase"], batch.get("terrain")
-
-
-def rate(step: int, total: int) -> float:
-    """Return the share of the full learning rate at `step` of `total`."""
-    warm = max(1, round(WARM_UP * total))
-    if step < warm:
-        return (step + 1) / warm
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, total - warm))))

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
+from icectl.arrays import F32
 from icectl.tasks.front.network.loss import front_loss
-from icectl.training import SingleOptimizer
+from icectl.training import SingleOptimizer, cosine_rate
 
 if TYPE_CHECKING:
     from icectl.tasks.front.options import TrainOptions
@@ -57,7 +56,9 @@ class FrontLearner(SingleOptimizer):
         """Return a warm-up and a cosine over all updates, or nothing."""
         if self.options.schedule == "constant":
             return {}
-        return {"main": LambdaLR(optimizers["main"], Cosine(self.facts.get("updates", self.options.updates)))}
+        total = int(self.facts.get("updates", self.options.updates))
+        warm = min(WARM_UP, max(1, total // 10))
+        return {"main": LambdaLR(optimizers["main"], lambda step: cosine_rate(step, total, warm))}
 
     def loss(self, batch: Batch, context: Context) -> Mapping[str, Tensor]:
         """Return the loss and its parts, averaged over the global batch."""
@@ -93,18 +94,6 @@ class FrontLearner(SingleOptimizer):
         return {**self.facts, "kept": "mean" if self.options.average else "network"}
 
 
-class Cosine:
-    """Learning rate factor: linear warm-up, then half a cosine down to zero."""
-
-    def __init__(self, updates: int) -> None:
-        self.updates = updates
-
-    def __call__(self, step: int) -> float:
-        """Return the factor at an update."""
-        warm = min(1.0, (step + 1) / min(WARM_UP, max(1, self.updates // 10)))
-        return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.updates)))
-
-
 class Trained:
     """A trained network as a function of numpy arrays (see `icectl.tasks.front.image.windows.Network`)."""
 
@@ -112,7 +101,7 @@ class Trained:
         self.network = network.eval().to(device)
         self.device = device
 
-    def __call__(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    def __call__(self, windows: F32) -> F32:
         """Return probabilities (windows, 2, side, side)."""
         with torch.inference_mode():
             logits = self.network(torch.from_numpy(np.ascontiguousarray(windows)).to(self.device))
