@@ -13,22 +13,16 @@ from icectl.errors import DataError
 from icectl.raster.grid import crs_of
 from icectl.raster.vectors import read_vectors
 
-LONGITUDES = ("point_lon", "lon", "long", "longitude", "lng", "x_wgs84", "lon_deg", "lon_dd", "x_lon")
-LATITUDES = ("point_lat", "lat", "latitude", "y_wgs84", "lat_deg", "lat_dd", "y_lat")
-EASTINGS = ("x", "easting", "east", "e", "x_m", "utm_x", "utm_e", "coord_x", "xcoord", "x_coord", "point_x")
-NORTHINGS = (
-    "y",
-    "northing",
-    "north",
-    "n",
-    "y_m",
-    "utm_y",
-    "utm_n",
-    "coord_y",
-    "ycoord",
-    "y_coord",
-    "point_y",
+LONGITUDES = ("lon", "long", "longitude", "lng", "x_wgs84", "x_lon")
+LATITUDES = ("lat", "latitude", "y_wgs84", "y_lat")
+EASTINGS = ("x", "easting", "eastings", "east", "e")
+NORTHINGS = ("y", "northing", "northings", "north", "n")
+_ABOUT = re.compile(
+    r"(?<![a-z])(?:point|coordinates?|gps|wgs_?84|epsg_?\d+|decimal|dec|dd|deg(?:ree)?s?|m)(?![a-z])"
+    r"|coord|utm(?:_?zone)?(?:_?\d{1,2}[a-z]?)?"
 )
+"""What a column says beside its coordinate: ``POINT_X``, ``utm_e``, ``lon_wgs84``, ``latitude_deg``."""
+
 FILLS = (-9999.0, -999.0, 9999.0, -99999.0, 99999.0)
 """Numbers that stand where longitude and latitude are not known."""
 
@@ -43,10 +37,13 @@ FORMS = (
         ),
         "write decimal degrees, negative in the west and south: 139°07'30\" W is -139.125",
     ),
+    (re.compile(r"-?\d[\d.]* *[^\W\d]+"), "write the unit into the head of the column: thickness (ft)"),
 )
 """How people write numbers that are none to a program, and what to do about it."""
 
+_REMARKS = ("#", "%", "//", ">", "sep=")
 TABLES = (".csv", ".txt", ".tsv", ".dat", ".xyz")
+SHEETS = (".xlsx", ".xls", ".ods")
 
 
 def read_points_of(path: Path, crs: str | None) -> tuple[Any, F64, F64, str]:
@@ -60,16 +57,22 @@ def read_points_of(path: Path, crs: str | None) -> tuple[Any, F64, F64, str]:
 
     DataError: it cannot be read, or nothing says where the points lie.
     """
+    if path.suffix.lower() in SHEETS:
+        raise DataError(f"{path} is a spreadsheet", "save the sheet of the points as CSV")
     if path.suffix.lower() not in TABLES:
         frame = read_vectors(path, kind="points").explode(index_parts=False)
         frame = frame[frame.geometry.geom_type == "Point"]
         if frame.empty:
             raise DataError(f"{path} holds no points", "give a file whose geometries are points")
         x, y = frame.geometry.x.to_numpy(np.float64), frame.geometry.y.to_numpy(np.float64)
-        return pd.DataFrame(frame.drop(columns=frame.geometry.name)), x, y, frame.crs.to_wkt()
+        table = pd.DataFrame(frame.drop(columns=frame.geometry.name))
+        if texts := [c for c in table if table[c].map(lambda value: isinstance(value, str)).any()]:
+            table[texts] = _pointed(table[texts])
+        return table, x, y, frame.crs.to_wkt()
     table = _table(path)
-    lon, lat = column_of(table, LONGITUDES), column_of(table, LATITUDES)
-    east, north = column_of(table, EASTINGS), column_of(table, NORTHINGS)
+    lon, lat = column_of(table, LONGITUDES, _ABOUT), column_of(table, LATITUDES, _ABOUT)
+    rest = table.drop(columns=[name for name in (lon, lat) if name])
+    east, north = column_of(rest, EASTINGS, _ABOUT), column_of(rest, NORTHINGS, _ABOUT)
     if crs is not None and east is not None and north is not None:
         return table, numbers(table, east, path), numbers(table, north, path), crs_of(crs).to_wkt()
     if lon is None or lat is None:
@@ -80,7 +83,7 @@ def read_points_of(path: Path, crs: str | None) -> tuple[Any, F64, F64, str]:
             )
         raise DataError(
             f"{path} has no columns POINT_LON and POINT_LAT, nor any other of coordinates",
-            f"it has {', '.join(map(str, table.columns))}; x and y need --points-crs",
+            f"name them in its first row: {', '.join(map(str, table.columns))}; x and y need --points-crs",
         )
     x, y = numbers(table, lon, path), numbers(table, lat, path)
     nowhere = np.isin(x, FILLS) | np.isin(y, FILLS)
@@ -101,14 +104,18 @@ def _table(path: Path) -> Any:
     text = next(
         filter(None, (_decoded(raw, encoding) for encoding in ("utf-8-sig", "utf-16", "latin-1"))), ""
     )
-    lines = text.splitlines()
-    while lines and (not lines[0].strip() or lines[0].lstrip().startswith(("#", "%", "//"))):
-        del lines[0]
+    lines, said = text.splitlines(), ""
+    while lines and (not lines[0].strip() or lines[0].lstrip().startswith(_REMARKS)):
+        said = lines.pop(0).strip() or said
     if not lines:
         raise DataError(f"{path} is empty", "give a table with a row of names and a row a point")
     mark = max(";\t,|", key=lines[0].count)
-    if not lines[0].count(mark):
-        mark = r"\s+"
+    mark = mark if lines[0].count(mark) else r"\s+"
+    said = said.lstrip("#%/ ")
+    head, first = (re.split(mark.replace("|", r"\|"), line.strip()) for line in (said, lines[0]))
+    if len(head) == len(first) and all(re.fullmatch(r"[-+]?\d[\d.,eE+-]*", cell.strip()) for cell in first):
+        lines.insert(0, said)  # the names stand in the last remark, as numpy.savetxt writes them
+    lines = [line.rstrip(f"{mark} ") for line in lines] if len(mark) == 1 else lines
     try:
         from io import StringIO
 
@@ -120,11 +127,26 @@ def _table(path: Path) -> Any:
         raise DataError(
             f"{path} cannot be read as CSV: {said}", "check its separators and its head"
         ) from error
+    if not isinstance(table.index, pd.RangeIndex):
+        raise DataError(
+            f"{path}: its rows have more cells than its first row has names", "name every column there"
+        )
     table.columns = [str(c).strip() for c in table.columns]
-    # A number with one comma has a decimal comma: in files with semicolons, or where it stands in quotes.
-    # Beside decimal points three digits after it may as well be thousands: `numbers` refuses them.
+    return _pointed(table)
+
+
+def _pointed(table: Any) -> Any:
+    """Return a table of text with decimal points.
+
+    A number with one comma has a decimal comma. Three digits after it may as well be thousands: beside
+    decimal points, and where no other number tells, `numbers` refuses them.
+    """
     table = table.apply(lambda column: column.str.strip())
-    pointed = table.apply(lambda column: column.str.fullmatch(r"-?\d+\.\d+").any()).any()
+
+    def some(form: str) -> bool:
+        return bool(table.apply(lambda column: column.str.fullmatch(form).any()).any())
+
+    pointed = some(r"-?\d+\.\d+") or not some(r"-?(\d+,(\d{1,2}|\d{4,})|0\d*,\d+|\d{4,},\d+)")
     digits = r"\d{1,2}|\d{4,}" if pointed else r"\d+"
     return table.apply(lambda column: column.str.replace(rf"^(-?\d+),({digits})$", r"\1.\2", regex=True))
 
@@ -138,9 +160,14 @@ def _decoded(raw: bytes, encoding: str) -> str:
         return ""
 
 
-def column_of(table: Any, names: Sequence[str]) -> str | None:
-    """Return the table's own spelling of the first of `names` that it has, whatever unit stands behind it."""
-    plain = {plain_name(column): str(column) for column in table.columns}
+def column_of(table: Any, names: Sequence[str], about: re.Pattern[str] | None = None) -> str | None:
+    """Return the table's own spelling of the first of `names` that it has, whatever unit stands behind it.
+
+    `about`: what may stand in a column's name beside that.
+    """
+    plain = {plain_name(column): str(column) for column in reversed(table.columns)}
+    if about is not None:
+        plain = {about.sub("", name).strip("_"): own for name, own in plain.items()} | plain
     return next((plain[name] for name in names if name in plain), None)
 
 

@@ -136,6 +136,13 @@ def test_an_outline_across_180_degrees_is_one_piece(tmp_path, split):
         ("lon|lat|thickness_ft\n10.5|46.5|393.7008\n", None),
         ("Longitude (deg),Latitude (deg),Ice thickness (m)\n10.5,46.5,120\n", None),
         ("date,latitude,longitude,thickness,thickness_uncertainty,flag\n2010-05-01,46.5,10.5,120,7,\n", None),
+        ("date,lat,lon,thickness (ft),uncertainty (ft)\n1.5.2010,46.5,10.5,393.7008,22.96588\n", None),
+        ("year,gps_lat,lon_wgs84,IceThick,error (%)\n2010,46.5,10.5,120,5.833333\n", None),
+        ("latitude_deg;longitude_deg;thickness_dm;\n46,5;10,5;1200;\n", None),
+        ("# lon,lat,thickness\n10.5,46.5,120\n", None),
+        ("sep=;\nlon;lat;thickness\ndeg;deg;ft\n10,5;46,5;393,7008\n", None),
+        ("UTM_Easting,UTM_Northing,ice_thickness_m\n615097.16,5150696.35,120\n", "EPSG:32632"),
+        ("x_utm32n,y_utm32n,TWT (ns),h,depth\n615097.16,5150696.35,1429,2950,120\n", "EPSG:32632"),
     ],
 )  # fmt: skip
 def test_points_in_any_common_table(tmp_path, text, crs):
@@ -146,8 +153,8 @@ def test_points_in_any_common_table(tmp_path, text, crs):
     points = read_points(path, crs=crs)
     lon, lat = Transformer.from_crs(points.crs, "EPSG:4326", always_xy=True).transform(points.x, points.y)
     assert (lon[0], lat[0], points.thickness[0]) == pytest.approx((10.5, 46.5, 120), abs=1e-4)
-    if "uncertainty" in text:
-        assert (points.uncertainty[0], points.year[0]) == (7, 2010)
+    if "uncertainty" in text or "error" in text:
+        assert (points.uncertainty[0], points.year[0]) == pytest.approx((7, 2010))
 
 
 @pytest.mark.parametrize(
@@ -171,6 +178,31 @@ def test_numbers_as_people_write_them_are_refused_with_a_hint_that_works(tmp_pat
     assert "decimal" in error.value.hint
     path.write_text(f"{head}{mended}\n")
     assert len(read_points(path, crs="EPSG:32632" if "x;y" in head else None)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("lon,lat,depth (ns)\n10.5,46.5,1429\n", "depth .ns. holds travel times, and no thickness"),
+        ("lon,lat,thickness\ndeg,deg,µs\n10.5,46.5,1.4\n", "the column thickness holds travel times"),
+        ("lon\tlat\tthickness\n10\t46\t1,234\n", "holds '1,234', which is no plain number"),
+        ("lon,lat,thickness\n10.5,46.5,120 m\n", "holds '120 m', which is no plain number"),
+        ("lon,lat,thickness\n7,10.5,46.5,120\n", "more cells than its first row has names"),
+    ],
+)
+def test_tables_that_would_be_read_wrong_are_refused(tmp_path, text, said):
+    (tmp_path / "p.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=said):
+        read_points(tmp_path / "p.csv")
+
+
+def test_a_spreadsheet_is_to_be_saved_as_csv_and_decimal_commas_of_a_vector_file_are_read(tmp_path):
+    (tmp_path / "p.xlsx").write_bytes(b"PK")
+    with pytest.raises(DataError, match="is a spreadsheet") as error:
+        read_points(tmp_path / "p.xlsx")
+    assert "as CSV" in error.value.hint
+    rows = [({"thickness_": text}, shapely.Point(1, 1)) for text in ("100,5", "90")]
+    assert read_points(write(tmp_path / "p.shp", rows)).thickness.tolist() == [100.5, 90]
 
 
 def test_flags_of_glathida_4_given_as_text(tmp_path):

@@ -14,13 +14,13 @@ from icectl.raster.kinds import LENGTHS
 from icectl.raster.points import column_of, numbers, plain_name, read_points_of
 
 FIELDS = (
-    "thickness", "ice_thickness", "thick", "h", "depth", "ice_depth", "thickness_m", "thickness_ft",
-    "thickness_feet", "thickness_km", "h_m",
+    "thickness", "ice_thickness", "thick", "ice_thick", "icethickness", "icethick", "thk", "depth",
+    "ice_depth", "h",
 )  # fmt: skip
 NAMES = {
     "THICKNESS_UNCERTAINTY": ("thickness_uncertainty", "uncertainty", "thickness_error", "error", "sigma"),
     "DATA_FLAG": ("data_flag", "flag"),
-    "SURVEY_DATE": ("survey_date", "date"),
+    "SURVEY_DATE": ("survey_date", "date", "year", "survey_year"),
     "GlaThiDa_ID": ("glathida_id", "survey_id"),
 }
 """What columns are called in GlaThiDa 3.1, and in version 4 and other tables (in lower case)."""
@@ -33,6 +33,12 @@ UNCERTAIN_SHARE, LEAST_UNCERTAINTY = 0.1, 5.0
 
 ERRONEOUS = 1
 """GlaThiDa's DATA_FLAG of values that are wrong (3 marks other remarks; such values are kept)."""
+
+_LENGTHS = re.compile(rf"_(?:{'|'.join(sorted(LENGTHS, key=len, reverse=True))})$|_$")
+"""A unit at the end of a column's name, or what is left of it in a Shapefile."""
+
+_TIME = re.compile(r"(?:^|[\W_])(?:n|[uµμ]|m)s(?:ec)?(?:$|[\W_])|twt")
+"""Two-way travel times, by the head of a column."""
 
 _WRONG = re.compile(
     r"(?<!not )(?<!non-)(?<!no )\b(?:erron|error|wrong|invalid|suspect|suspicious|outlier"
@@ -81,9 +87,16 @@ def read_points(
     if not path.exists():
         raise DataError(f"{path} does not exist", "check the path of the measured points")
     table, x, y, crs = read_points_of(path, crs)
-    table = table.rename(columns=_standard(table))
+    standard = _standard(table)
+    unit = {standard.get(c, c): _unit_of(table, c) for c in table.columns}
+    table = table.rename(columns=standard)
     name = _field(table, field, path)
-    thickness = numbers(table, name, path) * _unit_in(name)
+    if _TIME.search(f"{name} {unit[name]}".lower()):
+        raise DataError(
+            f"{path}: the column {name} holds travel times, and no thickness",
+            "give metres: half of the two-way time, times about 0.168 m/ns in cold ice",
+        )
+    thickness = numbers(table, name, path) * LENGTHS.get(unit[name], 1.0)
     year = years(table["SURVEY_DATE"]) if "SURVEY_DATE" in table else np.full(len(table), np.nan)
     unusable = {
         "no thickness or position": ~np.isfinite(thickness) | ~np.isfinite(x) | ~np.isfinite(y),
@@ -104,7 +117,8 @@ def read_points(
         raise DataError(
             f"{path} holds no usable point of {len(x)} ({words})", "check --points-field and --since"
         )
-    own = numbers(table, "THICKNESS_UNCERTAINTY")
+    own, stated = numbers(table, "THICKNESS_UNCERTAINTY"), unit.get("THICKNESS_UNCERTAINTY", "")
+    own = own * (thickness / 100 if stated in ("%", "percent") else LENGTHS.get(stated, 1.0))
     guess = np.maximum(UNCERTAIN_SHARE * thickness, LEAST_UNCERTAINTY)
     uncertainty = np.where((own > 0) & (own <= THICKEST), own, guess)  # NaN and fill values give the guess
     found = [c for c in ("GlaThiDa_ID", "SURVEY_DATE") if c in table]
@@ -133,7 +147,7 @@ def _standard(table: Any) -> dict[str, str]:
 def _field(table: Any, field: str | None, path: Path) -> str:
     if field is not None and field not in table:
         raise DataError(f"{path} has no column '{field}'", did_you_mean(field, list(table.columns)))
-    found = field or column_of(table, FIELDS)
+    found = field or column_of(table, FIELDS, _LENGTHS)
     if found is None:
         raise DataError(
             f"{path} has no column of thickness", f"name it: --points-field; it has {list(table.columns)}"
@@ -141,14 +155,15 @@ def _field(table: Any, field: str | None, path: Path) -> str:
     return found
 
 
-def _unit_in(name: str) -> float:
-    """Return the metres in the unit that a column's name ends in: ``thickness_ft``, ``H (km)``; 1 for others.
+def _unit_of(table: Any, name: str) -> str:
+    """Return the unit that a column's name ends in, or that stands in a row below the names.
 
-    >>> _unit_in("thickness_ft"), _unit_in("Ice thickness (m)"), _unit_in("thickness")
-    (0.3048, 1.0, 1.0)
+    >>> _unit_of(pd.DataFrame({"thickness_ft": ["1"], "H (m)": ["1"]}), "H (m)")
+    'm'
     """
-    words = [word for word in re.split(r"[\W_]+", name.lower()) if word]
-    return LENGTHS.get(words[-1], 1.0) if len(words) > 1 else 1.0
+    words = [word for word in re.split(r"[\s_()\[\]]+", str(name).lower()) if word]
+    below = str(table[name].iloc[0]).strip().lower().strip("()[]") if len(table) else ""
+    return below if len(words) < 2 and not re.search(r"\d", below) else words[-1] if len(words) > 1 else ""
 
 
 def erroneous(flags: Any) -> Bools:
@@ -163,13 +178,11 @@ def erroneous(flags: Any) -> Bools:
 
 
 def years(dates: Any) -> F64:
-    """Return the years of GlaThiDa dates: ``YYYYMMDD``, where 99 stands for an unknown month or day.
+    """Return the years of dates: ``YYYYMMDD`` (99: month or day unknown), or any with a year of four digits.
 
-    >>> import pandas as pd
-    >>> years(pd.Series(["19959999", "20070499", "", "99999999"])).tolist()
-    [1995.0, 2007.0, nan, nan]
+    >>> years(pd.Series(["19959999", "20070499", "", "99999999", "3.4.2012", "2012-04-03T10:11"])).tolist()
+    [1995.0, 2007.0, nan, nan, 2012.0, 2012.0]
     """
-    text = pd.Series(dates, dtype=str).str.replace(r"\.0$", "", regex=True)
-    year = np.asarray(pd.to_numeric(text.str.slice(0, 4), errors="coerce"), dtype=np.float64)
-    whole = (text.str.len() == 8).to_numpy() | (text.str.len() == 10).to_numpy()  # also 2007-04-01
-    return np.where(whole & (year >= 1800) & (year < 2200), year, np.nan)
+    text = pd.Series(dates, dtype=str)
+    found = text.str.extract(r"(?<!\d)((?:18|19|20|21)\d\d)(?:\d{4})?(?!\d)")[0]
+    return np.asarray(pd.to_numeric(found, errors="coerce"), dtype=np.float64)
