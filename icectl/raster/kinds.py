@@ -139,6 +139,16 @@ KINDS: dict[str, Kind] = {
 }
 """Elevation: the shore of the Dead Sea lies at −430 m, Everest at 8849 m. The thickest ice is 4.9 km."""
 
+ABOUT = frozenset(
+    (
+        "err", "error", "std", "sigma", "uncertainty", "mask", "count", "num", "quality", "source",
+        "hillshade", "shade", "slope", "aspect", "ortho", "browse", "geoid", "matchtag", "mad", "bitmask",
+        "datamask", "mindate", "maxdate", "hem", "edm", "flm", "wbm", "acm", "msk", "stk", "swb", "amp",
+        "am2", "cov", "com", "lsm", "wam",
+    )
+)  # fmt: skip
+"""Words in the name of a layer about another one; the short ones are those of global elevation models."""
+
 CODES = (-9999.0, -32767.0, -32768.0, -99999.0)
 """Stored numbers that mean "nothing here" in files that do not declare it, whatever their scale and unit."""
 

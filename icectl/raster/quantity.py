@@ -17,7 +17,7 @@ from icectl.errors import DataError, UsageError, did_you_mean
 from icectl.raster.files import opened
 from icectl.raster.grid import Grid, grid_of_dataset
 from icectl.raster.ground import ground_metres
-from icectl.raster.kinds import CODES, KINDS, Kind, Quantity, bounded, factor_to
+from icectl.raster.kinds import ABOUT, CODES, KINDS, Kind, Quantity, bounded, factor_to
 from icectl.raster.onto import onto
 from icectl.raster.read import read_open
 from icectl.raster.stored import Info, Masked
@@ -168,7 +168,7 @@ def band_of(info: Info, band: int | str | None, names: Sequence[str] = ()) -> in
     if exact := [called.index(name) + 1 for name in names if name in called]:
         return exact[0]
     words = [set(re.split(r"[^a-z0-9]+", text)) for text in called]
-    fitting = [n for n, of in enumerate(words, 1) if of & set(names) and not of & _ABOUT]
+    fitting = [n for n, of in enumerate(words, 1) if of & set(names) and not of & ABOUT]
     if len(fitting) == 1:
         return fitting[0]
     if names and info.count > 1 and all(called):
@@ -177,12 +177,6 @@ def band_of(info: Info, band: int | str | None, names: Sequence[str] = ()) -> in
             f"call it '{names[0]}', or write it to a file of its own",
         )
     return 2 if info.alpha == 1 and info.count > 1 else 1
-
-
-_ABOUT = frozenset(
-    ("err", "error", "std", "sigma", "uncertainty", "mask", "count", "num", "quality", "source")
-)
-"""Words in the name of a band that is about another one."""
 
 
 def _values(
@@ -217,11 +211,12 @@ def _values(
     # Single precision is exact enough for numbers that it can hold; others are scaled first.
     single = data.dtype.kind == "b" or data.dtype.itemsize <= 2 or data.dtype == np.float32
     values: Array = data.astype(np.float32 if single else np.float64)
+    values[gone] = np.nan
     if (scale * factor, offset * factor) != (1.0, 0.0):
         values *= scale * factor
         values += offset * factor
-    values = values.astype(np.float32, copy=False)
-    values[gone] = np.nan
+    with np.errstate(over="ignore"):
+        values = values.astype(np.float32, copy=False)
     codes = np.isin(data, CODES) if data.dtype.kind in "if" and (data < -9000).any() else None
     values, more = bounded(values, quantity, str(info.path), codes)
     return values, (*notes, *more)

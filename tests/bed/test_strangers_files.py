@@ -304,3 +304,33 @@ def test_tiles_of_differing_width_scale_unit_and_order_make_one_model(tmp_path):
     wanted = 500 + 4.0 * np.arange(columns) + 3.0 * (np.arange(2 * rows) - rows)[:, None]
     inside = np.s_[2:-2, 2:-2]
     np.testing.assert_allclose(got[inside], wanted[inside], atol=0.06)
+
+
+def test_layers_beside_the_heights_are_no_tiles_of_them(tmp_path):
+    """As global elevation models are delivered: error, mask and count lie beside the heights or above them."""
+    heights = np.full((20, 20), 2500, np.float32)
+    for name, value in (("AUX/T_HEM", 0.5), ("T_DEM", 2500), ("T_MSK", 4), ("7_count", 9), ("b_aspect", 90)):
+        tif(tmp_path / f"{name}.tif", heights * 0 + value)
+    (tmp_path / "all.vrt").write_text("<VRTDataset/>")
+    dem = open_dem(tmp_path)
+    assert [file.name for file in dem.files] == ["T_DEM.tif"]
+    tif(tmp_path / "relief.tif", heights * 0 + 7)  # of no known name: that of the heights decides
+    assert open_dem(tmp_path).whole().heights.tolist() == heights.tolist()
+    tif(tmp_path / "dem_2.tif", heights)
+    with pytest.raises(DataError, match=r"T_DEM\.tif and dem_2\.tif in .* show the same ground") as error:
+        open_dem(tmp_path)
+    assert f"--dem {tmp_path}" in error.value.hint
+
+
+def test_a_zarr_store_is_an_elevation_model(tmp_path):
+    import xarray as xr
+    from pyproj import CRS
+
+    axes = {"x": 500_015.0 + 30 * np.arange(5), "y": 4_999_985.0 - 30 * np.arange(4)}
+    about = {"units": "m", "grid_mapping": "crs"}
+    data = xr.Dataset({"elevation": (("y", "x"), np.full((4, 5), 2500.0), about)}, coords=axes)
+    for axis in axes:
+        data[axis].attrs["standard_name"] = f"projection_{axis}_coordinate"
+    data["crs"] = ((), 0, CRS.from_epsg(32632).to_cf())
+    data.to_zarr(tmp_path / "dem.zarr", zarr_format=2)
+    assert open_dem(tmp_path / "dem.zarr").whole().heights.mean() == 2500

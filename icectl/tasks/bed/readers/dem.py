@@ -1,16 +1,26 @@
 """An elevation model of any size: one file, or a folder of tiles, read where it is needed."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from shapely.strtree import STRtree
 
 from icectl.arrays import F32
 from icectl.errors import DataError
 from icectl.raster import Grid, Info, Window, grid_of, ground_steps, read_quantity
+from icectl.raster.files import CUBES
+from icectl.raster.kinds import ABOUT, KINDS
+from icectl.sources.mosaic import OVERLAP
 from icectl.tasks.bed.readers.terrain import Terrain, on_ground
+
+SURFACES = ("dsm", "dtm", "hgt", "heights", "elev")
+"""Words for heights in names of files, beside those for bands."""
 
 SUFFIXES = (".tif", ".tiff", ".vrt", ".asc", ".img", ".hgt", ".dem", ".nc", ".gtif")
 
@@ -84,16 +94,25 @@ def _terrain(
 def open_dem(path: Path, crs: str | None = None) -> Dem:
     """Open an elevation model: a raster, or a folder of tiles of one grid.
 
-    `path`: a raster file, or a folder whose rasters are the tiles (``*_num.tif`` of ASTER GDEM are left out);
-    `crs`: the CRS of files that carry none.
+    `path`: a raster file, or a folder whose rasters are the tiles (layers about them, as global models have
+    beside their heights, are left out); `crs`: the CRS of files that carry none.
 
-    DataError: nothing there, no CRS, or tiles of several.
+    DataError: nothing there, no CRS, tiles of several, or two files of the same ground.
     """
     path = Path(path)
     if not path.exists():
         raise DataError(f"{path} does not exist", "check the path of the elevation model")
-    files = [path] if path.is_file() else _tiles(path)
+    files = [path] if path.is_file() or path.suffix.lower() in CUBES else _tiles(path)
     grids = _beside_180([_grid(file, crs) for file in files])
+    if twice := _same_ground(grids):
+        called = [n for n, file in enumerate(files) if _words(file) & {*KINDS["elevation"].names, *SURFACES}]
+        if not called or _same_ground([grids[n] for n in called]):
+            one, other = (files[n].relative_to(path) for n in twice)
+            raise DataError(
+                f"{one} and {other} in {path} show the same ground, and which holds the heights is not clear",
+                f"name the file, e.g. --dem {files[twice[0]]}, or keep tiles of one model in a folder",
+            )
+        files, grids = [files[n] for n in called], [grids[n] for n in called]
     first = grids[0]
     for file, grid in zip(files, grids, strict=True):
         wider = grid.crs.geographic  # tiles of Copernicus have wider pixels to the north
@@ -107,12 +126,26 @@ def open_dem(path: Path, crs: str | None = None) -> Dem:
 
 
 def _tiles(folder: Path) -> list[Path]:
-    files = sorted(
-        f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and not f.stem.endswith("_num")
-    )
+    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES)
     if not files:
         raise DataError(f"{folder} holds no raster ({', '.join(SUFFIXES)})", "name the folder of the tiles")
-    return files
+    files = [f for f in files if f.suffix.lower() != ".vrt"] or files  # a VRT of the tiles beside them
+    return [f for f in files if not _words(f) & ABOUT] or files
+
+
+def _words(file: Path) -> set[str]:
+    return set(re.split(r"[^a-z0-9]+", file.stem.lower()))
+
+
+def _same_ground(grids: Sequence[Grid]) -> tuple[int, int] | None:
+    """Return the first two grids that share more than `OVERLAP` of the smaller one."""
+    boxes = np.array([shapely.box(*grid.boundingbox.bbox) for grid in grids])
+    pairs = STRtree(boxes).query(boxes, predicate="intersects").T
+    for one, other in pairs[pairs[:, 0] < pairs[:, 1]]:
+        common = boxes[one].intersection(boxes[other]).area
+        if common > OVERLAP * min(boxes[one].area, boxes[other].area):
+            return int(one), int(other)
+    return None
 
 
 def _grid(file: Path, crs: str | None) -> Grid:
