@@ -8,13 +8,16 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pytest
+from affine import Affine
 from shapely.geometry import box
 from writing import NORTH, tif
 
 from icectl.errors import DataError
 from icectl.raster import Grid
+from icectl.tasks.bed.options import PredictOptions
+from icectl.tasks.bed.readers.dem import open_dem
 from icectl.tasks.bed.readers.outlines import gap, read_outlines, year_of
-from icectl.tasks.bed.readers.scene import _speed
+from icectl.tasks.bed.readers.scene import Place, _speed, scene_of
 from icectl.tasks.bed.thickness.features import MARGIN
 from icectl.tasks.bed.thickness.law import PHYSICS
 from icectl.tasks.bed.thickness.physics import YEAR
@@ -127,3 +130,44 @@ def test_speed_of_one_file_or_two_and_one_component_alone_is_refused(tmp_path: P
         with pytest.raises(DataError, match="holds one component of a velocity") as refused:
             _speed([alone], grid)
         assert "--velocity vx.tif --velocity vy.tif" in refused.value.hint
+
+
+def test_a_velocity_and_a_mass_balance_of_another_place_are_said(tmp_path: Path) -> None:
+    heights = 2500 + 5 * np.arange(80, dtype=np.float32)[:, None] + np.zeros((80, 80), np.float32)
+    dem = open_dem(tif(tmp_path / "dem.tif", heights))
+    shape, away = box(500_900, 3_998_500, 501_500, 3_999_100), NORTH * Affine.translation(500, 0)
+    given = {name: tif(tmp_path / f"{name}.tif", heights * 0 + 9, away) for name in ("speed", "smb")}
+    options = PredictOptions(velocity=(given["speed"],), mass_balance=given["smb"])
+    _, _, notes = scene_of(Place("a", shape.wkb, (), "EPSG:32643"), dem, options)
+    assert notes == [f"{n}.tif holds nothing on one glacier or more, computed without it" for n in given]
+
+
+WAYS = {
+    "east and north": (("East velocity", "North velocity"), "xy", True),
+    "v_x and v_y": (("v_x", "v_y"), "xy", True),
+    "a speed and its direction": (("speed", "azimuth"), "so", True),
+    "an error before the speed": (("v_error", "v"), "os", True),
+    "components and their speed": (("vx", "vy", "v"), "xys", True),
+    "two of which nothing is said": ((None, None), "xy", False),
+    "speeds of two dates": (("v 2018-01-01", "v 2019-01-01"), "ss", False),
+    "a component twice": (("vx", "vx"), "xx", False),
+}
+
+
+@pytest.mark.parametrize("files", [False, True], ids=["one file", "a file each"])
+@pytest.mark.parametrize("way", WAYS)
+def test_layers_of_a_velocity_are_told_apart_by_their_names(tmp_path: Path, way: str, files: bool) -> None:
+    """The second of two files was added to the first as its other component, whatever it was."""
+    names, layers, told = WAYS[way]
+    values = {"x": 30.0, "y": -40.0, "s": 50.0, "o": 163.0}
+    bands = [np.full((6, 8), values[layer], np.float32) for layer in layers]
+    paths = [tif(tmp_path / "f.tif", np.stack(bands), descriptions=names)]
+    if files:
+        about = zip(names, bands, strict=True)
+        paths = [tif(tmp_path / str(i) / f"{name or 'f'}.tif", one) for i, (name, one) in enumerate(about)]
+    grid = Grid((6, 8), NORTH, "EPSG:32643")
+    if told or (files and names == (None, None)):  # two files of no name are the two components
+        np.testing.assert_allclose(_speed(paths, grid), 50)
+    else:
+        with pytest.raises(DataError, match="names do not say which layer is the speed"):
+            _speed(paths, grid)

@@ -101,6 +101,22 @@ def test_a_glacier_by_any_of_its_ids(tmp_path):
         assert found.choose((name,)).ids == ("RGI60-11.01450",)
 
 
+def test_placeholders_are_no_ids_of_a_glacier(tmp_path):
+    """Every outline called 0 or unnamed was a part of one glacier, of the size of all."""
+    shapes = [shapely.box(x, 0, x + 1000, 1000) for x in (0, 5000, 9000)]
+    for column, names in (("id", (0, 0, 0)), ("name", ("unnamed", None, "Unnamed glacier"))):
+        dates = ("2000-07-01", "2003-08-01", "2010-08-01")
+        rows = [
+            ({column: name, "src_date": day}, shape)
+            for name, day, shape in zip(names, dates, shapes, strict=True)
+        ]
+        found = read_outlines(write(tmp_path / f"{column}.gpkg", rows))
+        assert found.ids == tuple(f"{column}-0000{n}" for n in (1, 2, 3))
+        assert not found.notes
+    found = read_outlines(write(tmp_path / "o.gpkg", [({"id": 7}, shape) for shape in shapes]))
+    assert found.notes == ("o.gpkg: the 3 outlines called 7 are taken for one glacier",)
+
+
 def test_the_only_layer_of_polygons_is_taken_and_of_two_one_is_asked_for(tmp_path):
     path = write(tmp_path / "o.gpkg", [({"id": "p"}, shapely.Point(1, 1))], layer="points")
     write(path, [({"id": "a"}, SQUARE)], layer="glaciers")
@@ -307,7 +323,7 @@ def test_tiles_of_differing_width_scale_unit_and_order_make_one_model(tmp_path):
 
 
 def test_layers_beside_the_heights_are_no_tiles_of_them(tmp_path):
-    """As global elevation models are delivered: error, mask and count lie beside the heights or above them."""
+    """As global models are delivered: error, mask and count lie beside the heights or above them."""
     heights = np.full((20, 20), 2500, np.float32)
     for name, value in (("AUX/T_HEM", 0.5), ("T_DEM", 2500), ("T_MSK", 4), ("7_count", 9), ("b_aspect", 90)):
         tif(tmp_path / f"{name}.tif", heights * 0 + value)

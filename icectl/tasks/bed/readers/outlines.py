@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,12 @@ from icectl.tasks.bed.readers.points import years
 
 ID_COLUMNS = ("rgiid", "rgi_id", "glims_id", "glac_id", "glimsid", "id", "name")
 """Columns that name a glacier, in small letters, the strongest first (RGI 5, 6 and 7, GLIMS)."""
+
+NAMELESS = (
+    "", "0", "0.0", "none", "nan", "null", "<na>", "na", "n/a", "-", "unnamed", "unnamed glacier", "unknown",
+    "no name",
+)  # fmt: skip
+"""What stands for an id where there is none, in small letters."""
 
 DATES = ("src_date", "srcdate", "anlys_time", "bgndate")
 """Columns of an outline's date (RGI 7, GLIMS, RGI 6), in lower case."""
@@ -89,10 +96,13 @@ def read_outlines(path: Path) -> Outlines:
     frame, notes = _ice(frame, column, Path(path).name)
     names = [f"{Path(path).stem}-{i + 1:05d}" for i in range(len(frame))]
     if column is not None:
-        given = [str(v).strip() for v in frame[column]]
-        names = [
-            g if g and g.lower() not in ("none", "nan") else n for g, n in zip(given, names, strict=True)
-        ]
+        names = [given or n for given, n in zip(_called(frame[column]).fillna(""), names, strict=True)]
+        (one, parts), *_ = Counter(names).most_common(1)
+        if parts > 1 and str(column).lower() in ("id", "name"):
+            notes = (
+                *notes,
+                f"{Path(path).name}: the {parts} outlines called {one} are taken for one glacier",
+            )
     merged: dict[str, list[Any]] = {}
     for name, shape in zip(names, frame.geometry.to_numpy(), strict=True):
         merged.setdefault(name, []).append(shape)
@@ -101,6 +111,12 @@ def read_outlines(path: Path) -> Outlines:
     aliases = (*_links(Path(path)), *aliases)
     name, crs = Path(path).name, frame.crs.to_wkt()
     return Outlines(name, tuple(merged), tuple(shapes), crs, notes, aliases, _year(frame))
+
+
+def _called(column: Any) -> Any:
+    """Return a column of ids as text, missing where a glacier has none."""
+    text = column.astype(str).str.strip()
+    return text.mask(text.str.lower().isin(NAMELESS))
 
 
 _GLIMS = frozenset(
@@ -140,7 +156,7 @@ def _ice(frame: Any, column: str | None, source: str) -> tuple[Any, tuple[str, .
     date = next((lower[c] for c in DATES if c in lower), None)
     if column is not None and date is not None:
         days = days_of(frame[date])
-        newest = days.groupby(frame[column]).transform("max")
+        newest = days.groupby(_called(frame[column])).transform("max")
         old = (days < newest) | (days.isna() & newest.notna())
         if old.any():
             notes.append(

@@ -62,11 +62,14 @@ def scene_of(place: Place, dem: Dem, options: PredictOptions) -> tuple[Scene, Te
     everything = ice | _burn([s for s in shapely.make_valid(around.to_numpy()) if not s.is_empty], terrain)
     speed, balance = _fields(options, terrain)
     notes = list(terrain.notes)
+    for path, field in ((options.velocity[:1], speed), ((options.mass_balance,), balance)):
+        if path and path[0] is not None and (field is None or not np.isfinite(field[ice]).any()):
+            notes.append(f"{path[0].name} holds nothing on one glacier or more, computed without it")
     if not (~everything).any():
         notes.append(f"{place.name}: no margin lies on the elevation model: distances to it are too short")
     region = region_of(place.name)
     if not region:
-        middle = centre.centroid.to_crs("EPSG:4326").iloc[0]
+        middle = gpd.GeoSeries([own.centroid], crs=crs).to_crs("EPSG:4326").iloc[0]
         region = region_at(middle.x, middle.y)
     return (
         Scene(
@@ -77,28 +80,68 @@ def scene_of(place: Place, dem: Dem, options: PredictOptions) -> tuple[Scene, Te
     )  # fmt: skip
 
 
+_LAYERS = (
+    ("other", r"err\w*|std\w*|sigma|uncertainty|azimuth|az|dir|direction|bearing|angle|heading|aspect|count"),
+    ("other", r"cnt|mask|phase|amp|dt|date|snr|vz|vertical"),
+    ("speed", r"speed|magnitude"),
+    ("x", r"v_?x|vel\w*_?x|x_vel\w*|v_?e|e|east\w*|u"),
+    ("y", r"v_?y|vel\w*_?y|y_vel\w*|v_?n|n|north\w*"),
+    ("speed", r"v|vv|vel\w*"),
+)
+"""What a layer of a velocity is by a word in its name; of several the first counts."""
+
+
+def _layer(name: str) -> str:
+    """Return what a layer is by its name: ``speed``, ``x``, ``y``, ``other``; nothing where it does not say.
+
+    >>> [_layer(name) for name in ("RGI01A_velocity_v02_vx", "v 2018-01-01", "v_error", "scene-5")]
+    ['x', 'speed', 'other', '']
+    """
+    words = name.lower()
+    return next((kind for kind, of in _LAYERS if re.search(rf"(?<![a-z\d])(?:{of})(?![a-z\d])", words)), "")
+
+
 def _speed(paths: Sequence[Path], grid: Grid) -> F64:
     """Read a speed, or the components of a velocity from two files or one, on a grid.
 
-    DataError: a file alone holds one component.
+    DataError: there is one component alone, or names do not say which layers make the speed.
     """
-    bands: list[tuple[Path, int | None]] = [(path, None) for path in paths]
-    if len(paths) == 1:
-        words = [re.split(r"[^a-z]", str(text or "").lower())[0] for text in Info(paths[0]).descriptions]
-        if {"vx", "vy"} <= set(words) and not set(words) & {"v", "velocity", "speed"}:
-            bands = [(paths[0], words.index(name) + 1) for name in ("vx", "vy")]
+    found: dict[str, list[tuple[Path, int]]] = {kind: [] for kind in ("", "x", "y", "speed", "other")}
+    for path in paths:
+        info = Info(path)
+        numbers = [number for number in range(1, info.count + 1) if number != info.alpha]
+        for number in numbers:
+            said = _layer(info.descriptions[number - 1] or "")
+            found[said or (_layer(path.stem) if len(numbers) == 1 else "")].append((path, number))
+    bands = found["speed"] or [*found["x"], *found["y"]] or found[""]
+    if len(bands) == 1 and (found["x"] or found["y"]) and not found["speed"]:
+        raise _component(bands[0][0])
+    files = list(dict.fromkeys(paths))
+    plain = bands is found[""] and len(bands) == len(files) == 2
+    if len(bands) != 1 and not (
+        plain or (bands != found["speed"] and len(found["x"]) == len(found["y"]) == 1)
+    ):
+        raise DataError(
+            f"{' and '.join(path.name for path in files)}: names do not say which layer is the speed, "
+            "or which two are its components",
+            "give files of one layer and date: --velocity vx.tif --velocity vy.tif, or --velocity speed.tif",
+        )
     read = [
         read_quantity(path, "velocity", band=band, grid=grid).values.astype(np.float64)
         for path, band in bands
     ]
     if len(read) > 1:
         return np.hypot(read[0], read[1])
-    if re.search(r"(?<![a-z])v[xy](?![a-z])", paths[0].stem.lower()) or bool((read[0] < -1).any()):
-        raise DataError(
-            f"{paths[0]} holds one component of a velocity, and no speed",
-            "name both: --velocity vx.tif --velocity vy.tif",
-        )
+    if bool((read[0] < -1).any()):
+        raise _component(bands[0][0])
     return np.abs(read[0])
+
+
+def _component(path: Path) -> DataError:
+    return DataError(
+        f"{path} holds one component of a velocity, and no speed",
+        "name both: --velocity vx.tif --velocity vy.tif",
+    )
 
 
 def _metres(shape: Any) -> float:
