@@ -74,7 +74,11 @@ def grid_of_dataset(source: Any, path: str | Path, crs: str | None = None) -> Gr
 
 
 def assigned_grid(
-    shape: tuple[int, int], crs: str | None, bounds: tuple[float, ...] | None, side: float | None = None
+    shape: tuple[int, int],
+    crs: str | None,
+    bounds: tuple[float, ...] | None,
+    side: float | None = None,
+    own: Affine | None = None,
 ) -> Grid:
     """Return the grid that a user states of an image without georeference; in pixels where nothing is said.
 
@@ -88,16 +92,25 @@ def assigned_grid(
         Left, bottom, right and top of the image in that CRS.
     side
         Side of a pixel in metres, where its place is not known.
+    own
+        The transform that a world file beside the image says.
 
     Raises
     ------
     UsageError
-        Bounds without a CRS, or in another order.
+        Bounds without a CRS, or in another order; a CRS without a place.
     """
     rows, columns = shape
+    if bounds is None and crs is not None:
+        if own is None or turns(own) != (False, False):
+            raise UsageError(
+                f"--crs {crs} alone does not say where the images lie",
+                "give their --bounds too, or for metres without a place --resolution in place of --crs",
+            )
+        return GeoBox(shape, own, crs_of(crs))
     if bounds is None:
         step = side or 1.0
-        return GeoBox(shape, Affine(step, 0, 0, 0, -step, step * rows), None if crs is None else crs_of(crs))
+        return GeoBox(shape, Affine(step, 0, 0, 0, -step, step * rows), None)
     left, bottom, right, top = bounds
     if crs is None or not (left < right and bottom < top):
         raise UsageError(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from affine import Affine
 from rasterio.enums import ColorInterp, MaskFlags
 
 from icectl.errors import DataError
@@ -31,6 +32,8 @@ class Info:
         The CRS as text (``"EPSG:32643"``), or None.
     grid
         The grid, or None where the file has no CRS.
+    world
+        The transform of a file without a CRS, as a world file beside it says it; else None.
     shape, count, dtype, nodata
         Rows and columns, bands, type of the first band, and its nodata value or None.
     descriptions, scales, offsets, units
@@ -54,6 +57,8 @@ class Info:
             self.crs: str | None = source.crs.to_string() if source.crs else None
             self.controlled = source.crs is None and bool(source.gcps[0] or source.rpcs)
             self.advice: str = placing(source)
+            bare = source.crs is None and source.transform != Affine.identity()
+            self.world: Affine | None = source.transform if bare else None
             self.grid: Grid | None = None if source.crs is None else grid_of_dataset(source, path)
             self.shape: tuple[int, int] = source.shape if self.grid is None else tuple(self.grid.shape)
             self.count: int = source.count

@@ -109,7 +109,7 @@ def _maps(path: Path, target: Path) -> Path:
             if made.is_file():
                 continue
             grid, upright = upright_values(grid_of_cube(values, path), values.values)
-            tags = {"ACQUISITION_DATE": date} if date else {}
+            tags = {"ACQUISITION_DATE": stamp(time)} if date else {}
             units = str(values.attrs.get("units", ""))
             write_cog(
                 made, upright, grid, descriptions=[name], tags=tags | ({"units": units} if units else {})

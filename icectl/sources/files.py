@@ -287,7 +287,7 @@ def _tag_period(tags: Mapping[str, str]) -> Period | None:
 
 def _parse_tag(value: Any) -> Period | None:
     """Read a date written as ISO 8601, as TIFF writes it (``2019:07:10 10:20:30``), or compactly."""
-    return None if value is None else parse_date(str(value).replace(":", "-", 2).replace("T", " "))
+    return None if value is None else parse_date(str(value))
 
 
 def _properties(item: Mapping[str, Any], period: Period | None, named: Named, path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ the file's tags, or its name (`icectl.sources.names`). Files of one date make on
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import isclose
 from pathlib import Path
 
@@ -117,18 +117,21 @@ def _described(
 
 
 def _needed(files: list[ImageFile], asset: str, wanted: Collection[str]) -> list[ImageFile]:
-    """Leave out what is not needed: files of no asset beside such as have one, and layers not asked for."""
+    """Leave out what is not needed: files of no asset beside such as have one, and layers not asked for.
+
+    Where pictures are asked for, beside means of one date: what is alone on its date is a picture too.
+    """
     known = [file for file in files if file.named.asset not in (None, UNUSED)]
     named = {file.named.asset for file in known} - set(QUALITY)
-    if not named:
-        known += [
-            replace(file, named=replace(file.named, asset=asset))
-            for file in files
-            if file.named.asset is None
-        ]
+    dates = {file.named.period for file in known if file.named.asset in named}
+    plain = [
+        replace(file, named=replace(file.named, asset=asset))
+        for file in files
+        if file.named.asset is None and (not named or (asset == "image" and file.named.period not in dates))
+    ]
     if named & set(wanted):
         known = [file for file in known if file.named.asset in wanted or file.named.asset in QUALITY]
-    return known
+    return known + plain
 
 
 def in_dates(scenes: Sequence[Scene], query: SceneQuery, folder: Path, minimum: int = 1) -> list[Scene]:
@@ -206,7 +209,8 @@ def _scenes(files: list[ImageFile], fallback: Band) -> Iterator[Scene]:
         properties = {k: v for file in group.values() for k, v in file.properties.items()}
         if fallback.scale is not None:  # the user knows what the numbers are
             properties.pop(TOP_OF_ATMOSPHERE, None)
-        yield Scene(identity, time, paths, properties, bands)
+        clock = first.named.period.clock if first.named.period else timedelta(0)
+        yield Scene(identity, time + clock, paths, properties, bands)
 
 
 def _filled(file: ImageFile, fallback: Band) -> Band:

@@ -75,13 +75,15 @@ PREVIEW = re.compile(r"([-_](ql|browse|thumb(_\w+)?|preview)|^preview.*)$", re.I
 _WORD = r"(?<![a-z0-9])(?:{})(?![a-z0-9])"
 _WORDS = re.compile(_WORD.format("|".join(sorted(ASSETS, key=len, reverse=True))))
 
-_YEAR = r"(?<!\d)(?P<year>(?:19|20)\d{2})"
+_YEAR = r"(?<!\d)(?P<year>19[3-9]\d|20\d{2})"  # 190103 may as well be of 2019
 _MONTH, _DAY = r"(?P<month>0[1-9]|1[0-2])", r"(?P<day>0[1-9]|[12]\d|3[01])"
 _DATES = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         rf"{_YEAR}[-_.]?Q(?P<quarter>[1-4])(?!\d)",
-        rf"{_YEAR}(?P<s>[-_.]?){_MONTH}(?P=s){_DAY}(?:T\d{{4,6}}Z?)?(?!\d)",
+        r"AST_\w{3}_\d{3}(?P<month>\d\d)(?P<day>\d\d)(?P<year>\d{4})(?P<clock>\d{6})_",  # taken; processed
+        rf"{_YEAR}(?P<s>[-_.:]?){_MONTH}(?P=s){_DAY}(?:[T ]?(?P<clock>\d\d:?\d\d(?::?\d\d)?)\d?Z?)?(?!\d)",
+        rf"{_YEAR}(?P<s>[-_.])(?P<month>0?[1-9]|1[0-2])(?P=s)(?P<day>0?[1-9]|[12]\d|3[01])(?!\d)",
         r"L[COTEM]\d\d{6}(?P<year>(?:19|20)\d{2})(?P<doy>[0-3]\d{2})",  # Landsat before collections
         rf"{_YEAR}[-_.]?(?P<doy>[0-3]\d{{2}})(?!\d)",
         rf"{_YEAR}[-_.]?{_MONTH}(?!\d)",
@@ -93,10 +95,14 @@ _GROUPS = {"date", "year", "month", "day", "quarter", "doy", "asset", "scene"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
-    """The moment of one acquisition, or the span of a composite (`end` is its last second)."""
+    """The day of one acquisition, or the span of a composite (`end` is its last second).
+
+    `clock` is the time of day, where it is said: files of one day make a scene, whatever their seconds.
+    """
 
     start: datetime
     end: datetime | None = None
+    clock: timedelta = field(default=timedelta(0), compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,22 +149,36 @@ _MONTH_NAME = (
     "|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)(?![a-z])"
 )
 _OTHER_ORDER = re.compile(
-    r"(?<!\d)\d{1,2}(?P<s>[-_. /])\d{1,2}(?P=s)(?:19|20)\d{2}(?!\d)|(?<!\d)\d{4}(?:19|20)\d{2}(?!\d)"
-    rf"|{_MONTH_NAME}[-_. ]*(?:\d{{1,2}}[-_., ]+)?(?:19|20)\d{{2}}|(?:19|20)\d{{2}}[-_. ]*{_MONTH_NAME}",
+    r"(?<!\d)\d{1,2}(?P<s>[-_. /])\d{1,2}(?P=s)(?:19|20)\d{2}(?!\d)|(?<!\d)\d{4}(?:19|20)\d{2}(?!\d)|doy",
     re.IGNORECASE,
 )
-"""Dates in an order that reads in two ways, or with a month's name: their year alone is not the date."""
+"""Dates in an order that reads in two ways, or is none of ours: their year alone is not the date."""
+
+_SPELT = re.compile(
+    rf"(?<!\d)(?:(?P<d>\d{{1,2}})?[-_. ]*(?P<m>{_MONTH_NAME})[-_., ]*(?P<y>(?:19|20)\d{{2}})"
+    rf"|(?P<y2>(?:19|20)\d{{2}})[-_. ]*(?P<m2>{_MONTH_NAME})[-_. ]*(?P<d2>\d{{1,2}})?)(?!\d)",
+    re.IGNORECASE,
+)
+
+
+def _in_digits(match: re.Match[str]) -> str:
+    """Return a date with a month's name in digits."""
+    day, name, year = (match[a] or match[b] for a, b in (("d", "d2"), ("m", "m2"), ("y", "y2")))
+    month = "janfebmaraprmayjunjulaugsepoctnovdec".index(name[:3].lower()) // 3 + 1
+    return f"{year}-{month:02d}" + (f"-{int(day):02d}" if day else "")
 
 
 def parse_date(text: str) -> Period | None:
     """Read the first date in `text`, or return None.
 
     Understood: ``20190710``, ``2019-07-10``, ``2019_07_10``, ``20190710T103021``, ``2019Q3``, ``2019-Q3``,
-    ``2019-07``, ``201907``, ``2019191`` (day of the year), ``2019``, and Landsat's older scene names.
+    ``2019-07``, ``201907``, ``2019191`` (day of the year), ``2019``, ``10JUL2019``, and names of ASTER's and
+    Landsat's older scenes.
 
     >>> parse_date("parvati_2019Q1").start.isoformat()
     '2019-01-01T00:00:00+00:00'
     """
+    text = _SPELT.sub(_in_digits, text)
     for pattern in _DATES:
         for match in pattern.finditer(text):
             period = _period({k: v for k, v in match.groupdict().items() if k != "s"})
@@ -307,8 +327,9 @@ def _by_pattern(path: str, stem: str, pattern: re.Pattern[str]) -> Named:
 
 def _period(parts: dict[str, str | None]) -> Period | None:
     """Build a moment or a span from the parts of a date; None for a date that does not exist."""
+    clock = re.sub(r"\D", "", parts.pop("clock", None) or "").ljust(6, "0")
     numbers = {key: int(value) for key, value in parts.items() if value}
-    year = numbers["year"]
+    year = numbers["year"] + (0 if numbers["year"] > 99 else 2000 if numbers["year"] < 70 else 1900)
     try:
         if "quarter" in numbers:
             return _span(year, 3 * numbers["quarter"] - 2, 3)
@@ -316,7 +337,13 @@ def _period(parts: dict[str, str | None]) -> Period | None:
             day = datetime(year, 1, 1, tzinfo=UTC) + timedelta(days=numbers["doy"] - 1)
             return Period(start=day) if day.year == year else None
         if "day" in numbers:
-            return Period(start=datetime(year, numbers["month"], numbers["day"], tzinfo=UTC))
+            start = datetime(year, numbers["month"], numbers["day"], tzinfo=UTC)
+            hours, minutes, seconds = (int(clock[i : i + 2]) for i in (0, 2, 4))
+            known = hours < 24 and minutes < 60 and seconds < 60
+            return Period(
+                start=start,
+                clock=timedelta(hours=hours, minutes=minutes, seconds=seconds) if known else timedelta(0),
+            )
         return _span(year, numbers["month"], 1) if "month" in numbers else _span(year, 1, 12)
     except (ValueError, KeyError):
         return None

@@ -9,7 +9,7 @@ import pytest
 from affine import Affine
 from writing import NORTH, tif
 
-from icectl.errors import DataError
+from icectl.errors import DataError, UsageError
 from icectl.raster import Grid
 from icectl.sources.folder import scan_folder
 from icectl.tasks.flow.chips.frames import read_series
@@ -92,6 +92,39 @@ def test_frames_of_which_some_have_no_crs_are_refused_and_others_places_are_said
 def test_frames_are_dated_by_their_names(tmp_path):
     got = frames(tmp_path, tags={"TIFFTAG_DATETIME": "2024:01:01 00:00:00"})
     assert got.times == (datetime(2019, 1, 1, tzinfo=UTC), datetime(2019, 2, 2, tzinfo=UTC))
+
+
+def test_frames_are_dated_to_the_second_where_their_names_say_it(tmp_path):
+    """Two orbits of a radar are 1.5 days apart, not one: a speed was half too large."""
+    for time in ("20200101T053000", "20200102T173000"):
+        tif(tmp_path / f"S1A_IW_GRDH_1SDV_{time}_{time}_030639_VV.tif", GREY.astype(np.float32))
+    first, second = series(tmp_path).times
+    assert (second - first).total_seconds() == 1.5 * 86400
+
+
+def test_a_crs_for_images_goes_with_their_world_files_or_bounds(tmp_path):
+    """A CRS alone made pixels of one metre of them, at its origin."""
+    for day in DAYS:
+        tif(tmp_path / f"{day}.png", GREY.astype(np.uint8), crs=None, driver="PNG")
+    scenes = scan_folder(tmp_path, georeferenced=False, minimum=2, wanted=BANDS)
+    run, given = make_run("prepare", tmp_path / "out"), PrepareOptions(crs="EPSG:32643")
+    with pytest.raises(UsageError, match="--crs EPSG:32643 alone does not say where the images lie"):
+        read_series(run, scenes, given)
+    for day in DAYS:
+        (tmp_path / f"{day}.pgw").write_text("30\n0\n0\n-30\n500015\n3999985\n")
+    assert read_series(run, scenes, given).grid == Grid(SHAPE, NORTH, "EPSG:32643")
+
+
+def test_a_frame_of_much_wider_pixels_is_said_and_a_picture_beside_bands_is_no_frame_of_them(
+    tmp_path, caplog
+):
+    wide = {"values": GREY[::4, ::4], "transform": NORTH * Affine.scale(4)}
+    frames(tmp_path / "a", second=wide)
+    assert "20190202 has pixels of 120 m, 4 times those of 20190101" in caplog.text
+    tif(tmp_path / "b" / "20190101.tif", np.stack([GREY.astype(np.uint8)] * 3))
+    tif(tmp_path / "b" / "20190202.tif", GREY.astype(np.uint8))  # was left out without a word
+    with pytest.raises(DataError, match="20190202 has image; 20190101 has red, green, blue"):
+        series(tmp_path / "b")
 
 
 @pytest.mark.parametrize("crs", [None, "EPSG:32643"])

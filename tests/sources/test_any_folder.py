@@ -278,7 +278,7 @@ def test_an_index_in_percent_as_floats_is_refused_and_the_hint_works(tmp_path):
         np.testing.assert_allclose(found, NDSI, atol=1e-5)
 
 
-@pytest.mark.parametrize("day", ["1-07-2022", "07.01.2022", "01072022", "1Jul2022", "2022-July-1"])
+@pytest.mark.parametrize("day", ["1-07-2022", "07.01.2022", "01072022", "183DOY2022"])
 def test_a_date_in_another_order_is_not_taken_for_its_year(tmp_path, day):
     tif(tmp_path / f"green {day}.tif", GREEN.astype(np.float32))
     with pytest.raises(DataError, match="says nothing of its date"):

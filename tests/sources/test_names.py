@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -24,13 +24,20 @@ from icectl.sources.names import by_name, compile_pattern, parse_date
         ("LT50350322011294PAC01_stack", "2011-10-21"),
         ("annual_2019", "2019-01-01"),
         ("20191301_20190710", "2019-07-10"),
+        ("2019-7-9", "2019-07-09"),  # was the first of January
+        ("10JUL2019", "2019-07-10"),
+        ("glacier_10_July_2019", "2019-07-10"),
+        ("2019Jul", "2019-07-01"),
+        ("AST_L1T_00307102019101234_20190801_2", "2019-07-10"),  # was the day of processing
+        ("PRS_L1_STD_20190710101512_1", "2019-07-10"),
+        ("DIM_PHR1A_PMS_201907101015123_ORT", "2019-07-10"),
     ],
 )
 def test_the_forms_of_a_date(text, start):
     assert parse_date(text).start.date().isoformat() == start
 
 
-@pytest.mark.parametrize("text", ["green", "123456789012", "dem", "20190231x"])
+@pytest.mark.parametrize("text", ["green", "123456789012", "dem", "20190231x", "190103", "DOY191_2019"])
 def test_no_date_is_invented(text):
     period = parse_date(text)
     assert period is None or period.start.month != 2
@@ -84,6 +91,21 @@ def test_words_name_assets(name, asset, scene):
     named = by_name(name)
     assert (named.asset, named.scene) == (asset, scene)
     assert named.period is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["S1A_20200101T173015_2", "2020-01-01T17:30:15.123Z", "2020:01:01 17:30:15", "20200101173015"],
+)
+def test_a_time_of_day_is_read(text):
+    assert parse_date(text).clock == timedelta(hours=17, minutes=30, seconds=15)
+    assert parse_date(text.replace("17", "87")).clock == timedelta(0)
+
+
+def test_years_of_two_digits_in_a_pattern():
+    pattern = compile_pattern(r"(?P<year>\d\d)(?P<month>\d\d)(?P<day>\d\d)")
+    found = [by_name(text, pattern).period.start.date().isoformat() for text in ("190103", "990103")]
+    assert found == ["2019-01-03", "1999-01-03"]
 
 
 def test_layers_without_a_date_hold_for_the_series():

@@ -85,7 +85,8 @@ class PrepareOptions(Options):
         description="Metres per pixel of images without georeference; pixel units without.",
     )
     crs: CrsName | None = Field(
-        default=None, description="CRS of images without georeference, e.g. EPSG:32718."
+        default=None,
+        description="CRS of images without one, e.g. EPSG:32718; needs --bounds or a world file.",
     )
     bounds: tuple[float, float, float, float] | None = Field(
         default=None, description="Left, bottom, right and top of such images in that CRS."

@@ -25,6 +25,9 @@ from icectl.tasks.flow.options import PrepareOptions
 BLACK = 8
 """Grey levels up to this mean "no data" in 8-bit pictures without a nodata value (JPEG blurs the border)."""
 
+WIDER = 2.0
+"""Pixels that many times as wide as those of the first frame show less than its chips hold."""
+
 EDGE = 9
 """Pixels eroded from the border of valid ground: compression and resampling soil it."""
 
@@ -86,6 +89,8 @@ def read_series(run: Run, scenes: Sequence[Scene], options: PrepareOptions) -> S
                     "give scenes with the same bands (not RGB and single-band images together)",
                 )
             values[i], valid[i] = _bands(scene, grid, scaled)
+            if words := _coarser(scene, grid):
+                run.warn(f"{words} of {scenes[0].id}: its velocities are less sure than their errors say")
             if not valid[i].any():
                 run.warn(f"{scene.id} has no valid pixel on the ground of {scenes[0].id}")
             known = _cloud(scene, grid)
@@ -103,13 +108,26 @@ def grid_of(scene: Scene, options: PrepareOptions) -> Grid:
     info = raster.Info(_images(scene)[0][1])
     if info.crs is not None:
         return scene_grid(scene, [name for name, _ in _images(scene)])[0]
-    return raster.assigned_grid(info.shape, options.crs, options.bounds, options.resolution)
+    return raster.assigned_grid(info.shape, options.crs, options.bounds, options.resolution, info.world)
 
 
 def _sizes(scene: Scene) -> str:
     """Say what is done where the bands of a scene differ in pixel size."""
     with_crs = [name for name, path in _images(scene) if raster.Info(path).crs is not None]
     return scene_grid(scene, with_crs)[1] if len(with_crs) > 1 else ""
+
+
+def _coarser(scene: Scene, grid: Grid) -> str:
+    """Say where a scene's pixels are much wider than those that it is read on."""
+    own = raster.Info(_images(scene)[0][1]).grid
+    if own is None or grid.crs is None:
+        return ""
+    theirs, ours = raster.ground_metres(own), raster.ground_metres(grid)
+    return (
+        f"{scene.id} has pixels of {theirs:.3g} m, {theirs / ours:.2g} times those"
+        if theirs > WIDER * ours
+        else ""
+    )
 
 
 def _images(scene: Scene) -> list[tuple[str, Path]]:
