@@ -43,22 +43,13 @@ DRIVE = (DENSITY * GRAVITY) ** GLEN
 class Climate:
     """What feeds and drains the ice.
 
-    Parameters
-    ----------
-    equilibrium
-        Equilibrium-line altitude (m).
-    gradient
-        γ, change of the mass balance with height (m of ice a⁻¹ m⁻¹).
-    accumulation
-        b_max (m of ice a⁻¹).
-    sliding
-        C (m a⁻¹ Pa⁻¹): sliding speed per driving stress ``ρ g H |∇s|``.
-    tilt
-        Rise of the equilibrium line towards the south (m per m), zero at the northern edge.
-    fastest
-        u_max (m a⁻¹).
-    years
-        Time of relaxation.
+    `equilibrium`: equilibrium-line altitude (m).
+    `gradient`: γ, change of the mass balance with height (m of ice a⁻¹ m⁻¹).
+    `accumulation`: b_max (m of ice a⁻¹).
+    `sliding`: C (m a⁻¹ Pa⁻¹): sliding speed per driving stress ``ρ g H |∇s|``.
+    `tilt`: rise of the equilibrium line towards the south (m per m), zero at the northern edge.
+    `fastest`: u_max (m a⁻¹).
+    `years`: time of relaxation.
     """
 
     equilibrium: float
@@ -83,16 +74,10 @@ class Ice:
 def grow(bed: F64, resolution: float, climate: Climate, allowed: Bools | None = None) -> Ice:
     """Grow a glacier on `bed` until it nearly stands still.
 
-    Parameters
-    ----------
-    bed
-        Height of the ground (m).
-    resolution
-        Pixel size (m).
-    climate
-        Mass balance and sliding.
-    allowed
-        Where ice may be; elsewhere it breaks off at once (the sea beyond the calving front).
+    `bed`: height of the ground (m).
+    `resolution`: pixel size (m).
+    `climate`: mass balance and sliding.
+    `allowed`: where ice may be; elsewhere it breaks off at once (the sea beyond the calving front).
     """
     factor = max(1, round(100 / resolution))
     rows, columns = (-(-n // factor) * factor for n in bed.shape)

@@ -31,27 +31,17 @@ REACH = 6000.0
 class Relief:
     """The shape of a landscape. Heights and lengths in metres.
 
-    Parameters
-    ----------
-    base
-        Height of the trunk valley's floor at its mouth; below zero it is a fjord.
-    rise
-        Climb of the trunk's floor from mouth to head.
-    spacing
-        Distance between trunk valleys.
-    width
-        Half width of the trunk's rounded floor; walls are hyperbolas, U-shaped below and straight above.
-    walls
-        Slope of the trunk's upper walls (m per m).
-    flat
-        Share of the trunk's length, from its mouth, over which the floor does not climb.
-    hang
-        Height of the tributaries' mouths above the trunk's floor.
-    single
-        Whether one trunk alone is low, and the others hang 700 m above it. If not, every other one runs
-        the other way.
-    roughness
-        Standard deviation of the fractal relief on the walls.
+    `base`: height of the trunk valley's floor at its mouth; below zero it is a fjord.
+    `rise`: climb of the trunk's floor from mouth to head.
+    `spacing`: distance between trunk valleys.
+    `width`: half width of the trunk's rounded floor; walls are hyperbolas, U-shaped below and straight
+        above.
+    `walls`: slope of the trunk's upper walls (m per m).
+    `flat`: share of the trunk's length, from its mouth, over which the floor does not climb.
+    `hang`: height of the tributaries' mouths above the trunk's floor.
+    `single`: whether one trunk alone is low, and the others hang 700 m above it. If not, every other one
+        runs the other way.
+    `roughness`: standard deviation of the fractal relief on the walls.
     """
 
     base: float = 2500.0
