@@ -267,3 +267,14 @@ def test_names_of_the_calfin_archive_say_glacier_sensor_date_path_and_row(tmp_pa
     assert [f["wrs"] for f in facts] == ["019007", "233013", "018007"]
     assert [f["slc_off"] for f in facts] == ["no", "yes", "no"]
     assert [f["year"] for f in facts] == ["1985", "2003", "2015"]
+
+
+def test_names_of_other_alphabets_have_an_id_each_and_always_the_same(tmp_path):
+    """Their letters are left out of ids: two were one id, and one without others changed with the process."""
+    names = ("Ñ_2015-07-01", "Ü_2015-07-01", "冰川", "plain_2016-07-01")
+    for name in names:
+        (tmp_path / f"{name}.png").write_bytes(cv2.imencode(".png", grey())[1].tobytes())
+    ids = {pair.image.stem: pair.id for pair in find_pairs(tmp_path)}
+    assert ids["冰川"] == "image-5e8ce5f7"
+    assert ids["plain_2016-07-01"] == "plain_2016-07-01"
+    assert len(set(ids.values())) == 4 and all(one.isascii() for one in ids.values())

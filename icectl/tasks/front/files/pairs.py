@@ -1,13 +1,13 @@
 """Images and their labels in folders, paired by name, with what the names say of each."""
 
 import csv
-import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zlib import crc32
 
 from icectl.errors import DataError, UsageError
 from icectl.sources.catalogue import Scene
@@ -85,11 +85,11 @@ def find_pairs(
         _refuse_unpaired(found, paired)
     rows = read_table(table) if table is not None else {}
     wrs = {code: name for name, codes in (wrs_glaciers or {}).items() for code in codes}
-    pairs = []
+    ids, pairs = _ids(found), []
     for number, (key, image) in enumerate(sorted(found.items())):
         time, dated = _date_of(image, number)
         facts = _name_facts(image, time, dated, wrs) | _row_of(rows, image.stem)
-        pairs.append(Pair(_safe(key), image, paired.get(key), time, dated, facts))
+        pairs.append(Pair(ids[key], image, paired.get(key), time, dated, facts))
     return sorted(pairs, key=lambda pair: (pair.time, pair.id))
 
 
@@ -208,10 +208,14 @@ def _row_of(rows: Mapping[str, dict[str, str]], stem: str) -> dict[str, str]:
     return rows[max(fitting, key=len)] if fitting else {}
 
 
-def _safe(name: str) -> str:
-    """Return a name that may name a file and a Zarr array."""
-    clean = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:180]
-    return clean or f"image{os.fspath(name).__hash__():x}"
+def _ids(names: Iterable[str]) -> dict[str, str]:
+    """Return for each name an id that may name a file and a Zarr array, and is no other's."""
+    clean = {name: re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:180] for name in names}
+    count = Counter(one.casefold() for one in clean.values())
+    return {
+        name: one if one and count[one.casefold()] == 1 else f"{one or 'image'}-{crc32(name.encode()):08x}"
+        for name, one in clean.items()
+    }
 
 
 _ABOUT = frozenset({"QI_DATA", "AUX_DATA"})
