@@ -277,4 +277,5 @@ def test_names_of_other_alphabets_have_an_id_each_and_always_the_same(tmp_path):
     ids = {pair.image.stem: pair.id for pair in find_pairs(tmp_path)}
     assert ids["冰川"] == "image-5e8ce5f7"
     assert ids["plain_2016-07-01"] == "plain_2016-07-01"
-    assert len(set(ids.values())) == 4 and all(one.isascii() for one in ids.values())
+    assert len(set(ids.values())) == 4
+    assert all(one.isascii() for one in ids.values())
