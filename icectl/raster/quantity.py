@@ -84,7 +84,7 @@ def read_quantity(
     path
         GeoTIFF, VRT, PNG, NetCDF or whatever GDAL reads.
     quantity
-        What it is; see `KINDS` for units and bounds. ``"grey"`` is brightness of no unit.
+        What it is; the reference page has its unit and bounds. ``"grey"`` is brightness of no unit.
     band
         1-based number, or the band's description; by default the one that is called as the quantity is, else
         the first.

@@ -72,5 +72,5 @@ def files(kind: str, values: dict[str, str]) -> dict[str, str]:
         )
         for name in templates.list_templates():
             place = name.removesuffix(".j2").replace("PACKAGE", values["package"])
-            found[place] = templates.get_template(name).render(**values)
+            found[place] = templates.get_template(name).render(**values, kind=kind)
     return found

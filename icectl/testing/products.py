@@ -113,8 +113,14 @@ def _opposite(values: Any) -> Any:
     return high - (values - low) if high > low else values + values.dtype.type(1)
 
 
-SPOILT = {"moved": lambda values: np.roll(values[..., ::-1, :], 3, axis=-1), "opposite": _opposite}
-"""Ways to spoil rasters: one alone may leave a score as it was (a constant one is moved unchanged)."""
+SPOILT: dict[str, Callable[[Any], Any]] = {
+    "moved": lambda values: np.roll(values[..., ::-1, :], 3, axis=-1),
+    "opposite": _opposite,
+    "raised": lambda values: values + values.dtype.type(1),
+    "lowered": lambda values: values - values.dtype.type(1),
+}
+"""Ways to spoil rasters: one alone may leave a score as it was. A constant one is moved unchanged, chances
+of water all below 0.5 stay so unless they are raised."""
 
 
 def _spoil(folder: Path, change: Callable[[Any], Any]) -> None:

@@ -1,6 +1,8 @@
-"""The door: one scene stored in many ways gives the same values, and what contradicts them is refused."""
+"""One reader: one scene stored in many ways gives the same values, and what contradicts them is refused."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from affine import Affine
 
 from icectl.errors import DataError
 from icectl.raster import Numbers, Window, grid_of, read, read_on, read_quantity
+from icectl.raster.kinds import KINDS
 
 NORTH = Affine(30, 0, 500_000, 0, -30, 4_000_000)
 SOUTH = Affine(30, 0, 500_000, 0, 30, 4_000_000 - 5 * 30)
@@ -140,3 +143,18 @@ def test_netcdf_and_zarr_with_cf_georeference(tmp_path, kind):
     field = read_quantity(path, "elevation")
     np.testing.assert_allclose(field.values, HEIGHTS)
     assert field.grid == grid
+
+
+def test_the_reference_page_has_every_quantity_with_its_bounds():
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "raster.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if "|" in line][2:]
+    given = {
+        name.strip("` "): (unit, low, high) for names, unit, low, high in rows for name in names.split(",")
+    }
+    assert set(given) == set(KINDS)
+    for name, kind in KINDS.items():
+        unit, *bounds = given[name]
+        assert unit == (kind.unit or "none")
+        if kind.unit:
+            stated = [float(text.replace("−", "-").replace(",", "")) for text in bounds]
+            assert stated == pytest.approx([kind.low, kind.high], rel=2e-3)

@@ -174,8 +174,9 @@ def test_work(check: Callable[[Subject], None], model: str, words: str, tmp_path
         check(broken(model, tmp_path))
 
 
-def test_constant_predictions_are_spoilt_too(tmp_path: Path) -> None:
-    products.evaluation_is_recomputable(broken("Flat", tmp_path))
+@pytest.mark.parametrize("model", ["Flat", "Timid"])
+def test_predictions_of_little_contrast_are_spoilt_too(model: str, tmp_path: Path) -> None:
+    products.evaluation_is_recomputable(broken(model, tmp_path))
 
 
 @pytest.mark.parametrize("model", ["LocalMean", "OwnDraws"])
