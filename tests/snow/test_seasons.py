@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
-from icectl.tasks.snow.masks.moments import as_trained, coming, forecast, phases, same_season, season_index
+from icectl.tasks.snow.masks.moments import (
+    as_trained,
+    forecast,
+    phases,
+    same_season,
+    season_index,
+    steps_differ,
+)
 
 
 def days(*texts):
@@ -40,13 +47,24 @@ def test_phase_is_a_share_of_the_year():
     assert phases(days("2020-01-01", "2021-07-02")) == pytest.approx([0, 0.498], abs=2e-3)
 
 
-def test_a_regular_series_goes_on():
-    assert coming(QUARTERS, 4, 2) == days("2020-01-01", "2020-04-01")
+@pytest.mark.parametrize("step", [5, 8, 16, 91])
+def test_a_series_of_equal_steps_goes_on(step):
+    """Steps below a month were counted as whole ones, and the second frame then dated a year later."""
+    series = [date(2021, 1, 1) + timedelta(days=step * k) for k in range(20)]
+    ahead = as_trained(series, 4, 4, series)
+    assert [(day - series[-1]).days for day in ahead] == [step, 2 * step, 3 * step, 4 * step]
 
 
-def test_two_years_apart_go_on_two_years_later():
-    series = [*QUARTERS, *days("2021-01-01", "2021-04-01", "2021-07-01", "2021-10-01")]
-    assert coming(series, 4, 4) == days("2023-01-01", "2023-04-01", "2023-07-01", "2023-10-01")
+def test_quarters_go_on_as_quarters_and_not_by_days():
+    series = [date(2019 + k // 4, 3 * (k % 4) + 1, 1) for k in range(9)]  # to 2021-01-01
+    assert as_trained(series, 4, 2, series) == days("2021-04-01", "2021-07-01")
+    assert as_trained(days("2021-01-31"), 4, 2, series) == days("2021-04-30", "2021-07-31")
+
+
+def test_other_steps_than_those_of_the_training_are_said():
+    weeks = [date(2021, 1, 1) + timedelta(days=7 * k) for k in range(6)]
+    assert "7 days apart, those of the training 91" in steps_differ(weeks, 4, QUARTERS)
+    assert steps_differ(QUARTERS, 4, QUARTERS) == steps_differ(weeks[:1], 1, QUARTERS) == ""
 
 
 def test_forecasts_are_dated_as_far_ahead_as_the_training_pairs():
@@ -54,17 +72,11 @@ def test_forecasts_are_dated_as_far_ahead_as_the_training_pairs():
     assert as_trained(trained[:1], 1, 1, trained) == days("2021-07-01")
     assert as_trained(trained, 1, 1, trained) == days("2023-07-01")
     series = [*QUARTERS, *days("2021-01-01", "2021-04-01", "2021-07-01", "2021-10-01")]
-    assert as_trained(series, 4, 4, series) == coming(series, 4, 4)
+    assert as_trained(series, 4, 4, series) == days("2023-01-01", "2023-04-01", "2023-07-01", "2023-10-01")
     assert as_trained(series[:4], 4, 4, series) == series[4:]
     moment = forecast(trained, 1, 1, trained)
     assert (moment.stem, moment.future) == ("forecast_2023-07-01", (date(2023, 7, 1),))
     said = "the forecast from 2021-07-01 is of 2023-07-01, as far ahead as in training"
     assert moment.sentence(trained) == said
     gaps = days("2018-07-01", *("2019-07-01", "2021-07-01"))
-    assert forecast(gaps, 1, 1, gaps).sentence(gaps) == f"{said}; the series has frames 12 to 24 months apart"
-
-
-def test_irregular_scenes_come_back_in_order_a_year_later():
-    found = coming(days("2018-01-05", "2018-03-09", "2018-08-20", "2019-02-02"), 4, 4)
-    assert found == sorted(set(found))
-    assert found[0] > date(2019, 2, 2)
+    assert forecast(gaps, 1, 1, gaps).sentence(gaps) == f"{said}; the series has frames 365 to 731 days apart"

@@ -17,7 +17,15 @@ from icectl.run import Run
 from icectl.tasks.model import TaskModel
 from icectl.tasks.snow import products
 from icectl.tasks.snow.dataset import Cube, ground, open_dataset
-from icectl.tasks.snow.masks.moments import Moment, forecast, hindcasts, phases, season_index, trained_days
+from icectl.tasks.snow.masks.moments import (
+    Moment,
+    forecast,
+    hindcasts,
+    phases,
+    season_index,
+    steps_differ,
+    trained_days,
+)
 from icectl.tasks.snow.options import PredictOptions
 from icectl.tasks.snow.split import scope_of
 
@@ -38,10 +46,13 @@ def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
         starts = list(range(cube.shape[0] - sum(sizes) + 1))
     elif options.moments == "auto":
         starts = list(scope_of(cube, facts["cube"], trained, facts["seed"]).starts)
-    ahead = forecast(cube.times, *sizes, trained_days(facts))
+    learnt = trained_days(facts)
+    ahead = forecast(cube.times, *sizes, learnt)
     wanted = [*hindcasts(cube.times, *sizes, starts), ahead]
     run.notes["dates"] = ahead.sentence(cube.times)
     run.say(run.notes["dates"])
+    if other := steps_differ(cube.times, trained.past, learnt):
+        run.warn(other)
     decision = resolve(run.compute)
     batch = windows_a_call(decision)
     terrain = ground(cube) if "terrain" in trained.guides else None

@@ -1,9 +1,11 @@
 """Moments: what one forecast starts from, and of which days and times of year its frames are."""
 
+from calendar import monthrange
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
+from statistics import median
 from typing import Any
 
 from icectl.errors import DataError
@@ -50,42 +52,44 @@ def same_season(times: Sequence[date], frame: int, among: Sequence[int]) -> list
     return [k for k, days in zip(among, apart, strict=True) if days <= SAME_SEASON]
 
 
-def coming(times: Sequence[date], past: int, future: int) -> list[date]:
-    """Return when the `future` frames after the series `times` fall.
-
-    A series that repeats (an equal step in months) goes on with that step. Otherwise the frames come as far
-    after the last `past` frames as the series' own frames do, one window apart.
-    """
-    steps = {_months_between(a, b) for a, b in pairwise(times)}
-    if len(steps) == 1 and (step := steps.pop()) > 0:
-        return [_months_later(times[-1], step * (k + 1)) for k in range(future)]
-    if len(times) >= past + future:
-        apart = _months_between(times[-future - past], times[-future])
-    else:
-        apart = 12 * max(1, round((times[-1] - times[0]).days / YEAR))
-    last = times[-past:]
-    days = [_months_later(last[k % len(last)], max(1, apart) * (1 + k // len(last))) for k in range(future)]
-    return _ordered(days, times[-1])
-
-
 def as_trained(times: Sequence[date], past: int, future: int, trained: Sequence[date]) -> list[date]:
     """Return when the `future` frames after `times` fall: as far ahead as those of the training were.
 
     Of the training's pairs (`past` frames, the `future` ones after them) the latest counts whose last past
-    frame is of the season of ours.
+    frame is of the season of ours. Whole months are counted where all of them are of one day of the month.
 
     >>> as_trained([date(2021, 7, 1)], 1, 1, [date(2019, 7, 1), date(2021, 7, 1)])
     [datetime.date(2023, 7, 1)]
     """
     lasts = range(past - 1, len(trained) - future)
-    if not lasts:
-        return coming(times, past, future)
     when, *others = phases([times[-1], *(trained[k] for k in lasts)])
     apart = [min(abs(when - p), 1 - abs(when - p)) * YEAR for p in others]
     near = min(apart) + SAME_SEASON
     last = max(k for k, days in zip(lasts, apart, strict=True) if days <= near)
-    leads = [_months_between(trained[last], day) for day in trained[last + 1 : last + 1 + future]]
-    return _ordered([_months_later(times[-1], max(1, lead)) for lead in leads], times[-1])
+    ahead = trained[last + 1 : last + 1 + future]
+    if len({day.day for day in trained}) > 1:
+        return [times[-1] + (day - trained[last]) for day in ahead]
+    return [_months_later(times[-1], _months_between(trained[last], day)) for day in ahead]
+
+
+def steps_differ(times: Sequence[date], past: int, trained: Sequence[date]) -> str:
+    """Say that the frames a forecast starts from are spaced otherwise than the training's; else nothing.
+
+    >>> weekly = [date(2021, 1, 1 + 7 * k) for k in range(4)]
+    >>> steps_differ(weekly, 4, [date(2019, 1, 1), date(2019, 4, 1), date(2019, 7, 1)])
+    'the last 4 frames are 7 days apart, those of the training 90: the network has not learnt such steps'
+    """
+    ours, theirs = (median(_steps(days) or [0]) for days in (times[-past:], trained))
+    if not ours or 0.5 < ours / theirs < 2:
+        return ""
+    return (
+        f"the last {past} frames are {ours:.0f} days apart, those of the training {theirs:.0f}: "
+        "the network has not learnt such steps"
+    )
+
+
+def _steps(times: Sequence[date]) -> list[int]:
+    return [(b - a).days for a, b in pairwise(times)]
 
 
 def _months_between(a: date, b: date) -> int:
@@ -93,19 +97,9 @@ def _months_between(a: date, b: date) -> int:
 
 
 def _months_later(day: date, months: int) -> date:
-    month = day.month - 1 + months
-    return date(day.year + month // 12, month % 12 + 1, min(day.day, 28))
-
-
-def _ordered(days: Sequence[date], after: date) -> list[date]:
-    """Shift days by whole years until they lie after `after` and each after the one before."""
-    result: list[date] = []
-    for day in days:
-        last = result[-1] if result else after
-        while day <= last:
-            day = _months_later(day, 12)
-        result.append(day)
-    return result
+    years, month = divmod(day.month - 1 + months, 12)
+    year = day.year + years
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +122,10 @@ class Moment:
 
     def sentence(self, times: Sequence[date]) -> str:
         """Say of which days the frames after a series are, and why."""
-        steps = {(b.year - a.year) * 12 + b.month - a.month for a, b in pairwise(times)}
-        gaps = f"; the series has frames {min(steps)} to {max(steps)} months apart" if len(steps) > 1 else ""
+        steps = _steps(times) or [0]
+        gaps = ""
+        if max(steps) - min(steps) > 3:  # months differ by as much
+            gaps = f"; the series has frames {min(steps)} to {max(steps)} days apart"
         days = ", ".join(f"{day:%Y-%m-%d}" for day in self.future)
         return f"the forecast from {times[-1]:%Y-%m-%d} is of {days}, as far ahead as in training{gaps}"
 
@@ -152,7 +148,7 @@ def trained_days(facts: Mapping[str, Any]) -> list[date]:
     return [date.fromisoformat(day) for day in facts["cube"]["times"]]
 
 
-def forecast(times: Sequence[date], past: int, future: int, trained: Sequence[date] | None = None) -> Moment:
+def forecast(times: Sequence[date], past: int, future: int, trained: Sequence[date]) -> Moment:
     """Return the moment of the `future` frames after the series.
 
     `trained`: the days of the series that was trained on: the forecast is dated as far ahead as its pairs
@@ -163,5 +159,5 @@ def forecast(times: Sequence[date], past: int, future: int, trained: Sequence[da
     if len(times) < past:
         raise DataError(f"{len(times)} frames are too few: {past} past frames are needed", "give more scenes")
     last = len(times) - past
-    days = coming(times, past, future) if trained is None else as_trained(times, past, future, trained)
+    days = as_trained(times, past, future, trained)
     return Moment(last, tuple(times[last:]), tuple(days), False)
