@@ -11,6 +11,7 @@ from rasterio.transform import from_origin
 from writing import tif
 
 from icectl.errors import DataError, UsageError
+from icectl.tasks.front.files.gis import PIXELS
 from icectl.tasks.front.files.images import label_from_raster, read_image, read_label, without_margins
 from icectl.tasks.front.files.pairs import find_pairs
 from icectl.tasks.front.line.lines import draw, length
@@ -194,6 +195,64 @@ def test_vector_polygons_are_masks(tmp_path):
     label = read_label(tmp_path / "l.gpkg", SHAPE, place)
     assert label.mask[30:].all()
     assert not label.mask[:30].any()
+
+
+def vectors(path, shape, crs="EPSG:32622"):
+    """Write one shape given in (column, row) of the image at `TRANSFORM`, or as it is in pixels."""
+    moved = (
+        shapely.transform(shape, lambda xy: np.stack(TRANSFORM * tuple(xy.T), 1)) if crs != PIXELS else shape
+    )
+    geopandas.GeoDataFrame(geometry=[moved], crs=crs).to_file(path)
+    return path
+
+
+BOX = shapely.LinearRing([[10, 10], [60, 10], [60, 40], [10, 40]])
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        (shapely.LineString([[100, 10], [120, 10]]), "lie outside their image.* 100, 10, 120, 10"),
+        (shapely.MultiPoint([[10, 10], [20, 12]]), "holds points"),
+        (shapely.LineString(BOX), "a closed line within the image"),
+        (shapely.Polygon(BOX), "a closed polygon within the image"),
+    ],
+)
+def test_shapes_that_are_no_front_of_the_image_are_refused(tmp_path, shape, said):
+    """They counted as images without a front, or with the far sides of a box as one."""
+    write_tif(tmp_path / "i.tif", grey()[None])
+    _, place = read_image(tmp_path / "i.tif")
+    with pytest.raises(DataError, match=said):
+        read_label(vectors(tmp_path / "l.gpkg", shape), SHAPE, place)
+
+
+def test_lines_of_our_own_products_in_pixels_are_labels(tmp_path):
+    line = shapely.LineString(np.stack([LINE[:, 1] + 0.5, -LINE[:, 0] - 0.5], 1))
+    label = read_label(vectors(tmp_path / "l.gpkg", line, PIXELS), SHAPE, None)
+    np.testing.assert_allclose(label.lines[0], LINE, atol=1e-6)
+
+
+def zones():
+    """Rock above row 20, glacier left of column 40, ocean right of it, and a corner of no data."""
+    values = np.full(SHAPE, 64, np.uint8)
+    values[20:, :40], values[20:, 40:], values[50:, 70:] = 127, 254, 0
+    return values
+
+
+def test_fronts_of_caffes_zones_lie_between_glacier_and_ocean():
+    label = label_from_raster(zones())
+    np.testing.assert_array_equal(label.mask, zones() == 127)
+    assert length(label.lines[0]) == pytest.approx(SHAPE[0] - 20, abs=4)
+    assert np.abs(label.lines[0][:, 1] - 39.5).max() < 1
+
+
+def test_masks_of_more_classes_are_refused():
+    """Half of the range parted them, and the coast was a front."""
+    classes = np.searchsorted([0, 64, 127, 254], zones()).astype(np.uint8)
+    with pytest.raises(DataError, match=r"more than two classes \(0, 1, 2, 3\)"):
+        label_from_raster(classes)
+    mask = np.where(zones() == 127, 255, 0).astype(np.uint8)
+    assert label_from_raster(cv2.GaussianBlur(mask, (3, 3), 0)).mask.any()
 
 
 def folder(tmp_path, images, labels):

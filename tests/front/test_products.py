@@ -232,10 +232,11 @@ def test_three_sets_are_compared_by_twos_and_their_lengths_side_by_side(tmp_path
 
 def test_fronts_by_date_are_drawn_with_images_that_have_none(tmp_path):
     days = [datetime(2000 + n, 8, 1, tzinfo=UTC).date() for n in range(3)]
-    lines = [to_map(LINE + np.array([10 * n, 0]), GREENLAND, "EPSG:32624") for n in range(2)]
-    svg = draw_by_date(
-        [("a", days[0], lines[0]), ("a", days[1], lines[1]), ("b", days[2], None)], tmp_path / "m.svg", "m"
-    )
+    lines = [to_map(LINE + np.array([10 * n, 0]), GREENLAND, "EPSG:32624") for n in range(3)]
+    own = [
+        ("a", day, line) for day, line in zip((days[0], days[0], days[1]), lines, strict=True)
+    ]  # two tiles
+    svg = draw_by_date([*own, ("b", days[2], None)], tmp_path / "m.svg", "m")
     drawn = svg.read_text()
     assert drawn.count('id="LineCollection') == 1 + 1  # b's panel is empty, and holds its own
     assert drawn.count('id="PathCollection') == 4

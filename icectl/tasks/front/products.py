@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -275,7 +276,7 @@ def draw_by_date(images: Sequence[Dated], path: Path, unit: str) -> Path:
     for axes, (name, own) in zip(
         maps.subplots(1, len(groups), squeeze=False).flat, groups.items(), strict=True
     ):
-        lines = sorted((_day(day), line) for _, day, line in own if line is not None)
+        lines = sorted(((_day(day), line) for _, day, line in own if line is not None), key=itemgetter(0))
         axes.add_collection(
             LineCollection([line for _, line in lines], colors=[colours(scale(d)) for d, _ in lines])
         )

@@ -29,7 +29,8 @@ SETS = ("train", "test")
 ICE = 127
 """The value of glacier in ``zones``: 0 is shadow or no data, 64 rock, 254 ocean and ice mélange."""
 
-_ZONES = (0, 64, ICE, 254)
+OCEAN = 254
+ZONES = (0, 64, ICE, OCEAN)
 _NAME = re.compile(
     r"^(?P<glacier>[A-Za-z]+)_(?P<date>\d{4}-\d{2}-\d{2})_(?P<sensor>[A-Za-z0-9]+)_(?P<resolution>\d+)"
     r"_(?P<quality>\d)_(?P<orbit>\d+)$"
@@ -146,7 +147,7 @@ def ice_of(path: Path, shape: tuple[int, int]) -> Bools:
     values = np.nan_to_num(read_quantity(path, "label").values)
     if values.shape != shape:
         raise DataError(f"{path.name} has another size than its image", "unpack data_raw.zip again")
-    others = sorted(set(np.unique(values).tolist()) - set(_ZONES))
+    others = sorted(set(np.unique(values).tolist()) - set(ZONES))
     if others:
-        raise DataError(f"{path.name} holds {others[0]:g}, which is no zone", f"zones are {_ZONES}")
+        raise DataError(f"{path.name} holds {others[0]:g}, which is no zone", f"zones are {ZONES}")
     return np.asarray(values == ICE)

@@ -13,6 +13,7 @@ from icectl.arrays import F32, F64, Array, Bools
 from icectl.errors import DataError
 from icectl.raster import Grid, Info, read_quantity
 from icectl.tasks.front.dataset import Place
+from icectl.tasks.front.files.caffe import ICE, OCEAN, ZONES
 from icectl.tasks.front.files.pairs import VECTORS
 from icectl.tasks.front.image.augment import mask_edge
 from icectl.tasks.front.line.lines import Line, clip, length
@@ -146,11 +147,14 @@ def label_from_raster(
     """Tell a drawn line from a mask and return it; a constant raster has no front.
 
     Lines may be dark on bright or bright on dark; in a mask the higher value is ice, and where it borders on
-    what is not `valid` there is no front.
+    what is not `valid` there is no front. Of CaFFe's zones, fronts are where glacier borders on ocean.
     """
     low, high = float(values.min()), float(values.max())
     if low == high:
         return Label(())
+    found = set(np.unique(values).tolist())
+    if kind != "line" and {ICE, OCEAN} <= found <= set(ZONES):
+        values, low, high, valid = values == ICE, 0.0, 1.0, np.isin(values, (ICE, OCEAN))
     bright = values > (low + high) / 2
     thin = [side for side in (~bright, bright) if _is_thin(side)]
     if kind == "line" or (kind == "auto" and thin):
@@ -158,10 +162,26 @@ def label_from_raster(
         return Label(lines_of(side))
     if kind == "auto" and min(bright.mean(), 1 - bright.mean()) < 0.01:
         raise DataError(f"{name} is neither a thin line nor a mask", "say which with --label-kind")
+    _refuse_classes(values, low, high, name)
     edge = mask_edge(bright, 1)
     if valid is not None and not valid.all():
         edge &= cv2.erode(valid.astype(np.uint8), np.ones((5, 5), np.uint8), borderValue=1) > 0
     return Label(lines_of(edge), bright)
+
+
+BETWEEN = 0.05
+"""Share of a mask's pixels that may lie between its two values, as at the rims of a compressed one."""
+
+
+def _refuse_classes(values: Array, low: float, high: float, name: str) -> None:
+    """Refuse a label of more than two classes: the middle of its range would part them anywhere."""
+    share = (values - low) / (high - low)
+    if float(((share > 0.1) & (share < 0.9)).mean()) > BETWEEN:
+        some = ", ".join(f"{value:g}" for value in np.unique(values)[:6])
+        raise DataError(
+            f"{name} holds more than two classes ({some}{', …' if len(np.unique(values)) > 6 else ''})",
+            "write ice as 1, the sea as 0 and all else as declared nodata, or give the front as a line",
+        )
 
 
 def _is_thin(side: Bools) -> bool:
@@ -185,13 +205,35 @@ def _from_vectors(path: Path, shape: tuple[int, int], place: Place | None) -> La
     """Read lines, or polygons of ice, and put them into the image's pixels."""
     shapes = vectors_in_pixels(path, place)
     kinds = shapely.get_dimensions(shapes)
+    if not (kinds >= 1).any():
+        raise DataError(f"{path} holds points, no line and no polygon", "join each front's points to a line")
+    if not shapely.intersects(shapely.box(0, 0, shape[1], shape[0]), shapes).any():
+        where = ", ".join(f"{value:.0f}" for value in shapely.total_bounds(shapes))
+        raise DataError(
+            f"the shapes of {path} lie outside their image: in its pixels their bounds are {where}",
+            "check the CRS of both"
+            if place
+            else "of an image without a CRS they are columns and rows in pixels",
+        )
     if (kinds == 2).any():
         from rasterio.features import rasterize
 
         mask = rasterize(list(shapes[kinds == 2]), out_shape=shape).astype(bool)
+        if not any(side.any() for side in (mask[0], mask[-1], mask[:, 0], mask[:, -1])):
+            raise _closed(path, "polygon")
         return Label(lines_of(mask_edge(mask, 1)), mask)
+    if shapely.is_closed(shapes).any():
+        raise _closed(path, "line")
     lines = [line for shape_ in shapes for line in clip(_line_of(shape_), shape)]
     return Label(tuple(sorted(lines, key=length, reverse=True)))
+
+
+def _closed(path: Path, what: str) -> DataError:
+    """Word the refusal of a box around the end of a glacier."""
+    return DataError(
+        f"{path} holds a closed {what} within the image, whose far sides are no front",
+        "give the front alone as an open line, or all ice of the image as polygons",
+    )
 
 
 def _line_of(shape: Any) -> Line:
@@ -206,7 +248,9 @@ def vectors_in_pixels(path: Path, place: Place | None) -> Any:
 
         from icectl.raster.vectors import mended
 
-        shapes = mended(geopandas.read_file(path, engine="pyogrio")).geometry.array
+        frame = mended(geopandas.read_file(path, engine="pyogrio"))
+        down = -1 if frame.crs is not None and frame.crs.is_engineering else 1  # our own: y is −row
+        shapes = shapely.transform(np.asarray(frame.geometry.array), lambda xy: xy * [1, down])
     else:
         from icectl.raster import read_vectors
 

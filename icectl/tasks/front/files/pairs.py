@@ -111,7 +111,8 @@ def describe_name(path: Path, number: int) -> tuple[datetime, bool, dict[str, st
 def _expect_folder(folder: Path, what: str) -> None:
     if not folder.is_dir():
         fault = "is no folder" if folder.exists() else "does not exist"
-        raise UsageError(f"{folder} {fault}", f"name a folder of {what}")
+        one = folder.suffix.lower() in VECTORS and "; one file of many fronts is for `icectl compare fronts`"
+        raise UsageError(f"{folder} {fault}", f"name a folder of {what}{one or ''}")
 
 
 def _by_key(folder: Path, files: list[Path], what: str) -> dict[str, Path]:
