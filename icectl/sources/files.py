@@ -147,7 +147,7 @@ def _period_of(
         return named.period
     return (
         _item_period(item)
-        or _tag_period(info.tags)
+        or tag_period(info.tags)
         or named.period
         or _parse_tag(info.tags.get("TIFFTAG_DATETIME"))
     )
@@ -279,7 +279,8 @@ def _item_period(item: Mapping[str, Any]) -> Period | None:
     return _parse_tag(properties.get("datetime") or properties.get("start_datetime"))
 
 
-def _tag_period(tags: Mapping[str, str]) -> Period | None:
+def tag_period(tags: Mapping[str, str]) -> Period | None:
+    """Read the first tag that tells the date of acquisition."""
     upper = {key.upper(): value for key, value in tags.items()}
     periods = (_parse_tag(upper.get(name)) for name in _DATE_TAGS)
     return next((period for period in periods if period is not None), None)

@@ -193,7 +193,7 @@ def _say_oddities(run: Run, entries: list[Entry]) -> None:
     odd = {
         "labels hold no front; they count as images without one": [e for e in entries if e.lines == ()],
         "labels hold several fronts; all are used": [e for e in entries if e.lines and len(e.lines) > 1],
-        "images have no date in their name; their order is that of the names": [
+        "images have no date in their name or tags; their order is that of the names": [
             e for e in entries if not e.dated
         ],
     }

@@ -1,15 +1,23 @@
 """Where the scenes of the snow task come from: a folder, the synthetic glacier, or a STAC service."""
 
+import re
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from icectl.raster import write_cog
+from icectl.imagery import qa
+from icectl.raster import Info, write_cog
 from icectl.run import Run
+from icectl.sources.delivered import is_image
 from icectl.sources.options import source_of
+from icectl.sources.scene import Scene
 from icectl.tasks.snow.dataset import DEM
 from icectl.tasks.snow.options import FetchOptions
 
 ASSETS = ("green", "swir16", "qa_pixel")
+
+_CLOUDS = re.compile(r"cloud|cld|prob|(?<![a-z])(clm|clp|udm2?)(?![a-z])")
+"""What layers of clouds are called that are none of the known ones."""
 
 
 def fetch(run: Run, options: FetchOptions) -> Path:
@@ -37,7 +45,23 @@ def _from_folder(run: Run, options: FetchOptions) -> Path:
     kept = in_dates(scenes, options, run.scenes)
     write_catalogue(run.out, kept)
     run.say(f"{len(kept)} scenes in {run.scenes}, {kept[0].time:%Y-%m-%d} to {kept[-1].time:%Y-%m-%d}")
+    if layer := unread_clouds(kept):
+        run.warn(
+            f"{layer} seems to tell clouds and is not read: no scene has a quality layer that is known, and "
+            "clouds count as ground; write it as …_fmask.tif, 0 where clear and 4 where cloudy"
+        )
     return run.out
+
+
+def unread_clouds(scenes: Sequence[Scene]) -> str | None:
+    """Return the name of a layer or band that seems to tell clouds, where no scene has one that is read."""
+    if any(set(qa.READERS) & set(scene.assets) for scene in scenes):
+        return None
+    used = {path for scene in scenes for path in scene.assets.values()}
+    beside = {p for folder in {path.parent for path in used} for p in folder.iterdir() if is_image(p)}
+    bands = [str(word) for path in scenes[0].assets.values() for word in Info(path).descriptions if word]
+    names = [*sorted(path.name for path in beside - used), *bands]
+    return next((name for name in names if _CLOUDS.search(name.lower())), None)
 
 
 def _from_synthetic(run: Run, options: FetchOptions) -> Path:

@@ -34,6 +34,9 @@ from icectl.workspace import own_folder
 MAX_VOID = 0.1
 """Share of a scene that an elevation model may leave without a height."""
 
+FEW = 8
+"""An index in percent takes more values than this; masks and classes take fewer."""
+
 _STRIP = 100  # a multiple of the cube's ten-row chunks
 
 
@@ -42,12 +45,13 @@ class Layers:
     """What is kept of the scenes between the steps: memory-mapped files in a hidden folder.
 
     `folder`: where the files lie; `grid`: the common grid; `scenes`: scenes with at least one valid pixel,
-    by their numbers; `facts`: what to tell afterwards.
+    by their numbers; `values`: some of the values of a ready index, by the same; `facts`: what to tell afterwards.
     """
 
     folder: Path
     grid: Grid
     scenes: dict[int, Scene] = field(default_factory=dict)
+    values: dict[int, set[float]] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
     def put(self, number: int, name: str, values: Array) -> None:
@@ -145,6 +149,8 @@ def _index_scenes(run: Run, layers: Layers, scenes: Sequence[Scene], options: Pr
         raise DataError(
             f"none of the {len(scenes)} scenes has a valid pixel", "look at clouds and nodata values"
         )
+    if all(ready) and scenes[0].band("ndsi").scale not in (None, 1.0):
+        _refuse_classes(layers)
     if aligning:
         _align(run, layers, options)
         for number in layers.scenes:
@@ -165,6 +171,9 @@ def _read(layers: Layers, number: int, scene: Scene, fill: bool, aligning: bool)
     )
     if not all(field.valid.any() for field in fields.values()):
         return None
+    if "index" in fields:
+        known = fields["index"].values[fields["index"].valid]
+        layers.values[number] = set(np.unique(known)[: FEW + 1].round(4).tolist())
     made_up = np.zeros(tuple(layers.grid.shape), dtype=bool)
     kept = {name: found.values for name, found in fields.items()}
     for name in kept if fill else ():
@@ -177,6 +186,19 @@ def _read(layers: Layers, number: int, scene: Scene, fill: bool, aligning: bool)
     for name, values in kept.items():
         layers.put(number, name, values)
     return [note for found in fields.values() for note in found.notes]
+
+
+def _refuse_classes(layers: Layers) -> None:
+    """Refuse scaled numbers that take few values in all scenes, and not those of a mask, 0 and 1."""
+    found = set().union(*layers.values.values())
+    if len(found) > FEW or (1.0 in found and found <= {0.0, 1.0}):
+        return
+    some = ", ".join(f"{value:g}" for value in sorted(found))
+    raise DataError(
+        f"all scenes together hold an index of {some} and nothing else: "
+        "no snow, or a mask or classes scaled as something else",
+        "--scale 1 reads a mask of 0 and 1, --scale 0.00392157 one of 0 and 255; write classes as 0 and 1",
+    )
 
 
 def _align(run: Run, layers: Layers, options: PrepareOptions) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from icectl.arrays import F32
+from icectl.imagery.composite import Flag
 from icectl.raster import BlockWriter, Window, ground_areas, read
 from icectl.run import Run
 from icectl.tasks.snow.dataset import Cube, add_series, new_store
@@ -110,10 +111,11 @@ def write_cover(run: Run, cube: Cube, moments: Sequence[Moment]) -> Path:
     path = run.out / COVER
     height = cube.height() if cube.has_height else None
     pixel = ground_areas(cube.grid) / 1e6
-    found = [
-        cover(cube.read(slice(None), slice(k, k + 1))[0], height, pixel, day, "observed")
-        for k, day in enumerate(cube.times)
-    ]
+    found = []
+    for k, day in enumerate(cube.times):
+        mask, flags = (layer(slice(None), slice(k, k + 1))[0] for layer in (cube.read, cube.flags))
+        seen = (flags & Flag.OBSERVED) > 0
+        found.append(cover(mask, height, pixel, day, "observed", measured=seen))
     for moment in moments:
         kind = "hindcast" if moment.known else "forecast"
         for lead, day in enumerate(moment.future, start=1):

@@ -10,8 +10,10 @@ from pathlib import Path
 from zlib import crc32
 
 from icectl.errors import DataError, UsageError
+from icectl.raster import Info
 from icectl.sources.catalogue import Scene
 from icectl.sources.delivered import IMAGES, is_image, unfolded
+from icectl.sources.files import tag_period
 from icectl.sources.names import PREVIEW, by_name, parse_date
 
 RASTERS = IMAGES
@@ -156,8 +158,8 @@ def _few(names: list[str]) -> str:
 
 
 def _date_of(path: Path, number: int) -> tuple[datetime, bool]:
-    """Return the date in a name; undated files count days from 1970 in the order of their names."""
-    period = parse_date(path.stem)
+    """Return the date in a name or a file's tags; others count days from 1970 in the order of their names."""
+    period = parse_date(path.stem) or tag_period(Info(path).tags)
     if period is not None:
         return period.start, True
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=number), False

@@ -90,7 +90,16 @@ def snowline(snow: Bools, height: F32) -> float:
     return float((z[k - 1] + z[k]) / 2)
 
 
-COLUMNS = ("date", "kind", "lead", "snow_area_km2", "known_area_km2", "snow_share", "snowline_m")
+COLUMNS = (
+    "date",
+    "kind",
+    "lead",
+    "snow_area_km2",
+    "known_area_km2",
+    "snow_share",
+    "snowline_m",
+    "measured_area_km2",
+)
 """Columns of the table ``snow_cover.csv``."""
 
 
@@ -99,8 +108,9 @@ class Cover:
     """What one mask shows.
 
     `day`, `kind` and `lead`: first day of the frame; ``"observed"``, ``"hindcast"`` or ``"forecast"``; its
-    lead (0: observed). `snow` and `known`: areas in km²: with snow, and with any value. `line`: snowline
-    altitude in metres; NaN without heights, or without snow or bare ground.
+    lead (0: observed). `snow`, `known` and `measured`: areas in km²: with snow, with any value, and of that what
+    was seen, neither filled nor interpolated (None of a forecast). `line`: snowline altitude in metres; NaN
+    without heights, or without snow or bare ground.
     """
 
     day: date
@@ -109,13 +119,15 @@ class Cover:
     snow: float
     known: float
     line: float
+    measured: float | None = None
 
     def row(self) -> tuple[str, ...]:
         """Return the cells of `COLUMNS`; a snowline that is not known is empty."""
         share = f"{self.snow / self.known:.4f}" if self.known else ""
         line = f"{self.line:.0f}" if np.isfinite(self.line) else ""
         areas = (f"{self.snow:.4f}", f"{self.known:.4f}")
-        return (self.day.isoformat(), self.kind, str(self.lead), *areas, share, line)
+        seen = "" if self.measured is None else f"{self.measured:.4f}"
+        return (self.day.isoformat(), self.kind, str(self.lead), *areas, share, line, seen)
 
 
 def cover(
@@ -126,6 +138,7 @@ def cover(
     kind: str,
     lead: int = 0,
     where: Bools | None = None,
+    measured: Bools | None = None,
 ) -> Cover:
     """Measure one mask.
 
@@ -134,10 +147,12 @@ def cover(
     `pixel`: area of each pixel (rows, columns), or of all alike, in km².
     `day`, `kind`, `lead`: see `Cover`.
     `where`: (rows, columns) of the pixels to look at; all by default.
+    `measured`: (rows, columns) of the pixels that were seen, of an observation.
     """
     known = np.isfinite(mask) if where is None else np.isfinite(mask) & where
     snow = known & (np.nan_to_num(mask) >= THRESHOLD)
     line = float("nan") if height is None else snowline(snow[known], height[known])
     areas = np.broadcast_to(np.asarray(pixel, np.float64), mask.shape)
-    covered, seen = (float(np.sum(areas, where=which)) for which in (snow, known))
-    return Cover(day=day, kind=kind, lead=lead, snow=covered, known=seen, line=line)
+    covered, valued = (float(np.sum(areas, where=which)) for which in (snow, known))
+    seen = None if measured is None else float(np.sum(areas, where=known & measured))
+    return Cover(day=day, kind=kind, lead=lead, snow=covered, known=valued, line=line, measured=seen)

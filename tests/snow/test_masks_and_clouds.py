@@ -1,0 +1,90 @@
+"""Masks and classes that are scaled as something else, cloud layers of other names, gaps in the table."""
+
+from __future__ import annotations
+
+import csv
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from writing import tif
+
+from icectl.sources.names import by_name, compile_pattern
+from icectl.tasks.snow import products
+from icectl.tasks.snow.dataset import open_dataset
+
+DAYS = ("20220701", "20220717", "20220802")
+SNOW = np.add.outer(np.arange(32), np.arange(32)) > 40
+FLAGS = ("--cadence", "scenes", "--align", "none", "--no-fill")
+
+
+@pytest.fixture
+def prepare(icectl, tmp_path):
+    """Prepare the folder ``in`` through the command line; return the call and the cube, if there is one."""
+
+    def call(*flags, ok=True):
+        where = ("--scenes", str(tmp_path / "in"), "--workspace", str(tmp_path / "ws"))
+        made = icectl("prepare", "convlstm", *where, *FLAGS, *flags, ok=ok)
+        made.err = " ".join(made.err.split())
+        return made, open_dataset(next((tmp_path / "ws").glob("glaciers/*/prepared/*"))) if ok else None
+
+    return call
+
+
+@pytest.mark.parametrize(("bare", "snow", "said"), [(0, 255, "0"), (0, 1, "0, 0.01"), (25, 200, "0.25")])
+def test_masks_and_classes_are_no_index_in_percent(prepare, tmp_path, bare, snow, said):
+    """Above 100 lie codes, and no snow was left."""
+    for day in DAYS:
+        tif(tmp_path / "in" / f"snow_{day}.tif", np.where(SNOW, snow, bare).astype(np.uint8))
+    refused, _ = prepare("--scale", "0.01", ok=False)
+    assert f"hold an index of {said} and nothing else" in refused.err
+    if bare == 0:
+        _, cube = prepare("--scale", "1" if snow == 1 else "0.00392157")
+        np.testing.assert_array_equal(cube.read(slice(None))[0] >= 0.3, SNOW)
+
+
+def test_a_mask_in_percent_is_one(prepare, tmp_path):
+    for day in DAYS:
+        tif(tmp_path / "in" / f"snow_{day}.tif", np.where(SNOW, 100, 0).astype(np.uint8))
+    _, cube = prepare("--scale", "0.01")
+    np.testing.assert_array_equal(cube.read(slice(None))[0], SNOW)
+
+
+@pytest.mark.parametrize("kind", ["s2cloudless", "clouds", "band"])
+def test_a_layer_of_clouds_that_is_not_read_is_told_and_the_hint_works(prepare, tmp_path, kind):
+    cloud = np.zeros((32, 32), np.float32)
+    cloud[:, 20:] = 1
+    for day in DAYS:
+        bands = np.stack([np.where(SNOW, 0.8, 0.2), np.full((32, 32), 0.2), cloud * 90]).astype(np.float32)
+        if kind == "band":
+            tif(tmp_path / "in" / f"{day}.tif", bands, descriptions=("green", "swir16", "probability"))
+        else:
+            for name, band in zip(("green", "swir16", kind), bands, strict=True):
+                tif(tmp_path / "in" / f"{day}_{name}.tif", band)
+    made, cube = prepare()
+    said = "probability" if kind == "band" else f"{DAYS[0]}_{kind}.tif"
+    assert f"{said} seems to tell clouds and is not read" in made.err
+    assert np.isfinite(cube.read(slice(None))).all()
+    for day in DAYS:
+        tif(tmp_path / "in" / f"{day}_fmask.tif", (cloud * 4).astype(np.uint8))
+    made, cube = prepare("--force")
+    assert "seems to tell clouds" not in made.err
+    assert np.isnan(cube.read(slice(None))[0]).mean() == pytest.approx(12 / 32)
+
+
+def test_the_table_says_how_much_of_an_observation_was_seen(prepare, tmp_path):
+    for day in DAYS:
+        index = np.where(SNOW, 0.8, 0.0).astype(np.float32)
+        index[:, 24:] = np.nan
+        tif(tmp_path / "in" / f"{day}_ndsi.tif", index)
+    _, cube = prepare("--fill")
+    path = products.write_cover(SimpleNamespace(out=tmp_path), cube, [])
+    row = next(csv.DictReader(path.read_text().splitlines()))
+    assert float(row["known_area_km2"]) == pytest.approx(32 * 32 * 9e-4, rel=0.01)
+    assert float(row["measured_area_km2"]) == pytest.approx(32 * 24 * 9e-4, rel=0.01)
+
+
+@pytest.mark.parametrize(("name", "year"), [("ndsi_210704", 2021), ("ndsi_980704", 1998)])
+def test_years_of_two_digits_are_of_this_century_or_the_last(name, year):
+    pattern = compile_pattern(r"(?P<year>\d\d)(?P<month>\d\d)(?P<day>\d\d)")
+    assert by_name(name, pattern).period.start.year == year
