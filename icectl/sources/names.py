@@ -82,8 +82,8 @@ _DATES = tuple(
     for pattern in (
         rf"{_YEAR}[-_.]?Q(?P<quarter>[1-4])(?!\d)",
         r"AST_\w{3}_\d{3}(?P<month>\d\d)(?P<day>\d\d)(?P<year>\d{4})(?P<clock>\d{6})_",  # taken; processed
-        rf"{_YEAR}(?P<s>[-_.:]?){_MONTH}(?P=s){_DAY}(?:[T ]?(?P<clock>\d\d:?\d\d(?::?\d\d)?)\d?Z?)?(?!\d)",
-        rf"{_YEAR}(?P<s>[-_.])(?P<month>0?[1-9]|1[0-2])(?P=s)(?P<day>0?[1-9]|[12]\d|3[01])(?!\d)",
+        rf"{_YEAR}(?P<s>[-_.:/]?){_MONTH}(?P=s){_DAY}(?:[T ]?(?P<clock>\d\d:?\d\d(?::?\d\d)?)\d?Z?)?(?!\d)",
+        rf"{_YEAR}(?P<s>[-_./])(?P<month>0?[1-9]|1[0-2])(?P=s)(?P<day>0?[1-9]|[12]\d|3[01])(?!\d)",
         r"L[COTEM]\d\d{6}(?P<year>(?:19|20)\d{2})(?P<doy>[0-3]\d{2})",  # Landsat before collections
         rf"{_YEAR}[-_.]?(?P<doy>[0-3]\d{{2}})(?!\d)",
         rf"{_YEAR}[-_.]?{_MONTH}(?!\d)",

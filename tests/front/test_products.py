@@ -10,11 +10,12 @@ import geopandas
 import numpy as np
 import pytest
 import shapely
+from shapely.affinity import translate
 from terminal import terminal
 
 from icectl.errors import DataError
 from icectl.tasks.front.dataset import Entry, FrontData, Place
-from icectl.tasks.front.files.compare import compare_fronts
+from icectl.tasks.front.files.compare import compare_fronts, parse_day
 from icectl.tasks.front.files.fjord import fjord_mask
 from icectl.tasks.front.files.gis import to_map
 from icectl.tasks.front.line.length import length_series, position, reference_of
@@ -145,7 +146,9 @@ def test_a_polygon_is_no_front(tmp_path):
     line = shapely.LineString([(0, -2_188_000), (1000, -2_188_000)])
     write_set(tmp_path / "a.gpkg", [("2005-08-08", "Helheim", line)])
     write_set(tmp_path / "closed.gpkg", [("2005-08-08", "Helheim", line.buffer(90))])
-    with pytest.raises(DataError, match="holds polygons, whose boundary is not the front alone") as refused:
+    with pytest.raises(
+        DataError, match="holds polygons or closed lines, whose boundary is not the front alone"
+    ) as refused:
         compare_fronts(tmp_path / "a.gpkg", tmp_path / "closed.gpkg")
     assert "'_closed'" in refused.value.hint
 
@@ -173,6 +176,43 @@ def test_two_sets_compared_in_metres(tmp_path):
         compare_fronts(tmp_path / "a.gpkg", tmp_path / "c.gpkg", within_days=0) if write_set(
             tmp_path / "c.gpkg", [("1999-01-01", "Helheim", flat)]
         ) is None else None
+
+
+def test_one_number_of_two_inventories_is_no_one_glacier(tmp_path):
+    """Lines 500 km apart were compared since both files call their glacier 1."""
+    here = shapely.LineString([(0, -2_188_000), (1000, -2_188_000)])
+    there = translate(here, 500_000, 0)
+    near = translate(here, 0, 40)
+    write_set(tmp_path / "a.gpkg", [("2005-08-08", "1", here), ("2005-08-08", "2", there)])
+    write_set(tmp_path / "b.gpkg", [("2005-08-08", "1", there), ("2005-08-08", "7", near)])
+    (row,) = compare_fronts(tmp_path / "a.gpkg", tmp_path / "b.gpkg").rows[:1]
+    assert row.values["pairs"] == 2
+    assert row.values["mean_m"] == pytest.approx(20, abs=0.1)
+    write_set(tmp_path / "c.gpkg", [("2005-08-08", "1", there)])
+    write_set(tmp_path / "d.gpkg", [("2005-08-08", "1", here)])
+    with pytest.raises(DataError, match="within 1 days and 50 km"):
+        compare_fronts(tmp_path / "c.gpkg", tmp_path / "d.gpkg")
+
+
+@pytest.mark.parametrize(
+    ("value", "day"),
+    [
+        ("2015/07/01", "2015-07-01"), ("20150701", "2015-07-01"), (20150701, "2015-07-01"),
+        (2015.5, "2015-07-02"), ("2015-07-01T13:00:00Z", "2015-07-01"),
+        ("07/01/2015", None), ("2015", None), ("2015/7/1", "2015-07-01"), (2015.0, None), (float("nan"), None),
+    ],
+)  # fmt: skip
+def test_days_of_tables(value, day):
+    """A year alone was its first day, and so was 2015/07/01."""
+    found = parse_day(value)
+    assert (found and found.isoformat()) == (day and f"{day}T00:00:00+00:00")
+
+
+def test_lines_closed_to_a_box_are_no_fronts(tmp_path):
+    ring = shapely.LineString([(0, -2_188_000), (1000, -2_188_000), (1000, -2_185_000), (0, -2_188_000)])
+    write_set(tmp_path / "a.gpkg", [("2005-08-08", "1", ring)])
+    with pytest.raises(DataError, match="polygons or closed lines"):
+        compare_fronts(tmp_path / "a.gpkg", tmp_path / "a.gpkg")
 
 
 def test_sets_without_dates_are_refused(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,6 +24,7 @@ def prepare(icectl, tmp_path):
     """Prepare the folder ``in`` through the command line; return the call and the cube, if there is one."""
 
     def call(*flags, ok=True):
+        shutil.rmtree(tmp_path / "ws", ignore_errors=True)
         where = ("--scenes", str(tmp_path / "in"), "--workspace", str(tmp_path / "ws"))
         made = icectl("prepare", "convlstm", *where, *FLAGS, *flags, ok=ok)
         made.err = " ".join(made.err.split())
@@ -67,7 +69,7 @@ def test_a_layer_of_clouds_that_is_not_read_is_told_and_the_hint_works(prepare, 
     assert np.isfinite(cube.read(slice(None))).all()
     for day in DAYS:
         tif(tmp_path / "in" / f"{day}_fmask.tif", (cloud * 4).astype(np.uint8))
-    made, cube = prepare("--force")
+    made, cube = prepare()
     assert "seems to tell clouds" not in made.err
     assert np.isnan(cube.read(slice(None))[0]).mean() == pytest.approx(12 / 32)
 

@@ -45,7 +45,8 @@ class Layers:
     """What is kept of the scenes between the steps: memory-mapped files in a hidden folder.
 
     `folder`: where the files lie; `grid`: the common grid; `scenes`: scenes with at least one valid pixel,
-    by their numbers; `values`: some of the values of a ready index, by the same; `facts`: what to tell afterwards.
+    by their numbers; `values`: some of the values of a ready index, by the same; `facts`: what to
+    tell afterwards.
     """
 
     folder: Path

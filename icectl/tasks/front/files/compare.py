@@ -7,13 +7,14 @@ metres on the ground, whatever the CRS.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import shapely
+from pyproj import Geod
 
 from icectl.contract import Column, Row, Table
 from icectl.errors import DataError, UsageError
@@ -22,6 +23,9 @@ from icectl.raster import ground_lines, line_distances, read_vectors
 DATES = ("date", "sourcedate", "source_date", "acq_date", "dateobs", "time", "timestamp", "img_date")
 GLACIERS = ("refname", "glacierid", "glacier_id", "glacier", "officialn", "name", "glac_name")
 DEGREES = "EPSG:4326"
+
+FAR = 50_000.0
+"""Metres: lines farther apart are of two glaciers, whatever they are called."""
 
 STEP = 10.0
 """Metres between points along a line."""
@@ -59,7 +63,7 @@ def compare_fronts(*paths: Path, within_days: float = 1.0) -> Table:
     if not rows:
         names = " and ".join(path.name for path in paths)
         raise DataError(
-            f"no two fronts of {names} lie within {within_days:g} days",
+            f"no two fronts of {names} lie within {within_days:g} days and {FAR / 1000:g} km",
             "raise --within-days, or check dates and names of glaciers",
         )
     sizes = " and ".join(str(len(own)) for own in sets)
@@ -94,14 +98,17 @@ def _rows(title: str, pairs: Sequence[tuple[FrontLine, FrontLine]], apart: bool)
 def read_set(path: Path) -> list[FrontLine]:
     """Return the lines of a file in longitude and latitude; polygons and files without dates are refused."""
     frame = read_vectors(path, DEGREES)
-    if (shapely.get_dimensions(np.asarray(frame.geometry.array)) == 2).any():
+    shapes = np.asarray(frame.geometry.array)
+    if (shapely.get_dimensions(shapes) == 2).any() or shapely.is_closed(shapely.get_parts(shapes)).any():
         raise DataError(
-            f"{path} holds polygons, whose boundary is not the front alone",
+            f"{path} holds polygons or closed lines, whose boundary is not the front alone",
             "give the fronts as lines: of icectl's and CALFIN's files the one without '_closed' in its name",
         )
     date_name, glacier_name = _column(frame, DATES), _column(frame, GLACIERS)
     if date_name is None:
-        raise DataError(f"{path} has no column of dates", f"name it; columns are {', '.join(frame.columns)}")
+        raise DataError(
+            f"{path} has no column of dates", f"call it 'date'; columns are {', '.join(frame.columns)}"
+        )
     lines = []
     for _, row in frame.iterrows():
         day = parse_day(row[date_name])
@@ -109,7 +116,10 @@ def read_set(path: Path) -> list[FrontLine]:
             name = str(row[glacier_name]).strip() if glacier_name else ""
             lines.append(FrontLine(row.geometry, day, name))
     if not lines:
-        raise DataError(f"{path} holds no dated line", f"the column of dates is '{date_name}'")
+        raise DataError(
+            f"{path} holds no line with the date of a day",
+            f"its column '{date_name}' holds '{frame[date_name].iloc[0]}': write dates as 2019-07-10",
+        )
     return lines
 
 
@@ -119,27 +129,43 @@ def _column(frame: Any, names: Sequence[str]) -> str | None:
 
 
 def parse_day(value: Any) -> datetime | None:
-    """Return the date in a cell (a date, a timestamp, or text), or None."""
+    """Return the day in a cell (a date, a timestamp, text, or a decimal year), or None.
+
+    >>> parse_day("2015/07/01").date(), parse_day(2015.5).date(), parse_day("2015")
+    (datetime.date(2015, 7, 1), datetime.date(2015, 7, 2), None)
+    """
     from icectl.sources.names import parse_date
 
     if hasattr(value, "year"):
         return None if value != value else datetime(value.year, value.month, value.day, tzinfo=UTC)
+    if isinstance(value, float) and 1900 < value < 2100:
+        first = datetime(int(value), 1, 1, tzinfo=UTC)
+        days = (first.replace(year=first.year + 1) - first).days
+        return None if value == first.year else first + timedelta(days=int((value - first.year) * days))
     period = parse_date(str(value))
-    return period.start if period else None
+    if period is None or period.end is not None:
+        return None
+    return period.start.replace(hour=0, minute=0, second=0)
 
 
 def match(
     first: Sequence[FrontLine], second: Sequence[FrontLine], within_days: float
 ) -> list[tuple[FrontLine, FrontLine]]:
-    """Return pairs of one glacier and nearly one date, nearest dates first, each line once."""
-    shared = {a.glacier for a in first} & {b.glacier for b in second} - {""}
+    """Return pairs of one glacier and nearly one date, nearest dates first, each line once.
+
+    A name stands for one glacier where its lines of both sets lie within `FAR` of each other on average: two
+    inventories may give one number to two glaciers.
+    """
+    ours, theirs = _places(first), _places(second)
+    shared = {name for name in ours.keys() & theirs.keys() - {""} if _far(ours[name], theirs[name]) <= FAR}
     candidates = []
     for i, a in enumerate(first):
         for j, b in enumerate(second):
             apart = abs((a.day - b.day).total_seconds()) / 86400
-            if apart <= within_days and (a.glacier == b.glacier if shared else True):
+            if apart <= within_days and (a.glacier == b.glacier in shared if shared else True):
                 gap = 0.0 if shared else _gap(a, b)
-                candidates.append((apart, gap, i, j))
+                if gap <= FAR:
+                    candidates.append((apart, gap, i, j))
     used: tuple[set[int], set[int]] = (set(), set())
     pairs = []
     for _, _, i, j in sorted(candidates):
@@ -148,6 +174,20 @@ def match(
             used[1].add(j)
             pairs.append((first[i], second[j]))
     return pairs
+
+
+def _places(lines: Sequence[FrontLine]) -> dict[str, tuple[float, float]]:
+    """Return the middle of each glacier's lines, in longitude and latitude."""
+    shapes: dict[str, list[Any]] = {}
+    for line in lines:
+        shapes.setdefault(line.glacier, []).append(line.shape)
+    centres = {name: shapely.centroid(shapely.GeometryCollection(own)) for name, own in shapes.items()}
+    return {name: (centre.x, centre.y) for name, centre in centres.items()}
+
+
+def _far(a: tuple[float, float], b: tuple[float, float]) -> float:
+    """Return metres between two places given in longitude and latitude."""
+    return float(Geod(ellps="WGS84").inv(*a, *b)[2])
 
 
 def _gap(a: FrontLine, b: FrontLine) -> float:
