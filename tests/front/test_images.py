@@ -16,6 +16,7 @@ from icectl.tasks.front.files.images import label_from_raster, read_image, read_
 from icectl.tasks.front.files.pairs import find_pairs
 from icectl.tasks.front.line.lines import draw, length
 from icectl.tasks.front.metrics import score
+from icectl.tasks.front.prepare import is_power
 
 SHAPE = (60, 80)
 LINE = np.stack([30 + 4 * np.sin(np.arange(50) / 8), np.arange(50) + 15.0], axis=1)
@@ -142,6 +143,55 @@ def test_margins_of_compressed_images_and_dark_water_are_told_apart():
     coast = 60 + 25 * np.sin(columns / 9) + 12 * np.sin(columns / 3.1)
     water = np.where(rows < coast, 0.0, image + 50).astype(np.float32)
     assert np.isfinite(without_margins(water)[:30]).all()
+
+
+def test_zeros_around_decibels_are_gaps():
+    """They are brighter than the scene: their edge was found as a front, kilometres off."""
+    rows, columns = np.mgrid[:200, :300]
+    image = np.random.default_rng(0).normal(-12, 3, (200, 300)).astype(np.float32)
+    wedge = columns < 0.5 * rows
+    image[wedge] = 0
+    found = without_margins(image)
+    assert np.isnan(found[wedge]).mean() > 0.97
+    assert np.isfinite(found[~wedge]).mean() > 0.99
+    assert np.isfinite(without_margins(image + 40)[~wedge]).all()
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (("SR_B4", "SR_B3", "QA_PIXEL"), (0, 1)),
+        (("VV", "VH", "angle"), (0, 1)),
+        (("VV", "angle"), (0,)),
+        ((None, None, None), (0, 1, 2)),
+    ],
+)
+def test_layers_about_the_image_are_no_part_of_its_grey(tmp_path, words, shown):
+    bands = np.stack([grey(), grey()[::-1], 20 * grey().astype(int)])[: len(words)].astype(np.float32)
+    write_tif(tmp_path / "a.tif", bands, descriptions=words)
+    np.testing.assert_allclose(read_image(tmp_path / "a.tif")[0], bands[list(shown)].mean(axis=0), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "stored", "power"),
+    [
+        ("S1A_IW_20200715_VV.tif", lambda power: power.astype(np.float32), True),
+        ("S1A_IW_20200715_VV.tif", lambda power: (10 * np.log10(power)).astype(np.float32), False),
+        (
+            "S1A_IW_20200715_VV.tif",
+            lambda power: np.clip(np.log10(power) / 3 + 1, 0, 1).astype(np.float32),
+            False,
+        ),
+        ("LC08_20200715_B5.tif", lambda power: power.astype(np.float32), False),
+        ("S1A_IW_20200715_VV.tif", lambda power: np.clip(power * 255, 0, 255).astype(np.uint8), False),
+    ],
+)
+def test_backscatter_is_known_by_name_and_numbers(tmp_path, name, stored, power):
+    rng = np.random.default_rng(0)
+    scene = 10 ** rng.uniform(-2.4, -0.4, (60, 80)) * rng.gamma(4, 1 / 4, (60, 80))
+    write_tif(tmp_path / name, stored(scene))
+    image, _ = read_image(tmp_path / name)
+    assert is_power(tmp_path / name, image) == power
 
 
 @pytest.mark.parametrize("bright", [True, False])

@@ -146,9 +146,7 @@ def test_a_polygon_is_no_front(tmp_path):
     line = shapely.LineString([(0, -2_188_000), (1000, -2_188_000)])
     write_set(tmp_path / "a.gpkg", [("2005-08-08", "Helheim", line)])
     write_set(tmp_path / "closed.gpkg", [("2005-08-08", "Helheim", line.buffer(90))])
-    with pytest.raises(
-        DataError, match="holds polygons or closed lines, whose boundary is not the front alone"
-    ) as refused:
+    with pytest.raises(DataError, match="polygons or closed lines, whose boundary is not the") as refused:
         compare_fronts(tmp_path / "a.gpkg", tmp_path / "closed.gpkg")
     assert "'_closed'" in refused.value.hint
 

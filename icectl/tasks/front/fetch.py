@@ -9,11 +9,8 @@ from icectl.sources.catalogue import Scene, read_catalogue, write_catalogue
 from icectl.sources.options import source_of
 from icectl.tasks.front.files.archive import fetch_calfin
 from icectl.tasks.front.files.caffe import fetch_caffe, root_of
-from icectl.tasks.front.files.pairs import SLC_FAILED, as_scene, find_pairs
+from icectl.tasks.front.files.pairs import RADAR, SLC_FAILED, as_scene, find_pairs
 from icectl.tasks.front.options import FetchOptions
-
-RADAR = ("hh", "hv", "vv", "vh")
-"""Assets of Sentinel-1: backscatter, and no layer of flags beside it."""
 
 _LANDSAT = {"4": "LT04", "5": "LT05", "7": "LE07", "8": "LC08", "9": "LC09"}
 

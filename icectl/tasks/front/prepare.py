@@ -1,5 +1,6 @@
 """Stage two: images and labels become one data set with roles, poses and scales."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,15 +9,16 @@ import numpy as np
 
 from icectl.arrays import F32, Bools
 from icectl.errors import DataError, UsageError
-from icectl.raster import assigned_grid
+from icectl.raster import Info, assigned_grid
 from icectl.run import Run
 from icectl.settings import Glacier
 from icectl.sources.catalogue import Scene, read_catalogue
+from icectl.sources.files import FLOATS
 from icectl.sources.products import FLAGS
 from icectl.tasks.front.dataset import DataWriter, Entry, FrontData, Place
-from icectl.tasks.front.fetch import RADAR
 from icectl.tasks.front.files.caffe import ice_of
 from icectl.tasks.front.files.images import Label, place_on, read_image, read_label
+from icectl.tasks.front.files.pairs import RADAR
 from icectl.tasks.front.options import PrepareOptions, bearing_of
 from icectl.tasks.front.pose.direction import flow_from
 from icectl.tasks.front.pose.frame import bearing_in, frame_of, metres_per_pixel
@@ -98,7 +100,7 @@ def _entries(scenes: list[Scene], options: PrepareOptions) -> Iterator[tuple[Ent
         facts = {k: str(v) for k, v in scene.properties.get("icectl:facts", {}).items()}
         if place is None:
             place = _stated_place(scene, shape, options)
-        if asset in RADAR:
+        if asset in RADAR or is_power(source, image):
             image = decibels(image)
         label = _label_of(scene, shape, place, options.label_kind)
         entry = Entry(
@@ -159,6 +161,20 @@ def decibels(image: F32) -> F32:
     A few bright rocks would otherwise take the whole range, and ice and sea have one grey.
     """
     return np.asarray(10 * np.log10(np.where(image > 0, image, np.nan)), np.float32)
+
+
+HEAVY = 4.0
+"""Backscatter has a 99th percentile of more than so many medians; its decibels, however scaled, have not."""
+
+
+def is_power(path: Path, image: F32) -> bool:
+    """Tell whether a file holds backscatter, not decibels: floats of a polarisation, with a long tail."""
+    info = Info(path)
+    words = re.split(r"[^a-z0-9]+", " ".join([path.stem, *map(str, info.descriptions)]).lower())
+    if not set(words) & set(RADAR) or info.dtype not in FLOATS:
+        return False
+    low, middle, high = np.nanpercentile(image, (0, 50, 99))
+    return bool(low >= 0 and high > HEAVY * middle)
 
 
 def image_of(scene: Scene) -> str:

@@ -12,9 +12,10 @@ from affine import Affine
 from icectl.arrays import F32, F64, Array, Bools
 from icectl.errors import DataError
 from icectl.raster import Grid, Info, read_quantity
+from icectl.sources.names import QUALITY, UNUSED, by_description
 from icectl.tasks.front.dataset import Place
 from icectl.tasks.front.files.caffe import ICE, OCEAN, ZONES
-from icectl.tasks.front.files.pairs import VECTORS
+from icectl.tasks.front.files.pairs import RADAR, VECTORS
 from icectl.tasks.front.image.augment import mask_edge
 from icectl.tasks.front.line.lines import Line, clip, length
 from icectl.tasks.front.line.vectorise import front_line
@@ -45,7 +46,7 @@ def read_image(path: Path, band: int | None = None) -> tuple[F32, Place | None]:
         raise DataError(f"{path} has no coordinate reference system", info.advice)
     if min(info.shape) < 16:
         raise DataError(f"{path} has {info.shape[0]} × {info.shape[1]} pixels, 16 a side are needed")
-    numbers = [number for number in range(1, info.count + 1) if number != info.alpha]
+    numbers = _shown(info)
     if band is None and len(numbers) > 4:
         raise DataError(f"{path} has {info.count} bands", "name the one to use with --band")
     bands = [read_quantity(path, "grey", band=n).values for n in (numbers if band is None else [band])]
@@ -64,6 +65,18 @@ def place_on(grid: Grid | None) -> Place | None:
         return None
     code = grid.crs.to_epsg()
     return Place(f"EPSG:{code}" if code else str(grid.crs), tuple(float(v) for v in grid.affine)[:6])  # type: ignore[arg-type]
+
+
+def _shown(info: Info) -> list[int]:
+    """Return the numbers of the bands that show the ground: those named so, else all but transparency."""
+    named = by_description(info.descriptions, info.path.stem)
+    called = [str(word or "").lower() for word in info.descriptions]
+    known = [
+        number
+        for number, (asset, word) in enumerate(zip(named, called, strict=True), 1)
+        if word in RADAR or asset not in (UNUSED, *QUALITY)
+    ]
+    return known or [number for number in range(1, info.count + 1) if number != info.alpha]
 
 
 def _is_opacity(band: F32) -> bool:
@@ -85,17 +98,22 @@ def without_margins(values: F32) -> F32:
     """Set undeclared margins to NaN: of nearly the darkest value, with straight sides, and at the border.
 
     Crops of turned scenes have such wedges; to a network their edge looks like a front. Dark water at the
-    border ends at a coast, which is not straight.
+    border ends at a coast, which is not straight. Where values are negative, as in decibels, 0 is a fill too.
     """
     darkest, bright = np.nanpercentile(values, (0, 99))
-    dark = (values <= darkest + NEARLY_DARKEST * (bright - darkest)).astype(np.uint8)
-    solid = cv2.morphologyEx(dark, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    margin = _margin(values <= darkest + NEARLY_DARKEST * (bright - darkest))
+    if darkest < 0:
+        margin |= _margin(values == 0)
+    return np.where(margin, np.nan, values) if 0 < margin.mean() < 0.9 else values
+
+
+def _margin(fill: Bools) -> Bools:
+    """Return the parts of a value's pixels that lie at the border, are wide, and have straight sides."""
+    solid = cv2.morphologyEx(fill.astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
     _, parts, stats, _ = cv2.connectedComponentsWithStats(solid, connectivity=8)
     border = {int(v) for side in (parts[0], parts[-1], parts[:, 0], parts[:, -1]) for v in np.unique(side)}
-    wide = [part for part in border - {0} if stats[part, cv2.CC_STAT_AREA] >= MARGIN_SHARE * values.size]
-    straight = [part for part in wide if _has_straight_sides(parts == part)]
-    margin = np.isin(parts, straight)
-    return np.where(margin, np.nan, values) if straight and margin.mean() < 0.9 else values
+    wide = [part for part in border - {0} if stats[part, cv2.CC_STAT_AREA] >= MARGIN_SHARE * fill.size]
+    return np.isin(parts, [part for part in wide if _has_straight_sides(parts == part)])
 
 
 def _has_straight_sides(part: Bools) -> bool:

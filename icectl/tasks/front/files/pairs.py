@@ -18,6 +18,9 @@ from icectl.sources.names import PREVIEW, by_name, parse_date
 
 RASTERS = IMAGES
 VECTORS = frozenset({".gpkg", ".shp", ".geojson", ".json"})
+RADAR = ("hh", "hv", "vv", "vh")
+"""Bands of Sentinel-1: backscatter, and no layer of flags beside it."""
+
 SLC_FAILED = datetime(2003, 5, 31, tzinfo=UTC)
 """After this day Landsat 7 images have gaps between scan lines."""
 
