@@ -109,8 +109,8 @@ class Cover:
 
     `day`, `kind` and `lead`: first day of the frame; ``"observed"``, ``"hindcast"`` or ``"forecast"``; its
     lead (0: observed). `snow`, `known` and `measured`: areas in km²: with snow, with any value, and of that
-    what was seen, neither filled nor interpolated (None of a forecast). `line`: snowline altitude in metres; NaN
-    without heights, or without snow or bare ground.
+    what was seen, neither filled nor interpolated (None of a forecast). `line`: snowline altitude in metres;
+    NaN without heights, or without snow or bare ground.
     """
 
     day: date
