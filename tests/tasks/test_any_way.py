@@ -31,7 +31,9 @@ from icectl.tasks.front.files.compare import compare_fronts
 from icectl.tasks.snow.masks.bands import green_and_swir
 from icectl.tasks.snow.prepare import common_grid
 
-DRAWS = pytest.mark.parametrize("draws", [5, pytest.param(200, marks=pytest.mark.slow)], ids=["few", "many"])
+DRAWS = pytest.mark.parametrize(
+    "draws", [5, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])], ids=["few", "many"]
+)
 PLACES = {  # longitude and latitude, and CRSs that people use there
     "Alps": (8.0, 46.5, ("EPSG:32632", "EPSG:2056", "EPSG:3857", "EPSG:4326", "EPSG:3035")),
     "Greenland": (-50.0, 70.5, ("EPSG:32622", "EPSG:3413", "EPSG:3857", "EPSG:4326", "EPSG:3995")),
