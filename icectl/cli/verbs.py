@@ -52,9 +52,9 @@ NARROW = 60
 """Columns of a terminal below which help is plain text."""
 
 COMMON = {
-    "glacier", "scenes", "experiment", "run", "from_export", "from_weights", "weights", "preset", "source",
-    "start", "end", "labels", "dem", "outlines", "points", "cadence", "updates", "batch_size", "forecast",
-    "device", "dry_run", "json_output", "help",
+    "glacier", "scenes", "workspace", "experiment", "run", "from_export", "from_weights", "weights", "preset",
+    "source", "start", "end", "labels", "flow", "resolution", "fjord", "dem", "outlines", "points", "cadence",
+    "updates", "batch_size", "forecast", "device", "dry_run", "json_output", "help",
 }  # fmt: skip
 """Options that ``--help`` shows of a model; ``--help-all`` shows every one."""
 

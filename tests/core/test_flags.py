@@ -300,7 +300,7 @@ def test_help_shows_the_default_of_the_default_preset():
 def test_help_is_short_and_all_of_it_is_one_word_away(process):
     short = process("evaluate", "deeplab", "--help").stdout
     everything = process("evaluate", "deeplab", "--help-all").stdout
-    assert "--weights" in short
+    assert all(word in short for word in ("--weights", "--flow", "--resolution", "--fjord"))
     assert short.count(" --") <= 25
     assert "more options: icectl evaluate deeplab-xception --help-all" in short
     assert "--bootstrap" not in short
