@@ -93,7 +93,7 @@ def _say_static(run: Run, found: Velocity, still: Bools, unit: str) -> None:
         return
     told = static(found.vx, found.vy, still)
     run.notes["static ground"] = {"x": told.x, "y": told.y, "unit": unit, "sigma": 2}
-    run.say(f"  ground that stands still: within {told.x:.2g} and {told.y:.2g} {unit} (2 sigma)")
+    run.say(f"  stable ground: within {told.x:.2g} and {told.y:.2g} {unit} (2 sigma)")
 
 
 def _say_bias(run: Run, found: Velocity, days: F32, unit: str) -> None:

@@ -90,7 +90,7 @@ def read_series(run: Run, scenes: Sequence[Scene], options: PrepareOptions) -> S
                 )
             values[i], valid[i] = _bands(scene, grid, scaled)
             if words := _coarser(scene, grid):
-                run.warn(f"{words} of {scenes[0].id}: its velocities are less sure than their errors say")
+                run.warn(f"{words} of {scenes[0].id}: the stated errors of its velocities are too small")
             if not valid[i].any():
                 run.warn(f"{scene.id} has no valid pixel on the ground of {scenes[0].id}")
             known = _cloud(scene, grid)
