@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -140,6 +141,24 @@ def test_a_velocity_and_a_mass_balance_of_another_place_are_said(tmp_path: Path)
     options = PredictOptions(velocity=(given["speed"],), mass_balance=given["smb"])
     _, _, notes = scene_of(Place("a", shape.wkb, (), "EPSG:32643"), dem, options)
     assert notes == [f"{n}.tif holds nothing on one glacier or more, computed without it" for n in given]
+
+
+@pytest.mark.parametrize(
+    ("per", "words"),
+    [(1, ""), (3.2808, "perhaps feet, to be stated .gdal_edit.py -units ft"), (2.0, "check both")],
+)
+def test_heights_unlike_those_of_the_inventory_are_said(tmp_path: Path, per: float, words: str) -> None:
+    """A model in feet below 2,743 m is steep, and no steeper than mountains can be: it gave a thickness."""
+    heights = 800 + 5 * np.arange(80, dtype=np.float32)[:, None] + np.zeros((80, 80), np.float32)
+    dem = open_dem(tif(tmp_path / "dem.tif", heights * np.float32(per)))
+    shape = box(500_900, 3_998_500, 501_500, 3_999_100)
+    frame = gpd.GeoDataFrame({"RGIId": ["RGI60-01.00001"], "Zmed": [1000]}, geometry=[shape], crs=32643)
+    frame.to_file(tmp_path / "o.gpkg")
+    found = read_outlines(tmp_path / "o.gpkg")
+    place = Place(found.ids[0], shape.wkb, (), found.crs, found.heights[found.ids[0]])
+    _, _, notes = scene_of(place, dem, PredictOptions())
+    assert len(notes) == bool(words)
+    assert re.search(words, " ".join(notes))
 
 
 WAYS = {

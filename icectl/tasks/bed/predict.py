@@ -172,7 +172,13 @@ def _jobs(
         )
         near = tree.query(shapely.box(left - reach, bottom - reach, right + reach, top + reach))
         yield Job(
-            place=Place(name, shape.wkb, tuple(every.geometries[i].wkb for i in near), every.crs),
+            place=Place(
+                name,
+                shape.wkb,
+                tuple(every.geometries[i].wkb for i in near),
+                every.crs,
+                every.heights.get(name),
+            ),
             dem=dem,
             run=run,
             model=model,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ NAMELESS = (
 )  # fmt: skip
 """What stands for an id where there is none, in small letters."""
 
+HEIGHTS = ("zmed", "zmed_m")
+"""Columns of the median height of a glacier in metres (RGI 6, RGI 7), in lower case."""
+
 DATES = ("src_date", "srcdate", "anlys_time", "bgndate")
 """Columns of an outline's date (RGI 7, GLIMS, RGI 6), in lower case."""
 
@@ -36,7 +39,8 @@ class Outlines:
     """Glaciers of one file: ids, geometries in the file's CRS, and that CRS as WKT.
 
     `notes` are sentences on what was left out; `aliases` are other ids of a glacier, e.g. of GLIMS in RGI;
-    `year` is the median of what the file says, None where it says none.
+    `year` is the median of what the file says, None where it says none; `heights` are the glaciers' median
+    heights (m) by their ids, where it says them.
     """
 
     source: str
@@ -46,6 +50,7 @@ class Outlines:
     notes: tuple[str, ...] = ()
     aliases: tuple[tuple[str, str], ...] = ()
     year: float | None = None
+    heights: Mapping[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -110,7 +115,9 @@ def read_outlines(path: Path) -> Outlines:
     aliases = tuple((str(a), n) for c in columns[1:] for a, n in zip(frame[c], names, strict=True))
     aliases = (*_links(Path(path)), *aliases)
     name, crs = Path(path).name, frame.crs.to_wkt()
-    return Outlines(name, tuple(merged), tuple(shapes), crs, notes, aliases, _year(frame))
+    said = next((pd.to_numeric(frame[spelt[h]], errors="coerce") for h in HEIGHTS if h in spelt), ())
+    heights = {one: float(value) for one, value in zip(names, said, strict=False) if value > 0}
+    return Outlines(name, tuple(merged), tuple(shapes), crs, notes, aliases, _year(frame), heights)
 
 
 def _called(column: Any) -> Any:

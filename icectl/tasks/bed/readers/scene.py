@@ -20,15 +20,19 @@ from icectl.tasks.bed.readers.outlines import region_of
 from icectl.tasks.bed.readers.terrain import Terrain, check_slopes
 from icectl.tasks.bed.thickness.solve import Scene
 
+HIGHER = 300.0
+"""Metres by which the height of a glacier may differ from its inventory's: more than it thins in decades."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A glacier's outline and its neighbours', as WKB in `crs`."""
+    """A glacier's outline and its neighbours', as WKB in `crs`; `height` is its inventory's median (m)."""
 
     name: str
     shape: bytes
     neighbours: tuple[bytes, ...]
     crs: str
+    height: float | None = None
 
 
 def scene_of(place: Place, dem: Dem, options: PredictOptions) -> tuple[Scene, Terrain, list[str]]:
@@ -65,12 +69,20 @@ def scene_of(place: Place, dem: Dem, options: PredictOptions) -> tuple[Scene, Te
     for path, field in ((options.velocity[:1], speed), ((options.mass_balance,), balance)):
         if path and path[0] is not None and (field is None or not np.isfinite(field[ice]).any()):
             notes.append(f"{path[0].name} holds nothing on one glacier or more, computed without it")
+    middle = float(np.nanmedian(terrain.heights[ice]))
+    if place.height is not None and abs(middle - place.height) > HIGHER:
+        feet = 2.8 < middle / place.height < 3.8
+        notes.append(
+            f"{place.name}: its median height is {middle:.0f} m on {dem.name}, "
+            f"{place.height:.0f} m by the outlines: "
+            + ("perhaps feet, to be stated (gdal_edit.py -units ft FILE)" if feet else "check both")
+        )
     if not (~everything).any():
         notes.append(f"{place.name}: no margin lies on the elevation model: distances to it are too short")
     region = region_of(place.name)
     if not region:
-        middle = gpd.GeoSeries([own.centroid], crs=crs).to_crs("EPSG:4326").iloc[0]
-        region = region_at(middle.x, middle.y)
+        centroid = gpd.GeoSeries([own.centroid], crs=crs).to_crs("EPSG:4326").iloc[0]
+        region = region_at(centroid.x, centroid.y)
     return (
         Scene(
             terrain.heights.astype(np.float64), ice, everything, terrain.resolution, speed, balance,

@@ -58,9 +58,11 @@ def score_points(run: Run, options: EvaluateOptions, folder: Path, source: Path)
     found, glacier = at_points(folder, points)
     hit = np.isfinite(found["thickness"])
     if not hit.any():
+        lon, lat = _lonlat(points, ~hit)
         raise DataError(
             f"none of the {len(points)} points of {source} lies on a predicted glacier",
-            "check that --points, --dem and --outlines show the same place",
+            f"they lie near longitude {lon:.4g} and latitude {lat:.4g}: check --points-crs, order and unit, "
+            "and that --dem and --outlines show the same place",
         )
     found = {name: values for name, values in found.items() if np.isfinite(values[hit]).all()}
     low, high = found.pop("low"), found.pop("high")
