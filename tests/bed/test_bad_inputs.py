@@ -167,6 +167,7 @@ WAYS = {
     "a speed and its direction": (("speed", "azimuth"), "so", True),
     "an error before the speed": (("v_error", "v"), "os", True),
     "components and their speed": (("vx", "vy", "v"), "xys", True),
+    "a speed and what else is said of it": (("v_filtered", "v", "v_bias", "vx"), "osox", True),
     "two of which nothing is said": ((None, None), "xy", False),
     "speeds of two dates": (("v 2018-01-01", "v 2019-01-01"), "ss", False),
     "a component twice": (("vx", "vx"), "xx", False),

@@ -13,6 +13,7 @@ import shapely
 from icectl.arrays import F64, Bools
 from icectl.errors import DataError
 from icectl.raster import Grid, Info, rasterize, read_quantity
+from icectl.raster.kinds import KINDS
 from icectl.raster.regions import region_at
 from icectl.tasks.bed.options import PredictOptions
 from icectl.tasks.bed.readers.dem import Dem
@@ -93,7 +94,10 @@ def scene_of(place: Place, dem: Dem, options: PredictOptions) -> tuple[Scene, Te
 
 
 _LAYERS = (
-    ("other", r"err\w*|std\w*|sigma|uncertainty|azimuth|az|dir|direction|bearing|angle|heading|aspect|count"),
+    (
+        "other",
+        r"err\w*|std\w*|sigma|uncertainty|azimuth|az|dir|direction|bearing|angle|heading|aspect|count|bias",
+    ),
     ("other", r"cnt|mask|phase|amp|dt|date|snr|vz|vertical"),
     ("speed", r"speed|magnitude"),
     ("x", r"v_?x|vel\w*_?x|x_vel\w*|v_?e|e|east\w*|u"),
@@ -119,12 +123,19 @@ def _speed(paths: Sequence[Path], grid: Grid) -> F64:
     DataError: there is one component alone, or names do not say which layers make the speed.
     """
     found: dict[str, list[tuple[Path, int]]] = {kind: [] for kind in ("", "x", "y", "speed", "other")}
+    exact: dict[str, list[tuple[Path, int]]] = {kind: [] for kind in found}
     for path in paths:
         info = Info(path)
         numbers = [number for number in range(1, info.count + 1) if number != info.alpha]
         for number in numbers:
-            said = _layer(info.descriptions[number - 1] or "")
-            found[said or (_layer(path.stem) if len(numbers) == 1 else "")].append((path, number))
+            name = info.descriptions[number - 1] or ""
+            name = name if _layer(name) or len(numbers) > 1 else path.stem
+            kind = _layer(name)
+            found[kind].append((path, number))
+            exact[kind] += (
+                [(path, number)] if name.lower().partition(" ")[0] in KINDS["velocity"].names else []
+            )
+    found |= {kind: those for kind, those in exact.items() if len(those) == 1}
     bands = found["speed"] or [*found["x"], *found["y"]] or found[""]
     if len(bands) == 1 and (found["x"] or found["y"]) and not found["speed"]:
         raise _component(bands[0][0])
