@@ -9,7 +9,7 @@ _DOOR = ("OpenRun", "Products", "evaluate", "fetch", "open_run", "predict", "tra
 
 
 def __getattr__(name: str) -> Any:
-    """Bring in the Python door when it is used: the command line starts without it."""
+    """Bring in the Python API when it is used: the command line starts without it."""
     if name in _DOOR:
         return getattr(import_module("icectl.api"), name)
     raise AttributeError(f"module 'icectl' has no attribute '{name}'")

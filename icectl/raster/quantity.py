@@ -1,4 +1,4 @@
-"""The one door for a quantity that comes in: values in a stated unit, with a mask, on a north-up grid.
+"""The one reader of quantities: values in a stated unit, with a mask, on a north-up grid.
 
 A raster file may store its rows from the south, its numbers with a scale and an offset, its voids as a
 number, a mask or a transparent band, and its unit in a tag. `read_quantity` settles all of that, so that

@@ -128,7 +128,7 @@ def _spoil(folder: Path, change: Callable[[Any], Any]) -> None:
         rewrite(path, change)
 
 
-def evaluation_is_honest(subject: Subject) -> None:
+def evaluation_has_a_baseline(subject: Subject) -> None:
     """Check that there is a baseline beside the model, the deciding column exists, and values are numbers."""
     metrics = subject.evaluate("evaluate", subject.predicted)
     assert metrics.tables, "evaluate returned no table"

@@ -64,7 +64,7 @@ def _heavy(plugin: Plugin) -> Iterator[Result]:
         "predictions are georeferenced": products.prediction_is_georeferenced,
         "predictions do not depend on --tile": products.prediction_does_not_depend_on_tile,
         "evaluation is recomputable": products.evaluation_is_recomputable,
-        "evaluation has a baseline": products.evaluation_is_honest,
+        "evaluation has a baseline": products.evaluation_has_a_baseline,
     }
     if find_spec("onnxruntime") is not None:
         checks["ONNX agrees, where it is offered"] = products.onnx_agrees

@@ -107,9 +107,9 @@ class PluginTests:
         """Numbers come from saved files."""
         products.evaluation_is_recomputable(subject)
 
-    def test_evaluation_is_honest(self, subject: Subject) -> None:
+    def test_evaluation_has_a_baseline(self, subject: Subject) -> None:
         """A baseline stands beside the model."""
-        products.evaluation_is_honest(subject)
+        products.evaluation_has_a_baseline(subject)
 
     def test_onnx_agrees(self, subject: Subject) -> None:
         """Other runtimes get a network that computes the same."""

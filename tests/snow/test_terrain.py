@@ -1,4 +1,4 @@
-"""Terrain: radiation against closed forms, the snowline by brute force, elevation models at the door."""
+"""Terrain: radiation against closed forms, the snowline by brute force, elevation models as they come."""
 
 from __future__ import annotations
 

@@ -164,8 +164,8 @@ def test_missing_verbs() -> None:
         (products.prediction_does_not_depend_on_tile, "SeamsByTile", "depends on --tile"),
         (products.evaluation_is_recomputable, "Invented", "does not read the predictions"),
         (products.evaluation_is_recomputable, "Fluctuating", "gives other numbers"),
-        (products.evaluation_is_honest, "NoBaseline", "no row of kind 'baseline'"),
-        (products.evaluation_is_honest, "NoDecision", "no column 'iou' decides"),
+        (products.evaluation_has_a_baseline, "NoBaseline", "no row of kind 'baseline'"),
+        (products.evaluation_has_a_baseline, "NoDecision", "no column 'iou' decides"),
         (products.onnx_agrees, "OtherWhenExported", "differs from the original by"),
     ],
 )
@@ -246,4 +246,4 @@ def test_a_model_whose_rows_have_another_name(tmp_path: Path) -> None:
     subject = broken("Sound", tmp_path)
     subject.plugin = replace(subject.plugin, name="other")
     with pytest.raises(AssertionError, match="no row of the model begins with 'other', but wobbly"):
-        products.evaluation_is_honest(subject)
+        products.evaluation_has_a_baseline(subject)

@@ -1,4 +1,4 @@
-"""The Python door: the same stages as the command line, results as xarray and GeoPandas."""
+"""The Python API: the same stages as the command line, results as xarray and GeoPandas."""
 
 from __future__ import annotations
 
