@@ -140,7 +140,7 @@ def _check(grid: WindowGrid) -> None:
     if min(grid.rows, grid.cols) < grid.patch:
         raise DataError(
             f"a scene of {grid.rows} × {grid.cols} pixels is smaller than one window of {grid.patch}",
-            "use a smaller --patch",
+            f"use --patch {min(grid.rows, grid.cols) // 4}",
         )
 
 
@@ -169,7 +169,7 @@ def block_parts(shape: tuple[int, int], patch: int, seed: int = 0) -> U8:
                 return parts
     raise DataError(
         f"a scene of {shape[0]} × {shape[1]} pixels is too small for blocks with windows of {patch} pixels",
-        "use a smaller --patch, or --split time",
+        f"use --patch {min(shape) // 4}, or of a long series --split time",
     )
 
 

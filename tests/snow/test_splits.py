@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -130,6 +131,14 @@ def test_what_cannot_be_split_is_said(kind, grid, words):
     with pytest.raises(DataError, match=words) as error:
         make_split(kind, grid)
     assert error.value.hint
+
+
+@pytest.mark.parametrize(("rows", "cols", "patch"), [(64, 64, 50), (64, 100, 40), (48, 40, 30), (40, 60, 50)])
+def test_the_patch_that_is_named_for_a_small_scene_fits(rows, cols, patch):
+    with pytest.raises(DataError) as error:
+        make_split("blocks", WindowGrid(8, rows, cols, patch=patch))
+    fitting = int(re.search(r"--patch (\d+)", error.value.hint)[1])
+    assert make_split("blocks", WindowGrid(8, rows, cols, patch=fitting)).windows.size
 
 
 @pytest.mark.parametrize(("rows", "cols", "side"), [(160, 192, 32), (44, 44, 24), (30, 30, 16)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import Geod
 from shapely import box
+from writing import tif
 
 from icectl.errors import DataError
 from icectl.raster import ground_areas, write_cog
@@ -179,3 +181,23 @@ def test_snow_covered_area_in_degrees_is_that_on_the_ground():
     whole = [Geod(ellps="WGS84").geometry_area_perimeter(box(10, low, 10.5, 62))[0] for low in (61, 60)]
     assert found.snow == pytest.approx(abs(whole[0]) / 1e6, rel=0.001)
     assert found.known == pytest.approx(abs(whole[1]) / 1e6, rel=0.001)
+
+
+def test_days_and_heights_of_a_run_are_not_those_of_other_scenes(icectl, tmp_path):
+    """They were: a series of elsewhere was cut at the training's last day, and its heights were missed."""
+    height = np.add.outer(np.arange(64.0), np.arange(64.0)).astype("f4") * 10 + 2000
+    for place, crs, first in (("here", "EPSG:32643", 2013), ("there", "EPSG:32718", 2018)):
+        for k in range(9):
+            index = np.where(height > 2200 + 100 * (k % 4), np.float32(0.6), np.float32(0))
+            tif(tmp_path / place / f"{first + k // 4}{3 * (k % 4) + 1:02}01_ndsi.tif", index, crs=crs)
+    dem = tif(tmp_path / "dem.tif", height)
+    space = ("--workspace", str(tmp_path / "ws"))
+    small = ("--cadence", "scenes", "--patch", "16", "--stride", "8", "--updates", "2")
+    dated = ("--end", "2014-12-01", "--dem", str(dem))
+    made = icectl("train", "snow-mlp", "--scenes", str(tmp_path / "here"), *small, *dated, *space, "--json")
+    there = ("--run", made.json["run"], "--scenes", str(tmp_path / "there"), "--moments", "last")
+    found = icectl("predict", "snow-mlp", *there, *space, "--json")
+    rows = list(csv.DictReader((Path(found.json["folder"]) / "snow_cover.csv").read_text().splitlines()))
+    observed = [row for row in rows if row["kind"] == "observed"]
+    assert [row["date"] for row in observed][-1] == "2020-01-01"
+    assert {row["snowline_m"] for row in rows} == {""}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -47,6 +47,8 @@ class FetchOptions(SceneQuery):
 
 class PrepareOptions(Options):
     """From scenes to one cube of snow masks."""
+
+    of_the_images: ClassVar[frozenset[str]] = frozenset({"start", "end", "dem"})
 
     cadence: Literal["months", "scenes"] = Field(
         default="months", description="One frame for each period of months, or one for each scene as it is."
