@@ -120,7 +120,7 @@ def stages(root: Path) -> Iterator[Check]:
     """Check that all files of every finished stage are as they were written."""
     from icectl.workspace import RECORD, damage
 
-    records = sorted(root.rglob(RECORD))
+    records = sorted(path for kind in ("glaciers", "runs") for path in (root / kind).rglob(RECORD))
     hidden = [any(part.startswith(".") for part in path.relative_to(root).parts) for path in records]
     found = [path.parent for path, aside in zip(records, hidden, strict=True) if not aside]
     for folder in found:

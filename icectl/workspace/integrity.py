@@ -20,7 +20,8 @@ CHEAP = 512 * 2**20
 _UNREAD = ("tensorboard",)
 """Outputs that no stage reads: `icectl doctor --workspace` alone looks at their content."""
 
-Sizes = Mapping[str, tuple[int, str]]
+MOST_FILES = 200_000
+"""Files and folders below a folder of the user's, links not followed: more are no data of one place."""
 
 
 PUBLISHED = re.compile(r"[a-z]+\d*:[0-9.]+")
@@ -44,9 +45,23 @@ def identify(path: Path) -> list[Any]:
         raise UsageError(f"{path} does not exist", "check the path")
     if not path.is_file() and not path.is_dir():
         raise UsageError(f"{path} is neither a file nor a folder", "name one; a pipe can be read once only")
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    files = sorted(p for p in _below(path) if p.is_file()) if path.is_dir() else [path]
     base = path if path.is_dir() else path.parent
     return [[p.relative_to(base).as_posix(), p.stat().st_size, p.stat().st_mtime_ns] for p in files]
+
+
+def _below(folder: Path) -> list[Path]:
+    """Return the files below a folder; every folder that a user names is walked here before anywhere else."""
+    found, folders = [], 0
+    for root, below, files in os.walk(folder):
+        folders += len(below)
+        found += [Path(root, file) for file in files]
+        if len(found) + folders > MOST_FILES:
+            raise UsageError(
+                f"{folder} holds more than {MOST_FILES:,} files and folders",
+                "name the folder that holds the data alone",
+            )
+    return found
 
 
 def contents(folder: Path, outputs: list[str]) -> dict[str, list[Any]]:

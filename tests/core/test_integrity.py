@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from icectl.errors import DataError
-from icectl.workspace import Workspace, contents, damage, stage_of, write_json
+from icectl.workspace import Workspace, contents, damage, integrity, stage_of, write_json
 
 OUTPUTS = {
     "fetch": "glaciers/demo/scenes/*/words.txt",
@@ -179,3 +179,15 @@ def test_a_record_that_is_no_object_is_a_data_error(tmp_path):
     (tmp_path / "stage.json").write_text("[]")
     with pytest.raises(DataError, match="no record of a stage"):
         stage_of(tmp_path)
+
+
+@pytest.mark.parametrize("flag", ["--extra", "--scenes"])
+def test_a_folder_of_far_too_much_is_not_walked_to_its_end(cli, tmp_path, monkeypatch, flag):
+    monkeypatch.setattr(integrity, "MOST_FILES", 5)
+    for name in "abc":
+        (tmp_path / "much" / name).mkdir(parents=True)
+        (tmp_path / "much" / name / "x.tif").write_bytes(b"")
+    refused = cli("fetch", "toy", flag, "much", "--dry-run", ok=False)
+    assert "much holds more than 5 files and folders" in refused.err
+    assert "hint: name the folder that holds the data alone" in refused.err
+    assert cli("fetch", "toy", flag, "much/a", "--dry-run").code == 0
