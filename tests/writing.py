@@ -29,7 +29,7 @@ def tif(
     mask, colours = about.pop("mask", None), about.pop("colormap", None)
     count, height, width = bands.shape
     path.parent.mkdir(parents=True, exist_ok=True)
-    place = {} if crs is None else {"crs": crs, "transform": transform}
+    place = {} if crs is None and transform is NORTH else {"crs": crs, "transform": transform}
     with warnings.catch_warnings(), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(

@@ -84,6 +84,15 @@ def test_an_elevation_model_across_180_degrees(tmp_path, west):
         assert float(np.nanmean(ground.heights)) == pytest.approx(1000 + 50 * (len(west) - 1), abs=15)
 
 
+@pytest.mark.parametrize("crs", [None, "EPSG:4326"])
+def test_tiles_of_wider_pixels_to_the_north_without_a_crs(tmp_path, crs):
+    for number, (top, wide) in enumerate([(50.1, 2e-3), (50.0, 1e-3)]):
+        heights = np.full((100, round(0.1 / wide)), 1000 + 100 * number, np.float32)
+        tif(tmp_path / "dem" / f"{number}.tif", heights, Affine(wide, 0, 8.0, 0, -1e-3, top), crs)
+    ground = open_dem(tmp_path / "dem", "EPSG:4326").around((8.04, 49.98, 8.06, 50.02), "EPSG:4326", 0.0)
+    assert float(np.nanmean(ground.heights)) == pytest.approx(1050, abs=2)
+
+
 def test_an_elevation_model_of_control_points_is_to_be_warped(tmp_path):
     points = [GroundControlPoint(r, c, 30 * c, -30 * r) for r in (0, 9) for c in (0, 9)]
     about = {"driver": "GTiff", "height": 9, "width": 9, "count": 1, "dtype": "float32"}

@@ -13,7 +13,7 @@ from shapely.strtree import STRtree
 
 from icectl.arrays import F32
 from icectl.errors import DataError
-from icectl.raster import Grid, Info, Window, grid_of, ground_steps, read_quantity
+from icectl.raster import Grid, Info, Window, grid_of, ground_steps, read_quantity, warp
 from icectl.raster.files import CUBES
 from icectl.raster.kinds import ABOUT, KINDS
 from icectl.sources.mosaic import OVERLAP
@@ -193,8 +193,10 @@ def _paste(out: F32, part: Grid, file: Path, grid: Grid) -> tuple[str, ...]:
     bottom, right = min(out.shape[0], row + grid.shape[0]), min(out.shape[1], col + grid.shape[1])
     alike = np.allclose([a.a, a.e], [b.a, b.e], rtol=1e-6)
     if not alike and part.extent.intersects(grid.extent):
-        found = read_quantity(file, "elevation", grid=part)
-        out[np.isnan(out)] = found.values[np.isnan(out)]
+        bare = Info(file).crs is None  # its CRS is stated
+        found = read_quantity(file, "elevation", grid=None if bare else part)
+        values = warp(found.values, grid, part) if bare else found.values
+        out[np.isnan(out)] = values[np.isnan(out)]
         return found.notes
     if not alike or bottom <= top or right <= left:
         return ()
