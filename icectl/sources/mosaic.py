@@ -1,5 +1,6 @@
 """Tiles of one scene as one image: files of one date and asset whose extents lie beside one another."""
 
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -36,11 +37,13 @@ def mosaicked(files: Sequence[ImageFile], into: Path) -> Iterator[ImageFile]:
         start = None if file.named.period is None else file.named.period.start
         groups[start, file.named.asset].append(file)
     common = Counter(file.crs for file in files).most_common(1)[0][0] if files else None
+    joined: list[int] = []
     for group in groups.values():
         grid = _common_grid(group, common) if len(group) > 1 else None
         if grid is None:
             yield from group
         else:
+            joined.append(len(group))
             path = into / "mosaics" / f"{group[0].path.stem}.tif"
             if not path.is_file():
                 drivers = {file.path: opened_as(file.path) for file in group}
@@ -48,6 +51,10 @@ def mosaicked(files: Sequence[ImageFile], into: Path) -> Iterator[ImageFile]:
             yield replace(
                 group[0], path=path.absolute(), grid=grid, shape=tuple(grid.shape), crs=str(grid.crs)
             )
+    if joined:
+        logging.getLogger("icectl").info(
+            f"{sum(joined)} tiles that lie side by side are joined: {len(joined)} images in {common}"
+        )
 
 
 def _common_grid(tiles: Sequence[ImageFile], crs: str | None) -> Grid | None:

@@ -27,7 +27,8 @@ def scan(tmp_path):
     return scan_folder(tmp_path / "in", scale=1.0, offset=0.0, into=tmp_path / "own")
 
 
-def test_tiles_of_neighbouring_zones_lie_where_they_are(tmp_path):
+def test_tiles_of_neighbouring_zones_lie_where_they_are(tmp_path, caplog):
+    caplog.set_level("INFO", "icectl")
     x, y = Transformer.from_crs("EPSG:32643", "EPSG:32644", always_xy=True).transform(*(EAST * (45, -3)))
     next_zone = Affine(30, 0, round(x / 30) * 30, 0, -30, round(y / 30) * 30)
     for day in ("20200101", "20200201"):
@@ -36,6 +37,7 @@ def test_tiles_of_neighbouring_zones_lie_where_they_are(tmp_path):
             tmp_path / "in" / f"T44_{day}_image.tif", ground(next_zone, "EPSG:32644"), next_zone, "EPSG:32644"
         )
     scenes = scan(tmp_path)
+    assert caplog.messages == ["4 tiles that lie side by side are joined: 2 images in EPSG:32643"]
     assert [f"{scene.time:%Y%m%d}" for scene in scenes] == ["20200101", "20200201"]
     with rasterio.open(scenes[0].asset("image")) as file:
         assert file.crs == "EPSG:32643"
