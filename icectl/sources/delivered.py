@@ -1,5 +1,6 @@
 """Scenes as archives deliver them: Landsat's tar files, and cubes (NetCDF, Zarr), unfolded into GeoTIFFs."""
 
+import re
 import shutil
 import tarfile
 from pathlib import Path, PurePosixPath
@@ -104,8 +105,8 @@ def _maps(path: Path, target: Path) -> Path:
     data = open_cube(path)
     try:
         for name, time, values in layers(data, path):
-            date = stamp(time)[:10]
-            made = target / f"{date.replace('-', '')}_{name}.tif".lstrip("_")
+            date = stamp(time).removesuffix("T00:00:00")
+            made = target / f"{re.sub('[-:]', '', date)}_{name}.tif".lstrip("_")
             if made.is_file():
                 continue
             grid, upright = upright_values(grid_of_cube(values, path), values.values)

@@ -167,7 +167,7 @@ class Fetcher:
             offsets=[known.offset or 0.0] if scaled else None,
             tags={
                 "TIFFTAG_DATETIME": pick.time.strftime("%Y:%m:%d %H:%M:%S"),
-                "ACQUISITION_DATE": pick.time.strftime("%Y-%m-%d"),
+                "ACQUISITION_DATE": pick.time.strftime("%Y-%m-%dT%H:%M:%SZ"),
             },
         )
 

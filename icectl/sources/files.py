@@ -41,7 +41,7 @@ DRIVERS = {
 }  # fmt: skip
 """Formats by suffix; all others are opened as GeoTIFF alone: GDAL would follow links inside other formats."""
 
-_DATE_TAGS = ("ACQUISITION_DATE", "DATE_ACQUIRED", "ACQUISITIONDATETIME", "DATETIME", "DATE", "QUARTER")
+_DATE_TAGS = ("ACQUISITIONDATETIME", "ACQUISITION_DATE", "DATE_ACQUIRED", "DATETIME", "DATE", "QUARTER")
 FLOATS = ("float32", "float64")
 _LARGEST_ITEM = 4_000_000
 _KEPT = (

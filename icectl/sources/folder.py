@@ -6,6 +6,7 @@ the file's tags, or its name (`icectl.sources.names`). Files of one date make on
 """
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -27,6 +28,10 @@ GEOTIFF = IMAGES - {".png", ".jpg", ".jpeg"}
 _SAFE = ("GRANULE/*/IMG_DATA/*", "GRANULE/*/IMG_DATA/R?0m/*")
 PLACES = (("*",), ("*/*",), tuple(f"*/{place}" for place in _SAFE), _SAFE)
 """Where images lie: in the folder, in one folder a scene, or in those of Sentinel-2's SAFE format."""
+
+
+PASS = timedelta(minutes=10)
+"""Images of one pass of a satellite are less apart in time, those of another pass or satellite more."""
 
 
 def scan_folder(
@@ -87,7 +92,7 @@ def scan_folder(
     else:
         compiled = None if pattern is None else compile_pattern(pattern)
         places = [folder] if into is None else unfolded(folder, into)
-        files = [file for place in places for file in _described(place, compiled, georeferenced, bands)]
+        files = _by_pass([f for place in places for f in _described(place, compiled, georeferenced, bands)])
         dated = one_of_each(_needed([file for file in files if not file.named.static], asset, wanted))
         if into is not None:
             dated = list(mosaicked(dated, into))
@@ -114,6 +119,37 @@ def _described(
     for path in images:
         if pattern is not None or by_name(path.stem).asset != UNUSED:
             yield from describe(path, folder, pattern, items[path.parent], bands)
+
+
+def _by_pass(files: list[ImageFile]) -> list[ImageFile]:
+    """Return the files, those of a day with several passes dated by the first image of their pass.
+
+    The images of a day are one scene, unless all of them tell their time and these are `PASS` apart.
+    """
+    days: dict[datetime, set[timedelta]] = {}
+    for period in (file.named.period for file in files):
+        if period is not None and period.end is None:
+            days.setdefault(period.start, set()).add(period.clock)
+    begun: dict[tuple[datetime, timedelta], datetime] = {}
+    for day, clocks in days.items():
+        first = last = min(clocks)
+        for clock in sorted(clocks):
+            first = clock if clock - last > PASS else first
+            begun[day, clock], last = day + first, clock
+        if not min(clocks) or first == min(clocks):  # a time is not told, or there is one pass
+            begun |= {(day, clock): day for clock in clocks}
+    made = []
+    for file in files:
+        period = file.named.period
+        if (
+            period is not None
+            and period.end is None
+            and (new := begun[period.start, period.clock]) != period.start
+        ):
+            dated = replace(period, start=new, clock=timedelta(0))
+            file = replace(file, named=replace(file.named, period=dated))
+        made.append(file)
+    return made
 
 
 def _needed(files: list[ImageFile], asset: str, wanted: Collection[str]) -> list[ImageFile]:
@@ -200,17 +236,23 @@ def _scenes(files: list[ImageFile], fallback: Band) -> Iterator[Scene]:
                 "keep one, or tell them apart: by names such as …_green.tif and …_swir16.tif, or a --pattern",
             )
         group[file.named.asset] = file
-    for time, group in by_time.items():
-        first = next(iter(group.values()))
+    names = {moment: _named(moment, next(iter(group.values()))) for moment, group in by_time.items()}
+    shared = Counter(names.values())
+    for moment, group in by_time.items():
         bands = {name: _filled(file, fallback) for name, file in group.items()}
-        name = re.sub(r"[^A-Za-z0-9._-]+", "_", first.named.scene).strip("._-")
-        identity = name if parse_date(name) else "_".join(filter(None, (name, f"{time:%Y%m%d}")))
+        identity = names[moment] + (f"_T{moment:%H%M}" if shared[names[moment]] > 1 else "")
         paths = {asset: file.path for asset, file in group.items()}
         properties = {k: v for file in group.values() for k, v in file.properties.items()}
         if fallback.scale is not None:  # the user knows what the numbers are
             properties.pop(TOP_OF_ATMOSPHERE, None)
-        clock = first.named.period.clock if first.named.period else timedelta(0)
-        yield Scene(identity, time + clock, paths, properties, bands)
+        first = next(iter(group.values())).named.period
+        yield Scene(identity, moment + (first.clock if first else timedelta(0)), paths, properties, bands)
+
+
+def _named(moment: datetime, file: ImageFile) -> str:
+    """Return what the scene of a file is called: by its name, with the date where that does not tell it."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", file.named.scene).strip("._-")
+    return name if parse_date(name) else "_".join(filter(None, (name, f"{moment:%Y%m%d}")))
 
 
 def _filled(file: ImageFile, fallback: Band) -> Band:

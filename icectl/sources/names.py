@@ -56,10 +56,10 @@ _LANDSAT = re.compile(
     re.IGNORECASE,
 )
 _SENTINEL2 = re.compile(
-    r"T\d{2}[A-Z]{3}_(?P<date>\d{8})T\d{6}_(?P<layer>B\d[\dA]|[A-Z]{3})(?:_\d\dm)?$", re.IGNORECASE
+    r"T\d{2}[A-Z]{3}_(?P<date>\d{8}T\d{6})_(?P<layer>B\d[\dA]|[A-Z]{3})(?:_\d\dm)?$", re.IGNORECASE
 )
 _HLS = re.compile(
-    r"HLS\.(?P<sensor>[LS]30)\.T\w{5}\.(?P<date>\d{7})T\d{6}\.v[\d.]+\.(?P<layer>[A-Z]+\d*|B\d[\dA])(?:\.subset)?$",
+    r"HLS\.(?P<sensor>[LS]30)\.T\w{5}\.(?P<date>\d{7}T\d{6})\.v[\d.]+\.(?P<layer>[A-Z]+\d*|B\d[\dA])(?:\.subset)?$",
     re.IGNORECASE,
 )
 _APPEEARS = re.compile(r"HLS(?P<sensor>[LS]30)\.\d{3}_(?P<layer>[a-z0-9]+)_doy(?P<date>\d{7})", re.IGNORECASE)
@@ -85,7 +85,7 @@ _DATES = tuple(
         rf"{_YEAR}(?P<s>[-_.:/]?){_MONTH}(?P=s){_DAY}(?:[T ]?(?P<clock>\d\d:?\d\d(?::?\d\d)?)\d?Z?)?(?!\d)",
         rf"{_YEAR}(?P<s>[-_./])(?P<month>0?[1-9]|1[0-2])(?P=s)(?P<day>0?[1-9]|[12]\d|3[01])(?!\d)",
         r"L[COTEM]\d\d{6}(?P<year>(?:19|20)\d{2})(?P<doy>[0-3]\d{2})",  # Landsat before collections
-        rf"{_YEAR}[-_.]?(?P<doy>[0-3]\d{{2}})(?!\d)",
+        rf"{_YEAR}[-_.]?(?P<doy>[0-3]\d{{2}})(?:T(?P<clock>\d{{6}}))?(?!\d)",
         rf"{_YEAR}[-_.]?{_MONTH}(?!\d)",
         rf"{_YEAR}(?!\d)",
     )
@@ -97,7 +97,7 @@ _GROUPS = {"date", "year", "month", "day", "quarter", "doy", "asset", "scene"}
 class Period:
     """The day of one acquisition, or the span of a composite (`end` is its last second).
 
-    `clock` is the time of day, where it is said: files of one day make a scene, whatever their seconds.
+    `clock` is the time of day, where it is said: files of one pass make a scene, whatever their seconds.
     """
 
     start: datetime
@@ -333,17 +333,14 @@ def _period(parts: dict[str, str | None]) -> Period | None:
     try:
         if "quarter" in numbers:
             return _span(year, 3 * numbers["quarter"] - 2, 3)
+        hours, minutes, seconds = (int(clock[i : i + 2]) for i in (0, 2, 4))
+        known = hours < 24 and minutes < 60 and seconds < 60
+        since = timedelta(hours=hours, minutes=minutes, seconds=seconds) if known else timedelta(0)
         if "doy" in numbers:
             day = datetime(year, 1, 1, tzinfo=UTC) + timedelta(days=numbers["doy"] - 1)
-            return Period(start=day) if day.year == year else None
+            return Period(start=day, clock=since) if day.year == year else None
         if "day" in numbers:
-            start = datetime(year, numbers["month"], numbers["day"], tzinfo=UTC)
-            hours, minutes, seconds = (int(clock[i : i + 2]) for i in (0, 2, 4))
-            known = hours < 24 and minutes < 60 and seconds < 60
-            return Period(
-                start=start,
-                clock=timedelta(hours=hours, minutes=minutes, seconds=seconds) if known else timedelta(0),
-            )
+            return Period(start=datetime(year, numbers["month"], numbers["day"], tzinfo=UTC), clock=since)
         return _span(year, numbers["month"], 1) if "month" in numbers else _span(year, 1, 12)
     except (ValueError, KeyError):
         return None

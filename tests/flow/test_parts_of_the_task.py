@@ -140,13 +140,13 @@ def test_frames_are_left_out_with_the_reason():
     ]  # fmt: skip
 
 
-def test_two_frames_of_one_day_and_aerosol():
+def test_two_frames_of_one_pass_and_aerosol():
     frames = moving(bands=1)[:5, :, :64, :64].astype(np.float32)
-    found = series(frames, [0, 0.4, 8, 16, 24], np.zeros((5, 64, 64), dtype=bool))
+    found = series(frames, [0, 0.02, 0.2, 16, 24], np.zeros((5, 64, 64), dtype=bool))
     found.aerosol[3] = 0.8
     kept, _, reasons = screen(found, PrepareOptions(), 50)
     assert kept.names == ("f0", "f2", "f4")
-    assert "same day" in reasons[0]
+    assert "another frame is of the same time, " in reasons[0]
     assert "80 % of it has high aerosol" in reasons[1]
 
 

@@ -5,7 +5,9 @@ import shutil
 from datetime import date, datetime
 
 import numpy as np
+import odc.geo.xr  # noqa: F401  (gives data sets a CRS)
 import pytest
+import xarray as xr
 
 from icectl.errors import DataError, UsageError
 from icectl.sources.catalogue import read_catalogue, write_catalogue
@@ -52,6 +54,40 @@ def test_acquisition_tags_outweigh_the_name_and_the_creation_tag_does_not(tmp_pa
     raster(tmp_path / "undated.tif", tags={"TIFFTAG_DATETIME": "2018:03:04 00:00:00"})
     dates = {s.id: f"{s.time:%Y-%m-%d}" for s in scan_folder(tmp_path)}
     assert dates == {"20010102": "2001-01-02", "undated_20180304": "2018-03-04", "20010101": "2019-07-10"}
+
+
+def test_scenes_of_one_day_are_told_apart_by_their_time_and_those_of_one_pass_are_not(tmp_path, raster):
+    def times(folder):
+        return {s.id: f"{s.time:%m%d %H:%M}" for s in scan_folder(folder, scale=1.0)}
+
+    for name in (
+        "20190710T1000_green",
+        "20190710T1004_swir16",
+        "20190710T1400_green",
+        "20190711T1400_green",
+    ):
+        raster(tmp_path / "names" / f"{name}.tif")
+    day = {"20190710T1000": "0710 10:00", "20190710T1400": "0710 14:00"}
+    assert times(tmp_path / "names") == day | {"20190711T1400": "0711 14:00"}
+    raster(tmp_path / "names" / "20190710_red.tif")  # of which pass, nothing tells
+    with pytest.raises(DataError, match=r"20190710T1000_green\.tif and 20190710T1400_green\.tif are both"):
+        times(tmp_path / "names")
+    for hour in ("10:30:21Z", "14:59:59.5Z"):
+        tags = {"ACQUISITIONDATETIME": f"2019-07-10T{hour}"}
+        raster(tmp_path / "tags" / hour[:2] / "20190710_green.tif", tags=tags)
+    assert times(tmp_path / "tags") == {"20190710_T1030": "0710 10:30", "20190710_T1459": "0710 14:59"}
+
+
+def test_a_cube_of_several_times_a_day_keeps_them(tmp_path):
+    times = np.array(["2019-07-10T10:00", "2019-07-10T14:00", "2019-07-11"], "datetime64[ns]")
+    values = (("time", "y", "x"), np.arange(27, dtype=np.float32).reshape(3, 3, 3) / 27)
+    axes = {"time": times, "y": [90.0, 60.0, 30.0], "x": [0.0, 30.0, 60.0]}
+    (tmp_path / "in").mkdir()
+    xr.Dataset({"ndsi": values}, axes).odc.assign_crs("EPSG:32643").to_netcdf(
+        tmp_path / "in" / "cube.nc", engine="h5netcdf"
+    )
+    scenes = scan_folder(tmp_path / "in" / "cube.nc", into=tmp_path / "own")
+    assert [f"{s.time:%d %H}" for s in scenes] == ["10 10", "10 14", "11 00"]
 
 
 def test_a_stac_item_beside_tells_the_date_and_the_scale(tmp_path, raster):

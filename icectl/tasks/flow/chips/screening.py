@@ -1,5 +1,7 @@
 """Screening: guessed clouds, and frames left out with the reason."""
 
+from datetime import timedelta
+
 import cv2
 import numpy as np
 
@@ -11,6 +13,9 @@ from icectl.tasks.flow.options import PrepareOptions
 
 AGREEMENT = 0.35
 """Local correlation of texture with the frame most like it, below which ice is taken to be hidden."""
+
+APART = timedelta(hours=1)
+"""Frames less apart in time show one pass twice: ice moves by less between them than can be told."""
 
 NEAR = 31
 """Width of the neighbourhood that is compared, in pixels of half the resolution."""
@@ -99,8 +104,8 @@ def _reason(
         return "it has no valid pixel"
     if float(np.ptp(series.values[i][:, valid])) == 0:
         return "it is constant"
-    if any(series.times[j].date() == series.times[i].date() for j in kept):
-        return f"another frame is of the same day, {series.times[i]:%Y-%m-%d}"
+    if any(abs(series.times[j] - series.times[i]) < APART for j in kept):
+        return f"another frame is of the same time, {series.times[i]:%Y-%m-%d %H:%M}"
     cover = 100 * float(cloud[i][valid].mean())
     if cover > options.cloud_limit:
         return f"{cover:.0f} % of it is cloud (limit {options.cloud_limit:g} %)"
