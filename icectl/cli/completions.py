@@ -14,10 +14,32 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 def script(shell: str) -> str:
-    """Return the completion script of `shell`; ``completions/`` in the repository holds the same."""
+    """Return the completion script of `shell`; ``completions/`` in the repository holds the same.
+
+    Typer's own, but that zsh and fish complete a value behind ``--option=`` too, and zsh at the first Tab.
+    """
     from typer.completion import get_completion_script  # type: ignore[attr-defined]
 
-    return get_completion_script(prog_name="icectl", complete_var=VARIABLE, shell=shell) + "\n"
+    text: str = get_completion_script(prog_name="icectl", complete_var=VARIABLE, shell=shell)
+    if shell == "zsh":
+        text = text.replace("  eval", "  compset -P '--*='\n  eval") + _FIRST_TAB
+    if shell == "fish":
+        asked = text.partition('--arguments "(')[2].partition(')" --condition')[0]
+        text = text.replace(asked, "_icectl_completion")
+        text = _FISH.replace("ASKED", asked) + text
+    return text + "\n"
+
+
+_FIRST_TAB = """
+[[ $zsh_eval_context[-1] != loadautofunc ]] || _icectl_completion
+"""
+
+_FISH = """function _icectl_completion
+    set --local option (string match --regex '^--[^=]+=' -- (commandline -ct))
+    ASKED | string replace --regex -- '^' "$option"
+end
+
+"""
 
 
 def offered(incomplete: str = "") -> list[str]:

@@ -47,12 +47,12 @@ def complete_experiments(incomplete: str) -> list[str]:
     return [name for name in available("experiments") if name.startswith(incomplete)]
 
 
-def complete_runs(incomplete: str) -> list[str]:
+def complete_runs(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the ids of runs that start with `incomplete`, the newest first, and ``last``."""
     from icectl import stages
     from icectl.workspace import Workspace
 
-    names = [run.name for run in reversed(stages.runs(Workspace.locate()))]
+    names = [run.name for run in reversed(stages.runs(Workspace.locate(ctx.params.get("workspace"))))]
     return [name for name in dict.fromkeys([*names, stages.LAST]) if name.startswith(incomplete)]
 
 
