@@ -22,7 +22,7 @@ from icectl.tasks.bed.readers.scene import Place, _speed, scene_of
 from icectl.tasks.bed.thickness.features import MARGIN
 from icectl.tasks.bed.thickness.law import PHYSICS
 from icectl.tasks.bed.thickness.physics import YEAR
-from icectl.tasks.bed.thickness.solve import Scene, solve
+from icectl.tasks.bed.thickness.solve import FAR_OFF, TOO_SLOW, Scene, solve
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +65,10 @@ def test_a_velocity_that_is_zero_or_missing_over_half_of_the_ice_is_not_used(
     np.testing.assert_array_equal(made.thickness, solve(scene, PHYSICS).thickness)
 
 
-@pytest.mark.parametrize(("factor", "words"), [(1 / 365.25, "metres a day"), (2000.0, "another")])
+@pytest.mark.parametrize(("factor", "words"), [(1 / 365.25, TOO_SLOW), (2000.0, FAR_OFF)])
 def test_a_velocity_in_another_unit_is_not_used(scene: Scene, factor: float, words: str) -> None:
     made = solve(replace(scene, speed=factor * moving(scene)), PHYSICS)
-    assert words in made.notes[0]
+    assert made.notes[0].endswith(words)
     np.testing.assert_array_equal(made.thickness, solve(scene, PHYSICS).thickness)
 
 
@@ -116,7 +116,7 @@ def test_epochs_are_read_and_a_gap_is_said(tmp_path: Path) -> None:
 
 def test_a_velocity_of_metres_a_day_is_not_used_where_its_inversion_looks_usual(scene: Scene) -> None:
     made = solve(replace(scene, speed=16 * moving(scene) / 365), PHYSICS)
-    assert "perhaps it is in metres a day" in made.notes[0]
+    assert made.notes == (TOO_SLOW,)
     np.testing.assert_array_equal(made.thickness, solve(scene, PHYSICS).thickness)
 
 

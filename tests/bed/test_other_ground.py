@@ -10,6 +10,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+from rasterio.features import rasterize
 from shapely.affinity import translate
 
 from icectl import stages
@@ -131,7 +132,11 @@ def test_a_region_is_chosen_by_its_number(root: Path, done: stages.Outcome, test
 
 
 def test_outlines_that_overlap_and_a_velocity_of_another_unit_are_said(
-    root: Path, done: stages.Outcome, test_world: Path, tmp_path: Path
+    root: Path,
+    done: stages.Outcome,
+    test_world: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     frame = gpd.read_file(test_world / "outlines.gpkg").iloc[[0, 0]].reset_index(drop=True)
     frame["rgi_id"] = ["one", "other"]
@@ -150,3 +155,15 @@ def test_outlines_that_overlap_and_a_velocity_of_another_unit_are_said(
     assert "one and other overlap" in warnings
     assert "perhaps it is in metres a day" in warnings
     assert read_table(made.out)[0]["velocity_inversion_km3"] == ""
+    few = gpd.read_file(test_world / "outlines.gpkg").iloc[:2]
+    few.to_file(tmp_path / "few.gpkg")
+    with rasterio.open(tmp_path / "daily.tif", "r+") as target:  # slow ice on the other glacier alone
+        here = rasterize([few.geometry.iloc[0]], target.shape, transform=target.transform)
+        target.write(np.where(here, 100, target.read(1)).astype(np.float32), 1)
+    caplog.clear()
+    caplog.set_level("INFO", "icectl")
+    own |= {"outlines": tmp_path / "few.gpkg"}
+    made = stages.perform(request(root, run=done.run, predict=own), "predict")
+    assert "metres a day" not in caplog.text
+    assert "below 1 m a year on the ice and is not used on 1 of 2 glaciers" in caplog.text
+    assert [row["velocity_inversion_km3"] == "" for row in read_table(made.out)] == [False, True]

@@ -165,13 +165,14 @@ def test_polygons_come_with_a_fjord(trained, tmp_path):
 
     fjord = shapely.box(500_000 + 10 * 30, 7_400_000 - 64 * 30, 500_000 + 70 * 30, 7_400_000)
     geopandas.GeoDataFrame(geometry=[fjord], crs="EPSG:32624").to_file(tmp_path / "fjord.gpkg")
-    chosen = plugin.stages["predict"](fjord=tmp_path / "fjord.gpkg")
+    chosen = plugin.stages["predict"](fjord=tmp_path / "fjord.gpkg", product_crs="EPSG:3857")
     out = tmp_path / "out"
     out.mkdir()
     load_model(plugin).predict(runs["predict"].at(out=out), chosen)
     frame = geopandas.read_file(out / "fronts.gpkg", layer="polygons")
     assert set(frame.Class) == {"glacier", "ocean"}
     assert frame.geometry.is_valid.all()
+    np.testing.assert_allclose(frame.Area, frame.to_crs("EPSG:32624").area, rtol=2e-3)  # not Mercator's
     assert len(geopandas.read_file(next(out.glob("*_closed.shp")))) == len(frame)
 
 

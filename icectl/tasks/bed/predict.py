@@ -13,7 +13,7 @@ from shapely.strtree import STRtree
 from icectl.arrays import Bools
 from icectl.cluster import each
 from icectl.errors import DataError, IcectlError, UsageError
-from icectl.raster import rasterize, read_on, read_vectors
+from icectl.raster import Info, rasterize, read_on, read_vectors
 from icectl.run import Run
 from icectl.sources.published import resolve
 from icectl.tasks.bed import products
@@ -25,7 +25,7 @@ from icectl.tasks.bed.readers.outlines import Outlines, gap, read_outlines, regi
 from icectl.tasks.bed.readers.scene import Place, scene_of
 from icectl.tasks.bed.readers.terrain import Terrain
 from icectl.tasks.bed.thickness.law import PHYSICS
-from icectl.tasks.bed.thickness.solve import solve
+from icectl.tasks.bed.thickness.solve import FAR_OFF, TOO_SLOW, solve
 from icectl.tasks.model import TaskModel
 
 
@@ -98,6 +98,7 @@ def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
     jobs = _jobs(run, model, options, chosen, outlines, dem, where.real)
     first, done = ("", ""), 0
     said: list[str] = []
+    slow = odd = 0
     fell: list[str] = []
     with (
         (run.out / products.TABLE).open("w", newline="") as file,
@@ -110,7 +111,9 @@ def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
             failed = str(row["note"])
             first = first if first[0] or not failed else (failed, words)
             done += not failed
-            said += [note for note in notes if note not in said]
+            slow += any(note.endswith(TOO_SLOW) for note in notes)
+            odd += any(note.endswith((TOO_SLOW, FAR_OFF)) for note in notes)
+            said += [note for note in notes if note not in said and not note.endswith(TOO_SLOW)]
             fell += [words] if words and not failed else []
             advance()
     if not done:
@@ -122,6 +125,13 @@ def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
         run.warn(f"{len(chosen) - done} of {len(chosen)} glaciers could not be computed: see table.csv")
     for note in said[:20]:
         run.warn(note)
+    if slow and odd < done:
+        run.say(f"{TOO_SLOW} on {slow} of {done} glaciers")
+    if odd == done and not all(Info(path).units[0] for path in where.velocity):
+        run.warn(
+            "the velocity fits none of the glaciers and is not used: perhaps it is in metres a day, and its "
+            "unit is not stated (gdal_edit.py -units m/day FILE)"
+        )
     if fell:
         run.say(f"step (a) is the biharmonic fill on {len(fell)} of {done} glaciers: {fell[0]}")
     products.write(run, chosen)
@@ -212,7 +222,7 @@ def work(job: Job) -> tuple[dict[str, Any], list[str], str]:
         products.write_glacier(
             job.run.out / products.place_of(job.place.name), job.place.name, scene, terrain, made
         )
-        row.update(products.row_of(made, scene))
+        row.update(products.row_of(made, scene, terrain))
     except IcectlError as error:
         row["note"], words = error.message, error.hint
     return row, notes, words

@@ -9,7 +9,7 @@ import numpy as np
 
 from icectl.arrays import F32, F64, Array, Bools
 from icectl.errors import DataError
-from icectl.raster import warp, write_cog, write_vectors
+from icectl.raster import ground_areas, warp, write_cog, write_vectors
 from icectl.run import Run
 from icectl.tasks.bed.readers.outlines import Outlines, region_of
 from icectl.tasks.bed.readers.terrain import Terrain
@@ -100,18 +100,20 @@ def write_filled(run: Run, terrain: Terrain, hidden: Bools, made: dict[str, F64]
         layers["spread"] = np.where(hidden, made["inpaint spread"], 0.0)
     stack = np.stack([_native(v, terrain) for v in layers.values()])
     write_cog(run.out / FILLED, stack, terrain.native, tags={"units": "m"}, descriptions=list(layers))
-    area = float(hidden.sum()) * terrain.resolution**2 / 1e6
+    area = float(ground_areas(terrain.grid)[hidden].sum()) / 1e6
     run.say(f"{int(hidden.sum()):,} pixels ({area:.4g} km²) of {terrain.name} filled")
     run.notes["filled"] = {"pixels": int(hidden.sum()), "area_km2": area}
 
 
-def row_of(made: Thickness, scene: Scene) -> dict[str, Any]:
-    """Return a glacier's numbers by column."""
-    pixel = scene.resolution**2 / 1e9
-    volume, area = float(made.thickness.sum()) * pixel, float(scene.ice.sum()) * pixel * 1e3
+def row_of(made: Thickness, scene: Scene, terrain: Terrain) -> dict[str, Any]:
+    """Return a glacier's numbers by column; areas are those on the ground."""
+    pixel = ground_areas(terrain.grid) / 1e9
+    volume, area = float((made.thickness * pixel).sum()), float(pixel[scene.ice].sum()) * 1e3
     bed = np.where(scene.ice, np.nan_to_num(scene.heights) - made.thickness, 0.0)
-    below = float(np.minimum(np.maximum(-bed, 0.0), made.thickness).sum()) * pixel
-    others = {f"{n.replace(' ', '_')}_km3": made.others[n].sum() * pixel for n in OTHERS if n in made.others}
+    below = float((np.minimum(np.maximum(-bed, 0.0), made.thickness) * pixel).sum())
+    others = {
+        f"{n.replace(' ', '_')}_km3": (made.others[n] * pixel).sum() for n in OTHERS if n in made.others
+    }
     numbers = {
         "area_km2": area, "volume_km3": volume, "volume_low_km3": volume / made.factor,
         "volume_high_km3": volume * made.factor, "below_sea_km3": below, "sle_mm": sea_level(volume - below),

@@ -11,6 +11,7 @@ import shapely
 from pyproj import CRS
 
 from icectl.arrays import F64
+from icectl.raster import ground_lines
 from icectl.run import Run
 from icectl.tasks.front.dataset import UNNAMED, Entry, FrontData
 from icectl.tasks.front.files.fjord import fjord_mask
@@ -226,9 +227,11 @@ def _write_polygons(
                 failed.append(entry.id)
                 continue
             for kind, mask in zip(("glacier", "ocean"), parts, strict=True):
-                shapes.append(_placed(outline(mask), entry, crs))
+                shape = _placed(outline(mask), entry, crs)
+                area = shape.area if crs is None else ground_lines([shape], crs)[0][0].area
                 date = entry.time.date() if entry.dated else None
-                rows.append({"ImageID": entry.id, "Date": date, "Class": kind, "Area": shapes[-1].area})
+                rows.append({"ImageID": entry.id, "Date": date, "Class": kind, "Area": area})
+                shapes.append(shape)
     if failed:
         run.warn(f"{len(failed)} fronts do not part the fjord and give no polygon ({', '.join(failed[:5])})")
     run.notes["polygons"] += len(rows)

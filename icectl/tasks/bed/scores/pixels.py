@@ -7,7 +7,7 @@ import numpy as np
 from icectl.arrays import F64
 from icectl.contract import Row, Table
 from icectl.errors import DataError
-from icectl.raster import grid_of, ground_metres, read_quantity
+from icectl.raster import grid_of, ground_areas, read_quantity
 from icectl.tasks.bed.metrics import score
 from icectl.tasks.bed.scores.points import ERRORS, layers_of, line_up, places
 
@@ -35,7 +35,7 @@ def compare(plugin: str, folder: Path, other: Path, title: str, kind: str) -> Ta
         layers = dict(layers_of(place))
         mine = np.isfinite(layers["thickness"]) & np.isfinite(values) & (values > 0)
         truth.append(values[mine])
-        area.append(np.full(int(mine.sum()), ground_metres(grid) ** 2))
+        area.append(ground_areas(grid)[mine])
         layers["no ice"] = np.zeros(values.shape)
         for label, layer in layers.items():
             off.setdefault(label, []).append(layer[mine])

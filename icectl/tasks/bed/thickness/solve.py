@@ -25,6 +25,10 @@ VELOCITY_SHARE = 0.5
 SLOWEST = 1.0
 """Metres a year that the fastest ice of a glacier moves at least: satellites tell no slower motion."""
 
+TOO_SLOW = f"the velocity is below {SLOWEST:g} m a year on the ice and is not used"
+FAR_OFF = "times the law's thickness and is not used"
+"""How notes end on a velocity that may be in another unit, where that is so of all glaciers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scene:
@@ -146,20 +150,13 @@ def _inverted(fine: Scene, small: Scene, full: F64) -> tuple[F64 | None, tuple[s
             f"the velocity is zero or missing on {100 * (1 - moving.mean()):.0f} % of the ice and is not used"
         )
         return None, (words,)
-    fastest = float(np.nanpercentile(fine.speed[fine.ice], 99))
-    if fastest < SLOWEST:
-        return None, (
-            f"the velocity reaches {fastest:.2g} m a year on the ice and is not used: perhaps it is "
-            "in metres a day, and its unit is not stated (gdal_edit.py -units m/day FILE)",
-        )
+    if float(np.nanpercentile(fine.speed[fine.ice], 99)) < SLOWEST:
+        return None, (TOO_SLOW,)
     length = 4.0 * float(full[small.ice].mean())
     made = physics.velocity_inversion(small.heights, small.ice, small.resolution, small.speed, length)
     usual = float(np.median(made[small.ice]) / max(np.median(full[small.ice]), 1.0))
     if not 1 / 4 < usual < 4:
-        unit = "perhaps it is in metres a day" if usual < 1 else "perhaps its unit is another"
-        return None, (
-            f"the inversion of the velocity gives {usual:.2g} times the law's thickness and is left: {unit}",
-        )
+        return None, (f"the inversion of the velocity gives {usual:.2g} {FAR_OFF}",)
     return made, ()
 
 
