@@ -29,7 +29,7 @@ def report(
     Examples: icectl report 3f9a01c2 · icectl report 3f9a 77b0 --out both.html
     """
     from icectl import stages
-    from icectl.report.page import compare, write_report
+    from icectl.report.page import REPORT, compare, write_report
     from icectl.workspace import Workspace, worded_os_errors
 
     place = Workspace.locate(workspace)
@@ -38,7 +38,13 @@ def report(
     if not runs:
         show.say(f"the newest run is {folders[0]}")
     with worded_os_errors(out.absolute().parent if out else place.root):
-        page = write_report(folders[0], out) if len(folders) == 1 else compare(folders, out)
+        try:
+            page = write_report(folders[0], out) if len(folders) == 1 else compare(folders, out)
+        except OSError as error:
+            page = folders[0] / REPORT
+            if out or len(folders) > 1 or not page.is_file():
+                raise
+            show.warning(f"{page} is the page of before: it cannot be written again ({error.strerror})")
     if as_json:
         show.as_json({"report": str(page), "runs": [str(folder) for folder in folders]})
     else:

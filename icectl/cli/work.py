@@ -138,15 +138,15 @@ def _write_report(outcome: stages.Outcome, verb: str) -> str | None:
     """Write the page and return its path; what was made stands even where that cannot be written."""
     from icectl.report.page import REPORT, write_prediction, write_report
 
+    page = (outcome.run or outcome.out if verb == "evaluate" else outcome.out) / REPORT
     try:
         if verb == "evaluate":
-            return str(write_report(outcome.run or outcome.out))
-        page = outcome.out / REPORT
+            return str(write_report(page.parent))
         return str(page if outcome.skipped and page.is_file() else write_prediction(outcome.out))
     except (IcectlError, OSError, MemoryError) as error:
         said = worded(error) or error
         logging.getLogger("icectl").warning(f"the report could not be written: {said}")
-        return None
+        return str(page) if outcome.skipped and page.is_file() else None
 
 
 def _report(results: list[dict[str, Any]], verb: str, asked: Asked, many: bool) -> None:

@@ -76,7 +76,11 @@ def writing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     'whole'
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=PREFIX, suffix=".partial", dir=path.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=PREFIX, suffix=".partial", dir=path.parent)
+    except OSError as error:
+        error.filename = str(path)  # what the user knows
+        raise
     try:
         with os.fdopen(handle, mode, encoding=None if "b" in mode else "utf-8") as file:
             with suppress(OSError):  # a sweep passes over what is held; some file systems know no locks

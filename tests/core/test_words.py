@@ -117,6 +117,23 @@ def test_a_report_that_cannot_be_written_costs_a_warning(cli, monkeypatch):
     assert shown.json["metrics"]["tables"]
 
 
+def test_a_finished_result_on_a_read_only_place_is_shown(cli, monkeypatch):
+    page = cli("evaluate", "toy", "--json").json["report"]
+
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", "x/.icectl-abc.partial")
+
+    monkeypatch.setattr("tempfile.mkstemp", read_only)
+    again = cli("evaluate", "toy", "--json")
+    assert again.json["report"] == page
+    assert f"{page} cannot be read or written: Read-only file system" in again.err
+    shown = cli("report")
+    assert shown.out == f"{page}\n"
+    assert f"warning: {page} is the page of before: it cannot be written again (Read-only" in shown.err
+    refused = cli("report", "--out", "mine.html", ok=False)
+    assert refused.err.count("mine.html is not writable\nhint: ") == 1
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
