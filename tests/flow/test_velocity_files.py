@@ -45,8 +45,11 @@ def two(tmp_path_factory):
 
 
 def test_two_frames_are_enough_and_nothing_is_trained(two):
-    space, _ = two
+    space, said = two
     assert not list(space.rglob("weights.safetensors"))
+    assert said.count("velocity from one pair") == 1
+    assert "longest pair" not in said  # there is but one, and its speed has been said
+    assert "0 sequences" not in said
     found = next(space.rglob("velocity.nc"))
     with xr.open_dataset(found, engine="h5netcdf") as data:
         assert np.nanmedian(data["vx"]) == pytest.approx(SPEED[1] * 365 * RESOLUTION, rel=0.05)

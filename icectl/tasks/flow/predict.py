@@ -78,7 +78,8 @@ def map_velocity(run: Run, sequences: Sequences, options: PredictOptions) -> Vel
         run.say(
             f"  of which noise makes up {bias:.2g}; {found.masked} cells masked since their pairs disagree"
         )
-        _say_bias(run, found, sequences.days, unit)
+        if len(found.pairs) > 1:
+            _say_bias(run, found, sequences.days, unit)
     elif not found.pairs:
         apart = f"{options.shortest:g} to {options.longest:g} days"
         run.warn(f"no velocity: no two frames lie {apart} apart (--shortest, --longest)")

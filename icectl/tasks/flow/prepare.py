@@ -168,7 +168,8 @@ def _write(
         "chip": {"chunks": (together, chips.shape[1], size, size), "compressed": False},
     }
     write_store(data, run.out / DATASET, **encoding)
-    run.say(f"{chips.shape[0]} sequences of {chips.shape[1]} chips: {len(keep)} chips, {bands} bands")
+    if len(chips):
+        run.say(f"{chips.shape[0]} sequences of {chips.shape[1]} chips: {len(keep)} chips, {bands} bands")
     return run.out
 
 
