@@ -75,7 +75,10 @@ class Dem:
             or rows.start >= self.grid.shape[0]
             or cols.start >= self.grid.shape[1]
         ):
-            raise DataError(f"the outline lies outside {self.name}", "give an elevation model that holds it")
+            raise DataError(
+                f"the outline lies outside {self.name}",
+                "give an elevation model that holds it, or check the outlines: their CRS, x before y",
+            )
         heights, native, notes = self.read(rows, cols)
         if min(heights.shape) < 3:
             raise DataError(f"the outline crosses the border of {self.name}", "give a larger elevation model")

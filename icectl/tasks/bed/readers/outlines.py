@@ -94,7 +94,9 @@ def read_outlines(path: Path) -> Outlines:
     frame = read_vectors(path, kind="polygons")
     frame = frame[frame.geometry.geom_type.isin(["Polygon", "MultiPolygon"])]
     if frame.empty:
-        raise DataError(f"{path} holds no polygon", "outlines must be polygons")
+        raise DataError(
+            f"{path} holds no polygon", "turn closed lines into polygons (QGIS: Lines to polygons)"
+        )
     spelt = {str(c).lower(): c for c in frame.columns}
     columns = [spelt[n] for n in ID_COLUMNS if n in spelt and frame[spelt[n]].notna().any()]
     column = columns[0] if columns else None
