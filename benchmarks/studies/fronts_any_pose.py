@@ -1,6 +1,6 @@
 """A trained front network on scenes as they are delivered, and on images that hold no front: ``--help``.
 
-    python benchmarks/studies/fronts_any_pose.py --run RUN --glacier jakobshavn [--kinds | --large]
+    python benchmarks/studies/fronts_any_pose.py --run RUN --glacier jakobshavn [--kinds | --tones | --large]
 
 Images of Mohajerani et al. 2019 (ice flows up, 49 m a pixel) are turned to a bearing drawn at random and
 resampled to 15 or 30 m, north up, in three CRSs by turns or without one (black margins, metres in a table);
@@ -230,6 +230,26 @@ def kinds(scenes: list[Scene], data: Path, seed: int) -> Iterator[tuple[str, lis
     yield from parts.items()
 
 
+def tones(scenes: list[Scene], seed: int) -> Iterator[tuple[str, list[Scene]]]:
+    """Yield the scenes as other sensors and stretches show them, by kind."""
+    rng = np.random.default_rng(seed)
+    parts: dict[str, list[Scene]] = {}
+    for scene in scenes:
+        image = grey(scene.image).astype(np.float64)
+        own = {
+            **{f"to the power {power:g}": image**power for power in (1, 0.3, 0.5, 2, 3)},
+            "brightest 40 % saturated": np.minimum(image, np.quantile(image, 0.6)),
+            "darkest 30 % black": np.maximum(image, np.quantile(image, 0.3)),
+            "histogram equalised": image.ravel().argsort().argsort().reshape(image.shape),
+            "radar amplitude, four looks": np.sqrt((image**2 + 0.02) * rng.gamma(4, 1 / 4, image.shape)),
+            "radar in decibels, eight looks": 10
+            * np.log10((image**2 + 0.01) * rng.gamma(8, 1 / 8, image.shape)),
+        }
+        for kind, changed in own.items():
+            parts.setdefault(kind, []).append(Scene(scene.name, changed, scene.line, scene.metres))
+    yield from parts.items()
+
+
 CELL, BORDER = 340, 25
 """Side of a glacier's cell in pixels of 49 m, and of a crop's border that fades into the land."""
 
@@ -322,6 +342,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=24)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--kinds", action="store_true", help="images of other kinds instead")
+    parser.add_argument("--tones", action="store_true", help="other brightness, upright, instead")
     parser.add_argument("--large", action="store_true", help="one large scene of all images instead")
     parser.add_argument("--baselines", action="store_true", help="the simple methods, upright, instead")
     given = parser.parse_args()
@@ -331,6 +352,11 @@ def main() -> None:
         for kind, own in kinds(scenes, given.data, given.seed):
             place = given.glacier if "stripes" in kind else None  # declared as missing
             print(json.dumps(kind_row(kind, own, predicted(own, run, place))), flush=True)
+        return
+    if given.tones:
+        for kind, own in tones(scenes, given.seed):
+            row = measured(own, predicted(own, run, None, "--flow", "up"))
+            print(json.dumps({"kind": kind, **row}), flush=True)
         return
     if given.large:
         image, lines = large(scenes, given.data, given.seed)
