@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 import requests
 
-from icectl.errors import DataError, WorkError
+from icectl.errors import DataError, WorkError, worded
 from icectl.sources.bounds import download
 from icectl.workspace import building, own_folder, set_aside
 
@@ -90,6 +90,8 @@ def retrieve(
                 f"{name} is not what was expected: its checksum is not {known}",
                 f"try again; if it has been published anew, delete {record}" if not checksum else "try again",
             ) from error
+        if isinstance(error, OSError) and error.filename and (said := worded(error)):
+            raise said from error  # of this machine's files
         raise WorkError(
             f"{url} could not be fetched: {str(error).splitlines()[0]}", "check the network, and try again"
         ) from error

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-from icectl.errors import DataError, WorkError
+from icectl.errors import DataError, IcectlError, WorkError
 from icectl.sources.area import Area
 from icectl.sources.bounds import Refused, expect_public
 from icectl.sources.options import SceneQuery, months_of
@@ -76,7 +76,7 @@ def _asking(service: Service, ask: Callable[[], Any]) -> Any:
     """Call `ask`; whatever goes wrong in talking to a server becomes one sentence."""
     try:
         return ask()
-    except (WorkError, DataError):
+    except IcectlError:
         raise
     except Exception as error:  # pystac, pystac-client, requests and json each raise their own
         said = reason(error)

@@ -166,7 +166,16 @@ def test_a_private_host_that_the_user_named_is_asked(server):
         assert http.get(f"{server}/catalogue", timeout=5).json()["id"] == "c"
 
 
-def test_limits_are_checked(monkeypatch):
+def test_limits_are_checked(server, monkeypatch):
     monkeypatch.setenv("ICECTL_MAX_ANSWER_MB", "-3")
     with pytest.raises(UsageError, match="ICECTL_MAX_ANSWER_MB is '-3'"):
         answer_bounds()
+    with pytest.raises(UsageError, match="ICECTL_MAX_ANSWER_MB is '-3'"):
+        connect(Service(url=f"{server}/bomb", name="any", collection="c"), QUICK)
+
+
+def test_a_place_that_cannot_hold_a_download_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WorkError, match="/file") as refused:
+        retrieve("https://example.org/a.zip", tmp_path / "file")
+    assert "network" not in refused.value.hint
