@@ -130,7 +130,7 @@ def test_tiles_make_one_model_wherever_it_is_read(tmp_path: Path) -> None:
     box = (4e5 + 35 * 30, 5.1e6 - 30 * 30, 4e5 + 45 * 30, 5.1e6 - 20 * 30)
     around = dem.around(box, "EPSG:32632", 150.0)
     assert np.array_equal(around.heights, heights[15:35, 30:50])
-    write(tmp_path / "odd.tif", heights, size=20.0)
+    write(tmp_path / "odd.tif", heights, size=20.0, at=(5e5, 5.1e6))
     with pytest.raises(DataError, match="differ in CRS or pixel size"):
         open_dem(tmp_path)
 
