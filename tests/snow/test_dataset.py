@@ -10,6 +10,7 @@ import xarray as xr
 
 from icectl.errors import DataError
 from icectl.tasks.snow.dataset import CubeWriter, open_dataset
+from icectl.tasks.snow.predict import pixels_differ
 
 
 def test_a_cube_reads_back(make_cube):
@@ -54,3 +55,12 @@ def test_an_unfinished_or_damaged_cube_is_refused(make_cube, tmp_path):
         open_dataset(cube.path.parent)
     with pytest.raises(DataError, match="no finished cube"):
         open_dataset(tmp_path / "nowhere")
+
+
+def test_pixels_of_another_size_than_the_trainings_are_said(make_cube):
+    cube = make_cube(np.zeros((2, 12, 10), "f4"))
+    assert pixels_differ(cube.grid, cube.identity) == ""
+    said = pixels_differ(cube.grid.zoom_out(10), cube.identity)
+    assert said.startswith("pixels are 300 m wide, those of the training 30:")
+    degrees = cube.grid.to_crs("EPSG:4326")
+    assert pixels_differ(degrees, cube.identity) == ""

@@ -4,15 +4,17 @@ The network sees windows of its training size on one grid anchored at the scene'
 fixed by that grid; the size of the blocks read and written changes no bit of the result.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from affine import Affine
 from torch import Tensor
 
 from icectl.arrays import F32, Array
-from icectl.raster import Window, predict_blended
+from icectl.raster import Grid, Window, ground_metres, predict_blended
 from icectl.run import Run
 from icectl.tasks.model import TaskModel
 from icectl.tasks.snow import products
@@ -51,8 +53,9 @@ def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
     wanted = [*hindcasts(cube.times, *sizes, starts), ahead]
     run.notes["dates"] = ahead.sentence(cube.times)
     run.say(run.notes["dates"])
-    if other := steps_differ(cube.times, trained.past, learnt):
-        run.warn(other)
+    for other in (steps_differ(cube.times, trained.past, learnt), pixels_differ(cube.grid, facts["cube"])):
+        if other:
+            run.warn(other)
     decision = resolve(run.compute)
     batch = windows_a_call(decision)
     terrain = ground(cube) if "terrain" in trained.guides else None
@@ -70,6 +73,17 @@ def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
             run.say(f"wrote {written[0].name}")
     products.write_cover(run, cube, wanted)
     return run.out
+
+
+def pixels_differ(grid: Grid, learnt: Mapping[str, Any]) -> str:
+    """Say that pixels are of another size than those of the training (its cube is `learnt`); else nothing."""
+    own = Grid(tuple(learnt["shape"]), Affine(*learnt["transform"]), learnt["crs"])
+    ours, theirs = ground_metres(grid), ground_metres(own)
+    if 0.5 < ours / theirs < 2:
+        return ""
+    return (
+        f"pixels are {ours:.0f} m wide, those of the training {theirs:.0f}: the network has not learnt others"
+    )
 
 
 def _ends(
