@@ -45,6 +45,22 @@ def test_masks_and_classes_are_no_index_in_percent(prepare, tmp_path, bare, snow
         np.testing.assert_array_equal(cube.read(slice(None))[0] >= 0.3, SNOW)
 
 
+@pytest.mark.parametrize("percent", [True, False])
+def test_shares_scaled_as_percent_hold_no_snow_and_finely_stored_percents_do(prepare, tmp_path, percent):
+    index = np.linspace(0, 0.9, 32 * 32).reshape(32, 32)  # steps below a hundredth of a percent near 0
+    index[0] = np.linspace(0, 1e-5, 32)
+    for day in DAYS:
+        stored = (index * (100 if percent else 1)).astype(np.float32)
+        tif(tmp_path / "in" / f"snow_{day}_ndsi.tif", stored)
+    if percent:
+        _, cube = prepare("--scale", "0.01")
+        clear = np.abs(index - 0.3) > 1e-4
+        np.testing.assert_array_equal(cube.read(slice(None))[0][clear] > 0, index[clear] > 0.3)
+    else:
+        refused, _ = prepare("--scale", "0.01", ok=False)
+        assert "hold an index of 0 to 0.009 and nothing else" in refused.err
+
+
 def test_a_mask_in_percent_is_one(prepare, tmp_path):
     for day in DAYS:
         tif(tmp_path / "in" / f"snow_{day}.tif", np.where(SNOW, 100, 0).astype(np.uint8))

@@ -174,7 +174,8 @@ def _read(layers: Layers, number: int, scene: Scene, fill: bool, aligning: bool)
         return None
     if "index" in fields:
         known = fields["index"].values[fields["index"].valid]
-        layers.values[number] = set(np.unique(known)[: FEW + 1].round(4).tolist())
+        values = np.unique(known.round(4))
+        layers.values[number] = {*values[: FEW + 1].tolist(), *values[-1:].tolist()}
     made_up = np.zeros(tuple(layers.grid.shape), dtype=bool)
     kept = {name: found.values for name, found in fields.items()}
     for name in kept if fill else ():
@@ -190,15 +191,17 @@ def _read(layers: Layers, number: int, scene: Scene, fill: bool, aligning: bool)
 
 
 def _refuse_classes(layers: Layers) -> None:
-    """Refuse scaled numbers that take few values in all scenes, and not those of a mask, 0 and 1."""
-    found = set().union(*layers.values.values())
-    if len(found) > FEW or (1.0 in found and found <= {0.0, 1.0}):
+    """Refuse scaled numbers without snow, or of few values in all scenes that are not those of a mask."""
+    found = sorted(set().union(*layers.values.values()))
+    few = len(found) <= FEW
+    if found[-1] >= indices.SNOW_THRESHOLD and (not few or set(found) <= {0.0, 1.0}):
         return
-    some = ", ".join(f"{value:g}" for value in sorted(found))
+    some = ", ".join(f"{value:g}" for value in found) if few else f"{found[0]:g} to {found[-1]:g}"
     raise DataError(
         f"all scenes together hold an index of {some} and nothing else: "
         "no snow, or a mask or classes scaled as something else",
-        "--scale 1 reads a mask of 0 and 1, --scale 0.00392157 one of 0 and 255; write classes as 0 and 1",
+        "--scale 1 reads shares or a mask of 0 and 1, --scale 0.00392157 one of 0 and 255; "
+        "write classes as 0 and 1",
     )
 
 
