@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import geopandas as gpd
 import numpy as np
 import pyogrio
+import rasterio
 import shapely
 from rasterio.features import rasterize as burn
 
@@ -58,18 +59,14 @@ def read_vectors(
         frame = gpd.read_file(path, layer=layer, engine="pyogrio")
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError) as error:
         reason = str(error).splitlines()[0].partition("; It might help")[0]
-        whole = (
-            "all its files are needed (.shp, .shx, .dbf, .prj): "
-            if Path(path).suffix.lower() == ".shp"
-            else ""
-        )
-        raise DataError(
-            f"{path} cannot be read as vectors: {reason}", f"{whole}copy or download it again"
-        ) from error
+        raise DataError(f"{path} cannot be read as vectors: {reason}", _unread(Path(path))) from error
     if not isinstance(frame, gpd.GeoDataFrame):
         raise DataError(f"{path} holds no geometry", "give a file of outlines, lines or points")
     if frame.crs is None:
-        raise DataError(f"{path} has no CRS", "for a Shapefile, add its .prj file")
+        raise DataError(
+            f"{path} has no CRS",
+            "add the .prj file of a Shapefile, or write its CRS: ogr2ogr -a_srs EPSG:… NEW.gpkg FILE",
+        )
     if frame.crs.is_geographic:
         frame = beside_180(_in_range(frame, path))
     frame = mended(frame)
@@ -79,6 +76,16 @@ def read_vectors(
         return frame
     frame = frame.to_crs(crs)
     return beside_180(frame) if frame.crs.is_geographic else frame
+
+
+def _unread(path: Path) -> str:
+    """Return what to do about a file that cannot be read as vectors."""
+    try:
+        with rasterio.open(path):
+            return "it is a raster: make polygons of a mask first (gdal_polygonize.py MASK outlines.gpkg)"
+    except rasterio.errors.RasterioError:
+        whole = "all its files are needed (.shp, .shx, .dbf, .prj): " if path.suffix.lower() == ".shp" else ""
+        return f"{whole}copy or download it again"
 
 
 _KINDS = {"polygons": "polygon", "lines": "linestring", "points": "point"}

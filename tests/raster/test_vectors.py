@@ -7,6 +7,7 @@ import pytest
 import rasterio.features
 import shapely
 from shapely.geometry import GeometryCollection, LineString, MultiPolygon, Point, Polygon, box
+from writing import tif
 
 from icectl.errors import DataError, UsageError, WorkError
 from icectl.raster import Info, grid_of, rasterize, read_vectors, write_vectors
@@ -101,6 +102,10 @@ def test_bad_files_are_refused(tmp_path):
     (tmp_path / "bad.gpkg").write_bytes(b"SQLite format 3\x00 cut")
     with pytest.raises(DataError, match="cannot be read as vectors"):
         read_vectors(tmp_path / "bad.gpkg")
+    mask = tif(tmp_path / "mask.tif", np.ones((4, 4), np.uint8))
+    with pytest.raises(DataError, match="cannot be read as vectors") as refused:
+        read_vectors(mask)
+    assert refused.value.hint.startswith("it is a raster: make polygons")
     frame(Polygon()).to_file(tmp_path / "empty.gpkg")
     with pytest.raises(DataError, match="no usable geometry"):
         read_vectors(tmp_path / "empty.gpkg")
