@@ -59,7 +59,8 @@ def combine(velocity: F64, likeness: F64, chips: I64, errors: F64, spans: F64) -
     chips
         ``(pairs, rows, cols)`` sides of the chips; 0 where nothing was found.
     errors
-        ``(pairs,)`` expected error of a pair's velocity, pixels a year.
+        ``(pairs, rows, cols)``, or one for all cells, ``(pairs, 1, 1)``: expected error of a pair's velocity,
+        pixels a year.
     spans
         ``(pairs,)`` days.
     """
@@ -73,7 +74,7 @@ def combine(velocity: F64, likeness: F64, chips: I64, errors: F64, spans: F64) -
     total = weights.sum(axis=0)
     value[total == 0] = np.nan
     safe = np.maximum(total, 1e-12)
-    expected = np.sqrt((weights**2 * errors[:, None, None] ** 2).sum(axis=0)) / safe
+    expected = np.sqrt((weights**2 * errors**2).sum(axis=0)) / safe
     count = (weights > 0).sum(axis=0)
     apart = np.where(weights > 0, ((known - value) ** 2).mean(axis=-1), 0.0)
     scatter = (weights * apart).sum(axis=0) / safe

@@ -101,10 +101,12 @@ def measure(
         layers[k], likeness[k], chips[k] = found.pixels - offsets[k], found.weight, found.chip
         tick()
     per_year = YEAR / np.maximum(spans, 1e-9)
-    mean = combine(layers * per_year[:, None, None, None], likeness, chips, errors * per_year, spans)
+    mean = combine(
+        layers * per_year[:, None, None, None], likeness, chips, (errors * per_year)[:, None, None], spans
+    )
     velocity = layers * per_year[:, None, None, None]
     if count:
-        stack = Pairs(frames, ground & ~cloud, pairs, spans, offsets, errors)
+        stack = Pairs(frames, ground & ~cloud, pairs, spans, offsets)
         mean, again = refine(stack, kinds[0], cells, mean, options, tick)
         velocity = np.where(np.isfinite(again), again, velocity)
     known = count > 0 and stable is not None and int(stable.sum()) >= LEAST_STABLE

@@ -8,12 +8,13 @@ displacement then also belongs to the place half-way, not to where the chip star
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import cv2
 import numpy as np
 
 from icectl.arrays import F32, F64, I64, Bools
+from icectl.imagery.coherence import emphasise
 from icectl.imagery.deform import deform, match_aligned
 from icectl.imagery.filters import apply_filter
 from icectl.imagery.missing import nearest
@@ -21,18 +22,22 @@ from icectl.tasks.flow.options import PredictOptions
 from icectl.tasks.flow.velocity.averaging import YEAR, Mean, combine
 from icectl.tasks.flow.velocity.confirm import coherent, median
 from icectl.tasks.flow.velocity.displacement import FILTER, FILTER_WIDTH, likeness
+from icectl.tasks.flow.velocity.smoothing import calm, rough
 
 PASSES = 2
 """More passes gain little more, and their noise adds up."""
 
+WIDE = 21
+"""Width of the filter in pixels before frequencies are weighed: they choose among longer waves too."""
+
 REACH = 2
 """Pixels that what is left is sought in every direction."""
 
+GAIN = 0.6
+"""Share of a cell's variance that is not that of its plane: 1 − 2σ² / (σ² + (2σ)²), Gaussians of σ and 2σ."""
+
 SLACK = 0.5
 """Pixels over the longest span that a cell may differ from its neighbours whatever they say."""
-
-WORSE = 1.5
-"""How many times larger the error may be than before, for what was measured again to be taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +52,8 @@ class Pairs:
         ``(first, second)`` frames.
     spans
         ``(pairs,)`` days.
-    offsets, errors
-        ``(pairs, 2)`` motion of stable ground, and ``(pairs,)`` error of a displacement, in pixels.
+    offsets
+        ``(pairs, 2)`` motion of stable ground in pixels.
     """
 
     frames: F32
@@ -56,7 +61,6 @@ class Pairs:
     pairs: Sequence[tuple[int, int]]
     spans: F64
     offsets: F64
-    errors: F64
 
 
 def refine(
@@ -69,8 +73,7 @@ def refine(
     cells
         ``(rows, cols, 2)`` the cells' pixels.
     mean
-        What the pairs told so far; it stays where nothing new is found, or with a much larger error, and
-        off `kind`.
+        What the pairs told so far; it stays where nothing new is found, and off `kind`.
     tick
         Called after each pair and pass.
     """
@@ -87,17 +90,18 @@ def refine(
     field = _everywhere(_soothed(_vector(mean), known, slack), known, cells, kind.shape, 0.0)
     masks = {frame: stack.seen[frame] & kind for frame in {f for pair in stack.pairs for f in pair}}
     shown = {
-        frame: (apply_filter(FILTER, stack.frames[frame], FILTER_WIDTH, mask), mask)
-        for frame, mask in masks.items()
+        frame: (apply_filter(FILTER, stack.frames[frame], WIDE, mask), mask) for frame, mask in masks.items()
     }
     for _ in range(PASSES):
-        layers, weights = [], []
+        layers, weights, errors = [], [], []
         for k in range(len(stack.pairs)):
-            layer, weight = _again(stack, k, shown, inside, field, places, sigma, options)
+            layer, weight, error = _again(stack, k, shown, inside, field, places, sigma, options)
             layers.append(layer)
             weights.append(weight)
+            errors.append(error)
             tick()
-        found = _average(stack, np.stack(layers), np.stack(weights), options)
+        found = _average(stack, np.stack(layers), np.stack(weights), np.stack(errors), options)
+        found = _settle(found, sigma, options.spacing / finer)
         better = np.isfinite(found.down)[..., None]
         values = np.where(better, _vector(found), field[at])
         field = _everywhere(_soothed(values, inside, slack), inside, places, kind.shape, sigma)
@@ -159,8 +163,8 @@ def _again(
     places: I64,
     sigma: float,
     options: PredictOptions,
-) -> tuple[F64, F64]:
-    """Match pair `k` again: displacements less the ground's motion ``(rows, cols, 2)``, and weights.
+) -> tuple[F64, F64, F64]:
+    """Match pair `k` again: displacements less the ground's motion ``(rows, cols, 2)``, weights and errors.
 
     `shown` holds the filtered frames and their masks, `own` says which places are measured.
     """
@@ -171,7 +175,12 @@ def _again(
         image, mask = deform(*shown[frame], part * moved)
         images.append(image)
         masks.append(mask)
-    found = match_aligned(images[0], images[1], (masks[0], masks[1]), places[own], sigma, REACH)
+    both = masks[0], masks[1]
+    bright, variance = emphasise((images[0], images[1]), both)
+    first, second = (
+        apply_filter(FILTER, image, FILTER_WIDTH, mask) for image, mask in zip(bright, both, strict=True)
+    )
+    found = match_aligned(first, second, both, places[own], sigma, REACH)
     left = np.full((*own.shape, 2), np.nan)
     left[own] = found.subpixel
     wrong = ~coherent(left[..., 0], left[..., 1], float(options.velocity_reach), own)
@@ -179,20 +188,42 @@ def _again(
     weight = np.zeros(own.shape)
     weight[own] = likeness(found.score)
     weight[wrong] = 0
-    return left + moved[at] - stack.offsets[k], weight
+    shared = likeness(np.array([_correlation(first, second, both)], np.float32))[0]
+    variance *= shared / (4 * np.pi * sigma**2)  # pixels under a Gaussian: (∫w)² / ∫w²
+    error = np.sqrt(variance / np.where(weight > 0, weight, np.inf))
+    return left + moved[at] - stack.offsets[k], weight, error
 
 
-def _average(stack: Pairs, layers: F64, weights: F64, options: PredictOptions) -> Mean:
+def _correlation(first: F32, second: F32, masks: tuple[Bools, Bools]) -> float:
+    """Return the correlation of two images of mean 0 where both count."""
+    a, b = (image[masks[0] & masks[1]] for image in (first, second))
+    return float((a * b).sum() / np.sqrt(max(float((a * a).sum() * (b * b).sum()), 1e-30)))
+
+
+def _average(stack: Pairs, layers: F64, weights: F64, errors: F64, options: PredictOptions) -> Mean:
     """Average the pairs, in pixels a year."""
     per_year = YEAR / np.maximum(stack.spans, 1e-9)
     chips = np.where(weights > 0, options.velocity_chip, 0)
     velocity = layers * per_year[:, None, None, None]
-    return combine(velocity, weights, chips, stack.errors * per_year, stack.spans)
+    return combine(velocity, weights, chips, errors * per_year[:, None, None], stack.spans)
+
+
+def _settle(found: Mean, sigma: float, step: float) -> Mean:
+    """Take noise out where it outweighs what the ice does, and tell errors by the neighbours too.
+
+    `sigma`, `step`: width of the chips' Gaussian, and pixels between the places. Neighbours half a chip apart
+    widen the Gaussian to twice its width; noises of chips d pixels apart correlate by exp(−d² / 4σ²).
+    """
+    half = np.sqrt(3) * sigma
+    values = calm(_vector(found), found.error, half / step, GAIN)
+    lag = max(round(half / step), 1)
+    alike = np.exp(-((np.array([1, 2]) * lag * step) ** 2) / (4 * sigma**2))
+    error = np.fmax(found.error, rough(values, lag, alike))
+    return replace(found, down=values[..., 0], right=values[..., 1], error=error)
 
 
 def _merge(found: Mean, mean: Mean, finer: int) -> Mean:
     """Take what was found at the cells, and what was known before elsewhere."""
     better = np.isfinite(found.down[::finer, ::finer])
-    better &= ~(found.error[::finer, ::finer] > WORSE * mean.error)
     both = ((getattr(found, f.name)[::finer, ::finer], getattr(mean, f.name)) for f in fields(Mean))
     return Mean(*(np.where(better, new, old) for new, old in both))
