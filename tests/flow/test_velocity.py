@@ -16,7 +16,7 @@ from icectl.tasks.flow.options import PredictOptions
 from icectl.tasks.flow.predict import map_velocity
 from icectl.tasks.flow.velocity import averaging, displacement, refining
 from icectl.tasks.flow.velocity import measure as measuring
-from icectl.tasks.flow.velocity.averaging import YEAR, agreeing, combine, finest
+from icectl.tasks.flow.velocity.averaging import YEAR, Mean, agreeing, combine, finest
 from icectl.tasks.flow.velocity.confirm import coherent
 from icectl.tasks.flow.velocity.displacement import chip_sizes, displace
 from icectl.tasks.flow.velocity.measure import centres, choose_pairs, measure
@@ -123,7 +123,7 @@ def test_refining_wins_back_speed_in_the_middle_of_a_narrow_tongue(monkeypatch):
     unknown = np.full((6, *cells.shape), np.nan)
     monkeypatch.setattr(measuring, "refine", lambda stack, kind, cells, mean, options, tick: (mean, unknown))
     plain = along(cells)
-    assert 1 - np.median(refined) < 0.7 * (1 - np.median(plain))
+    assert 1 - np.median(refined) < 0.75 * (1 - np.median(plain))
 
 
 def test_noise_is_taken_out_of_two_frames_and_told_by_their_error(monkeypatch):
@@ -166,6 +166,16 @@ def test_a_cell_unlike_its_neighbours_does_not_lead_them_astray():
     soothed = refining._soothed(wrong, known, 0.5)
     assert soothed[3, 4].tolist() == [4, 0]
     assert (soothed == values).all()
+
+
+def test_what_is_measured_again_with_a_much_larger_error_is_not_taken():
+    def mean(value, error):
+        return Mean(*(np.full((1, 3), v) for v in (value, 0.0, error, 2, 12)))
+
+    old, new = mean(1.0, 1.0), mean(2.0, 9.0)
+    new.down[0, 2] = np.nan
+    error = np.array([[1.2, 1.6, 1.2]])
+    assert refining._merge(new, old, 1, error).down.tolist() == [[2, 1, 1]]
 
 
 def test_chips_grow_only_where_small_ones_fail(monkeypatch):

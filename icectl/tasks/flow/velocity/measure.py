@@ -106,7 +106,7 @@ def measure(
     )
     velocity = layers * per_year[:, None, None, None]
     if count:
-        stack = Pairs(frames, ground & ~cloud, pairs, spans, offsets)
+        stack = Pairs(frames, ground & ~cloud, pairs, spans, offsets, errors)
         mean, again = refine(stack, kinds[0], cells, mean, options, tick)
         velocity = np.where(np.isfinite(again), again, velocity)
     known = count > 0 and stable is not None and int(stable.sum()) >= LEAST_STABLE

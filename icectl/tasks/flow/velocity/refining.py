@@ -40,6 +40,10 @@ SLACK = 0.5
 """Pixels over the longest span that a cell may differ from its neighbours whatever they say."""
 
 
+WORSE = 1.5
+"""How many times larger the error may be than before, for what was measured again to be taken."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pairs:
     """The pairs of frames, and what is known of each.
@@ -52,8 +56,8 @@ class Pairs:
         ``(first, second)`` frames.
     spans
         ``(pairs,)`` days.
-    offsets
-        ``(pairs, 2)`` motion of stable ground in pixels.
+    offsets, errors
+        ``(pairs, 2)`` motion of stable ground, and ``(pairs,)`` error of a displacement by it, in pixels.
     """
 
     frames: F32
@@ -61,6 +65,7 @@ class Pairs:
     pairs: Sequence[tuple[int, int]]
     spans: F64
     offsets: F64
+    errors: F64
 
 
 def refine(
@@ -73,7 +78,8 @@ def refine(
     cells
         ``(rows, cols, 2)`` the cells' pixels.
     mean
-        What the pairs told so far; it stays where nothing new is found, and off `kind`.
+        What the pairs told so far; it stays where nothing new is found, or with a much larger error, and
+        off `kind`.
     tick
         Called after each pair and pass.
     """
@@ -100,14 +106,15 @@ def refine(
             weights.append(weight)
             errors.append(error)
             tick()
-        found = _average(stack, np.stack(layers), np.stack(weights), np.stack(errors), options)
-        found = _settle(found, sigma, options.spacing / finer)
+        pairs = stack, np.stack(layers), np.stack(weights)
+        found = _settle(_average(*pairs, np.stack(errors), options), sigma, options.spacing / finer)
         better = np.isfinite(found.down)[..., None]
         values = np.where(better, _vector(found), field[at])
         field = _everywhere(_soothed(values, inside, slack), inside, places, kind.shape, sigma)
     per_year = YEAR / np.maximum(stack.spans, 1e-9)
     again = np.stack(layers)[:, ::finer, ::finer] * per_year[:, None, None, None]
-    return _merge(found, mean, finer), again
+    comparable = _average(*pairs, stack.errors[:, None, None], options).error  # as that of `mean`
+    return _merge(found, mean, finer, comparable), again
 
 
 def _places(cells: I64, finer: int, spacing: int) -> I64:
@@ -222,8 +229,11 @@ def _settle(found: Mean, sigma: float, step: float) -> Mean:
     return replace(found, down=values[..., 0], right=values[..., 1], error=error)
 
 
-def _merge(found: Mean, mean: Mean, finer: int) -> Mean:
-    """Take what was found at the cells, and what was known before elsewhere."""
-    better = np.isfinite(found.down[::finer, ::finer])
+def _merge(found: Mean, mean: Mean, finer: int, error: F64) -> Mean:
+    """Take what was found at the cells, and what was known before elsewhere.
+
+    `error`: that of what was found, reckoned as that of `mean` was.
+    """
+    better = np.isfinite(found.down[::finer, ::finer]) & (error[::finer, ::finer] <= WORSE * mean.error)
     both = ((getattr(found, f.name)[::finer, ::finer], getattr(mean, f.name)) for f in fields(Mean))
     return Mean(*(np.where(better, new, old) for new, old in both))
