@@ -12,6 +12,7 @@ from rasterio.transform import from_origin
 from shapely.geometry import Point, Polygon, box
 
 from icectl.errors import DataError, UsageError
+from icectl.raster import Grid
 from icectl.tasks.bed.metrics import sample, score
 from icectl.tasks.bed.products import NUMBERS, by_region, row_of
 from icectl.tasks.bed.readers import thickness_samples as known
@@ -203,7 +204,9 @@ def test_volume_and_sea_level_are_sums() -> None:
     depth = np.where(ice, 100.0, 0.0)
     factor = float(np.exp(1.645 * 0.2))
     scene = Scene(np.full((10, 10), 60.0), ice, ice, 100.0)
-    row = row_of(Thickness(depth, depth, depth, factor, {"plasticity": 2 * depth}), scene)
+    equal_area = "+proj=laea +lat_0=46 +lon_0=8 +datum=WGS84"
+    grid = Grid((10, 10), from_origin(0, 0, 100, 100), equal_area)
+    row = row_of(Thickness(depth, depth, depth, factor, {"plasticity": 2 * depth}), scene, grid)
     assert row["volume_km3"] == pytest.approx(0.036)
     assert row["area_km2"] == pytest.approx(0.36)
     assert (row["mean_m"], row["max_m"]) == (100.0, 100.0)

@@ -21,7 +21,14 @@ from icectl.raster.cf_write import cf_dataset, cf_layer, save_netcdf
 from icectl.report import charts
 from icectl.tasks.flow.figures import streamline
 from icectl.tasks.flow.shown import shown
-from icectl.tasks.flow.velocity.averaging import AGREEMENT, YEAR, Months, by_month, speed_by_month
+from icectl.tasks.flow.velocity.averaging import (
+    AGREEMENT,
+    YEAR,
+    Months,
+    agreeing,
+    by_month,
+    speed_by_month,
+)
 from icectl.tasks.flow.velocity.confirm import believed, speed_bias, supporters
 from icectl.tasks.flow.velocity.quality import peak
 
@@ -280,3 +287,16 @@ def test_pictures_have_a_scale_in_metres_where_their_resolution_was_said(tmp_pat
     assert {panel.unit for panel in panels if panel.kind == "map"} == {"m a⁻¹" if said else "px a⁻¹"}
     assert [panel.layer.metres for panel in panels if panel.kind == "map"] == [400.0 if said else None] * 2
     assert f">{bar}<" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_short_pair_that_none_agrees_with_is_outvoted_by_three_that_move():
+    """Pixels a year: the shortest pair was taken whatever the others said."""
+    spans = np.array([2.0, 10.0, 20.0, 40.0])
+    layers = np.zeros((4, 1, 2, 2))
+    layers[:, 0, 0, 1] = -190, 74, 72, 75
+    layers[1:, 0, 1, 1] = 0.5, 0.2, 0.1  # the light on slopes stands still
+    layers[0, 0, 1, 1] = -190
+    assert agreeing(layers, spans)[:, 0].T.tolist() == [
+        [False, True, True, True],
+        [True, False, False, False],
+    ]

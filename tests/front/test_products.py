@@ -15,13 +15,13 @@ from terminal import terminal
 
 from icectl.errors import DataError
 from icectl.tasks.front.dataset import Entry, FrontData, Place
+from icectl.tasks.front.figures import fronts_by_date, length_curves
 from icectl.tasks.front.files.compare import compare_fronts, parse_day
 from icectl.tasks.front.files.fjord import fjord_mask
 from icectl.tasks.front.files.gis import to_map
 from icectl.tasks.front.line.length import length_series, position, reference_of
 from icectl.tasks.front.line.polygons import cut, join_ends, outline
 from icectl.tasks.front.products import draw_by_date, product_crs, quality
-from icectl.tasks.front.series import fronts_by_date, length_curves
 
 SHAPE = (100, 120)
 GREENLAND = Place("EPSG:32624", (30.0, 0.0, 500_000.0, 0.0, -30.0, 7_400_000.0))

@@ -222,7 +222,7 @@ def work(job: Job) -> tuple[dict[str, Any], list[str], str]:
         products.write_glacier(
             job.run.out / products.place_of(job.place.name), job.place.name, scene, terrain, made
         )
-        row.update(products.row_of(made, scene, terrain))
+        row.update(products.row_of(made, scene, terrain.grid))
     except IcectlError as error:
         row["note"], words = error.message, error.hint
     return row, notes, words

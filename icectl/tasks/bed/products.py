@@ -9,7 +9,7 @@ import numpy as np
 
 from icectl.arrays import F32, F64, Array, Bools
 from icectl.errors import DataError
-from icectl.raster import ground_areas, warp, write_cog, write_vectors
+from icectl.raster import Grid, ground_areas, warp, write_cog, write_vectors
 from icectl.run import Run
 from icectl.tasks.bed.readers.outlines import Outlines, region_of
 from icectl.tasks.bed.readers.terrain import Terrain
@@ -105,9 +105,9 @@ def write_filled(run: Run, terrain: Terrain, hidden: Bools, made: dict[str, F64]
     run.notes["filled"] = {"pixels": int(hidden.sum()), "area_km2": area}
 
 
-def row_of(made: Thickness, scene: Scene, terrain: Terrain) -> dict[str, Any]:
+def row_of(made: Thickness, scene: Scene, grid: Grid) -> dict[str, Any]:
     """Return a glacier's numbers by column; areas are those on the ground."""
-    pixel = ground_areas(terrain.grid) / 1e9
+    pixel = ground_areas(grid) / 1e9
     volume, area = float((made.thickness * pixel).sum()), float(pixel[scene.ice].sum()) * 1e3
     bed = np.where(scene.ice, np.nan_to_num(scene.heights) - made.thickness, 0.0)
     below = float((np.minimum(np.maximum(-bed, 0.0), made.thickness) * pixel).sum())

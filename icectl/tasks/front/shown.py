@@ -3,9 +3,8 @@
 from icectl.report.panels import ImageLines, Layer, Lines, Panel, Picture
 from icectl.run import Run
 from icectl.tasks.front.dataset import Entry, open_dataset
-from icectl.tasks.front.figures import MAX_SHOWN
+from icectl.tasks.front.figures import MAX_SHOWN, fronts_by_date, length_curves, pixels_of
 from icectl.tasks.front.files.records import Record, lines_in, read_records
-from icectl.tasks.front.series import fronts_by_date, length_curves, pixels_of
 
 
 def shown(run: Run) -> list[Panel]:

@@ -17,6 +17,9 @@ from icectl.arrays import F64, I64, Bools
 YEAR = 365.0
 """Days, as ITS_LIVE counts."""
 
+MAJORITY = 3
+"""Pairs that together outvote one of a shorter span with which none agrees."""
+
 AGREEMENT = 0.5
 """Pixels that the displacements of two pairs may differ by, at the span of the shorter."""
 
@@ -96,10 +99,26 @@ def agreeing(layers: F64, spans: F64) -> Bools:
     over a long one it may be past recognition, and what is matched is then the light on slopes, which
     stands still. Pairs are taken from the shortest to the longest, and one that lies farther from the
     mean so far than `AGREEMENT` pixels over the longest span in it, and a quarter of the speed, is left out.
+    A pair that none agrees with is left out itself where three others agree on ice that moves.
 
     `layers`: ``(pairs, rows, cols, 2)`` pixels a year, NaN where nothing was found; `spans`: ``(pairs,)``
     days.
     """
+    keep, _ = _from_shortest(layers, spans)
+    rest, own = layers, keep
+    for _ in spans[MAJORITY:]:
+        alone = own & (own.sum(axis=0) == 1)
+        if not alone.any():
+            break
+        rest = np.where(alone[..., None], np.nan, rest)
+        own, moved = _from_shortest(rest, spans)
+        better = (keep.sum(axis=0) == 1) & (own.sum(axis=0) >= MAJORITY) & (moved > AGREEMENT)
+        keep = np.where(better, own, keep)
+    return keep
+
+
+def _from_shortest(layers: F64, spans: F64) -> tuple[Bools, F64]:
+    """Return which pairs agree with those of shorter spans, and the pixels that their mean moves."""
     total, weight = np.zeros(layers.shape[1:]), np.zeros(layers.shape[1:3])
     longest = np.zeros(layers.shape[1:3])
     keep = np.isfinite(layers[..., 0])
@@ -111,7 +130,8 @@ def agreeing(layers: F64, spans: F64) -> Bools:
         total += np.where(keep[i][..., None], layers[i] * spans[i] ** 2, 0)
         weight += keep[i] * spans[i] ** 2
         longest = np.where(keep[i], spans[i], longest)
-    return keep
+    speed = np.hypot(*np.moveaxis(total / np.maximum(weight, 1e-12)[..., None], -1, 0))
+    return keep, np.asarray(speed * longest / YEAR)
 
 
 def finest(chips: I64, weights: F64) -> tuple[I64, F64]:

@@ -45,7 +45,7 @@ def believed(velocity: F64, support: I64, slack: float, fastest: float | None) -
 
     A cell that two pairs agree on is kept. One that a single pair tells is kept if it is like the confirmed
     cells in 5 × 5 around it (normalised median test, Westerweel and Scarano 2005,
-    doi:10.1007/s00348-005-0016-6); what is faster than `fastest` is not.
+    doi:10.1007/s00348-005-0016-6) and not faster than all of them; what is faster than `fastest` is not.
 
     Parameters
     ----------
@@ -72,9 +72,12 @@ def believed(velocity: F64, support: I64, slack: float, fastest: float | None) -
         middle = median(near)
         spread = median(np.abs(near - middle[..., None]))
         off |= ~(np.abs(component - middle) <= DEVIATIONS * (1.4826 * spread + slack))
+    speed = np.hypot(*np.moveaxis(velocity, -1, 0))
+    around = neighbours(np.where(sure, speed, -np.inf))
+    off |= speed > np.nan_to_num(around, nan=-np.inf).max(axis=-1) + slack
     keep |= alone & ~off & (some >= 3)
     if fastest is not None:
-        keep &= ~(np.hypot(*np.moveaxis(velocity, -1, 0)) > fastest)
+        keep &= ~(speed > fastest)
     return keep
 
 

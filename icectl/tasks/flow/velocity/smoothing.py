@@ -37,7 +37,7 @@ def calm(velocity: F64, noise: F64, spread: float, gain: float) -> F64:
     """Move each cell towards the plane through its neighbours, as far as its noise explains the difference.
 
     With the plane's value p, a cell's own v and the variance n² of its noise, v + g (p − v) is best for
-    g = −E[(v − truth)(p − v)] / E[(p − v)²]; the nominator is ``gain`` n², the denominator is measured
+    g = −E[(v − truth)(p − v)] / E[(p − v)²]; the numerator is ``gain`` n², the denominator is measured
     in the neighbourhood. Where velocities vary by more than noise does, little is changed.
 
     Parameters
