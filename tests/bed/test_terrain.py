@@ -16,7 +16,7 @@ from icectl.errors import DataError, UsageError
 from icectl.tasks.bed.fill import ice
 from icectl.tasks.bed.products import row_of
 from icectl.tasks.bed.readers.dem import open_dem
-from icectl.tasks.bed.readers.terrain import Terrain, check_slopes
+from icectl.tasks.bed.readers.terrain import check_slopes
 from icectl.tasks.bed.thickness.solve import Scene, Thickness
 
 
@@ -177,7 +177,7 @@ def test_areas_and_volumes_are_those_on_the_ground():
         grid = GeoBox((60, 60), from_origin(east, 60_000, 50, 50), "EPSG:32632")
         flat, ice = np.zeros((60, 60)), np.ones((60, 60), bool)
         made = Thickness(flat + 100, flat, flat, 1.0, {"no ice": flat})
-        found = row_of(made, Scene(flat, ice, ice, 50.0), Terrain("x", flat.astype(np.float32), grid, grid))
+        found = row_of(made, Scene(flat, ice, ice, 50.0), grid)
         corners = grid.extent.geom.segmentize(100)
         lon, lat = Transformer.from_crs(32632, 4326, always_xy=True).transform(*corners.exterior.xy)
         area = abs(Geod(ellps="WGS84").polygon_area_perimeter(lon, lat)[0]) / 1e6
