@@ -12,6 +12,7 @@ import rasterio
 
 from icectl import registry, stages
 from icectl.errors import DataError, UsageError, WorkError
+from icectl.raster import Grid, ground_areas
 from icectl.tasks.bed.products import read_table
 from icectl.workspace import read_json
 
@@ -76,8 +77,10 @@ def test_bed_and_thickness_add_up_and_nothing_is_negative(prediction: Path, test
         assert np.nanmin(layers["others"]) >= 0
         np.testing.assert_allclose((layers["bed"][0] + depth)[ice], part[ice], atol=1e-2)
         np.testing.assert_allclose(layers["bed"][0][~ice], part[~ice], atol=1e-2)
-        volume = float(np.nansum(depth)) * 900 / 1e9  # by pixels of the CRS, whose scale is within 0.2 %
-        assert float(row["volume_km3"]) == pytest.approx(volume, rel=2e-3)
+        with rasterio.open(prediction / row["id"] / "thickness.tif") as source:
+            pixels = ground_areas(Grid(source.shape, source.transform, source.crs))
+        volume = float(np.nansum(depth * pixels)) / 1e9
+        assert float(row["volume_km3"]) == pytest.approx(volume, rel=1e-4)
         assert float(row["volume_low_km3"]) < float(row["volume_km3"]) < float(row["volume_high_km3"])
 
 

@@ -32,7 +32,7 @@ def test_every_block_runs(environment, tmp_path: Path) -> None:
         else:
             assert language == "python", f"a block of {language} that nothing runs"
             examples.append(text)
-    assert examples
+    assert len(examples) == 5
     subprocess.run([sys.executable, "-W", "error", "-c", "\n".join(examples)], check=True)
 
 
