@@ -20,8 +20,9 @@ def signals_wait() -> Iterator[None]:
     ...     print(made)
     True
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _WAITING)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _WAITING)  # one that came before is raised by this call
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

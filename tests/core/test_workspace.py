@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from icectl.errors import WorkError
+from icectl.interrupts import signals_wait
 from icectl.workspace import (
     Workspace,
     adopt,
@@ -141,10 +144,12 @@ for _ in range(150):
     if not child:
         try:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # callbacks of fork swallow it
             if not os.fork():
                 time.sleep(random.uniform(1e-4, 4e-3))
                 os.kill(os.getppid(), signal.SIGINT)
                 os._exit(0)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
             for _ in range(100_000):
                 with own_folder(Path({str(tmp_path)!r}), tidy=False):
                     pass
@@ -155,3 +160,20 @@ for _ in range(150):
 """
     subprocess.run([sys.executable, "-c", moments], check=True, timeout=120)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_that_is_raised_as_others_begin_to_wait_leaves_none_waiting(monkeypatch):
+    """Python raises it from the call that blocks, and all later ones waited for ever."""
+    real = signal.pthread_sigmask
+
+    def late(how: int, mask: Iterable[int]) -> set[int]:
+        before = real(how, mask)
+        if how == signal.SIG_BLOCK and mask:
+            raise KeyboardInterrupt
+        return before
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(signal, "pthread_sigmask", late)
+        with signals_wait():
+            pass
+    assert signal.SIGINT not in real(signal.SIG_BLOCK, ())
