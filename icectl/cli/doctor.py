@@ -1,6 +1,5 @@
 """``icectl doctor`` checks the installation and names what is wrong; ``icectl devices`` lists devices."""
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -138,10 +137,13 @@ def writable(chosen: Path | None) -> Iterator[Check]:
     """Check that the workspace can be written to."""
     from icectl.workspace import Workspace
 
-    root = Workspace.locate(chosen).root
-    nearest = next(folder for folder in (root, *root.parents) if folder.exists())
-    ok = nearest.is_dir() and os.access(nearest, os.W_OK)
-    yield Check("workspace", ok, str(root), "" if ok else "name another --workspace or set ICECTL_WORKSPACE")
+    try:
+        space = Workspace.locate(chosen)
+        space.expect_writable()
+    except IcectlError as problem:
+        yield Check("workspace", False, problem.message, problem.hint)
+    else:
+        yield Check("workspace", True, str(space.root))
 
 
 LOOKS: tuple[Callable[[], Iterator[Check]], ...] = (packages, torch_pair, plugin_states, device)

@@ -24,9 +24,14 @@ _RECORDS = {
 
 
 def describe(request: stages.Request, verb: str) -> dict[str, Any]:
-    """Return the plan of `verb` as plain data."""
+    """Return the plan of `verb` as plain data.
+
+    WorkError: something is to be done, and the workspace cannot be written to.
+    """
     steps = []
     for step in stages.plan(request, verb):
+        if not step.done:
+            request.workspace.expect_writable()
         estimate = Estimate() if step.done else _estimate(step)
         steps.append(
             {

@@ -18,6 +18,8 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from icectl.errors import WorkError
+
 MAX_SEED = 2**32 - 1
 """The largest seed that numpy's generators take."""
 
@@ -52,7 +54,11 @@ def complete_runs(ctx: typer.Context, incomplete: str) -> list[str]:
     from icectl import stages
     from icectl.workspace import Workspace
 
-    names = [run.name for run in reversed(stages.runs(Workspace.locate(ctx.params.get("workspace"))))]
+    try:
+        found = stages.runs(Workspace.locate(ctx.params.get("workspace")))
+    except WorkError:  # no workspace, no run
+        return []
+    names = [run.name for run in reversed(found)]
     return [name for name in dict.fromkeys([*names, stages.LAST]) if name.startswith(incomplete)]
 
 

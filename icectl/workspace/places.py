@@ -84,8 +84,28 @@ class Workspace:
 
     @classmethod
     def locate(cls, chosen: Path | None = None) -> Workspace:
-        """Return the workspace: `chosen`, else ``$ICECTL_WORKSPACE``, else ``./icectl-workspace``."""
-        return cls(Path(chosen or os.environ.get(ENVIRONMENT) or DEFAULT).expanduser().absolute())
+        """Return the workspace: `chosen`, else ``$ICECTL_WORKSPACE``, else ``./icectl-workspace``.
+
+        WorkError: a file stands there, or where a folder above it should be.
+        """
+        space = cls(Path(chosen or os.environ.get(ENVIRONMENT) or DEFAULT).expanduser().absolute())
+        with worded_os_errors(space.root):
+            if not space._nearest.is_dir():
+                raise space._unfit("Not a directory")
+        return space
+
+    @property
+    def _nearest(self) -> Path:
+        """The workspace, or the nearest folder above it that there is."""
+        return next(path for path in (self.root, *self.root.parents) if os.path.lexists(path))
+
+    def expect_writable(self) -> None:
+        """Raise a `WorkError` if the workspace cannot be written to, or cannot be made."""
+        if not os.access(self._nearest, os.W_OK):
+            raise self._unfit(f"{self._nearest} is not writable")
+
+    def _unfit(self, why: str) -> WorkError:
+        return WorkError(f"{self.root} cannot be a workspace: {why}", "name another --workspace")
 
     def scenes(self, glacier: str, source: str, identity: str) -> Path:
         """Return the folder of a fetch."""
@@ -124,13 +144,8 @@ class Workspace:
         with worded_os_errors(self.root):
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-            except (
-                NotADirectoryError,
-                FileNotFoundError,
-            ) as error:  # e.g. a file stands there
-                raise WorkError(
-                    f"{self.root} cannot be a workspace: {error.strerror}", "name another --workspace"
-                ) from error
+            except (NotADirectoryError, FileNotFoundError) as error:  # e.g. in /proc
+                raise self._unfit(str(error.strerror)) from error
             lock = FileLock(path)
             try:
                 lock.acquire(timeout=0)

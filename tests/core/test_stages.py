@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -96,13 +98,22 @@ def test_no_chain_refuses(cli):
 
 def test_a_file_is_no_workspace(cli, monkeypatch):
     Path("notes.txt").write_text("mine")
-    for place in ("notes.txt", "notes.txt/below"):
-        refused = cli("fetch", "toy", "--workspace", place, ok=False)
-        assert refused.code == 1
+    commands = ("fetch", "toy"), ("fetch", "toy", "--dry-run"), ("runs", "list"), ("report",)
+    for place, command in itertools.product(("notes.txt", "notes.txt/below"), commands):
+        refused = cli(*command, "--workspace", place, ok=False)
+        assert (refused.code, refused.out) == (1, "")
         assert f"{place} cannot be a workspace: Not a directory" in refused.err
+    with monkeypatch.context() as read_only:  # root may write to folders that others may not
+        read_only.setattr(os, "access", lambda path, mode: False)
+        refused = cli("fetch", "toy", "--dry-run", ok=False)
+        assert (refused.code, refused.out) == (1, "")
+        assert (
+            f"{Path('icectl-workspace').absolute()} cannot be a workspace: {Path.cwd()} is not" in refused.err
+        )
     monkeypatch.setenv("ICECTL_WORKSPACE", "notes.txt")
     (check,) = [c for c in cli("doctor", "--json", ok=False).json if c["name"] == "workspace"]
     assert not check["ok"]
+    assert cli("predict", "toy", "--dry-run", ok=False).code == 1
     (check,) = [
         c for c in cli("doctor", "--workspace", "mine", "--json", ok=False).json if c["name"] == "workspace"
     ]
