@@ -81,7 +81,7 @@ class Checked(BaseModel):
     ValidationError: a number is wanted, not true
     """
 
-    model_config = ConfigDict(hide_input_in_errors=True)  # cut short, a link is none
+    model_config = ConfigDict(hide_input_in_errors=True, defer_build=True)  # cut short, a link is none
 
     @field_validator("*", mode="before")
     @classmethod

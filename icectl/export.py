@@ -20,6 +20,7 @@ from icectl.workspace import (
     RUN,
     appear,
     contents,
+    dated,
     expect_intact,
     metrics_of,
     own_folder,
@@ -136,8 +137,8 @@ def newest_metrics(run: Path) -> dict[str, Any] | None:
 
 def newest_evaluation(run: Path) -> Path | None:
     """Return the folder of the newest evaluation of a run, if there is one."""
-    found = sorted((run / "evaluations").glob("*/metrics.json"), key=lambda path: path.stat().st_mtime)
-    return found[-1].parent if found else None
+    found = dated(run / "evaluations", "metrics.json")
+    return found[-1][1] if found else None
 
 
 def card(

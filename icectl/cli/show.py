@@ -42,8 +42,7 @@ def as_json(value: Any) -> None:
     from icectl.workspace import plain
 
     unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    json.dump(plain(value), sys.stdout, indent=2, ensure_ascii=not unicode)
-    sys.stdout.write("\n")
+    sys.stdout.write(json.dumps(plain(value), indent=2, ensure_ascii=not unicode) + "\n")
 
 
 def listing(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -52,12 +51,19 @@ def listing(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -
     widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
     indent = sum(width + 2 for width in widths[:-1])
     room = max(24, shutil.get_terminal_size().columns - indent)
-    if title:
-        print(title)
+    shown = [title] if title else []
     for row in cells:
         head = "".join(f"{cell:<{width}}  " for cell, width in zip(row[:-1], widths[:-1], strict=True))
-        lines = textwrap.wrap(row[-1], room, break_on_hyphens=False, break_long_words=False) or [""]
-        print(f"\n{' ' * indent}".join([f"{head}{lines[0]}", *lines[1:]]).rstrip())
+        shown.append(f"\n{' ' * indent}".join(_wrapped(head, row[-1], room)).rstrip())
+    print("\n".join(shown))
+
+
+def _wrapped(head: str, text: str, room: int) -> list[str]:
+    """Return `text` in lines of `room` characters, `head` before the first."""
+    if len(text) <= room:  # wrapping a thousand rows takes its time
+        return [head + text]
+    first, *more = textwrap.wrap(text, room, break_on_hyphens=False, break_long_words=False)
+    return [head + first, *more]
 
 
 def metrics(record: Mapping[str, Any], everything: bool = False) -> None:

@@ -11,11 +11,9 @@ from icectl import registry
 from icectl.contract import Metrics
 from icectl.errors import DataError, UsageError, WorkError
 from icectl.model import Model
-from icectl.report.panels import moved
 from icectl.run import Compute, Run
 from icectl.settings import available
 from icectl.stages.plan import Request, Step, plan, run_folder, run_for, settled
-from icectl.stages.products import finish, said_of
 from icectl.stages.records import metrics_record, run_record, score_of, stage_record
 from icectl.training.settings import STATE
 from icectl.workspace import (
@@ -179,6 +177,8 @@ def _perform_member(request: Request, step: Step, redo: bool) -> None:
 
 
 def _perform_step(request: Request, step: Step, redo: bool) -> None:
+    from icectl.report.panels import moved  # listings and completions need none of these
+    from icectl.stages.products import finish, said_of
     from icectl.training.meters import Meter
 
     model = registry.load_model(request.plugin)

@@ -7,7 +7,7 @@ from icectl.contract import Plugin
 from icectl.errors import UsageError, WorkError
 from icectl.run import Run
 from icectl.stages.plan import UNTRAINED
-from icectl.workspace import RECORD, RUN, Workspace, run_of
+from icectl.workspace import RECORD, RUN, Workspace, dated, run_of
 
 
 def newest_run(workspace: Workspace, plugin: Plugin) -> Path | None:
@@ -32,14 +32,15 @@ def runs(workspace: Workspace, home: str = "runs/*") -> list[Path]:
 
     Those are finished trainings, weights that were brought in, and products that needed no training.
     """
-    found = [path.parent for path in workspace.root.glob(f"{home}/*/*/{RUN}")]
-    whole = [run for run in found if (run / RECORD).is_file() or run.name == UNTRAINED]
-    return sorted(whole, key=_changed)
+    found = [one for place in workspace.root.glob(f"{home}/*") for one in dated(place, RUN)]
+    whole = [(when, run) for when, run in found if (run / RECORD).is_file() or run.name == UNTRAINED]
+    return [run for _, run in sorted((_changed(when, run), run) for when, run in whole)]
 
 
-def _changed(run: Path) -> float:
-    """Return when a run was last added to: trained, predicted with or evaluated."""
-    return max(path.stat().st_mtime for path in (run / RUN, *run.glob(f"*/*/{RECORD}")))
+def _changed(when: float, run: Path) -> float:
+    """Return when a run was last added to: trained (`when`), predicted with or evaluated."""
+    made = (one for kind in ("predictions", "evaluations") for one in dated(run / kind, RECORD))
+    return max([when, *(time for time, _ in made)])
 
 
 def find_run(workspace: Workspace, chosen: str, plugin: Plugin | None = None, weights: bool = False) -> Path:

@@ -11,6 +11,7 @@ A finished stage holds a ``stage.json``; a folder without one is unfinished work
 """
 
 from icectl.workspace.files import (
+    dated,
     full_disks_said,
     plain,
     read_json,
@@ -66,7 +67,7 @@ from icectl.workspace.recorded import NUMBER, fits, metrics_of, parsing, read_re
 
 __all__ = [
     "DEFAULT", "ENVIRONMENT", "ID_LENGTH", "NUMBER", "PUBLISHED", "RECORD", "RUN", "Workspace", "adopt",
-    "appear", "building", "clear_damaged", "contents", "damage", "expect_intact", "fingerprint",
+    "appear", "building", "clear_damaged", "contents", "damage", "dated", "expect_intact", "fingerprint",
     "finished", "fits", "full_disks_said", "identify", "inside", "is_own", "metrics_of", "own_folder",
     "parsing", "plain", "portable", "reached", "read_json", "read_record", "redoing", "relative",
     "remove", "remove_file", "replace_folder", "run_of", "safe_fingerprint", "safe_name", "set_aside",

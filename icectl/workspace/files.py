@@ -157,6 +157,20 @@ def size_of(path: Path | str) -> int:
     return os.stat(path).st_size
 
 
+def dated(folder: Path, name: str) -> list[tuple[float, Path]]:
+    """Return the folders in `folder` that hold a file `name`, each after when that was changed, oldest first.
+
+    Seconds since 1970. What is not there or cannot be looked into holds nothing. Listings of a thousand runs
+    need it quick.
+    """
+    found = []
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(OSError):
+                found.append((os.stat(f"{entry.path}/{name}").st_mtime, Path(entry.path)))
+    return sorted(found)
+
+
 def plain(value: Any) -> Any:
     """Turn mappings, tuples, paths and non-finite numbers into what JSON holds."""
     if isinstance(value, Mapping):

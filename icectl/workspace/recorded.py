@@ -1,6 +1,6 @@
 """Records that icectl reads back: JSON whose shape is checked before anything is taken from it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ def fits(value: Any, shape: Any) -> bool:
         return any(fits(value, one) for one in shape)
     if isinstance(shape, list):
         return isinstance(value, list) and all(fits(one, shape[0]) for one in value)
-    if isinstance(shape, Mapping):
+    if isinstance(shape, dict):
         return isinstance(value, dict) and all(_has(value, key, one) for key, one in shape.items())
     return isinstance(value, shape) and (shape in (bool, object) or not isinstance(value, bool))
 

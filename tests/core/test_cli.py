@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 PROBE = """
 import atexit, sys
-heavy = {"torch", "numpy", "rasterio", "cv2", "xarray"}
+heavy = {"torch", "numpy", "rasterio", "cv2", "xarray", "icectl.report.panels"}
 atexit.register(lambda: print("HEAVY", sorted(heavy & set(sys.modules)), file=sys.stderr))
 from icectl.cli import main
 main()
@@ -118,6 +118,7 @@ def test_light_commands_import_neither_torch_nor_numpy(process):
         ["--version"],
         ["plugins", "list"],
         ["glaciers", "list"],
+        ["runs", "list"],
         ["train", "--help"],
         ["train", "convlstm", "--help"],
         ["train", "convlstm", "--dry-run"],
