@@ -37,8 +37,9 @@ demo: $(VENV)/.installed          ## all five verbs and the report on the synthe
 test: $(VENV)/.installed-test lint ## the whole suite, in parallel
 	$(BIN)/pytest -q -n $(JOBS) --dist loadfile
 
-test-slow: $(VENV)/.installed-test ## kills, damage, signals, real wheels: minutes of work, fifty faults of each kind
-	$(BIN)/pytest -q -n $(JOBS) --dist loadfile -m "slow and not bench"
+test-slow: $(VENV)/.installed-test ## kills, damage, signals, real wheels: minutes of work, fifty faults of each kind (AGAIN=1: what failed last)
+	$(BIN)/pytest -q -n $(JOBS) --dist loadfile -m "slow and not bench" \
+	  $(if $(AGAIN),--last-failed --last-failed-no-failures none)
 
 test-all: $(VENV)/.installed-test lint ## with the slow ones
 	$(BIN)/pytest -q -n $(JOBS) --dist loadfile -m "not bench"
