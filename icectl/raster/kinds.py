@@ -28,6 +28,7 @@ YEAR = 365.0
 
 PER_YEAR = {
     **dict.fromkeys(("yr", "y", "a", "year", "years", "yrs", "annum"), 1.0),
+    **dict.fromkeys(("month", "months"), 12.0),
     **dict.fromkeys(("d", "day", "days"), YEAR),
     **dict.fromkeys(("s", "sec", "second", "seconds"), YEAR * 86400),
 }
@@ -99,6 +100,25 @@ def _speed(text: str) -> float | None:
         return None
     length, per_year = LENGTHS.get(match["length"]), PER_YEAR.get(match["time"])
     return None if length is None or per_year is None else length * per_year
+
+
+_FEET = r"(?<![a-z\d])(?<!\d[_ -])(ft|feet)(?![a-z])"
+_RATE = r"(?<![a-z\d])(mm|cm|m|km)(?:[_ ]?(?:per[_ ])?(day|month|year|yr)|[_ ]per[_ ](d|a|y))(?![a-z])"
+
+
+def unit_in(name: str, unit: str) -> str | None:
+    """Return the unit that the name of a band or a file states for a quantity in `unit`; None if it does not.
+
+    >>> unit_in("Elevation (ft)", "m"), unit_in("dem_feet_2018", "m"), unit_in("dem_10_ft", "m")
+    ('ft', 'feet', None)
+    >>> unit_in("vx [m/d]", "m/yr"), unit_in("speed_cm_per_day", "m/yr")
+    ('m/d', 'cm/day')
+    """
+    words, reader = name.lower(), {"m": _length, "m/yr": _speed}[unit]
+    bracketed = next((one for one in re.findall(r"[\[(]([^\])]+)[\])]", words) if reader(one)), None)
+    if bracketed or not (found := re.search(_FEET if unit == "m" else _RATE, words)):
+        return bracketed
+    return "/".join(filter(None, found.groups()))
 
 
 Quantity: TypeAlias = Literal[

@@ -13,10 +13,12 @@ from icectl.errors import DataError
 from icectl.raster.grid import crs_of
 from icectl.raster.vectors import read_vectors
 
-LONGITUDES = ("lon", "long", "longitude", "lng", "x_wgs84", "x_lon")
-LATITUDES = ("lat", "latitude", "y_wgs84", "y_lat")
-EASTINGS = ("x", "easting", "eastings", "east", "e")
-NORTHINGS = ("y", "northing", "northings", "north", "n")
+LONGITUDES = (
+    "lon", "long", "longitude", "lng", "x_wgs84", "x_lon", "longitud", "longitudine", "länge", "laenge",
+)  # fmt: skip
+LATITUDES = ("lat", "latitude", "y_wgs84", "y_lat", "latitud", "latitudine", "breite")
+EASTINGS = ("x", "easting", "eastings", "east", "e", "rechtswert", "este", "est", "ost")
+NORTHINGS = ("y", "northing", "northings", "north", "n", "hochwert", "norte", "nord")
 _ABOUT = re.compile(
     r"(?<![a-z])(?:point|coordinates?|gps|wgs_?84|epsg_?\d+|decimal|dec|dd|deg(?:ree)?s?|m)(?![a-z])"
     r"|coord|utm(?:_?zone)?(?:_?\d{1,2}[a-z]?)?"
@@ -36,6 +38,10 @@ FORMS = (
             r"[-+NSEWO ]*\d[\d. ]*[°ºd:'’′].*|[NSEWO] ?\d[\d.,]*|\d[\d.,]* ?[NSEWO]|-?\d+ \d+ \d[\d.]*"
         ),
         "write decimal degrees, negative in the west and south: 139°07'30\" W is -139.125",
+    ),
+    (
+        re.compile(r"[<>~≈≤≥] ?\d.*|\d[\d.,]* ?(?:±|\+/?-).*"),
+        "leave out rows of bounds, and write errors in a column of their own: thickness_uncertainty",
     ),
     (re.compile(r"-?\d[\d.]* *[^\W\d]+"), "write the unit into the head of the column: thickness (ft)"),
 )
@@ -83,7 +89,8 @@ def read_points_of(path: Path, crs: str | None) -> tuple[Any, F64, F64, str]:
             )
         raise DataError(
             f"{path} has no columns POINT_LON and POINT_LAT, nor any other of coordinates",
-            f"name them in its first row: {', '.join(map(str, table.columns))}; x and y need --points-crs",
+            "in its first row call them lon and lat, or x and y with --points-crs; it has "
+            + ", ".join(map(str, table.columns)),
         )
     x, y = numbers(table, lon, path), numbers(table, lat, path)
     nowhere = np.isin(x, FILLS) | np.isin(y, FILLS)

@@ -17,7 +17,7 @@ from icectl.errors import DataError, UsageError, did_you_mean
 from icectl.raster.files import opened
 from icectl.raster.grid import Grid, grid_of_dataset
 from icectl.raster.ground import ground_metres
-from icectl.raster.kinds import ABOUT, CODES, KINDS, Kind, Quantity, bounded, factor_to
+from icectl.raster.kinds import ABOUT, CODES, KINDS, Kind, Quantity, bounded, factor_to, unit_in
 from icectl.raster.onto import onto
 from icectl.raster.read import read_open
 from icectl.raster.stored import Info, Masked
@@ -202,6 +202,11 @@ def _values(
         scale, offset = 1.0, 0.0
         notes.append(f"{info.path} holds reflectances as they are: its scale and offset are left out")
     stated = said.unit or info.units[number - 1]
+    if not stated and kind.unit in ("m", "m/yr"):
+        names = (info.descriptions[number - 1] or "", info.path.stem)
+        stated = next((found for name in names if (found := unit_in(name, kind.unit))), None)
+        if stated and factor_to(kind.unit, stated, "") != 1.0:
+            notes.append(f"{info.path}: {quantity} is read in {stated}, as its name says")
     if quantity == "elevation" and data.dtype == np.uint8 and not stated and (scale, offset) == (1.0, 0.0):
         raise DataError(
             f"{info.path} holds numbers of one byte and no unit: a picture such as a hillshade, not heights",

@@ -171,6 +171,9 @@ WAYS = {
     "two of which nothing is said": ((None, None), "xy", False),
     "speeds of two dates": (("v 2018-01-01", "v 2019-01-01"), "ss", False),
     "a component twice": (("vx", "vx"), "xx", False),
+    "a velocity and its direction": (("surface_velocity", "dir"), "so", True),
+    "u and v": (("u", "v"), "xy", True),
+    "magnitude": (("U_mag", "v_std"), "so", True),
 }
 
 

@@ -50,22 +50,34 @@ def test_of_several_dates_the_newest_counts_and_is_said(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("old", "new"),
+    ("old", "new", "names"),
     [
-        ("7/1/1952", "8/15/2010"),
-        ("19520701", "20100899"),
-        ("1952/07/01", "2010/08/15"),
-        ("1.7.1952", "15.8.2010"),
+        ("7/1/1952", "8/15/2010", ("glac_id", "src_date")),
+        ("19520701", "20100899", ("glac_id", "src_date")),
+        ("1952/07/01", "2010/08/15", ("RGIId", "date")),
+        ("1.7.1952", "15.8.2010", ("breID", "Datum")),
+        ("Jul 1952", "Aug 2010", ("glac_id", "src_date")),
+        (1952.0, 2010.0, ("RGIId", "year")),
+        (1952, 2010, ("sgi-id", "year_acq")),
     ],
 )
-def test_dates_in_the_orders_of_inventories(tmp_path, old, new):
+def test_dates_in_the_orders_of_inventories(tmp_path, old, new, names):
     rows = [
-        ({"glac_id": "G1", "src_date": day}, shapely.box(0, 0, side, 1000))
+        (dict(zip(names, ("G1", day), strict=True)), shapely.box(0, 0, side, 1000))
         for day, side in ((old, 2000), (new, 1000))
     ]
     found = read_outlines(write(tmp_path / "o.gpkg", rows))
     assert [shape.area for shape in found.geometries] == [1e6]
-    assert "2010-08" in found.notes[0]
+    assert ("2010-08" if "8" in str(new) else "2010") in found.notes[0]
+
+
+def test_outlines_of_one_id_that_overlap_are_no_parts_and_are_said(tmp_path):
+    """Of several dates that no column tells: their union was the glacier, without a word."""
+    rows = [({"RGIId": "a"}, SQUARE), ({"RGIId": "a"}, shapely.box(0, 0, 2000, 1000))]
+    found = read_outlines(write(tmp_path / "o.gpkg", rows))
+    assert "2 outlines of a overlap and are joined" in found.notes[0]
+    parts = [({"RGIId": "a"}, SQUARE), ({"RGIId": "a"}, shapely.box(1000, 0, 2000, 1000))]
+    assert read_outlines(write(tmp_path / "parts.gpkg", parts)).notes == ()
 
 
 DEGREES = Affine(1e-3, 0, 0, 0, -1e-3, 66.55)
@@ -168,6 +180,10 @@ def test_an_outline_across_180_degrees_is_one_piece(tmp_path, split):
         ("sep=;\nlon;lat;thickness\ndeg;deg;ft\n10,5;46,5;393,7008\n", None),
         ("UTM_Easting,UTM_Northing,ice_thickness_m\n615097.16,5150696.35,120\n", "EPSG:32632"),
         ("x_utm32n,y_utm32n,TWT (ns),h,depth\n615097.16,5150696.35,1429,2950,120\n", "EPSG:32632"),
+        ("Länge;Breite;Eisdicke\n10,5;46,5;120\n", None),
+        ("Rechtswert;Hochwert;Höhe;Eisdicke_m\n615097,16;5150696,35;2950;120\n", "EPSG:32632"),
+        ("Este,Norte,Espesor (m)\n615097.16,5150696.35,120\n", "EPSG:32632"),
+        ("Longitude,Latitude,Épaisseur\n10.5,46.5,120\n", None),
     ],
 )  # fmt: skip
 def test_points_in_any_common_table(tmp_path, text, crs):
@@ -212,6 +228,9 @@ def test_numbers_as_people_write_them_are_refused_with_a_hint_that_works(tmp_pat
         ("lon,lat,thickness\ndeg,deg,µs\n10.5,46.5,1.4\n", "the column thickness holds travel times"),
         ("lon\tlat\tthickness\n10\t46\t1,234\n", "holds '1,234', which is no plain number"),
         ("lon,lat,thickness\n10.5,46.5,120 m\n", "holds '120 m', which is no plain number"),
+        ("lon,lat,thickness\n10.5,46.5,>120\n10.5,46.5,90\n", "holds '>120', which is no plain number"),
+        ("lon,lat,thickness\n10.5,46.5,120±5\n10.5,46.5,90\n", "holds '120±5', which is no plain number"),
+        ("a,b,thickness\n10.5,46.5,120\n", "has no columns POINT_LON and POINT_LAT"),
         ("lon,lat,thickness\n7,10.5,46.5,120\n", "more cells than its first row has names"),
     ],
 )
@@ -219,6 +238,22 @@ def test_tables_that_would_be_read_wrong_are_refused(tmp_path, text, said):
     (tmp_path / "p.csv").write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=said):
         read_points(tmp_path / "p.csv")
+
+
+@pytest.mark.parametrize("name", ["bed_elevation", "Surface", "bed", "Z_bed (m)", "ALTITUDE"])
+def test_heights_in_place_of_thickness_are_refused(tmp_path, name):
+    (tmp_path / "p.csv").write_text(f"lon,lat,{name},ice_height\n10.5,46.5,2480,120\n")
+    with pytest.raises(DataError, match="holds heights by its name, and no thickness") as error:
+        read_points(tmp_path / "p.csv", name)
+    assert "surface less that of the bed" in error.value.hint
+    assert read_points(tmp_path / "p.csv", "ice_height").thickness.tolist() == [120]
+
+
+def test_depths_counted_downwards_are_to_be_turned(tmp_path):
+    (tmp_path / "p.csv").write_text("lon,lat,depth\n10.5,46.5,-120\n")
+    with pytest.raises(DataError, match=r"no usable point of 1 \(1 negative\)") as error:
+        read_points(tmp_path / "p.csv")
+    assert "as positive numbers" in error.value.hint
 
 
 def test_a_spreadsheet_is_to_be_saved_as_csv_and_decimal_commas_of_a_vector_file_are_read(tmp_path):

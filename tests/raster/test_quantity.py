@@ -73,6 +73,26 @@ def test_scale_offset_and_unit_tags_count(tmp_path):
         read_quantity(write(tmp_path / "k.tif", HEIGHTS, units=("kelvin",)), "elevation")
 
 
+@pytest.mark.parametrize(
+    ("name", "band", "quantity", "per"),
+    [
+        ("dem_ft", None, "elevation", 1 / 0.3048),
+        ("dem", "Elevation (ft)", "elevation", 1 / 0.3048),
+        ("dem_10_ft", None, "elevation", 1),  # the side of a pixel
+        ("thickness_feet", None, "thickness", 1 / 0.3048),
+        ("v", "vx [m/d]", "velocity", 1 / 365),
+        ("speed_cm_per_day", None, "velocity", 1 / 3.65),
+        ("speed_2018_m_yr", None, "velocity", 1),
+        ("v", "v (m/month)", "velocity", 1 / 12),
+    ],
+)
+def test_units_in_the_name_of_a_file_or_a_band_count_and_are_said(tmp_path, name, band, quantity, per):
+    path = write(tmp_path / f"{name}.tif", (HEIGHTS * per).astype(np.float32), descriptions=(band,))
+    field = read_quantity(path, quantity)
+    np.testing.assert_allclose(field.values, HEIGHTS, rtol=1e-5)
+    assert any("as its name says" in note for note in field.notes) == (per != 1)
+
+
 def test_what_the_user_says_wins_over_the_tags(tmp_path):
     path = write(tmp_path / "b.tif", np.full((5, 6), 6000, np.uint16), scales=(0.5,), offsets=(3.0,))
     field = read_quantity(path, "reflectance", numbers=Numbers(scale=1e-4, offset=-0.1, nodata=[0]))

@@ -18,8 +18,11 @@ from icectl.raster import read_vectors
 from icectl.sources.names import parse_date
 from icectl.tasks.bed.readers.points import years
 
-ID_COLUMNS = ("rgiid", "rgi_id", "glims_id", "glac_id", "glimsid", "id", "name")
-"""Columns that name a glacier, in small letters, the strongest first (RGI 5, 6 and 7, GLIMS)."""
+ID_COLUMNS = (
+    "rgiid", "rgi_id", "glims_id", "glac_id", "glimsid", "sgi-id", "sgi_id", "breid", "glacier_id",
+    "glacierid", "id", "name",
+)  # fmt: skip
+"""Columns that name a glacier, in small letters, the strongest first (RGI, GLIMS, national inventories)."""
 
 NAMELESS = (
     "", "0", "0.0", "none", "nan", "null", "<na>", "na", "n/a", "-", "unnamed", "unnamed glacier", "unknown",
@@ -30,8 +33,15 @@ NAMELESS = (
 HEIGHTS = ("zmed", "zmed_m")
 """Columns of the median height of a glacier in metres (RGI 6, RGI 7), in lower case."""
 
-DATES = ("src_date", "srcdate", "anlys_time", "bgndate")
-"""Columns of an outline's date (RGI 7, GLIMS, RGI 6), in lower case."""
+DATES = (
+    "src_date", "srcdate", "anlys_time", "bgndate", "acq_date", "image_date", "date", "datum", "acq_year",
+    "year_acq", "year", "jahr", "annee", "anno",
+)  # fmt: skip
+"""Columns of an outline's date (RGI 7, GLIMS, RGI 6, national inventories), in lower case."""
+
+
+PARTS = 0.9
+"""Outlines of one glacier that cover less than so much of the sum of their areas are no parts of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +124,13 @@ def read_outlines(path: Path) -> Outlines:
     for name, shape in zip(names, frame.geometry.to_numpy(), strict=True):
         merged.setdefault(name, []).append(shape)
     shapes = [parts[0] if len(parts) == 1 else shapely.union_all(parts) for parts in merged.values()]
+    for one, shape, parts in zip(merged, shapes, merged.values(), strict=True):
+        if shape.area < PARTS * sum(part.area for part in parts):
+            notes = (
+                *notes,
+                f"{Path(path).name}: {len(parts)} outlines of {one} overlap and are joined: "
+                "perhaps several dates, of which to keep one",
+            )
     aliases = tuple((str(a), n) for c in columns[1:] for a, n in zip(frame[c], names, strict=True))
     aliases = (*_links(Path(path)), *aliases)
     name, crs = Path(path).name, frame.crs.to_wkt()
@@ -183,12 +200,12 @@ def days_of(dates: Any) -> Any:
     """Return the days of an inventory's dates as a `pandas.Series`; NaT where none is said.
 
     Understood: ISO 8601, ``YYYYMMDD`` with 99 for an unknown month or day, ``Y/M/D``, ``M/D/Y``,
-    else ``D/M/Y``.
+    else ``D/M/Y``, else a year in whatever else is said.
 
     >>> [f"{day:%Y-%m-%d}" for day in days_of(pd.Series(["20030799", "8/15/2010", "2010-07-01T00:00:00"]))]
     ['2003-07-01', '2010-08-15', '2010-07-01']
     """
-    text = pd.Series(dates).astype(str).str.strip()
+    text = pd.Series(dates).astype(str).str.strip().str.replace(r"^(\d{4})\.0+$", r"\1", regex=True)
     text = text.str.replace(r"^(\d{4})99", r"\g<1>01", regex=True).str.replace(
         r"^(\d{6})99$", r"\g<1>01", regex=True
     )
@@ -196,7 +213,8 @@ def days_of(dates: Any) -> Any:
     for order in ("%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y"):
         first = text.str.partition(" ")[0]
         days = days.fillna(pd.to_datetime(first, errors="coerce", utc=True, format=order))
-    return days
+    of_year = pd.Series(years(text), index=text.index).astype("Int64").astype(str)
+    return days.fillna(pd.to_datetime(of_year, errors="coerce", utc=True, format="%Y"))
 
 
 def _year(frame: Any) -> float | None:

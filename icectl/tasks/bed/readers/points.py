@@ -15,7 +15,7 @@ from icectl.raster.points import column_of, numbers, plain_name, read_points_of
 
 FIELDS = (
     "thickness", "ice_thickness", "thick", "ice_thick", "icethickness", "icethick", "thk", "depth",
-    "ice_depth", "h",
+    "ice_depth", "eisdicke", "espesor", "épaisseur", "epaisseur", "spessore", "h",
 )  # fmt: skip
 NAMES = {
     "THICKNESS_UNCERTAINTY": ("thickness_uncertainty", "uncertainty", "thickness_error", "error", "sigma"),
@@ -39,6 +39,9 @@ _LENGTHS = re.compile(rf"_(?:{'|'.join(sorted(LENGTHS, key=len, reverse=True))})
 
 _TIME = re.compile(r"(?:^|[\W_])(?:n|[uµμ]|m)s(?:ec)?(?:$|[\W_])|twt")
 """Two-way travel times, by the head of a column."""
+
+_HEIGHT = re.compile(r"(?:^|[\W_])(?:bed|surf(?:ace)?|elev(?:ation)?|alt(?:itude)?|h(?:ei)?ght)(?:$|[\W_])")
+"""Heights of the bed or the surface, by the head of a column."""
 
 _WRONG = re.compile(
     r"(?<!not )(?<!non-)(?<!no )\b(?:erron|error|wrong|invalid|suspect|suspicious|outlier"
@@ -96,6 +99,11 @@ def read_points(
             f"{path}: the column {name} holds travel times, and no thickness",
             "give metres: half of the two-way time, times about 0.168 m/ns in cold ice",
         )
+    if _HEIGHT.search(name.lower()) and not re.search("thick|depth|ice", name.lower()):
+        raise DataError(
+            f"{path}: the column {name} holds heights by its name, and no thickness",
+            "write a column thickness: the height of the surface less that of the bed",
+        )
     thickness = numbers(table, name, path) * LENGTHS.get(unit[name], 1.0)
     year = years(table["SURVEY_DATE"]) if "SURVEY_DATE" in table else np.full(len(table), np.nan)
     unusable = {
@@ -114,9 +122,10 @@ def read_points(
         keep &= ~bad
     if not keep.any():
         words = ", ".join(f"{n} {reason}" for reason, n in dropped.items() if n)
-        raise DataError(
-            f"{path} holds no usable point of {len(x)} ({words})", "check --points-field and --since"
-        )
+        hint = "check --points-field and --since"
+        if dropped["negative"]:
+            hint = "write thickness as positive numbers, and name its column with --points-field"
+        raise DataError(f"{path} holds no usable point of {len(x)} ({words})", hint)
     own, stated = numbers(table, "THICKNESS_UNCERTAINTY"), unit.get("THICKNESS_UNCERTAINTY", "")
     own = own * (thickness / 100 if stated in ("%", "percent") else LENGTHS.get(stated, 1.0))
     guess = np.maximum(UNCERTAIN_SHARE * thickness, LEAST_UNCERTAINTY)

@@ -65,8 +65,8 @@ def scene_of(place: Place, dem: Dem, options: PredictOptions) -> tuple[Scene, Te
         )
     around = gpd.GeoSeries(shapely.from_wkb(list(place.neighbours)), crs=place.crs).to_crs(crs)
     everything = ice | _burn([s for s in shapely.make_valid(around.to_numpy()) if not s.is_empty], terrain)
-    speed, balance = _fields(options, terrain)
     notes = list(terrain.notes)
+    speed, balance = _fields(options, terrain, notes)
     for path, field in ((options.velocity[:1], speed), ((options.mass_balance,), balance)):
         if path and path[0] is not None and (field is None or not np.isfinite(field[ice]).any()):
             notes.append(f"{path[0].name} holds nothing on one glacier or more, computed without it")
@@ -99,9 +99,9 @@ _LAYERS = (
         r"err\w*|std\w*|sigma|uncertainty|azimuth|az|dir|direction|bearing|angle|heading|aspect|count|bias",
     ),
     ("other", r"cnt|mask|phase|amp|dt|date|snr|vz|vertical"),
-    ("speed", r"speed|magnitude"),
-    ("x", r"v_?x|vel\w*_?x|x_vel\w*|v_?e|e|east\w*|u"),
-    ("y", r"v_?y|vel\w*_?y|y_vel\w*|v_?n|n|north\w*"),
+    ("speed", r"speed|mag(?:nitude)?|abs"),
+    ("x", r"v_?x|vel\w*_x|vel(?:ocity)?x|x_?vel\w*|v_?e|e|east\w*|u"),
+    ("y", r"v_?y|vel\w*_y|vel(?:ocity)?y|y_?vel\w*|v_?n|n|north\w*"),
     ("speed", r"v|vv|vel\w*"),
 )
 """What a layer of a velocity is by a word in its name; of several the first counts."""
@@ -110,31 +110,31 @@ _LAYERS = (
 def _layer(name: str) -> str:
     """Return what a layer is by its name: ``speed``, ``x``, ``y``, ``other``; nothing where it does not say.
 
-    >>> [_layer(name) for name in ("RGI01A_velocity_v02_vx", "v 2018-01-01", "v_error", "scene-5")]
+    >>> [_layer(name) for name in ("RGI01A_velocity_v02_vx", "velocity 2018", "v_error", "scene-5")]
     ['x', 'speed', 'other', '']
     """
-    words = name.lower()
-    return next((kind for kind, of in _LAYERS if re.search(rf"(?<![a-z\d])(?:{of})(?![a-z\d])", words)), "")
+    return next((kind for kind, of in _LAYERS if _says(name, of)), "")
 
 
-def _speed(paths: Sequence[Path], grid: Grid) -> F64:
-    """Read a speed, or the components of a velocity from two files or one, on a grid.
+def _says(name: str, words: str) -> bool:
+    return re.search(rf"(?<![a-z\d])(?:{words})(?![a-z\d])", name.lower()) is not None
+
+
+def _speed(paths: Sequence[Path], grid: Grid, notes: list[str] | None = None) -> F64:
+    """Read a speed, or the components of a velocity from two files or one, on a grid; `notes` grows.
 
     DataError: there is one component alone, or names do not say which layers make the speed.
     """
     found: dict[str, list[tuple[Path, int]]] = {kind: [] for kind in ("", "x", "y", "speed", "other")}
     exact: dict[str, list[tuple[Path, int]]] = {kind: [] for kind in found}
-    for path in paths:
-        info = Info(path)
-        numbers = [number for number in range(1, info.count + 1) if number != info.alpha]
-        for number in numbers:
-            name = info.descriptions[number - 1] or ""
-            name = name if _layer(name) or len(numbers) > 1 else path.stem
-            kind = _layer(name)
-            found[kind].append((path, number))
-            exact[kind] += (
-                [(path, number)] if name.lower().partition(" ")[0] in KINDS["velocity"].names else []
-            )
+    named = [(path, number, name) for path in paths for number, name in _names(path)]
+    beside_u = any(_says(name, "u") for _, _, name in named)  # v is the other component then, and no speed
+    for path, number, name in named:
+        kind = _layer(name)
+        kind = "y" if beside_u and kind == "speed" and _says(name, "v") else kind
+        found[kind].append((path, number))
+        if name.lower().partition(" ")[0] in KINDS["velocity"].names:
+            exact[kind].append((path, number))
     found |= {kind: those for kind, those in exact.items() if len(those) == 1}
     bands = found["speed"] or [*found["x"], *found["y"]] or found[""]
     if len(bands) == 1 and (found["x"] or found["y"]) and not found["speed"]:
@@ -149,15 +149,25 @@ def _speed(paths: Sequence[Path], grid: Grid) -> F64:
             "or which two are its components",
             "give files of one layer and date: --velocity vx.tif --velocity vy.tif, or --velocity speed.tif",
         )
-    read = [
-        read_quantity(path, "velocity", band=band, grid=grid).values.astype(np.float64)
-        for path, band in bands
-    ]
+    fields = [read_quantity(path, "velocity", band=band, grid=grid) for path, band in bands]
+    if notes is not None:  # how much is missing differs from glacier to glacier and is not said
+        notes += [note for one in fields for note in one.notes if note.endswith("name says")]
+    read = [one.values.astype(np.float64) for one in fields]
     if len(read) > 1:
         return np.hypot(read[0], read[1])
     if bool((read[0] < -1).any()):
         raise _component(bands[0][0])
     return np.abs(read[0])
+
+
+def _names(path: Path) -> list[tuple[int, str]]:
+    """Return the bands of a file with what each is called; the only one by the file where it says nothing."""
+    info = Info(path)
+    numbers = [number for number in range(1, info.count + 1) if number != info.alpha]
+    called = [info.descriptions[number - 1] or "" for number in numbers]
+    if len(called) == 1 and not _layer(called[0]):
+        called = [path.stem]
+    return list(zip(numbers, called, strict=True))
 
 
 def _component(path: Path) -> DataError:
@@ -179,14 +189,14 @@ def _burn(shapes: list[Any], terrain: Terrain) -> Bools:
     return np.asarray(rasterize(shapes, terrain.grid), dtype=bool)
 
 
-def _fields(options: PredictOptions, terrain: Terrain) -> tuple[F64 | None, F64 | None]:
-    """Read speed and mass balance (m/a) on the terrain's grid; NaN where a file has nothing."""
-    speed = None if not options.velocity else _speed(options.velocity, terrain.grid)
+def _fields(options: PredictOptions, terrain: Terrain, notes: list[str]) -> tuple[F64 | None, F64 | None]:
+    """Read speed and mass balance (m/a) on the terrain's grid, NaN where there is none; `notes` grows."""
+    speed = None if not options.velocity else _speed(options.velocity, terrain.grid, notes)
     balance = None
     if options.mass_balance is not None:
-        balance = read_quantity(options.mass_balance, "mass balance", grid=terrain.grid).values.astype(
-            np.float64
-        )
+        found = read_quantity(options.mass_balance, "mass balance", grid=terrain.grid)
+        balance = found.values.astype(np.float64)
+        notes += [note for note in found.notes if note.endswith("name says")]
     return (
         None if speed is None or not np.isfinite(speed).any() else speed,
         None if balance is None or not np.isfinite(balance).any() else balance,

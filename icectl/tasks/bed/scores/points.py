@@ -34,6 +34,9 @@ MEAN = "measured mean"
 BLOCK = 200.0
 """Side in metres of the blocks of points that are drawn together for intervals."""
 
+OFF = 6.0
+"""Times by which measured ice and the predicted may differ before the numbers are doubted."""
+
 BASELINES = ("no ice", "biharmonic", "harmonic", "inverse distance", "plasticity")
 
 
@@ -73,6 +76,11 @@ def score_points(run: Run, options: EvaluateOptions, folder: Path, source: Path)
         f"{inside:.0f} % of the points lie within the predicted 90 % interval, which is {width:.0f} m wide "
         "on average.",
     ]
+    if any(points.dropped.values()):
+        run.say(notes[0])
+    for doubt in doubts(points.thickness[hit], found["thickness"][hit]):
+        run.warn(doubt)
+        notes.append(doubt)
     noted = stage_of(folder)["notes"].get("epochs", {}) if (folder / RECORD).is_file() else {}
     epochs = {what: float(year) for what, year in noted.items()} if isinstance(noted, dict) else {}
     years = points.year[hit]
@@ -93,6 +101,21 @@ def score_points(run: Run, options: EvaluateOptions, folder: Path, source: Path)
         words = f"{-gain[1]:+.0f} to {-gain[0]:+.0f} %".replace("-", "−")
         notes.append(f"The velocity changes the RMSE by {words} (95 % interval over blocks of points).")
     return AtPoints(points, tables, notes, details, found["thickness"], glacier, hit)
+
+
+def doubts(measured: F64, predicted: F64) -> list[str]:
+    """Return a sentence where measured thickness is so unlike the predicted that it may be none.
+
+    >>> len(doubts(np.full(9, 2600.0), np.full(9, 30.0))), doubts(np.full(9, 90.0), np.full(9, 30.0))
+    (1, [])
+    """
+    ratio = float(np.median(measured) / max(np.median(predicted), 1.0))
+    if 1 / OFF <= ratio <= OFF:
+        return []
+    return [
+        f"The median of the measured thickness is {ratio:.2g} times that of the predicted: perhaps it is in "
+        "another unit, or heights or travel times stand in its column (--points-field)."
+    ]
 
 
 def _said(points: Points, hit: Bools) -> str:
