@@ -169,6 +169,9 @@ ABOUT = frozenset(
 )  # fmt: skip
 """Words in the name of a layer about another one; the short ones are those of global elevation models."""
 
+CLASSES = 16
+"""Whole numbers below it in a ready index are classes; so many different values are none."""
+
 CODES = (-9999.0, -32767.0, -32768.0, -99999.0)
 """Stored numbers that mean "nothing here" in files that do not declare it, whatever their scale and unit."""
 
@@ -198,6 +201,8 @@ def bounded(
         beyond |= codes & np.isfinite(values)
     if quantity == "elevation":
         beyond |= _zero_fill(values, beyond)
+    elif quantity == "index":
+        _refuse_classes(values, beyond, name)
     if not beyond.any():
         return values, ()
     codes = np.zeros(values.shape, bool) if codes is None else codes
@@ -216,6 +221,23 @@ def bounded(
         f"({worst:g}): taken for missing"
     )
     return np.where(beyond, np.float32(np.nan), values), (note,)
+
+
+def _refuse_classes(values: F32, beyond: Bools, name: str) -> None:
+    """Refuse percents, most of which may be 0, and classes, of which nothing says which is snow."""
+    more = values[beyond & (np.abs(values) < 1e15)]
+    if len(np.unique(more)) > CLASSES and more.size > np.count_nonzero((values != 0) & (np.abs(values) <= 1)):
+        raise _contradiction(values[np.isfinite(values)], "index", KINDS["index"], name)
+    known = values[np.isfinite(values)]
+    if known.size and (known == np.rint(known)).all():
+        others = np.unique(known[(known != 0) & (known != 1) & (np.abs(known) < CLASSES)])
+        if others.size:
+            some = ", ".join(f"{value:g}" for value in others)
+            raise DataError(
+                f"{name} holds classes ({some} beside 0 or 1), and nothing says which of them is snow",
+                "write snow as 1 and other ground as 0, and declare what is neither nodata "
+                "(gdal_edit.py -a_nodata 2 FILE)",
+            )
 
 
 def _zero_fill(values: F32, beyond: Bools) -> Bools:

@@ -58,7 +58,7 @@ def read_asset(
     nodata = _codes(band)
     if quantity == "reflectance":
         nodata = (*nodata, *SATURATED[: 3 if band.scale == 1e-4 else 1])
-    elif quantity == "index" and band.scale == 0.01:
+    elif quantity == "index" and band.scale == 0.01 and not band.offset:
         nodata = (*nodata, *INDEX_CODES)
     numbers = Numbers(scale=band.scale, offset=band.offset, nodata=nodata)
     return read_quantity(path, quantity, band=band.number, grid=grid, resampling=resampling, numbers=numbers)
@@ -90,7 +90,7 @@ def _meaning(scene: Scene, name: str) -> Band:
             known = f"is of {product}, of which its name does not say how reflectance is stored"
         examples = (
             "0.01 and 0 for an index in percent, 0.0001 and 0 for one in ten thousandths, "
-            "1 and 0 for a mask of 0 and 1"
+            "1 and 0 for a mask of 0 and 1, 0.00392157 and 0 for one of 0 and 255"
             if name == "ndsi"
             else "2e-05 and -0.1 for Landsat C2 Level-1"
             if "Level-1" in product

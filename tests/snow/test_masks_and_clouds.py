@@ -45,6 +45,44 @@ def test_masks_and_classes_are_no_index_in_percent(prepare, tmp_path, bare, snow
         np.testing.assert_array_equal(cube.read(slice(None))[0] >= 0.3, SNOW)
 
 
+SHARES = np.where(SNOW, np.linspace(0.31, 1, 32 * 32).reshape(32, 32), 0)
+
+
+@pytest.mark.parametrize(
+    ("stored", "declared", "flags", "said", "mended"),
+    [
+        (SNOW * np.float32(255), None, (), "hold an index of 0 and nothing", ("--scale", "0.00392157")),
+        (SNOW * np.uint8(100), None, ("--scale", "1"), "hold an index of 0 and nothing", ("--scale", "0.01")),
+        (SNOW * np.uint8(1), 0, ("--scale", "1"), "hold an index of 1 and nothing", "0 is not declared"),
+        (SNOW * np.uint8(1) + 1, None, ("--scale", "1"), "holds classes (2 beside 0 or 1)", "snow as 1"),
+        (np.where(SNOW, 1, -1).astype(np.int16), None, ("--scale", "1"), "classes (-1 beside", "snow as 1"),
+        (100 * SHARES.astype(np.float32), None, (), "which cannot be a share", ("--scale", "0.01")),
+    ],
+)  # fmt: skip
+def test_little_snow_in_another_scale_is_refused_and_the_hint_works(
+    prepare, tmp_path, stored, declared, flags, said, mended
+):
+    """Where less than half was snow it was taken for nodata, and no snow, or nothing else, was left."""
+    for day in DAYS:
+        tif(tmp_path / "in" / f"snow_{day}.tif", stored, nodata=declared)
+    refused, _ = prepare(*flags, ok=False)
+    assert said in refused.err
+    if isinstance(mended, str):
+        assert mended in refused.err
+    else:
+        assert " ".join(mended) in refused.err
+        _, cube = prepare(*mended)
+        np.testing.assert_array_equal(cube.read(slice(None))[0] >= 0.3, SNOW)
+
+
+def test_an_index_stored_from_zero_keeps_its_snow(prepare, tmp_path):
+    """Numbers above 100 are codes of percents alone."""
+    for day in DAYS:
+        tif(tmp_path / "in" / f"{day}_ndsi.tif", np.rint(SHARES * 100 + 100).astype(np.uint8))
+    _, cube = prepare("--scale", "0.01", "--offset", "-1")
+    np.testing.assert_allclose(cube.read(slice(None))[0], SHARES, atol=0.006)
+
+
 @pytest.mark.parametrize("percent", [True, False])
 def test_shares_scaled_as_percent_hold_no_snow_and_finely_stored_percents_do(prepare, tmp_path, percent):
     index = np.linspace(0, 0.9, 32 * 32).reshape(32, 32)  # steps below a hundredth of a percent near 0

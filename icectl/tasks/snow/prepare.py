@@ -150,8 +150,8 @@ def _index_scenes(run: Run, layers: Layers, scenes: Sequence[Scene], options: Pr
         raise DataError(
             f"none of the {len(scenes)} scenes has a valid pixel", "look at clouds and nodata values"
         )
-    if all(ready) and scenes[0].band("ndsi").scale not in (None, 1.0):
-        _refuse_classes(layers)
+    if all(ready):
+        _refuse_classes(layers, scenes[0].band("ndsi").scale in (None, 1.0))
     if aligning:
         _align(run, layers, options)
         for number in layers.scenes:
@@ -190,18 +190,25 @@ def _read(layers: Layers, number: int, scene: Scene, fill: bool, aligning: bool)
     return [note for found in fields.values() for note in found.notes]
 
 
-def _refuse_classes(layers: Layers) -> None:
-    """Refuse scaled numbers without snow, or of few values in all scenes that are not those of a mask."""
+def _refuse_classes(layers: Layers, as_they_are: bool) -> None:
+    """Refuse a mask of all scenes without snow or without other ground, and other numbers that are classes.
+
+    `as_they_are`: the numbers are not scaled; then an index of many values may be without snow.
+    """
     found = sorted(set().union(*layers.values.values()))
-    few = len(found) <= FEW
-    if found[-1] >= indices.SNOW_THRESHOLD and (not few or set(found) <= {0.0, 1.0}):
+    few, snow = len(found) <= FEW, found[-1] >= indices.SNOW_THRESHOLD
+    if (
+        (not few and (snow or as_they_are))
+        or set(found) == {0.0, 1.0}
+        or (as_they_are and snow and found != [1])
+    ):
         return
     some = ", ".join(f"{value:g}" for value in found) if few else f"{found[0]:g} to {found[-1]:g}"
     raise DataError(
         f"all scenes together hold an index of {some} and nothing else: "
         "no snow, or a mask or classes scaled as something else",
-        "--scale 1 reads shares or a mask of 0 and 1, --scale 0.00392157 one of 0 and 255; "
-        "write classes as 0 and 1",
+        "--scale 1 reads shares or a mask of 0 and 1 (where 0 is not declared nodata), --scale 0.01 percent, "
+        "--scale 0.00392157 a mask of 0 and 255; write classes as 0 and 1",
     )
 
 
