@@ -124,11 +124,11 @@ def read_outlines(path: Path) -> Outlines:
     for name, shape in zip(names, frame.geometry.to_numpy(), strict=True):
         merged.setdefault(name, []).append(shape)
     shapes = [parts[0] if len(parts) == 1 else shapely.union_all(parts) for parts in merged.values()]
-    for one, shape, parts in zip(merged, shapes, merged.values(), strict=True):
-        if shape.area < PARTS * sum(part.area for part in parts):
+    for called, shape, joined in zip(merged, shapes, merged.values(), strict=True):
+        if shape.area < PARTS * sum(part.area for part in joined):
             notes = (
                 *notes,
-                f"{Path(path).name}: {len(parts)} outlines of {one} overlap and are joined: "
+                f"{Path(path).name}: {len(joined)} outlines of {called} overlap and are joined: "
                 "perhaps several dates, of which to keep one",
             )
     aliases = tuple((str(a), n) for c in columns[1:] for a, n in zip(frame[c], names, strict=True))
