@@ -123,7 +123,7 @@ def test_half_an_elevation_model_and_one_in_feet_are_refused(prepared, tmp_path)
     with pytest.raises(DataError, match="has no height on 50% of the scene"):
         prepared(half)
     whole = GeoBox((60, 50), Affine(30, 0, 700_005, 0, -30, 3_500_025), "EPSG:32643")
-    feet = write_cog(tmp_path / "feet.tif", np.full((60, 50), 15_000, "f4"), whole)
+    feet = write_cog(tmp_path / "heights.tif", np.full((60, 50), 15_000, "f4"), whole)
     with pytest.raises(DataError, match="cannot be metres"):
         prepared(feet)
 
