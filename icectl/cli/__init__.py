@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -30,6 +31,9 @@ def main() -> NoReturn:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _end_by_exception()
     code = call([a for a in arguments if a != "--debug"], debug)
+    if zarr := sys.modules.get("zarr.core.sync"):
+        # On a busy machine it says that it cannot close a loop that still runs; that ends with us.
+        atexit.unregister(getattr(zarr, "cleanup_resources", None))
     sys.exit(code if _flushed() else code or 1)
 
 

@@ -261,3 +261,32 @@ def test_a_signal_within_a_callback_of_c_ends_the_command(name):
     assert "went on" not in ended.stdout
     assert "Traceback" not in ended.stderr
     assert "interrupted" in ended.stderr
+
+
+BUSY_ZARR = """
+import os, signal, sys, time
+from icectl import cli
+from icectl.cli import app
+
+def command(arguments):
+    from zarr.core.sync import _get_loop
+    _get_loop().call_soon_threadsafe(time.sleep, 1)  # a thread that gets no time, as on a busy machine
+    time.sleep(0.1)
+    if "end" in arguments:
+        return 0
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(10)
+
+app.invoke = command
+sys.argv = ["icectl", *sys.argv[1:]]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(("words", "code"), [(["end"], 0), ([], 128 + signal.SIGTERM)])
+def test_the_thread_of_zarr_says_nothing_at_the_end(words, code):
+    """It is given 0.2 s to end, and what that takes longer was printed beside our sentence."""
+    command = [sys.executable, "-c", BUSY_ZARR, *words]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == code, ended
+    assert [line.partition(":")[0] for line in ended.stderr.splitlines()] == ["error", "hint"] * bool(code)
