@@ -139,9 +139,17 @@ def worded(error: BaseException, where: object = "") -> IcectlError | None:
 
 
 def brief(value: object) -> str:
-    """Return a value as Python writes it, cut after 80 characters."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}…"
+    r"""Return a value as Python writes it, cut after 80 characters; of an error, the first line of its words.
+
+    Of an error 200 characters stand, and its type where it has no words.
+
+    >>> brief("x" * 3), brief(ValueError("no such file: a.tif\nin line 3")), brief(TimeoutError())
+    ("'xxx'", 'no such file: a.tif', 'TimeoutError')
+    """
+    text, most = repr(value), 80
+    if isinstance(value, BaseException):
+        text, most = (str(value).strip() or type(value).__name__).splitlines()[0], 200
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
-from icectl.errors import ContractError, WorkError, worded
+from icectl.errors import ContractError, WorkError, brief, worded
 
 HEAVY = ("torch", "numpy", "pandas", "xarray", "rasterio", "cv2", "scipy", "torchvision")
 """Packages that a descriptor must not import: each `--help` and each Tab would pay for them."""
@@ -163,7 +163,7 @@ _OF_A_NAME = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirecto
 def _words(error: Exception) -> str:
     if said := getattr(error, "said", ""):
         return str(said)
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+    return f"{type(error).__name__}: {brief(error)}"
 
 
 _CALL = re.compile(r"([\w.]+)\(\) (?:takes|got|missing) ")

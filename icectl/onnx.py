@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from icectl import registry
 from icectl.contract import OnnxNetwork, Plugin
-from icectl.errors import UsageError, WorkError
+from icectl.errors import UsageError, WorkError, brief
 from icectl.run import Run
 from icectl.workspace import own_folder, settle
 
@@ -69,9 +69,8 @@ def _write(plugin: Plugin, network: OnnxNetwork, folder: Path) -> Written:
             _trace(module, network, large, box / path.name)
             difference = max(_difference(module, box / path.name, values) for values in (small, large))
         except Exception as error:  # torch and onnxruntime raise dozens of kinds, by operator and version
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             raise WorkError(
-                f"the network '{network.name}' of '{plugin.name}' cannot be written as ONNX: {reason}",
+                f"the network '{network.name}' of '{plugin.name}' cannot be written as ONNX: {brief(error)}",
                 "export it without --onnx; its authors find what can be written in docs/plugins.md",
             ) from error
         if not difference <= TOLERANCE:

@@ -19,7 +19,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from icectl.contract import API_VERSION, ENTRY_POINT_GROUP, RESERVED, VERBS, Options, Plugin
-from icectl.errors import ContractError, UsageError, WorkError, did_you_mean
+from icectl.errors import ContractError, UsageError, WorkError, brief, did_you_mean
 from icectl.guard import PluginError, Seen, attributed, plugin_error, watched_import
 from icectl.model import Model
 
@@ -132,7 +132,7 @@ def _load(found: Found) -> Found:
         with watched_import() as seen:
             plugin = resolve(found.value)
     except Exception as error:
-        return replace(found, problem=f"{type(error).__name__}: {error}")
+        return replace(found, problem=f"{type(error).__name__}: {brief(error)}")
     problem = check_descriptor(plugin, found.name)
     return replace(
         found,
@@ -294,8 +294,9 @@ def load_model(plugin: Plugin) -> Model:
         with attributed(*_who(plugin), plugin.model, "the construction of its model"):
             model = resolve(plugin.model)()
     except (ImportError, AttributeError) as error:
+        whose = f"'{plugin.name}' ({found.distribution} {found.version})"
         raise WorkError(
-            f"the model of '{plugin.name}' ({found.distribution} {found.version}) does not import: {error}",
+            f"the model of {whose} does not import: {brief(error)}",
             f"`icectl doctor` names mismatched packages; else tell the authors of {found.distribution}",
         ) from error
     if not isinstance(model, Model):

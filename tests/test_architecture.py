@@ -205,6 +205,13 @@ def test_rasters_are_opened_by_the_door_alone():
     assert not wrong, "\n".join(wrong)
 
 
+def test_the_words_of_an_error_are_cut_in_one_place():
+    """Cut elsewhere, an error without words ended in an IndexError."""
+    cut = re.compile(r"str\([\w. ]+\).*(splitlines\(\)\[0\]|partition\(.\\n)")
+    found = [str(p) for p in sources() if p.name != "errors.py" and cut.search(p.read_text())]
+    assert not found
+
+
 def test_torchmetrics_stays_out():
     wrong = [str(p) for p in sources() for name in imports(p) if name.split(".")[0] == "torchmetrics"]
     assert not wrong

@@ -33,7 +33,7 @@ def main() -> NoReturn:
     code = call([a for a in arguments if a != "--debug"], debug)
     if zarr := sys.modules.get("zarr.core.sync"):
         # On a busy machine it says that it cannot close a loop that still runs; that ends with us.
-        atexit.unregister(getattr(zarr, "cleanup_resources", None))
+        atexit.unregister(zarr.cleanup_resources)
     sys.exit(code if _flushed() else code or 1)
 
 

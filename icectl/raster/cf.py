@@ -12,7 +12,7 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 from rasterio.io import MemoryFile
 
-from icectl.errors import DataError
+from icectl.errors import DataError, brief
 
 MAX_BANDS = 2000
 """Variables times time steps that are taken for the bands of one raster."""
@@ -40,7 +40,7 @@ def open_cube(path: Path, times: bool = True) -> Any:
             engine: Any = "scipy" if file.read(3) == b"CDF" else "h5netcdf"  # the classic format, or HDF5
         return xr.open_dataset(path, engine=engine, decode_times=times, decode_coords="all")
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        said = brief(error)
         hint = "it may be cut short or damaged, or no NetCDF: fetch it again"
         if "calendar" in said or "time" in said:
             hint = "its times are in a calendar that is not read: convert them to the standard one"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from icectl.errors import DataError, IcectlError, worded
+from icectl.errors import DataError, IcectlError, brief, worded
 from icectl.workspace import RECORD, damage
 
 _AGAIN = "run the stage that writes it again with --force"
@@ -68,5 +68,5 @@ def reading(path: Path) -> Iterator[None]:
         said = None if isinstance(error, FileNotFoundError) else worded(error, path)
         if said is not None:
             raise said from error
-        why = "a checksum differs" if "checksum" in str(error) else str(error).partition("\n")[0]
-        raise DataError(f"{path} is damaged: {why or type(error).__name__}", _AGAIN) from error
+        why = "a checksum differs" if "checksum" in str(error) else brief(error)
+        raise DataError(f"{path} is damaged: {why}", _AGAIN) from error

@@ -12,7 +12,7 @@ import rasterio
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 
-from icectl.errors import FULL, DataError, WorkError, worded
+from icectl.errors import FULL, DataError, WorkError, brief, worded
 from icectl.workspace import full_disks_said, own_folder, settle
 
 # GDAL's own default is 5 % of the machine's memory: gigabytes on a large one, for no gain here.
@@ -44,7 +44,7 @@ def opened(path: str | Path, driver: str | None = None) -> Iterator[Any]:
         with rasterio.Env(**cache_settings()), _open(path, driver) as source:
             yield source
     except RasterioIOError as error:
-        reason = str(error.__cause__ or error).splitlines()[0]
+        reason = brief(error.__cause__ or error)
         packed = Path(path).suffix.lower() in (".gz", ".zip", ".tar", ".tgz", ".bz2", ".7z")
         hint = "unpack it first" if packed else "it may be cut short or damaged: fetch it again"
         raise DataError(f"{path} cannot be read as a raster: {reason}", hint) from error
@@ -94,4 +94,4 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def _reason(error: BaseException) -> str:
     cause = error.__cause__ or error
-    return (getattr(cause, "strerror", None) or str(cause) or type(cause).__name__).splitlines()[0]
+    return getattr(cause, "strerror", None) or brief(cause)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from icectl.arrays import F64
-from icectl.errors import DataError
+from icectl.errors import DataError, brief
 from icectl.raster.grid import crs_of
 from icectl.raster.vectors import read_vectors
 
@@ -130,10 +130,8 @@ def _table(path: Path) -> Any:
             StringIO("\n".join(lines)), dtype=str, keep_default_na=False, sep=mark, skipinitialspace=True
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        said = str(error).strip().replace("\n", " ")
-        raise DataError(
-            f"{path} cannot be read as CSV: {said}", "check its separators and its head"
-        ) from error
+        said = f"{path} cannot be read as CSV: {brief(error)}"
+        raise DataError(said, "check its separators and its head") from error
     if not isinstance(table.index, pd.RangeIndex):
         raise DataError(
             f"{path}: its rows have more cells than its first row has names", "name every column there"

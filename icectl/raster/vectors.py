@@ -14,7 +14,7 @@ import shapely
 from rasterio.features import rasterize as burn
 
 from icectl.arrays import F64, Bools
-from icectl.errors import DataError, UsageError
+from icectl.errors import DataError, UsageError, brief
 from icectl.raster.files import replacing
 from icectl.raster.grid import Grid, describe
 from icectl.workspace import set_aside, settle
@@ -58,7 +58,7 @@ def read_vectors(
         layer = layer or _layer(path, kind)
         frame = gpd.read_file(path, layer=layer, engine="pyogrio")
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError) as error:
-        reason = str(error).splitlines()[0].partition("; It might help")[0]
+        reason = brief(error).partition("; It might help")[0]
         raise DataError(f"{path} cannot be read as vectors: {reason}", _unread(Path(path))) from error
     if not isinstance(frame, gpd.GeoDataFrame):
         raise DataError(f"{path} holds no geometry", "give a file of outlines, lines or points")
@@ -246,7 +246,7 @@ def write_vectors(path: str | Path, frame: Frame, layer: str | None = None) -> P
         try:
             frame.to_file(made, driver=driver, layer=layer or path.stem, engine="pyogrio")
         except RuntimeError as error:  # all of pyogrio's
-            raise OSError(errno.EIO, str(error).splitlines()[0]) from error
+            raise OSError(errno.EIO, brief(error)) from error
         if driver == "ESRI Shapefile":
             set_aside(path, made.parent)
             for part in sorted(made.parent.glob(f"{made.stem}.*")):

@@ -11,7 +11,7 @@ import odc.geo.xr  # noqa: F401, gives xarray objects their accessor .odc
 from odc.geo.geobox import GeoBox
 
 from icectl.arrays import F32
-from icectl.errors import DataError
+from icectl.errors import DataError, brief
 from icectl.raster import Info, Window, open_cube, read, read_on
 from icectl.report.panels import Layer
 
@@ -125,7 +125,7 @@ def _from_cube(path: Path, layer: Layer) -> Raster:
             values = np.asarray(picked[::step, ::step], dtype=np.float32)
             return Raster(values, shape, _grid_of(data, layer.variable))
     except (OSError, KeyError, IndexError, ValueError) as error:
-        raise DataError(f"{layer.variable} of {path.name} cannot be read: {error}") from error
+        raise DataError(f"{layer.variable} of {path.name} cannot be read: {brief(error)}") from error
 
 
 def _grid_of(data: Any, variable: str) -> GeoBox | None:

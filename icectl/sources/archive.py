@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 import requests
 
-from icectl.errors import DataError, WorkError, worded
+from icectl.errors import DataError, WorkError, brief, worded
 from icectl.sources.bounds import download
 from icectl.workspace import building, own_folder, set_aside
 
@@ -93,7 +93,7 @@ def retrieve(
         if isinstance(error, OSError) and error.filename and (said := worded(error)):
             raise said from error  # of this machine's files
         raise WorkError(
-            f"{url} could not be fetched: {str(error).splitlines()[0]}", "check the network, and try again"
+            f"{url} could not be fetched: {brief(error)}", "check the network, and try again"
         ) from error
     if known is None:
         record.write_text(f"sha256:{pooch.file_hash(str(path))}\n")

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from icectl.errors import DataError
+from icectl.errors import DataError, brief
 from icectl.raster import Grid, Info
 from icectl.sources.scene import Band, Scene, in_order
 from icectl.sources.stated import (
@@ -97,7 +97,7 @@ def read_catalogue(folder: Path) -> list[Scene]:
         try:
             item = pystac.Item.from_dict(feature, preserve_dict=False)
         except Exception as error:  # pystac raises many kinds for malformed items
-            raise DataError(f"{path}: item {number} is not a STAC item: {error}") from error
+            raise DataError(f"{path}: item {number} is not a STAC item: {brief(error)}") from error
         item.extra_fields["icectl:item_assets"] = said.get(str(item.collection_id), {})
         scenes.append(_scene(item, folder, str(path)))
     return in_order(scenes, str(path))

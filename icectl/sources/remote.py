@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from rasterio.errors import NotGeoreferencedWarning
 
-from icectl.errors import WorkError
+from icectl.errors import WorkError, brief
 
 T = TypeVar("T")
 
@@ -101,7 +101,7 @@ def reason(error: BaseException) -> str:
     root = chain[-1]
     if isinstance(root, OSError) and root.strerror:  # no name, no route, refused: what lies above repeats it
         return scrub(root.strerror)
-    lines = [line for one in chain if (line := str(one).strip().partition("\n")[0])]
+    lines = [brief(one) for one in chain if str(one).strip()]
     return scrub("; ".join(list(dict.fromkeys(lines))[:3]) or type(error).__name__)
 
 

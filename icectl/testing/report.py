@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from icectl import registry
 from icectl.contract import Plugin
-from icectl.errors import IcectlError, UsageError, did_you_mean
+from icectl.errors import IcectlError, UsageError, brief, did_you_mean
 from icectl.testing.light import light_checks
 from icectl.workspace import temporary
 
@@ -80,6 +80,5 @@ def _tried(sentence: str, check: Callable[[], None]) -> Result:
     except IcectlError as error:
         return Result(sentence, False, error.message)
     except Exception as error:  # a third party's code may raise anything
-        first = (str(error) or type(error).__name__).strip().splitlines()[0]
-        return Result(sentence, False, first)
+        return Result(sentence, False, brief(error))
     return Result(sentence, True)

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from icectl.errors import UsageError, did_you_mean
+from icectl.errors import UsageError, brief, did_you_mean
 from icectl.run import Run
 from icectl.workspace import writing
 
@@ -89,8 +89,7 @@ class Following:
             while (call := self._calls.get()) is not None:
                 call(tracker)
         except Exception as error:
-            text = str(error).strip().partition("\n")[0]
-            self._give_up(f"{type(error).__name__}: {text}")
+            self._give_up(f"{type(error).__name__}: {brief(error)}")
 
     def _give_up(self, why: str) -> None:
         if self.failed:

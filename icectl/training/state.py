@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from icectl.errors import DataError
+from icectl.errors import DataError, brief
 from icectl.run import Run
 
 if TYPE_CHECKING:
@@ -87,8 +87,8 @@ def restore(parts: Parts, state: dict[str, Any], path: Path) -> dict[str, Any]:
         _compare(parts, state.pop("made_with"))
         del state["optimizers"], state["schedules"]
     except (KeyError, RuntimeError, ValueError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(f"{path} belongs to another network or training: {first}", _OTHER) from error
+        said = f"{path} belongs to another network or training: {brief(error)}"
+        raise DataError(said, _OTHER) from error
     if parts.context.rank < len(ranks):
         mine, device = ranks[parts.context.rank], parts.context.device
         parts.sums = {name: value.to(device) for name, value in mine["sums"].items()}

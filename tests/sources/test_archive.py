@@ -12,6 +12,7 @@ from pathlib import Path
 
 import geopandas as gpd
 import pytest
+import requests
 from shapely.geometry import box
 
 from icectl.errors import DataError, UsageError, WorkError
@@ -119,6 +120,15 @@ def test_a_cut_download_leaves_nothing(served: Served, tmp_path: Path) -> None:
     assert "\n" not in caught.value.message
     assert caught.value.hint
     assert nothing_left(tmp_path / "in")
+
+
+def test_an_error_without_words_is_named_by_its_type(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def silent(*_: object) -> None:
+        raise requests.ConnectionError
+
+    monkeypatch.setattr("icectl.sources.archive.download", silent)
+    with pytest.raises(WorkError, match=r"a\.bin could not be fetched: ConnectionError$"):
+        retrieve("https://a.example/a.bin", tmp_path / "in")
 
 
 def test_a_missing_file_and_a_dead_server_are_named(served: Served, tmp_path: Path) -> None:

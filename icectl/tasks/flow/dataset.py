@@ -10,7 +10,7 @@ import xarray as xr
 from affine import Affine
 
 from icectl.arrays import F32, I64, Array
-from icectl.errors import DataError
+from icectl.errors import DataError, brief
 from icectl.raster import Grid, open_cube
 from icectl.raster.chunks import expect_chunks, reading
 from icectl.workspace import parsing
@@ -100,7 +100,7 @@ def open_dataset(folder: Path) -> Sequences:
         data = open_cube(path)
         chip = zarr.open_group(str(path), mode="r")["chip"]
     except (KeyError, ValueError, OSError) as error:
-        raise DataError(f"{path} cannot be read: {error}", "prepare it again (--force)") from error
+        raise DataError(f"{path} cannot be read: {brief(error)}", "prepare it again (--force)") from error
     found = Sequences(data, chip, path)
     with parsing(path, "dataset of chip sequences"):
         _ = found.grid, found.names, found.bands, found.days, found.data.attrs["units"]

@@ -13,7 +13,7 @@ from urllib.parse import quote, urljoin
 
 import requests
 
-from icectl.errors import DataError, WorkError
+from icectl.errors import DataError, WorkError, brief
 from icectl.run import Run
 from icectl.sources.archive import TIMEOUT, retrieve, unpacked
 from icectl.sources.catalogue import Scene
@@ -108,6 +108,6 @@ def _json(url: str) -> Any:
         return answer.json()
     except (requests.RequestException, ValueError) as error:
         raise WorkError(
-            f"the listing {url} cannot be read: {str(error).splitlines()[0]}",
+            f"the listing {url} cannot be read: {brief(error)}",
             "check the network, or try later",
         ) from error
