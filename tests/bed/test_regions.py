@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import geopandas as gpd
@@ -12,6 +10,7 @@ import pytest
 import rasterio
 from rasterio.transform import Affine
 from shapely.geometry import Point
+from terminal import terminal
 
 from icectl.raster.regions import region_at
 from icectl.tasks.bed.products import read_table
@@ -40,7 +39,7 @@ def test_a_place_has_the_region_of_the_inventory(name: str) -> None:
     ("epsg", "x", "y", "region"), [(32632, 400_000, 5_100_000, "11"), (32719, 300_000, 5_100_000, "17")]
 )
 def test_an_outline_without_an_id_gets_the_level_of_its_place(
-    tmp_path: Path, epsg: int, x: int, y: int, region: str
+    tmp_path: Path, monkeypatch, capfd, epsg: int, x: int, y: int, region: str
 ) -> None:
     rows, columns = np.indices((160, 160))
     heights = 2500 + 6.0 * (159 - rows) + 0.05 * (columns - 80) ** 2
@@ -48,14 +47,13 @@ def test_an_outline_without_an_id_gets_the_level_of_its_place(
     with rasterio.open(tmp_path / "dem.tif", "w", transform=Affine(30, 0, x, 0, -30, y), **profile) as file:
         file.write(heights.astype(np.float32), 1)
     ice = Point(x + 2400, y - 2400).buffer(900)
-    volumes, said = [], []
+    icectl, volumes, said = terminal(monkeypatch, capfd), [], []
     for name in ("mine", f"RGI60-{region}.00001"):
         outline = tmp_path / f"{name}.gpkg"
         gpd.GeoDataFrame({"rgi_id": [name]}, geometry=[ice], crs=epsg).to_file(outline)
-        command = [sys.executable, "-m", "icectl", "predict", "inpaint-gan", "--dem", tmp_path / "dem.tif"]
-        command += ["--outlines", outline, "--workspace", tmp_path / name]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        volumes.append(float(read_table(Path(done.stdout.strip().splitlines()[-1]))[0]["volume_km3"]))
-        said.append(f"take the level of region {region}, where they lie" in done.stderr)
+        given = ["--dem", str(tmp_path / "dem.tif"), "--outlines", str(outline)]
+        done = icectl("predict", "inpaint-gan", *given, "--workspace", str(tmp_path / name))
+        volumes.append(float(read_table(Path(done.out.strip().splitlines()[-1]))[0]["volume_km3"]))
+        said.append(f"take the level of region {region}, where they lie" in done.err)
     assert volumes[0] == pytest.approx(volumes[1], rel=1e-6)
     assert said == [True, False]

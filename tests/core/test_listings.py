@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 from pathlib import Path
 
 import pytest
@@ -149,7 +150,7 @@ def test_a_thousand_runs_are_listed_in_half_a_second(tmp_path):
 
     from icectl import stages
     from icectl.cli.runs import facts
-    from icectl.workspace import Workspace, write_json
+    from icectl.workspace import Workspace
 
     saved = {
         "model": "toy", "task": "toy", "schema": 1, "seed": 0, "fingerprint": "f", "glacier": {"name": "g"},
@@ -158,9 +159,9 @@ def test_a_thousand_runs_are_listed_in_half_a_second(tmp_path):
     for number in range(1000):
         made = tmp_path / "runs" / "toy" / "g" / f"{number:010x}" / "evaluations" / "g-1"
         made.mkdir(parents=True)
-        write_json(made.parents[1] / "run.json", saved)
+        (made.parents[1] / "run.json").write_text(json.dumps(saved))
         for folder in (made.parents[1], made):
-            write_json(folder / "stage.json", {"notes": {"score": "error 3 m"}})
+            (folder / "stage.json").write_text('{"notes": {"score": "error 3 m"}}')
         (made / "metrics.json").write_text("[" * 30_000)  # nobody reads it for a listing
     began = time.process_time()
     found = [facts(run) for run in stages.runs(Workspace(tmp_path))]

@@ -122,6 +122,7 @@ def test_the_archives_glaciers_are_tested_and_no_others(tmp_path):
     assert {glacier for glacier, role in roles if role == "test"} == {"jorum"}
 
 
+@pytest.mark.slow
 def test_a_training_scores_them_in_metres(tmp_path):
     place = {"workspace": tmp_path / "w", "scenes": archive(tmp_path / "mine")}
     scored = evaluate("front-unet", updates=60, validate_every=60, flow="down", bootstrap=10, **place)

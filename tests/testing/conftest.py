@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "helpers"))
 
-OTHERS = ("TestEnsemble", "TestFrontUnet", "TestLstm", "TestSalstm", "TestUnet")
+OTHERS = ("TestConvlstm", "TestEnsemble", "TestFrontUnet", "TestLstm", "TestSalstm", "TestUnet")
 """Models that share fetch, prepare and export with another one of their task: these checks are slow tests."""
 
 SHARED = ("test_onnx_agrees", "test_stages_see_their_identity_alone", "test_losses_agree_in_float32")
