@@ -4,11 +4,13 @@ GDAL reads some of these files, and gets rows or CRS wrong in others; xarray dec
 time, and odc-geo the grid mapping and the coordinates.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from affine import Affine
 from odc.geo.geobox import GeoBox
 from rasterio.io import MemoryFile
 
@@ -60,10 +62,14 @@ def layers(data: Any, path: Path) -> Iterator[tuple[str, Any, Any]]:
         rest = [axis for axis in values.dims if axis not in space]
         single = [axis for axis in rest if values.sizes[axis] == 1 and not _is_time(values, axis)]
         values = values.squeeze(single, drop=True).transpose(..., *space)
+        values = _dated(values)
         times = [axis for axis in values.dims[:-2] if _is_time(values, axis)]
         if len(times) != values.ndim - 2 or len(times) > 1:
             axes = ", ".join(map(str, values.dims))
-            raise DataError(f"{path}: variable '{name}' has the axes {axes}", "keep time, y and x only")
+            raise DataError(
+                f"{path}: variable '{name}' has the axes {axes}",
+                "keep time, y and x only, with times as CF writes them, e.g. 'days since 2019-01-01'",
+            )
         found = True
         if not times:
             yield str(name), None, values
@@ -72,6 +78,20 @@ def layers(data: Any, path: Path) -> Iterator[tuple[str, Any, Any]]:
             yield str(name), one[times[0]].values, one
     if not found:
         raise DataError(f"{path} holds no variable with axes y and x", "its coordinates need CF attributes")
+
+
+def _dated(values: Any) -> Any:
+    """Read days written as 20220701 or 2022-07-01 along the axis ``time`` as dates."""
+    if "time" not in values.dims or "time" not in values.coords or _is_time(values, "time"):
+        return values
+    texts = [str(one).removesuffix(".0") for one in values["time"].values]
+    if not all(re.fullmatch(r"(?:19|20)\d\d-?\d\d-?\d\d(?:[T ][\d:.]+)?", text) for text in texts):
+        return values
+    days = [text if "-" in text else f"{text[:4]}-{text[4:6]}-{text[6:]}" for text in texts]
+    try:
+        return values.assign_coords(time=np.array(days, "datetime64[ns]"))
+    except ValueError:  # a month of 13, a day of 32
+        return values
 
 
 def _is_time(values: Any, axis: Any) -> bool:
@@ -96,6 +116,9 @@ def grid_of_cube(values: Any, path: Path) -> GeoBox:
         grid = values.odc.assign_crs("EPSG:4326").odc.geobox
     if grid is None or grid.crs is None:
         raise DataError(f"{path} states no CRS that is understood", "it needs a CF grid mapping (crs_wkt)")
+    units = {values[axis].attrs.get("units") for axis in values.dims[-2:] if axis in values.coords}
+    if units == {"km"} and grid.crs.units[0] in ("metre", "meter", "m"):
+        return GeoBox(grid.shape, Affine(*(round(1000 * v, 6) for v in grid.affine[:6])), grid.crs)
     return grid
 
 

@@ -80,6 +80,8 @@ def read_vectors(
 
 def _unread(path: Path) -> str:
     """Return what to do about a file that cannot be read as vectors."""
+    if path.suffix.lower() in (".parquet", ".geoparquet"):
+        return "write it as a GeoPackage, e.g. geopandas.read_parquet(FILE).to_file('NEW.gpkg')"
     try:
         with rasterio.open(path):
             return "it is a raster: make polygons of a mask first (gdal_polygonize.py MASK outlines.gpkg)"

@@ -91,31 +91,54 @@ def describe(
     if named.asset is None and pattern is None and not _bands_in(entry, info):
         named = replace(named, asset=_asset_in(item, key))
     period = _period_of(path, pattern, named, item, info)
-    if period is None and not named.static:
+    dates = [] if pattern is not None else _dates_of_bands(info)
+    if period is None and not named.static and not dates:
         raise DataError(
             f"{path} says nothing of its date",
-            "name files like 20190710_green.tif or 2019Q3.tif, "
-            r"or give a pattern such as (?P<date>\d{8})_(?P<asset>\w+)",
+            "name files like 20190710_green.tif or 2019Q3.tif, or say where the date is, e.g. "
+            r"--pattern '(?P<date>\d{8})_(?P<asset>\w+)', or '(?P<day>\d\d).(?P<month>\d\d).(?P<year>\d{4})'",
         )
+    if dates:
+        found = _by_date(named, info, dates)
+    else:
+        layers = _assets(named, info, bands or _bands_in(entry, info), path)
+        found = [replace(one, period=period, static=one.static and period is None) for one in layers]
     return [
         ImageFile(
             path=path.absolute(),
-            named=replace(
-                one,
-                period=period,
-                static=one.static and period is None,
-                band=_band(one, info, item, entry, path),
-            ),
+            named=replace(one, band=_band(one, info, item, entry, path)),
             crs=info.crs,
             resolution=(1.0, 1.0)
             if info.grid is None
             else (abs(info.grid.affine.a), abs(info.grid.affine.e)),
             shape=info.shape,
-            properties=_properties(item, period, named, path),
+            properties=_properties(item, one.period, named, path),
             floating=info.dtype in FLOATS,
             grid=info.grid,
         )
-        for one in _assets(named, info, bands or _bands_in(entry, info), path)
+        for one in found
+    ]
+
+
+def _dates_of_bands(info: Info) -> list[Period]:
+    """Return the date of each band of a stack whose bands are called by differing dates, else nothing."""
+    dates = [parse_date(str(text or "")) for text in info.descriptions]
+    told = [date for date in dates if date is not None]
+    return told if info.count > 1 and len(told) == len(dates) == len({date.start for date in told}) else []
+
+
+def _by_date(named: Named, info: Info, dates: Sequence[Period]) -> list[Named]:
+    """Return the bands of a stack of one asset at several dates."""
+    return [
+        replace(
+            named,
+            asset=named.asset or by_name(str(info.descriptions[number - 1])).asset,
+            scene=f"{named.scene}_{number}",
+            period=date,
+            static=False,
+            band=replace(named.band, number=number),
+        )
+        for number, date in enumerate(dates, 1)
     ]
 
 

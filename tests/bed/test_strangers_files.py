@@ -333,6 +333,10 @@ def test_columns_in_capitals_and_lines_that_are_no_boundary(tmp_path):
     ]
     found = read_outlines(write(tmp_path / "o.gpkg", rows))
     assert (found.ids, found.geometries[0].area) == (("G1",), 1000**2 - 200**2)
+    (tmp_path / "o.parquet").write_bytes(b"PAR1" + b"\0" * 99 + b"PAR1")
+    with pytest.raises(DataError, match="cannot be read as vectors") as refused:
+        read_outlines(tmp_path / "o.parquet")
+    assert "as a GeoPackage" in refused.value.hint
     lake = write(tmp_path / "lake.gpkg", [({"glac_id": "G1", "line_type": "pro_lake"}, SQUARE)])
     with pytest.raises(DataError, match="holds no glacier boundary, only pro_lake"):
         read_outlines(lake)

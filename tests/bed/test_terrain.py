@@ -92,6 +92,8 @@ def test_low_mountains_in_feet_are_too_steep() -> None:
     check_slopes(metres.astype("float32"), 30.0, "hills")
     with pytest.raises(DataError, match="hardly metres"):
         check_slopes((metres * 3.2808).astype("float32"), 30.0, "hills")
+    with pytest.raises(DataError, match=r"hardly metres \(perhaps kilometres"):
+        check_slopes((metres / 1000).astype("float32"), 30.0, "hills")
 
 
 def test_a_model_without_crs_needs_one(tmp_path: Path) -> None:

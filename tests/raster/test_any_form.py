@@ -265,3 +265,9 @@ def test_a_packed_raster_is_to_be_unpacked(tmp_path):
     with pytest.raises(DataError) as refused:
         read_quantity(packed, "elevation")
     assert refused.value.hint == "unpack it first"
+    (tmp_path / "srtm.hgt").write_bytes(np.zeros((1201, 1201), ">i2").tobytes())
+    with pytest.raises(DataError) as refused:
+        read_quantity(tmp_path / "srtm.hgt", "elevation")
+    assert "e.g. N46E010.hgt" in refused.value.hint
+    (tmp_path / "srtm.hgt").rename(tmp_path / "N46E010.hgt")
+    assert read_quantity(tmp_path / "N46E010.hgt", "elevation").valid.all()

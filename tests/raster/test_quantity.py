@@ -141,7 +141,7 @@ def test_a_band_by_its_description(tmp_path):
         read_quantity(path, "grey", band="b3")
 
 
-@pytest.mark.parametrize("kind", ["nc", "zarr"])
+@pytest.mark.parametrize("kind", ["nc", "zarr", "km.nc"])
 def test_netcdf_and_zarr_with_cf_georeference(tmp_path, kind):
     import xarray as xr
     from odc.geo.geobox import GeoBox
@@ -159,7 +159,10 @@ def test_netcdf_and_zarr_with_cf_georeference(tmp_path, kind):
     del data["mapping"].attrs["GeoTransform"]  # that of the rows' old order
     data["elevation"].encoding |= {"dtype": "int16", "scale_factor": 0.5, "_FillValue": -1}
     path = tmp_path / f"dem.{kind}"
-    data.to_netcdf(path, engine="h5netcdf") if kind == "nc" else data.to_zarr(path, consolidated=False)
+    if kind == "km.nc":  # as polar models are delivered
+        for axis in ("x", "y"):
+            data[axis] = (axis, data[axis].values / 1000, {**data[axis].attrs, "units": "km"})
+    data.to_zarr(path, consolidated=False) if kind == "zarr" else data.to_netcdf(path, engine="h5netcdf")
     field = read_quantity(path, "elevation")
     np.testing.assert_allclose(field.values, HEIGHTS)
     assert field.grid == grid

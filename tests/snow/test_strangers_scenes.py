@@ -82,6 +82,14 @@ def stack(folder):
         write(folder / f"L8_{day}.tif", bands, descriptions=("SR_B6", "SR_B3"), nodata=0)
 
 
+def a_band_a_date(folder):
+    """As Earth Engine exports a collection as one image."""
+    for name, values in (("green", GREEN), ("swir16", SWIR)):
+        names = [f"{day}T053641_{name}" for day in DAYS]
+        bands = np.stack([values] * 2).astype(np.float32)
+        write(folder / f"{name if name == 'green' else 'stack'}_2022.tif", bands, descriptions=names)
+
+
 def item(fields):
     def made(folder):
         for day in DAYS:
@@ -167,19 +175,18 @@ def tiles(folder):
                 tif(folder / f"{stem}.TIF", part, NORTH * Affine.translation(first, 0), nodata=0)
 
 
-def cube(kind):
+def cube(kind, times=("2022-07-01", "2022-07-17"), dtype="datetime64[ns]"):
     def made(folder):
         import xarray as xr
         from odc.geo.geobox import GeoBox
         from odc.geo.xr import xr_coords
 
         coords = xr_coords(GeoBox((SIZE, SIZE), NORTH, "EPSG:32643"), "mapping")
-        times = np.array(["2022-07-01", "2022-07-17"], "datetime64[ns]")
         layers = {
             name: (("time", "y", "x"), np.stack([values] * 2).astype(np.float32), {"grid_mapping": "mapping"})
             for name, values in (("green", GREEN), ("swir16", SWIR))
         }
-        data = xr.Dataset(layers, {**coords, "time": times}).isel(y=slice(None, None, -1))
+        data = xr.Dataset(layers, {**coords, "time": np.array(times, dtype)}).isel(y=slice(None, None, -1))
         del data["mapping"].attrs["GeoTransform"]
         folder.mkdir()
         if kind == "nc":
@@ -224,7 +231,8 @@ WAYS = {
     "STAC 1.0": item({"raster:bands": [{"scale": 1e-4, "offset": -0.1}]}),
     "STAC 1.1": item({"bands": [{"raster:scale": 1e-4, "raster:offset": -0.1}]}),
     "on the asset": item({"raster:scale": 1e-4, "raster:offset": -0.1}),
-    "NetCDF": cube("nc"), "Zarr": cube("zarr"),
+    "NetCDF": cube("nc"), "Zarr": cube("zarr"), "a band a date": a_band_a_date,
+    "days as numbers": cube("nc", (20220701, 20220717), "int64"), "days as text": cube("nc", dtype="str"),
 }  # fmt: skip
 
 

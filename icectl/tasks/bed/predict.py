@@ -244,6 +244,9 @@ def fill_holes(run: Run, model: TaskModel, options: PredictOptions) -> Path:
     if not hidden.any() or hidden.all():
         what = "no pixel" if not hidden.any() else "every pixel"
         raise DataError(f"{options.fill} names {what} of {options.dem.name}", "give another mask")
+    if hidden.mean() > 0.5:
+        share = f"{100 * hidden.mean():.0f} % of {options.dem.name} is filled"
+        run.warn(f"{share}: in a mask, what is not 0 is to be filled")
     filler = answers_of(model, run).filler
     made, words = fills(
         np.where(hidden, 0.0, heights), hidden, terrain.resolution, filler, options.rounds, run.seed

@@ -15,6 +15,10 @@ STEEPEST_MEDIAN = 1.4
 """Median slope (m/m; 54°) above which no mountain range of kilometres is: the heights are in another unit."""
 
 
+FLATTEST_MEDIAN = 0.003
+"""The same (0.2°) below which ground that reaches less than 9 above the sea is no glacier's surroundings."""
+
+
 @dataclass(frozen=True, slots=True)
 class Terrain:
     """Heights on a metric grid; `native` is the grid of the file, `notes` what was mended."""
@@ -41,6 +45,12 @@ def check_slopes(heights: F32, resolution: float, path: str) -> None:
             f"{path}: half of the ground would be steeper than {degrees:.0f}°, so heights are hardly metres "
             "(perhaps feet or decimetres)",
             "convert the elevation model to metres, or check the pixel size of its CRS",
+        )
+    if len(known) > 1000 and float(np.nanmax(heights)) < 9 and float(np.median(known)) < FLATTEST_MEDIAN:
+        raise DataError(
+            f"{path}: heights reach {np.nanmax(heights):.2g} and the ground is flat, "
+            "so they are hardly metres (perhaps kilometres)",
+            "state their unit (gdal_edit.py -units km FILE), or convert the elevation model to metres",
         )
 
 
