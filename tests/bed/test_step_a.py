@@ -8,7 +8,9 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from shapely.geometry import Point
+from writing import tif
 
 from icectl import registry, stages
 from icectl.errors import DataError
@@ -123,6 +125,14 @@ def test_voids_and_masks_of_an_elevation_model_are_filled(
         np.testing.assert_allclose(ground[~hidden], heights[~hidden], atol=1e-3)
         smooth = biharmonic(np.where(hidden, 0.0, heights), hidden)
         assert np.abs(ground - heights)[hidden].mean() < 1.1 * np.abs(smooth - heights)[hidden].mean() + 1
+    degrees = Affine(3e-4, 0, 8.0, 0, -3e-4, 46.5)  # warped, whose corners lie beyond the file
+    tif(tmp_path / "degrees.tif", holed, degrees, "EPSG:4326", nodata=-9999)
+    asked = request(root, run=done.run, predict=dict.fromkeys(("dem", "fill"), tmp_path / "degrees.tif"))
+    with rasterio.open(stages.perform(asked, "predict").out / "filled.tif") as source:
+        ground, filled, *_ = source.read()
+    np.testing.assert_array_equal(filled > 0, holed < 0)
+    np.testing.assert_array_equal(ground[holed > 0], heights[holed > 0])
+    assert np.abs(ground - heights)[holed < 0].mean() < 60
     empty = request(
         root, run=done.run, predict={"dem": test_world / "dem.tif", "fill": test_world / "dem.tif"}
     )

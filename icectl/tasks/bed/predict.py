@@ -13,7 +13,7 @@ from shapely.strtree import STRtree
 from icectl.arrays import Bools
 from icectl.cluster import each
 from icectl.errors import DataError, IcectlError, UsageError
-from icectl.raster import Info, rasterize, read_on, read_vectors
+from icectl.raster import Grid, Info, rasterize, read_on, read_vectors
 from icectl.run import Run
 from icectl.sources.published import resolve
 from icectl.tasks.bed import products
@@ -23,7 +23,6 @@ from icectl.tasks.bed.options import PredictOptions
 from icectl.tasks.bed.readers.dem import Dem, open_dem
 from icectl.tasks.bed.readers.outlines import Outlines, gap, read_outlines, region_of, year_of
 from icectl.tasks.bed.readers.scene import Place, scene_of
-from icectl.tasks.bed.readers.terrain import Terrain
 from icectl.tasks.bed.thickness.law import PHYSICS
 from icectl.tasks.bed.thickness.solve import FAR_OFF, TOO_SLOW, solve
 from icectl.tasks.model import TaskModel
@@ -239,8 +238,10 @@ def fill_holes(run: Run, model: TaskModel, options: PredictOptions) -> Path:
     terrain = dem.whole(None)
     for note in terrain.notes:
         run.warn(note)
-    heights = terrain.heights.astype(np.float64)
-    hidden = ~np.isfinite(heights) | _mask(options.fill, dem, terrain)
+    known = terrain.heights
+    if terrain.grid != terrain.native:
+        known, _, _ = dem.read(slice(0, terrain.native.shape[0]), slice(0, terrain.native.shape[1]))
+    hidden = ~np.isfinite(known) | _mask(options.fill, dem, terrain.native)
     if not hidden.any() or hidden.all():
         what = "no pixel" if not hidden.any() else "every pixel"
         raise DataError(f"{options.fill} names {what} of {options.dem.name}", "give another mask")
@@ -248,20 +249,21 @@ def fill_holes(run: Run, model: TaskModel, options: PredictOptions) -> Path:
         share = f"{100 * hidden.mean():.0f} % of {options.dem.name} is filled"
         run.warn(f"{share}: in a mask, what is not 0 is to be filled")
     filler = answers_of(model, run).filler
-    made, words = fills(
-        np.where(hidden, 0.0, heights), hidden, terrain.resolution, filler, options.rounds, run.seed
-    )
+    unknown = ~np.isfinite(terrain.heights) | _mask(options.fill, dem, terrain.grid)
+    heights = np.where(unknown, 0.0, terrain.heights).astype(np.float64)
+    made, words = fills(heights, unknown, terrain.resolution, filler, options.rounds, run.seed)
+    ground = np.where(unknown, made.get("inpaint", made["biharmonic"]), terrain.heights)
     if words or filler is None:
         run.warn(f"filled by the biharmonic fill: {words or 'step (a) was not trained'}")
-    products.write_filled(run, terrain, hidden, made)
+    products.write_filled(run, terrain, np.where(hidden, np.nan, known), ground, made.get("inpaint spread"))
     return run.out
 
 
-def _mask(path: Path, dem: Dem, terrain: Terrain) -> Bools:
+def _mask(path: Path, dem: Dem, grid: Grid) -> Bools:
     """Return where a mask says that ground is to be filled: not 0 in a raster, or inside polygons."""
     if path.resolve() in {file.resolve() for file in dem.files}:
-        return np.zeros(terrain.heights.shape, dtype=bool)
+        return np.zeros(grid.shape, dtype=bool)
     if path.suffix.lower() in (".tif", ".tiff", ".vrt", ".img", ".png"):
-        return np.asarray(read_on(path, terrain.grid, "nearest").filled(0) != 0)
-    frame = read_vectors(path, crs=terrain.grid.crs.to_wkt())
-    return np.asarray(rasterize(frame, terrain.grid), dtype=bool)
+        return np.asarray(read_on(path, grid, "nearest").filled(0) != 0)
+    frame = read_vectors(path, crs=grid.crs.to_wkt())
+    return np.asarray(rasterize(frame, grid), dtype=bool)

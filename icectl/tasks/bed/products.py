@@ -7,7 +7,7 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 
-from icectl.arrays import F32, F64, Array, Bools
+from icectl.arrays import F32, F64, Array
 from icectl.errors import DataError
 from icectl.raster import Grid, ground_areas, warp, write_cog, write_vectors
 from icectl.run import Run
@@ -92,15 +92,19 @@ def write_glacier(place: Path, name: str, scene: Scene, terrain: Terrain, made: 
     write_cog(place / "others.tif", stack, terrain.native, tags=tags, descriptions=names)
 
 
-def write_filled(run: Run, terrain: Terrain, hidden: Bools, made: dict[str, F64]) -> None:
-    """Write the filled ground, with what was hidden and, where there is one, the spread of the fill."""
-    ground = np.where(hidden, made.get("inpaint", made["biharmonic"]), terrain.heights)
-    layers = {"elevation": ground, "filled": hidden.astype(np.float64)}
-    if "inpaint spread" in made:
-        layers["spread"] = np.where(hidden, made["inpaint spread"], 0.0)
-    stack = np.stack([_native(v, terrain) for v in layers.values()])
+def write_filled(run: Run, terrain: Terrain, known: F32, ground: F64, spread: F64 | None) -> None:
+    """Write the filled ground, with what was filled and, where there is one, the spread of the fill.
+
+    `known`: heights (m) on the grid of the file, which stay as they are; NaN where they are to be filled.
+    `ground`, `spread`: heights and their standard deviation (m) on the metric grid.
+    """
+    hidden = ~np.isfinite(known)
+    layers = {"elevation": np.where(hidden, _native(ground, terrain), known), "filled": hidden}
+    if spread is not None:
+        layers["spread"] = np.where(hidden, _native(spread, terrain), 0)
+    stack = np.stack([layer.astype(np.float32) for layer in layers.values()])
     write_cog(run.out / FILLED, stack, terrain.native, tags={"units": "m"}, descriptions=list(layers))
-    area = float(ground_areas(terrain.grid)[hidden].sum()) / 1e6
+    area = float(ground_areas(terrain.native)[hidden].sum()) / 1e6
     run.say(f"{int(hidden.sum()):,} pixels ({area:.4g} km²) of {terrain.name} filled")
     run.notes["filled"] = {"pixels": int(hidden.sum()), "area_km2": area}
 
