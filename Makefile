@@ -76,6 +76,7 @@ docs: $(VENV)/.installed-docs     ## the documentation, warnings are errors
 
 docs-figures: $(VENV)/.installed  ## the pictures that scripts draw, and the tutorials' notebooks
 	$(BIN)/python docs/images/architecture.py
+	$(BIN)/python docs/images/report.py
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python docs/images/tutorials.py
 
 completions: $(VENV)/.installed   ## shell completion scripts

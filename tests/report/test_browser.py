@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from pathlib import Path
 
 import pytest
 from report_runs import every_panel, make_run, time_maps
@@ -220,6 +221,38 @@ def test_it_prints_without_half_empty_pages(page):
     assert wide == []
     assert "one of" in label
     assert pages <= 1.35 * height / 960 + 1
+
+
+def test_paper_shows_every_table_and_no_list_to_unfold(page):
+    page.execute_script("document.querySelector('details.more').open = false")
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        table, unfold, options = page.execute_script(
+            "return ['.more table', '.more > summary', 'details.options']"
+            ".map(s => document.querySelector(s).getBoundingClientRect().height)"
+        )
+    finally:
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert (table > 50, unfold, options) == (True, 0, 0)
+
+
+def test_the_picture_of_the_manual_is_photographed_by_a_script(run, tmp_path):
+    """`make docs-figures`: the size that README shows, the page in light colours and not an empty one."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    import cv2
+
+    script = Path(__file__).parents[2] / "docs" / "images" / "report.py"
+    spec = spec_from_file_location("report_picture", script)
+    spec.loader.exec_module(drawing := module_from_spec(spec))
+    if (program := drawing.browser()) is None:
+        pytest.skip("no browser here: the package chromium brings one")
+    drawing.photograph(run / "report.html", tmp_path / "report.png", program)
+    picture = cv2.imread(str(tmp_path / "report.png"))
+    kept = cv2.imread(str(script.with_suffix(".png")))
+    assert picture.shape == kept.shape
+    assert picture.std() > 20
+    assert abs(picture[-5:, :20].mean() - 252) < 4  # the paper at the left edge
 
 
 def test_every_control_can_be_reached_and_has_a_name(page):
