@@ -31,7 +31,8 @@ from icectl.intervals import mean_interval
 from icectl.settings import load_experiment
 from icectl.tasks.front.baselines import ACROSS, BETWEEN_ENDS, STRAIGHT, baselines, training_facts
 from icectl.tasks.front.dataset import Place
-from icectl.tasks.front.files.images import read_image, read_label
+from icectl.tasks.front.files.images import read_image
+from icectl.tasks.front.files.labels import read_label
 from icectl.tasks.front.files.pairs import find_pairs
 from icectl.tasks.front.files.records import read_records
 from icectl.tasks.front.line.lines import Line, clip, resample, transform

@@ -39,12 +39,12 @@ def main() -> NoReturn:
 
 def call(arguments: list[str], debug: bool = False) -> int:
     """Run one command and return its exit code; errors of ours become two lines on stderr."""
-    from icectl.cli import app, show
+    from icectl.cli import app, options, show
     from icectl.errors import IcectlError, worded
 
     try:
         _expect_values(arguments)
-        return app.invoke(arguments)
+        return app.invoke([options.local(word) for word in arguments])
     except KeyboardInterrupt:
         name = f" by {signal.Signals(_received[-1]).name}" if _received else ""
         show.error(

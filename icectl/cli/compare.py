@@ -52,6 +52,7 @@ def compare(
     """
     from icectl.cli.together import merged
 
+    show.start_log("--quiet" in context.args or "-q" in context.args)
     if context.args[:1] == ["fronts"]:
         if length:
             _lengths(context.args[1:], length_method, None if dry_run else csv, as_json)
@@ -60,7 +61,6 @@ def compare(
         return
     if task is None:
         raise UsageError("compare what?", "icectl compare --task snow, or icectl compare fronts A B")
-    show.start_log("--quiet" in context.args or "-q" in context.args)
     requests = _requests(_models_of(task, models), context.args, bool(models))
     if dry_run:
         _plans(requests, as_json)
@@ -206,6 +206,6 @@ def _paths(words: list[str], fewest: int) -> list[Path]:
             f"compare fronts takes {fewest} files or more", "icectl compare fronts mine.gpkg theirs.gpkg"
         )
     for path in paths:
-        if not path.exists():
+        if not Path(str(path).partition("|layername=")[0]).exists():
             raise UsageError(f"{path} does not exist", "check the path")
     return paths

@@ -12,9 +12,11 @@ suite checks it.
 """
 
 import inspect
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
+from urllib.parse import unquote
 
 import typer
 
@@ -67,6 +69,19 @@ def complete_weights(incomplete: str) -> list[str]:
     from icectl import weights
 
     return [one.card.name for one in weights.known() if one.card.name.startswith(incomplete)]
+
+
+_FILE = re.compile(r"(?P<option>--[a-z-]+=)?file:(?://(?:localhost)?)?(?P<path>/(?!/).*)", re.DOTALL)
+
+
+def local(word: str) -> str:
+    """Return the path in an address of this machine (``file://``), as file managers copy it; else the word.
+
+    >>> local("file:///my%20data"), local("--scenes=file:/data"), local("file://other/data"), local("a")
+    ('/my data', '--scenes=/data', 'file://other/data', 'a')
+    """
+    found = _FILE.fullmatch(word)
+    return (found["option"] or "") + unquote(found["path"]) if found else word
 
 
 def _flag(panel: str, help: str, *words: str, default: Any = None, complete: Any = None, **more: Any) -> Any:

@@ -66,6 +66,8 @@ def _typed(name: str, value: Any) -> Any:
     """Return a value as the terminal would have parsed it."""
     if name == "glacier" and isinstance(value, str):
         return [value]
+    if isinstance(value, str | Path):
+        value = type(value)(options.local(str(value)))
     paths = name in ("scenes", "workspace", "from_export") and value is not None
     return Path(value) if paths else value
 

@@ -55,7 +55,7 @@ def read_vectors(
     if not Path(path).exists():
         raise DataError(f"{path} does not exist", "check the path")
     try:
-        layer = layer or _layer(path, kind)
+        layer = layer or layer_of(path, kind)
         frame = gpd.read_file(path, layer=layer, engine="pyogrio")
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError) as error:
         reason = brief(error).partition("; It might help")[0]
@@ -86,6 +86,8 @@ def _unread(path: Path) -> str:
         with rasterio.open(path):
             return "it is a raster: make polygons of a mask first (gdal_polygonize.py MASK outlines.gpkg)"
     except rasterio.errors.RasterioError:
+        if path.suffix.lower() in (".parquet", ".geoparquet", ".feather"):
+            return "write it as a GeoPackage first: geopandas.read_parquet(FILE).to_file('NEW.gpkg')"
         whole = "all its files are needed (.shp, .shx, .dbf, .prj): " if path.suffix.lower() == ".shp" else ""
         return f"{whole}copy or download it again"
 
@@ -93,7 +95,7 @@ def _unread(path: Path) -> str:
 _KINDS = {"polygons": "polygon", "lines": "linestring", "points": "point"}
 
 
-def _layer(path: str | Path, kind: str | None) -> str | None:
+def layer_of(path: str | Path, kind: str | None) -> str | None:
     """Return the layer to read: the only one, or the only one of a kind; refuse to choose among several."""
     layers = [(str(name), str(what or "").lower()) for name, what in pyogrio.list_layers(path)]
     fitting = [name for name, what in layers if what and (kind is None or _KINDS[kind] in what)]
@@ -103,7 +105,7 @@ def _layer(path: str | Path, kind: str | None) -> str | None:
         return None
     raise DataError(
         f"{path} holds several layers{f' of {kind}' if kind else ''}: {', '.join(fitting)}",
-        f"name one: '{path}|layername={fitting[0]}'",
+        f"name one: '{path}|layername={fitting[0]}', or write it to a file of its own",
     )
 
 

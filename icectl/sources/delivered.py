@@ -1,5 +1,6 @@
 """Scenes as archives deliver them: Landsat's tar files, and cubes (NetCDF, Zarr), unfolded into GeoTIFFs."""
 
+import logging
 import re
 import shutil
 import tarfile
@@ -39,6 +40,9 @@ def headed(path: Path) -> bool:
     return path.with_suffix(".hdr").is_file() or path.with_name(f"{path.name}.hdr").is_file()
 
 
+PACKED = frozenset({".zip", ".7z", ".rar", ".gz", ".bz2", ".xz"})
+"""Endings of archives that are not looked into."""
+
 TARS = tuple(ending for ending in ARCHIVES if ending not in CUBES)
 """Endings of the archives that are looked into."""
 
@@ -60,6 +64,8 @@ def unfolded(folder: Path, into: Path) -> list[Path]:
             places.append(_untar(path, target))
         elif path.suffix.lower() in CUBES:
             places.append(_maps(path, target))
+        elif path.suffix.lower() in PACKED:
+            logging.getLogger("icectl").warning(f"{path} is not looked into: unpack it, if it holds scenes")
     if alone:
         return places
     images = [p for p in folder.rglob("*") if is_image(p)]

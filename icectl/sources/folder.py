@@ -93,6 +93,7 @@ def scan_folder(
         compiled = None if pattern is None else compile_pattern(pattern)
         places = [folder] if into is None else unfolded(folder, into)
         files = _by_pass([f for place in places for f in _described(place, compiled, georeferenced, bands)])
+        _expect_one_reading(files)
         dated = one_of_each(_needed([file for file in files if not file.named.static], asset, wanted))
         if into is not None:
             dated = list(mosaicked(dated, into))
@@ -119,6 +120,20 @@ def _described(
     for path in images:
         if pattern is not None or by_name(path.stem).asset != UNUSED:
             yield from describe(path, folder, pattern, items[path.parent], bands)
+
+
+def _expect_one_reading(files: Sequence[ImageFile]) -> None:
+    """Refuse six digits that are a month or a day, unless other files are of months for certain."""
+    either = [file for file in files if file.named.period is not None and file.named.period.or_day]
+    months = [file for file in files if file.named.period is not None and file.named.period.end is not None]
+    if either and len(either) == len(months):
+        period = either[0].named.period
+        assert period is not None
+        raise DataError(
+            f"{either[0].path} may be of {period.start:%B %Y} or of {period.or_day:%-d %B %Y}",
+            r"say which with --pattern: '(?P<year>\d{4})(?P<month>\d\d)' or "
+            r"'(?P<year>\d\d)(?P<month>\d\d)(?P<day>\d\d)'",
+        )
 
 
 def _by_pass(files: list[ImageFile]) -> list[ImageFile]:

@@ -1,8 +1,9 @@
 """What a file's name says: the asset it holds, and the date it was taken."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from icectl.errors import UsageError
@@ -98,11 +99,13 @@ class Period:
     """The day of one acquisition, or the span of a composite (`end` is its last second).
 
     `clock` is the time of day, where it is said: files of one pass make a scene, whatever their seconds.
+    `or_day`: six digits may be a month or this day (``200512``: December 2005, or 12 May 2020).
     """
 
     start: datetime
     end: datetime | None = None
     clock: timedelta = field(default=timedelta(0), compare=False)
+    or_day: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,48 +147,76 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     return compiled
 
 
-_MONTH_NAME = (
-    "(?<![a-z])(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
-    "|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)(?![a-z])"
+_MONTHS = (
+    "jan january januar janner janvier janv enero ene gennaio janeiro januari",
+    "feb february februar feber fevrier fev fevr febrero febbraio fevereiro februari",
+    "mar march marz maerz mrz mars marzo marco maart",
+    "apr april avril avr abril abr aprile",
+    "may mai mayo maggio maio maj mei",
+    "jun june juni juin junio giugno giu junho",
+    "jul july juli juillet juil julio luglio lug julho",
+    "aug august aout aou agosto augustus augusti",
+    "sep sept september septembre septiembre setiembre settembre setembro",
+    "oct october oktober okt octobre octubre ottobre ott outubro",
+    "nov november novembre noviembre novembro",
+    "dec december dezember dez decembre diciembre dic dicembre dezembro desember",
 )
+"""Names of months in languages in which glaciers are written about, without accents; none that is a word of
+other meaning (``out``, ``set``, ``des``)."""
+
+_MONTH_OF = {name: month for month, names in enumerate(_MONTHS, 1) for name in names.split()}
+_MONTH_NAME = rf"(?<![a-z])(?:{'|'.join(sorted(_MONTH_OF, key=len, reverse=True))})(?![a-z])"
 _OTHER_ORDER = re.compile(
-    r"(?<!\d)\d{1,2}(?P<s>[-_. /])\d{1,2}(?P=s)(?:19|20)\d{2}(?!\d)|(?<!\d)\d{4}(?:19|20)\d{2}(?!\d)|doy",
+    r"(?<!\d)\d{1,2}(?P<s>[-_. /])\d{1,2}(?P=s)(?:19|20)\d{2}(?!\d)|(?<!\d)\d{4}(?:19|20)\d{2}(?!\d)|doy"
+    r"|(?<![a-z])(?:k?w|week|woche)[-_]?\d\d?(?!\d)"
+    r"|(?<!\d)[0-3]?\d[-_. ]*[a-z]{3,}[-_., ]*(?:19|20)\d{2}(?!\d)",
     re.IGNORECASE,
 )
-"""Dates in an order that reads in two ways, or is none of ours: their year alone is not the date."""
+"""Dates in an order that reads in two ways, or is none of ours, by week, or with a month in a language that
+is not known: their year alone is not the date."""
 
 _SPELT = re.compile(
-    rf"(?<!\d)(?:(?P<d>\d{{1,2}})?[-_. ]*(?P<m>{_MONTH_NAME})[-_., ]*(?P<y>(?:19|20)\d{{2}})"
-    rf"|(?P<y2>(?:19|20)\d{{2}})[-_. ]*(?P<m2>{_MONTH_NAME})[-_. ]*(?P<d2>\d{{1,2}})?)(?!\d)",
+    rf"(?<!\d)(?:(?:(?<![a-z])(?P<d>\d{{1,2}}))?[-_. ]*(?P<m>{_MONTH_NAME})[-_., ]*(?P<y>(?:19|20)\d{{2}})"
+    rf"(?![-_.]\d\d?(?!\d))|(?P<y2>(?:19|20)\d{{2}})[-_. ]*(?P<m2>{_MONTH_NAME})[-_. ]*(?P<d2>\d{{1,2}})?"
+    rf"|(?P<m3>{_MONTH_NAME})[-_. ]*(?P<d3>\d{{1,2}})[-_., ]+(?P<y3>(?:19|20)\d{{2}}))(?!\d)",
     re.IGNORECASE,
 )
 
 
 def _in_digits(match: re.Match[str]) -> str:
     """Return a date with a month's name in digits."""
-    day, name, year = (match[a] or match[b] for a, b in (("d", "d2"), ("m", "m2"), ("y", "y2")))
-    month = "janfebmaraprmayjunjulaugsepoctnovdec".index(name[:3].lower()) // 3 + 1
-    return f"{year}-{month:02d}" + (f"-{int(day):02d}" if day else "")
+    day, name, year = (match[a] or match[f"{a}2"] or match[f"{a}3"] for a in "dmy")
+    return f"{year}-{_MONTH_OF[name.lower()]:02d}" + (f"-{int(day):02d}" if day else "")
 
 
 def parse_date(text: str) -> Period | None:
     """Read the first date in `text`, or return None.
 
     Understood: ``20190710``, ``2019-07-10``, ``2019_07_10``, ``20190710T103021``, ``2019Q3``, ``2019-Q3``,
-    ``2019-07``, ``201907``, ``2019191`` (day of the year), ``2019``, ``10JUL2019``, and names of ASTER's and
-    Landsat's older scenes.
+    ``2019-07``, ``201907``, ``2019191`` (day of the year), ``2019``, ``10JUL2019`` (months in some
+    languages), and names of ASTER's and Landsat's older scenes.
 
     >>> parse_date("parvati_2019Q1").start.isoformat()
     '2019-01-01T00:00:00+00:00'
     """
-    text = _SPELT.sub(_in_digits, text)
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    text = _SPELT.sub(_in_digits, plain)
     for pattern in _DATES:
         for match in pattern.finditer(text):
             period = _period({k: v for k, v in match.groupdict().items() if k != "s"})
             if period is not None:
                 of_year = pattern is _DATES[-1]
-                return None if of_year and _OTHER_ORDER.search(text) else period
+                return None if of_year and _OTHER_ORDER.search(text) else _or_day(period, match)
     return None
+
+
+def _or_day(period: Period, match: re.Match[str]) -> Period:
+    """Return a month with the day that its six digits may be as well, if there is such a day."""
+    digits = match[0]
+    if period.end is None or not re.fullmatch(r"20\d{4}", digits):
+        return period
+    day = _period({"year": digits[:2], "month": digits[2:4], "day": digits[4:]})
+    return replace(period, or_day=day and day.start)
 
 
 def by_name(path: str, pattern: re.Pattern[str] | None = None) -> Named:
@@ -198,7 +229,8 @@ def by_name(path: str, pattern: re.Pattern[str] | None = None) -> Named:
             return reader(stem, match)
     words = _WORDS.findall(stem.lower()) or _word_of_folder(path)
     asset = ASSETS[words[-1]] if words else None
-    if asset not in (None, *QUALITY) and _ABOUT.search(stem.lower().replace("_", "-")):
+    about = _ABOUT.search(stem.lower().replace("_", "-"))
+    if about and (asset not in (None, *QUALITY) or about[0].startswith(("udm", "cloudmask"))):
         asset = UNUSED
     period = parse_date(stem) or (parse_date(path.rsplit("/", 2)[-2]) if "/" in path else None)
     static = period is None and _is_static(stem)

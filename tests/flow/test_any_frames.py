@@ -94,6 +94,19 @@ def test_frames_are_dated_by_their_names(tmp_path):
     assert got.times == (datetime(2019, 1, 1, tzinfo=UTC), datetime(2019, 2, 2, tzinfo=UTC))
 
 
+def test_six_digits_that_are_a_month_or_a_day_are_refused_unless_others_tell(tmp_path):
+    """12 May 2020 was December 2005."""
+    for day in ("200512", "200601"):
+        tif(tmp_path / f"a_{day}.tif", GREY.astype(np.float32))
+    with pytest.raises(DataError, match=r"a_200512\.tif may be of December 2005 or of 12 May 2020") as error:
+        series(tmp_path)
+    assert r"(?P<year>\d\d)(?P<month>\d\d)(?P<day>\d\d)" in error.value.hint
+    found = series(tmp_path, pattern=r"(?P<year>\d\d)(?P<month>\d\d)(?P<day>\d\d)").times
+    assert [f"{time:%Y-%m-%d}" for time in found] == ["2020-05-12", "2020-06-01"]
+    tif(tmp_path / "a_201907.tif", GREY.astype(np.float32))
+    assert [f"{time:%Y-%m}" for time in series(tmp_path).times] == ["2005-12", "2006-01", "2019-07"]
+
+
 def test_frames_are_dated_to_the_second_where_their_names_say_it(tmp_path):
     """Two orbits of a radar are 1.5 days apart, not one: a speed was half too large."""
     for time in ("20200101T053000", "20200102T173000"):

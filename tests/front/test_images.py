@@ -12,7 +12,8 @@ from writing import tif
 
 from icectl.errors import DataError, UsageError
 from icectl.tasks.front.files.gis import PIXELS
-from icectl.tasks.front.files.images import label_from_raster, read_image, read_label, without_margins
+from icectl.tasks.front.files.images import read_image, without_margins
+from icectl.tasks.front.files.labels import label_from_raster, read_label
 from icectl.tasks.front.files.pairs import find_pairs
 from icectl.tasks.front.line.lines import draw, length
 from icectl.tasks.front.metrics import score

@@ -16,9 +16,10 @@ from terminal import terminal
 from icectl.errors import DataError
 from icectl.tasks.front.dataset import Entry, FrontData, Place
 from icectl.tasks.front.figures import fronts_by_date, length_curves
-from icectl.tasks.front.files.compare import compare_fronts, parse_day
+from icectl.tasks.front.files.compare import compare_fronts
 from icectl.tasks.front.files.fjord import fjord_mask
 from icectl.tasks.front.files.gis import to_map
+from icectl.tasks.front.files.sets import parse_day
 from icectl.tasks.front.line.length import length_series, position, reference_of
 from icectl.tasks.front.line.polygons import cut, join_ends, outline
 from icectl.tasks.front.products import draw_by_date, product_crs, quality
@@ -260,6 +261,9 @@ def test_three_sets_are_compared_by_twos_and_their_lengths_side_by_side(tmp_path
     assert set(values) == {"mine – other", "mine – third"}
     assert values["mine – other"]["mean_m"] == pytest.approx(100, rel=0.01)
     assert values["mine – third"]["mean_m"] == pytest.approx(50, rel=0.01)
+    address = f"{mine.as_uri()}|layername=mine"
+    again = call("compare", "fronts", address, str(other), "--json").json
+    assert again["tables"][0]["rows"][0]["values"] == pytest.approx(values["mine – other"])
     call("compare", "fronts", str(mine), str(other), str(third), "--length", "--csv", str(tmp_path / "l.csv"))
     rows = (tmp_path / "l.csv").read_text().split()
     assert rows[0] == "product,glacier,date,length_m"

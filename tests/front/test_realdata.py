@@ -13,7 +13,8 @@ from affine import Affine
 from terminal import terminal
 
 from icectl.settings import load_experiment
-from icectl.tasks.front.files.images import read_image, read_label
+from icectl.tasks.front.files.images import read_image
+from icectl.tasks.front.files.labels import read_label
 from icectl.tasks.front.files.pairs import find_pairs
 from icectl.tasks.front.metrics import score
 from icectl.tasks.front.pose.pose import posed

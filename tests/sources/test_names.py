@@ -28,6 +28,12 @@ from icectl.sources.names import by_name, compile_pattern, parse_date
         ("10JUL2019", "2019-07-10"),
         ("glacier_10_July_2019", "2019-07-10"),
         ("2019Jul", "2019-07-01"),
+        ("Gletscher_10_Juli_2019", "2019-07-10"),  # other languages' months were the first of January
+        ("1. März 2019", "2019-03-01"),
+        ("10_août_2019", "2019-08-10"),
+        ("Jul 10, 2019", "2019-07-10"),
+        ("S2_march_2019", "2019-03-01"),  # was the second
+        ("march_2019-07-10", "2019-07-10"),
         ("AST_L1T_00307102019101234_20190801_2", "2019-07-10"),  # was the day of processing
         ("PRS_L1_STD_20190710101512_1", "2019-07-10"),
         ("DIM_PHR1A_PMS_201907101015123_ORT", "2019-07-10"),
@@ -35,6 +41,11 @@ from icectl.sources.names import by_name, compile_pattern, parse_date
 )
 def test_the_forms_of_a_date(text, start):
     assert parse_date(text).start.date().isoformat() == start
+
+
+@pytest.mark.parametrize("text", ["x_KW28_2019", "2019-W28", "10_heinäkuuta_2019"])
+def test_a_year_beside_a_week_or_an_unknown_month_is_no_date(text):
+    assert parse_date(text) is None
 
 
 @pytest.mark.parametrize("text", ["green", "123456789012", "dem", "20190231x", "190103", "DOY191_2019"])

@@ -47,6 +47,11 @@ def _from_folder(run: Run, options: FetchOptions) -> Path:
     )  # fmt: skip
     kept = in_dates(scenes, options, run.scenes, minimum=2)
     write_catalogue(run.out, kept)
+    if spans := [scene.id for scene in kept if "end_datetime" in scene.properties]:
+        run.warn(
+            f"{len(spans)} frames are dated by a month or a year alone ({', '.join(spans[:5])}): "
+            "speeds count from its first day"
+        )
     mask = static_layers(run.scenes).get(MASK)
     if mask is not None:
         (run.out / "ground.txt").write_text(f"{portable(mask, run.out)}\n", encoding="utf-8")

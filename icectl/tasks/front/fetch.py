@@ -9,7 +9,7 @@ from icectl.sources.catalogue import Scene, read_catalogue, write_catalogue
 from icectl.sources.options import source_of
 from icectl.tasks.front.files.archive import fetch_calfin
 from icectl.tasks.front.files.caffe import fetch_caffe, root_of
-from icectl.tasks.front.files.pairs import RADAR, SLC_FAILED, as_scene, find_pairs
+from icectl.tasks.front.files.pairs import RADAR, SLC_FAILED, as_scene, find_pairs, period_of
 from icectl.tasks.front.options import FetchOptions
 
 _LANDSAT = {"4": "LT04", "5": "LT05", "7": "LE07", "8": "LC08", "9": "LC09"}
@@ -90,5 +90,12 @@ def _from_folder(run: Run, options: FetchOptions) -> list[Scene]:
     pairs = find_pairs(
         run.scenes, options.labels, options.table, options.wrs_glaciers, options.asset, run.out
     )
+    periods = {pair.id: period_of(pair.image, [run.scenes]) for pair in pairs}
+    spans = [name for name, period in periods.items() if period is not None and period.end is not None]
+    if spans:
+        run.warn(
+            f"{len(spans)} images are dated by a month or a year alone ({', '.join(spans[:5])}): "
+            "the date of their fronts is its first day"
+        )
     run.say(f"{len(pairs)} images" + (" with labels" if options.labels else ", no labels"))
     return [as_scene(pair) for pair in pairs]

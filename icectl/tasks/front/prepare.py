@@ -17,7 +17,8 @@ from icectl.sources.files import FLOATS
 from icectl.sources.products import FLAGS
 from icectl.tasks.front.dataset import DataWriter, Entry, FrontData, Place
 from icectl.tasks.front.files.caffe import ice_of
-from icectl.tasks.front.files.images import Label, place_on, read_image, read_label
+from icectl.tasks.front.files.images import place_on, read_image
+from icectl.tasks.front.files.labels import Label, read_label
 from icectl.tasks.front.files.pairs import RADAR
 from icectl.tasks.front.options import PrepareOptions, bearing_of
 from icectl.tasks.front.pose.direction import flow_from
@@ -28,6 +29,9 @@ SHOWN = 5
 
 MIN_TURNED = 5
 """Fewest fronts that tell how a set was turned."""
+
+AT_BORDER = 4.0
+"""Pixels from the border of an image within which the edge of a mask ends at it."""
 
 MOSTLY = 0.95
 """Share of them that must agree."""
@@ -194,7 +198,8 @@ def image_of(scene: Scene) -> str:
 def _label_of(scene: Scene, shape: tuple[int, int], place: Place | None, kind: str) -> Label | None:
     """Return what is known of a scene's front: a label, or the lines and the mask of a source's own."""
     if "label" in scene.assets:
-        return read_label(scene.assets["label"], shape, place, kind)
+        day = scene.time if scene.properties.get("icectl:dated", True) else None
+        return read_label(scene.assets["label"], shape, place, kind, day)
     if "front" not in scene.assets:
         return None
     line = read_label(scene.assets["front"], shape, place, "line")
@@ -204,11 +209,22 @@ def _label_of(scene: Scene, shape: tuple[int, int], place: Place | None, kind: s
     return Label(line.lines, mask)
 
 
+def _returns(entry: Entry) -> bool:
+    """Tell whether a label's longest line ends at the side of the image where it begins."""
+    if not entry.lines:
+        return False
+    (row, column), size = entry.lines[0][[0, -1]].T, np.array(entry.shape)
+    sides = (row, column, size[0] - 1 - row, size[1] - 1 - column)
+    return any(bool((side < AT_BORDER).all()) for side in sides)
+
+
 def _say_oddities(run: Run, entries: list[Entry]) -> None:
     """Tell of labels without a front, with several, and of images without a date."""
     odd = {
         "labels hold no front; they count as images without one": [e for e in entries if e.lines == ()],
         "labels hold several fronts; all are used": [e for e in entries if e.lines and len(e.lines) > 1],
+        "labels are masks whose edge begins and ends at one side of the image: what is beside the ice counts "
+        "as sea; give rock as nodata": [e for e in entries if e.has_mask and _returns(e)],
         "images have no date in their name or tags; their order is that of the names": [
             e for e in entries if not e.dated
         ],

@@ -9,7 +9,8 @@ import shapely
 from icectl.arrays import Bools
 from icectl.errors import DataError
 from icectl.tasks.front.dataset import Entry
-from icectl.tasks.front.files.images import read_image, vectors_in_pixels
+from icectl.tasks.front.files.images import read_image
+from icectl.tasks.front.files.labels import vectors_in_pixels
 from icectl.tasks.front.files.pairs import VECTORS
 
 

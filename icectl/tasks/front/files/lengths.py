@@ -1,6 +1,7 @@
 """`icectl compare fronts A B … --length`: advance and retreat of several products side by side."""
 
 import csv
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,8 @@ import shapely
 from icectl.contract import Column, Row, Table
 from icectl.errors import DataError, WorkError
 from icectl.raster import ground_lines
-from icectl.tasks.front.files.compare import DEGREES, STEP, FrontLine, read_set
+from icectl.tasks.front.files.compare import STEP
+from icectl.tasks.front.files.sets import DEGREES, FrontLine, read_sets
 from icectl.tasks.front.line.length import position, reference_of
 from icectl.tasks.front.line.lines import Line
 
@@ -37,15 +39,25 @@ def lengths_of(paths: Sequence[Path], method: str = "box") -> list[Length]:
 
     DataError: no file holds two dates of one glacier.
     """
-    sets = {path.stem: read_set(path) for path in paths}
-    named = all(line.glacier for lines in sets.values() for line in lines)
+    sets = read_sets(paths)
+    named = all(any(line.glacier for line in lines) for lines in sets.values())
     groups: dict[str, list[tuple[str, FrontLine]]] = {}
     for product, lines in sets.items():
         for line in lines:
-            groups.setdefault(line.glacier if named else "all", []).append((product, line))
-    found = [length for name, own in sorted(groups.items()) for length in _of_glacier(name, own, method)]
+            groups.setdefault(line.glacier.casefold() if named else "all", []).append((product, line))
+    found = [
+        length
+        for name, own in sorted(groups.items())
+        for length in _of_glacier(own[0][1].glacier or "unnamed" if named else name, own, method)
+    ]
     if not found:
         raise DataError("no glacier has fronts of two dates that cross one box", "check names and dates")
+    total = sum(len(own) for own in groups.values())
+    if len(found) < total:
+        logging.getLogger("icectl").warning(
+            f"{total - len(found)} of {total} fronts have no length: they do not cross the box of their "
+            "glacier's fronts, or are of its only date"
+        )
     return found
 
 

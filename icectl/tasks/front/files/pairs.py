@@ -1,9 +1,11 @@
 """Images and their labels in folders, paired by name, with what the names say of each."""
 
 import csv
+import logging
+import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,10 +16,10 @@ from icectl.raster import Info
 from icectl.sources.catalogue import Scene
 from icectl.sources.delivered import IMAGES, is_image, unfolded
 from icectl.sources.files import tag_period
-from icectl.sources.names import PREVIEW, by_name, parse_date
+from icectl.sources.names import PREVIEW, QUALITY, UNUSED, Period, by_name, parse_date
 
 RASTERS = IMAGES
-VECTORS = frozenset({".gpkg", ".shp", ".geojson", ".json"})
+VECTORS = frozenset({".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml", ".kmz"})
 RADAR = ("hh", "hv", "vv", "vh")
 """Bands of Sentinel-1: backscatter, and no layer of flags beside it."""
 
@@ -88,11 +90,14 @@ def find_pairs(
         files = (p for p in labels.iterdir() if p.suffix.lower() in RASTERS | VECTORS and p.name[0] != ".")
         paired = _by_key(labels, sorted(files), "labels")
         _refuse_unpaired(found, paired)
+    if len(found) == 1:  # a last word of all is the only one's own
+        (image,) = found.values()
+        found, paired = {image.stem: image}, dict(zip([image.stem], paired.values(), strict=False))
     rows = read_table(table) if table is not None else {}
     wrs = {code: name for name, codes in (wrs_glaciers or {}).items() for code in codes}
     ids, pairs = _ids(found), []
     for number, (key, image) in enumerate(sorted(found.items())):
-        time, dated = _date_of(image, number)
+        time, dated = _date_of(image, number, places)
         facts = _name_facts(image, time, dated, wrs) | _row_of(rows, image.stem)
         pairs.append(Pair(ids[key], image, paired.get(key), time, dated, facts))
     return sorted(pairs, key=lambda pair: (pair.time, pair.id))
@@ -123,11 +128,15 @@ def _expect_folder(folder: Path, what: str) -> None:
 def _by_key(folder: Path, files: list[Path], what: str) -> dict[str, Path]:
     """Return the files of a folder by the part of the name that pairs."""
     if not files:
-        raise DataError(f"{folder} holds no {what}", f"known: {', '.join(sorted(RASTERS))}")
+        known = sorted(RASTERS | VECTORS if what == "labels" else RASTERS)
+        raise DataError(f"{folder} holds no {what}", f"unpack archives first; known: {', '.join(known)}")
     shared = _shared_word([p.stem for p in files])
     keyed: dict[str, Path] = {}
+    often = Counter(path.stem for path in files)
     for path in files:
         key = path.stem.removesuffix(shared)
+        if often[path.stem] > 1 and len({p.parent for p in files if p.stem == path.stem}) > 1:
+            key = f"{path.parent.name}_{key}"
         if key in keyed:
             raise DataError(f"{keyed[key].name} and {path.name} are one name twice", "remove one of them")
         keyed[key] = path
@@ -160,12 +169,22 @@ def _few(names: list[str]) -> str:
     return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
 
 
-def _date_of(path: Path, number: int) -> tuple[datetime, bool]:
-    """Return the date in a name or a file's tags; others count days from 1970 in the order of their names."""
-    period = parse_date(path.stem) or tag_period(Info(path).tags)
+def _date_of(path: Path, number: int, places: Sequence[Path] = ()) -> tuple[datetime, bool]:
+    """Return the date of an image; those without one count days from 1970 in the order of their names."""
+    period = period_of(path, places)
     if period is not None:
         return period.start, True
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=number), False
+
+
+def period_of(path: Path, places: Sequence[Path] = ()) -> Period | None:
+    """Return the day of an image, or the month or year that is all that is said of it.
+
+    Its name says it, else the folders that it lies in below one of `places`, else its tags.
+    """
+    below = [path.parent.relative_to(one).as_posix() for one in places if path.is_relative_to(one)]
+    period = parse_date(path.stem) or parse_date("/".join(below)) or tag_period(Info(path).tags)
+    return None if period is not None and period.or_day else period
 
 
 def _name_facts(path: Path, time: datetime, dated: bool, places: Mapping[str, str]) -> dict[str, str]:
@@ -239,13 +258,43 @@ def images_in(places: Iterable[Path], suffixes: frozenset[str], asset: str) -> l
 
     DataError: a scene of several bands has no such band.
     """
-    scenes: dict[str, list[tuple[str | None, Path]]] = defaultdict(list)
+    scenes: dict[str, list[tuple[str, Path]]] = defaultdict(list)
     for place in places:
-        files = sorted(_rasters(place.iterdir(), suffixes)) or sorted(_rasters(place.rglob("*"), suffixes))
-        for path in files:
-            named = by_name(path.stem)
-            scenes[named.scene if named.product else str(path)].append((named.asset, path))
-    return sorted(_image_of(scene, layers, asset) for scene, layers in scenes.items())
+        files = sorted(_rasters(place.iterdir(), suffixes))
+        if files:
+            _say_left(place, suffixes)
+        for path in files or sorted(_rasters(_below(place), suffixes)):
+            named = by_name(path.relative_to(place).with_suffix("").as_posix())
+            if named.asset in (UNUSED, *QUALITY) and not named.product:
+                continue
+            radar = _POLARISATION.search(path.stem)
+            layer = named.asset or (radar[1].lower() if radar else "")
+            scene = named.scene if named.product else str(path.parent / named.scene)
+            if radar and not named.asset:
+                scene = str(path.parent / _POLARISATION.sub("", path.stem))
+            scenes[scene if layer else str(path)].append((layer, path))
+    return sorted(one for layers in scenes.values() for one in _image_of(layers, asset))
+
+
+_POLARISATION = re.compile(rf"(?:^|[-_.])({'|'.join(RADAR)})(?=$|[-_.])", re.IGNORECASE)
+
+
+def _below(place: Path) -> Iterator[Path]:
+    """Yield the files of the folders in a folder, linked ones too."""
+    seen: set[str] = set()
+    for folder, inside, names in os.walk(place, followlinks=True):
+        inside[:] = [name for name in inside if os.path.realpath(Path(folder) / name) not in seen]
+        seen |= {os.path.realpath(Path(folder) / name) for name in inside}
+        yield from (Path(folder) / name for name in names)
+
+
+def _say_left(place: Path, suffixes: frozenset[str]) -> None:
+    """Tell of folders with images beside images, whose own are not read."""
+    further = sorted({path.parent.name for path in _rasters(place.glob("*/*"), suffixes)})
+    if further:
+        logging.getLogger("icectl").warning(
+            f"images in folders within {place} are not read, since others lie beside these: {_few(further)}"
+        )
 
 
 def _rasters(files: Iterable[Path], suffixes: frozenset[str]) -> Iterator[Path]:
@@ -255,12 +304,20 @@ def _rasters(files: Iterable[Path], suffixes: frozenset[str]) -> Iterator[Path]:
             yield path
 
 
-def _image_of(scene: str, layers: list[tuple[str | None, Path]], asset: str) -> Path:
+def _image_of(layers: list[tuple[str, Path]], asset: str) -> list[Path]:
     """Return the file of a scene's only layer, or of the band that is asked for."""
     if len(layers) == 1:
-        return layers[0][1]
-    chosen = [path for name, path in layers if name == asset]
+        return [layers[0][1]]
+    shown = [(name, path) for name, path in layers if name not in (*QUALITY, UNUSED)]
+    names = sorted({name for name, _ in shown})
+    if asset not in names and set(names) <= set(RADAR):
+        asset = next(name for name in RADAR if name in names)
+    chosen = [path for name, path in shown if name == asset]
     if not chosen:
-        names = ", ".join(sorted({name for name, _ in layers if name and name != "unused"}))
-        raise DataError(f"{scene} has no band '{asset}', but {names}", "name one of them with --asset")
-    return chosen[0]  # of several pixel sizes the finest: …_10m comes before …_20m
+        raise DataError(
+            f"{layers[0][1].stem} is one of several bands, none of them '{asset}', but {', '.join(names)}",
+            "name one of them with --asset",
+        )
+    if len(names) == 1 and len({path.suffix for path in chosen}) > 1:
+        return chosen  # one image in two formats, which is refused by its name
+    return chosen[:1]  # of several pixel sizes the finest: …_10m comes before …_20m

@@ -1,0 +1,134 @@
+"""Sets of front lines as their makers deliver them: one line a row, with a date and a glacier's name.
+
+CALFIN, ESA-CCI, MEaSUREs, PROMICE and TermPicks all name glacier and date in columns of their own; the
+columns are found by name.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+
+from icectl.errors import DataError
+from icectl.raster import read_vectors
+
+DATES = (
+    "sourcedate", "source_date", "acq_date", "img_date", "dateobs", "date", "time", "timestamp",
+)  # fmt: skip
+"""Columns of dates, those of the image before those that may be of the drawing; the first that a row has
+counts."""
+
+PARTS = ("year", "month", "day")
+"""Columns of a date in three."""
+
+GLACIERS = ("refname", "glacierid", "glacier_id", "glacier", "officialn", "name", "glac_name")
+DEGREES = "EPSG:4326"
+
+
+@dataclass(frozen=True, slots=True)
+class FrontLine:
+    """One line of a set: its shape in longitude and latitude, its date, and its glacier's name or number."""
+
+    shape: Any
+    day: datetime
+    glacier: str
+
+
+def read_sets(paths: Sequence[Path]) -> dict[str, list[FrontLine]]:
+    """Return the lines of some files by the names of these, with their folders where two are alike."""
+    stems = [path.stem for path in paths]
+    named = [p.stem if stems.count(p.stem) == 1 else p.with_suffix("").as_posix() for p in paths]
+    return {name: read_set(path) for name, path in zip(named, paths, strict=True)}
+
+
+def read_set(path: Path) -> list[FrontLine]:
+    """Return the lines of a file in longitude and latitude; polygons and files without dates are refused."""
+    frame = read_vectors(path, DEGREES, kind="lines")
+    shapes = np.asarray(frame.geometry.array)
+    if (shapely.get_dimensions(shapes) == 2).any() or shapely.is_closed(shapely.get_parts(shapes)).any():
+        raise DataError(
+            f"{path} holds polygons or closed lines, whose boundary is not the front alone",
+            "give the fronts as lines: of icectl's and CALFIN's files the one without '_closed' in its name",
+        )
+    dates, parts, glaciers = (columns(frame, names) for names in (DATES, PARTS, GLACIERS))
+    if not dates and len(parts) < len(PARTS):
+        raise DataError(
+            f"{path} has no column of dates", f"call it 'date'; columns are {', '.join(frame.columns)}"
+        )
+    lines, undated = [], []
+    for _, row in frame[shapely.get_dimensions(shapes) >= 1].iterrows():
+        said = [row[name] for name in dates]
+        if len(parts) == len(PARTS):
+            said.append("-".join(str(row[name]).removesuffix(".0") for name in parts))
+        day = next((found for value in said if (found := parse_day(value)) is not None), None)
+        if day is None:
+            undated.append(said[0])
+        else:
+            lines.append(FrontLine(row.geometry, day, _name(row[glaciers[0]]) if glaciers else ""))
+    column = (dates or parts)[0]
+    if not lines:
+        raise DataError(
+            f"{path} holds no line with the date of a day",
+            f"its column '{column}' holds '{frame[column].iloc[0]}': write dates as 2019-07-10",
+        )
+    if undated:
+        logging.getLogger("icectl").warning(
+            f"{len(undated)} of {len(frame)} lines of {path.name} are left out: their '{column}' "
+            f"is no date of a day ('{undated[0]}')"
+        )
+    return list(_joined(lines))
+
+
+def columns(frame: Any, names: Sequence[str]) -> list[str]:
+    """Return the columns called so, in the order of the names."""
+    lower = {str(column).lower(): str(column) for column in frame.columns}
+    return [lower[name] for name in names if name in lower]
+
+
+def _name(value: Any) -> str:
+    """Return a glacier's name as it is written, or its number without zeros around; empty where missing."""
+    if value is None or value != value:
+        return ""
+    text = str(value).strip()
+    number = text.removesuffix(".0")
+    return str(int(number)) if number.isdecimal() else text
+
+
+def _joined(lines: Sequence[FrontLine]) -> Iterator[FrontLine]:
+    """Yield the lines, pieces of one glacier and day that end where another begins as one."""
+    groups: dict[tuple[str, datetime], list[FrontLine]] = defaultdict(list)
+    for line in lines:
+        groups[line.glacier, line.day].append(line)
+    for (name, day), own in groups.items():
+        pieces = [shapely.line_merge(line.shape) for line in own]
+        merged = shapely.line_merge(shapely.MultiLineString(list(shapely.get_parts(pieces))))
+        whole = shapely.get_parts(merged)
+        if len(whole) < shapely.get_num_geometries(pieces).sum() and not shapely.is_closed(whole).any():
+            pieces = list(whole)
+        yield from (FrontLine(piece, day, name) for piece in pieces)
+
+
+def parse_day(value: Any) -> datetime | None:
+    """Return the day in a cell (a date, a timestamp, text, or a decimal year), or None.
+
+    >>> parse_day("2015/07/01").date(), parse_day(2015.5).date(), parse_day("2015")
+    (datetime.date(2015, 7, 1), datetime.date(2015, 7, 2), None)
+    """
+    from icectl.sources.names import parse_date
+
+    if hasattr(value, "year"):
+        return None if value != value else datetime(value.year, value.month, value.day, tzinfo=UTC)
+    if isinstance(value, float) and 1900 < value < 2100:
+        first = datetime(int(value), 1, 1, tzinfo=UTC)
+        days = (first.replace(year=first.year + 1) - first).days
+        return None if value == first.year else first + timedelta(days=int((value - first.year) * days))
+    period = parse_date(str(value))
+    if period is None or period.end is not None:
+        return None
+    return period.start.replace(hour=0, minute=0, second=0)
