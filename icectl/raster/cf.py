@@ -20,6 +20,12 @@ MAX_BANDS = 2000
 """Variables times time steps that are taken for the bands of one raster."""
 
 
+KILOMETRES = {"km", "kilometer", "kilometers", "kilometre", "kilometres"}
+
+UNEVEN = 0.25
+"""Share of a step by which a coordinate may be off an even axis: some are stored with few digits."""
+
+
 def open_cube(path: Path, times: bool = True) -> Any:
     """Open a NetCDF file or a Zarr store as an `xarray.Dataset`, decoded by its CF attributes.
 
@@ -116,8 +122,16 @@ def grid_of_cube(values: Any, path: Path) -> GeoBox:
         grid = values.odc.assign_crs("EPSG:4326").odc.geobox
     if grid is None or grid.crs is None:
         raise DataError(f"{path} states no CRS that is understood", "it needs a CF grid mapping (crs_wkt)")
+    for axis in values.dims[-2:]:
+        at = values[axis].values.astype(float) if axis in values.coords else np.arange(2.0)
+        even = np.linspace(at[0], at[-1], len(at))
+        if np.abs(at - even).max() > UNEVEN * abs(even[-1] - even[0]) / max(1, len(at) - 1):
+            raise DataError(
+                f"{path}: the coordinates of its axis '{axis}' are not evenly spaced",
+                "put it on a regular grid first, e.g. with interp of xarray",
+            )
     units = {values[axis].attrs.get("units") for axis in values.dims[-2:] if axis in values.coords}
-    if units == {"km"} and grid.crs.units[0] in ("metre", "meter", "m"):
+    if units and units <= KILOMETRES and grid.crs.units[0] in ("metre", "meter", "m"):
         return GeoBox(grid.shape, Affine(*(round(1000 * v, 6) for v in grid.affine[:6])), grid.crs)
     return grid
 

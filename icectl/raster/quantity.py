@@ -15,11 +15,11 @@ import numpy as np
 from icectl.arrays import F32, Array, Bools
 from icectl.errors import DataError, UsageError, did_you_mean
 from icectl.raster.files import opened
-from icectl.raster.grid import Grid, grid_of_dataset
+from icectl.raster.grid import Grid, grid_of_dataset, turns
 from icectl.raster.ground import ground_metres
 from icectl.raster.kinds import ABOUT, CODES, KINDS, Kind, Quantity, bounded, factor_to, unit_in
 from icectl.raster.onto import onto
-from icectl.raster.read import read_open
+from icectl.raster.read import part_of, read_open
 from icectl.raster.stored import Info, Masked
 from icectl.raster.tiles import Window
 
@@ -128,6 +128,8 @@ def read_quantity(
         number = band_of(info, band, kind.names)
         if grid is not None and grid == info.grid:
             grid = None
+        if grid is None and not classes and info.grid is not None and turns(source.transform) is None:
+            grid, window = part_of(info.grid, window, path), None  # rotated: between pixels, not the nearest
         if grid is None:
             raw = read_open(source, path, window, number)
             found = info.grid if info.grid is None or window is None else info.grid[window.slices]

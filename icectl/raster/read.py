@@ -49,17 +49,17 @@ def read_open(source: Any, path: str | Path, window: Window | None = None, band:
     check_band(source, band, path)
     turned = turns(source.transform)
     if turned is None and source.crs is not None:  # rotated: onto the north-up grid around it
-        target, numbers = _part(grid_of_dataset(source, path), window, path), bands_of(source, band)
+        target, numbers = part_of(grid_of_dataset(source, path), window, path), bands_of(source, band)
         layers = np.ma.stack([onto(source, target, "nearest", number) for number in numbers])
         return layers if band is None else layers[0]
-    _part(GeoBox(source.shape, source.transform, None), window, path)
+    part_of(GeoBox(source.shape, source.transform, None), window, path)
     flip_rows, flip_columns = turned or (False, False)
     part = None if window is None else _stored(window, source.shape, flip_rows, flip_columns)
     values = masked(source, band, part)
     return values[..., :: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
 
 
-def _part(grid: Grid, window: Window | None, path: str | Path) -> Grid:
+def part_of(grid: Grid, window: Window | None, path: str | Path) -> Grid:
     """Return the part of a grid in a window, or refuse a window that reaches beyond it."""
     if window is None:
         return grid

@@ -4,6 +4,7 @@ import logging
 import re
 import shutil
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from icectl.errors import DataError
@@ -12,7 +13,7 @@ from icectl.raster.cf import grid_of_cube, layers, open_cube, stamp
 from icectl.raster.files import CUBES, replacing
 from icectl.raster.grid import upright_values
 from icectl.sources.archive import MAX_MEMBER
-from icectl.sources.names import UNUSED, by_name
+from icectl.sources.names import UNUSED, by_name, parse_date
 from icectl.sources.options import ARCHIVES
 
 IMAGES = frozenset(
@@ -33,6 +34,16 @@ def is_image(path: Path, suffixes: frozenset[str] = IMAGES) -> bool:
     if suffix not in suffixes or not path.is_file():
         return False
     return suffix not in HEADED or headed(path)
+
+
+def say_left(folder: Path, images: Iterable[Path]) -> None:
+    """Tell of folders in `folder` whose `images` are not read, since others lie beside the folders."""
+    names = sorted({path.parent.name for path in images})
+    if names:
+        logging.getLogger("icectl").warning(
+            f"images in folders within {folder} are not read, since others lie beside these: "
+            + ", ".join(names[:5] + ["…"] * (len(names) > 5))
+        )
 
 
 def headed(path: Path) -> bool:
@@ -59,7 +70,7 @@ def unfolded(folder: Path, into: Path) -> list[Path]:
     places: list[Path] = []
     alone = folder.is_file() or folder.suffix.lower() in CUBES
     for path in [folder] if alone else sorted(folder.iterdir()):
-        target = into / "unfolded" / path.name.partition(".")[0]
+        target = into / "unfolded" / path.name.replace(".", "_")
         if path.name.lower().endswith(TARS) and path.is_file():
             places.append(_untar(path, target))
         elif path.suffix.lower() in CUBES:
@@ -111,12 +122,14 @@ def _maps(path: Path, target: Path) -> Path:
     data = open_cube(path)
     try:
         for name, time, values in layers(data, path):
-            date = stamp(time).removesuffix("T00:00:00")
+            named = parse_date(path.stem) if time is None else None  # one map a file, dated by its name
+            day = named.start.replace(tzinfo=None) if named is not None and named.end is None else time
+            date = stamp(day).removesuffix("T00:00:00")
             made = target / f"{re.sub('[-:]', '', date)}_{name}.tif".lstrip("_")
             if made.is_file():
                 continue
             grid, upright = upright_values(grid_of_cube(values, path), values.values)
-            tags = {"ACQUISITION_DATE": stamp(time)} if date else {}
+            tags = {"ACQUISITION_DATE": stamp(day)} if date else {}
             units = str(values.attrs.get("units", ""))
             write_cog(
                 made, upright, grid, descriptions=[name], tags=tags | ({"units": units} if units else {})

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from icectl.errors import DataError, UsageError
 from icectl.sources.catalogue import CATALOGUE, read_catalogue
-from icectl.sources.delivered import IMAGES, is_image, unfolded
+from icectl.sources.delivered import IMAGES, is_image, say_left, unfolded
 from icectl.sources.files import ImageFile, describe, items_beside
 from icectl.sources.mosaic import mosaicked
 from icectl.sources.names import PREVIEW, QUALITY, UNUSED, by_name, compile_pattern, parse_date
@@ -224,6 +224,8 @@ def _images(folder: Path, georeferenced: bool) -> list[Path]:
         found = [p for glob in globs for p in sorted(folder.glob(glob)) if is_image(p) and _shown(p)]
         images = [p for p in found if p.suffix.lower() in suffixes]
         if images:
+            if globs == PLACES[0]:
+                say_left(folder, (p for p in folder.glob("*/*") if is_image(p, suffixes) and _shown(p)))
             return images
         if globs == ("*",) and found:
             break

@@ -30,6 +30,9 @@ SNOW_COVER = "ndsi_snow_cover"
 QUALITY = ("qa_pixel", "pixel_qa", "scl", "fmask", "hls_fmask", "qa60", "qa_aerosol", "qa_radsat")
 """Layers that say what the pixels are worth; never taken for bands, averaged or scaled."""
 
+RADAR = ("hh", "hv", "vv", "vh")
+"""Bands of Sentinel-1: backscatter, and no layer of flags beside it."""
+
 _OLI = ("coastal", "blue", "green", "red", "nir08", "swir16", "swir22")
 _TM = ("blue", "green", "red", "nir08", "swir16", "lwir", "swir22")
 _MSI = {
@@ -42,6 +45,7 @@ ASSETS = {
     **{name: name for name in ("ndsi", "image", "pan")},
     **{"swir1": "swir16", "swir": "swir16", "swir2": "swir22", "nir": "nir08", "ndsi_snow": "ndsi"},
     **{"fmask4": "fmask", "ndsi_snow_cover": "ndsi"},
+    **{name: name for name in RADAR},
 }
 """Words in a file's name, and the asset each stands for."""
 

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 from affine import Affine
+from scipy import ndimage
 from writing import NORTH, tif
 
 from icectl.errors import DataError, UsageError
-from icectl.raster import Grid
+from icectl.raster import Grid, read_quantity
 from icectl.sources.folder import scan_folder
 from icectl.tasks.flow.chips.frames import read_series
 from icectl.tasks.flow.options import BANDS, PrepareOptions
@@ -49,6 +50,8 @@ FORMS = {
     "another scale": ({}, TENTHS, False),
     "a mask": ({"values": GREY.astype(np.float32), "mask": HOLE}, {}, True),
     "undeclared voids": ({"values": np.where(HOLE == 0, -9999, GREY).astype(np.float32)}, {}, True),
+    "zeros undeclared": ({"values": np.where(HOLE == 0, 0, GREY).astype(np.uint16)}, {}, True),
+    "paper": ({"values": np.where(HOLE == 0, 255, GREY).astype(np.uint8)}, {}, True),
     "longitudes to 360": (TURNED, {}, False),
 }
 
@@ -61,6 +64,73 @@ def test_the_same_frames_in_many_forms(tmp_path, form):
     for values, valid in zip(got.values[:, 0], got.valid, strict=True):
         assert valid.tolist() == (HOLE > 0 if holed else HOLE >= 0).tolist()
         np.testing.assert_allclose(values[valid], GREY[valid], rtol=1e-5)
+
+
+def test_polarisations_are_bands_and_the_angle_of_a_radar_is_none(tmp_path):
+    stack = np.stack([GREY, GREY / 2, 30 + 0 * GREY]).astype(np.float32)
+    got = frames(tmp_path / "a", names="S1A_{}.tif", values=stack, descriptions=("VV", "VH", "angle"))
+    assert got.bands == ("vv", "vh")
+    for name in ("VV", "VH"):
+        frames(tmp_path / "b", names=f"S1A_{{}}_{name}.tif", values=GREY.astype(np.float32))
+    assert series(tmp_path / "b").bands == ("vh", "vv")
+
+
+def cube(path, values, days=(), unit="m", x=None):
+    import pandas as pd
+    import xarray as xr
+    from pyproj import CRS
+
+    step = {"m": 1.0, "km": 1e-3}[unit]
+    at = {"x": 500_015.0 + 30 * np.arange(48) if x is None else x, "y": 3_999_985.0 - 30 * np.arange(40)}
+    axes = {axis: (axis, value * step, {"units": unit}) for axis, value in at.items()}
+    dims = ("time", "y", "x") if days else ("y", "x")
+    data = xr.Dataset(
+        {
+            "red": (dims, values.astype(np.float32), {"grid_mapping": "crs"}),
+            "crs": ((), 0, CRS(32643).to_cf()),
+        },
+        axes | ({"time": pd.to_datetime(list(days))} if days else {}),
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data.to_netcdf(path, engine="h5netcdf")
+
+
+def test_cubes_in_kilometres_with_points_in_their_names_and_dated_by_these(tmp_path):
+    """Metres of kilometres were a thousandth; two of one beginning were one; a date in a name was none."""
+    cube(tmp_path / "a" / "all.nc", np.stack([GREY, GREY]), DAYS, unit="km")
+    for day in DAYS:
+        cube(tmp_path / "b" / f"S2.{day}.nc", GREY)
+    for folder in ("a", "b"):
+        got = series(tmp_path / folder, into=tmp_path / folder / "out")
+        np.testing.assert_allclose(tuple(got.grid.affine), tuple(NORTH))
+        assert [f"{time:%Y%m%d}" for time in got.times] == list(DAYS)
+    cube(
+        tmp_path / "c" / "all.nc",
+        np.stack([GREY, GREY]),
+        DAYS,
+        x=500_015.0 + 30 * (np.arange(48) + (np.arange(48) > 20)),
+    )
+    with pytest.raises(DataError, match="the coordinates of its axis 'x' are not evenly spaced"):
+        series(tmp_path / "c", into=tmp_path / "c" / "out")
+
+
+def test_frames_below_others_are_said_to_be_left_out(tmp_path, caplog):
+    frames(tmp_path, values=GREY.astype(np.float32))
+    tif(tmp_path / "2020" / "20200101_nir08.tif", GREY.astype(np.float32))
+    assert len(series(tmp_path).times) == 2
+    assert "are not read, since others lie beside these: 2020" in caplog.text
+
+
+def test_a_rotated_raster_is_read_between_its_pixels(tmp_path):
+    """The nearest pixel's grey moved ice by up to a sixth of a pixel too far: 6 % of a speed."""
+    rows, columns = np.mgrid[:40, :48]
+    turned = NORTH @ Affine.rotation(20)
+    x, y = turned * (columns + 0.5, rows + 0.5)
+    path = tif(tmp_path / "a.tif", (x - 500_000 + 2 * (y - 4_000_000)).astype(np.float32), turned)
+    field = read_quantity(path, "grey")
+    x, y = field.grid.affine * tuple(np.indices(field.values.shape)[::-1] + 0.5)
+    inside = ndimage.binary_erosion(field.valid, iterations=2)
+    np.testing.assert_allclose(field.values[inside], (x - 500_000 + 2 * (y - 4_000_000))[inside], atol=0.5)
 
 
 def test_a_transparent_band_is_no_band(tmp_path):

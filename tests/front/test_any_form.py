@@ -13,9 +13,10 @@ from rasterio.transform import from_origin
 from writing import tif
 
 from icectl.errors import DataError
+from icectl.imagery.margins import without_margins
 from icectl.tasks.front.files.compare import compare_fronts
 from icectl.tasks.front.files.gis import PIXELS
-from icectl.tasks.front.files.images import read_image, without_margins
+from icectl.tasks.front.files.images import read_image
 from icectl.tasks.front.files.labels import read_label
 from icectl.tasks.front.files.lengths import lengths_of
 from icectl.tasks.front.files.pairs import find_pairs

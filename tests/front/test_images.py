@@ -11,8 +11,9 @@ from rasterio.transform import from_origin
 from writing import tif
 
 from icectl.errors import DataError, UsageError
+from icectl.imagery.margins import without_margins
 from icectl.tasks.front.files.gis import PIXELS
-from icectl.tasks.front.files.images import read_image, without_margins
+from icectl.tasks.front.files.images import read_image
 from icectl.tasks.front.files.labels import label_from_raster, read_label
 from icectl.tasks.front.files.pairs import find_pairs
 from icectl.tasks.front.line.lines import draw, length

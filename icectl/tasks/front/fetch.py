@@ -6,10 +6,11 @@ from pathlib import Path
 
 from icectl.run import Run
 from icectl.sources.catalogue import Scene, read_catalogue, write_catalogue
+from icectl.sources.names import RADAR
 from icectl.sources.options import source_of
 from icectl.tasks.front.files.archive import fetch_calfin
 from icectl.tasks.front.files.caffe import fetch_caffe, root_of
-from icectl.tasks.front.files.pairs import RADAR, SLC_FAILED, as_scene, find_pairs, period_of
+from icectl.tasks.front.files.pairs import SLC_FAILED, as_scene, find_pairs, period_of
 from icectl.tasks.front.options import FetchOptions
 
 _LANDSAT = {"4": "LT04", "5": "LT05", "7": "LE07", "8": "LC08", "9": "LC09"}

@@ -14,12 +14,12 @@ from icectl.run import Run
 from icectl.settings import Glacier
 from icectl.sources.catalogue import Scene, read_catalogue
 from icectl.sources.files import FLOATS
+from icectl.sources.names import RADAR
 from icectl.sources.products import FLAGS
 from icectl.tasks.front.dataset import DataWriter, Entry, FrontData, Place
 from icectl.tasks.front.files.caffe import ice_of
 from icectl.tasks.front.files.images import place_on, read_image
 from icectl.tasks.front.files.labels import Label, read_label
-from icectl.tasks.front.files.pairs import RADAR
 from icectl.tasks.front.options import PrepareOptions, bearing_of
 from icectl.tasks.front.pose.direction import flow_from
 from icectl.tasks.front.pose.frame import bearing_in, frame_of, metres_per_pixel

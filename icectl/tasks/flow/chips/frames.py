@@ -14,6 +14,7 @@ from icectl import raster
 from icectl.arrays import F32, F64, Bools
 from icectl.errors import DataError
 from icectl.imagery import qa
+from icectl.imagery.margins import undeclared
 from icectl.raster import Grid
 from icectl.run import Run
 from icectl.sources.names import QUALITY
@@ -188,6 +189,7 @@ def _bands(scene: Scene, grid: Grid, scaled: bool) -> tuple[F32, Bools]:
             fields.append(read_asset(scene, name, "grey", grid=target, scaled=scaled))
     valid = np.asarray(np.all([field.valid for field in fields], axis=0))
     values = np.stack([np.where(field.valid, field.values, np.float32(0)) for field in fields])
+    valid &= ~undeclared(np.stack([field.values for field in fields]))
     if info.nodata is None and info.dtype == "uint8":
         valid &= values.max(axis=0) > BLACK
     return values * valid, valid

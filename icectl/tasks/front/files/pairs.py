@@ -1,7 +1,6 @@
 """Images and their labels in folders, paired by name, with what the names say of each."""
 
 import csv
-import logging
 import os
 import re
 from collections import Counter, defaultdict
@@ -14,15 +13,12 @@ from zlib import crc32
 from icectl.errors import DataError, UsageError
 from icectl.raster import Info
 from icectl.sources.catalogue import Scene
-from icectl.sources.delivered import IMAGES, is_image, unfolded
+from icectl.sources.delivered import IMAGES, is_image, say_left, unfolded
 from icectl.sources.files import tag_period
-from icectl.sources.names import PREVIEW, QUALITY, UNUSED, Period, by_name, parse_date
+from icectl.sources.names import PREVIEW, QUALITY, RADAR, UNUSED, Period, by_name, parse_date
 
 RASTERS = IMAGES
 VECTORS = frozenset({".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml", ".kmz"})
-RADAR = ("hh", "hv", "vv", "vh")
-"""Bands of Sentinel-1: backscatter, and no layer of flags beside it."""
-
 SLC_FAILED = datetime(2003, 5, 31, tzinfo=UTC)
 """After this day Landsat 7 images have gaps between scan lines."""
 
@@ -262,21 +258,14 @@ def images_in(places: Iterable[Path], suffixes: frozenset[str], asset: str) -> l
     for place in places:
         files = sorted(_rasters(place.iterdir(), suffixes))
         if files:
-            _say_left(place, suffixes)
+            say_left(place, _rasters(place.glob("*/*"), suffixes))
         for path in files or sorted(_rasters(_below(place), suffixes)):
             named = by_name(path.relative_to(place).with_suffix("").as_posix())
             if named.asset in (UNUSED, *QUALITY) and not named.product:
                 continue
-            radar = _POLARISATION.search(path.stem)
-            layer = named.asset or (radar[1].lower() if radar else "")
             scene = named.scene if named.product else str(path.parent / named.scene)
-            if radar and not named.asset:
-                scene = str(path.parent / _POLARISATION.sub("", path.stem))
-            scenes[scene if layer else str(path)].append((layer, path))
+            scenes[scene if named.asset else str(path)].append((named.asset or "", path))
     return sorted(one for layers in scenes.values() for one in _image_of(layers, asset))
-
-
-_POLARISATION = re.compile(rf"(?:^|[-_.])({'|'.join(RADAR)})(?=$|[-_.])", re.IGNORECASE)
 
 
 def _below(place: Path) -> Iterator[Path]:
@@ -286,15 +275,6 @@ def _below(place: Path) -> Iterator[Path]:
         inside[:] = [name for name in inside if os.path.realpath(Path(folder) / name) not in seen]
         seen |= {os.path.realpath(Path(folder) / name) for name in inside}
         yield from (Path(folder) / name for name in names)
-
-
-def _say_left(place: Path, suffixes: frozenset[str]) -> None:
-    """Tell of folders with images beside images, whose own are not read."""
-    further = sorted({path.parent.name for path in _rasters(place.glob("*/*"), suffixes)})
-    if further:
-        logging.getLogger("icectl").warning(
-            f"images in folders within {place} are not read, since others lie beside these: {_few(further)}"
-        )
 
 
 def _rasters(files: Iterable[Path], suffixes: frozenset[str]) -> Iterator[Path]:
