@@ -60,6 +60,8 @@ def grid_of_dataset(source: Any, path: str | Path, crs: str | None = None) -> Gr
             "give it one, e.g. gdal_edit.py -a_ullr LEFT TOP RIGHT BOTTOM FILE",
         )
     grid = upright(GeoBox(source.shape, source.transform, source.crs or crs_of(crs)))
+    if grid.crs.proj.is_engineering:
+        raise without_place(grid.crs.proj.name)
     if not grid.crs.geographic:
         return grid
     box = grid.boundingbox
@@ -71,6 +73,14 @@ def grid_of_dataset(source: Any, path: str | Path, crs: str | None = None) -> Gr
     if box.left >= 179.5:  # counted from 0 to 360
         grid = GeoBox(grid.shape, Affine.translation(-360, 0) * grid.affine, grid.crs)
     return grid
+
+
+def without_place(name: str) -> DataError:
+    """Word the refusal of a CRS that is of a site alone, by its name."""
+    return DataError(
+        f"the CRS '{name}' is a local one that has no place on the ground",
+        "assign the true one, e.g. `gdal_edit.py -a_srs EPSG:32643 FILE`",
+    )
 
 
 def assigned_grid(

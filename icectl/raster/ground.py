@@ -20,7 +20,7 @@ from pyproj.exceptions import ProjError
 
 from icectl.arrays import F64, Array
 from icectl.errors import DataError
-from icectl.raster.grid import Grid, utm_crs
+from icectl.raster.grid import Grid, utm_crs, without_place
 
 TOLERANCE = 0.01
 """How far a CRS's metre may be off a metre on the ground."""
@@ -91,10 +91,7 @@ def _to_degrees(crs: Any) -> Transformer:
     try:
         return Transformer.from_crs(CRS.from_user_input(str(crs)), "EPSG:4326", always_xy=True)
     except ProjError as error:
-        raise DataError(
-            f"the CRS '{_name(crs)}' is a local one that has no place on the ground",
-            "assign the true one, e.g. `gdal_edit.py -a_srs EPSG:32643 FILE`",
-        ) from error
+        raise without_place(_name(crs)) from error
 
 
 def ground_metres(grid: Grid) -> float:

@@ -128,8 +128,9 @@ def read_quantity(
         number = band_of(info, band, kind.names)
         if grid is not None and grid == info.grid:
             grid = None
-        if grid is None and not classes and info.grid is not None and turns(source.transform) is None:
-            grid, window = part_of(info.grid, window, path), None  # rotated: between pixels, not the nearest
+        slanted = turns(source.transform) is None and (source.transform.a or source.transform.e)
+        if grid is None and slanted and info.grid is not None and not classes:
+            grid, window = part_of(info.grid, window, path), None  # between pixels, not at the nearest
         if grid is None:
             raw = read_open(source, path, window, number)
             found = info.grid if info.grid is None or window is None else info.grid[window.slices]

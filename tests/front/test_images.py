@@ -309,7 +309,7 @@ def test_masks_of_more_classes_are_refused():
 
 def folder(tmp_path, images, labels):
     for kind, names in (("i", images), ("l", labels)):
-        (tmp_path / kind).mkdir()
+        (tmp_path / kind).mkdir(parents=True)
         for name in names:
             cv2.imwrite(str(tmp_path / kind / name), grey())
     return tmp_path / "i", tmp_path / "l"
@@ -335,6 +335,11 @@ def test_a_table_adds_conditions(tmp_path):
     (tmp_path / "t.csv").write_text("image,glacier,clouds\na_2001.png,helheim,yes\nb,store,no\n")
     facts = [p.facts for p in find_pairs(i, None, tmp_path / "t.csv")]
     assert [(f["glacier"], f["clouds"]) for f in facts] == [("helheim", "yes"), ("store", "no")]
+    more, _ = folder(tmp_path / "more", ["x_1.png", "x_10.png"], [])
+    (tmp_path / "t.csv").write_text("image,glacier,date\nx_1,helheim,2019-07-10\n")
+    second, first = find_pairs(more, None, tmp_path / "t.csv")
+    assert (first.id, f"{first.time:%Y-%m-%d}", first.dated) == ("x_1", "2019-07-10", True)
+    assert (second.facts, second.dated) == ({}, False)  # had the row of x_1
     (tmp_path / "t.csv").write_text("name\na\n")
     with pytest.raises(DataError, match="no column 'image'"):
         find_pairs(i, None, tmp_path / "t.csv")

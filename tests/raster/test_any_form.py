@@ -12,7 +12,7 @@ from scipy import ndimage
 from writing import NORTH, tif
 
 from icectl.errors import DataError
-from icectl.raster import Window, grid_of, ground_grid, read_quantity
+from icectl.raster import Info, Window, grid_of, ground_grid, read_quantity
 
 ROWS, COLUMNS = 20, 24
 HEIGHTS = 500 + 20.0 * np.arange(COLUMNS) + 10.0 * np.arange(ROWS)[:, None]
@@ -135,6 +135,8 @@ def test_places_that_cannot_be_are_refused(tmp_path):
     local = tif(tmp_path / "l.tif", HEIGHTS.astype(np.float32), crs='LOCAL_CS["site",UNIT["metre",1]]')
     with pytest.raises(DataError, match="'site' is a local one that has no place on the ground"):
         ground_grid(grid_of(local))
+    with pytest.raises(DataError, match="'site' is a local one"):  # a catalogue failed
+        Info(local)
     wave = tif(tmp_path / "c.tif", (HEIGHTS + 1j).astype(np.complex64))
     with pytest.raises(DataError, match=r"c\.tif holds complex numbers"):
         read_quantity(wave, "grey")

@@ -91,7 +91,8 @@ def _from_folder(run: Run, options: FetchOptions) -> list[Scene]:
     pairs = find_pairs(
         run.scenes, options.labels, options.table, options.wrs_glaciers, options.asset, run.out
     )
-    periods = {pair.id: period_of(pair.image, [run.scenes]) for pair in pairs}
+    named = [pair for pair in pairs if "date" not in pair.facts]
+    periods = {pair.id: period_of(pair.image, [run.scenes]) for pair in named}
     spans = [name for name, period in periods.items() if period is not None and period.end is not None]
     if spans:
         run.warn(

@@ -10,7 +10,7 @@ from icectl.arrays import Bools
 from icectl.errors import DataError
 from icectl.tasks.front.dataset import Entry
 from icectl.tasks.front.files.images import read_image
-from icectl.tasks.front.files.labels import vectors_in_pixels
+from icectl.tasks.front.files.labels import frame_in_pixels
 from icectl.tasks.front.files.pairs import VECTORS
 
 
@@ -22,7 +22,7 @@ def fjord_mask(path: Path, entry: Entry) -> Bools:
     if path.suffix.lower() in VECTORS:
         from rasterio.features import rasterize
 
-        shapes = vectors_in_pixels(path, entry.place)
+        shapes = frame_in_pixels(path, entry.place, ("polygons",)).geometry
         inside = rasterize(
             [s for s in shapes if s.area > 0] or [shapely.Point(-9, -9)], out_shape=entry.shape
         )

@@ -1,5 +1,6 @@
 """Reading labels as lines and masks in the pixels of their image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -251,16 +252,14 @@ def _line_of(shape: Any) -> Line:
     return np.asarray(shapely.get_coordinates(shape)[:, ::-1]) - 0.5
 
 
-def vectors_in_pixels(path: Path, place: Place | None) -> Any:
-    """Return an array of shapely shapes, coordinates (column, row) from the image's corner."""
-    return np.asarray(frame_in_pixels(path, place).geometry.array)
+def frame_in_pixels(path: Path, place: Place | None, kinds: Sequence[str] = ("lines", "polygons")) -> Any:
+    """Return the simple shapes of a file with its columns, in (column, row) from the image's corner.
 
-
-def frame_in_pixels(path: Path, place: Place | None) -> Any:
-    """Return the simple shapes of a file with its columns; coordinates as `vectors_in_pixels` has them."""
+    `kinds`: of several layers the only one of the first of these kinds is taken.
+    """
     from icectl.raster.vectors import layer_of, mended
 
-    layer = layer_of(path, "lines") or layer_of(path, "polygons")
+    layer = next((found for kind in kinds if (found := layer_of(path, kind))), None)
     if place is None:
         import geopandas
 

@@ -93,8 +93,9 @@ def find_pairs(
     wrs = {code: name for name, codes in (wrs_glaciers or {}).items() for code in codes}
     ids, pairs = _ids(found), []
     for number, (key, image) in enumerate(sorted(found.items())):
-        time, dated = _date_of(image, number, places)
-        facts = _name_facts(image, time, dated, wrs) | _row_of(rows, image.stem)
+        row = _row_of(rows, image.stem)
+        time, dated = _date_of(image, number, places, row.get("date", ""))
+        facts = _name_facts(image, time, dated, wrs) | row
         pairs.append(Pair(ids[key], image, paired.get(key), time, dated, facts))
     return sorted(pairs, key=lambda pair: (pair.time, pair.id))
 
@@ -165,9 +166,13 @@ def _few(names: list[str]) -> str:
     return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
 
 
-def _date_of(path: Path, number: int, places: Sequence[Path] = ()) -> tuple[datetime, bool]:
+def _date_of(path: Path, number: int, places: Sequence[Path] = (), said: str = "") -> tuple[datetime, bool]:
     """Return the date of an image; those without one count days from 1970 in the order of their names."""
-    period = period_of(path, places)
+    period = parse_date(said) or period_of(path, places)
+    if said and (period is None or period.end is not None):
+        raise UsageError(
+            f"the date of image {path.stem} is '{said}'", "write dates in the table as 2019-07-10"
+        )
     if period is not None:
         return period.start, True
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=number), False
@@ -179,8 +184,9 @@ def period_of(path: Path, places: Sequence[Path] = ()) -> Period | None:
     Its name says it, else the folders that it lies in below one of `places`, else its tags.
     """
     below = [path.parent.relative_to(one).as_posix() for one in places if path.is_relative_to(one)]
-    period = parse_date(path.stem) or parse_date("/".join(below)) or tag_period(Info(path).tags)
-    return None if period is not None and period.or_day else period
+    told = [parse_date(path.stem), parse_date("/".join(below)), tag_period(Info(path).tags)]
+    found = [period for period in told if period is not None and period.or_day is None]
+    return next((period for period in found if period.end is None), found[0] if found else None)
 
 
 def _name_facts(path: Path, time: datetime, dated: bool, places: Mapping[str, str]) -> dict[str, str]:
@@ -224,8 +230,10 @@ def read_table(path: Path) -> dict[str, dict[str, str]]:
 
 
 def _row_of(rows: Mapping[str, dict[str, str]], stem: str) -> dict[str, str]:
-    """Return the row of an image: its own name, or the longest beginning of it."""
-    fitting = [name for name in rows if stem.startswith(name)]
+    """Return the row of an image: its own name, or the longest beginning of it that ends with a word."""
+    fitting = [
+        name for name in rows if stem.startswith(name) and not stem[len(name) : len(name) + 1].isalnum()
+    ]
     return rows[max(fitting, key=len)] if fitting else {}
 
 
@@ -265,7 +273,7 @@ def images_in(places: Iterable[Path], suffixes: frozenset[str], asset: str) -> l
                 continue
             scene = named.scene if named.product else str(path.parent / named.scene)
             scenes[scene if named.asset else str(path)].append((named.asset or "", path))
-    return sorted(one for layers in scenes.values() for one in _image_of(layers, asset))
+    return sorted(one for scene, layers in scenes.items() for one in _image_of(scene, layers, asset))
 
 
 def _below(place: Path) -> Iterator[Path]:
@@ -284,7 +292,7 @@ def _rasters(files: Iterable[Path], suffixes: frozenset[str]) -> Iterator[Path]:
             yield path
 
 
-def _image_of(layers: list[tuple[str, Path]], asset: str) -> list[Path]:
+def _image_of(scene: str, layers: list[tuple[str, Path]], asset: str) -> list[Path]:
     """Return the file of a scene's only layer, or of the band that is asked for."""
     if len(layers) == 1:
         return [layers[0][1]]
@@ -294,9 +302,9 @@ def _image_of(layers: list[tuple[str, Path]], asset: str) -> list[Path]:
         asset = next(name for name in RADAR if name in names)
     chosen = [path for name, path in shown if name == asset]
     if not chosen:
+        known = ", ".join(sorted({name for name, _ in layers} - {UNUSED}))
         raise DataError(
-            f"{layers[0][1].stem} is one of several bands, none of them '{asset}', but {', '.join(names)}",
-            "name one of them with --asset",
+            f"{Path(scene).name} has no band '{asset}', but {known}", "name one of them with --asset"
         )
     if len(names) == 1 and len({path.suffix for path in chosen}) > 1:
         return chosen  # one image in two formats, which is refused by its name
