@@ -1,7 +1,9 @@
 """What a raster file says of itself, and its numbers as they are stored, with what has no value masked."""
 
+import logging
 from collections.abc import Mapping
 from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -72,11 +74,22 @@ class Info:
             self.palette: dict[int, tuple[int, ...]] = (
                 source.colormap(1) if source.colorinterp[0] == ColorInterp.palette else {}
             )
+            if len(source.subdatasets) > 1 and source.driver == "GTiff":
+                _say_pages(self.path, len(source.subdatasets))
             self.tags: dict[str, str] = {**source.tags(1), **source.tags()}
             self.units: tuple[str | None, ...] = tuple(
                 unit or _tagged(source.tags(number)) or _tagged(source.tags())
                 for number, unit in enumerate(source.units, 1)
             )
+
+
+@cache
+def _say_pages(path: Path, count: int) -> None:
+    """Tell once of pages that are not read."""
+    logging.getLogger("icectl").warning(
+        f"{path} holds {count} pages, and the first is read: "
+        f"write the others to files of their own (gdal_translate GTIFF_DIR:2:FILE NEW)"
+    )
 
 
 def _packed(source: Any, number: int) -> tuple[float, float]:

@@ -9,6 +9,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
+from PIL import Image
 from rasterio.transform import from_origin
 from writing import tif
 
@@ -168,6 +169,10 @@ FOLDERS = {
     "bands and classes": (many("20190710_red", "20190710_nir", "20190710_scl"), {"20190710_nir": 10}),
     "a quality layer": (many("20190710_nir08", "20190710_qa_pixel"), {"20190710_nir08": 10}),
     "polarisations": (many("20190710.data/Sigma0_HH", "20190710.data/Sigma0_HV"), {"Sigma0_HH": 10}),
+    "Sentinel-2 of 10 m": (
+        many("T22WEB_20190710T143021_B04_10m", "T22WEB_20190710T143021_B08_10m"),
+        {"T22WEB_20190710T143021_B08_10m": 10},
+    ),
     "Planet's mask": (of_planet, {"20190710_143021_3B_AnalyticMS": 10}),
     "months in German": (
         many("a_10_Juli_2019", "b_11._März_2019"), {"a_10_Juli_2019": 10, "b_11._M_rz_2019": 11},
@@ -191,7 +196,12 @@ def test_what_is_left_out_of_a_folder_is_said(tmp_path, caplog):
     many("a_20190710", "2020/b_20200811")(tmp_path / "in")
     with zipfile.ZipFile(tmp_path / "in" / "more.zip", "w") as packed:
         packed.writestr("c_20210911.tif", b"")
-    assert [p.id for p in find_pairs(tmp_path / "in", into=tmp_path / "out")] == ["a_20190710"]
+    pages = [Image.fromarray(np.uint8(GREY))] * 2
+    pages[0].save(tmp_path / "in" / "b_20190711.tif", save_all=True, append_images=pages[1:])
+    found = find_pairs(tmp_path / "in", into=tmp_path / "out")
+    assert [p.id for p in found] == ["a_20190710", "b_20190711"]
+    assert read_image(found[1].image)[0].shape == GREY.shape
+    assert "b_20190711.tif holds 2 pages, and the first is read" in caplog.text
     assert "since others lie beside these: 2020" in caplog.text
     assert "more.zip is not looked into" in caplog.text
 

@@ -298,8 +298,8 @@ def _image_of(scene: str, layers: list[tuple[str, Path]], asset: str) -> list[Pa
         return [layers[0][1]]
     shown = [(name, path) for name, path in layers if name not in (*QUALITY, UNUSED)]
     names = sorted({name for name, _ in shown})
-    if asset not in names and set(names) <= set(RADAR):
-        asset = next(name for name in RADAR if name in names)
+    if asset == "nir08" not in names:  # the default; of others no band of another kind is taken
+        asset = next((name for name in ("nir", *RADAR) if name in names), asset)
     chosen = [path for name, path in shown if name == asset]
     if not chosen:
         known = ", ".join(sorted({name for name, _ in layers} - {UNUSED}))
