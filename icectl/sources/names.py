@@ -172,6 +172,7 @@ _MONTH_OF = {name: month for month, names in enumerate(_MONTHS, 1) for name in n
 _MONTH_NAME = rf"(?<![a-z])(?:{'|'.join(sorted(_MONTH_OF, key=len, reverse=True))})(?![a-z])"
 _OTHER_ORDER = re.compile(
     r"(?<!\d)\d{1,2}(?P<s>[-_. /])\d{1,2}(?P=s)(?:19|20)\d{2}(?!\d)|(?<!\d)\d{4}(?:19|20)\d{2}(?!\d)|doy"
+    r"|(?<!\d)(?:0[1-9]|1[0-2])[-_./](?:19|20)\d{2}(?!\d)"
     r"|(?<![a-z])(?:k?w|week|woche)[-_]?\d\d?(?!\d)"
     r"|(?<!\d)[0-3]?\d[-_. ]*[a-z]{3,}[-_., ]*(?:19|20)\d{2}(?!\d)",
     re.IGNORECASE,

@@ -18,7 +18,7 @@ from icectl.imagery.margins import without_margins
 from icectl.tasks.front.files.compare import compare_fronts
 from icectl.tasks.front.files.gis import PIXELS
 from icectl.tasks.front.files.images import read_image
-from icectl.tasks.front.files.labels import read_label
+from icectl.tasks.front.files.labels import frame_in_pixels, read_label
 from icectl.tasks.front.files.lengths import lengths_of
 from icectl.tasks.front.files.pairs import find_pairs
 
@@ -129,6 +129,7 @@ def test_layers_of_a_label_in_pixels_are_told_apart(tmp_path):
         ("front", shapely.LineString([(0, -9), (80, -9)])),
     ):
         gpd.GeoDataFrame(geometry=[shape], crs=PIXELS).to_file(tmp_path / "l.gpkg", layer=layer)
+    assert frame_in_pixels(tmp_path / "l.gpkg", None, ("polygons",)).geometry.area.tolist() == [4800]
     (line,) = read_label(tmp_path / "l.gpkg", (ROWS, COLUMNS), None).lines
     np.testing.assert_allclose(line[:, 0], 8.5)
 
