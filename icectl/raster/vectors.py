@@ -98,14 +98,15 @@ _KINDS = {"polygons": "polygon", "lines": "linestring", "points": "point"}
 def layer_of(path: str | Path, kind: str | None) -> str | None:
     """Return the layer to read: the only one, or the only one of a kind; refuse to choose among several."""
     layers = [(str(name), str(what or "").lower()) for name, what in pyogrio.list_layers(path)]
-    fitting = [name for name, what in layers if what and (kind is None or _KINDS[kind] in what)]
-    if len(layers) <= 1 or len(fitting) == 1:
-        return fitting[0] if len(layers) > 1 else None
-    if not fitting:
+    if len(layers) <= 1:
         return None
+    fitting = [name for name, what in layers if what and (kind is None or _KINDS[kind] in what)]
+    fitting = fitting or [name for name, what in layers if what in ("unknown", "geometry")]
+    if len(fitting) <= 1:
+        return fitting[0] if fitting else None
     raise DataError(
         f"{path} holds several layers{f' of {kind}' if kind else ''}: {', '.join(fitting)}",
-        f"name one: '{path}|layername={fitting[0]}', or write it to a file of its own",
+        f"name one: '{path}|layername={fitting[0]}', or join them: ogrmerge.py -single -o NEW.gpkg FILE",
     )
 
 

@@ -221,7 +221,7 @@ def _or_day(period: Period, match: re.Match[str]) -> Period:
     if period.end is None or not re.fullmatch(r"20\d{4}", digits):
         return period
     day = _period({"year": digits[:2], "month": digits[2:4], "day": digits[4:]})
-    return replace(period, or_day=day and day.start)
+    return replace(period, or_day=None if day is None else day.start)
 
 
 def by_name(path: str, pattern: re.Pattern[str] | None = None) -> Named:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from datetime import UTC, datetime
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -262,6 +263,17 @@ def test_lines_that_are_left_out_are_counted(tmp_path, caplog):
     )
     lengths_of([mine, other])
     assert "1 of 5 fronts have no length" in caplog.text
+
+
+def test_folders_of_a_kml_are_refused_as_layers(tmp_path):
+    """The first alone was read: one date of three."""
+    for day, line in zip(DAYS, MINE, strict=True):
+        frame = gpd.GeoDataFrame({"Date": [day]}, geometry=[line], crs=CRS).to_crs("EPSG:4326")
+        frame.to_file(tmp_path / "a.kml", driver="LIBKML", layer=day, mode="w" if day == DAYS[0] else "a")
+    with pytest.raises(DataError, match="several layers of lines: 2019-07-10, 2020-07-10, 2021-07-10"):
+        compare_fronts(tmp_path / "a.kml", tmp_path / "a.kml")
+    one = f"{tmp_path / 'a.kml'}|layername={DAYS[1]}"
+    assert compare_fronts(Path(one), Path(one)).rows[0].values["pairs"] == 1
 
 
 def test_files_of_one_name_are_two_sets(tmp_path):

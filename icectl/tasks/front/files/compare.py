@@ -36,7 +36,7 @@ def compare_fronts(*paths: Path, within_days: float = 1.0) -> Table:
     """
     if within_days < 0:
         raise UsageError(f"--within-days {within_days} is negative", "use 1, or 0 for equal dates")
-    names, sets = zip(*read_sets(paths).items(), strict=True)
+    names, sets = zip(*read_sets(paths), strict=True)
     rows: list[Row] = []
     counts = []
     for a, b in combinations(range(len(paths)), 2):

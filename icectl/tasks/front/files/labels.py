@@ -97,13 +97,13 @@ def label_from_raster(
     what is not `valid` there is no front. Of CaFFe's zones, fronts are where glacier borders on ocean.
     """
     low, high = float(values.min()), float(values.max())
-    known = values if valid is None else np.asarray(values)[valid]
-    one = valid is not None and known.size > 0 and known.min() == known.max()
-    if one and not np.all(valid) and not _is_thin(valid):
-        raise DataError(
-            f"{name} holds {known.flat[0]:g} and nothing else: where it has no data is neither ice nor sea",
-            "take the nodata value off where it stands for a class (gdal_edit.py -unsetnodata FILE)",
-        )
+    if valid is not None and not valid.all() and not _is_thin(valid):
+        found_values = np.unique(np.asarray(values)[valid])
+        if len(found_values) == 1:
+            raise DataError(
+                f"{name} holds {found_values[0]:g} and nothing else: where it has no data is neither ice nor sea",
+                "take the nodata value off where it stands for a class (gdal_edit.py -unsetnodata FILE)",
+            )
     if low == high:
         return Label(())
     found = set(np.unique(values).tolist())

@@ -40,9 +40,9 @@ def lengths_of(paths: Sequence[Path], method: str = "box") -> list[Length]:
     DataError: no file holds two dates of one glacier.
     """
     sets = read_sets(paths)
-    named = all(any(line.glacier for line in lines) for lines in sets.values())
+    named = all(any(line.glacier for line in lines) for _, lines in sets)
     groups: dict[str, list[tuple[str, FrontLine]]] = {}
-    for product, lines in sets.items():
+    for product, lines in sets:
         for line in lines:
             groups.setdefault(line.glacier.casefold() if named else "all", []).append((product, line))
     found = [

@@ -40,11 +40,11 @@ class FrontLine:
     glacier: str
 
 
-def read_sets(paths: Sequence[Path]) -> dict[str, list[FrontLine]]:
-    """Return the lines of some files by the names of these, with their folders where two are alike."""
+def read_sets(paths: Sequence[Path]) -> list[tuple[str, list[FrontLine]]]:
+    """Return the name of each file, with its folder where two are alike, and its lines."""
     stems = [path.stem for path in paths]
     named = [p.stem if stems.count(p.stem) == 1 else p.with_suffix("").as_posix() for p in paths]
-    return {name: read_set(path) for name, path in zip(named, paths, strict=True)}
+    return [(name, read_set(path)) for name, path in zip(named, paths, strict=True)]
 
 
 def read_set(path: Path) -> list[FrontLine]:
