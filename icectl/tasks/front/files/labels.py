@@ -98,10 +98,10 @@ def label_from_raster(
     """
     low, high = float(values.min()), float(values.max())
     if valid is not None and not valid.all() and not _is_thin(valid):
-        found_values = np.unique(np.asarray(values)[valid])
-        if len(found_values) == 1:
+        known = np.unique(np.asarray(values)[valid])
+        if len(known) == 1:
             raise DataError(
-                f"{name} holds {found_values[0]:g} and nothing else: where it has no data is neither ice nor sea",
+                f"{name} holds {known[0]:g} and nothing else: where it has no data is neither ice nor sea",
                 "take the nodata value off where it stands for a class (gdal_edit.py -unsetnodata FILE)",
             )
     if low == high:
