@@ -86,8 +86,6 @@ def _unread(path: Path) -> str:
         with rasterio.open(path):
             return "it is a raster: make polygons of a mask first (gdal_polygonize.py MASK outlines.gpkg)"
     except rasterio.errors.RasterioError:
-        if path.suffix.lower() in (".parquet", ".geoparquet", ".feather"):
-            return "write it as a GeoPackage first: geopandas.read_parquet(FILE).to_file('NEW.gpkg')"
         whole = "all its files are needed (.shp, .shx, .dbf, .prj): " if path.suffix.lower() == ".shp" else ""
         return f"{whole}copy or download it again"
 
