@@ -14,6 +14,7 @@ from icectl.errors import DataError, UsageError
 from icectl.raster import Grid, read_quantity
 from icectl.sources.folder import scan_folder
 from icectl.tasks.flow.chips.frames import read_series
+from icectl.tasks.flow.fetch import fetch
 from icectl.tasks.flow.options import BANDS, PrepareOptions
 from icectl.tasks.flow.prepare import glacier_mask
 
@@ -112,6 +113,14 @@ def test_cubes_in_kilometres_with_points_in_their_names_and_dated_by_these(tmp_p
     )
     with pytest.raises(DataError, match="the coordinates of its axis 'x' are not evenly spaced"):
         series(tmp_path / "c", into=tmp_path / "c" / "out")
+
+
+def test_frames_dated_by_a_month_alone_are_told(tmp_path):
+    for day in ("2019-07", "2019-08"):
+        tif(tmp_path / "in" / f"{day}.tif", GREY.astype(np.float32))
+    run = make_run("fetch", tmp_path / "out", scenes=tmp_path / "in")
+    fetch(run, run.options["fetch"])
+    assert "2 frames are dated by a month or a year alone (2019-07, 2019-08)" in run.notes["warnings"][0]
 
 
 def test_frames_below_others_are_said_to_be_left_out(tmp_path, caplog):

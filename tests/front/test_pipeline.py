@@ -265,6 +265,23 @@ def test_empty_labels_are_told_and_kept(tmp_path):
     assert [e.lines == () for e in open_dataset(tmp_path / "prepare").entries] == [False, True, False, False]
 
 
+def test_masks_beside_rock_and_images_dated_by_a_year_are_told(tmp_path):
+    """The walls of a tongue counted as front, and the first of January as the day, without a word."""
+    write_folder(tmp_path, count=2)
+    tongue = np.zeros(SHAPE, np.uint8)
+    tongue[: SHAPE[0] // 2, 20:40] = 255
+    for folder, end in (("images", "Subset.tif"), ("labels", "Front.png")):
+        (tmp_path / folder / f"a_20000601_{end}").rename(tmp_path / folder / f"a_2000_{end}")
+    cv2.imwrite(str(tmp_path / "labels" / "a_2000_Front.png"), tongue)
+    fetch = {"labels": tmp_path / "labels"}
+    _, runs = run_all(tmp_path, ("fetch", "prepare"), scenes=tmp_path / "images", fetch=fetch)
+    assert "1 images are dated by a month or a year alone (a_2000)" in runs["fetch"].notes["warnings"][0]
+    assert any(
+        "1 labels are masks whose edge begins and ends at one side" in w
+        for w in runs["prepare"].notes["warnings"]
+    )
+
+
 def test_the_synthetic_fjord_gives_lines_and_masks(tmp_path):
     options = {"fetch": {"worlds": 1, "size": 64, "years": 1}}
     run_all(tmp_path, ("fetch", "prepare"), **options)
