@@ -169,6 +169,12 @@ ABOUT = frozenset(
 )  # fmt: skip
 """Words in the name of a layer about another one; the short ones are those of global elevation models."""
 
+LAYERS = (
+    "thickness", "ice_thickness", "velocity", "speed", "mass_balance", "ndsi", "elevation", "dem", "slope",
+    "aspect", "hillshade",
+)  # fmt: skip
+"""Names of bands that leave no doubt of what they hold."""
+
 CLASSES = 16
 """Whole numbers below it in a ready index are classes; so many different values are none."""
 

@@ -17,7 +17,7 @@ from icectl.errors import DataError, UsageError, did_you_mean
 from icectl.raster.files import opened
 from icectl.raster.grid import Grid, grid_of_dataset, turns
 from icectl.raster.ground import ground_metres
-from icectl.raster.kinds import ABOUT, CODES, KINDS, Kind, Quantity, bounded, factor_to, unit_in
+from icectl.raster.kinds import ABOUT, CODES, KINDS, LAYERS, Kind, Quantity, bounded, factor_to, unit_in
 from icectl.raster.onto import onto
 from icectl.raster.read import part_of, read_open
 from icectl.raster.stored import Info, Masked
@@ -174,6 +174,11 @@ def band_of(info: Info, band: int | str | None, names: Sequence[str] = ()) -> in
     fitting = [n for n, of in enumerate(words, 1) if of & set(names) and not of & ABOUT]
     if len(fitting) == 1:
         return fitting[0]
+    if names and called[0] in set(LAYERS) - set(names) and info.count == 1:
+        raise DataError(
+            f"the band of {info.path} is called {called[0]}, and {names[0].replace('_', ' ')} is asked for",
+            "give the file that holds it, or correct the band's name (rasterio's set_band_description)",
+        )
     if names and info.count > 1 and all(called):
         raise DataError(
             f"{info.path} has the bands {', '.join(called[:6])}, and which of them is meant is not clear",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -116,6 +117,8 @@ def test_unknown_ids_and_regions_are_refused_with_a_hint(tmp_path: Path) -> None
     )
     found = read_outlines(tmp_path / "o.gpkg")
     assert found.choose(("11.01421",)).ids == ("RGI60-11.01421",)
+    two = replace(found, ids=("a", "A"), geometries=(box(0, 0, 1, 1), box(0, 0, 2, 1)))
+    assert [two.choose((name,)).ids for name in "aA"] == [("a",), ("A",)]
     assert found.choose(region="11").ids == ("RGI60-11.01421",)
     with pytest.raises(UsageError, match=r"no glacier 'RGI60-11\.01422'") as caught:
         found.choose(("RGI60-11.01422",))

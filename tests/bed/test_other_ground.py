@@ -16,7 +16,7 @@ from shapely.affinity import translate
 from icectl import stages
 from icectl.errors import DataError
 from icectl.run import Compute
-from icectl.tasks.bed.products import read_table
+from icectl.tasks.bed.products import place_of, read_table
 from icectl.workspace import Workspace, read_json
 
 from .conftest import request
@@ -115,6 +115,9 @@ def test_outlines_off_and_across_the_border_are_noted_and_the_rest_goes_on(
     assert "crosses the border" in rows["across"]["note"]
     with pytest.raises(DataError, match="no glacier could be computed"):
         _predict(root, done, tmp_path, frame[frame["rgi_id"] == "off"], test_world / "dem.tif")
+    with pytest.raises(DataError, match=r"'a/1' and 'a_1' of o\.gpkg would share one folder"):
+        _predict(root, done, tmp_path, frame.assign(rgi_id=["a/1", "a_1", "b"]), test_world / "dem.tif")
+    assert [place_of(name) for name in ("..", "a/../b", ".x")] == ["_", "a_.._b", "x"]
     with rasterio.open(test_world / "dem.tif") as dem:
         about, heights = {**dem.profile, "dtype": "uint8", "nodata": None}, dem.read(1)
     with rasterio.open(tmp_path / "shaded.tif", "w", **about) as shaded:

@@ -195,6 +195,20 @@ def test_of_named_bands_none_is_taken_by_its_place(tmp_path):
     np.testing.assert_allclose(read_quantity(path, "elevation").values, HEIGHTS, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("called", "quantity"), [("Thickness", "elevation"), ("slope", "elevation"), ("dem", "thickness")]
+)
+def test_a_band_called_as_another_quantity_is_refused_and_the_hint_works(tmp_path, called, quantity):
+    """A raster of thickness given as elevation model made glaciers of its own."""
+    path = tif(tmp_path / "a.tif", HEIGHTS.astype(np.float32), descriptions=(called,))
+    with pytest.raises(DataError, match=f"is called {called.lower()}, and {quantity} is asked") as refused:
+        read_quantity(path, quantity)
+    assert "set_band_description" in refused.value.hint
+    with rasterio.open(path, "r+") as mended:
+        mended.set_band_description(1, quantity)
+    assert read_quantity(path, quantity).valid.all()
+
+
 def test_a_picture_of_bytes_is_no_elevation_model(tmp_path):
     shade = (1 + HEIGHTS % 250).astype(np.uint8)
     path = tif(tmp_path / "hillshade.tif", shade)

@@ -88,6 +88,7 @@ def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
     for note in outlines.notes:
         run.warn(note)
     chosen = outlines.choose(options.ids, options.region)
+    _folders(chosen)
     _overlaps(run, chosen)
     _epochs(run, where, outlines)
     options = options.model_copy(update={"velocity": where.velocity})
@@ -162,6 +163,18 @@ def _overlaps(run: Run, chosen: Outlines) -> None:
         one, other = (chosen.ids[i] for i in bad[0])
         more = f" and {len(bad) - 1} more pairs" if len(bad) > 1 else ""
         run.warn(f"the outlines of {one} and {other}{more} overlap: their common ice counts twice")
+
+
+def _folders(chosen: Outlines) -> None:
+    """Refuse ids that differ only in what no folder's name holds: one glacier would replace the other."""
+    first: dict[str, str] = {}
+    for name in chosen.ids:
+        other = first.setdefault(products.place_of(name), name)
+        if other != name:
+            raise DataError(
+                f"the glaciers '{other}' and '{name}' of {chosen.source} would share one folder",
+                "give them ids that differ in letters or digits, or predict each by itself (--ids)",
+            )
 
 
 def _jobs(

@@ -139,7 +139,7 @@ def read_table(folder: Path) -> list[dict[str, str]]:
 
 def place_of(name: str) -> str:
     """Return the folder's name of a glacier."""
-    return "".join(c if c.isalnum() or c in "-._" else "_" for c in name)[:80]
+    return "".join(c if c.isalnum() or c in "-._" else "_" for c in name)[:80].lstrip(".") or "_"
 
 
 def _native(values: Array, terrain: Terrain) -> F32:

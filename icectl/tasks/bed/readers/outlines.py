@@ -89,7 +89,7 @@ class Outlines:
                 if short_id(missing[0])[:2].isdigit() and self.ids[0].startswith("RGI2000"):
                     hint = "RGI 7 counts anew: put its …-rgi6_links.csv beside the file, or give its own id"
                 raise UsageError(f"no glacier '{missing[0]}' in {self.source}", hint)
-            keep = [known[short_id(name)] for name in ids]
+            keep = [place[name] if name in place else known[short_id(name)] for name in ids]
         names, shapes = tuple(self.ids[i] for i in keep), tuple(self.geometries[i] for i in keep)
         return replace(self, ids=names, geometries=shapes)
 
