@@ -13,7 +13,7 @@ from rasterio.warp import transform
 
 from icectl.errors import DataError
 from icectl.tasks.bed.products import COLUMNS
-from icectl.tasks.bed.scores.pixels import compare
+from icectl.tasks.bed.scores.pixels import compare, raster_of
 
 NAME = "RGI60-11.00001"
 LEFT, TOP, SIZE, PIXELS = 400_000.0, 5_100_000.0, 30.0, 60
@@ -104,6 +104,18 @@ def test_a_folder_gives_each_glacier_its_own_raster(prediction, tmp_path) -> Non
     )
     table = compare("mine", prediction, tmp_path / "all", "Theirs", "modelled")
     assert table.rows[0].values["bias"] == pytest.approx(10, abs=0.2)
+    assert "times that of the predicted" not in table.note
+    for name in ("12_h.tif", "2_h.tif"):
+        raster(tmp_path / "short" / name, np.ones((3, 3)), "EPSG:32632", 0, 9, 30)
+    assert raster_of(tmp_path / "short", "2").name == "2_h.tif"  # glacier 12 was compared with glacier 2
+
+
+def test_thickness_many_times_the_predicted_is_doubted(prediction, tmp_path) -> None:
+    rows, cols = np.mgrid[:PIXELS, :PIXELS]
+    metres = plane(LEFT + (cols + 0.5) * SIZE, TOP - (rows + 0.5) * SIZE)
+    raster(tmp_path / "f.tif", 10 * metres, "EPSG:32632", LEFT, TOP, SIZE)
+    table = compare("mine", prediction, tmp_path / "f.tif", "Theirs", "modelled")
+    assert "is 9.1 times that of the predicted: perhaps it is in another unit" in table.note
 
 
 @pytest.mark.parametrize("elsewhere", ["far away", "all nodata", "no ice", "no such glacier"])

@@ -4,6 +4,9 @@ import numpy as np
 
 from icectl.arrays import F64, Floats
 
+OFF = 6.0
+"""Times by which measured ice and the predicted may differ before the numbers are doubted."""
+
 
 def score(predicted: Floats, measured: Floats, uncertainty: Floats | None = None) -> dict[str, float]:
     """Return bias (predicted − measured), RMSE, MAE, median error and MAD about it, and the share within.
@@ -46,3 +49,18 @@ def sample(values: Floats, rows: Floats, cols: Floats) -> F64:
             total[good] += (share * np.nan_to_num(found))[good]
             weight[good] += share[good]
     return np.where(weight > 0.2, total / np.maximum(weight, 1e-9), np.nan)
+
+
+def doubts(measured: F64, predicted: F64) -> list[str]:
+    """Return a sentence where measured thickness is so unlike the predicted that it may be none.
+
+    >>> len(doubts(np.full(9, 2600.0), np.full(9, 30.0))), doubts(np.full(9, 90.0), np.full(9, 30.0))
+    (1, [])
+    """
+    ratio = float(np.median(measured) / max(np.median(predicted), 1.0))
+    if 1 / OFF <= ratio <= OFF:
+        return []
+    return [
+        f"The median of the measured thickness is {ratio:.2g} times that of the predicted: perhaps it is in "
+        "another unit, or heights or travel times stand in its place."
+    ]

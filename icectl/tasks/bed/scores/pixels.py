@@ -1,5 +1,6 @@
 """Pixel by pixel against other people's thickness: one raster, or a folder with one for each glacier."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from icectl.arrays import F64
 from icectl.contract import Row, Table
 from icectl.errors import DataError
 from icectl.raster import grid_of, ground_areas, read_quantity
-from icectl.tasks.bed.metrics import score
+from icectl.tasks.bed.metrics import doubts, score
 from icectl.tasks.bed.scores.points import ERRORS, layers_of, line_up, places
 
 
@@ -52,6 +53,7 @@ def compare(plugin: str, folder: Path, other: Path, title: str, kind: str) -> Ta
         found = {**score(answers[name], against), "volume": float((answers[name] * areas).sum()) / 1e9}
         rows.append(Row(name=label, kind=row_kind, values={c.key: found.get(c.key) for c in ERRORS}))
     note = f"{len(against)} pixels of {kind} thickness, {float((against * areas).sum()) / 1e9:.4g} km³"
+    note = ". ".join((note, *doubts(against, answers["thickness"])))
     return Table(title=title, columns=ERRORS, rows=tuple(rows), primary="rmse", note=note)
 
 
@@ -59,4 +61,5 @@ def raster_of(other: Path, name: str) -> Path | None:
     """Return the raster of a glacier: `other` itself, or the file of its folder that names the glacier."""
     if not other.is_dir():
         return other
-    return next((p for p in sorted(other.rglob("*.tif")) if name in p.name), None)
+    called = re.compile(rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])")
+    return next((p for p in sorted(other.rglob("*.tif")) if called.search(p.name)), None)

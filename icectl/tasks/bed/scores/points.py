@@ -15,7 +15,7 @@ from icectl.errors import DataError
 from icectl.intervals import gain_interval, grouped, mean_interval
 from icectl.raster import Info, grid_of, read, utm_crs
 from icectl.run import Run
-from icectl.tasks.bed.metrics import sample, score
+from icectl.tasks.bed.metrics import doubts, sample, score
 from icectl.tasks.bed.options import EvaluateOptions
 from icectl.tasks.bed.products import OTHERS, place_of, read_table
 from icectl.tasks.bed.readers.outlines import gap
@@ -33,9 +33,6 @@ ERRORS = (
 MEAN = "measured mean"
 BLOCK = 200.0
 """Side in metres of the blocks of points that are drawn together for intervals."""
-
-OFF = 6.0
-"""Times by which measured ice and the predicted may differ before the numbers are doubted."""
 
 BASELINES = ("no ice", "biharmonic", "harmonic", "inverse distance", "plasticity")
 
@@ -101,21 +98,6 @@ def score_points(run: Run, options: EvaluateOptions, folder: Path, source: Path)
         words = f"{-gain[1]:+.0f} to {-gain[0]:+.0f} %".replace("-", "−")
         notes.append(f"The velocity changes the RMSE by {words} (95 % interval over blocks of points).")
     return AtPoints(points, tables, notes, details, found["thickness"], glacier, hit)
-
-
-def doubts(measured: F64, predicted: F64) -> list[str]:
-    """Return a sentence where measured thickness is so unlike the predicted that it may be none.
-
-    >>> len(doubts(np.full(9, 2600.0), np.full(9, 30.0))), doubts(np.full(9, 90.0), np.full(9, 30.0))
-    (1, [])
-    """
-    ratio = float(np.median(measured) / max(np.median(predicted), 1.0))
-    if 1 / OFF <= ratio <= OFF:
-        return []
-    return [
-        f"The median of the measured thickness is {ratio:.2g} times that of the predicted: perhaps it is in "
-        "another unit, or heights or travel times stand in its column (--points-field)."
-    ]
 
 
 def _said(points: Points, hit: Bools) -> str:
