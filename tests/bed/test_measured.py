@@ -9,8 +9,10 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from rasterio.transform import from_origin
 from shapely.geometry import Point, Polygon, box
+from writing import tif
 
 from icectl.errors import DataError, UsageError
 from icectl.raster import Grid
@@ -170,6 +172,20 @@ def test_rasters_of_one_glacier_meet_by_position(tmp_path: Path) -> None:
     assert found.surface[found.surface.shape[0] // 2, centre] == pytest.approx(
         2000 + 0.4 * (metres + 12.5) - 5, abs=1.0
     )
+
+
+def test_a_year_in_the_name_pairs_no_rasters_and_other_ground_is_refused(tmp_path: Path) -> None:
+    """Of names that end in a year any elevation was taken for any glacier."""
+    depth = np.zeros((40, 40), dtype="float32")
+    depth[8:32, 8:32] = 50.0
+    for number, left in (("01421", 0), ("01422", 50_000)):
+        at = Affine(25, 0, left, 0, -25, 1000)
+        tif(tmp_path / f"dem_{number}_2017.tif", depth * 0 + 2000 + left / 100, at, "EPSG:32632")
+        tif(tmp_path / f"RGI60-11.{number}_thickness_2017.tif", depth, at, "EPSG:32632")
+    assert [one.surface.mean() for one in known.read_known(tmp_path)] == pytest.approx([2000, 2500])
+    (tmp_path / "dem_01422_2017.tif").rename(tmp_path / "dem_01421_2017.tif")
+    with pytest.raises(DataError, match="taken for one glacier by their names and show other ground"):
+        list(known.read_known(tmp_path))
 
 
 def test_folders_that_hold_nothing_are_refused(tmp_path: Path) -> None:

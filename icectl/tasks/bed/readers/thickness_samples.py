@@ -79,9 +79,12 @@ def read_known(folder: Path) -> Iterator[Known]:
 
 
 def _digits(path: Path) -> str:
-    """Return the last group of four or more digits in a file's name: what pairs rasters of one glacier."""
+    """Return the digits in a file's name that pair rasters of one glacier: the last five, else four or more.
+
+    A year beside the number is none.
+    """
     groups = re.findall(r"\d{4,}", path.name)
-    return groups[-1] if groups else path.stem
+    return ([g for g in groups if len(g) == 5] or groups or [path.stem])[-1]
 
 
 def _from_table(path: Path) -> Iterator[Known]:
@@ -120,6 +123,13 @@ def _from_rasters(elevation: Path, depth: Path) -> Iterator[Known]:
     rows, cols = np.indices(thickness.shape)
     # Positions, not indices: some elevation files are shifted by part of a pixel, some have another extent.
     at_x, at_y = inverse * (target * (cols + 0.5, rows + 0.5))
+    rows_known, columns_known = heights.shape
+    covered = (at_x > 0) & (at_x < columns_known) & (at_y > 0) & (at_y < rows_known)
+    if (thickness > 0).any() and covered[thickness > 0].mean() < 0.5:
+        raise DataError(
+            f"{elevation} and {depth} are taken for one glacier by their names and show other ground",
+            "give both the same five digits, e.g. dem_01450.tif and RGI60-11.01450_thickness.tif",
+        )
     heights = ndimage.map_coordinates(whole(heights), [at_y - 0.5, at_x - 0.5], order=1, mode="nearest")
     thickness = np.where(np.isfinite(thickness) & (thickness > 0), thickness, 0.0)
     known = Known(_name(depth), "modelled", heights, thickness > 0, resolution, thickness)
