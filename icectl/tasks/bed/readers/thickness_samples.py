@@ -83,7 +83,7 @@ def _digits(path: Path) -> str:
 
     A year beside the number is none.
     """
-    groups = re.findall(r"\d{4,}", path.name)
+    groups: list[str] = re.findall(r"\d{4,}", path.name)
     return ([g for g in groups if len(g) == 5] or groups or [path.stem])[-1]
 
 
