@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import codecs
 import os
 import signal
 import sys
@@ -26,7 +27,8 @@ def main() -> NoReturn:
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal without our signs shows others
+            codecs.register_error("icectl", _plain)
+            stream.reconfigure(errors="icectl")
     # Read when torch is first imported: threads that spin cost several times the time on shared cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _end_by_exception()
@@ -59,6 +61,22 @@ def call(arguments: list[str], debug: bool = False) -> int:
         )
         show.error(problem)
         return problem.exit_code
+
+
+_SIGNS = {
+    "−": "-", "–": "-", "—": "-", "·": "-", "…": "...", "×": "x", "±": "+-", "≤": "<=", "≥": ">=", "≈": "~",
+    "↓": "v", "↑": "^", "→": "->", "æ": "ae", "ø": "oe", "ß": "ss",
+}  # fmt: skip
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """Return what a terminal shows that lacks our signs: a minus is a minus, a letter loses its accent."""
+    from unicodedata import normalize
+
+    assert isinstance(error, UnicodeEncodeError)
+    lost = error.object[error.start : error.end]
+    letters = (_SIGNS.get(c) or normalize("NFKD", c).encode("ascii", "ignore").decode() or "?" for c in lost)
+    return "".join(letters), error.end
 
 
 def _end_by_exception() -> None:

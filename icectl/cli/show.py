@@ -46,23 +46,54 @@ def as_json(value: Any) -> None:
 
 
 def listing(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a plain listing on stdout; the last column wraps. No rich here: it would double start-up."""
-    cells = [list(columns), *([str(cell) for cell in row] for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
+    """Print a plain listing on stdout; the last column wraps. No rich here: it would double start-up.
+
+    On a terminal that is too narrow for the columns each row becomes a paragraph; in a pipe it stays a line.
+    """
+    heads = [list(columns)] if any(columns) else []
+    cells = heads + [[str(cell) for cell in row] for row in rows]
+    widths = [max((len(row[i]) for row in cells), default=0) for i in range(len(columns))]
     indent = sum(width + 2 for width in widths[:-1])
-    room = max(24, shutil.get_terminal_size().columns - indent)
+    width = shutil.get_terminal_size((0, 0)).columns
     shown = [title] if title else []
+    if len(columns) > 2 and 0 < width < indent + min(LEAST, widths[-1]):
+        paragraphs = (_paragraph(columns, row, width) for row in cells[len(heads) :])
+        print("\n".join([*_cut(title, width), *paragraphs]))
+        return
+    room = max(LEAST, (width or 80) - indent)
     for row in cells:
         head = "".join(f"{cell:<{width}}  " for cell, width in zip(row[:-1], widths[:-1], strict=True))
         shown.append(f"\n{' ' * indent}".join(_wrapped(head, row[-1], room)).rstrip())
     print("\n".join(shown))
 
 
+LEAST = 20
+"""Characters that a wrapping column gets at least."""
+
+
+def _paragraph(columns: Sequence[str], row: Sequence[str], width: int) -> str:
+    """Return a row in lines of `width` characters: its first cells, then the others by their names."""
+    named = 1 if columns[0] else 2  # a mark without a name stands before the first name
+    lines = ["  ".join(row[:named])]
+    for name, cell in zip(columns[named:], row[named:], strict=True):
+        if cell:
+            said = f"{name}: {cell}" if name else cell
+            lines += _cut(said, width, initial_indent="  ", subsequent_indent="    ")
+    return "\n".join(lines)
+
+
+def _cut(text: str, width: int, initial_indent: str = "", subsequent_indent: str = "") -> list[str]:
+    cutter = textwrap.TextWrapper(
+        width, initial_indent, subsequent_indent, break_on_hyphens=False, break_long_words=False
+    )
+    return cutter.wrap(text)
+
+
 def _wrapped(head: str, text: str, room: int) -> list[str]:
     """Return `text` in lines of `room` characters, `head` before the first."""
-    if len(text) <= room:  # wrapping a thousand rows takes its time
+    if len(text) <= room and "\n" not in text:  # wrapping a thousand rows takes its time
         return [head + text]
-    first, *more = textwrap.wrap(text, room, break_on_hyphens=False, break_long_words=False)
+    first, *more = _cut(text, room) or [""]
     return [head + first, *more]
 
 
@@ -100,18 +131,19 @@ def _hidden(record: Mapping[str, Any]) -> str:
 
 
 def fitting(table: Mapping[str, Any], width: int) -> tuple[list[Mapping[str, Any]], bool]:
-    """Return the columns that fit into `width` characters, at least the first, and whether kinds fit."""
+    """Return the columns that fit into `width` characters, at least the primary, and whether kinds fit."""
+    wanted = sorted(table["columns"], key=lambda column: column["key"] != table["primary"])
     names = max((len(row["name"]) for row in table["rows"]), default=0)
-    first = max((len(_heading(column)) for column in table["columns"][:1]), default=0)
+    first = max((len(_heading(column)) for column in wanted[:1]), default=0)
     kinds = width >= names + len("strongest baseline") + max(first, 10) + 6
     left = width - names - (len("strongest baseline") + 4 if kinds else 2)
     columns: list[Mapping[str, Any]] = []
-    for column in table["columns"]:
+    for column in wanted:
         left -= max(len(_heading(column)), 10) + 2
         if columns and left < 0:
             break
         columns.append(column)
-    return columns, kinds
+    return [column for column in table["columns"] if column in columns], kinds
 
 
 def _heading(column: Mapping[str, Any]) -> str:

@@ -204,6 +204,12 @@ def test_a_terminal_of_40_columns_shows_numbers_and_whole_names_of_options(capfd
     shown = capfd.readouterr().out
     assert "0.031" in shown
     assert max(map(len, shown.splitlines()[:3])) <= 40
+    show.metrics({"tables": [{**table, "primary": "MAE"}], "notes": []})  # what the verdict is about
+    assert "0.2" in capfd.readouterr().out
+    for words in (["models", "list"], ["glaciers", "list"], ["train", "toy", "--dry-run"], ["doctor"]):
+        lines = cli(*words).out.splitlines()
+        assert [line for line in lines if len(line) > 40 and " " in line.strip()] == [], words
+    assert "  model: front-unet\n  licence: CC-BY-4.0\n" in cli("models", "list").out
     said = cli("train", "deeplab", "--help").out
     for option in ("--experiment", "--batch-size", "--from", "--device"):
         assert option in said

@@ -175,12 +175,17 @@ def run(
     )
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
-def test_a_terminal_without_our_signs_shows_others(tmp_path, encoding):
+@pytest.mark.parametrize(
+    ("encoding", "title"),
+    [("ascii", "Grosser Unicode ?? - <="), ("cp1252", "Großer Ünïcode ?? – <=")],
+)
+def test_a_terminal_without_our_signs_shows_others(tmp_path, encoding, title):
     (tmp_path / "configs" / "glaciers").mkdir(parents=True)
     (tmp_path / "configs" / "glaciers" / "place.toml").write_text('title = "Großer Ünïcode 氷河 – ≤"\n')
     plain = run(["evaluate", "toy", "--glacier", "place"], tmp_path, PYTHONIOENCODING=encoding)
     assert plain.returncode == 0, plain.stderr
+    listed = run(["glaciers", "list"], tmp_path, PYTHONIOENCODING=encoding).stdout.decode(encoding)
+    assert f" {title} " in " ".join(listed.split())
     shown = run(["glaciers", "show", "place", "--json"], tmp_path, PYTHONIOENCODING=encoding)
     assert json.loads(shown.stdout.decode(encoding))["title"] == "Großer Ünïcode 氷河 – ≤"
 
