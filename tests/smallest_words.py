@@ -1,4 +1,4 @@
-"""The smallest options of one model of each task, as flags of the command line."""
+"""The smallest options of every model, as flags of the command line."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ TASKS = {
     "deeplab-xception": SMALLEST["front"],
     "inpaint-gan": {**SMALLEST["bed"], **_BED},
 }
+"""One model of each task, with its smallest options."""
+MODELS = (*TASKS, "lstm", "unet", "salstm", "snow-mlp", "ensemble", "front-unet")
 _PAIRS = {"crop"}
 """Options of two values; others of several are given again."""
 
@@ -23,9 +25,10 @@ def words(model: str, verb: str) -> list[str]:
     from icectl import registry
     from icectl.cli.verbs import stages_of
 
-    known = {n for stage in stages_of(verb) for n in registry.get(model).stages[stage].model_fields}
+    plugin = registry.get(model)
+    known = {n for stage in stages_of(verb) for n in plugin.stages[stage].model_fields}
     found = []
-    for name, value in {**TASKS[model], "updates": 2}.items():
+    for name, value in {**TASKS.get(model, SMALLEST[plugin.task]), "updates": 2}.items():
         flag = f"--{name.replace('_', '-')}"
         if name not in known:
             continue

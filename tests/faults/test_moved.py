@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from smallest_words import TASKS, words
+from smallest_words import MODELS, words
 from terminal import terminal
 
 MADE = {
@@ -36,7 +36,7 @@ def test_no_record_names_the_old_folder_and_the_next_stage_works(monkeypatch, ca
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", TASKS)
+@pytest.mark.parametrize("model", MODELS)
 def test_every_command_works_on_what_was_trained_elsewhere(evaluated, monkeypatch, capfd, tmp_path, model):
     icectl, old, new = terminal(monkeypatch, capfd), evaluated(model), tmp_path / "far" / "away"
     shutil.copytree(old, new)
@@ -49,6 +49,7 @@ def test_every_command_works_on_what_was_trained_elsewhere(evaluated, monkeypatc
         evaluate = ("evaluate", model, *words(model, "evaluate"), "--json")
         found = icectl(*evaluate).json
         assert found["skipped"]
+        assert icectl("predict", model, *words(model, "predict"), "--json").json["skipped"]
         for verb in ("prepare", "predict", "train"):  # a record of inputs leads to what lies beside it now
             said = icectl(verb, model, *words(model, verb), "--force").err
             assert "first: doing that now" not in said
