@@ -5,6 +5,7 @@ Asset names come from the names of Landsat, Sentinel-2 and HLS files, from words
 the file's tags, or its name (`icectl.sources.names`). Files of one date make one scene.
 """
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -181,7 +182,13 @@ def _needed(files: list[ImageFile], asset: str, wanted: Collection[str]) -> list
         if file.named.asset is None and (not named or (asset == "image" and file.named.period not in dates))
     ]
     if named & set(wanted):
-        known = [file for file in known if file.named.asset in wanted or file.named.asset in QUALITY]
+        kept = [file for file in known if file.named.asset in wanted or file.named.asset in QUALITY]
+        held = {file.named.period for file in kept if file.named.asset not in QUALITY}
+        if lost := [f.path.name for f in known if f.named.asset in named and f.named.period not in held]:
+            logging.getLogger("icectl").warning(
+                f"dates without a band that other dates have are left out: {', '.join(lost[:5])}"
+            )
+        known = kept
     return known + plain
 
 

@@ -74,7 +74,7 @@ _ABOUT = re.compile(
 )
 """Words of layers about a band: what is called so beside a band's name is not that band."""
 
-PREVIEW = re.compile(r"([-_](ql|browse|thumb(_\w+)?|preview)|^preview.*)$", re.IGNORECASE)
+PREVIEW = re.compile(r"([-_](ql|quick-?look|browse|thumb(_\w+)?|preview)|^preview.*)$", re.IGNORECASE)
 """Small pictures that archives put beside a scene."""
 
 _WORD = r"(?<![a-z0-9])(?:{})(?![a-z0-9])"
@@ -326,7 +326,7 @@ def by_description(words: Sequence[str | None], path: str) -> tuple[str, ...]:
     """Return the asset of each band of a stack by its description; `UNUSED` where it names none.
 
     Earth Engine's names are read by the sensor: ``SR_B3`` by the Landsat in the file's name or by the bands
-    that are there, ``B3`` as Sentinel-2's beside a ``B8A`` or ``B11``.
+    that are there, ``B3`` as Sentinel-2's beside a ``B8A``, ``B11`` or ``SCL``.
 
     >>> by_description(["SR_B3", "SR_B6", "QA_PIXEL"], "LC08_147038_20220701")
     ('green', 'swir16', 'qa_pixel')
@@ -334,7 +334,7 @@ def by_description(words: Sequence[str | None], path: str) -> tuple[str, ...]:
     ('green', 'swir16', 'scl')
     """
     upper = [str(word or "").strip().upper() for word in words]
-    sentinel = bool({"B8A", "B11", "B12"} & set(upper))
+    sentinel = bool({"B8A", "B11", "B12", "SCL", "QA60"} & set(upper))
     old = re.search(r"L[ET]0[4-7]", path) is not None or ("SR_B7" in upper and "SR_B6" not in upper)
     covers = any(word.lower().startswith(SNOW_COVER) for word in upper)
     found = []

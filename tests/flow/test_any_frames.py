@@ -126,7 +126,10 @@ def test_frames_dated_by_a_month_alone_are_told(tmp_path):
 def test_frames_below_others_are_said_to_be_left_out(tmp_path, caplog):
     frames(tmp_path, values=GREY.astype(np.float32))
     tif(tmp_path / "2020" / "20200101_nir08.tif", GREY.astype(np.float32))
+    tif(tmp_path / "20190301_pan.tif", GREY.astype(np.float32))
+    tif(tmp_path / "20190101_quicklook.jpg", GREY.astype(np.uint8), crs=None, driver="JPEG")
     assert len(series(tmp_path).times) == 2
+    assert "without a band that other dates have are left out: 20190301_pan.tif" in caplog.text
     assert "are not read, since others lie beside these: 2020" in caplog.text
 
 
