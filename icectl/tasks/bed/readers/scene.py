@@ -12,7 +12,7 @@ import shapely
 
 from icectl.arrays import F64, Bools
 from icectl.errors import DataError
-from icectl.raster import Grid, Info, rasterize, read_quantity
+from icectl.raster import Grid, Info, ground_lines, rasterize, read_quantity
 from icectl.raster.kinds import KINDS
 from icectl.raster.regions import region_at
 from icectl.tasks.bed.options import PredictOptions
@@ -53,7 +53,7 @@ def scene_of(place: Place, dem: Dem, options: PredictOptions) -> tuple[Scene, Te
         words = "crosses the border of" if frame.intersects(own) else "lies outside"
         raise DataError(f"the outline of {place.name} {words} {dem.name}", "give a larger elevation model")
     ice = _burn([own], terrain)
-    area = ice.sum() * terrain.resolution**2 / 1e6
+    area = float(ground_lines([shapely.make_valid(shape)], place.crs)[0][0].area) / 1e6
     if area < options.smallest or ice.sum() < 4:
         raise DataError(
             f"{place.name} covers {area:.3f} km² on the elevation model, too little", "lower --smallest"
@@ -87,7 +87,7 @@ def scene_of(place: Place, dem: Dem, options: PredictOptions) -> tuple[Scene, Te
     return (
         Scene(
             terrain.heights.astype(np.float64), ice, everything, terrain.resolution, speed, balance,
-            region,
+            region, area,
         ),
         terrain, notes,
     )  # fmt: skip

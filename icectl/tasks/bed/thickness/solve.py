@@ -35,7 +35,7 @@ class Scene:
     """A glacier and its surroundings: heights (m, NaN unknown), its ice, all ice, and what is known of it.
 
     `speed` is m/a, `balance` m of ice a year, both NaN where unknown; `region` the two digits of an RGI
-    region.
+    region; `area` km² on the ground by the outline, by default that of the pixels of ice.
     """
 
     heights: F64
@@ -45,6 +45,7 @@ class Scene:
     speed: F64 | None = None
     balance: F64 | None = None
     region: str = ""
+    area: float | None = None
 
 
 @dataclass(slots=True)
