@@ -67,7 +67,7 @@ def score(glacier: Known, one: Sample, others: Sequence[Sample], trees: bool) ->
         "plasticity": error(
             physics.perfect_plasticity(glacier.surface, glacier.ice, glacier.resolution)[known], truth
         ),
-        "flux": error(0.55 * np.exp(one.features[:, 0]), truth),
+        "flux": error(0.50 * np.exp(one.features[:, 0]), truth),
         "two features": error(two_features(one, others), truth),
     }
     factor = fitted.volume_factor(one.region, law.size_of(one.features))

@@ -125,5 +125,6 @@ def test_a_law_survives_json() -> None:
     assert isinstance(again, Law)
     assert again == law
     assert len(again.weights) == basis(np.zeros(len(FEATURES)), np.array(law.mean), np.array(law.spread)).size
-    with pytest.raises(DataError, match="earlier icectl"):
-        law_of({"kind": "measured", "shape": [1.0]})
+    for old in ({"kind": "measured", "shape": [1.0]}, {**law.facts(), "mean": law.mean[1:]}):
+        with pytest.raises(DataError, match="earlier icectl"):
+            law_of(old)

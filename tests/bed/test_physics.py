@@ -7,6 +7,7 @@ import pytest
 
 from icectl.tasks.bed.thickness import physics
 from icectl.tasks.bed.thickness.features import FEATURES, MARGIN, glacier_features
+from icectl.tasks.bed.thickness.routing import balance_flux, drained
 
 
 def slab(slope: float = 0.2, size: int = 80, resolution: float = 50.0) -> tuple[np.ndarray, np.ndarray]:
@@ -33,22 +34,45 @@ def test_the_slope_of_the_ice_does_not_see_the_walls() -> None:
     np.testing.assert_allclose(physics.ice_slope(walls, inner, 50.0, 200.0)[inner], 0.2, rtol=1e-6)
 
 
-def test_a_steady_balance_sums_to_nothing_and_has_half_the_gradient_above() -> None:
+def test_a_steady_balance_sums_to_nothing_and_is_linear_in_height() -> None:
     surface, ice = slab()
     balance = physics.steady_balance(surface, ice, gradient=0.008)
     assert abs(balance[ice].mean()) < 1e-9
-    column = balance[:, 40]
-    assert np.diff(column[:10]).mean() == pytest.approx(0.5 * np.diff(column[-10:]).mean(), rel=1e-6)
+    np.testing.assert_allclose(np.diff(balance[:, 40]), -0.008 * 10, rtol=1e-9)  # 10 m from row to row
 
 
 def test_flux_carries_all_balance_down_the_slope() -> None:
     surface, ice = slab(resolution=50.0)
     balance = np.where(ice, 1.0, 0.0)
-    flux = physics.balance_flux(surface, ice, 50.0, balance)
+    flux = balance_flux(surface, ice, 50.0, balance)
     # On a plane, the flux through a row is the balance over all rows above it.
     through = flux.sum(1) * 50.0
     expected = np.cumsum(balance.sum(1)) * 50.0**2
     np.testing.assert_allclose(through, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("column", [40, 26])
+def test_no_flux_is_lost_in_a_pit(column: int) -> None:
+    """A pit in the middle, and one at the margin, both where snow piles up."""
+    surface, ice = slab(resolution=50.0)
+    y, x = np.indices(ice.shape)
+    surface -= 80.0 * np.exp(-((y - 25) ** 2 + (x - column) ** 2) / 18)
+    balance = np.where(ice, np.where(y < 40, 1.0, -0.5), 0.0)
+    through = balance_flux(surface, ice, 50.0, balance)[45:].sum(1) * 50.0
+    np.testing.assert_allclose(through, np.cumsum(balance.sum(1))[45:] * 50.0**2, rtol=1e-9)
+
+
+def test_the_flux_of_an_ice_cap_is_that_of_a_cone_and_leaves_where_it_melts() -> None:
+    y, x = np.indices((101, 101)) - 50.0
+    radius = np.hypot(y, x) * 50.0
+    ice, surface = radius < 2400, 1500.0 - 0.1 * radius
+    balance = np.where(radius < 1700, 1.0, -1.0) * ice
+    flux = balance_flux(surface, ice, 50.0, balance)
+    for ring in (800.0, 1200.0, 1600.0):  # π r² by 2 π r; eight directions make it up to 15 % more
+        assert flux[abs(radius - ring) < 60].mean() == pytest.approx(ring / 2, rel=0.16)
+    np.testing.assert_array_equal(drained(surface, ice, balance), surface)
+    raised = drained(surface, ice, np.abs(balance)) - surface  # snow all around: one cell is left to leave by
+    assert (raised > 0).sum() > 10
 
 
 def test_thickness_by_mass_conservation_inverts_the_shallow_ice_flux() -> None:

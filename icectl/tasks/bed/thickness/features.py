@@ -7,8 +7,8 @@ import numpy as np
 from icectl.arrays import F32, F64, Bools, Floats
 from icectl.tasks.bed.thickness import physics
 
-FEATURES = ("ln flux thickness", "ln distance to the margin", "height", "ln slope", "ln size")
-"""Channels of `Features`, in order."""
+FEATURES = ("ln flux thickness", "ln distance to the margin", "height", "ln slope", "ln relief", "ln size")
+"""Channels of `Features`, in order; the last sets the level alone."""
 
 MARGIN = 80.0
 """Metres from the margin over which ice thins out to nothing."""
@@ -48,7 +48,7 @@ def glacier_features(
     >>> ice = np.zeros((40, 20), dtype=bool)
     >>> ice[4:-4, 4:-4] = True
     >>> glacier_features(slope, ice, 50.0).channels.shape
-    (5, 40, 20)
+    (6, 40, 20)
     """
     size = float(np.sqrt(ice.sum()) * resolution)
     source = None if balance is None else np.where(np.isfinite(balance), balance, np.nanmean(balance[ice]))
@@ -58,11 +58,15 @@ def glacier_features(
     slope = np.maximum(physics.ice_slope(surface, ice, resolution, 0.05 * size), physics.GENTLEST)
     low, high = float(surface[ice].min()), float(surface[ice].max())
     height = (surface - low) / max(high - low, 1.0)
+    # Glaciers of much relief are thicker: their bed carries more stress (Haeberli & Hoelzle 1995, *Ann.
+    # Glaciol.* 21, 206–212).
+    relief = float(np.ptp(np.percentile(surface[ice], (2, 98))))
     planes = [
         np.log(flux + 1.0),
         np.log(np.maximum(margin, 1.0)),
         height,
         np.log(slope),
+        np.full(ice.shape, np.log(max(relief, 1.0))),
         np.full(ice.shape, np.log(size)),
     ]
     channels = np.where(ice, np.stack(planes), 0.0).astype(np.float32)

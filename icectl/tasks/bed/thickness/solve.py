@@ -84,7 +84,7 @@ def solve(scene: Scene, law: Law) -> Thickness:
     size = size_of(features[small.ice])
     _, variance = law.level(scene.region, size)
     near = thinning(margin_distance(fine.ice, fine.all_ice, scene.resolution))
-    others = {"mass conservation": _back(0.55 * found.flux, small.ice, fine.ice)}
+    others = {"mass conservation": _back(0.50 * found.flux, small.ice, fine.ice)}
     inverted, notes = _inverted(fine, small, full)
     if inverted is not None:
         others["law alone"] = _back(full, small.ice, fine.ice) * near
