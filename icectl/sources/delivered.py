@@ -121,7 +121,11 @@ def _maps(path: Path, target: Path) -> Path:
     """Write each map of a cube as a GeoTIFF ``DATE_VARIABLE.tif`` with its date and unit in tags."""
     data = open_cube(path)
     try:
+        seen: set[tuple[str, str]] = set()
         for name, time, values in layers(data, path):
+            if (name, stamp(time)) in seen:
+                raise DataError(f"{path} holds '{name}' of {stamp(time)} twice", "keep one map of each time")
+            seen.add((name, stamp(time)))
             named = parse_date(path.stem) if time is None else None  # one map a file, dated by its name
             day = named.start.replace(tzinfo=None) if named is not None and named.end is None else time
             date = stamp(day).removesuffix("T00:00:00")

@@ -3,7 +3,9 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -311,7 +313,11 @@ def tag_period(tags: Mapping[str, str]) -> Period | None:
 
 def _parse_tag(value: Any) -> Period | None:
     """Read a date written as ISO 8601, as TIFF writes it (``2019:07:10 10:20:30``), or compactly."""
-    return None if value is None else parse_date(str(value))
+    text = "" if value is None else str(value)
+    with suppress(ValueError):
+        moment = datetime.fromisoformat(text)
+        text = text if moment.tzinfo is None else f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
+    return parse_date(text)
 
 
 def _properties(item: Mapping[str, Any], period: Period | None, named: Named, path: Path) -> dict[str, Any]:

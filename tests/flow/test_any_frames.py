@@ -105,6 +105,9 @@ def test_cubes_in_kilometres_with_points_in_their_names_and_dated_by_these(tmp_p
         got = series(tmp_path / folder, into=tmp_path / folder / "out")
         np.testing.assert_allclose(tuple(got.grid.affine), tuple(NORTH))
         assert [f"{time:%Y%m%d}" for time in got.times] == list(DAYS)
+    cube(tmp_path / "d" / "all.nc", np.stack([GREY] * 3), (*DAYS, DAYS[0]))
+    with pytest.raises(DataError, match="holds 'red' of 2019-01-01T00:00:00 twice"):
+        series(tmp_path / "d", into=tmp_path / "d" / "out")
     cube(
         tmp_path / "c" / "all.nc",
         np.stack([GREY, GREY]),
@@ -195,6 +198,13 @@ def test_frames_are_dated_to_the_second_where_their_names_say_it(tmp_path):
         tif(tmp_path / f"S1A_IW_GRDH_1SDV_{time}_{time}_030639_VV.tif", GREY.astype(np.float32))
     first, second = series(tmp_path).times
     assert (second - first).total_seconds() == 1.5 * 86400
+
+
+def test_times_of_tags_are_those_of_greenwich(tmp_path):
+    for name, time in (("a", "2019-01-01T20:00:00-05:00"), ("b", "2019-01-03T01:00:00Z")):
+        tif(tmp_path / f"{name}.tif", GREY.astype(np.float32), tags={"ACQUISITION_DATE": time})
+    first, second = series(tmp_path).times
+    assert (second - first).total_seconds() == 86400  # was 29 hours
 
 
 def test_a_crs_for_images_goes_with_their_world_files_or_bounds(tmp_path):
