@@ -153,11 +153,10 @@ def coherent(dy: F64, dx: F64, reach: float, own: Bools | None = None) -> Bools:
     return np.asarray(keep)
 
 
-def neighbours(field: F64) -> F64:
-    """Return the `WIDTH`² values around each cell on a last axis; NaN beyond the border."""
-    half = WIDTH // 2
-    padded = np.pad(field, half, constant_values=np.nan)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (WIDTH, WIDTH))
+def neighbours(field: F64, width: int = WIDTH) -> F64:
+    """Return the `width`² values around each cell on a last axis; NaN beyond the border."""
+    padded = np.pad(field, width // 2, constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (width, width))
     return np.asarray(windows.reshape(*field.shape, -1))
 
 

@@ -33,9 +33,6 @@ WIDE = 21
 REACH = 2
 """Pixels that what is left is sought in every direction."""
 
-GAIN = 0.6
-"""Share of a cell's variance that is not that of its plane: 1 − 2σ² / (σ² + (2σ)²), Gaussians of σ and 2σ."""
-
 SLACK = 0.5
 """Pixels over the longest span that a cell may differ from its neighbours whatever they say."""
 
@@ -222,10 +219,10 @@ def _settle(found: Mean, sigma: float, step: float) -> Mean:
     widen the Gaussian to twice its width; noises of chips d pixels apart correlate by exp(−d² / 4σ²).
     """
     half = np.sqrt(3) * sigma
-    values = calm(_vector(found), found.error, half / step, GAIN)
+    values, left = calm(_vector(found), found.error, half / step, sigma / step)
     lag = max(round(half / step), 1)
     alike = np.exp(-((np.array([1, 2]) * lag * step) ** 2) / (4 * sigma**2))
-    error = np.fmax(found.error, rough(values, lag, alike))
+    error = np.fmax(left, rough(values, lag, alike))
     return replace(found, down=values[..., 0], right=values[..., 1], error=error)
 
 

@@ -4,7 +4,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from icectl.arrays import F64
-from icectl.tasks.flow.velocity.confirm import WIDTH, neighbours
+from icectl.tasks.flow.velocity.confirm import neighbours
+
+SURFACES = (1, 1.0), (1, 2.0), (2, 2.0)
+"""Surfaces tried through a cell's neighbours: order (plane, quadratic) and relative width."""
 
 
 def rough(velocity: F64, lag: int, alike: ArrayLike) -> F64:
@@ -33,39 +36,66 @@ def rough(velocity: F64, lag: int, alike: ArrayLike) -> F64:
     return np.asarray(np.sqrt(_mean(near) / share))
 
 
-def calm(velocity: F64, noise: F64, spread: float, gain: float) -> F64:
-    """Move each cell towards the plane through its neighbours, as far as its noise explains the difference.
+def calm(velocity: F64, noise: F64, spread: float, alike: float) -> tuple[F64, F64]:
+    """Move each cell towards a surface through its neighbours, as far as its noise explains the difference.
 
-    With the plane's value p, a cell's own v and the variance n² of its noise, v + g (p − v) is best for
-    g = −E[(v − truth)(p − v)] / E[(p − v)²]; the numerator is ``gain`` n², the denominator is measured
-    in the neighbourhood. Where velocities vary by more than noise does, little is changed.
+    With the surface's value p, a cell's own v and the variance n² of its noise, v + g (p − v) is best for
+    g = −E[(v − truth)(p − v)] / E[(p − v)²]. The numerator is n² (1 − s), where s is the share of a cell's
+    noise that its own surface holds; the denominator is measured in the neighbourhood. Of `SURFACES` each
+    cell takes the one that leaves the least error: where velocities bend by more than noise does, that is a
+    narrow or a bent one, and little is changed.
 
     Parameters
     ----------
     velocity, noise
         ``(rows, cols, 2)``, NaN where unknown; ``(rows, cols)`` its standard error.
     spread
-        Width of the Gaussian of the neighbours' weights, in cells.
+        Width of the Gaussian of the neighbours' weights, in cells, for the narrowest surface.
+    alike
+        Noises of cells d cells apart correlate by exp(−d² / 4 alike²); 0 for independent noise.
+
+    Returns
+    -------
+    Velocity, and the standard error left to it.
     """
     known = np.isfinite(velocity[..., 0])
     if not known.any():
-        return velocity
-    half = WIDTH // 2
+        return velocity, noise
+    weights = np.where(known, 1 / np.maximum(noise, 1e-9) ** 2, 0.0)
+    variance, moved = noise**2, np.zeros_like(velocity)
+    least, left = variance, variance
+    for order, wider in SURFACES:
+        near, offsets = _surface(weights, order, spread * wider)
+        width = round(np.sqrt(offsets.size))
+        around = [np.nan_to_num(neighbours(v, width)) for v in np.moveaxis(velocity, -1, 0)]
+        off = np.stack([(near * values).sum(axis=-1) for values in around], axis=-1) - velocity
+        own = np.clip(near @ np.exp(-((offsets / max(2 * alike, 1e-3)) ** 2)), 0, 1)
+        apart = np.maximum(_mean(neighbours((off**2).mean(axis=-1))), 1e-30)
+        told = variance * (1 - own)
+        share = np.minimum(told / apart, 1)
+        rest = variance - 2 * share * told + share**2 * apart
+        better = rest < least
+        least = np.where(better, rest, least)
+        left = np.where(better, np.maximum(rest, variance * own), left)
+        moved = np.where(better[..., None], share[..., None] * off, moved)
+    return velocity + moved, np.sqrt(left)
+
+
+def _surface(weights: F64, order: int, spread: float) -> tuple[F64, F64]:
+    """Return what each neighbour adds to a surface at a cell, ``(rows, cols, n)``, and how far it is."""
+    half = int(np.ceil(2 * spread))
     across, along = np.mgrid[-half : half + 1, -half : half + 1].reshape(2, -1).astype(float)
-    near = neighbours(np.where(known, 1 / np.maximum(noise, 1e-9) ** 2, 0.0))
-    near = np.nan_to_num(near) * np.exp(-(across**2 + along**2) / (2 * spread**2))
-    base = np.stack([np.ones_like(across), across, along])
-    matrix = 1e-30 * np.eye(3) + np.einsum("rcn,in,jn->rcij", near, base, base)
-    matrix = matrix + 1e-3 * np.maximum(matrix[..., :1, :1], 1e-12) * np.diag([0, 1, 1])
-    plane = np.empty_like(velocity)
-    for k in (0, 1):
-        values = np.nan_to_num(neighbours(velocity[..., k]))
-        right = np.einsum("rcn,in,rcn->rci", near, base, values)
-        plane[..., k] = np.linalg.solve(matrix, right[..., None])[..., 0, 0]
-    off = plane - velocity
-    apart = _mean(neighbours((off**2).mean(axis=-1)))
-    share = np.clip(gain * noise**2 / np.maximum(apart, 1e-30), 0, 1)
-    return velocity + share[..., None] * off
+    near = np.nan_to_num(neighbours(weights, 2 * half + 1))
+    near = near * np.exp(-(across**2 + along**2) / (2 * spread**2))
+    powers = [(i, j) for i in range(order + 1) for j in range(order + 1 - i)]
+    base = np.stack([across**i * along**j for i, j in powers])
+    products = (base[:, None] * base).reshape(-1, base.shape[1]).T
+    matrix = (near @ products).reshape(*weights.shape, len(base), len(base)) + 1e-30 * np.eye(len(base))
+    loose = np.diag([0.0] + [1.0] * (len(base) - 1))
+    matrix += 1e-3 * np.maximum(matrix[..., :1, :1], 1e-12) * loose
+    first = np.zeros((*weights.shape, len(base), 1))
+    first[..., 0, 0] = 1
+    return near * (np.linalg.solve(matrix, first)[..., 0] @ base), np.hypot(across, along)
 
 
 def _mean(values: F64) -> F64:
