@@ -65,6 +65,12 @@ def test_velocity_of_the_synthetic_glacier_is_true_within_a_twentieth(fjord, tmp
     still = np.isfinite(speed) & ~on_ice
     assert np.median(speed[still]) < 15
     assert (found.chip[known] >= options.velocity_chip).all()
+    apart = found.layers - np.stack([truth[0][at], truth[1][at]], axis=-1)
+    for cells in (on_ice, ~on_ice):  # of each pair by itself
+        told = (apart / found.layer_errors[..., None])[:, cells]
+        told = told[np.isfinite(told)]
+        assert 0.6 < (abs(told) < 1).mean() < 0.85
+        assert np.sqrt((told**2).mean()) < 2.5
 
 
 def test_walls_in_the_chips_would_spoil_it(fjord, tmp_path, monkeypatch):
@@ -121,7 +127,9 @@ def test_refining_wins_back_speed_in_the_middle_of_a_narrow_tongue(monkeypatch):
     assert len(refined) >= 8
     assert np.median(refined) == pytest.approx(1, abs=0.07)
     unknown = np.full((6, *cells.shape), np.nan)
-    monkeypatch.setattr(measuring, "refine", lambda stack, kind, cells, mean, options, tick: (mean, unknown))
+    monkeypatch.setattr(
+        measuring, "refine", lambda stack, kind, cells, mean, options, tick: (mean, unknown, unknown[..., 0])
+    )
     plain = along(cells)
     assert 1 - np.median(refined) < 0.7 * (1 - np.median(plain))
 

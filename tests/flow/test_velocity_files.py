@@ -232,7 +232,7 @@ def test_months_are_averaged_by_error():
     times = np.array(["2020-01-01", "2020-01-21", "2020-02-10", "2020-02-20"], "datetime64[ns]")
     pairs = [(0, 1), (2, 3), (1, 3), (0, 3)]
     layers = np.array([10.0, 20, 30, 40])[:, None, None, None] * np.ones((4, 1, 1, 2))
-    found = by_month(layers, np.array([1.0, 1, 2, 1]), pairs, times)
+    found = by_month(layers, np.reshape([1.0, 1, 2, 1], (-1, 1, 1)), pairs, times)
     assert found.months.astype(str).tolist() == ["2020-01", "2020-02"]
     weights = np.array([1, 1.0])  # the pair of 50 days lies in January by its middle, 26 January
     assert found.vx[0, 0, 0] == pytest.approx((weights * [10, 40]).sum() / 2)

@@ -103,7 +103,7 @@ def _say_bias(run: Run, found: Velocity, days: F32, unit: str) -> None:
     for which, name in ((int(spans.argmin()), "shortest"), (int(spans.argmax()), "longest")):
         one = np.hypot(*np.moveaxis(found.layers[which], -1, 0))
         if np.isfinite(one).any():
-            bias = float(np.nanmedian(speed_bias(one, np.full(one.shape, found.layer_errors[which]))))
+            bias = float(np.nanmedian(speed_bias(one, found.layer_errors[which])))
             run.say(
                 f"  {name} pair ({spans[which]:g} days): median {np.nanmedian(one):.0f} {unit}/yr,"
                 f" {bias:.2g} of it noise"

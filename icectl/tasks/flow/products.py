@@ -171,8 +171,7 @@ def _pairs(found: Velocity, sequences: Sequences, grid: Grid, unit: str) -> Any:
         data[name] = ("mid_date", dates[order], {"long_name": f"date of image {number}"})
     for name in ("mid_date", "acquisition_date_img1", "acquisition_date_img2"):
         data[name].encoding = _time("seconds")
-    errors = np.broadcast_to(found.layer_errors[:, None, None], found.layers.shape[:3])
-    layers = layers_of(found.layers[..., 0], found.layers[..., 1], errors)
+    layers = layers_of(found.layers[..., 0], found.layers[..., 1], found.layer_errors)
     _variables(data, {n: v[order] for n, v in layers.items()}, ("mid_date", "y", "x"), grid, unit)
     return data
 

@@ -176,7 +176,7 @@ def by_month(
     layers
         ``(pairs, rows, cols, 2)`` velocities, NaN where a pair tells none.
     errors
-        ``(pairs,)`` standard errors of a component.
+        ``(pairs, rows, cols)``, or one for all cells, ``(pairs, 1, 1)``: standard errors of a component.
     pairs, times
         Numbers of both frames of each pair, and the dates of the frames.
     """
@@ -190,9 +190,7 @@ def by_month(
     count = np.zeros(len(months), np.int64)
     for i, one in enumerate(months):
         which = short[month[short] == one]
-        weights = np.where(
-            np.isfinite(layers[which, ..., 0]), 1 / np.maximum(errors[which, None, None], 1e-9) ** 2, 0
-        )
+        weights = np.where(np.isfinite(layers[which, ..., 0]), 1 / np.maximum(errors[which], 1e-9) ** 2, 0)
         total = weights.sum(axis=0)
         safe = np.where(total > 0, total, np.nan)
         vx[i], vy[i] = ((np.nan_to_num(layers[which, ..., k]) * weights).sum(axis=0) / safe for k in (0, 1))

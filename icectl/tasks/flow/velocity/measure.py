@@ -48,7 +48,8 @@ class Velocity:
     layers
         ``(pairs, rows, cols, 2)`` what each pair says of vx and vy; NaN where nothing.
     layer_errors
-        ``(pairs,)`` standard error of either component in a pair.
+        ``(pairs, rows, cols)`` standard error of either component in a pair: that of stable ground, with what
+        the correlation there leaves open where it was matched again, else larger where chips are less alike.
     masked
         Cells left out since their pairs disagree, or since they are too fast.
     stable
@@ -105,10 +106,13 @@ def measure(
         layers * per_year[:, None, None, None], likeness, chips, (errors * per_year)[:, None, None], spans
     )
     velocity = layers * per_year[:, None, None, None]
+    told_errors = _by_likeness(errors, likeness, stable) * per_year[:, None, None]
     if count:
         stack = Pairs(frames, ground & ~cloud, pairs, spans, offsets, errors)
-        mean, again = refine(stack, kinds[0], cells, mean, options, tick)
-        velocity = np.where(np.isfinite(again), again, velocity)
+        mean, again, again_errors = refine(stack, kinds[0], cells, mean, options, tick)
+        anew = np.isfinite(again[..., 0])
+        velocity = np.where(anew[..., None], again, velocity)
+        told_errors = np.where(anew, again_errors, told_errors)
     known = count > 0 and stable is not None and int(stable.sum()) >= LEAST_STABLE
     scale = np.stack(np.broadcast_arrays(steps[0], -np.asarray(steps[1])), axis=-1)  # of vx and vy
     side = np.abs(scale).mean(axis=-1)
@@ -126,7 +130,7 @@ def measure(
         corner=options.velocity_chip // 2,
         pairs=tuple(pairs),
         layers=told,
-        layer_errors=errors * per_year * float(side.mean()),
+        layer_errors=told_errors * side,
         masked=lost,
         stable=(float(offsets[:, 0].mean()), float(offsets[:, 1].mean())) if known else None,
     )
@@ -165,6 +169,19 @@ def _stable_motion(d: F64, stable: Bools | None) -> tuple[F64, float]:
         return np.zeros(2), PIXEL_ERROR
     offset = np.median(still, axis=0)
     return offset, float(1.4826 * np.median(np.abs(still - offset)))
+
+
+def _by_likeness(errors: F64, likeness: F64, stable: Bools | None) -> F64:
+    """Return errors ``(pairs, rows, cols)`` from those ``(pairs,)`` of stable ground, by how alike chips are.
+
+    The variance of a displacement is inverse to ρ² / (1 − ρ²), `likeness`; NaN where there is none.
+    """
+    scale = np.ones_like(likeness)
+    for k, one in enumerate(likeness):
+        still = one[stable & (one > 0)] if stable is not None else one[:0]
+        if still.size >= LEAST_STABLE:
+            scale[k] = np.sqrt(np.median(still) / np.where(one > 0, one, np.nan))
+    return errors[:, None, None] * scale
 
 
 SPREAD = 0.5

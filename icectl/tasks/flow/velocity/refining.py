@@ -67,8 +67,8 @@ class Pairs:
 
 def refine(
     stack: Pairs, kind: Bools, cells: I64, mean: Mean, options: PredictOptions, tick: Callable[[], None]
-) -> tuple[Mean, F64]:
-    """Measure the velocities on the pixels `kind` again; also what each pair says, in pixels a year.
+) -> tuple[Mean, F64, F64]:
+    """Measure the velocities on the pixels `kind` again; also each pair's, in pixels a year, and its error.
 
     Parameters
     ----------
@@ -83,7 +83,8 @@ def refine(
     own = kind[cells[..., 0], cells[..., 1]]
     known = own & np.isfinite(mean.down)
     if not known.any():
-        return mean, np.full((len(stack.pairs), *cells.shape), np.nan)
+        nothing = np.full((len(stack.pairs), *cells.shape), np.nan)
+        return mean, nothing, nothing[..., 0]
     sigma = options.velocity_chip / np.sqrt(12)  # a Gaussian as wide as the square: equal second moments
     finer = max(round(2 * options.spacing / options.velocity_chip), 1)
     places = _places(cells, finer, options.spacing)
@@ -110,8 +111,9 @@ def refine(
         field = _everywhere(_soothed(values, inside, slack), inside, places, kind.shape, sigma)
     per_year = YEAR / np.maximum(stack.spans, 1e-9)
     again = np.stack(layers)[:, ::finer, ::finer] * per_year[:, None, None, None]
+    own_error = np.hypot(np.stack(errors)[:, ::finer, ::finer], stack.errors[:, None, None])
     comparable = _average(*pairs, stack.errors[:, None, None], options).error  # as that of `mean`
-    return _merge(found, mean, finer, comparable), again
+    return _merge(found, mean, finer, comparable), again, own_error * per_year[:, None, None]
 
 
 def _places(cells: I64, finer: int, spacing: int) -> I64:
