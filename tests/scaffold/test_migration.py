@@ -21,7 +21,10 @@ def from_1(saved):
 '''
 
 
-@pytest.fixture(scope="module", params=["own", pytest.param("snow", marks=pytest.mark.slow)])
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", params=["own", "snow"])
 def versions(request, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, Path]:
     """Two versions of one plugin: the second has renamed an option, and says how."""
     parents = [tmp_path_factory.mktemp(f"{request.param}-{number}") for number in (1, 2)]

@@ -9,13 +9,16 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "helpers"))
 
-OTHERS = ("TestConvlstm", "TestEnsemble", "TestFrontUnet", "TestLstm", "TestSalstm", "TestUnet")
-"""Models that share fetch, prepare and export with another one of their task: these checks are slow tests."""
-
-SHARED = ("test_onnx_agrees", "test_stages_see_their_identity_alone", "test_losses_agree_in_float32")
+QUICK = {
+    "test_onnx_agrees": ("TestInpaintGan", "TestSvg"),
+    "test_stages_see_their_identity_alone": ("TestSvg",),
+    "test_losses_agree_in_float32": ("TestInpaintGan", "TestSnowMlp", "TestSvg"),
+}
+"""The checks that take longest, and the models of which they are not slow tests."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.name in SHARED and item.parent and item.parent.name in OTHERS:
+        model = item.parent.name if item.parent else ""
+        if item.path.name == "test_conformance.py" and model not in QUICK.get(item.name, (model,)):
             item.add_marker(pytest.mark.slow)
