@@ -33,12 +33,13 @@ def drained(surface: Floats, ice: Bools, balance: Floats) -> F64:
     outlets, whole = np.pad(outlets, 1), np.pad(ice, 1)
     heights = np.pad(np.asarray(surface, dtype=np.float64), 1)
     width = whole.shape[1]
-    level, todo = heights.ravel().tolist(), (whole & ~outlets).ravel().tolist()
+    level, todo = heights.ravel().tolist(), bytearray((whole & ~outlets).tobytes())
+    steps = [dy * width + dx for dy, dx in NEIGHBOURS]
     queue = [(level[cell], cell) for cell in np.flatnonzero(outlets).tolist()]
     heapq.heapify(queue)
     while queue:
         height, cell = heapq.heappop(queue)
-        for near in (cell + dy * width + dx for dy, dx in NEIGHBOURS):
+        for near in map(cell.__add__, steps):
             if todo[near]:
                 todo[near] = False
                 level[near] = max(level[near], height + STEP)
