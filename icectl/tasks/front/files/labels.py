@@ -33,6 +33,9 @@ RIM = 3
 """Pixels at the border of an image in which a label holds what it holds beside: polygons end a little short
 of it, and some are framed."""
 
+OFF = 0.1
+"""Share of a row beside them that is of another class than a border that a label stops short of."""
+
 ICE_WORDS = frozenset({"ice", "glacier", "land ice", "gletscher", "eis", "glace"})
 OTHERS = frozenset({"ocean", "sea", "water", "fjord", "lake", "land", "rock", "bedrock", "meer", "mer"})
 """What columns call polygons of ice, and others."""
@@ -136,8 +139,15 @@ FEW = 8
 
 
 def _to_border(side: Bools) -> Bools:
-    """Return a class with the `RIM` of its raster as what lies beside it."""
-    return np.pad(side[RIM:-RIM, RIM:-RIM], RIM, mode="edge") if min(side.shape) > 4 * RIM else side
+    """Return a class with the `RIM` of its raster as what lies beside it, where it stops short of a side."""
+    if min(side.shape) <= 4 * RIM or not any(_stops_short(np.rot90(side, turn)) for turn in range(4)):
+        return side
+    return np.pad(side[RIM:-RIM, RIM:-RIM], RIM, mode="edge")
+
+
+def _stops_short(side: Bools) -> bool:
+    """Tell whether the first row is of one class, and much of the row `RIM` pixels inside of the other."""
+    return bool((side[0] == side[0, 0]).all() and (side[RIM] != side[0, 0]).mean() > OFF)
 
 
 def _refuse_classes(values: Array, low: float, high: float, name: str) -> None:
