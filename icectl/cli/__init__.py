@@ -25,9 +25,9 @@ def main() -> NoReturn:
     debug = "--debug" in arguments or bool(os.environ.get(DEBUG))
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  (none where the caller closed them)
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    codecs.register_error("icectl", _plain)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            codecs.register_error("icectl", _plain)
             stream.reconfigure(errors="icectl")
     # Read when torch is first imported: threads that spin cost several times the time on shared cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -251,9 +251,9 @@ def fill_holes(run: Run, model: TaskModel, options: PredictOptions) -> Path:
     terrain = dem.whole(None)
     for note in terrain.notes:
         run.warn(note)
-    known = terrain.heights
-    if terrain.grid != terrain.native:
-        known, _, _ = dem.read(slice(0, terrain.native.shape[0]), slice(0, terrain.native.shape[1]))
+    metric = terrain.grid == terrain.native  # else heights were resampled, and the file's own stay
+    rows, columns = terrain.native.shape
+    known = terrain.heights if metric else dem.read(slice(0, rows), slice(0, columns))[0]
     hidden = ~np.isfinite(known) | _mask(options.fill, dem, terrain.native)
     if not hidden.any() or hidden.all():
         what = "no pixel" if not hidden.any() else "every pixel"
@@ -262,7 +262,9 @@ def fill_holes(run: Run, model: TaskModel, options: PredictOptions) -> Path:
         share = f"{100 * hidden.mean():.0f} % of {options.dem.name} is filled"
         run.warn(f"{share}: in a mask, what is not 0 is to be filled")
     filler = answers_of(model, run).filler
-    unknown = ~np.isfinite(terrain.heights) | _mask(options.fill, dem, terrain.grid)
+    unknown = hidden
+    if not metric:
+        unknown = ~np.isfinite(terrain.heights) | _mask(options.fill, dem, terrain.grid)
     heights = np.where(unknown, 0.0, terrain.heights).astype(np.float64)
     made, words = fills(heights, unknown, terrain.resolution, filler, options.rounds, run.seed)
     ground = np.where(unknown, made.get("inpaint", made["biharmonic"]), terrain.heights)

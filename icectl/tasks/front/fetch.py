@@ -10,7 +10,7 @@ from icectl.sources.names import RADAR
 from icectl.sources.options import source_of
 from icectl.tasks.front.files.archive import fetch_calfin
 from icectl.tasks.front.files.caffe import fetch_caffe, root_of
-from icectl.tasks.front.files.pairs import SLC_FAILED, as_scene, find_pairs, period_of
+from icectl.tasks.front.files.pairs import SLC_FAILED, as_scene, find_pairs
 from icectl.tasks.front.options import FetchOptions
 
 _LANDSAT = {"4": "LT04", "5": "LT05", "7": "LE07", "8": "LC08", "9": "LC09"}
@@ -91,10 +91,7 @@ def _from_folder(run: Run, options: FetchOptions) -> list[Scene]:
     pairs = find_pairs(
         run.scenes, options.labels, options.table, options.wrs_glaciers, options.asset, run.out
     )
-    named = [pair for pair in pairs if "date" not in pair.facts]
-    periods = {pair.id: period_of(pair.image, [run.scenes]) for pair in named}
-    spans = [name for name, period in periods.items() if period is not None and period.end is not None]
-    if spans:
+    if spans := [pair.id for pair in pairs if pair.span]:
         run.warn(
             f"{len(spans)} images are dated by a month or a year alone ({', '.join(spans[:5])}): "
             "the date of their fronts is its first day"

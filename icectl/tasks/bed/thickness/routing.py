@@ -39,7 +39,8 @@ def drained(surface: Floats, ice: Bools, balance: Floats) -> F64:
     heapq.heapify(queue)
     while queue:
         height, cell = heapq.heappop(queue)
-        for near in map(cell.__add__, steps):
+        for step in steps:
+            near = cell + step
             if todo[near]:
                 todo[near] = False
                 level[near] = max(level[near], height + STEP)

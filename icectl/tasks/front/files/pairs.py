@@ -34,7 +34,10 @@ _SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One image, its label if there is one, and what is known of it (plain text values)."""
+    """One image, its label if there is one, and what is known of it (plain text values).
+
+    `span`: a month or a year is all that is said of its date, and `time` its first day.
+    """
 
     id: str
     image: Path
@@ -42,6 +45,7 @@ class Pair:
     time: datetime
     dated: bool
     facts: Mapping[str, str] = field(default_factory=dict)
+    span: bool = False
 
 
 def find_pairs(
@@ -94,9 +98,9 @@ def find_pairs(
     ids, pairs = _ids(found), []
     for number, (key, image) in enumerate(sorted(found.items())):
         row = _row_of(rows, image.stem)
-        time, dated = _date_of(image, number, places, row.get("date", ""))
+        time, dated, span = _date_of(image, number, places, row.get("date", ""))
         facts = _name_facts(image, time, dated, wrs) | row
-        pairs.append(Pair(ids[key], image, paired.get(key), time, dated, facts))
+        pairs.append(Pair(ids[key], image, paired.get(key), time, dated, facts, span))
     return sorted(pairs, key=lambda pair: (pair.time, pair.id))
 
 
@@ -111,7 +115,7 @@ def as_scene(pair: Pair) -> Scene:
 
 def describe_name(path: Path, number: int) -> tuple[datetime, bool, dict[str, str]]:
     """Return date, whether it was in the name, and facts of one image's name."""
-    time, dated = _date_of(path, number)
+    time, dated, _ = _date_of(path, number)
     return time, dated, _name_facts(path, time, dated, {})
 
 
@@ -166,27 +170,40 @@ def _few(names: list[str]) -> str:
     return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
 
 
-def _date_of(path: Path, number: int, places: Sequence[Path] = (), said: str = "") -> tuple[datetime, bool]:
-    """Return the date of an image; those without one count days from 1970 in the order of their names."""
-    period = parse_date(said) or period_of(path, places)
+def _date_of(
+    path: Path, number: int, places: Sequence[Path] = (), said: str = ""
+) -> tuple[datetime, bool, bool]:
+    """Return the date of an image, whether it has one, and whether that is a month or a year alone.
+
+    Those without one count days from 1970 in the order of their names.
+    """
+    period = parse_date(said) or _period_of(path, places)
     if said and (period is None or period.end is not None):
         raise UsageError(
             f"the date of image {path.stem} is '{said}'", "write dates in the table as 2019-07-10"
         )
     if period is not None:
-        return period.start, True
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=number), False
+        return period.start, True, period.end is not None
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=number), False, False
 
 
-def period_of(path: Path, places: Sequence[Path] = ()) -> Period | None:
-    """Return the day of an image, or the month or year that is all that is said of it.
+def _period_of(path: Path, places: Sequence[Path]) -> Period | None:
+    """Return the day of an image, or the month or year that is all that is said of it."""
+    spans = []
+    for period in _periods(path, places):
+        if period is not None and period.or_day is None:
+            if period.end is None:
+                return period
+            spans.append(period)
+    return spans[0] if spans else None
 
-    Its name says it, else the folders that it lies in below one of `places`, else its tags.
-    """
+
+def _periods(path: Path, places: Sequence[Path]) -> Iterator[Period | None]:
+    """Yield what an image's name says, the folders that it lies in below one of `places`, and its tags."""
+    yield parse_date(path.stem)
     below = [path.parent.relative_to(one).as_posix() for one in places if path.is_relative_to(one)]
-    told = [parse_date(path.stem), parse_date("/".join(below)), tag_period(Info(path).tags)]
-    found = [period for period in told if period is not None and period.or_day is None]
-    return next((period for period in found if period.end is None), found[0] if found else None)
+    yield parse_date("/".join(below))
+    yield tag_period(Info(path).tags)  # opened only where no name says a day
 
 
 def _name_facts(path: Path, time: datetime, dated: bool, places: Mapping[str, str]) -> dict[str, str]:
@@ -298,7 +315,7 @@ def _image_of(scene: str, layers: list[tuple[str, Path]], asset: str) -> list[Pa
         return [layers[0][1]]
     shown = [(name, path) for name, path in layers if name not in (*QUALITY, UNUSED)]
     names = sorted({name for name, _ in shown})
-    if asset == "nir08" not in names:  # the default; of others no band of another kind is taken
+    if asset == "nir08" and asset not in names:  # the default; of others no other kind of band is taken
         asset = next((name for name in ("nir", *RADAR) if name in names), asset)
     chosen = [path for name, path in shown if name == asset]
     if not chosen:
