@@ -94,7 +94,7 @@ def _covered(split: Split, part: int) -> Iterator[Bools]:
             alive.append(
                 grid.coverage(chosen) > 0 if chosen.any() else np.zeros((grid.rows, grid.cols), bool)
             )
-        alive = alive[-grid.length :] if frame < grid.shape[2] else alive[-(grid.frames - frame) :]
+        alive = alive[-grid.length :]
         first = max(0, frame - grid.length + 1)
         count = min(frame, grid.shape[2] - 1) - first + 1
         yield np.logical_or.reduce(alive[-count:]) if count > 0 else np.zeros((grid.rows, grid.cols), bool)

@@ -16,7 +16,7 @@ from writing import tif
 
 from icectl.errors import DataError, UsageError
 from icectl.raster import Grid
-from icectl.tasks.bed.metrics import sample, score
+from icectl.tasks.bed.metrics import doubts, sample, score
 from icectl.tasks.bed.products import NUMBERS, by_region, row_of
 from icectl.tasks.bed.readers import thickness_samples as known
 from icectl.tasks.bed.readers.outlines import read_outlines, region_of, short_id
@@ -196,23 +196,27 @@ def test_folders_that_hold_nothing_are_refused(tmp_path: Path) -> None:
 
 
 def test_errors_are_those_of_the_books() -> None:
-    found = score(np.array([1.0, 5.0, 3.0]), np.array([2.0, 2.0, 2.0]), np.array([1.0, 1.0, 1.0]))
-    assert found["bias"] == pytest.approx(1.0)
-    assert found["rmse"] == pytest.approx(np.sqrt(11 / 3))
-    assert found["mae"] == pytest.approx(5 / 3)
-    assert found["median"] == 1.0
+    found = score(np.array([1.0, 5.0, 3.0, 8.0, 6.0]), np.full(5, 2.0), np.ones(5))
+    assert found["bias"] == pytest.approx(13 / 5)
+    assert found["rmse"] == pytest.approx(np.sqrt(63 / 5))
+    assert found["mae"] == pytest.approx(15 / 5)
+    assert found["median"] == 3.0
     assert found["mad"] == 2.0
-    assert found["within"] == pytest.approx(200 / 3)
+    assert found["within"] == pytest.approx(200 / 5)
+    assert [len(doubts(np.full(3, x), np.full(3, 30.0))) for x in (4.9, 5.0, 180.0, 181.0)] == [1, 0, 0, 1]
 
 
 def test_sampling_is_linear_and_ignores_gaps() -> None:
-    y, x = np.indices((6, 6)).astype(float)
+    y, x = np.indices((6, 8)).astype(float)
     plane = 2 * y + 3 * x
-    got = sample(plane, np.array([1.25, 4.0]), np.array([2.5, 1.0]))
-    np.testing.assert_allclose(got, [10.0, 11.0])
+    got = sample(plane, np.array([1.25, 4.0, 3.75]), np.array([2.5, 1.0, 4.5]))
+    np.testing.assert_allclose(got, [10.0, 11.0, 21.0])
+    rows, cols = np.array([-0.5, 0.25, 5.25, 2, 2, 2, 2]), np.array([2, 0, 5, -0.25, 7.5, 7.9, 8.5])
+    beyond = [6.0, 0.5, 25.0, 4.0, 25.0, np.nan, np.nan]  # of the pixels that there are, if near enough
+    np.testing.assert_allclose(sample(plane, rows, cols), beyond)
     holed = plane.copy()
     holed[1, 2] = np.nan
-    assert np.isfinite(sample(holed, np.array([1.5]), np.array([2.5]))).all()
+    np.testing.assert_allclose(sample(holed, np.array([1.5]), np.array([2.5])), (11 + 10 + 13) / 3)
     assert np.isnan(sample(plane, np.array([50.0]), np.array([0.0]))).all()
 
 

@@ -9,6 +9,7 @@ from scipy.spatial.distance import cdist
 
 from icectl.tasks.front.line.lines import clip, draw, length, resample, simplify, smooth, transform
 from icectl.tasks.front.metrics import (
+    calfin_mask_iou,
     edge_iou,
     mask_iou,
     pixels_of,
@@ -37,21 +38,24 @@ def test_pooled_distances_are_those_of_the_dense_matrix(seed):
 
 
 def test_parallel_lines_are_their_offset_apart():
-    error = score([FLAT + np.array([5, 0])], [FLAT], SHAPE)
+    error = score([FLAT + np.array([5, 0])], [FLAT], SHAPE, frame=np.diag([30.0, -20.0]))
     assert error.status == "found"
     assert set(error.pooled) == {5.0}
     assert error.two_way == pytest.approx(5.0)
+    assert set(error.pooled_m) == {100.0}  # a row is 20 m high, a column 30 m wide
+    assert error.two_way_m == pytest.approx(100.0)
     assert error.edge_iou == 0.0
 
 
 def test_the_two_definitions_differ_when_one_line_is_short():
     short = FLAT.copy()
     short[1, 1] = 20.0
-    error = score([short], [FLAT], SHAPE)
+    error = score([short], [FLAT], SHAPE, frame=np.diag([30.0, -30.0]))
     # 51 true pixels, 11 predicted; 40 of the true ones lie 1…40 px beyond the end
     assert len(error.pooled) == 51 + 11
     assert error.pooled.sum() == pytest.approx(40 * 41 / 2)
     assert error.two_way == pytest.approx(0.5 * np.mean(np.clip(np.linspace(0, 50, 101) - 10, 0, None)))
+    assert error.two_way_m == pytest.approx(30 * error.two_way, rel=1e-12)  # points as far apart as in pixels
 
 
 def test_point_to_segment_differs_from_point_to_point():
@@ -73,17 +77,29 @@ def test_mask_overlap_is_soft():
     truth[:2] = True
     assert mask_iou(truth.astype(float), truth) == 1.0
     assert mask_iou(np.full((4, 4), 0.5), truth) == pytest.approx(4 / (8 + 8 - 4))
+    truth[1] = False
+    assert calfin_mask_iou(np.full((4, 4), 0.5), truth) == 12 / (4 + 16)  # a chance of one half is ocean
 
 
 def test_missed_and_false_fronts_are_counted_and_not_averaged():
     cases = [([FLAT], [FLAT]), ([], [FLAT]), ([FLAT], []), ([], [])]
     errors = [score(p, t, SHAPE, frame=np.diag([30.0, -30.0])) for p, t in cases]
     assert [e.status for e in errors] == ["found", "missed", "false", "none"]
+    np.testing.assert_array_equal([e.edge_iou for e in errors], [1, 0, 0, np.nan])
     values = summary(errors)
     assert (values["missed"], values["false"], values["fronts"], values["images"]) == (1, 1, 2, 4)
     assert values["mean_px"] == 0.0
     assert values["mean_m"] == 0.0
     assert values["edge_iou"] == pytest.approx(1 / 3)  # missed and false count as no overlap
+
+
+def test_a_line_off_the_image_is_no_front_and_a_point_is_one():
+    off, point = FLAT - np.array([100, 0]), FLAT[:1]
+    for predicted, truth in ((off, FLAT), (FLAT, off)):
+        error = score([predicted], [truth], SHAPE)
+        assert (error.status, error.edge_iou, len(error.pooled)) == ("missed", 0.0, 0)
+    error = score([point], [point], SHAPE)
+    assert (error.status, error.pooled.tolist(), error.two_way) == ("found", [0, 0], 0.0)
 
 
 def test_averages_over_points_and_over_images_differ():

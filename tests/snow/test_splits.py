@@ -34,12 +34,13 @@ def cover(split, part):
 
 def test_the_papers_number_of_windows():
     assert WindowGrid(frames=35, rows=800, cols=800).count == 161_728
+    assert WindowGrid(frames=3, rows=5, cols=200).shape == (0, 16, 0)
 
 
 def test_coverage_counts_windows_over_each_pixel():
-    grid = WindowGrid(8, 30, 40, patch=10, stride=5)
+    grid = WindowGrid(8, 35, 45, patch=10, stride=5)
     chosen = np.random.default_rng(0).random(grid.shape[:2]) < 0.4
-    slow = np.zeros((30, 40), int)
+    slow = np.zeros((35, 45), int)
     for r, c in np.argwhere(chosen):
         slow[r * 5 : r * 5 + 10, c * 5 : c * 5 + 10] += 1
     np.testing.assert_array_equal(grid.coverage(chosen), slow)
@@ -61,7 +62,8 @@ def test_blocks_share_nothing(frames, seed):
         assert not (train.any(axis=(1, 2)) & test.any(axis=(1, 2))).any()
         assert split.cut is not None
     else:
-        assert audit(split).space_only
+        assert audit(split).facts()["split"] == "blocks (space only)"
+    np.testing.assert_array_equal(split.weights(0), split.scored)
 
 
 def test_no_window_over_a_scored_pixel_touches_another_part():
@@ -100,6 +102,16 @@ def test_paper_split_is_80_20_and_its_audit_counts():
     assert (found.moments, found.shared) == (test.sum(), (train & test).sum())
     assert found.share > 0.9  # the reason why it is not the default
     assert "seen in training" in found.sentence()
+    assert found.facts() == {
+        "split": "paper",
+        "training windows": found.train_windows,
+        "validation windows": found.validation_windows,
+        "scored pixels": 40 * 40,
+        "test pixel-moments": test.sum(),
+        "shared with training": (train & test).sum(),
+        "share seen in training": round((train & test).sum() / test.sum(), 6),
+        "frames in training and test": 12,
+    }
 
 
 def test_a_leak_would_be_counted():
@@ -138,13 +150,18 @@ def test_the_patch_that_is_named_for_a_small_scene_fits(rows, cols, patch):
     with pytest.raises(DataError) as error:
         make_split("blocks", WindowGrid(8, rows, cols, patch=patch))
     fitting = int(re.search(r"--patch (\d+)", error.value.hint)[1])
+    assert fitting == min(rows, cols) // 4
     assert make_split("blocks", WindowGrid(8, rows, cols, patch=fitting)).windows.size
 
 
-@pytest.mark.parametrize(("rows", "cols", "side"), [(160, 192, 32), (44, 44, 24), (30, 30, 16)])
-def test_blocks_are_four_patches_wide_and_smaller_where_the_scene_is(rows, cols, side):
+@pytest.mark.parametrize(
+    ("rows", "cols", "side", "test", "validate"),
+    [(160, 192, 32, 8 / 30, 4 / 30), (44, 44, 24, 1 / 4, 1 / 4), (30, 30, 16, 1 / 4, 1 / 4)],
+)
+def test_blocks_are_four_patches_wide_and_smaller_where_the_scene_is(rows, cols, side, test, validate):
     """Parts change at the borders of blocks alone: of some four patches of 8 pixels, else three, else two."""
     parts = block_parts((rows, cols), 8, seed=3)
+    assert ((parts == TEST).mean(), (parts == VALIDATE).mean()) == pytest.approx((test, validate))
     for axis, length in ((0, rows), (1, cols)):
         count = max(1, round(length / side))
         borders = {-(-k * length // count) for k in range(1, count)}

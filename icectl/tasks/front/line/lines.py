@@ -25,7 +25,8 @@ def draw(line: Line, shape: tuple[int, int], width: int = 1) -> Bools:
     """
     canvas = np.zeros(shape, np.uint8)
     if len(line):
-        points = np.round(np.asarray(line)[:, ::-1] * 2**SHIFT).astype(np.int32).reshape(-1, 1, 2)
+        ended = np.concatenate([line, line[-1:]])  # of one point alone OpenCV draws nothing
+        points = np.round(ended[:, ::-1] * 2**SHIFT).astype(np.int32).reshape(-1, 1, 2)
         cv2.polylines(canvas, [points], False, 1, 1, cv2.LINE_8, SHIFT)
     if width > 1:  # OpenCV's own thickness 3 covers five pixels when coordinates are fractions
         canvas = cv2.dilate(canvas, np.ones((width, width), np.uint8))
