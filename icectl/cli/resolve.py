@@ -204,24 +204,13 @@ def own_place(asked: Asked) -> Path | None:
     return asked.scenes or (Path(dem) if dem else None)
 
 
-_SAY_NOTHING = (
-    "images",
-    "image",
-    "scenes",
-    "data",
-    "rasters",
-    "tif",
-    "tiff",
-    "tifs",
-    "dem",
-    "dtm",
-    "surface",
+_SAY_NOTHING = frozenset(
+    ["images", "image", "scenes", "data", "rasters", "tif", "tiff", "tifs", "dem", "dtm", "surface"]
 )
 """Names of folders and files that say what they hold, and not where it is."""
 
-_EMPTY_ENDS = re.compile(
-    rf"^({'|'.join(_SAY_NOTHING)})[ _-]+|[ _-]+({'|'.join(_SAY_NOTHING)})$", re.IGNORECASE
-)
+_EMPTY = "|".join(sorted(_SAY_NOTHING))
+_EMPTY_ENDS = re.compile(rf"^({_EMPTY})[ _-]+|[ _-]+({_EMPTY})$", re.IGNORECASE)
 
 
 def titled(own: Path) -> str:

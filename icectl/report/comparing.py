@@ -31,7 +31,9 @@ def context(runs: Sequence[RunFacts], folder: Path) -> View:
             f"runs of different tasks cannot be compared: {', '.join(tasks)}", "compare runs of one task"
         )
     names = names_of(runs)
-    costs = [_total(name, run) for name, run in zip(names, runs, strict=True)]
+    nothing: View = {"cells": [], "kind": "", "class": "", "note": ""}
+    totals = [(cost_table(run.stages())["rows"] or [nothing])[-1] for run in runs]
+    costs = [{**row, "name": name} for name, row in zip(names, totals, strict=True)]
     return {
         "title": f"{len(runs)} runs compared · icectl",
         "heading": f"{len(runs)} runs compared",
@@ -79,15 +81,10 @@ def caveats(runs: Sequence[RunFacts], names: Sequence[str]) -> list[str]:
     places = sorted({e.glacier for run in runs if (e := _newest(run))})
     if len(places) > 1:
         found.append(f"The runs were evaluated on different glaciers: {', '.join(places)}.")
-    data = {str(_input(e)) for run in runs if (e := _newest(run))}
+    data = {str(e.record.get("inputs", {}).get("prepare")) for run in runs if (e := _newest(run))}
     if len(places) == 1 and len(data) > 1:
         found.append("The runs were evaluated on differently prepared data; baselines may differ too.")
     return found
-
-
-def _input(evaluation: Evaluation) -> Any:
-    inputs = evaluation.record.get("inputs", {})
-    return inputs.get("prepare") if isinstance(inputs, Mapping) else None
 
 
 def differences(runs: Sequence[RunFacts]) -> list[tuple[str, list[str]]]:
@@ -102,13 +99,6 @@ def differences(runs: Sequence[RunFacts]) -> list[tuple[str, list[str]]]:
     keys = list(dict.fromkeys(key for table in tables for key in table))
     rows = [(key, [table.get(key, "–") for table in tables]) for key in keys]
     return [(key, values) for key, values in rows if len(set(values)) > 1]
-
-
-def _total(name: str, run: RunFacts) -> View:
-    row: View = (
-        cost_table(run.stages())["rows"][-1] if run.stages() else {"cells": [], "kind": "", "class": ""}
-    )
-    return {**row, "name": name, "note": ""}
 
 
 def together(runs: Sequence[RunFacts], names: Sequence[str]) -> list[View]:

@@ -127,15 +127,10 @@ def warnings(stages: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def command_of(record: Mapping[str, Any]) -> str:
-    """Return the command that a record names."""
-    return str(record.get("command", ""))
-
-
 def commands(run: RunFacts) -> list[str]:
     """Return the commands that make this result again: as typed, and as icectl would spell them out."""
-    typed = [command_of(run.record), *(command_of(e.record) for e in run.evaluations[:1])]
-    found = [command for command in dict.fromkeys(typed) if command]
+    records = (run.record, *(e.record for e in run.evaluations[:1]))
+    found = list(dict.fromkeys(str(one["command"]) for one in records if one.get("command")))
     return found or [_spelled(run)]
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from icectl.report.contents import TASKS, command_of, options, warnings
+from icectl.report.contents import TASKS, options, warnings
 from icectl.report.costs import cost_table, duration, total
 from icectl.report.record import RunFacts, stages_behind
 from icectl.report.sidecars import TYPES, products
@@ -41,7 +41,7 @@ def prediction_context(run: RunFacts, folder: Path, record: Mapping[str, Any]) -
         ),
         "warnings": warnings(stages),
         "cost": cost_table(stages),
-        "commands": [command_of(record)] if record.get("command") else [],
+        "commands": [record["command"]] if record.get("command") else [],
         "versions": facts_view(record.get("versions", {})),
         "options": options(stages),
     }

@@ -45,13 +45,14 @@ class RunFacts:
     @property
     def glacier(self) -> Mapping[str, Any]:
         """Settings of the glacier that the run was trained on."""
-        return _mapping(self.record.get("glacier"))
+        glacier: Mapping[str, Any] = self.record["glacier"]
+        return glacier
 
     def stages(self) -> dict[str, Mapping[str, Any]]:
         """Return the records of the stages behind the newest evaluation, or behind the training."""
         if self.evaluations:
             return dict(self.evaluations[0].stages)
-        return _stages(self.folder, _mapping(self.record.get("inputs")), {"train": self.training})
+        return _stages(self.folder, self.record["inputs"], {"train": self.training})
 
 
 def read_run(folder: Path) -> RunFacts:
@@ -77,13 +78,13 @@ def read_run(folder: Path) -> RunFacts:
 def _evaluation(folder: Path, training: Mapping[str, Any]) -> Evaluation:
     record = _stage(folder) if (folder / RECORD).is_file() else {}
     metrics = metrics_of(folder)
-    stages = _stages(folder, _mapping(record.get("inputs")), {"train": training, "evaluate": record})
+    stages = _stages(folder, record.get("inputs", {}), {"train": training, "evaluate": record})
     return Evaluation(folder, record, metrics, stages)
 
 
 def stages_behind(folder: Path, record: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Return the record of a stage in `folder`, and those of the stages that it was made from."""
-    return _stages(folder, _mapping(record.get("inputs")), {str(record["stage"]): record})
+    return _stages(folder, record.get("inputs", {}), {str(record["stage"]): record})
 
 
 def _stages(
@@ -107,7 +108,3 @@ def _stage(folder: Path) -> Mapping[str, Any]:
     """Return the record of a stage; a report needs less of it than a later stage does."""
     record: Mapping[str, Any] = read_record(folder / RECORD, _SHAPE, "record of a stage")
     return record
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

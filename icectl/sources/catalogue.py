@@ -118,23 +118,16 @@ def _item(scene: Scene, folder: Path) -> pystac.Item:
     )
     for name, path in scene.assets.items():
         fields = {k: v for k, v in grids[name].items() if k != "footprint"}
-        known = _known(scene.band(name), fields.pop("nodata", None))
-        if known:
-            fields["raster:bands"] = [known]
-        if scene.band(name).number != 1:
-            fields["icectl:band"] = scene.band(name).number
+        band, nodata = scene.band(name), fields.pop("nodata", None)
+        known = {"scale": band.scale, "offset": band.offset}
+        known["nodata"] = nodata if band.nodata is None else band.nodata
+        if stated_ones := {key: value for key, value in known.items() if value is not None}:
+            fields["raster:bands"] = [stated_ones]
+        if band.number != 1:
+            fields["icectl:band"] = band.number
         media = _MEDIA.get(path.suffix.lower())
         item.add_asset(name, pystac.Asset(_href(path, folder), media_type=media, extra_fields=fields))
     return item
-
-
-def _known(band: Band, nodata: float | None) -> dict[str, float]:
-    values = {
-        "scale": band.scale,
-        "offset": band.offset,
-        "nodata": nodata if band.nodata is None else band.nodata,
-    }
-    return {key: value for key, value in values.items() if value is not None}
 
 
 def _grid_fields(path: Path, scene: str) -> dict[str, Any]:

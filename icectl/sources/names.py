@@ -33,15 +33,15 @@ QUALITY = ("qa_pixel", "pixel_qa", "scl", "fmask", "hls_fmask", "qa60", "qa_aero
 RADAR = ("hh", "hv", "vv", "vh")
 """Bands of Sentinel-1: backscatter, and no layer of flags beside it."""
 
-_OLI = ("coastal", "blue", "green", "red", "nir08", "swir16", "swir22")
+OLI = ("coastal", "blue", "green", "red", "nir08", "swir16", "swir22")
 _TM = ("blue", "green", "red", "nir08", "swir16", "lwir", "swir22")
-_MSI = {
+MSI = {
     "B01": "coastal", "B02": "blue", "B03": "green", "B04": "red", "B8A": "nir08", "B08": "nir",
     "B11": "swir16", "B12": "swir22", "SCL": "scl", "QA60": "qa60", "FMASK": "hls_fmask",
 }  # fmt: skip
 
 ASSETS = {
-    **{name: name for name in (*_OLI, "lwir", "lwir11", "nir", *QUALITY)},
+    **{name: name for name in (*OLI, "lwir", "lwir11", "nir", *QUALITY)},
     **{name: name for name in ("ndsi", "image", "pan")},
     **{"swir1": "swir16", "swir": "swir16", "swir2": "swir22", "nir": "nir08", "ndsi_snow": "ndsi"},
     **{"fmask4": "fmask", "ndsi_snow_cover": "ndsi"},
@@ -285,7 +285,7 @@ def _by_landsat(stem: str, match: re.Match[str]) -> Named:
 
 def _landsat_band(sensor: str, number: int) -> str:
     """Return the asset of a numbered band; cirrus and thermal ones are not used."""
-    bands = _OLI if sensor[-1] in "89" else _TM
+    bands = OLI if sensor[-1] in "89" else _TM
     if number == 8 and sensor[-1] in "789":
         return "pan"
     return bands[number - 1] if number <= len(bands) and bands[number - 1] != "lwir" else UNUSED
@@ -294,7 +294,7 @@ def _landsat_band(sensor: str, number: int) -> str:
 def _by_sentinel2(stem: str, match: re.Match[str]) -> Named:
     """Read a Sentinel-2 granule's file name; the processing baseline, hence the offset, is said elsewhere."""
     return Named(
-        asset=_MSI.get(match["layer"].upper(), UNUSED),
+        asset=MSI.get(match["layer"].upper(), UNUSED),
         period=parse_date(match["date"]),
         scene=stem[: match.start("layer")].rstrip("_"),
         platform="sentinel-2",
@@ -305,7 +305,7 @@ def _by_sentinel2(stem: str, match: re.Match[str]) -> Named:
 def _by_hls(stem: str, match: re.Match[str]) -> Named:
     """Read an HLS file name: Landsat's numbers in L30, Sentinel-2's in S30, one mask of bits."""
     layer = match["layer"].upper()
-    asset = _MSI.get(layer) or ASSETS.get(layer.lower(), UNUSED)
+    asset = MSI.get(layer) or ASSETS.get(layer.lower(), UNUSED)
     if match["sensor"].upper() == "L30" and re.fullmatch(r"B\d\d", layer):
         asset = _landsat_band("LC08", int(layer[1:]))
     return Named(
@@ -341,7 +341,7 @@ def by_description(words: Sequence[str | None], path: str) -> tuple[str, ...]:
     for word in upper:
         number = re.fullmatch(r"(?:SR_)?B(\d{1,2})", word)
         if sentinel and re.fullmatch(r"B\d[\dA]?|B\d\d", word):
-            found.append(_MSI.get(word if len(word) > 2 else f"B0{word[1]}", UNUSED))
+            found.append(MSI.get(word if len(word) > 2 else f"B0{word[1]}", UNUSED))
         elif number:
             found.append(_landsat_band("LE07" if old else "LC08", int(number[1])))
         else:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from icectl.errors import UsageError, did_you_mean
-from icectl.sources.names import HLS, QA_PIXEL, SURFACE_REFLECTANCE
+from icectl.sources.names import HLS, MSI, OLI, QA_PIXEL, SURFACE_REFLECTANCE
 from icectl.sources.scene import Band
 from icectl.sources.stated import common, corrected, stated
 
@@ -62,16 +62,7 @@ class Product:
 
 _LANDSAT = Product(quality="qa_pixel", band=SURFACE_REFLECTANCE)
 _SENTINEL2 = Product(
-    names={
-        "coastal": ("B01", "coastal"),
-        "blue": ("B02", "blue"),
-        "green": ("B03", "green"),
-        "red": ("B04", "red"),
-        "nir08": ("B8A", "nir08"),
-        "swir16": ("B11", "swir16"),
-        "swir22": ("B12", "swir22"),
-        "scl": ("SCL", "scl"),
-    },
+    names={asset: (band, asset) for band, asset in MSI.items()},
     quality="scl",
     band=Band(scale=1e-4, nodata=0),
 )
@@ -79,12 +70,11 @@ _HLS_S30 = Product(
     names={**_SENTINEL2.names, "hls_fmask": ("Fmask",)}, quality="hls_fmask", dtype="int16", band=HLS
 )
 _HLS_L30 = Product(
-    names={
-        "coastal": ("B01",), "blue": ("B02",), "green": ("B03",), "red": ("B04",), "nir08": ("B05",),
-        "swir16": ("B06",), "swir22": ("B07",), "hls_fmask": ("Fmask",),
-    },
-    quality="hls_fmask", dtype="int16", band=HLS,
-)  # fmt: skip
+    names={"hls_fmask": ("Fmask",), **{asset: (f"B{n:02d}",) for n, asset in enumerate(OLI, 1)}},
+    quality="hls_fmask",
+    dtype="int16",
+    band=HLS,
+)
 _RADAR = Product(dtype="float32", band=Band(nodata=-32768))
 _ELEVATION = Product(names={"dem": ("data",)}, dtype="float32", timeless=True)
 

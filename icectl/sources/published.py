@@ -49,35 +49,24 @@ class Archive:
         return f"{(os.environ.get('ICECTL_MIRROR') or self.server).rstrip('/')}/{self.file}"
 
 
-def _rgi6(part: str) -> Archive:
-    stem = f"{part}_rgi60_{RGI6[int(part) - 1]}"
-    return Archive("https://www.glims.org/RGI/rgi60_files", f"{stem}.zip", "*.shp")
-
-
-def _rgi7(part: str) -> Archive:
-    stem = f"RGI2000-v7.0-G-{part}_{RGI7[int(part) - 1]}"
-    server = "https://daacdata.apps.nsidc.org/pub/DATASETS/nsidc0770_rgi_v7/regional_files/RGI2000-v7.0-G"
-    login = "NSIDC asks for an Earthdata login: give one for urs.earthdata.nasa.gov in ~/.netrc"
-    return Archive(server, f"{stem}.zip", "*.shp", login)
-
-
-def _farinotti(part: str) -> Archive:
-    server = "https://www.research-collection.ethz.ch/bitstream/handle/20.500.11850/315707"
-    return Archive(server, f"composite_thickness_RGI60-{part}.zip", "")
-
-
-def _glathida(part: str) -> Archive:
-    return Archive("https://www.gtn-g.ch/database", f"glathida-{part}.zip", "TTT.csv")
-
-
-REGIONS = tuple(f"{i:02d}" for i in range(1, 20))
-KINDS: dict[str, tuple[Callable[[str], Archive], tuple[str, ...]]] = {
-    "rgi": (_rgi6, REGIONS),
-    "rgi6": (_rgi6, REGIONS),
-    "rgi7": (_rgi7, REGIONS),
-    "farinotti": (_farinotti, REGIONS),
-    "glathida": (_glathida, ("3.1.0",)),
+_RGI6 = {
+    f"{part:02d}": Archive("https://www.glims.org/RGI/rgi60_files", f"{part:02d}_rgi60_{name}.zip", "*.shp")
+    for part, name in enumerate(RGI6, 1)
 }
+_NSIDC = "https://daacdata.apps.nsidc.org/pub/DATASETS/nsidc0770_rgi_v7/regional_files/RGI2000-v7.0-G"
+_LOGIN = "NSIDC asks for an Earthdata login: give one for urs.earthdata.nasa.gov in ~/.netrc"
+_ETH = "https://www.research-collection.ethz.ch/bitstream/handle/20.500.11850/315707"
+KINDS: dict[str, dict[str, Archive]] = {
+    "rgi": _RGI6,
+    "rgi6": _RGI6,
+    "rgi7": {
+        f"{part:02d}": Archive(_NSIDC, f"RGI2000-v7.0-G-{part:02d}_{name}.zip", "*.shp", _LOGIN)
+        for part, name in enumerate(RGI7, 1)
+    },
+    "farinotti": {part: Archive(_ETH, f"composite_thickness_RGI60-{part}.zip", "") for part in _RGI6},
+    "glathida": {"3.1.0": Archive("https://www.gtn-g.ch/database", "glathida-3.1.0.zip", "TTT.csv")},
+}
+"""The archives of each kind, by their parts."""
 
 
 def archive_of(name: str) -> Archive:
@@ -92,15 +81,11 @@ def archive_of(name: str) -> Archive:
     kind, _, part = name.partition(":") if match else (name, "", "")
     if kind not in KINDS:
         raise UsageError(f"'{name}' is no published data set", did_you_mean(kind, KINDS))
-    make, parts = KINDS[kind]
-    wanted = (
-        {p.removeprefix("0"): p for p in parts}
-        | {p: p for p in parts}
-        | {p[:3]: p for p in parts if "." in p}
-    )
-    if part not in wanted:
+    parts = KINDS[kind]
+    found = next((p for p in parts if part in (p, p.removeprefix("0"), p.removesuffix(".0"))), None)
+    if found is None:
         raise UsageError(f"'{name}': {kind} has no {part or 'such part'}", f"it has {', '.join(parts)}")
-    return make(wanted[part])
+    return parts[found]
 
 
 def bring(names: Iterable[str], say: Callable[[str], None] | None = None) -> None:

@@ -23,14 +23,10 @@ class Signer:
     def __init__(self, active: bool, patience: Patience) -> None:
         self.active, self._patience = active, patience
         self._lock = threading.Lock()
-        self._generation = 0
+        self.generation = 0
+        """A number that grows with every renewal; hand it to `renew`."""
         if active:
             _sas()  # imported here, in one thread
-
-    @property
-    def generation(self) -> int:
-        """A number that grows with every renewal; hand it to `renew`."""
-        return self._generation
 
     def sign(self, href: str) -> str:
         """Return `href` with a signature, if it is of a storage that wants one."""
@@ -50,11 +46,10 @@ class Signer:
         """Forget the tokens of `generation`; what another thread has renewed meanwhile is kept."""
         if not self.active:
             return
-
         with self._lock:
-            if generation == self._generation:
+            if generation == self.generation:
                 _sas().TOKEN_CACHE.clear()
-                self._generation += 1
+                self.generation += 1
 
     @staticmethod
     def _address(href: str) -> str | None:
@@ -66,7 +61,6 @@ class Signer:
         return f"{_sas().Settings.get().sas_url}/{account}/{container}"
 
     def _needs_token(self, href: str) -> bool:
-
         address = self._address(href)
         if address is None:
             return False

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from math import cos, radians
 from pathlib import Path
@@ -108,48 +106,31 @@ def _bring_all(run: Run, query: SceneQuery, found: Found, patience: Patience) ->
     )  # fmt: skip
     scenes: list[Scene] = []
     failures: list[IcectlError] = []
-    with run.progress("fetching", total=len(found.scenes)) as advance, _pool(patience) as pool:
-        jobs = [pool.submit(fetcher.bring, pick) for pick in found.scenes]
-        for job in as_completed(jobs):
-            _collect(job, scenes, failures, found.tally)
-            advance()
-            if len(failures) >= MANY_FAILURES and not scenes:
-                break
-    if failures:
-        raise _incomplete(failures, len(found.scenes), found.service)
-    return scenes
-
-
-def _collect(
-    job: Future[Scene | str], scenes: list[Scene], failures: list[IcectlError], tally: Tally
-) -> None:
-    try:
-        got = job.result()
-    except (WorkError, DataError) as error:
-        failures.append(error)
-        return
-    if isinstance(got, Scene):
-        scenes.append(got)
-    else:
-        tally.taken[got] += 1
-
-
-def _incomplete(failures: list[IcectlError], total: int, service: Service) -> IcectlError:
-    first = failures[0]
-    return WorkError(
-        f"{len(failures)} of {total} scenes could not be fetched from {service.name}: {first.message}",
-        first.hint or "start the same command again: it goes on where it stopped",
-    )
-
-
-@contextmanager
-def _pool(patience: Patience) -> Iterator[ThreadPoolExecutor]:
-    """Yield a pool whose waiting jobs are dropped when the body ends, by whatever cause."""
     pool = ThreadPoolExecutor(patience.parallel, thread_name_prefix="fetch")
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    with run.progress("fetching", total=len(found.scenes)) as advance:
+        try:
+            for job in as_completed([pool.submit(fetcher.bring, pick) for pick in found.scenes]):
+                try:
+                    got = job.result()
+                except (WorkError, DataError) as error:
+                    failures.append(error)
+                else:
+                    if isinstance(got, Scene):
+                        scenes.append(got)
+                    else:
+                        found.tally.taken[got] += 1
+                advance()
+                if len(failures) >= MANY_FAILURES and not scenes:
+                    break
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+    if failures:
+        raise WorkError(
+            f"{len(failures)} of {len(found.scenes)} scenes could not be fetched from {found.service.name}: "
+            f"{failures[0].message}",
+            failures[0].hint or "start the same command again: it goes on where it stopped",
+        )
+    return scenes
 
 
 def estimate_fetch(

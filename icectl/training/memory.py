@@ -44,14 +44,6 @@ def free() -> None:
         torch.cuda.empty_cache()
 
 
-def largest_below(fits: Callable[[int], bool], tried: int) -> int:
-    """Return the largest halving of `tried` that fits, 0 if not even one sample does."""
-    size = tried // 2
-    while size and not fits(size):
-        size //= 2
-    return size
-
-
 def worded(tried: int, fits: Callable[[int], bool] | None) -> WorkError:
     """Return the error for the user: the batch that was tried, and what would fit.
 
@@ -63,7 +55,9 @@ def worded(tried: int, fits: Callable[[int], bool] | None) -> WorkError:
         return WorkError(
             message, f"try --batch-size {max(1, tried // 2)}, or --batch-size auto to find what fits"
         )
-    size = largest_below(fits, tried)
+    size = tried // 2
+    while size and not fits(size):
+        size //= 2
     if size:
         return WorkError(
             f"{message}; a batch of {size} fits", f"use --batch-size {size}, or --batch-size auto"

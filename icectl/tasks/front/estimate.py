@@ -18,25 +18,15 @@ def estimate(run: Run) -> Estimate:
     options = run.given(FetchOptions)
     images = bytes_of([run.scenes] if run.scenes else [])
     if run.verb == "fetch":
-        return _fetch(run, options)
+        if source_of(run, options) in ("calfin", "caffe"):
+            return Estimate(note="the archive says how large it is when it is fetched")
+        scenes = 24 * options.years // 2 * options.worlds
+        synthetic = Estimate(writes=scenes * options.size**2 * 8, note=f"about {scenes} synthetic scenes")
+        return estimate_source(run, options, (options.asset,), synthetic)
     if run.verb == "prepare":
         return Estimate(reads=images, writes=images, memory=TORCH)
     if run.verb == "train":
-        return Estimate(reads=images, memory=_training_memory(run))
+        train = run.given(TrainOptions)
+        activations = max(1, train.batch_size) * train.crop[0] * train.crop[1] * 4 * _CHANNELS
+        return Estimate(reads=images, memory=round(TORCH + _WEIGHTS + activations))
     return Estimate(reads=images, memory=TORCH + 512 * 2**20)
-
-
-def _fetch(run: Run, options: FetchOptions) -> Estimate:
-    if source_of(run, options) in ("calfin", "caffe"):
-        return Estimate(note="the archive says how large it is when it is fetched")
-    scenes = 24 * options.years // 2 * options.worlds
-    synthetic = Estimate(writes=scenes * options.size**2 * 8, note=f"about {scenes} synthetic scenes")
-    return estimate_source(run, options, (options.asset,), synthetic)
-
-
-def _training_memory(run: Run) -> int:
-    """Return a rough bound: weights with Adam's moments and gradients, and activations of a batch."""
-    options = run.given(TrainOptions)
-    rows, columns = options.crop
-    activations = max(1, options.batch_size) * rows * columns * 4 * _CHANNELS
-    return round(TORCH + _WEIGHTS + activations)

@@ -1,10 +1,8 @@
 """Stage five: front errors beside the baselines and the published figures, by condition."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,12 +17,10 @@ from icectl.tasks.front.figures import figures
 from icectl.tasks.front.files.records import Record, lines_in, probabilities, read_records
 from icectl.tasks.front.line.doubt_tables import WRONG, doubt_facts, doubt_table
 from icectl.tasks.front.metrics import FrontError, score, summary
+from icectl.tasks.front.model import FrontModel
 from icectl.tasks.front.options import EvaluateOptions
 from icectl.tasks.front.pose.frame import bearing_in, frame_of
 from icectl.tasks.front.pose.pose import Pose, posed
-
-if TYPE_CHECKING:
-    from icectl.tasks.front.model import FrontModel
 
 TITLE = "Calving fronts"
 PUBLISHED = "cheng2021"

@@ -10,7 +10,7 @@ from icectl.sources.names import RADAR
 from icectl.sources.options import source_of
 from icectl.tasks.front.files.archive import fetch_calfin
 from icectl.tasks.front.files.caffe import fetch_caffe, root_of
-from icectl.tasks.front.files.pairs import SLC_FAILED, as_scene, find_pairs
+from icectl.tasks.front.files.pairs import as_scene, find_pairs, gaps
 from icectl.tasks.front.options import FetchOptions
 
 _LANDSAT = {"4": "LT04", "5": "LT05", "7": "LE07", "8": "LC08", "9": "LC09"}
@@ -62,13 +62,8 @@ def _from_stac(run: Run, options: FetchOptions) -> list[Scene]:
 def _with_facts(scene: Scene, glacier: str) -> Scene:
     """Return a scene with what evaluation asks for: glacier, sensor, year, scan-line gaps."""
     sensor = sensor_code(str(scene.properties.get("platform", "")))
-    gaps = sensor == "LE07" and scene.time > SLC_FAILED
-    facts = {
-        "glacier": glacier,
-        "sensor": sensor,
-        "year": str(scene.time.year),
-        "slc_off": "yes" if gaps else "no",
-    }
+    facts = {"glacier": glacier, "sensor": sensor, "year": str(scene.time.year)}
+    facts["slc_off"] = gaps(sensor, scene.time)
     return replace(scene, properties={**scene.properties, "icectl:facts": facts, "icectl:dated": True})
 
 

@@ -1,11 +1,9 @@
 """Stage four: fronts of every image as GIS lines and polygons, and a record of how each came about."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,14 +18,12 @@ from icectl.tasks.front.line.found import Found
 from icectl.tasks.front.line.passes import Predictor
 from icectl.tasks.front.line.rules import ROWS, Rules
 from icectl.tasks.front.line.walls import within
+from icectl.tasks.front.model import FrontModel
 from icectl.tasks.front.options import PredictOptions
 from icectl.tasks.front.pose.doubt import judged, reasons_of
 from icectl.tasks.front.pose.frame import Frame, frame_of
 from icectl.tasks.front.pose.search import PoseSearch, Training
 from icectl.tasks.front.pose.survey import survey
-
-if TYPE_CHECKING:
-    from icectl.tasks.front.model import FrontModel
 
 
 def predict(run: Run, model: FrontModel, options: PredictOptions) -> Path:

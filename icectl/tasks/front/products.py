@@ -16,7 +16,7 @@ from icectl.run import Run
 from icectl.tasks.front.dataset import UNNAMED, Entry, FrontData
 from icectl.tasks.front.files.fjord import fjord_mask
 from icectl.tasks.front.files.gis import lon_lat, to_map, write_geojson, write_layer
-from icectl.tasks.front.files.pairs import SLC_FAILED, VECTORS
+from icectl.tasks.front.files.pairs import VECTORS, gaps
 from icectl.tasks.front.files.records import Record, lines_in, probabilities
 from icectl.tasks.front.line.lines import Line
 from icectl.tasks.front.line.polygons import cut, outline
@@ -169,10 +169,8 @@ def fields_of(
 
 def quality(entry: Entry, weak: bool) -> int:
     """Return CALFIN's flag (10; 13 with scan-line gaps), or 20 where the front is in doubt."""
-    gaps = entry.facts.get("slc_off") == "yes" or (
-        entry.facts.get("sensor") == "LE07" and entry.time > SLC_FAILED
-    )
-    return WEAK if weak else AUTO_GAPS if gaps else AUTO
+    striped = "yes" in (entry.facts.get("slc_off"), gaps(entry.facts.get("sensor", ""), entry.time))
+    return WEAK if weak else AUTO_GAPS if striped else AUTO
 
 
 def _years(entries: Sequence[Entry]) -> str:
@@ -264,13 +262,17 @@ def draw_by_date(images: Sequence[Dated], path: Path, unit: str) -> Path:
     from matplotlib import colormaps
     from matplotlib.collections import LineCollection
     from matplotlib.colors import Normalize
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
     from matplotlib.figure import Figure
 
     groups: Mapping[str, list[Dated]] = {name: [] for name in sorted({name for name, _, _ in images})}
     for image in images:
         groups[image[0]].append(image)
-    days = [_day(day) for _, day, _ in images]
+
+    def counted(day: date) -> float:
+        return float(date2num(day))  # type: ignore[no-untyped-call]
+
+    days = [counted(day) for _, day, _ in images]
     colours, scale = colormaps["viridis"], Normalize(min(days), max(max(days), min(days) + 1))
     figure = Figure(figsize=(5 * min(3, len(groups)), 6), layout="constrained")
     parts = figure.subfigures(2, 1, height_ratios=[4, 1])
@@ -279,7 +281,7 @@ def draw_by_date(images: Sequence[Dated], path: Path, unit: str) -> Path:
     for axes, (name, own) in zip(
         maps.subplots(1, len(groups), squeeze=False).flat, groups.items(), strict=True
     ):
-        lines = sorted(((_day(day), line) for _, day, line in own if line is not None), key=itemgetter(0))
+        lines = sorted(((counted(day), line) for _, day, line in own if line is not None), key=itemgetter(0))
         axes.add_collection(
             LineCollection([line for _, line in lines], colors=[colours(scale(d)) for d, _ in lines])
         )
@@ -292,7 +294,7 @@ def draw_by_date(images: Sequence[Dated], path: Path, unit: str) -> Path:
     time = below.subplots()
     for level, own in enumerate(groups.values()):
         for found, marker in ((True, "|"), (False, "x")):
-            at = [_day(day) for _, day, line in own if (line is not None) == found]
+            at = [counted(day) for _, day, line in own if (line is not None) == found]
             time.scatter(at, [level] * len(at), c=colours(scale(np.array(at))), marker=marker)
     time.set_yticks(range(len(groups)), ["" if name == UNNAMED else name for name in groups])
     time.set_ylim(-0.6, len(groups) - 0.4)
@@ -301,10 +303,3 @@ def draw_by_date(images: Sequence[Dated], path: Path, unit: str) -> Path:
     time.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     figure.savefig(path)
     return path
-
-
-def _day(day: date) -> float:
-    """Return a date as matplotlib counts it."""
-    from matplotlib.dates import date2num
-
-    return float(date2num(day))  # type: ignore[no-untyped-call]

@@ -1,22 +1,18 @@
 """Stage three: train on the images with the role train, keep what does best on those with valid."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from icectl.errors import DataError
 from icectl.run import Run
 from icectl.tasks.front.dataset import FrontData, open_dataset
+from icectl.tasks.front.model import FrontModel
 from icectl.tasks.front.options import TrainOptions
 from icectl.training import FitSettings, IndexedBatches, launch
-
-if TYPE_CHECKING:
-    from icectl.tasks.front.model import FrontModel
 
 CLIP = 5.0
 """Bound of the gradient's norm."""

@@ -4,7 +4,6 @@ from math import cos, radians
 
 from icectl.contract import Estimate
 from icectl.run import Run
-from icectl.settings import Glacier
 from icectl.sources.estimate import TORCH, estimate_source
 from icectl.sources.options import source_of
 from icectl.tasks.snow.options import FetchOptions, PrepareOptions, TrainOptions
@@ -17,37 +16,34 @@ _METRES = 111_320.0
 def estimate(run: Run) -> Estimate:
     """Return the bytes that ``run.verb`` would read, write, download and hold, as far as can be known."""
     if run.verb == "fetch":
-        return _fetch(run)
+        options = run.given(FetchOptions)
+        scenes = 12 * options.years
+        synthetic = Estimate(writes=scenes * options.size**2 * 4, note=f"{scenes} synthetic scenes")
+        return estimate_source(run, options, ("green", "swir16", "qa_pixel"), synthetic)
     pixels, frames = _pixels(run), _frames(run)
     cube = pixels * frames * _BYTES
     if run.verb == "prepare":
         return Estimate(writes=round(1.05 * cube), memory=12 * pixels * _BYTES + 128 * 2**20)
     if run.verb == "train":
-        return Estimate(reads=cube, memory=_training_memory(run), note=_training_note(run, pixels, frames))
+        train = run.given(TrainOptions)
+        batch = max(1, train.batch_size) * (train.past + train.future) * train.patch**2 * _BYTES
+        along = max(0, (int(pixels**0.5) - train.patch) // train.stride + 1)
+        windows = along**2 * max(0, frames - train.past - train.future + 1)
+        note = f"about {windows:,} windows before the split"
+        return Estimate(reads=cube, memory=TORCH + 256 * 2**20 + 200 * batch, note=note)
     if run.verb == "predict":
         return Estimate(reads=cube, writes=2 * 4 * pixels * _BYTES, memory=2**30)
     return Estimate(reads=2 * cube, memory=2**29)
-
-
-def _fetch(run: Run) -> Estimate:
-    options = run.given(FetchOptions)
-    scenes = 12 * options.years
-    synthetic = Estimate(writes=scenes * options.size**2 * 4, note=f"{scenes} synthetic scenes")
-    return estimate_source(run, options, ("green", "swir16", "qa_pixel"), synthetic)
 
 
 def _pixels(run: Run) -> int:
     options = run.given(FetchOptions)
     if source_of(run, options) == "synthetic":
         return options.size**2
-    return _of_box(run.glacier)
-
-
-def _of_box(glacier: Glacier) -> int:
-    if glacier.bbox is None:
+    if run.glacier.bbox is None:
         return _DEFAULT_PIXELS
-    west, south, east, north = glacier.bbox
-    metres = glacier.resolution or 30.0
+    west, south, east, north = run.glacier.bbox
+    metres = run.glacier.resolution or 30.0
     width = (east - west) * cos(radians((south + north) / 2)) * _METRES / metres
     return max(1, round(width * (north - south) * _METRES / metres))
 
@@ -63,18 +59,3 @@ def _frames(run: Run) -> int:
     else:
         months = 12 * fetch.years
     return max(1, months // prepare.months)
-
-
-def _training_memory(run: Run) -> int:
-    """Return a rough bound: torch itself, the pool of strips, and a batch with its gradients."""
-    options = run.given(TrainOptions)
-    batch = max(1, options.batch_size) * (options.past + options.future) * options.patch**2 * _BYTES
-    return TORCH + 256 * 2**20 + 200 * batch
-
-
-def _training_note(run: Run, pixels: int, frames: int) -> str:
-    options = run.given(TrainOptions)
-    side = int(pixels**0.5)
-    along = max(0, (side - options.patch) // options.stride + 1)
-    windows = along**2 * max(0, frames - options.past - options.future + 1)
-    return f"about {windows:,} windows before the split"

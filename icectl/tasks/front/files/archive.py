@@ -63,21 +63,20 @@ def listing(doi: str) -> list[dict[str, Any]]:
         page: str | None = version["_links"]["stash:files"]["href"]
         while page is not None and len(files) < MOST_FILES:
             answer = _json(urljoin(base, page))
-            files += [_file(file, base) for file in answer["_embedded"]["stash:files"]]
+            files += [
+                {
+                    "name": PurePosixPath(about["path"]).name,
+                    "hash": f"{about['digestType'].replace('-', '')}:{about['digest']}",
+                    "url": urljoin(base, about["_links"]["stash:download"]["href"]),
+                }
+                for about in answer["_embedded"]["stash:files"]
+            ]
             page = answer.get("_links", {}).get("next", {}).get("href")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise WorkError(
             f"the listing of doi:{doi} at {base} is not understood ({type(error).__name__}: {error})", BY_HAND
         ) from error
     return files
-
-
-def _file(about: Mapping[str, Any], base: str) -> dict[str, Any]:
-    return {
-        "name": PurePosixPath(about["path"]).name,
-        "hash": f"{about['digestType'].replace('-', '')}:{about['digest']}",
-        "url": urljoin(base, about["_links"]["stash:download"]["href"]),
-    }
 
 
 def _fetch(entry: Mapping[str, Any], folder: Path) -> Path:

@@ -88,7 +88,8 @@ def match(
     inventories may give one number to two glaciers.
     """
     ours, theirs = _places(first), _places(second)
-    shared = {name for name in ours.keys() & theirs.keys() - {""} if _far(ours[name], theirs[name]) <= FAR}
+    named, metres = ours.keys() & theirs.keys() - {""}, Geod(ellps="WGS84")
+    shared = {name for name in named if metres.inv(*ours[name], *theirs[name])[2] <= FAR}
     candidates = []
     for i, a in enumerate(first):
         for j, b in enumerate(second):
@@ -117,11 +118,6 @@ def _places(lines: Sequence[FrontLine]) -> dict[str, tuple[float, float]]:
         shapes.setdefault(line.glacier.casefold(), []).append(line.shape)
     centres = {name: shapely.centroid(shapely.GeometryCollection(own)) for name, own in shapes.items()}
     return {name: (centre.x, centre.y) for name, centre in centres.items()}
-
-
-def _far(a: tuple[float, float], b: tuple[float, float]) -> float:
-    """Return metres between two places given in longitude and latitude."""
-    return float(Geod(ellps="WGS84").inv(*a, *b)[2])
 
 
 def _gap(a: FrontLine, b: FrontLine) -> float:

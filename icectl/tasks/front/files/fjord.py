@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import shapely
+from rasterio.features import rasterize
 
 from icectl.arrays import Bools
 from icectl.errors import DataError
@@ -20,8 +21,6 @@ def fjord_mask(path: Path, entry: Entry) -> Bools:
     DataError: it does not meet the image, or a mask raster has another size.
     """
     if path.suffix.lower() in VECTORS:
-        from rasterio.features import rasterize
-
         shapes = frame_in_pixels(path, entry.place, ("polygons",)).geometry
         inside = rasterize(
             [s for s in shapes if s.area > 0] or [shapely.Point(-9, -9)], out_shape=entry.shape

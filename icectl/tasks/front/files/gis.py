@@ -11,6 +11,7 @@ import geopandas
 import numpy as np
 import pyogrio
 import shapely
+from pyproj import Transformer
 
 from icectl.tasks.front.dataset import Entry, Place
 from icectl.tasks.front.line.lines import Line
@@ -31,8 +32,6 @@ def to_map(line: Line, place: Place | None, crs: str | None) -> Any:
     a, b, c, d, e, f = place.transform
     x, y = a * columns + b * rows + c, d * columns + e * rows + f
     if place.crs != crs:
-        from pyproj import Transformer
-
         x, y = Transformer.from_crs(place.crs, crs, always_xy=True).transform(x, y)
     return np.stack([x, y], axis=1)
 
@@ -75,15 +74,10 @@ def write_geojson(
     """Write features as GeoJSON in longitude and latitude (RFC 7946)."""
     features: Any = {"type": "FeatureCollection", "features": []}
     if rows:
-        features = json.loads(_frame(rows, shapes, crs, fields).to_crs("EPSG:4326").to_json(default=str))
+        frame = geopandas.GeoDataFrame(list(rows), geometry=list(shapes), crs=crs)[[*fields, "geometry"]]
+        features = json.loads(frame.to_crs("EPSG:4326").to_json(default=str))
     write_json(path, features)
     return path
-
-
-def _frame(
-    rows: Sequence[dict[str, Any]], shapes: Sequence[Any], crs: str | None, fields: Mapping[str, str]
-) -> Any:
-    return geopandas.GeoDataFrame(list(rows), geometry=list(shapes), crs=crs or PIXELS)[[*fields, "geometry"]]
 
 
 @contextmanager

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import geopandas
 import numpy as np
 import shapely
 from affine import Affine
+from rasterio.features import rasterize
 
 from icectl.arrays import F64, Array, Bools
 from icectl.errors import DataError
 from icectl.raster import Info, read_quantity, read_vectors
+from icectl.raster.vectors import layer_of, mended
 from icectl.tasks.front.dataset import Place
 from icectl.tasks.front.files.caffe import ICE, OCEAN, ZONES
 from icectl.tasks.front.files.images import place_on
@@ -201,7 +204,8 @@ def _from_vectors(path: Path, shape: tuple[int, int], place: Place | None, day: 
         return Label(lines_of(mask_edge(mask, 1)), mask)
     if shapely.is_closed(shapes).any():
         raise _closed(str(path), "line")
-    lines = [line for shape_ in shapes for line in clip(_line_of(shape_), shape)]
+    corners = [shapely.get_coordinates(one)[:, ::-1] for one in shapes]  # (row, column) from the corner
+    lines = [line for points in corners for line in clip(points - 0.5, shape)]
     return Label(tuple(sorted(lines, key=length, reverse=True)))
 
 
@@ -222,7 +226,6 @@ def _of_day(frame: Any, path: Path, day: datetime | None) -> Any:
 
 def _ice_of(frame: Any, shape: tuple[int, int], path: Path) -> Bools:
     """Burn the polygons of ice: those that a column calls so, else all that are not called another thing."""
-    from rasterio.features import rasterize
 
     def burnt(rows: Any) -> Bools:
         return np.asarray(rasterize(list(rows.geometry), out_shape=shape), bool)
@@ -257,22 +260,13 @@ def _closed(name: str, what: str) -> DataError:
     )
 
 
-def _line_of(shape: Any) -> Line:
-    """Return a shapely line of (column, row) edges as (row, column) pixel centres."""
-    return np.asarray(shapely.get_coordinates(shape)[:, ::-1]) - 0.5
-
-
 def frame_in_pixels(path: Path, place: Place | None, kinds: Sequence[str] = ("lines", "polygons")) -> Any:
     """Return the simple shapes of a file with its columns, in (column, row) from the image's corner.
 
     `kinds`: of several layers the only one of the first of these kinds is taken.
     """
-    from icectl.raster.vectors import layer_of, mended
-
     layer = next((found for kind in kinds if (found := layer_of(path, kind))), None)
     if place is None:
-        import geopandas
-
         frame = mended(geopandas.read_file(path, layer=layer, engine="pyogrio"))
         down = -1 if frame.crs is not None and frame.crs.is_engineering else 1  # our own: y is −row
         to_pixels = Affine.scale(1, down)

@@ -217,17 +217,17 @@ def _name_facts(path: Path, time: datetime, dated: bool, places: Mapping[str, st
             "glacier": places.get(wrs, calfin["glacier"].lower()),
             "sensor": sensor,
             "wrs": wrs,
-            "slc_off": _gaps(sensor, time),
+            "slc_off": gaps(sensor, time),
         }
     match = _LANDSAT.search(path.stem)
     if match:
         sensor, wrs = match[1], match[2] + match[3]
-        facts |= {"sensor": sensor, "wrs": wrs, "slc_off": _gaps(sensor, time)}
+        facts |= {"sensor": sensor, "wrs": wrs, "slc_off": gaps(sensor, time)}
         facts |= {"glacier": places[wrs]} if wrs in places else {}
     return facts
 
 
-def _gaps(sensor: str, time: datetime) -> str:
+def gaps(sensor: str, time: datetime) -> str:
     """Tell whether an image has gaps between scan lines, in the words of a table."""
     return "yes" if sensor == "LE07" and time > SLC_FAILED else "no"
 

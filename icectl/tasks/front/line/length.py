@@ -71,15 +71,10 @@ def position(line: Line, reference: Reference, method: str = "box", step: float 
     across = np.array([-along[1], along[0]])
     local = (resample(line, step) - np.array(reference.origin)) @ np.stack([along, across], axis=1)
     if method == "centre-line":
-        return _crossing(local)
+        side = np.sign(local[:, 1])
+        where = np.flatnonzero(side[:-1] * side[1:] <= 0)  # of several crossings the one farthest down-flow
+        return float(local[where, 0].max()) if len(where) else None
     return _mean_in_box(local, reference.half_width)
-
-
-def _crossing(local: Line) -> float | None:
-    """Return the position on the centre line; of several crossings the one farthest down-flow."""
-    side = np.sign(local[:, 1])
-    where = np.flatnonzero(side[:-1] * side[1:] <= 0)
-    return float(local[where, 0].max()) if len(where) else None
 
 
 def _mean_in_box(local: Line, half: float) -> float | None:

@@ -49,17 +49,12 @@ def cut(fjord: Bools, line: Line, ice: Floats) -> tuple[Bools, Bools] | None:
     glacier, ocean = np.zeros(fjord.shape, bool), np.zeros(fjord.shape, bool)
     for number in np.flatnonzero(sizes >= least) + 1:
         part = parts == number
-        if float(ice[part].mean()) < OCEAN_BELOW and _lower_side(part, fjord & ~wall, ice):
+        rest, share = fjord & ~wall & ~part, float(ice[part].mean())
+        if share < OCEAN_BELOW and (not rest.any() or share <= float(ice[rest].mean())):
             ocean |= part
         else:
             glacier |= part
     return (glacier, ocean) if glacier.any() and ocean.any() else None
-
-
-def _lower_side(part: Bools, fjord: Bools, ice: Floats) -> bool:
-    """Tell whether a part has less ice than the rest of the fjord."""
-    rest = fjord & ~part
-    return not rest.any() or float(ice[part].mean()) <= float(ice[rest].mean())
 
 
 def join_ends(fjord: Bools, line: Line) -> Line | None:

@@ -1,6 +1,7 @@
 """Least-cost paths over an image: baselines with nothing learnt."""
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 from skimage.filters import sobel
 from skimage.graph import MCP_Geometric
 
@@ -19,8 +20,6 @@ def gradient_cost(image: Floats, sigma: float = 1.0) -> F64:
 
     Returns ``FLOOR + exp(-g / ḡ)`` with gradient g and its mean ḡ over the image.
     """
-    from scipy.ndimage import gaussian_filter
-
     slope = sobel(gaussian_filter(np.asarray(image, float), sigma))
     mean = float(slope.mean())
     return np.asarray(FLOOR + np.exp(-slope / mean)) if mean > 0 else np.ones_like(slope)

@@ -1,10 +1,8 @@
 """How the networks are trained, and how trained ones are called."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,11 +12,9 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from icectl.arrays import F32
 from icectl.tasks.front.network.loss import front_loss
-from icectl.training import SingleOptimizer, cosine_rate
-
-if TYPE_CHECKING:
-    from icectl.tasks.front.options import TrainOptions
-    from icectl.training import Batch, Context
+from icectl.tasks.front.options import TrainOptions
+from icectl.training import Context, SingleOptimizer, cosine_rate
+from icectl.training.batches import Batch
 
 WARM_UP = 50
 

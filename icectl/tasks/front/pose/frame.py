@@ -1,15 +1,9 @@
 """The ground under an image's pixels: metres east and north, and bearings, whatever its CRS."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from icectl.arrays import F64
-
-if TYPE_CHECKING:
-    from icectl.tasks.front.dataset import Place
+from icectl.tasks.front.dataset import Place
 
 Frame = F64
 """2×2 matrix: metres east and north (rows) of a step of one column and of one row (columns)."""

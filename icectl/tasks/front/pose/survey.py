@@ -5,8 +5,6 @@ in domains that overlap by half and in every direction, quickly; each front that
 again, in full, in a box around it. What is said of it is said of that look.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
