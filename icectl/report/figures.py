@@ -50,7 +50,7 @@ def arrange(views: Sequence[View], first: int = 0) -> list[list[View]]:
     """
     groups: list[list[View]] = []
     for number, view in enumerate(views, first):
-        shape = "small" if view["kind"] == "map" or "svg" in view else ""
+        shape = "small" if view["kind"] == "map" or ("svg" in view and "wide" not in view) else ""
         item = {**view, "number": number, "shape": shape}
         if shape and groups and groups[-1][0]["shape"] == shape:
             groups[-1].append(item)

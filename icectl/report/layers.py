@@ -28,13 +28,14 @@ MOST_AT_ONCE = 48_000_000
 class Raster:
     """A raster to show: thinned values (NaN is missing), its full size and grid, if it has one.
 
-    `metres` is the ground length of a pixel where the grid has no CRS and somebody said it.
+    `metres` and `cell` are those of its `Layer`.
     """
 
     values: F32
     shape: tuple[int, int]
     grid: GeoBox | None = None
     metres: float | None = None
+    cell: float = 1.0
 
 
 class Reader:
@@ -60,7 +61,7 @@ class Reader:
 
     def read(self, layer: Layer, side: int = 10_000) -> Raster:
         """Return the layer thinned so that its longer side is at most `side` pixels."""
-        return replace(self._read(layer, side), metres=layer.metres)
+        return replace(self._read(layer, side), metres=layer.metres, cell=layer.cell)
 
     def _read(self, layer: Layer, side: int) -> Raster:
         path = self.find(layer.file)

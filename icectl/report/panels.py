@@ -105,8 +105,9 @@ class Layer(_Part):
     variable, index
         For ``.nc`` and ``.zarr``: the variable, and the position along its leading axes
         (``(3,)`` of a ``(time, y, x)`` variable is its fourth frame).
-    metres
-        Ground length of a pixel in metres, for a file without a CRS.
+    metres, cell
+        For a file without a CRS: the ground length of a pixel in metres, or how many pixels of an image
+        one is wide.
     """
 
     file: str
@@ -114,6 +115,7 @@ class Layer(_Part):
     variable: str = ""
     index: tuple[int, ...] = ()
     metres: float | None = None
+    cell: float = 1.0
 
 
 class Lines(_Part):
@@ -122,7 +124,7 @@ class Lines(_Part):
     Parameters
     ----------
     label, role
-        Name in the legend, and what it is.
+        Name in the legend, and what it is; contours are thin.
     file, layer
         A vector file (GeoPackage, shapefile, GeoJSON) and its layer; reprojected to the raster.
     pixels
@@ -132,7 +134,7 @@ class Lines(_Part):
     """
 
     label: str
-    role: Role = "other"
+    role: Role | Literal["contour"] = "other"
     file: str = ""
     layer: str = ""
     pixels: tuple[tuple[tuple[float, float], ...], ...] = ()

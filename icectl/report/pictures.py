@@ -27,7 +27,7 @@ def picture(title: str, raster: Raster, scale: Scale, side: int, strokes: Sequen
         "columns": columns,
         "coarse": max(values.shape) < 260,
         "strokes": strokes,
-        "frame": frame_of(raster.grid, raster.shape, raster.metres),
+        "frame": frame_of(raster.grid, raster.shape, raster.metres, raster.cell),
         "scale": {"low": scale.low, "high": scale.high},
         "palette": scale.colours,
         "empty": bool(np.isnan(values).all()),

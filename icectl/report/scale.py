@@ -36,15 +36,19 @@ class Frame:
     centre: tuple[float, float] | None = None
 
 
-def frame_of(grid: GeoBox | None, shape: tuple[int, int], side: float | None = None) -> Frame:
+def frame_of(
+    grid: GeoBox | None, shape: tuple[int, int], side: float | None = None, cell: float = 1.0
+) -> Frame:
     """Return the frame of a map of `shape` (rows, columns).
 
-    Without a CRS it counts pixels, or the metres that a pixel's `side` is said to have.
+    Without a CRS it counts the metres that a pixel's `side` is said to have, or pixels of an image, of which
+    a `cell` is so many wide.
     """
     if grid is None or grid.crs is None:
-        length = _nice((side or 1.0) * shape[1] / 4)
+        length = _nice((side or cell) * shape[1] / 4)
         if side is None:
-            return Frame(length, f"{length:g} px", None, "no CRS: pixels", "")
+            pixel = "" if cell == 1 else f"{cell:g} px"
+            return Frame(length / cell, f"{length:g} px", None, "no CRS: pixels", pixel)
         return Frame(length / side, _ground(length), None, "no CRS: pixels", f"{side:.4g} m", metres=side)
     crs = CRS(str(grid.crs))
     to_degrees = Transformer.from_crs(crs, crs.geodetic_crs or "EPSG:4326", always_xy=True)

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from affine import Affine
+from pyproj import Geod, Transformer
 
-from icectl.raster import Grid, write_cog
-from icectl.tasks.bed.figures import maps, section
+from icectl.raster import Grid, grid_of, read, write_cog
+from icectl.tasks.bed.figures import deepest, maps, section
 from icectl.tasks.bed.readers.points import Points
 
 SURFACE, DEPTH = 1000.0, 50.0
@@ -29,6 +30,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def ground_metres(west: float, east: float) -> float:
+    """Return the geodesic length between two eastings of the folder's map."""
+    move = Transformer.from_crs("EPSG:32632", "EPSG:4326", always_xy=True)
+    ends = [move.transform(x, 5_000_105.0) for x in (west, east)]
+    return Geod(ellps="WGS84").inv(*ends[0], *ends[1])[2]
+
+
 def points(east: list[float]) -> Points:
     x = 400_000 + np.asarray(east)
     y = np.full(len(x), 5_000_105.0)
@@ -41,7 +49,7 @@ def test_a_sections_surface_is_that_of_the_elevation_model_also_at_the_edge_of_t
     one = section(folder, measured, np.array(["one"] * 4), np.ones(4, dtype=bool))[0]
     np.testing.assert_allclose(one.surface, SURFACE)
     np.testing.assert_allclose(one.measured_bed, SURFACE - 45.0)
-    assert max(one.distance) == pytest.approx(85.0)
+    assert max(one.distance) == pytest.approx(ground_metres(400_015, 400_100), abs=0.01)
     on_ice = np.asarray(one.distance) <= 75.0
     np.testing.assert_allclose(np.asarray(one.bed)[on_ice], SURFACE - DEPTH)
 
@@ -54,5 +62,27 @@ def test_the_map_of_thickness_carries_the_points_on_the_ice(folder: Path) -> Non
     assert thickness.points[0].values == (45.0, 45.0)
     assert not spread.points
     assert not bed.points
-    assert thickness.note == "0.0123 km³ (0.00988 to 0.0235)"
+    assert thickness.note == "0.0123 km³ (0.00988 to 0.0235)"  # ice of one thickness has no contours
+    assert bed.note == "contours every 5 m"
+    (contours,) = [lines for lines in bed.lines if lines.role == "contour"]
+    edge = np.concatenate([np.array(line)[:, 0] for line in contours.pixels])
+    np.testing.assert_allclose(edge, 10, atol=0.5)  # the wall between ice and rock
     assert not maps(folder)[0].points
+
+
+def test_sections_through_the_thickest_ice_show_the_true_bed_and_lengths_on_the_ground(folder: Path) -> None:
+    depth = read(folder / "one" / "thickness.tif").filled(np.nan)
+    depth[14, 3] = 80.0
+    grid = grid_of(folder / "one" / "thickness.tif")
+    write_cog(folder / "one" / "thickness.tif", depth, grid)
+    write_cog(folder / "one" / "bed.tif", SURFACE - np.nan_to_num(depth), grid)
+    write_cog(folder / "truth.tif", np.full((20, 20), 60.0, np.float32), grid, tags={"units": "m"})
+    along, across = deepest(folder, folder / "truth.tif")
+    for one in (along, across):
+        np.testing.assert_allclose(one.surface, SURFACE, atol=1e-3)
+        np.testing.assert_allclose(one.truth, SURFACE - 60)
+        assert min(one.bed) == pytest.approx(SURFACE - 80, abs=3)
+        assert one.distance[0] == 0
+    assert max(along.distance) == pytest.approx(190, abs=2)  # the ice is 10 pixels wide and 20 long
+    assert max(across.distance) == pytest.approx(90, abs=2)
+    assert not deepest(folder)[0].truth

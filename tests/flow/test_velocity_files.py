@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import subprocess
 import sys
 
@@ -19,6 +20,7 @@ from terminal import terminal
 from icectl.raster import Grid
 from icectl.raster.cf_write import cf_dataset, cf_layer, save_netcdf
 from icectl.report import charts
+from icectl.report.panels import unpack
 from icectl.tasks.flow.figures import streamline
 from icectl.tasks.flow.shown import shown
 from icectl.tasks.flow.velocity.averaging import (
@@ -32,7 +34,7 @@ from icectl.tasks.flow.velocity.averaging import (
 from icectl.tasks.flow.velocity.confirm import believed, speed_bias, supporters
 from icectl.tasks.flow.velocity.quality import peak
 
-from .conftest import RESOLUTION, SPEED, make_run, moving, write_scenes
+from .conftest import OPTIONS, RESOLUTION, SPEED, make_run, moving, write_scenes
 
 
 @pytest.fixture(scope="module")
@@ -259,7 +261,10 @@ def test_the_page_draws_the_speed_by_month(stages):
         known = data["v"].where(data["v"].notnull().all("time"))
         medians = known.median(("y", "x")).values
     assert [float(row["speed"]) for row in rows] == pytest.approx(medians, abs=2e-3, rel=1e-4)
-    (curve,) = (panel for panel in shown(make_run("predict", stages["predict"])) if panel.kind == "curve")
+    run = make_run("predict", stages["predict"], {"prepare": stages["prepare"]}, OPTIONS)
+    line, curve = (panel for panel in shown(run) if panel.kind == "curve")
+    assert line.title == "Speed along the flow line"
+    assert "<svg" in charts.curve(line)
     assert curve.title == "Speed by month"
     assert curve.series[0].y == tuple(float(row["speed"]) for row in rows)
     assert "<svg" in charts.curve(curve)
@@ -267,7 +272,7 @@ def test_the_page_draws_the_speed_by_month(stages):
 
 @pytest.mark.parametrize(
     ("said", "unit", "bar"),
-    [((), "pixel/year", "2 px"), (("--resolution", "25"), "meter/year", "1 km")],
+    [((), "pixel/year", "50 px"), (("--resolution", "25"), "meter/year", "1 km")],
 )
 def test_pictures_have_a_scale_in_metres_where_their_resolution_was_said(tmp_path, said, unit, bar):
     (tmp_path / "scenes").mkdir()
@@ -283,10 +288,17 @@ def test_pictures_have_a_scale_in_metres_where_their_resolution_was_said(tmp_pat
     with rasterio.open(folder / "v.tif") as file:
         tags = file.tags()
     assert (tags["units"], tags.get("pixel_size_m")) == (unit, "400" if said else None)
-    panels = shown(make_run("predict", folder))
-    assert {panel.unit for panel in panels if panel.kind == "map"} == {"m a⁻¹" if said else "px a⁻¹"}
-    assert [panel.layer.metres for panel in panels if panel.kind == "map"] == [400.0 if said else None] * 2
-    assert f">{bar}<" in (folder / "report.html").read_text(encoding="utf-8")
+    panels = [unpack(one) for one in json.loads((folder / "panels.json").read_text())["panels"]]
+    speed, error, image, line = panels
+    assert {speed.unit, error.unit, image.arrow_unit} == {"m a⁻¹" if said else "px a⁻¹"}
+    sides = [panel.layer.metres for panel in (speed, error, image)]
+    assert sides == ([400.0, 400.0, 25.0] if said else [None] * 3)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.count(f">{bar}<") == 3  # of the image and of cells alike
+    assert "cannot be drawn" not in page
+    assert line.x_label == f"distance downstream ({'km' if said else 'px'})"
+    step = 16 * (0.025 if said else 1)  # from cell to cell
+    assert set(np.round(np.diff(line.series[0].x) / step, 6)) <= {1.0, round(2**0.5, 6)}
 
 
 def test_a_short_pair_that_none_agrees_with_is_outvoted_by_three_that_move():

@@ -73,6 +73,8 @@ def test_without_a_grid_pixels_are_counted():
     frame = frame_of(None, (300, 200))
     assert (frame.bar_label, frame.bar_pixels, frame.north) == ("50 px", 50, None)
     assert frame.crs == "no CRS: pixels"
+    cells = frame_of(None, (25, 17), cell=12.0)  # of an image of 300 × 204
+    assert (cells.bar_label, cells.bar_pixels, cells.pixel) == ("50 px", 50 / 12, "12 px")
 
 
 def test_without_a_crs_the_bar_is_in_the_metres_that_were_said():

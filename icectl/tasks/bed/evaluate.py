@@ -41,8 +41,8 @@ def evaluate(run: Run, model: TaskModel, options: EvaluateOptions) -> Metrics:
     tables += published.tables(rows)
     if answers.law is None or (answers.law.kind == "synthetic" and _synthetic(run, "dem.tif") is None):
         notes.append(f"{PRIOR_ONLY[0].upper()}{PRIOR_ONLY[1:]}.")
-    panels = figures(run, scored) if rows else []
-    details |= {"panels": pack(panels, run.inputs["train"])}
+    panels = figures(run, scored, _synthetic(run, "truth/thickness.tif")) if rows else []
+    details |= {"panels": pack(panels, run.out)}
     dem = run.given(PredictOptions).dem
     if dem is not None:  # the elevation model is the place, not the glacier of the training
         details["place"] = dem.stem

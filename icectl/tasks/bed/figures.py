@@ -1,15 +1,17 @@
-"""Panels for the report: maps of bed and thickness, a section, measured against predicted."""
+"""Panels for the report: maps of bed and thickness, sections, what was measured or is true beside them."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from pyproj import Transformer
+from skimage.measure import approximate_polygon, find_contours
 
 from icectl.arrays import F64, Bools
-from icectl.raster import grid_of, read, read_quantity
-from icectl.report.panels import CrossSection, Layer, Lines, Map, Panel, Scatter
+from icectl.raster import Grid, grid_of, ground_steps, read, read_quantity, write_cog
+from icectl.report.panels import CrossSection, Frame, Layer, Lines, Map, Panel, Scatter, TimeMaps
 from icectl.report.panels import Points as MapPoints
 from icectl.run import Run
 from icectl.tasks.bed.metrics import sample
@@ -20,35 +22,61 @@ from icectl.tasks.bed.scores.points import AtPoints
 MAX_MAPS = 3
 MAX_POINTS = 400
 STEPS = 200
+CONTOURS = 10
+"""Contours between the least and the greatest value of a map, about."""
 
 
-def figures(run: Run, scored: AtPoints | None = None) -> list[Panel]:
-    """Return maps of the largest glaciers, and where there are points, a scatter and a section along them."""
+def figures(run: Run, scored: AtPoints | None = None, truth: Path | None = None) -> list[Panel]:
+    """Return maps of the largest glaciers and sections; measured points and a true thickness beside them."""
     folder = run.inputs["predict"]
-    if scored is None:
-        return maps(folder)
-    hit = scored.hit
-    return [
-        *scatter(scored.points.thickness[hit], scored.predicted[hit]),
-        *section(folder, scored.points, scored.glacier, hit),
-        *maps(folder, scored.points),
-    ]
+    found: list[Panel] = []
+    if scored is not None:
+        hit = scored.hit
+        found += scatter(scored.points.thickness[hit], scored.predicted[hit])
+        found += section(folder, scored.points, scored.glacier, hit)
+    found += deepest(folder, truth)
+    if truth is not None:
+        found.append(_beside(run, folder, truth))
+    return found + maps(folder, None if scored is None else scored.points)
+
+
+def _largest(folder: Path) -> list[dict[str, str]]:
+    rows = [r for r in read_table(folder) if not r["note"]]
+    return sorted(rows, key=lambda r: -float(r["area_km2"]))[:MAX_MAPS]
+
+
+def _beside(run: Run, folder: Path, truth: Path) -> TimeMaps:
+    """Return thickness beside the true one, glacier by glacier, which goes into ``run.out`` on its grid."""
+    frames = []
+    for row in _largest(folder):
+        ours, theirs = (
+            folder / place_of(row["id"]) / "thickness.tif",
+            run.out / f"true_{place_of(row['id'])}.tif",
+        )
+        grid = grid_of(ours)
+        true = read_quantity(truth, "thickness", grid=grid).values
+        write_cog(theirs, np.where(np.isfinite(read(ours).filled(np.nan)), true, np.float32(np.nan)), grid)
+        layers = {"truth": Layer(file=str(theirs)), "prediction": Layer(file=str(ours.absolute()))}
+        frames.append(Frame(label=row["id"], **layers))
+    return TimeMaps(
+        title="Thickness beside the truth", frames=tuple(frames), colours="thickness", low=0.0, unit="m"
+    )
 
 
 def maps(folder: Path, points: Points | None = None) -> list[Panel]:
     """Return thickness (with what was measured on it), its upper bound and bed of the largest glaciers.
 
-    Thickness lies on the shaded ground.
+    Thickness lies on the shaded ground; contours lie on thickness and bed.
     """
-    rows = [r for r in read_table(folder) if not r["note"]]
     made: list[Panel] = []
-    for row in sorted(rows, key=lambda r: -float(r["area_km2"]))[:MAX_MAPS]:
+    for row in _largest(folder):
         place = folder / place_of(row["id"])
         outline = (Lines(label="outlines", file=str((folder / "glaciers.gpkg").absolute())),)
         ground = Layer(file=str((place / "bed.tif").absolute()))
         volume, low, high = (f"{float(row[f'volume{end}_km3']):.3g}" for end in ("", "_low", "_high"))
         for name, colours in (("thickness", "thickness"), ("high", "thickness"), ("bed", "terrain")):
             first = name == "thickness"
+            contours, every = ((), "") if name == "high" else _contours(place / f"{name}.tif")
             made.append(
                 Map(
                     title=f"{row['id']}: {'upper 90 % bound of thickness' if name == 'high' else name}",
@@ -57,12 +85,25 @@ def maps(folder: Path, points: Points | None = None) -> list[Panel]:
                     colours=colours,
                     low=None if name == "bed" else 0.0,
                     underlay=ground,
-                    lines=outline,
+                    lines=(*contours, *outline),
                     points=_on_map(place, points) if first and points is not None else (),
-                    note=f"{volume} km³ ({low} to {high})" if first else "",
+                    note="; ".join(filter(None, (f"{volume} km³ ({low} to {high})" if first else "", every))),
                 )
             )
     return made
+
+
+def _contours(path: Path) -> tuple[tuple[Lines, ...], str]:
+    """Return lines of equal value at round steps, in pixels, and what they are in words."""
+    values = read(path).filled(np.nan).astype(np.float64)
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return (), ""
+    levels = MaxNLocator(CONTOURS, steps=[1, 2, 5, 10]).tick_values(known.min(), known.max())
+    drawn = [approximate_polygon(c, 0.3) for level in levels for c in find_contours(values, level)]
+    lines = tuple(tuple((float(x + 0.5), float(y + 0.5)) for y, x in line) for line in drawn if len(line) > 1)
+    words = f"contours every {levels[1] - levels[0]:g} m"
+    return (Lines(label=words, role="contour", pixels=lines),) if lines else (), words if lines else ""
 
 
 def _on_map(place: Path, points: Points) -> tuple[MapPoints, ...]:
@@ -92,38 +133,86 @@ def scatter(measured: F64, predicted: F64) -> list[Panel]:
     ]
 
 
-def section(folder: Path, points: Points, glacier: NDArray[np.str_], hit: Bools) -> list[Any]:
+class _Cut(NamedTuple):
+    """Ground and thickness of a glacier; places are in metres from its upper left corner, right and down."""
+
+    grid: Grid
+    step: F64
+    bed: F64
+    depth: F64
+
+    def along(self, line: F64) -> dict[str, Any]:
+        """Return distance, surface and bed of a `CrossSection` along points ``(2, n)``.
+
+        Summed by pixels: at the edge of the ice, bed and thickness are taken from other neighbours.
+        """
+        ground, surface = (self.at(a, line) for a in (self.bed, self.bed + np.nan_to_num(self.depth)))
+        far = np.hypot(*(line - line[:, :1]))
+        return {
+            "distance": tuple(far.tolist()),
+            "surface": tuple(surface.tolist()),
+            "bed": tuple(ground.tolist()),
+        }
+
+    def at(self, values: F64, places: F64) -> F64:
+        """Return values at places in metres."""
+        cols, rows = places / self.step[:, None] - 0.5
+        return sample(values, rows, cols)
+
+
+def _cut(place: Path) -> _Cut:
+    grid = grid_of(place / "bed.tif")
+    bed, depth = (read(place / f"{n}.tif").filled(np.nan).astype(np.float64) for n in ("bed", "thickness"))
+    return _Cut(grid, np.array([float(side) for side in ground_steps(grid)]), bed, depth)
+
+
+def deepest(folder: Path, truth: Path | None = None) -> list[Panel]:
+    """Return sections through the thickest ice of the largest glacier, along it and across."""
+    made: list[Panel] = []
+    for name in [row["id"] for row in _largest(folder)[:1]]:
+        cut = _cut(folder / place_of(name))
+        rows, cols = np.nonzero(np.isfinite(cut.depth))
+        pixels = np.stack([cols + 0.5, rows + 0.5]) * cut.step[:, None]
+        at = pixels[:, [int(np.argmax(cut.depth[rows, cols]))]]
+        _, axis = _axis(pixels)
+        for words, way in (("along", axis), ("across", axis[::-1] * [1, -1])):
+            far = way @ (pixels - at)
+            line = at + way[:, None] * np.linspace(far.min(), far.max(), STEPS)
+            drawn = cut.along(line := line[:, np.isfinite(cut.at(cut.bed, line))])
+            if truth is not None:
+                ice = read_quantity(truth, "thickness", grid=cut.grid).values.astype(np.float64)
+                drawn["truth"] = tuple(
+                    (np.array(drawn["surface"]) - cut.at(np.nan_to_num(ice), line)).tolist()
+                )
+            made.append(
+                CrossSection(title=f"{name}: section {words} the glacier through its thickest ice", **drawn)
+            )
+    return made
+
+
+def section(folder: Path, points: Points, glacier: NDArray[np.str_], hit: Bools) -> list[Panel]:
     """Return surface and bed along the long axis of the points on the most measured glacier."""
     names, counts = np.unique(glacier[hit], return_counts=True)
     name = str(names[counts.argmax()])
     mine = hit & (glacier == name)
-    grid = grid_of(folder / place_of(name) / "bed.tif")
-    transform, crs = grid.affine, grid.crs
-    bed = read(folder / place_of(name) / "bed.tif").filled(np.nan).astype(np.float64)
-    depth = read(folder / place_of(name) / "thickness.tif").filled(np.nan).astype(np.float64)
-    move = Transformer.from_crs(points.crs, crs.to_wkt(), always_xy=True)
+    cut = _cut(folder / place_of(name))
+    move = Transformer.from_crs(points.crs, cut.grid.crs.to_wkt(), always_xy=True)
     x, y = (np.asarray(v) for v in move.transform(points.x[mine], points.y[mine]))
-    centre, direction = _axis(np.stack([x, y]))
-    along = direction @ (np.stack([x, y]) - centre[:, None])
-    across = np.abs(direction[::-1] * [1, -1] @ (np.stack([x, y]) - centre[:, None]))
-    steps = np.linspace(along.min(), along.max(), STEPS)
-    line = centre[:, None] + direction[:, None] * steps
-    pixel = abs(transform.a)
-    metres = 111_320.0 if crs.geographic else 1.0
-    # Summed by pixels: at the edge of the ice, bed and thickness are taken from other neighbours.
-    ground, surface = (_along(a, transform, line) for a in (bed, bed + np.nan_to_num(depth)))
-    near = across < 2 * pixel
-    cols, rows = ~transform * (x[near], y[near])
-    top = sample(bed + np.nan_to_num(depth), rows - 0.5, cols - 0.5)
+    places = np.stack(~cut.grid.affine * (x, y)) * cut.step[:, None]
+    centre, direction = _axis(places)
+    along = direction @ (places - centre[:, None])
+    across = np.abs(direction[::-1] * [1, -1] @ (places - centre[:, None]))
+    line = centre[:, None] + direction[:, None] * np.linspace(along.min(), along.max(), STEPS)
+    near = across < 2 * cut.step.min()
+    top = cut.at(cut.bed + np.nan_to_num(cut.depth), places[:, near])
+    known = np.isfinite(top)
     return [
         CrossSection(
             title=f"{name}: surface and bed along the survey's long axis",
-            distance=tuple(((steps - steps[0]) * metres).tolist()),
-            surface=tuple(surface.tolist()),
-            bed=tuple(ground.tolist()),
-            measured_distance=tuple(((along[near] - steps[0]) * metres)[np.isfinite(top)].tolist()),
-            measured_bed=tuple((top - points.thickness[mine][near])[np.isfinite(top)].tolist()),
-            measured_error=tuple(points.uncertainty[mine][near][np.isfinite(top)].tolist()),
+            **cut.along(line),
+            measured_distance=tuple((along[near] - along.min())[known].tolist()),
+            measured_bed=tuple((top - points.thickness[mine][near])[known].tolist()),
+            measured_error=tuple(points.uncertainty[mine][near][known].tolist()),
             note="points within two pixels of the line",
         )
     ]
@@ -134,8 +223,3 @@ def _axis(xy: F64) -> tuple[F64, F64]:
     centre = xy.mean(1)
     _, vectors = np.linalg.eigh(np.cov(xy - centre[:, None])) if xy.shape[1] > 2 else (None, np.eye(2))
     return centre, np.asarray(vectors[:, -1])
-
-
-def _along(values: F64, transform: Any, line: F64) -> F64:
-    cols, rows = ~transform * (line[0], line[1])
-    return sample(values, np.asarray(rows) - 0.5, np.asarray(cols) - 0.5)

@@ -2,7 +2,7 @@
 
 from icectl.report.panels import Layer, Map, Panel
 from icectl.run import Run
-from icectl.tasks.bed.figures import maps
+from icectl.tasks.bed.figures import deepest, maps
 from icectl.tasks.bed.products import FILLED, TABLE
 
 
@@ -15,7 +15,7 @@ def shown(run: Run) -> list[Panel]:
             ["area", f"{volume['area_km2']:.3g} km²", f"glaciers: {volume['glaciers']}"],
             ["in sea level", f"{volume['sle_mm']:.2g} mm", ""],
         ]
-    found: list[Panel] = maps(run.out) if (run.out / TABLE).is_file() else []
+    found: list[Panel] = [*maps(run.out), *deepest(run.out)] if (run.out / TABLE).is_file() else []
     if (run.out / FILLED).is_file():
         layer = Layer(file=str((run.out / FILLED).absolute()))
         found.append(Map(title="Elevation, holes filled", layer=layer, unit="m", colours="terrain"))

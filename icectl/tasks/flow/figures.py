@@ -9,7 +9,7 @@ from affine import Affine
 
 from icectl.arrays import F32, F64, I64, Array
 from icectl.imagery.filters import high_pass
-from icectl.raster import Grid, Info, write_cog
+from icectl.raster import Grid, Info, ground_steps, write_cog
 from icectl.report.panels import Layer, Map, SampleRow, Samples, pack
 from icectl.run import Run
 from icectl.tasks.flow.dataset import Sequences
@@ -163,7 +163,9 @@ def _row(run: Run, name: str, label: str, pictures: list[Array], truth: F32, sco
     return SampleRow(label=label, images=images, score=score, low=low, high=high)
 
 
-def velocity_figure(path: Path, backdrop: F32, cells: I64, found: Velocity, unit: str) -> Path:
+def velocity_figure(
+    path: Path, backdrop: F32, cells: I64, found: Velocity, unit: str, sequences: Sequences
+) -> Path:
     """Draw arrows over an image, and the speed along the line through the fastest ice; write a PNG.
 
     `backdrop`: ``(rows, cols)`` image that the arrows lie on; `cells`: ``(rows, cols, 2)`` pixels of the
@@ -182,16 +184,31 @@ def velocity_figure(path: Path, backdrop: F32, cells: I64, found: Velocity, unit
     drawn = left.quiver(x, y, found.vx[some], found.vy[some], speed[some], cmap="viridis", angles="uv")
     figure.colorbar(drawn, ax=left, label=unit)
     left.set_axis_off()
-    sure = np.where(found.count >= 2, speed, np.nan) if (found.count >= 2).any() else speed
-    fastest = np.unravel_index(int(np.nanargmax(sure)), speed.shape)
-    line = streamline(-found.vy, found.vx, (int(fastest[0]), int(fastest[1])))
-    at = tuple(line.T)
-    along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(cells[at], axis=0).T))])
+    at, along, length = flow_line(found.vx, found.vy, found.count, cells, sequences)
     left.plot(*cells[at].T[::-1], color="white", linewidth=1)
     right.errorbar(along, speed[at], found.error[at], linewidth=1, elinewidth=0.5)
-    right.set(xlabel="pixels along the flow line", ylabel=f"speed, {unit}", ylim=(0, None))
+    right.set(xlabel=f"along the flow line ({length})", ylabel=f"speed, {unit}", ylim=(0, None))
     figure.savefig(path, dpi=120)
     return path
+
+
+def flow_line(
+    vx: F64, vy: F64, count: Array, cells: I64, sequences: Sequences
+) -> tuple[tuple[I64, ...], F64, str]:
+    """Return rows and columns of the cells along the flow line through the fastest ice, and how far each is.
+
+    Of cells, those that two pairs or more know come first. `cells`: their pixels; the distances are in km on
+    the ground where the length of a pixel is known.
+    """
+    speed = np.hypot(vx, vy)
+    sure = np.where(count >= 2, speed, np.nan) if (count >= 2).any() else speed
+    fastest = np.unravel_index(int(np.nanargmax(sure)), speed.shape)
+    line = streamline(-vy, vx, (int(fastest[0]), int(fastest[1])))
+    at = tuple(line.T)
+    grid, known = sequences.grid, sequences.data.attrs["units"] == "m"
+    across, down = (abs(grid.affine.a), abs(grid.affine.e)) if grid.crs is None else ground_steps(grid)
+    steps = np.diff(cells[at], axis=0) * (np.array([float(down), float(across)]) / 1000 if known else 1.0)
+    return at, np.concatenate([[0], np.cumsum(np.hypot(*steps.T))]), "km" if known else "px"
 
 
 def streamline(down: F64, right: F64, start: tuple[int, int], most: int = 500) -> I64:

@@ -68,7 +68,7 @@ def map_velocity(run: Run, sequences: Sequences, options: PredictOptions) -> Vel
         clearest = int(np.argmin([hidden.mean() for hidden in cloud]))
         cells = centres(frames.shape[1:], options)
         name = "m a year" if sequences.data.attrs["units"] == "m" else "pixels a year"
-        velocity_figure(run.out / "velocity.png", frames[clearest], cells, found, name)
+        velocity_figure(run.out / "velocity.png", frames[clearest], cells, found, name, sequences)
         if ice is not None:
             _say_static(run, found, ~ice[cells[..., 0], cells[..., 1]], name)
         unit = "m" if sequences.data.attrs["units"] == "m" else "px"
