@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 import requests
 
-from icectl.errors import DataError, WorkError, brief, worded
+from icectl.errors import DataError, UsageError, WorkError, brief, worded
 from icectl.sources.bounds import download
 from icectl.workspace import building, own_folder, set_aside
 
@@ -56,7 +56,7 @@ def retrieve(
     Parameters
     ----------
     url
-        ``http`` or ``https``; logins of ``~/.netrc`` are used.
+        ``http`` or ``https``, or ``doi:…/x.zip``; logins of ``~/.netrc`` are used.
     folder
         Where the file is kept.
     name
@@ -81,7 +81,7 @@ def retrieve(
 
         def fetcher(address: str, file: str, _: object) -> None:
             with open(file, "wb") as opened:
-                download(address, opened, TIMEOUT, headers or {})
+                download(_resolved(address), opened, TIMEOUT, headers or {})
 
         path = Path(pooch.retrieve(url, known, fname=name, path=folder, downloader=fetcher))
     except (requests.RequestException, ValueError, OSError) as error:
@@ -98,6 +98,23 @@ def retrieve(
     if known is None:
         record.write_text(f"sha256:{pooch.file_hash(str(path))}\n")
     return path
+
+
+def _resolved(address: str) -> str:
+    """Return the web address of a file: of one that a DOI names, what its repository says."""
+    if not address.startswith("doi:"):
+        return address
+    from pooch.downloaders import doi_to_repository
+    from pooch.utils import parse_url
+
+    if address.count("/") < 2:
+        raise UsageError(f"{address} names no file", "add its name: doi:10.5281/zenodo.123/weights.zip")
+    parts = parse_url(address)
+    try:
+        found = doi_to_repository(parts["netloc"], timeout=TIMEOUT)
+        return str(found.download_url(parts["path"].removeprefix("/")))
+    except LookupError as error:
+        raise ValueError("its repository lists no files") from error
 
 
 def fetched(address: str, kind: str) -> Path:

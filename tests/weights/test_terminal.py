@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.server
+import json
 import shutil
 import threading
 from dataclasses import replace
@@ -111,6 +112,30 @@ def test_weights_are_added_from_an_address(cli, served, monkeypatch):
     twice = cli("models", "add", f"{address}#sha256={digest}", ok=False)
     assert (twice.code, "are here already" in twice.err) == (2, True)
     assert cli("predict", "toy", "--weights", "five", "--json").json["stage"] == "predict"
+
+
+def test_weights_are_added_from_a_doi(cli, served, monkeypatch, tmp_path):
+    """Zenodo's interface as pooch asks it, on loopback: only who owns a DOI is not asked."""
+    import toy_plugin
+    from pooch import downloaders
+
+    monkeypatch.setattr(toy_plugin, "plugin", replace(toy_plugin.plugin, weights=()))
+    registry.refresh()
+    address, digest = served
+    root = address.rpartition("/")[0]
+    listed = {"files": [{"key": "five.zip", "links": {"self": address}}]}
+    (tmp_path / "served" / "7").write_text(json.dumps(listed))
+    monkeypatch.setattr(downloaders, "doi_to_url", lambda doi, **more: f"https://zenodo.org/record/{doi[-1]}")
+    monkeypatch.setattr(downloaders.ZenodoRepository, "base_api_url", root)
+    for doi, said in (
+        ("10.5281/zenodo.7", "names no file"),
+        ("10.5281/zenodo.7/six.zip", "six.zip' not found"),
+        ("10.5281/zenodo.8/five.zip", "could not be fetched"),
+        (f"10.5281/zenodo.7/five.zip#sha256={'0' * 64}", "its checksum is not"),
+    ):
+        refused = cli("models", "add", f"doi:{doi}", ok=False)
+        assert said in refused.err, refused.err
+    assert cli("models", "add", f"doi:10.5281/zenodo.7/five.zip#sha256={digest}").out == "five\n"
 
 
 def test_a_name_that_is_not_known_is_near_one_that_is(cli, shipped):
