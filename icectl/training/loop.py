@@ -218,7 +218,8 @@ class Loop:
 
     def _valid_batches(self, rank: int, world: int) -> Iterator[Batch]:
         assert self.valid is not None
-        for batch in self.valid.epoch(0, rank, world):
+        batches = iter(self.valid.epoch(0, rank, world))
+        while (batch := _next_of(batches)) is not None:
             self.context.stand_on([int(one) for one in batch["index"].tolist()])
             yield self.context.put(batch)
 
@@ -330,3 +331,13 @@ class Loop:
                 self.learner.update(self.context.put(part), self.context)
 
         return memory.trial(attempt)
+
+
+def _next_of(batches: Iterator[Batch]) -> Batch | None:
+    """Return the next batch, if any; data are single precision, whatever type networks make tensors of."""
+    kind = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        return next(batches, None)
+    finally:
+        torch.set_default_dtype(kind)
