@@ -19,7 +19,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from icectl.contract import API_VERSION, ENTRY_POINT_GROUP, RESERVED, VERBS, Options, Plugin
-from icectl.errors import ContractError, UsageError, WorkError, brief, did_you_mean
+from icectl.errors import ContractError, UsageError, WorkError, brief, did_you_mean, worded
 from icectl.guard import PluginError, Seen, attributed, plugin_error, watched_import
 from icectl.model import Model
 
@@ -294,6 +294,8 @@ def load_model(plugin: Plugin) -> Model:
         with attributed(*_who(plugin), plugin.model, "the construction of its model"):
             model = resolve(plugin.model)()
     except (ImportError, AttributeError) as error:
+        if said := worded(error):  # too little memory for torch
+            raise said from error
         whose = f"'{plugin.name}' ({found.distribution} {found.version})"
         raise WorkError(
             f"the model of {whose} does not import: {brief(error)}",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import atexit
 import codecs
+import io
 import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from itertools import pairwise
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from icectl.interrupts import again_soon
 
@@ -19,12 +21,28 @@ _received: list[int] = []
 """The signal, other than Ctrl-C, that ended the command."""
 
 
+class _Messages(io.TextIOWrapper):
+    """Standard error of which what cannot be written is left out: a full disk there ends no work."""
+
+    def __init__(self, below: Any) -> None:
+        super().__init__(below, sys.stderr.encoding, line_buffering=True)
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            super().flush()
+
+
 def main() -> NoReturn:
     """Run the command line; the console script ``icectl`` points here."""
     arguments = sys.argv[1:]
     debug = "--debug" in arguments or bool(os.environ.get(DEBUG))
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  (none where the caller closed them)
-    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = _Messages(sys.stderr.buffer) if sys.stderr else open(os.devnull, "w")  # noqa: SIM115
     codecs.register_error("icectl", _plain)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -146,7 +146,7 @@ def _write_report(outcome: stages.Outcome, verb: str) -> str | None:
             return str(write_report(page.parent))
         return str(page if outcome.skipped and page.is_file() else write_prediction(outcome.out))
     except (IcectlError, OSError, MemoryError) as error:
-        said = worded(error) or error
+        said = worded(error, "" if getattr(error, "filename", None) else page) or error
         logging.getLogger("icectl").warning(f"the report could not be written: {said}")
         return str(page) if outcome.skipped and page.is_file() else None
 

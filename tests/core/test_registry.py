@@ -132,13 +132,17 @@ def test_a_run_of_a_plugin_that_is_gone_says_so(toy, saved, words, hint):
     assert registry.maker({"model": "toy", "distribution": "$ICECTL_PLUGINS"}).name == "toy"
 
 
-def test_model_that_does_not_import_or_lacks_verbs_is_worded(announce):
+def test_model_that_does_not_import_or_lacks_verbs_is_worded(announce, monkeypatch):
     announce("no-model=variants:no_model", "half-model=variants:half_model")
     with pytest.raises(WorkError, match="does not import") as caught:
         registry.load_model(registry.get("no-model"))
     assert "doctor" in caught.value.hint
     with pytest.raises(WorkError, match="lacks fetch, prepare"):
         registry.load_model(registry.get("half-model"))
+    short = ImportError("libtorch_cpu.so: failed to map segment from shared object")
+    with monkeypatch.context() as patched, pytest.raises(WorkError, match="memory of this machine"):
+        patched.setattr(registry, "resolve", lambda _: (_ for _ in ()).throw(short))
+        registry.load_model(registry.get("no-model"))
 
 
 def test_saved_options_are_carried_over_step_by_step(announce):

@@ -199,6 +199,19 @@ def test_a_full_standard_output_is_said(tmp_path):
     assert b"Exception ignored" not in done.stderr
 
 
+@pytest.mark.slow
+def test_messages_that_cannot_be_written_cost_no_work(tmp_path):
+    """Whoever writes them onto a full disk lost the training with them."""
+    toys = str(Path(__file__).parent.parent / "toys")
+    around = {**os.environ, "ICECTL_PLUGINS": "toy=toy_plugin:plugin"}
+    around["PYTHONPATH"] = os.pathsep.join([toys, os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-m", "icectl", "evaluate", "toy", "--json"]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, cwd=tmp_path, env=around)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["metrics"]["tables"]
+
+
 def test_a_reader_that_has_gone_is_no_fault(tmp_path):
     ends = os.pipe()
     os.close(ends[0])
