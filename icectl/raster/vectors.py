@@ -2,7 +2,8 @@
 
 import errno
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -247,7 +248,8 @@ def write_vectors(path: str | Path, frame: Frame, layer: str | None = None) -> P
         frame = frame.rename(columns=_short_names([c for c in frame.columns if c != frame.geometry.name]))
     with replacing(path) as made:
         try:
-            frame.to_file(made, driver=driver, layer=layer or path.stem, engine="pyogrio")
+            with undated(made) as options:
+                frame.to_file(made, driver=driver, layer=layer or path.stem, engine="pyogrio", **options)
         except RuntimeError as error:  # all of pyogrio's
             raise OSError(errno.EIO, brief(error)) from error
         if driver == "ESRI Shapefile":
@@ -256,6 +258,19 @@ def write_vectors(path: str | Path, frame: Frame, layer: str | None = None) -> P
                 if part != made:
                     settle(part, path.with_suffix(part.suffix))
     return path
+
+
+_NO_DATE = "1970-01-01"
+
+
+@contextmanager
+def undated(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield what to hand to pyogrio so that the same work gives the same bytes: GDAL dates what it writes."""
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": f"{_NO_DATE}T00:00:00.000Z"})
+    try:
+        yield {"layer_options": {"DBF_DATE_LAST_UPDATE": _NO_DATE}} if path.suffix.lower() == ".shp" else {}
+    finally:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
 
 
 def _check_writable(path: Path, frame: Frame) -> None:

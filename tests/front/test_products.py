@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +19,7 @@ from icectl.tasks.front.dataset import Entry, FrontData, Place
 from icectl.tasks.front.figures import fronts_by_date, length_curves
 from icectl.tasks.front.files.compare import compare_fronts
 from icectl.tasks.front.files.fjord import fjord_mask
-from icectl.tasks.front.files.gis import to_map
+from icectl.tasks.front.files.gis import to_map, write_layer
 from icectl.tasks.front.files.sets import parse_day
 from icectl.tasks.front.line.length import length_series, position, reference_of
 from icectl.tasks.front.line.polygons import cut, join_ends, outline
@@ -327,3 +328,18 @@ def test_the_length_of_a_series_needs_no_label_and_tells_doubt():
     assert panel.y_label == "m"
     assert by_label["in doubt"] == {"2001-08-01": pytest.approx(90, rel=2e-3)}
     assert by_label["predicted"] == {"2000-08-01": 0.0, "2002-08-01": pytest.approx(-150, rel=2e-3)}
+
+
+def test_layers_bear_no_date(tmp_path):
+    """GDAL dates a GeoPackage and a Shapefile, so that the same work gave other bytes."""
+    for suffix in (".gpkg", ".shp"):
+        made = []
+        for name in ("a", "b"):
+            (tmp_path / name).mkdir(exist_ok=True)
+            path = tmp_path / name / f"fronts{suffix}"
+            line = shapely.LineString([(0, 0), (9, 9)])
+            write_layer(path, [{"Id": 1}], [line], "EPSG:3413", "fronts", {"Id": "int32"}, "LineString")
+            made.append([p.read_bytes() for p in sorted(path.parent.glob("fronts.*"))])
+            time.sleep(0.002)
+        assert made[0] == made[1]
+    assert (tmp_path / "a" / "fronts.dbf").read_bytes()[1:4] == bytes([70, 1, 1])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import geopandas as gpd
 import numpy as np
 import pyogrio
@@ -32,6 +34,11 @@ def test_what_is_written_comes_back(tmp_path, suffix):
     assert back["name"].tolist() == ["a", "b"]
     assert back["area_km2"].tolist() == [1.5, 2.5]
     assert shapely.area(back.geometry.array).tolist() == pytest.approx([4, 1])
+    bytes_of = {part.name: part.read_bytes() for part in tmp_path.iterdir()}
+    time.sleep(0.002)
+    write_vectors(path, shapes)  # no date in it: the same work gives the same bytes
+    assert {part.name: part.read_bytes() for part in tmp_path.iterdir()} == bytes_of
+    assert "out.dbf" not in bytes_of or bytes_of["out.dbf"][1:4] == bytes([70, 1, 1])
     again = write_vectors(path, shapes.iloc[:1])
     assert len(read_vectors(again)) == 1
     assert all(f.name.startswith("out.") for f in tmp_path.iterdir())

@@ -13,6 +13,7 @@ import pyogrio
 import shapely
 from pyproj import Transformer
 
+from icectl.raster.vectors import undated
 from icectl.tasks.front.dataset import Entry, Place
 from icectl.tasks.front.line.lines import Line
 from icectl.workspace import write_json
@@ -60,10 +61,10 @@ def write_layer(
     """Write one layer; fields of type ``"date"`` are dates, and a layer without features keeps its fields."""
     columns = [np.array([row[name] for row in rows], _TYPES[dtype]) for name, dtype in fields.items()]
     encoded = np.array([shapely.to_wkb(shape) for shape in shapes], object)
-    with quiet_pyogrio():
+    with quiet_pyogrio(), undated(path) as options:
         pyogrio.raw.write(
             path, encoded, columns, list(fields), geometry_type=kind, crs=crs or PIXELS, layer=layer,
-            append=append,
+            append=append, **options,
         )  # fmt: skip
     return path
 
