@@ -37,7 +37,8 @@ from icectl.workspace import (
 
 LOG = "log.jsonl"
 RESUMABLE = ("fetch", "train")
-"""Stages that go on in their folder after a kill; the others are built aside and appear whole."""
+"""Stages that go on in their folder after a kill, besides those of a model's `resumes`; the others are built
+aside and appear whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +186,7 @@ def _perform_step(request: Request, step: Step, redo: bool) -> None:
     with request.workspace.lock(step.out), worded_os_errors(request.workspace.root):
         if not redo and sound(step.out, step.fingerprint):  # another process did it meanwhile
             return
-        with _folder_of_work(step, redo) as out:
+        with _folder_of_work(step, redo, (*RESUMABLE, *getattr(model, "resumes", ()))) as out:
             run = run_for(step, out)
             run.say(f"{step.verb} {request.plugin.name} on {request.glacier.name} …")
             if step.verb == "train":
@@ -220,9 +221,9 @@ def _called(request: Request, model: Model, verb: str, run: Run) -> Path | Metri
 
 
 @contextlib.contextmanager
-def _folder_of_work(step: Step, redo: bool) -> Iterator[Path]:
+def _folder_of_work(step: Step, redo: bool, resumable: tuple[str, ...]) -> Iterator[Path]:
     """Yield the folder to work in: the stage's own where it can resume, else one aside."""
-    if step.verb not in RESUMABLE:
+    if step.verb not in resumable:
         with building(step.out) as aside:
             yield aside
         return

@@ -44,10 +44,13 @@ class TaskModel(ABC):
         The task's name, a folder of ``icectl/tasks``.
     needs
         Names of facts that trained weights of the task must carry.
+    resumes
+        Verbs that go on in ``run.out`` where they were interrupted, besides fetch and train.
     """
 
     task: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ("options",)
+    resumes: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def network(self, ports: Any, options: Any) -> nn.Module:

@@ -54,6 +54,7 @@ class BedModel(TaskModel):
     """A model of the bed below the ice; see `icectl.model.Model` for the verbs."""
 
     task = "bed"
+    resumes = ("predict",)
 
     @abstractmethod
     def network(self, ports: Ports, options: Any) -> nn.Module:

@@ -12,12 +12,13 @@ from shapely.strtree import STRtree
 
 from icectl.arrays import Bools
 from icectl.cluster import each
-from icectl.errors import DataError, IcectlError, UsageError
+from icectl.errors import DataError, IcectlError, UsageError, WorkError
 from icectl.raster import Grid, Info, rasterize, read_on, read_vectors
 from icectl.run import Run
 from icectl.sources.published import resolve
 from icectl.tasks.bed import products
 from icectl.tasks.bed.baselines import baselines, fills
+from icectl.tasks.bed.known import keep, keeping
 from icectl.tasks.bed.model import answers_of
 from icectl.tasks.bed.options import PredictOptions
 from icectl.tasks.bed.readers.dem import Dem, open_dem
@@ -75,7 +76,8 @@ def inputs_of(run: Run, options: PredictOptions) -> Inputs:
 def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
     """Write COGs of each glacier and one table of all into ``run.out``, or the elevation model without holes.
 
-    A glacier that fails is a row with a note; if all fail, the first failure is raised.
+    A glacier that fails is a row with a note; if all fail, the first failure is raised. What an interrupted
+    prediction had computed is not computed again.
 
     Returns ``run.out``, with ``table.csv``, ``glaciers.gpkg`` and a folder of COGs for each glacier; or
     ``filled.tif``.
@@ -95,18 +97,25 @@ def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
     law = answers_of(model, run).law
     if where.real and (law is None or law.kind == "synthetic"):
         run.warn(f"{products.PRIOR_ONLY}: give --thickness-data FOLDER to a training for more")
-    jobs = _jobs(run, model, options, chosen, outlines, dem, where.real)
+    with keeping(run.out) as (known, file), run.progress("glaciers", len(chosen)) as advance:
+        if known:
+            run.say(f"{len(known)} of {len(chosen)} glaciers were computed before the interruption")
+        advance(len(known))
+        jobs = _jobs(run, model, options, chosen, outlines, dem, where.real)
+        left = (job for job in jobs if job.place.name not in known)
+        for job, made in each(work, left, run.compute.cluster):
+            known[job.place.name] = made
+            if not made[0]["note"]:
+                keep(file, made)
+            advance()
     first, done = ("", ""), 0
     said: list[str] = []
     slow = odd = 0
     fell: list[str] = []
-    with (
-        (run.out / products.TABLE).open("w", newline="") as file,
-        run.progress("glaciers", len(chosen)) as advance,
-    ):
+    with (run.out / products.TABLE).open("w", newline="") as file:
         table = csv.DictWriter(file, products.COLUMNS)
         table.writeheader()
-        for _, (row, notes, words) in each(work, jobs, run.compute.cluster):
+        for row, notes, words in (known[name] for name in chosen.ids):
             table.writerow(row)
             failed = str(row["note"])
             first = first if first[0] or not failed else (failed, words)
@@ -115,7 +124,6 @@ def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
             odd += any(note.endswith((TOO_SLOW, FAR_OFF)) for note in notes)
             said += [note for note in notes if note not in said and not note.endswith(TOO_SLOW)]
             fell += [words] if words and not failed else []
-            advance()
     if not done:
         why, hint = first
         raise DataError(
@@ -235,6 +243,8 @@ def work(job: Job) -> tuple[dict[str, Any], list[str], str]:
             job.run.out / products.place_of(job.place.name), job.place.name, scene, terrain, made
         )
         row.update(products.row_of(made, scene, terrain.grid))
+    except WorkError:  # a full disk is no fault of the glacier's
+        raise
     except IcectlError as error:
         row["note"], words = error.message, error.hint
     return row, notes, words
