@@ -25,10 +25,11 @@ def shared_data() -> Path:
 
 @pytest.fixture(autouse=True)
 def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep a person's own settings and workspace out of the tests."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+    """Keep a person's own settings, weights and workspace out of the tests."""
+    for kind in ("CONFIG", "DATA"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path_factory.mktemp(kind.lower())))
     monkeypatch.setenv("ICECTL_ENERGY", "estimate")
-    for name in ("ICECTL_WORKSPACE", "ICECTL_PLUGINS"):
+    for name in ("ICECTL_WORKSPACE", "ICECTL_PLUGINS", "ICECTL_WEIGHTS"):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -101,11 +101,9 @@ def start_of(asked: Asked) -> Source:
 
     path = Path(asked.from_weights).expanduser()
     if path.is_file() or (path.is_dir() and not (path / weights.CARD).is_file()):
-        return _imported(asked, path)
-    found = weights.find(asked.from_weights)
-    if asked.dry_run:
-        return Source(found.folder)
-    return Source(weights.bring(found, asked.plugin, asked.space))
+        return _expect_own(asked, _imported(asked, path))
+    found = weights.find(asked.from_weights, asked.plugin)
+    return Source(found.folder if asked.dry_run else weights.bring(found, asked.plugin, asked.space))
 
 
 def _imported(asked: Asked, export: Path) -> Source:
@@ -148,7 +146,7 @@ def chosen_run(asked: Asked) -> Source:
     if asked.weights:
         from icectl import weights
 
-        return Source(weights=weights.find(asked.weights))
+        return Source(weights=weights.find(asked.weights, asked.plugin))
     if asked.given(asked.plugin.stages["train"]) or asked.experiment is not None:
         return Source()
     newest = stages.newest_run(asked.space, asked.plugin)

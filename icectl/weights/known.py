@@ -71,12 +71,26 @@ def default(plugin: Plugin) -> Weights | None:
     return next(shipped(plugin), None)
 
 
-def find(chosen: str) -> Weights:
-    """Return weights by name, folder, archive or address (``https://…/x.zip#sha256=…``).
+def find(chosen: str, plugin: Plugin | None = None) -> Weights:
+    """Return weights by name, folder, archive or address (``https://…/x.zip#sha256=…``), for `plugin`.
 
-    UsageError: nothing of that name is known, or the card lacks something. DataError: the file is damaged.
-    WorkError: the address cannot be fetched, or holds something else.
+    UsageError: nothing of that name is known, they are of another model, or the card lacks something.
+    DataError: the file is damaged. WorkError: the address cannot be fetched, or holds something else.
     """
+    found = _found(chosen)
+    if plugin is not None:
+        _expect_model(found.card, plugin)
+    return found
+
+
+def _expect_model(card: Card, plugin: Plugin) -> None:
+    if card.model != plugin.name:
+        raise UsageError(
+            f"'{card.name}' are weights of {card.model}, not of {plugin.name}", f"give {card.model}"
+        )
+
+
+def _found(chosen: str) -> Weights:
     if "://" in chosen or chosen.startswith("doi:"):
         from icectl.sources.archive import fetched
 
@@ -151,10 +165,7 @@ def check(weights: Weights, plugin: Plugin) -> None:
     """Compare the files of weights with their card, and the card with the model; see `bring` for errors."""
     card = weights.card
     check_files(card, weights.folder)
-    if card.model != plugin.name:
-        raise UsageError(
-            f"'{card.name}' are weights of {card.model}, not of {plugin.name}", f"give {card.model}"
-        )
+    _expect_model(card, plugin)
     if run_of(weights.folder)["model"] != card.model:
         raise DataError(
             f"{RUN} of the weights '{card.name}' names another model than their card", "get them again"

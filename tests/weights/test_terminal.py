@@ -82,6 +82,14 @@ def test_weights_contradict_a_run(cli, shipped):
     assert (refused.code, "--run and --weights contradict each other" in refused.err) == (2, True)
 
 
+@pytest.mark.parametrize("model", ["svg", "lstm"])
+def test_weights_of_another_model_are_refused_before_its_options_are_read(cli, shipped, model):
+    for words in (("predict", model, "--weights"), ("train", model, "--from")):
+        for more in ((), ("--dry-run",)):
+            refused = cli(*words, "five", *more, ok=False)
+            assert (refused.code, f"'five' are weights of toy, not of {model}" in refused.err) == (2, True)
+
+
 @pytest.fixture
 def served(shipped, tmp_path):
     """An archive of the weights on loopback, and its digest."""
