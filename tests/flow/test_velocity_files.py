@@ -288,6 +288,11 @@ def test_pictures_have_a_scale_in_metres_where_their_resolution_was_said(tmp_pat
     with rasterio.open(folder / "v.tif") as file:
         tags = file.tags()
     assert (tags["units"], tags.get("pixel_size_m")) == (unit, "400" if said else None)
+    known = pytest.importorskip("cf_units").Unit  # what the compliance checker asks
+    with xr.open_dataset(folder / "velocity.nc", engine="h5netcdf") as data:
+        for name in ("v", "vx", "vy", "v_error", "v_bias"):
+            assert known(data[name].units) == known("m year-1" if said else "year-1")
+            assert ("standard_name" in data[name].attrs) == (bool(said) and name in ("vx", "vy"))
     panels = [unpack(one) for one in json.loads((folder / "panels.json").read_text())["panels"]]
     speed, error, image, line = panels
     assert {speed.unit, error.unit, image.arrow_unit} == {"m a⁻¹" if said else "px a⁻¹"}

@@ -122,9 +122,12 @@ def _start(grid: Grid, title: str) -> Any:
 
 
 def _variables(data: Any, layers: dict[str, F64], dims: tuple[str, ...], grid: Grid, unit: str) -> None:
+    """Add layers; what counts pixels has a unit that UDUNITS knows, and none of the names for lengths."""
+    plain = unit == "pixel/year"
     for name, layer in layers.items():
-        standard = {"standard_name": _STANDARD[name]} if name in _STANDARD else {}
-        attributes = cf_layer(grid, unit, _LONG[name], **standard)
+        standard = {"standard_name": _STANDARD[name]} if name in _STANDARD and not plain else {}
+        words = f"{_LONG[name]}, in pixels of the images" if plain else _LONG[name]
+        attributes = cf_layer(grid, "year-1" if plain else unit, words, **standard)
         data[name] = (dims, layer.astype(np.float32), attributes)
 
 

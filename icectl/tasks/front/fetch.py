@@ -91,5 +91,7 @@ def _from_folder(run: Run, options: FetchOptions) -> list[Scene]:
             f"{len(spans)} images are dated by a month or a year alone ({', '.join(spans[:5])}): "
             "the date of their fronts is its first day"
         )
-    run.say(f"{len(pairs)} image{'s' * (len(pairs) != 1)}" + (" with labels" if options.labels else ", no labels"))
+    run.say(
+        f"{len(pairs)} image{'s' * (len(pairs) != 1)}" + (" with labels" if options.labels else ", no labels")
+    )
     return [as_scene(pair) for pair in pairs]
