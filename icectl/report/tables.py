@@ -1,8 +1,12 @@
 """Result tables for the page and the terminal: digits, intervals, the best value, the strongest baseline."""
 
+import csv
+import io
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from icectl.contract import strongest
 
@@ -56,7 +60,30 @@ def table_view(table: Mapping[str, Any], intervals: Mapping[str, Any] | None = N
         "many": len(heads) > 6,
         "heads": heads,
         "rows": shown,
+        "csv": "data:text/csv;charset=utf-8," + quote(as_csv(table, intervals)),
+        "file": re.sub(r"\W+", "-", str(table.get("title", ""))).strip("-") + ".csv",
     }
+
+
+def as_csv(table: Mapping[str, Any], intervals: Mapping[str, Any] | None = None) -> str:
+    """Return a table as CSV with all digits; the ends of an interval are columns of their own."""
+    text = io.StringIO()
+    made, columns = csv.writer(text), table.get("columns", [])
+    known = {key for bounds in (intervals or {}).values() for key in bounds}
+    heads = [f"{c['label']} [{c['unit']}]" if c.get("unit") else c["label"] for c in columns]
+    ends = [
+        (h, f"{h} low", f"{h} high")[: 3 if c["key"] in known else 1]
+        for h, c in zip(heads, columns, strict=True)
+    ]
+    made.writerow(["name", "kind", *(name for group in ends for name in group)])
+    for row in table.get("rows", []):
+        bounds = (intervals or {}).get(row["name"], {})
+        cells = [
+            [row["values"].get(c["key"]), *((bounds.get(c["key"]) or ("", ""))[: len(group) - 1])]
+            for c, group in zip(columns, ends, strict=True)
+        ]
+        made.writerow([row["name"], row["kind"], *(value for cell in cells for value in cell)])
+    return text.getvalue()
 
 
 def kind_of(row: Mapping[str, Any], strongest: Mapping[str, Any] | None) -> str:

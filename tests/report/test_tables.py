@@ -1,5 +1,9 @@
 """Result tables: the bar is the contract's, and numbers are written as people read them."""
 
+import csv
+import io
+from urllib.parse import unquote
+
 import pytest
 from report_runs import metrics
 
@@ -41,6 +45,20 @@ def test_cells_carry_best_values_and_intervals():
     assert last["cells"][2]["text"] == "–"
     assert view["heads"][0]["arrow"] == "↓"
     assert view["heads"][0]["primary"]
+
+
+def test_a_table_is_there_as_csv_with_all_digits_and_intervals():
+    table = record()["tables"][0]
+    table["rows"][0]["values"]["mse"], table["rows"][0]["name"] = 0.041234567, 'conv, "lstm"'
+    view = table_view(table, {'conv, "lstm"': {"mse": [0.0398, 0.0431]}})
+    head, first, *others = csv.reader(io.StringIO(unquote(view["csv"].partition(",")[2])))
+    assert head[:5] == ["name", "kind", "MSE", "MSE low", "MSE high"]
+    assert first[:5] == ['conv, "lstm"', "model", "0.041234567", "0.0398", "0.0431"]
+    assert [row[:2] + row[3:5] for row in others] == [
+        [r["name"], r["kind"], "", ""] for r in table["rows"][1:]
+    ]
+    assert {len(row) for row in (head, first, *others)} == {len(table["columns"]) + 4}
+    assert view["file"].endswith(".csv")
 
 
 def test_a_published_figure_is_never_the_best():

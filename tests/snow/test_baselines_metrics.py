@@ -10,7 +10,7 @@ import pytest
 from icectl.errors import DataError
 from icectl.splits import TRAIN, WindowGrid, make_split
 from icectl.tasks.snow.baselines import NAMES, baselines, features, fit_linear
-from icectl.tasks.snow.evaluate import season
+from icectl.tasks.snow.masks.moments import season
 from icectl.tasks.snow.metrics import MEASURES, Scores, skill, thresholded
 
 DAYS = [date(2013 + k // 4, 3 * (k % 4) + 1, 1) for k in range(40)]

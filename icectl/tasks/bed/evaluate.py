@@ -156,7 +156,7 @@ def _facts(dataset: Dataset) -> dict[str, Any]:
 def _audit(dataset: Dataset) -> dict[str, Any]:
     """Return what each rule rejected of each elevation model and the glaciers held out."""
     said = {
-        t["name"]: f"{sentence(t['toll'])}, {t['toll']['kept']:,} of the rest kept; {t['rule']}"
+        t["name"]: f"{sentence(t['toll'])}; {t['toll']['kept']:,} of the rest kept; {t['rule']}"
         for t in dataset.facts["terrains"]
     }
     return {**said, "held out": ", ".join(dataset.facts["held_out"])}

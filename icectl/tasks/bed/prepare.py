@@ -67,7 +67,7 @@ def sources(run: Run) -> list[Source]:
 def prepare(run: Run, options: PrepareOptions) -> Path:
     """Write the data set of both steps into ``run.out``; see `icectl.tasks.bed.dataset`.
 
-    DataError: no terrain leaves a patch; the message says which rule took how many.
+    DataError: no terrain leaves a patch; the message says how many each rule left out.
     """
     writer = Writer(run.out)
     rng = np.random.default_rng([run.seed, 6])
@@ -154,12 +154,12 @@ def _said(name: str, terrain: Terrain, drawn: Drawn, options: PrepareOptions, ru
     metres = options.patch_size * terrain.resolution, options.hole_size * terrain.resolution
     return (
         f"{name}: patches of {metres[0]:,.0f} m (hole {metres[1]:,.0f} m) and smaller at "
-        f"{terrain.resolution:g} m; {sentence(drawn.toll)}, {drawn.toll['kept']:,} of the rest kept; {rule}"
+        f"{terrain.resolution:g} m; {sentence(drawn.toll)}; {drawn.toll['kept']:,} of the rest kept; {rule}"
     )
 
 
 def _table(terrains: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return what each rule took, one row an elevation model."""
+    """Return how many each rule left out, one row an elevation model."""
     return [
         {
             "dem": t["name"],

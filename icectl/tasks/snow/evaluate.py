@@ -1,7 +1,6 @@
 """Scores of whole-scene forecasts beside baselines: all leads, each lead, and the paper's Table 2."""
 
 from collections.abc import Callable
-from datetime import date
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from icectl.tasks.model import TaskModel, published_rows
 from icectl.tasks.snow.baselines import NAMES
 from icectl.tasks.snow.dataset import open_dataset
 from icectl.tasks.snow.figures import figures
-from icectl.tasks.snow.masks.moments import forecast, hindcasts, trained_days
+from icectl.tasks.snow.masks.moments import forecast, hindcasts, season, trained_days
 from icectl.tasks.snow.metrics import MEASURES, Scores, score, skill
 from icectl.tasks.snow.options import EvaluateOptions
 from icectl.tasks.snow.split import scope_of
@@ -142,16 +141,6 @@ def by_time(name: str, scores: Scores) -> list[Table]:
 
             tables.append(Table(title=title, columns=columns, rows=_rows(name, values), primary=groups[0]))
     return tables
-
-
-def season(day: date) -> str:
-    """Return the meteorological season of a frame's first day.
-
-    >>> season(date(2021, 12, 1)), season(date(2021, 7, 1))
-    ('December to February', 'June to August')
-    """
-    names = ("December to February", "March to May", "June to August", "September to November")
-    return names[day.month % 12 // 3]
 
 
 def _interpolated(name: str, scores: Scores) -> Table:

@@ -12,7 +12,7 @@ from icectl.report.panels import Curve, Frame, Layer, Panel, Series, TimeMaps
 from icectl.run import Run
 from icectl.tasks.snow.baselines import NAMES
 from icectl.tasks.snow.dataset import Cube
-from icectl.tasks.snow.masks.moments import Moment
+from icectl.tasks.snow.masks.moments import Moment, season
 from icectl.tasks.snow.masks.terrain import Cover, cover
 from icectl.tasks.snow.metrics import Scores, hindcast
 from icectl.tasks.snow.options import EvaluateOptions
@@ -80,7 +80,7 @@ def _frames(cube: Cube, moment: Moment, path: Path, step: int) -> Iterator[Frame
             moved = tuple(_arrows(a, b, step) for a, b in zip(before, now, strict=True))
             before = now
         yield Frame(
-            label=f"{day.isoformat()} · lead {lead + 1}",
+            label=f"{day.isoformat()} · lead {lead + 1} · {season(day)}",
             truth=Layer(file=str(cube.path), variable="snow", index=(first + lead,)),
             prediction=Layer(file=str(path), band=lead + 1),
             truth_arrows=moved[0],

@@ -51,7 +51,7 @@ def draw_patches(
 ) -> tuple[I64, dict[str, int]]:
     """Draw patches of all sizes from one terrain: ``(row, col, side, hole)`` of each, and counts by rule.
 
-    DataError: no patch is left; the message says which rule took how many.
+    DataError: no patch is left; the message says how many each rule left out.
     """
     counts = dict.fromkeys(RULES, 0)
     known = np.isfinite(heights)
@@ -111,9 +111,9 @@ def _lawful(
 
 
 def sentence(counts: Mapping[str, int]) -> str:
-    """Return the counts in words: ``of 4,000 drawn, unknown ground took 120, …``."""
-    parts = [f"{rule} took {counts[rule]:,}" for rule in RULES[1:-1] if counts[rule]]
-    return f"of {counts['drawn']:,} drawn, " + (", ".join(parts) if parts else "none was lost")
+    """Return the counts in words: ``of 4,000 drawn, left out: 120 (unknown ground), …``."""
+    parts = [f"{counts[rule]:,} ({rule})" for rule in RULES[1:-1] if counts[rule]]
+    return f"of {counts['drawn']:,} drawn, left out: {', '.join(parts) or 'none'}"
 
 
 def _hint(counts: Mapping[str, int], shape: tuple[int, ...], options: PrepareOptions) -> str:

@@ -161,3 +161,13 @@ def forecast(times: Sequence[date], past: int, future: int, trained: Sequence[da
     last = len(times) - past
     days = as_trained(times, past, future, trained)
     return Moment(last, tuple(times[last:]), tuple(days), False)
+
+
+def season(day: date) -> str:
+    """Return the meteorological season of a frame's first day.
+
+    >>> season(date(2021, 12, 1)), season(date(2021, 7, 1))
+    ('December to February', 'June to August')
+    """
+    names = ("December to February", "March to May", "June to August", "September to November")
+    return names[day.month % 12 // 3]
