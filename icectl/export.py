@@ -30,7 +30,7 @@ from icectl.workspace import (
     write_json,
 )
 
-CARD = "README.md"
+CARD, LICENCE, SPDX = "README.md", "LICENSE", "SPDX-License-Identifier: "
 LEFT_BEHIND = (
     "state.safetensors", "log.jsonl", "tensorboard", "wandb", "tracker.json",
     "predictions", "evaluations", "report.html",
@@ -38,23 +38,34 @@ LEFT_BEHIND = (
 
 
 def export_run(
-    run: Path, target: Path, licence: str = "Apache-2.0", add: Callable[[Path], Sequence[str]] | None = None
+    run: Path, target: Path, licence: str | None = None, add: Callable[[Path], Sequence[str]] | None = None
 ) -> Path:
     """Write the export of a finished run to `target`: a folder, or an archive if it ends in ``.zip``.
 
-    `add` may put further files into the folder that it is given; it returns lines for the model card.
+    `licence` is Apache-2.0 by default; weights that came with a licence and a card keep both. `add` may put
+    further files into the folder that it is given; it returns lines for the model card.
 
-    UsageError: `target` exists already.
+    UsageError: `target` exists already, or `licence` is not that of weights that came with one.
     """
+    own = licence_of(run)
+    if own and licence not in (None, own):
+        raise UsageError(f"these weights came under {own}, not {licence}", "leave --licence out")
     if target.exists() or target.is_symlink():
         raise UsageError(f"{target} exists already", "name another place with --out")
     with worded_os_errors(target.parent), own_folder(target.parent) as box:
         folder = box / "export"
         folder.mkdir()
-        _fill(run, folder, licence, add(folder) if add else ())
+        _fill(run, folder, licence or own or "Apache-2.0", add(folder) if add else ())
         made = _zipped(folder, box / "export.zip") if target.suffix == ".zip" else folder
         appear(made, target)
     return target
+
+
+def licence_of(run: Path) -> str:
+    """Return the licence of weights that were brought into a workspace; empty for what was trained there."""
+    path = run / LICENCE
+    first = path.read_text(encoding="utf-8").partition("\n")[0].strip() if path.is_file() else ""
+    return first.removeprefix(SPDX)
 
 
 def _zipped(folder: Path, archive: Path) -> Path:
@@ -84,9 +95,11 @@ def _fill(run: Path, folder: Path, licence: str, added: Sequence[str]) -> None:
     if metrics is not None:
         write_json(folder / "metrics.json", {**metrics, "details": {}})
     others = ["", "## Other files", "", *added, ""] if added else []
-    text = card(saved, record, metrics, licence) + "\n".join(others)
-    (folder / CARD).write_text(text, encoding="utf-8")
-    (folder / "LICENSE").write_text(f"SPDX-License-Identifier: {licence}\n", encoding="utf-8")
+    brought = licence_of(run) and (run / CARD).is_file()
+    text = (run / CARD).read_text(encoding="utf-8") if brought else card(saved, record, metrics, licence)
+    (folder / CARD).write_text(text + "\n".join(others), encoding="utf-8")
+    if not (folder / LICENCE).is_file():
+        (folder / LICENCE).write_text(f"{SPDX}{licence}\n", encoding="utf-8")
 
 
 def placeless(saved: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,7 +118,10 @@ def placeless(saved: Mapping[str, Any]) -> dict[str, Any]:
 
 def _training_data(run: Path, saved: Mapping[str, Any]) -> dict[str, Any]:
     """Return what identifies the training data: fingerprints and facts of the stages it came from."""
-    found: dict[str, Any] = {"glacier": saved["glacier"]["name"]}
+    found: dict[str, Any] = {"glacier": saved["glacier"]["name"], "licence": _data_licence(saved)}
+    if (start := saved["inputs"].get("start")) and (run / start / RUN).is_file():
+        name = run_of(run / start).get("weights") or f"run {(run / start).name}"
+        found["start"] = f"{name} ({licence_of(run / start) or 'no licence recorded'})"
     for verb in ("fetch", "prepare"):
         path = run / saved["inputs"].get(verb, "") / RECORD
         if saved["inputs"].get(verb) and path.is_file():
@@ -158,6 +174,7 @@ def card(
         f"- paper: {paper or 'none'}",
         f"- training data: {saved['glacier']['name']}, prepared dataset "
         f"{saved['data'].get('prepare', {}).get('fingerprint', 'unknown')[:ID_LENGTH]}",
+        *([f"- started from the weights {saved['data']['start']}"] if "start" in saved["data"] else []),
         f"- trained in {meter.get('seconds', 0):.0f} s; energy {_energy(meter)}",
         f"- licence of these weights: {licence}",
         "",
@@ -166,7 +183,7 @@ def card(
         f"Other images of {_title(saved)}, or of places like it, with the same bands and pixels of a like "
         "size. On anything else, compare with measurements first: only what stands below was measured.",
         "",
-        f"Licence of the training data: {_data_licence(saved)}.",
+        f"Licence of the training data: {saved['data']['licence']}.",
         "",
         "## Use",
         "",
@@ -200,8 +217,14 @@ def _title(saved: Mapping[str, Any]) -> str:
 
 
 def _data_licence(saved: Mapping[str, Any]) -> str:
-    """Say under which licence the training data are, as far as a run can know it."""
+    """Say under which licence the training data are, as far as a run can know it.
+
+    A synthetic glacier may be beside files of the user's, which options name.
+    """
     source = saved["options"].get("fetch", {}).get("source", "auto")
+    read = (saved["options"].get(verb, {}).values() for verb in ("fetch", "prepare", "train"))
+    if saved["scenes"] or any(_is_path(value) for values in read for value in values):
+        return "that of their publisher; a run does not record it"
     if source == "synthetic" or saved["glacier"].get("source") == "synthetic":
         return "none, they are synthetic"
     return "that of their publisher; a run does not record it"

@@ -22,8 +22,12 @@ def export(
         bool, typer.Option("--onnx", help="Add the network as ONNX, checked against torch.")
     ] = False,
     licence: Annotated[
-        str, typer.Option("--licence", help="SPDX name of the weights' licence.")
-    ] = "Apache-2.0",
+        str | None,
+        typer.Option(
+            "--licence",
+            help="SPDX name of the weights' licence (default Apache-2.0; one that they came with stays).",
+        ),
+    ] = None,
     workspace: Where = None,
 ) -> None:
     """Write weights, options, data identity, metrics, licence and a model card to one place.

@@ -77,6 +77,25 @@ def test_weights_say_their_model(cli, shipped):
     assert made.json["model"] == "toy"
 
 
+def test_an_export_of_weights_that_came_with_a_licence_keeps_it_and_their_card(cli, shipped, tmp_path):
+    cli("predict", "toy", "--glacier", "elsewhere")
+    cli("export", "last", "--out", "again")
+    for name in ("README.md", "LICENSE"):
+        assert Path("again", name).read_text() == (shipped / name).read_text()
+    assert "CC-BY-4.0" in Path("again/LICENSE").read_text()
+    refused = cli("export", "last", "--out", "other", "--licence", "MIT", ok=False)
+    assert (refused.code, "came under CC-BY-4.0, not MIT" in refused.err) == (2, True)
+    cli("train", "toy", "--from", "five", "--epochs", "2")
+    cli("export", "last", "--out", "more")
+    card = Path("more/README.md").read_text()
+    assert "started from the weights five (CC-BY-4.0)" in card
+    assert "Licence of the training data: none, they are synthetic" in card
+    (tmp_path / "mine.txt").write_text("words")
+    cli("train", "toy", "--extra", str(tmp_path / "mine.txt"))
+    cli("export", "last", "--out", "mine")
+    assert "Licence of the training data: that of their publisher" in Path("mine/README.md").read_text()
+
+
 def test_weights_contradict_a_run(cli, shipped):
     refused = cli("predict", "toy", "--weights", "five", "--run", "last", ok=False)
     assert (refused.code, "--run and --weights contradict each other" in refused.err) == (2, True)
