@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import shapely
 from odc.geo.geobox import GeoBox
 
 from icectl.errors import DataError
@@ -67,13 +68,15 @@ def colour_of(value: float, scale: Scale, steps: int = 12) -> str:
 
 
 def _from_vectors(entry: Lines, reader: Reader, grid: GeoBox | None) -> list[Sequence[tuple[float, float]]]:
-    """Return the polylines of a vector file in pixels of `grid`."""
+    """Return the polylines of a vector file in pixels of `grid`: those of shapes that reach into it."""
     if grid is None or grid.crs is None:
         raise DataError(f"{entry.file} cannot be drawn over a raster without CRS")
     frame = read_vectors(reader.find(entry.file), crs=str(grid.crs), layer=entry.layer or None)
+    shapes = frame.geometry.explode(index_parts=False)
+    shapes = shapes[shapes.intersects(shapely.box(*grid.extent.boundingbox))]  # a region has thousands
     to_pixels = ~grid.affine
     runs: list[Sequence[tuple[float, float]]] = []
-    for shape in frame.geometry.explode(index_parts=False):
+    for shape in shapes:
         rings = [shape.exterior, *shape.interiors] if shape.geom_type == "Polygon" else [shape]
         runs += [[to_pixels @ xy[:2] for xy in ring.coords] for ring in rings if ring.geom_type != "Point"]
     return runs

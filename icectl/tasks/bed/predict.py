@@ -1,7 +1,7 @@
 """Predict: bed, thickness and volume of glaciers, one job each; or the holes of an elevation model."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,9 +101,8 @@ def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
         if known:
             run.say(f"{len(known)} of {len(chosen)} glaciers were computed before the interruption")
         advance(len(known))
-        jobs = _jobs(run, model, options, chosen, outlines, dem, where.real)
-        left = (job for job in jobs if job.place.name not in known)
-        for job, made in each(work, left, run.compute.cluster):
+        jobs = _jobs(run, model, options, chosen, outlines, dem, where.real, frozenset(known))
+        for job, made in each(work, jobs, run.compute.cluster):
             known[job.place.name] = made
             if not made[0]["note"]:
                 keep(file, made)
@@ -193,9 +192,13 @@ def _jobs(
     every: Outlines,
     dem: Dem,
     real: bool,
+    known: Collection[str],
 ) -> Iterator[Job]:
-    tree = STRtree(list(every.geometries))
+    """Yield the jobs of glaciers that are not known yet."""
+    tree, bytes_of = STRtree(list(every.geometries)), shapely.to_wkb(np.array(every.geometries, dtype=object))
     for number, (name, shape) in enumerate(zip(chosen.ids, chosen.geometries, strict=True)):
+        if name in known:
+            continue
         left, bottom, right, top = shape.bounds
         reach = 1.5 * max(right - left, top - bottom) + (
             0.05 if abs(left) <= 180 and abs(top) <= 90 else 3000.0
@@ -205,7 +208,7 @@ def _jobs(
             place=Place(
                 name,
                 shape.wkb,
-                tuple(every.geometries[i].wkb for i in near),
+                tuple(bytes_of[near]),
                 every.crs,
                 every.heights.get(name),
             ),
