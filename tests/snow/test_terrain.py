@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+from datetime import date
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +19,8 @@ from writing import tif
 
 from icectl.errors import DataError
 from icectl.raster import ground_areas, write_cog
-from icectl.tasks.snow.dataset import ground, open_dataset
+from icectl.tasks.snow import products
+from icectl.tasks.snow.dataset import STORE, Cube, CubeWriter, ground, open_dataset
 from icectl.tasks.snow.masks.terrain import cover, daily_radiation, snowline, static
 from icectl.training import load_weights
 
@@ -201,3 +204,27 @@ def test_days_and_heights_of_a_run_are_not_those_of_other_scenes(icectl, tmp_pat
     observed = [row for row in rows if row["kind"] == "observed"]
     assert [row["date"] for row in observed][-1] == "2020-01-01"
     assert {row["snowline_m"] for row in rows} == {""}
+
+
+def test_strips_of_a_series_show_what_its_whole_masks_show(tmp_path, monkeypatch):
+    """Each frame was read whole, and with it the chunks of all others: the time grew with their square."""
+    rng, grid = np.random.default_rng(0), GeoBox((64, 37), Affine(30, 0, 4e5, 0, -30, 5.2e6), "EPSG:32632")
+    height = (1000 + 10 * rng.random(grid.shape) + 20 * np.arange(64)[:, None]).astype(np.float32)
+    snow = np.clip(height / 1500 + rng.normal(0, 0.3, (5, *grid.shape)) - 0.7, 0, 1).astype(np.float32)
+    snow[2, 10:30] = np.nan
+    flags = np.where(np.isfinite(snow), rng.choice([1, 2], snow.shape), 0).astype(np.uint8)
+    times = [date(2019, month, 1) for month in range(1, 6)]
+    writer = CubeWriter(tmp_path / STORE, times, grid, {})
+    writer.write(slice(0, 64), snow, flags)
+    writer.write_height(height)
+    writer.close()
+    cube, read = open_dataset(tmp_path), []
+    whole = [
+        cover(m, height, ground_areas(grid) / 1e6, d, "observed", measured=f == 1)
+        for m, f, d in zip(snow, flags, times, strict=True)
+    ]
+    monkeypatch.setattr(products, "_BYTES", 5 * 37 * 4 * 20)
+    monkeypatch.setattr(Cube, "read", lambda self, rows: read.append(rows) or snow[:, rows])
+    path = products.write_cover(SimpleNamespace(out=tmp_path), cube, [])
+    assert [tuple(row) for row in csv.reader(path.read_text().splitlines())][1:] == [w.row() for w in whole]
+    assert [(r.start, r.stop) for r in read] == [(0, 20), (20, 40), (40, 60), (60, 64)]

@@ -21,7 +21,7 @@ from icectl.imagery.composite import Flag
 from icectl.imagery.missing import nearest
 from icectl.imagery.periods import Period, plan_periods
 from icectl.imagery.threads import in_threads
-from icectl.raster import Grid, grid_of, ground_metres, read_quantity, same_grid
+from icectl.raster import Field, Grid, grid_of, ground_metres, read_quantity, same_grid
 from icectl.run import Run
 from icectl.sources.catalogue import read_catalogue
 from icectl.sources.scene import Scene
@@ -36,6 +36,9 @@ MAX_VOID = 0.1
 
 FEW = 8
 """An index in percent takes more values than this; masks and classes take fewer."""
+
+LARGE = 50_000_000
+"""Pixels of a scene from which one is read at a time: memory holds it several times over."""
 
 _STRIP = 100  # a multiple of the cube's ten-row chunks
 
@@ -137,7 +140,8 @@ def _index_scenes(run: Run, layers: Layers, scenes: Sequence[Scene], options: Pr
         return _read(layers, number, scenes[number], options.fill, aligning)
 
     with run.progress("reading scenes", total=len(scenes)) as advance:
-        for number, notes in enumerate(in_threads(one, range(len(scenes)))):
+        readers = 2 if layers.grid.shape[0] * layers.grid.shape[1] < LARGE else 1
+        for number, notes in enumerate(in_threads(one, range(len(scenes)), readers)):
             scene = scenes[number]
             for note in notes or ():
                 run.warn(note)
@@ -173,9 +177,7 @@ def _read(layers: Layers, number: int, scene: Scene, fill: bool, aligning: bool)
     if not all(field.valid.any() for field in fields.values()):
         return None
     if "index" in fields:
-        known = fields["index"].values[fields["index"].valid]
-        values = np.unique(known.round(4))
-        layers.values[number] = {*values[: FEW + 1].tolist(), *values[-1:].tolist()}
+        layers.values[number] = _some_of(fields["index"])
     made_up = np.zeros(tuple(layers.grid.shape), dtype=bool)
     kept = {name: found.values for name, found in fields.items()}
     for name in kept if fill else ():
@@ -188,6 +190,16 @@ def _read(layers: Layers, number: int, scene: Scene, fill: bool, aligning: bool)
     for name, values in kept.items():
         layers.put(number, name, values)
     return [note for found in fields.values() for note in found.notes]
+
+
+def _some_of(index: Field) -> set[float]:
+    """Return the least values of an index, rounded, one more than `FEW` of them, and the greatest."""
+    found: list[float] = []
+    for top in range(0, len(index.values), _STRIP):
+        rows = slice(top, top + _STRIP)
+        found = sorted({*found, *np.unique(index.values[rows][index.valid[rows]].round(4)).tolist()})
+        found = [*found[: FEW + 1], *found[FEW + 1 :][-1:]]
+    return set(found)
 
 
 def _refuse_classes(layers: Layers, as_they_are: bool) -> None:

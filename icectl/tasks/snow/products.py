@@ -3,17 +3,20 @@
 import csv
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from datetime import date
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from icectl.arrays import F32
+from icectl.arrays import F32, U8, Bools
 from icectl.imagery.composite import Flag
 from icectl.raster import BlockWriter, Window, ground_areas, read
 from icectl.run import Run
-from icectl.tasks.snow.dataset import Cube, add_series, new_store
+from icectl.tasks.snow.dataset import CHUNK_ROWS, Cube, add_series, new_store
 from icectl.tasks.snow.masks.moments import Moment
-from icectl.tasks.snow.masks.terrain import COLUMNS, cover
+from icectl.tasks.snow.masks.terrain import COLUMNS, Cover, cover, snowline, sum_of
 from icectl.tasks.snow.options import THRESHOLD
 
 COVER = "snow_cover.csv"
@@ -96,8 +99,8 @@ def _as_cf(run: Run, cube: Cube, moment: Moment, stacks: list[Path]) -> Path:
             dtype="float32", fill_value=float("nan"), chunks=(1, min(_STRIP, rows), cols),
         )  # fmt: skip
         for top in range(0, rows, _STRIP):
-            strip = read(stack, Window(top, 0, min(_STRIP, rows - top), cols), band=None)
-            array[:, top : top + strip.shape[1]] = np.ma.filled(strip, np.nan)
+            strip = slice(top, min(top + _STRIP, rows))
+            array[:, strip] = _rows_of(stack, strip, cols)
     return path
 
 
@@ -109,18 +112,58 @@ def write_cover(run: Run, cube: Cube, moments: Sequence[Moment]) -> Path:
     `moments`: moments whose stacks lie in ``run.out``.
     """
     path = run.out / COVER
-    height = cube.height() if cube.has_height else None
-    pixel = ground_areas(cube.grid) / 1e6
-    found = []
-    for k, day in enumerate(cube.times):
-        mask, flags = (layer(slice(None), slice(k, k + 1))[0] for layer in (cube.read, cube.flags))
-        seen = (flags & Flag.OBSERVED) > 0
-        found.append(cover(mask, height, pixel, day, "observed", measured=seen))
+    ends = [(day, "observed", 0) for day in cube.times]
+    found = _covers(cube, ends, lambda rows: (cube.read(rows), cube.flags(rows) & Flag.OBSERVED > 0))
     for moment in moments:
-        kind = "hindcast" if moment.known else "forecast"
-        for lead, day in enumerate(moment.future, start=1):
-            mask = np.ma.filled(read(run.out / f"{moment.stem}.tif", band=lead), np.nan)
-            found.append(cover(mask.astype(np.float32), height, pixel, day, kind, lead))
+        kind, stack = "hindcast" if moment.known else "forecast", run.out / f"{moment.stem}.tif"
+        ends = [(day, kind, lead) for lead, day in enumerate(moment.future, start=1)]
+        found += _covers(cube, ends, partial(_forecast, stack, cube.shape[2]))
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([COLUMNS, *(one.row() for one in found)])
     return path
+
+
+def _forecast(stack: Path, columns: int, rows: slice) -> tuple[F32, None]:
+    return _rows_of(stack, rows, columns), None
+
+
+def _rows_of(stack: Path, rows: slice, columns: int) -> F32:
+    strip = read(stack, Window(rows.start, 0, rows.stop - rows.start, columns), band=None)
+    return np.asarray(np.ma.filled(strip, np.nan), dtype=np.float32)
+
+
+_BYTES = 64 * 2**20
+"""Of masks that are measured at a time."""
+
+
+def _covers(
+    cube: Cube,
+    frames: Sequence[tuple[date, str, int]],
+    masks: Callable[[slice], tuple[F32, Bools | None]],
+) -> list[Cover]:
+    """Measure all of some frames strip by strip: chunks hold every frame, so each is read once.
+
+    `frames`: day, kind and lead of each; `masks`: rows of their masks, and where they were seen.
+    """
+    _, rows, columns = cube.shape
+    pixel = ground_areas(cube.grid) / 1e6
+    height = cube.height() if cube.has_height else None
+    step = max(1, _BYTES // (len(frames) * columns * 4 * CHUNK_ROWS)) * CHUNK_ROWS
+    parts: list[list[Cover]] = []
+    bits: list[list[U8]] = [[] for _ in frames]  # of what has a value, and of snow: for the snowline
+    for top in range(0, rows, step):
+        strip = slice(top, min(top + step, rows))
+        values, seen = masks(strip)
+        measured = [None] * len(frames) if seen is None else seen
+        each = zip(frames, values, measured, strict=True)
+        parts.append([cover(mask, None, pixel[strip], *frame, measured=where) for frame, mask, where in each])
+        for k, mask in enumerate(values if height is not None else ()):
+            bits[k].append(np.packbits([np.isfinite(mask), mask >= THRESHOLD], axis=-1))
+    totals = [sum_of(strips) for strips in zip(*parts, strict=True)]
+    if height is None:
+        return totals
+    whole = (np.unpackbits(np.concatenate(b, axis=1), axis=-1, count=columns).astype(bool) for b in bits)
+    return [
+        replace(total, line=snowline(snow[known], height[known]))
+        for total, (known, snow) in zip(totals, whole, strict=True)
+    ]

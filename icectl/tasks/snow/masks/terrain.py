@@ -1,6 +1,7 @@
 """What terrain tells of snow (slope, aspect, potential radiation), and what masks show: area and snowline."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -156,3 +157,10 @@ def cover(
     covered, valued = (float(np.sum(areas, where=which)) for which in (snow, known))
     seen = None if measured is None else float(np.sum(areas, where=known & measured))
     return Cover(day=day, kind=kind, lead=lead, snow=covered, known=valued, line=line, measured=seen)
+
+
+def sum_of(parts: Sequence[Cover]) -> Cover:
+    """Return what parts of one mask show together; its snowline is not known."""
+    snow, known = (sum(getattr(part, name) for part in parts) for name in ("snow", "known"))
+    seen = [part.measured for part in parts if part.measured is not None]
+    return replace(parts[0], snow=snow, known=known, line=float("nan"), measured=sum(seen) if seen else None)
