@@ -24,8 +24,9 @@ _received: list[int] = []
 class _Messages(io.TextIOWrapper):
     """Standard error of which what cannot be written is left out: a full disk there ends no work."""
 
-    def __init__(self, below: Any) -> None:
-        super().__init__(below, sys.stderr.encoding, line_buffering=True)
+    def __init__(self, plain: Any) -> None:
+        super().__init__(plain.buffer, plain.encoding, line_buffering=True)
+        self._plain = plain  # it would close what both write to when it is let go
 
     def write(self, text: str) -> int:
         with suppress(OSError):
@@ -42,7 +43,7 @@ def main() -> NoReturn:
     arguments = sys.argv[1:]
     debug = "--debug" in arguments or bool(os.environ.get(DEBUG))
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  (none where the caller closed them)
-    sys.stderr = _Messages(sys.stderr.buffer) if sys.stderr else open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = _Messages(sys.stderr) if sys.stderr else open(os.devnull, "w")  # noqa: SIM115
     codecs.register_error("icectl", _plain)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
