@@ -1,4 +1,4 @@
-"""Metrics, baselines, outlier filter, screening, pair choice and stable ground, against closed forms."""
+"""Baselines, outlier filter, screening, pair choice and stable ground, against closed forms."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 from affine import Affine
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from icectl.errors import DataError
 from icectl.raster import Grid
@@ -16,7 +15,6 @@ from icectl.tasks.flow.baselines import baselines
 from icectl.tasks.flow.chips.frames import Series
 from icectl.tasks.flow.chips.screening import guess_clouds, screen
 from icectl.tasks.flow.dataset import open_dataset
-from icectl.tasks.flow.metrics import classes, correlation, likeness
 from icectl.tasks.flow.options import PredictOptions, PrepareOptions
 from icectl.tasks.flow.velocity.confirm import coherent
 from icectl.tasks.flow.velocity.measure import choose_pairs, measure
@@ -33,36 +31,6 @@ def series(frames, days=None, cloud=None):
     names = tuple(f"f{i}" for i in range(n))
     bands = tuple(f"b{i}" for i in range(frames.shape[1]))
     return Series(times, names, bands, np.nan_to_num(frames), valid, cloud, np.full(n, np.nan), grid)
-
-
-def test_correlation_equals_numpy_and_is_zero_for_constants():
-    rng = np.random.default_rng(0)
-    a, b = rng.standard_normal((2, 5, 9, 9))
-    expected = [np.corrcoef(x.ravel(), y.ravel())[0, 1] for x, y in zip(a, b, strict=True)]
-    np.testing.assert_allclose(correlation(a, b), expected, rtol=1e-12)
-    np.testing.assert_allclose(correlation(3 * a + 7, a), 1)
-    assert (correlation(np.full_like(a, 4.2), b) == 0).all()
-
-
-def test_classes_are_those_of_table_1():
-    scores = np.array([0.0, 0.1, 0.29, 0.3, 0.5, 0.7, 0.71, 0.9])
-    found = classes(scores)
-    assert found["mean"] == pytest.approx(scores[1:].mean())  # zeros do not count in the mean
-    assert (found["low"], found["medium"], found["high"]) == (3 / 8, 3 / 8, 2 / 8)
-    assert classes(np.array([np.nan]))["mean"] is None
-
-
-def test_likeness_equals_scikit_image():
-    rng = np.random.default_rng(0)
-    a, b = rng.uniform(0, 200, (2, 3, 32, 32)).astype(np.float32)
-    found = likeness(a, b, np.full(3, 200.0))
-    ssim = np.mean(
-        [structural_similarity(x, y, data_range=200, win_size=7) for x, y in zip(a, b, strict=True)]
-    )
-    psnr = np.mean([peak_signal_noise_ratio(x, y, data_range=200) for x, y in zip(a, b, strict=True)])
-    assert found["ssim"] == pytest.approx(ssim)
-    assert found["psnr"] == pytest.approx(psnr)
-    assert likeness(a, a, np.full(3, 200.0))["psnr"] == 100
 
 
 def test_published_table_is_the_papers():

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import date
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from icectl.errors import DataError
+from icectl.raster import write_cog
 from icectl.splits import TRAIN, WindowGrid, make_split
 from icectl.tasks.snow.baselines import NAMES, baselines, features, fit_linear
-from icectl.tasks.snow.masks.moments import season
-from icectl.tasks.snow.metrics import MEASURES, Scores, skill, thresholded
+from icectl.tasks.snow.masks.moments import hindcasts, season
+from icectl.tasks.snow.metrics import MEASURES, Scores, score, skill, thresholded, typical_snow
 
 DAYS = [date(2013 + k // 4, 3 * (k % 4) + 1, 1) for k in range(40)]
 
@@ -77,6 +79,9 @@ def test_scores_are_plain_weighted_means():
     assert [scores.overall("m")[m] for m in MEASURES] == pytest.approx(expected, rel=1e-5)
     leads = [np.average(error[k] ** 2, weights=weight[k]) for k in range(2)]
     assert scores.per_lead("m", "mse") == pytest.approx(leads, rel=1e-5)
+    tiles = [(slice(r, r + 7), slice(c, c + 7)) for r in range(0, 30, 7) for c in range(0, 20, 7)]
+    expected = [[(weight * error**2)[:, r, c].sum(), weight[:, r, c].sum()] for r, c in tiles]
+    np.testing.assert_allclose(scores._tiles("m", "mse"), expected, rtol=1e-5)
 
 
 def test_bootstrap_interval_holds_the_score_and_narrows_with_more_tiles():
@@ -108,14 +113,15 @@ def test_the_interval_is_one_of_95_per_cent():
 
 
 def test_reliability_counts_snow_among_what_was_forecast_at_a_chance():
-    scores = Scores(8, (1, 100), 1, typical=0.5)
-    forecast = np.repeat(np.array([0.1, 0.4], "f4"), 50)[None, None]  # chances 0.2 and 0.8
-    truth = np.zeros((1, 1, 100), "f4")
-    truth[0, 0, :10], truth[0, 0, 50:90] = 0.7, 0.7  # 10 of 50, 40 of 50
+    scores = Scores(8, (1, 150), 1, typical=0.5)
+    forecast = np.repeat(np.array([0.1, 0.4, 0.6], "f4"), 50)[None, None]  # chances 0.2, 0.8 and 1
+    truth = np.zeros((1, 1, 150), "f4")
+    truth[0, 0, :10], truth[0, 0, 50:90], truth[0, 0, 100:145] = 0.7, 0.7, 0.7  # 10, 40 and 45 of 50
     scores.add(0, truth, np.ones_like(truth), {"m": forecast})
+    assert np.flatnonzero(scores.bins["m"][0]).tolist() == [2, 8, 9]
     weight, chances, snow = scores.bins["m"][:, scores.bins["m"][0] > 0]
-    assert (chances / weight).tolist() == pytest.approx([0.2, 0.8], abs=1e-6)
-    assert (snow / weight).tolist() == pytest.approx([0.2, 0.8])
+    assert (chances / weight).tolist() == pytest.approx([0.2, 0.8, 1.0], abs=1e-6)
+    assert (snow / weight).tolist() == pytest.approx([0.2, 0.8, 0.9])
 
 
 def test_scores_by_season_and_year():
@@ -139,6 +145,43 @@ def test_interval_of_the_gain_shares_the_tiles():
     scores.add(0, truth, np.ones_like(truth), {"m": truth + error * 0.9**0.5, "bar": truth + error})
     assert scores.gain("m", "bar", 200) == pytest.approx([10, 10], abs=0.01)
     assert scores.gain("m", "bar", 0) is None
+
+
+def test_hindcasts_and_baselines_are_scored_where_they_count(make_cube, make_run, tmp_path):
+    """Two moments of two strips, with gaps in truth and forecast, against plain means over the files."""
+    from icectl_unet import plugin
+
+    rng = np.random.default_rng(6)
+    values = np.where(rng.random((9, 150, 12)) < 0.3, 0, rng.random((9, 150, 12))).astype("f4")
+    flags = rng.choice([1, 1, 2, 4], values.shape).astype("u1")
+    values[7, 130:, :5], flags[7, 130:, :5] = np.nan, 0
+    cube, folder = make_cube(values, flags), tmp_path / "predict"
+    folder.mkdir()
+    run, moments = make_run(plugin, "evaluate"), hindcasts(cube.times, 4, 4, [0, 1])
+    made, weight = rng.random((2, 4, 150, 12), dtype="f4"), rng.choice([0, 1, 2], (2, 150, 12)).astype("f4")
+    made[0, 2, 10], weight[1, 128:] = np.nan, 0
+    write_cog(folder / f"{moments[0].stem}.tif", made[0], cube.grid)
+    with pytest.raises(DataError, match="is missing"):
+        score(run, cube, moments, weight.__getitem__, np.zeros((4, 10)), 16, False)
+    write_cog(folder / f"{moments[1].stem}.tif", made[1], cube.grid)
+    truth, of = (np.stack([cubes[4:8], cubes[5:9]]) for cubes in (values, flags))
+    last = np.stack([values[3:4], values[4:5]])
+    for filled, counted in ((False, of == 1), (True, of > 0)):
+        found = score(run, cube, moments, weight.__getitem__, np.zeros((4, 10)), 16, filled)
+        for scores, where in zip(found, (counted, of == 4), strict=True):
+            where = where & np.isfinite(truth) & np.isfinite(made)
+            share = (weight[:, None] * where)[where]
+            for name, forecast in (("unet", made), ("last", last), ("linear", np.zeros(1))):
+                errors = ((forecast - truth) ** 2)[where]
+                assert scores.overall(name)["mse"] == pytest.approx(
+                    np.average(errors, weights=share), rel=1e-5
+                )
+            assert scores.weight.sum() == share.sum()
+            snow = values[:4][values[:4] >= 0.3]
+            assert scores.typical == pytest.approx(snow.mean(), rel=1e-6)
+        assert sorted(found[0].days) == list(cube.times[4:9])
+    bare = SimpleNamespace(read=lambda _, frames: values[frames] * 0)
+    assert typical_snow(bare, moments[0]) == 0.6
 
 
 def test_what_is_not_counted_gives_no_number():

@@ -1,0 +1,59 @@
+"""Correlations, Table 1's classes, intervals over chips and likeness, against numpy and scikit-image."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from icectl.tasks.flow.metrics import by_chip, classes, correlation, gain, intervals, likeness
+
+
+def test_correlation_equals_numpy_and_is_zero_for_constants():
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((2, 5, 9, 9))
+    expected = [np.corrcoef(x.ravel(), y.ravel())[0, 1] for x, y in zip(a, b, strict=True)]
+    np.testing.assert_allclose(correlation(a, b), expected, rtol=1e-12)
+    np.testing.assert_allclose(correlation(3 * a + 7, a), 1)
+    assert (correlation(np.full_like(a, 4.2), b) == 0).all()
+
+
+def test_classes_are_those_of_table_1():
+    scores = np.array([0.0, -0.4, 0.1, 0.29, 0.3, 0.5, 0.7, 0.71, 0.9])
+    found = classes(scores)
+    assert found["mean"] == pytest.approx(scores[1:].mean())  # zeros do not count in the mean
+    assert (found["low"], found["medium"], found["high"]) == (4 / 9, 3 / 9, 2 / 9)
+    assert classes(np.array([np.nan])) == dict.fromkeys(("mean", "low", "medium", "high"))
+    assert classes(np.zeros(2)) == {"mean": 0.0, "low": 1.0, "medium": 0.0, "high": 0.0}
+
+
+def test_intervals_are_of_chips_and_leave_zeros_out():
+    chip = np.array([4, 7, 4])
+    scores = np.array([[0.2, 0.0, 0.6], [0.4, 0.5, 0.0]])  # two windows of three sequences
+    assert by_chip(scores, chip).tolist() == [[pytest.approx(1.2), 3], [0.5, 1]]
+    flat, half = np.full((2, 3), 0.6), np.full((2, 3), 0.4)
+    found = intervals({"model": flat, "other": half}, chip, {"model": "svg"}, 50, 0)
+    assert found == {"svg": {"mean": pytest.approx([0.6, 0.6])}}
+    assert gain({"model": flat, "other": half}, chip, "other", 50, 0) == pytest.approx([50, 50])
+    assert intervals({"model": flat}, chip * 0, {"model": "svg"}, 50, 0) == {}  # one chip has no spread
+
+
+@pytest.mark.parametrize(("side", "window"), [(4, 3), (5, 3), (6, 5), (8, 7)])
+def test_likeness_of_small_chips_looks_through_a_smaller_window(side, window):
+    a, b = np.random.default_rng(0).uniform(0, 200, (2, 1, side, side)).astype(np.float32)
+    expected = structural_similarity(a[0], b[0], data_range=200, win_size=window)
+    assert likeness(a, b, np.full(1, 200.0))["ssim"] == pytest.approx(expected)
+    assert likeness(a[:0], b[:0], np.zeros(0)) == {"ssim": 0.0, "psnr": 0.0}
+
+
+def test_likeness_equals_scikit_image():
+    rng = np.random.default_rng(0)
+    a, b = rng.uniform(0, 200, (2, 3, 32, 32)).astype(np.float32)
+    found = likeness(a, b, np.full(3, 200.0))
+    ssim = np.mean(
+        [structural_similarity(x, y, data_range=200, win_size=7) for x, y in zip(a, b, strict=True)]
+    )
+    psnr = np.mean([peak_signal_noise_ratio(x, y, data_range=200) for x, y in zip(a, b, strict=True)])
+    assert found["ssim"] == pytest.approx(ssim)
+    assert found["psnr"] == pytest.approx(psnr)
+    assert likeness(a, a, np.full(3, 200.0))["psnr"] == 100
