@@ -155,8 +155,8 @@ def _follow(request: Request, steps: list[Step]) -> Outcome:
     return Outcome(out=steps[-1].out, run=run_folder(steps, request.run), skipped=False, follower=True)
 
 
-def _wait_for(file: Path, seconds: float = 24 * 3600) -> None:
-    deadline = time.monotonic() + seconds
+def _wait_for(file: Path) -> None:
+    deadline = time.monotonic() + 24 * 3600
     while not file.exists():
         if time.monotonic() > deadline:
             raise WorkError(f"the first process never wrote {file}", "look at the log of rank 0")

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from affine import Affine
 
 from icectl import registry, stages
 from icectl.errors import DataError, UsageError, WorkError
+from icectl.raster import Grid, write_cog
 from icectl.settings import load_glacier
+from icectl.stages.records import score_of
 from icectl.workspace import RECORD, Workspace, plain, read_json
 
 
@@ -68,12 +73,43 @@ def test_processes_started_beside_the_first_write_nothing(cli, monkeypatch):
     assert run.is_dir()
 
 
-def test_a_follower_gives_up_on_a_first_process_that_never_writes(tmp_path):
+def test_a_follower_gives_up_after_a_day_on_a_first_process_that_never_writes(tmp_path, monkeypatch):
     from icectl.stages import execute
 
+    slept = []
+    clock = SimpleNamespace(monotonic=lambda: 100 + 12 * len(slept), sleep=slept.append)
+    monkeypatch.setattr(execute, "time", clock)
     with pytest.raises(WorkError, match="the first process never wrote") as raised:
-        execute._wait_for(tmp_path / "stage.json", seconds=0.1)
+        execute._wait_for(tmp_path / "stage.json")
+    assert len(slept) == 24 * 3600 / 12 + 1
     assert "rank 0" in raised.value.hint
+
+
+@pytest.mark.parametrize(("side", "warned"), [(9.7, True), (9.9, False), (30.5, False), (30.8, True)])
+def test_pixels_that_the_weights_never_saw_are_warned_of(tmp_path, side, warned):
+    from icectl.stages.products import _flag_scale
+
+    grid = Grid((4, 4), Affine(side, 0, 5e5, 0, -side, 5e6), "EPSG:32633")
+    write_cog(tmp_path / "a.tif", np.zeros((4, 4), "f4"), grid)
+    said: list[str] = []
+    _flag_scale(SimpleNamespace(pixel_size=(10.0, 30.0)), SimpleNamespace(out=tmp_path, warn=said.append))
+    assert len(said) == warned
+
+
+def test_products_name_fifty_scenes_and_the_licence_of_the_weights(cli):
+    from icectl.stages.products import _named
+
+    assert _named(["a"] * 50) == ["a"] * 50
+    assert _named(["a"] * 53) == ["a"] * 50 + ["and 3 more"]
+    (trained(cli) / "LICENSE").write_text("SPDX-License-Identifier: CC-BY-4.0\n")
+    folder = Path(cli("predict", "toy", "--json").json["folder"])
+    assert "CC-BY-4.0" in (folder / "item.json").read_text()
+
+
+def test_the_score_in_listings_is_that_of_the_column_that_decides():
+    columns = [{"key": "z", "label": "Z", "unit": ""}, {"key": "a", "label": "A", "unit": "m"}]
+    rows = [{"kind": "baseline", "values": {"a": 9}}, {"kind": "model", "values": {"z": 8, "a": 1.5}}]
+    assert score_of({"tables": [{"columns": columns, "rows": rows, "primary": "a"}]}) == "A 1.5 m"
 
 
 def test_a_dry_run_counts_the_users_own_scenes(cli):

@@ -16,6 +16,13 @@ def test_correlation_equals_numpy_and_is_zero_for_constants():
     np.testing.assert_allclose(correlation(a, b), expected, rtol=1e-12)
     np.testing.assert_allclose(correlation(3 * a + 7, a), 1)
     assert (correlation(np.full_like(a, 4.2), b) == 0).all()
+    many = rng.standard_normal((400, 3, 3))
+    assert correlation(3 * many + 7, many).max() == 1  # not 1 + 4e-16
+    assert correlation(7 - 3 * many, many).min() == -1
+    np.testing.assert_allclose(correlation(1e-8 * a, a), 1)
+    thin = rng.standard_normal((2, 40))
+    for x in (*a, thin):
+        assert correlation(1e-10 * x, x) == 0  # what varies less than 1e-9 is constant
 
 
 def test_classes_are_those_of_table_1():
@@ -40,7 +47,7 @@ def test_intervals_are_of_chips_and_leave_zeros_out():
 
 @pytest.mark.parametrize(("side", "window"), [(4, 3), (5, 3), (6, 5), (8, 7)])
 def test_likeness_of_small_chips_looks_through_a_smaller_window(side, window):
-    a, b = np.random.default_rng(0).uniform(0, 200, (2, 1, side, side)).astype(np.float32)
+    a, b = np.random.default_rng(0).uniform(0, 200, (2, 1, 9, side)).astype(np.float32)
     expected = structural_similarity(a[0], b[0], data_range=200, win_size=window)
     assert likeness(a, b, np.full(1, 200.0))["ssim"] == pytest.approx(expected)
     assert likeness(a[:0], b[:0], np.zeros(0)) == {"ssim": 0.0, "psnr": 0.0}
@@ -57,3 +64,5 @@ def test_likeness_equals_scikit_image():
     assert found["ssim"] == pytest.approx(ssim)
     assert found["psnr"] == pytest.approx(psnr)
     assert likeness(a, a, np.full(3, 200.0))["psnr"] == 100
+    double = peak_signal_noise_ratio(2 * a[0], a[0], data_range=400)
+    assert likeness(2 * a[:1], a[:1], np.full(1, 400.0))["psnr"] == pytest.approx(double)
