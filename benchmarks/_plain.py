@@ -98,8 +98,7 @@ def svg(batch: int, size: int) -> Case:
 
 def front(batch: int, size: int) -> Case:
     """Build front-unet: its loss, AdamW, a running mean of the weights."""
-    from icectl.tasks.front.network.learner import FrontLearner
-    from icectl.tasks.front.network.loss import front_loss
+    from icectl.tasks.front.network.learner import FrontLearner, front_loss
     from icectl.tasks.front.train import CLIP
     from icectl_front_unet.model import FrontUNet
 

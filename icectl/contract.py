@@ -16,6 +16,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -49,8 +50,15 @@ def _auto_is_zero(value: Any) -> Any:
     return value
 
 
-BatchSize = Annotated[int, BeforeValidator(_auto_is_zero)]
+BatchSize = Annotated[
+    int,
+    BeforeValidator(_auto_is_zero),
+    Field(ge=0, le=65_536, description="Samples in a batch, over all processes; auto: as many as fit."),
+]
 """Type of an option ``batch_size``: a number, or ``auto``, kept as 0 (`icectl.training.fitting_batch`)."""
+
+Draws = Annotated[int, Field(ge=0, le=100_000, description="Draws of the bootstrap for intervals; 0: none.")]
+"""Type of an option ``bootstrap``."""
 
 
 def _horizontal_crs(text: str) -> str:

@@ -9,8 +9,8 @@ from icectl.errors import DataError, UsageError
 from icectl.report import contents
 from icectl.report.costs import cost_table
 from icectl.report.curves import loss_charts
-from icectl.report.figures import arrange, draw_all
 from icectl.report.layers import Reader
+from icectl.report.painter import arrange, draw_all
 from icectl.report.panels import Layer, SampleRow, Samples, TimeMaps, pack, unpack
 from icectl.report.record import Evaluation, RunFacts
 from icectl.report.tables import merged, table_view

@@ -18,7 +18,7 @@ from icectl import __version__
 from icectl.errors import UsageError
 from icectl.raster.regions import NAMES, region_at
 from icectl.report import comparing, contents
-from icectl.report.figures import arrange, draw_all, palettes
+from icectl.report.painter import arrange, draw_all, palettes
 from icectl.report.pictures import maps_of
 from icectl.report.prediction import PANELS, prediction_context
 from icectl.report.record import read_run, stages_behind
@@ -146,7 +146,7 @@ _STEP = 30
 def locate(views: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """Return the place of the first map that has one, for the template; None where none has.
 
-    `views`: figures as `icectl.report.figures.draw_all` returns them.
+    `views`: figures as `icectl.report.painter.draw_all` returns them.
     """
     centres = (drawn["frame"].centre for view in views for drawn in maps_of(view))
     centre = next((one for one in centres if one is not None), None)

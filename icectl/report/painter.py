@@ -1,7 +1,8 @@
 """Draws panels: reads rasters at display size, chooses scales, keeps to a budget of bytes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from icectl.arrays import F32
@@ -30,8 +31,9 @@ from icectl.report.panels import (
     Samples,
     Scatter,
     TimeMaps,
+    unpack,
 )
-from icectl.report.pictures import View, arrow_key, date_legend, legend, picture
+from icectl.report.pictures import View, arrow_key, date_legend, legend, maps_of, picture
 from icectl.report.scale import frame_of
 
 _SIDES = {"time-maps": 600, "map": 900, "image-lines": 600, "samples": 200}
@@ -202,3 +204,57 @@ def _chart(panel: Curve | CrossSection | Scatter | Bars) -> View:
     if isinstance(panel, Scatter):
         return {"svg": charts.scatter(panel), "words": f"{panel.y_label} against {panel.x_label}"}
     return {"svg": charts.bars(panel), "words": f"{panel.y_label}: {', '.join(panel.labels)}"}
+
+
+BUDGET = 6_000_000
+"""Bytes of pictures on one page; they share it evenly and shrink to fit."""
+
+
+def draw_all(data: Sequence[Mapping[str, Any]], folders: Sequence[Path]) -> list[View]:
+    """Draw panels from their JSON data; relative files are looked for in `folders` in turn.
+
+    Returns one mapping a panel: ``kind``, ``title``, ``note``, and what its kind needs; a panel that cannot
+    be drawn has the kind ``"problem"`` and a ``reason``.
+    """
+    panels: list[Panel | IcectlError] = []
+    for number, item in enumerate(data):
+        try:
+            panels.append(unpack(item, f"panel {number + 1}"))
+        except IcectlError as problem:
+            panels.append(problem)
+    pictures = sum(_pictures(p) for p in panels if not isinstance(p, IcectlError))
+    painter = Painter(Reader(folders), BUDGET // max(pictures, 1))
+    return [painter.draw(panel) for panel in panels]
+
+
+def _pictures(panel: Panel) -> int:
+    """Return how many pictures a panel will put on the page."""
+    if isinstance(panel, TimeMaps):
+        return 3 * len(panel.frames)
+    if isinstance(panel, ImageLines):
+        return len(panel.frames)
+    if isinstance(panel, Samples):
+        return sum(len(row.images) for row in panel.rows)
+    return 2 if isinstance(panel, Map) else 0
+
+
+def arrange(views: Sequence[View], first: int = 0) -> list[list[View]]:
+    """Group figures for the page: small ones that follow each other share rows, big ones stand alone.
+
+    Figures are numbered from `first`, for ids that are unique on the page.
+    """
+    groups: list[list[View]] = []
+    for number, view in enumerate(views, first):
+        shape = "small" if view["kind"] == "map" or ("svg" in view and "wide" not in view) else ""
+        item = {**view, "number": number, "shape": shape}
+        if shape and groups and groups[-1][0]["shape"] == shape:
+            groups[-1].append(item)
+        else:
+            groups.append([item])
+    return groups
+
+
+def palettes(views: Sequence[View]) -> dict[str, list[list[int]]]:
+    """Return the RGB steps of every scale that the page uses, to turn colours back into values."""
+    used = {drawn["palette"] for view in views for drawn in maps_of(view)}
+    return {name: Scale(name, 0, 1).palette.tolist() for name in sorted(used)}

@@ -200,12 +200,7 @@ def in_dates(scenes: Sequence[Scene], query: SceneQuery, folder: Path, minimum: 
     DataError
         Fewer than `minimum` are left; the message says between which dates the scenes lie.
     """
-    kept = [
-        scene
-        for scene in scenes
-        if (query.start is None or scene.time.date() >= query.start)
-        and (query.end is None or scene.time.date() < query.end)
-    ]
+    kept = [scene for scene in scenes if query.holds(scene.time.date())]
     if len(kept) < minimum:
         raise DataError(
             f"{folder} holds {len(scenes)} scenes, {len(kept) or 'none'} of them between "

@@ -3,11 +3,11 @@
 import re
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from icectl.contract import Options
+from icectl.contract import CrsName, Options
 from icectl.errors import UsageError
 from icectl.run import Run
 from icectl.settings import Glacier
@@ -59,6 +59,10 @@ class SceneQuery(Options):
             months_of(value)
         return value
 
+    def holds(self, day: date) -> bool:
+        """Tell whether a day is from `start` to before `end`."""
+        return (self.start is None or day >= self.start) and (self.end is None or day < self.end)
+
     def seeded(self) -> bool:
         """Tell whether the seed decides what is fetched: it does for a synthetic glacier alone."""
         return self.source == "synthetic"
@@ -75,6 +79,23 @@ class SceneQuery(Options):
         if self.start is not None and self.end is not None and self.start >= self.end:
             raise ValueError(f"start ({self.start}) must lie before end ({self.end})")
         return self
+
+
+class Placed(Options):
+    """Where images without georeference lie. Tasks that take such inherit it."""
+
+    of_the_images: ClassVar[frozenset[str]] = frozenset({"resolution", "crs", "bounds"})
+
+    resolution: float | None = Field(
+        default=None, gt=0, description="Metres per pixel of images without a CRS; else units are pixels."
+    )
+    crs: CrsName | None = Field(
+        default=None,
+        description="CRS of images without one, e.g. EPSG:32718; needs --bounds or a world file.",
+    )
+    bounds: tuple[float, float, float, float] | None = Field(
+        default=None, description="Left, bottom, right and top of such images in that CRS."
+    )
 
 
 def months_of(season: str) -> frozenset[int]:

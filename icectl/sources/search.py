@@ -164,7 +164,7 @@ def filtered(
     tally.found += len(items)
     if not product.timeless:
         items = tally.keep(items, "without a date", lambda item: moment(item) != UNDATED)
-        items = tally.keep(items, "outside the dates", lambda item: _dated(item, query))
+        items = tally.keep(items, "outside the dates", lambda item: query.holds(moment(item).date()))
     items = tally.keep(items, "outside the area", lambda item: area.meets(item.geometry))
     if query.platform:
         names = {name.lower() for name in query.platform}
@@ -183,11 +183,6 @@ def filtered(
     if track is not None:
         items = tally.keep(items, "of other paths and rows", lambda item: path_row(item) == track)
     return tally.keep(items, "without the assets asked for", lambda item: not missing(item, product, bands))
-
-
-def _dated(item: Item, query: SceneQuery) -> bool:
-    day = moment(item).date()
-    return (query.start is None or day >= query.start) and (query.end is None or day < query.end)
 
 
 def path_row(item: Item) -> tuple[int, int] | None:

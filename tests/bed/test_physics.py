@@ -7,7 +7,7 @@ import pytest
 
 from icectl.tasks.bed.thickness import physics
 from icectl.tasks.bed.thickness.features import FEATURES, MARGIN, glacier_features
-from icectl.tasks.bed.thickness.routing import balance_flux, drained
+from icectl.tasks.bed.thickness.physics import balance_flux, drained
 
 
 def slab(slope: float = 0.2, size: int = 80, resolution: float = 50.0) -> tuple[np.ndarray, np.ndarray]:

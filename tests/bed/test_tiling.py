@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from icectl.tasks.bed.fill import smooth as fill
-from icectl.tasks.bed.fill.tiling import refined
+from icectl.tasks.bed.fill.answer import refined
 
 SIZE, WINDOW = 224, 64
 

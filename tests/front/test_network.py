@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from icectl.tasks.front.model import Ports
-from icectl.tasks.front.network.learner import WARM_UP, FrontLearner, Trained
-from icectl.tasks.front.network.loss import front_loss, soft_iou
+from icectl.tasks.front.network.learner import WARM_UP, FrontLearner, Trained, front_loss, soft_iou
 from icectl.training import cosine_rate
 from icectl_deeplab_xception import DeepLabTrain
 from icectl_deeplab_xception.calfin import Calfin

@@ -12,8 +12,13 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial import distance_matrix
 
 from icectl.tasks.front.line.lines import draw
-from icectl.tasks.front.line.tree import longest_path
-from icectl.tasks.front.line.vectorise import front_line, order_points, skeleton_of, spanning_tree
+from icectl.tasks.front.line.vectorise import (
+    front_line,
+    longest_path,
+    order_points,
+    skeleton_of,
+    spanning_tree,
+)
 
 _spec = importlib.util.spec_from_file_location("published", Path(__file__).parent / "published.py")
 published = importlib.util.module_from_spec(_spec)

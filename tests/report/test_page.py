@@ -197,9 +197,9 @@ def test_durations(seconds, words):
 
 
 def test_a_page_of_36_frames_keeps_to_its_budget(tmp_path, monkeypatch):
-    from icectl.report import figures
+    from icectl.report import painter
 
-    monkeypatch.setattr(figures, "BUDGET", 400_000)
+    monkeypatch.setattr(painter, "BUDGET", 400_000)
     run = make_run(tmp_path, lambda run: [time_maps(run, 36, 120, 120)])
     text = write_report(run).read_text()
     pictures = sum(len(uri) for uri in re.findall(r'src="data:image/png;base64,([^"]+)"', text))

@@ -4,8 +4,7 @@ import numpy as np
 
 from icectl.arrays import F64, Bools
 from icectl.tasks.bed.fill import smooth
-from icectl.tasks.bed.fill.answer import Filler
-from icectl.tasks.bed.fill.tiling import refined
+from icectl.tasks.bed.fill.answer import Filler, refined
 from icectl.tasks.bed.readers.thickness_samples import whole
 from icectl.tasks.bed.thickness.physics import perfect_plasticity
 from icectl.tasks.bed.thickness.solve import Scene

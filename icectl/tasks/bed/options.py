@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from icectl.contract import BatchSize, CrsName, Options
+from icectl.contract import BatchSize, CrsName, Draws, Options
 
 TEST_GLACIERS = ("RGI60-01.16195",)
 """South Glacier: measured at 9,619 points, kept for the test."""
@@ -104,9 +104,7 @@ class TrainOptions(Options):
         default="flat", description="Answer the heights themselves, or what to add to a biharmonic fill."
     )
     updates: int = Field(default=100_000, ge=1, description="Updates of step (a).")
-    batch_size: BatchSize = Field(
-        default=12, ge=0, description="Patches in a batch, over all processes; auto: as many as fit."
-    )
+    batch_size: BatchSize = 12
     lr: float = Field(default=1e-4, gt=0, le=1, description="Learning rate of step (a).")
     validate_every: int = Field(default=500, ge=1, description="Updates between validations of step (a).")
 
@@ -164,9 +162,7 @@ class EvaluateOptions(Options):
         description="Sides of ice-free test holes in pixels. May be given several times.",
     )
     holes_each: int = Field(default=25, ge=1, description="Test holes of each size and elevation model.")
-    bootstrap: int = Field(
-        default=1_000, ge=0, le=100_000, description="Draws of blocks of points for the intervals; 0: none."
-    )
+    bootstrap: Draws = 1_000
     farinotti: Path | None = Field(
         default=None,
         description="Raster of Farinotti et al. 2019, a folder of them, or farinotti:11, to compare pixel by "

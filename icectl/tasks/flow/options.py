@@ -1,11 +1,11 @@
 """Options of the five stages of the flow task. Light: read at every ``--help``."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from icectl.contract import BatchSize, CrsName, Options
-from icectl.sources.options import SceneQuery
+from icectl.contract import BatchSize, Draws, Options
+from icectl.sources.options import Placed, SceneQuery
 
 BANDS = ("coastal", "blue", "green", "red", "nir08", "swir16", "swir22")
 """The seven bands of Min et al. (2019): 0.43 to 2.29 µm, Landsat-8 OLI."""
@@ -49,10 +49,8 @@ class FetchOptions(SceneQuery):
     size: int = Field(default=384, ge=128, le=4096, description="Side of the synthetic glacier in pixels.")
 
 
-class PrepareOptions(Options):
+class PrepareOptions(Placed):
     """From scenes to chip sequences that follow the ice."""
-
-    of_the_images: ClassVar[frozenset[str]] = frozenset({"resolution", "crs", "bounds"})
 
     chip: int = Field(default=64, ge=16, le=512, description="Side of a chip in pixels.")
     chips: int = Field(
@@ -78,18 +76,6 @@ class PrepareOptions(Options):
     )
     cloud_guess: bool = Field(
         default=True, description="Guess clouds from brightness and texture where no quality band gives them."
-    )
-    resolution: float | None = Field(
-        default=None,
-        gt=0,
-        description="Metres per pixel of images without georeference; pixel units without.",
-    )
-    crs: CrsName | None = Field(
-        default=None,
-        description="CRS of images without one, e.g. EPSG:32718; needs --bounds or a world file.",
-    )
-    bounds: tuple[float, float, float, float] | None = Field(
-        default=None, description="Left, bottom, right and top of such images in that CRS."
     )
 
     def seeded(self) -> bool:
@@ -125,12 +111,7 @@ class TrainOptions(Options):
     augment: bool = Field(default=True, description="Flip chips and turn them by quarters while training.")
     epochs: int = Field(default=40, ge=1, le=100_000, description="Passes over the training windows.")
     updates: int | None = Field(default=1500, ge=1, description="Stop after so many updates.")
-    batch_size: BatchSize = Field(
-        default=8,
-        ge=0,
-        le=65_536,
-        description="Windows in a batch, over all processes; auto: as many as fit.",
-    )
+    batch_size: BatchSize = 8
     lr: float = Field(default=2e-3, gt=0, le=1, description="Learning rate.")
     validate_every: int = Field(default=250, ge=1, description="Updates between validations.")
 
@@ -175,6 +156,4 @@ class PredictOptions(Options):
 class EvaluateOptions(Options):
     """Table 1 beside its baselines."""
 
-    bootstrap: int = Field(
-        default=1_000, ge=0, le=100_000, description="Draws of chips for the intervals; 0: none."
-    )
+    bootstrap: Draws = 1_000

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from icectl.contract import BatchSize, CrsName, Options
-from icectl.sources.options import SceneQuery
+from icectl.contract import BatchSize, CrsName, Draws, Options
+from icectl.sources.options import Placed, SceneQuery
 
 Source = Literal["auto", "folder", "synthetic", "planetary-computer", "earth-search", "calfin", "caffe"]
 
@@ -84,10 +84,10 @@ def days_of(dates: str) -> tuple[date | None, date | None]:
     return first, last
 
 
-class PrepareOptions(Options):
+class PrepareOptions(Placed):
     """From images and labels to one data set."""
 
-    of_the_images: ClassVar[frozenset[str]] = frozenset({"resolution", "crs", "bounds", "flow", "flow_from"})
+    of_the_images: ClassVar[frozenset[str]] = Placed.of_the_images | {"flow", "flow_from"}
 
     label_kind: Literal["auto", "line", "mask"] = Field(
         default="auto", description="What label rasters hold; auto decides by their area."
@@ -105,13 +105,6 @@ class PrepareOptions(Options):
     )
     band: int | None = Field(
         default=None, ge=1, description="Band to read of images with several; else their grey."
-    )
-    resolution: float | None = Field(
-        default=None, gt=0, description="Metres per pixel of the source images where they have no CRS."
-    )
-    crs: CrsName | None = Field(default=None, description="CRS of images without one; needs --bounds.")
-    bounds: tuple[float, float, float, float] | None = Field(
-        default=None, description="Left, bottom, right and top of images without a CRS."
     )
     held_out: tuple[str, ...] = Field(
         default=(), description="Glaciers to test on and never to train on. May be given several times."
@@ -185,9 +178,7 @@ class TrainOptions(Options):
     average: float = Field(
         default=0.99, ge=0, lt=1, description="Decay of the running mean of weights that is kept; 0 is none."
     )
-    batch_size: BatchSize = Field(
-        default=8, ge=0, le=4_096, description="Images in a batch, over all processes; auto: as many as fit."
-    )
+    batch_size: BatchSize = 8
     balance: bool = Field(default=True, description="Draw each glacier equally often.")
     updates: int = Field(default=250, ge=1, le=10_000_000, description="Updates to train for.")
     validate_every: int = Field(default=50, ge=1, description="Updates between validations.")
@@ -268,7 +259,7 @@ class EvaluateOptions(Options):
         default=("glacier", "sensor", "year", "slc_off"),
         description="Conditions to tabulate: these, or columns of --table. May be given several times.",
     )
-    bootstrap: int = Field(default=1_000, ge=0, le=100_000, description="Resamples of images for intervals.")
+    bootstrap: Draws = 1_000
     length_method: Literal["box", "centre-line"] = Field(
         default="box",
         description="Relative length: area of a box along the flow over its width, or a centre line.",

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from icectl.contract import BatchSize, Options
+from icectl.contract import BatchSize, Draws, Options
 from icectl.errors import DataError
 from icectl.sources.options import SceneQuery
 
@@ -99,12 +99,7 @@ class TrainOptions(Options):
     updates: int | None = Field(default=1500, ge=1, description="Stop after so many updates.")
     lr: float = Field(default=3e-3, gt=0, le=1, description="Learning rate of AdamW.")
     weight_decay: float = Field(default=1e-2, ge=0, le=1, description="Weight decay of AdamW.")
-    batch_size: BatchSize = Field(
-        default=8,
-        ge=0,
-        le=65_536,
-        description="Windows in a batch, over all processes; auto: as many as fit.",
-    )
+    batch_size: BatchSize = 8
     validate_every: int = Field(default=100, ge=1, description="Updates between validations.")
     patience: int | None = Field(
         default=10,
@@ -196,9 +191,7 @@ class PredictOptions(Options):
 class EvaluateOptions(Options):
     """Scores beside the baselines."""
 
-    bootstrap: int = Field(
-        default=1000, ge=0, le=100_000, description="Draws of the bootstrap intervals; 0: none."
-    )
+    bootstrap: Draws = 1000
     count_filled: bool = Field(
         default=False, description="Let filled and interpolated pixels count in the loss and the metric."
     )
