@@ -161,55 +161,25 @@ def card(
     saved: Mapping[str, Any], record: Mapping[str, Any], metrics: Mapping[str, Any] | None, licence: str
 ) -> str:
     """Return the model card as Markdown with a YAML head, as model hubs read it."""
+    from jinja2 import Environment, PackageLoader
+
     summary, paper = _about(saved)
-    meter = record["meter"]
-    lines = [
-        *_head(saved, licence),
-        f"# {saved['model']} trained on {saved['glacier']['title'] or saved['glacier']['name']}",
-        "",
-        summary,
-        "",
-        f"- task: {saved['task']}",
-        f"- from: {saved['distribution']} {saved['version']} (options schema {saved['schema']})",
-        f"- paper: {paper or 'none'}",
-        f"- training data: {saved['glacier']['name']}, prepared dataset "
-        f"{saved['data'].get('prepare', {}).get('fingerprint', 'unknown')[:ID_LENGTH]}",
-        *([f"- started from the weights {saved['data']['start']}"] if "start" in saved["data"] else []),
-        f"- trained in {meter.get('seconds', 0):.0f} s; energy {_energy(meter)}",
-        f"- licence of these weights: {licence}",
-        "",
-        "## Intended use and limits",
-        "",
-        f"Other images of {_title(saved)}, or of places like it, with the same bands and pixels of a like "
-        "size. On anything else, compare with measurements first: only what stands below was measured.",
-        "",
-        f"Licence of the training data: {saved['data']['licence']}.",
-        "",
-        "## Use",
-        "",
-        "```sh",
-        *([f"pip install {saved['distribution']}"] if not saved["distribution"].startswith("$") else []),
-        "icectl predict --from THIS-FOLDER --scenes my-folder",
-        "```",
-        "",
-    ]
-    for table in (metrics or {}).get("tables", [])[:1]:
-        lines += ["## Measured", "", *_markdown(table), ""]
-    return "\n".join(lines)
-
-
-def _head(saved: Mapping[str, Any], licence: str) -> list[str]:
-    """Return the YAML head: licence, library, tags. JSON strings are YAML strings."""
-    tags = ["glacier", "remote-sensing", saved["task"], saved["model"]]
-    return [
-        "---",
-        f"license: {json.dumps(licence.lower())}",
-        'library_name: "icectl"',
-        f"tags: {json.dumps(tags)}",
-        f"model_name: {json.dumps(saved['model'] + ' trained on ' + _title(saved), ensure_ascii=False)}",
-        "---",
-        "",
-    ]
+    title, meter = _title(saved), record["meter"]
+    made = Environment(loader=PackageLoader("icectl", ""), trim_blocks=True).get_template("card.md.j2")
+    return made.render(
+        saved=saved,
+        licence=licence,
+        title=title,
+        model_name=json.dumps(f"{saved['model']} trained on {title}", ensure_ascii=False),
+        summary=summary,
+        paper=paper,
+        prepared=saved["data"].get("prepare", {}).get("fingerprint", "unknown")[:ID_LENGTH],
+        meter=meter,
+        energy="not measured"
+        if meter.get("energy_kwh") is None
+        else f"{meter['energy_kwh']:.3g} kWh ({meter.get('energy_source', 'unknown')})",
+        table=next(iter((metrics or {}).get("tables", [])), None),
+    )
 
 
 def _title(saved: Mapping[str, Any]) -> str:
@@ -239,20 +209,3 @@ def _about(saved: Mapping[str, Any]) -> tuple[str, str]:
     except IcectlError:
         return "", ""
     return plugin.summary, plugin.paper
-
-
-def _energy(meter: Mapping[str, Any]) -> str:
-    if meter.get("energy_kwh") is None:
-        return "not measured"
-    return f"{meter['energy_kwh']:.3g} kWh ({meter.get('energy_source', 'unknown')})"
-
-
-def _markdown(table: Mapping[str, Any]) -> list[str]:
-    columns = table["columns"]
-    heads = [f"{c['label']} [{c['unit']}]" if c["unit"] else c["label"] for c in columns]
-    lines = [f"| | kind | {' | '.join(heads)} |", f"|---|---|{'---|' * len(columns)}"]
-    for row in table["rows"]:
-        values = [row["values"].get(c["key"]) for c in columns]
-        cells = ["–" if v is None else f"{v:.4g}" for v in values]
-        lines.append(f"| {row['name']} | {row['kind']} | {' | '.join(cells)} |")
-    return lines

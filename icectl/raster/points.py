@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -124,8 +125,6 @@ def _table(path: Path) -> Any:
         lines.insert(0, said)  # the names stand in the last remark, as numpy.savetxt writes them
     lines = [line.rstrip(f"{mark} ") for line in lines] if len(mark) == 1 else lines
     try:
-        from io import StringIO
-
         table = pd.read_csv(
             StringIO("\n".join(lines)), dtype=str, keep_default_na=False, sep=mark, skipinitialspace=True
         )

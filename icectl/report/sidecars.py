@@ -4,14 +4,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from xml.sax.saxutils import quoteattr
+from typing import Any
 
+import numpy as np
 import pyogrio
+from jinja2 import Environment, PackageLoader
 from pyproj import Transformer
 
 from icectl.errors import DataError
 from icectl.raster import grid_of
-from icectl.report.colours import Scale, scale_for
+from icectl.report.colours import scale_for
 from icectl.report.layers import Reader
 from icectl.report.panels import Layer, Map, Panel, TimeMaps
 from icectl.sources.catalogue import rectangle
@@ -97,8 +99,6 @@ def _bounds(folder: Path) -> tuple[float, ...] | None:
             with suppress(DataError):  # no CRS
                 return tuple(round(v, 6) for v in grid_of(path).geographic_extent.boundingbox.bbox)
         elif path.suffix in (".gpkg", ".geojson"):
-            import pyogrio
-
             info = pyogrio.read_info(path, layer=pyogrio.list_layers(path)[0][0])
             if info["crs"] and info["features"] and not str(info["crs"]).startswith("LOCAL_CS"):
                 move = Transformer.from_crs(info["crs"], "EPSG:4326", always_xy=True)
@@ -122,44 +122,24 @@ def write_styles(folder: Path, panels: Sequence[Panel]) -> None:
         if path.is_relative_to(folder.absolute()) and path.is_file():
             values = reader.read(layer, _SIDE).values
             scale = scale_for([values], panel.colours, panel.low, panel.high)
-            path.with_suffix(".qml").write_text(_raster_style(scale, layer.band), encoding="utf-8")
+            values = np.linspace(scale.low, scale.high, _STEPS)
+            steps = list(zip(values.tolist(), scale.hexes(_STEPS), strict=True))
+            style = _style(scale=scale, band=layer.band, steps=steps)
+            path.with_suffix(".qml").write_text(style, encoding="utf-8")
     for path in products(folder):
         if path.suffix in (".gpkg", ".shp"):
-            path.with_suffix(".qml").write_text(_vector_style(path), encoding="utf-8")
+            symbol = "fill" if "Polygon" in str(pyogrio.list_layers(path)[0][1]) else "line"
+            style = _style(symbol=symbol, looks=_LOOKS[symbol])
+            path.with_suffix(".qml").write_text(style, encoding="utf-8")
 
 
-_HEAD = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+_LOOKS = {
+    "fill": {"style": "no", "outline_color": "200,82,0,255", "outline_width": "0.4"},
+    "line": {"line_color": "200,82,0,255", "line_width": "0.6"},
+}
+"""Orange lines, and outlines without a fill for polygons."""
 
 
-def _raster_style(scale: Scale, band: int) -> str:
-    span = (scale.high - scale.low) / (_STEPS - 1)
-    items = "".join(
-        f'<item alpha="255" color="{colour}" label="{scale.low + k * span:.4g}" '
-        f'value="{scale.low + k * span:.8g}"/>'
-        for k, colour in enumerate(scale.hexes(_STEPS))
-    )
-    bounds = f'classificationMin="{scale.low:.8g}" classificationMax="{scale.high:.8g}"'
-    return (
-        f'{_HEAD}<qgis version="3.22" styleCategories="Symbology"><pipe>'
-        f'<rasterrenderer type="singlebandpseudocolor" band="{band}" opacity="1" {bounds}>'
-        f'<rastershader><colorrampshader colorRampType="INTERPOLATED" classificationMode="1" clip="0">'
-        f"{items}</colorrampshader></rastershader></rasterrenderer></pipe></qgis>\n"
-    )
-
-
-def _vector_style(path: Path) -> str:
-    """Return orange lines, and outlines without a fill for polygons."""
-    kind = str(pyogrio.list_layers(path)[0][1])
-    if "Polygon" in kind:
-        symbol, layer = "fill", "SimpleFill"
-        looks = {"style": "no", "outline_color": "200,82,0,255", "outline_width": "0.4"}
-    else:
-        symbol, layer = "line", "SimpleLine"
-        looks = {"line_color": "200,82,0,255", "line_width": "0.6"}
-    options = "".join(f'<Option type="QString" name="{k}" value={quoteattr(v)}/>' for k, v in looks.items())
-    return (
-        f'{_HEAD}<qgis version="3.22" styleCategories="Symbology">'
-        f'<renderer-v2 type="singleSymbol" symbollevels="0"><symbols><symbol type="{symbol}" name="0" '
-        f'alpha="1"><layer class="{layer}" enabled="1" pass="0"><Option type="Map">{options}</Option>'
-        "</layer></symbol></symbols></renderer-v2></qgis>\n"
-    )
+def _style(**parts: Any) -> str:
+    styles = Environment(loader=PackageLoader("icectl", "report"), autoescape=True, trim_blocks=True)
+    return styles.get_template("style.qml.j2").render(**parts)

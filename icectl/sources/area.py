@@ -10,6 +10,7 @@ import shapely
 from affine import Affine
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
+from shapely.geometry import Polygon, mapping, shape
 
 from icectl.arrays import Bools
 from icectl.errors import DataError, UsageError
@@ -50,8 +51,6 @@ class Area:
 
     def meets(self, geometry: dict[str, Any] | None) -> bool:
         """Tell whether a GeoJSON footprint meets the area's box (True where there is no footprint)."""
-        from shapely.geometry import shape
-
         if geometry is None:
             return True
         try:
@@ -72,8 +71,6 @@ def _in_one_piece(footprint: Any) -> Any:
 
 def over_all(item: Any, grid: Grid) -> Any:
     """Return an item; one without a footprint, or with one across 180°, as one that covers all of `grid`."""
-    from shapely.geometry import Polygon, mapping, shape
-
     if item.geometry is not None:
         west, _, east, _ = shape(item.geometry).bounds
         if east - west <= 180:

@@ -20,7 +20,7 @@ from icectl.sources.delivered import IMAGES, is_image, say_left, unfolded
 from icectl.sources.files import ImageFile, describe, items_beside
 from icectl.sources.mosaic import mosaicked
 from icectl.sources.names import PREVIEW, QUALITY, UNUSED, by_name, compile_pattern, parse_date
-from icectl.sources.options import ARCHIVES, SceneQuery
+from icectl.sources.options import ARCHIVES, SceneQuery, between
 from icectl.sources.scene import Band, Scene, in_order
 from icectl.sources.sizes import one_of_each, same_ground
 from icectl.sources.stated import TOP_OF_ATMOSPHERE
@@ -200,7 +200,7 @@ def in_dates(scenes: Sequence[Scene], query: SceneQuery, folder: Path, minimum: 
     DataError
         Fewer than `minimum` are left; the message says between which dates the scenes lie.
     """
-    kept = [scene for scene in scenes if query.holds(scene.time.date())]
+    kept = [scene for scene in scenes if between(scene.time.date(), query)]
     if len(kept) < minimum:
         raise DataError(
             f"{folder} holds {len(scenes)} scenes, {len(kept) or 'none'} of them between "

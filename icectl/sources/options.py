@@ -59,10 +59,6 @@ class SceneQuery(Options):
             months_of(value)
         return value
 
-    def holds(self, day: date) -> bool:
-        """Tell whether a day is from `start` to before `end`."""
-        return (self.start is None or day >= self.start) and (self.end is None or day < self.end)
-
     def seeded(self) -> bool:
         """Tell whether the seed decides what is fetched: it does for a synthetic glacier alone."""
         return self.source == "synthetic"
@@ -79,6 +75,11 @@ class SceneQuery(Options):
         if self.start is not None and self.end is not None and self.start >= self.end:
             raise ValueError(f"start ({self.start}) must lie before end ({self.end})")
         return self
+
+
+def between(day: date, span: Any) -> bool:
+    """Tell whether a day is from ``span.start`` to before ``span.end``; None leaves an end open."""
+    return (span.start is None or day >= span.start) and (span.end is None or day < span.end)
 
 
 class Placed(Options):

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from icectl.errors import DataError, IcectlError, WorkError
 from icectl.sources.area import Area
 from icectl.sources.bounds import Refused, expect_public
-from icectl.sources.options import SceneQuery, months_of
+from icectl.sources.options import SceneQuery, between, months_of
 from icectl.sources.products import Product, Service
 from icectl.sources.remote import Patience, reason, session
 from icectl.workspace import safe_name
@@ -164,7 +164,7 @@ def filtered(
     tally.found += len(items)
     if not product.timeless:
         items = tally.keep(items, "without a date", lambda item: moment(item) != UNDATED)
-        items = tally.keep(items, "outside the dates", lambda item: query.holds(moment(item).date()))
+        items = tally.keep(items, "outside the dates", lambda item: between(moment(item).date(), query))
     items = tally.keep(items, "outside the area", lambda item: area.meets(item.geometry))
     if query.platform:
         names = {name.lower() for name in query.platform}

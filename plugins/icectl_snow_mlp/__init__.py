@@ -14,12 +14,7 @@ class SnowMLPTrain(TrainOptions):
 
     preset: Literal["small"] = Field(default="small", description="A network for two cores.")
     hidden: int = Field(default=64, ge=1, description="Units of both hidden layers.")
-    batch_size: BatchSize = Field(
-        default=64,
-        ge=0,
-        le=65_536,
-        description="Windows in a batch, over all processes; auto: as many as fit.",
-    )
+    batch_size: BatchSize = 64
     updates: int | None = Field(default=800, ge=1, description="Stop after so many updates.")
 
 

@@ -6,7 +6,7 @@ roles, facts and places. Lines are in pixels of the source image.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -157,37 +157,22 @@ def read_audit(folder: Path) -> dict[str, Any]:
 
 def _to_json(entry: Entry, folder: Path) -> dict[str, Any]:
     return {
-        "id": entry.id,
+        **{one.name: getattr(entry, one.name) for one in fields(entry)},
         "time": entry.time.isoformat(),
-        "shape": list(entry.shape),
-        "role": entry.role,
-        "dated": entry.dated,
         "lines": None if entry.lines is None else [np.round(line, 3).tolist() for line in entry.lines],
-        "has_mask": entry.has_mask,
         "place": None if entry.place is None else [entry.place.crs, list(entry.place.transform)],
-        "resolution": entry.resolution,
-        "flow": entry.flow,
-        "flow_spread": entry.flow_spread,
         "file": portable(Path(entry.file), folder) if entry.file else "",
         "facts": dict(entry.facts),
     }
 
 
 def _from_json(value: Mapping[str, Any], folder: Path) -> Entry:
-    lines = value["lines"]
-    place = value["place"]
-    return Entry(
-        id=value["id"],
-        time=datetime.fromisoformat(value["time"]),
-        shape=(value["shape"][0], value["shape"][1]),
-        role=value["role"],
-        dated=value["dated"],
-        lines=None if lines is None else tuple(np.asarray(line, float).reshape(-1, 2) for line in lines),
-        has_mask=value["has_mask"],
-        place=None if place is None else Place(place[0], tuple(place[1])),
-        resolution=value["resolution"],
-        flow=value["flow"],
-        flow_spread=value.get("flow_spread", 0.0),
-        file=str(reached(value["file"], folder)) if value["file"] else "",
-        facts=value["facts"],
-    )
+    lines, place = value["lines"], value["place"]
+    read = {
+        "time": datetime.fromisoformat(value["time"]),
+        "shape": (value["shape"][0], value["shape"][1]),
+        "lines": None if lines is None else tuple(np.asarray(one, float).reshape(-1, 2) for one in lines),
+        "place": None if place is None else Place(place[0], tuple(place[1])),
+        "file": str(reached(value["file"], folder)) if value["file"] else "",
+    }
+    return Entry(**{**value, **read})

@@ -8,7 +8,6 @@ series.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from icectl.imagery.threads import in_threads
 from icectl.raster import Field, Grid, grid_of, ground_metres, read_quantity, same_grid
 from icectl.run import Run
 from icectl.sources.catalogue import read_catalogue
+from icectl.sources.options import between
 from icectl.sources.scene import Scene
 from icectl.sources.sizes import scene_grid
 from icectl.tasks.snow.dataset import DEM, STORE, CubeWriter
@@ -78,7 +78,7 @@ def prepare(run: Run, options: PrepareOptions) -> Path:
     DataError: for scenes on different grids, without the bands needed, or without one valid pixel.
     """
     scenes = read_catalogue(run.inputs["fetch"])
-    within = [s for s in scenes if _between(s.time.date(), options)]
+    within = [s for s in scenes if between(s.time.date(), options)]
     if not within:
         raise DataError(
             f"none of {len(scenes)} scenes lies between {options.start or 'the beginning'} "
@@ -92,10 +92,6 @@ def prepare(run: Run, options: PrepareOptions) -> Path:
             run.notes["pixel sizes"] = sentence
         _index_scenes(run, layers, within, options)
         return _compose(run, layers, options)
-
-
-def _between(day: date, options: PrepareOptions) -> bool:
-    return not ((options.start and day < options.start) or (options.end and day >= options.end))
 
 
 def common_grid(scenes: Sequence[Scene]) -> Grid:

@@ -9,6 +9,7 @@ import numpy as np
 import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from odc.geo.geom import BoundingBox, box
 from shapely.strtree import STRtree
 
 from icectl.arrays import F32
@@ -53,8 +54,6 @@ class Dem:
 
     def around(self, bounds: tuple[float, float, float, float], crs: object, margin: float) -> Terrain:
         """Read the ground within `margin` metres of a box (left, bottom, right, top in `crs`)."""
-        from odc.geo.geom import BoundingBox, box
-
         shape = box(*bounds, crs=crs).to_crs(self.grid.crs).boundingbox
         a = self.grid.affine
         if self.grid.crs.geographic:  # longitudes of both from the same side of 180°

@@ -2,11 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from icectl.contract import Column, Row, Table
 from icectl.settings import find, read_toml
 from icectl.tasks.bed.readers.outlines import region_of
+
+VOLUMES = (
+    ("area", "area", "10³ km²", "area_1000km2"), ("mean", "mean thickness", "m", ""),
+    ("coverage", "coverage", "%", "coverage_percent"), ("volume", "volume", "10³ km³", "volume_1000km3"),
+    ("volume_error", "± volume", "10³ km³", "volume_error_1000km3"), ("sle", "sea level", "mm", "sle_mm"),
+    ("sle_error", "± sea level", "mm", "sle_error_mm"),
+    ("difference", "less Farinotti 2019", "%", "difference_percent"),
+)  # fmt: skip
+"""Key, label and unit of each column of volumes, and what it is called in Millan's table."""
 
 
 def tables(rows: Sequence[Mapping[str, str]]) -> list[Table]:
@@ -60,36 +68,18 @@ def _volumes(regions: Sequence[str], rows: Sequence[Mapping[str, str]]) -> Table
     for one in source["volume"]:
         if set(one["regions"]) & set(regions):
             name = f"{', '.join(one['regions'])} {one['name']}"
-            made.append(Row(name=f"{name}: Millan 2022", kind="published", values=_millan(one)))
+            theirs = {key: one.get(column) for key, _, _, column in VOLUMES if column}
+            made.append(Row(name=f"{name}: Millan 2022", kind="published", values=theirs))
             if one.get("difference_percent") is not None:
                 consensus = one["volume_1000km3"] / (1 + one["difference_percent"] / 100)
                 values = {"area": one.get("area_1000km2"), "volume": round(consensus, 3)}
                 made.append(Row(name=f"{name}: Farinotti 2019", kind="published", values=values))
-    made = [replace(row, values={**row.values, "mean": _mean(row)}) for row in made]
-    columns = tuple(
-        Column(key=key, label=label, unit=unit, better="")
-        for key, label, unit in (
-            ("area", "area", "10³ km²"), ("mean", "mean thickness", "m"),
-            ("coverage", "coverage", "%"), ("volume", "volume", "10³ km³"),
-            ("volume_error", "± volume", "10³ km³"), ("sle", "sea level", "mm"),
-            ("sle_error", "± sea level", "mm"), ("difference", "less Farinotti 2019", "%"),
-        )
-    )  # fmt: skip
+    for number, row in enumerate(made):
+        area, volume = row.values.get("area"), row.values.get("volume")
+        mean = 1e3 * volume / area if area and volume is not None else None
+        made[number] = replace(row, values={**row.values, "mean": mean})
+    columns = tuple(Column(key=key, label=label, unit=unit, better="") for key, label, unit, _ in VOLUMES)
     note = "Farinotti's volumes follow from Millan's and the difference that they state"
     return Table(
         title="Volumes by region (published)", columns=columns, rows=tuple(made), primary="volume", note=note
     )
-
-
-def _mean(row: Row) -> float | None:
-    area, volume = row.values.get("area"), row.values.get("volume")
-    return 1e3 * volume / area if area and volume is not None else None
-
-
-def _millan(one: Mapping[str, Any]) -> dict[str, float | None]:
-    keys = {
-        "area": "area_1000km2", "coverage": "coverage_percent", "volume": "volume_1000km3",
-        "volume_error": "volume_error_1000km3", "sle": "sle_mm", "sle_error": "sle_error_mm",
-        "difference": "difference_percent",
-    }  # fmt: skip
-    return {key: one.get(name) for key, name in keys.items()}
