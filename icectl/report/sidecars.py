@@ -122,8 +122,8 @@ def write_styles(folder: Path, panels: Sequence[Panel]) -> None:
         if path.is_relative_to(folder.absolute()) and path.is_file():
             values = reader.read(layer, _SIDE).values
             scale = scale_for([values], panel.colours, panel.low, panel.high)
-            values = np.linspace(scale.low, scale.high, _STEPS)
-            steps = list(zip(values.tolist(), scale.hexes(_STEPS), strict=True))
+            levels = np.linspace(scale.low, scale.high, _STEPS).tolist()
+            steps = list(zip(levels, scale.hexes(_STEPS), strict=True))
             style = _style(scale=scale, band=layer.band, steps=steps)
             path.with_suffix(".qml").write_text(style, encoding="utf-8")
     for path in products(folder):

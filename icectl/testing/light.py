@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
 from types import NoneType
 from typing import Any, Union, get_args, get_origin
 
@@ -106,16 +105,3 @@ def shipped_weights_hold(plugin: Plugin) -> None:
 
     for found in weights.shipped(plugin):
         weights.check(found, plugin)
-
-
-def light_checks(plugin: Plugin, name: str, value: str) -> Mapping[str, Callable[[], None]]:
-    """Return the light checks by sentence, ready to call."""
-    return {
-        "the descriptor is light": lambda: descriptor_is_light(value),
-        "the descriptor is valid": lambda: descriptor_is_valid(plugin, name),
-        "options are typed and documented": lambda: options_are_typed_and_documented(plugin),
-        "options do not clash": lambda: options_do_not_clash(plugin),
-        "saved options come back": lambda: saved_options_come_back(plugin),
-        "weights that ship are whole": lambda: shipped_weights_hold(plugin),
-        "the model has the five verbs": lambda: model_has_the_verbs(plugin),
-    }

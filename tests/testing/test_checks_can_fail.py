@@ -194,7 +194,7 @@ def test_statistics_kept_per_process_are_said_not_passed() -> None:
     for declared in ({"multi_device": False}, {"per_process_batch_statistics": True}):
         subject = Subject(replace(wobbly.plugin, **declared), Path())
         with pytest.raises(pytest.skip.Exception, match="declares"):
-            PluginTests._several(subject)
+            PluginTests().test_one_process_equals_two(subject)
 
 
 def test_a_dry_run_that_touches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
