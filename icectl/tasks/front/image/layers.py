@@ -5,7 +5,6 @@ CALFIN stacks the raw image with two renderings made in a commercial editor ("HD
 texture in flat snow and light in dark fjords. All layers lie in [-1, 1].
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -14,26 +13,24 @@ from numpy.typing import NDArray
 
 LAYERS = ("raw", "contrast", "shadows")
 Image = NDArray[np.float32]
+LIFT, AROUND = 0.75 * 0.7, 15.0
+"""How far gamma falls in a black neighbourhood, and the σ of the Gaussian around a pixel."""
+
 DARKEST = np.float32(1e-9)
 """Brightness below this counts as this much, so that it has a logarithm."""
 
 
-def stretch(image: NDArray[Any], low: float = 0.5, high: float = 99.5) -> Image:
-    """Scale brightness to 0…1 between two percentiles of the valid pixels.
+def stretch(image: NDArray[Any]) -> Image:
+    """Scale brightness to 0…1 between the 0.5th and the 99.5th percentile of the valid pixels.
 
-    Parameters
-    ----------
-    image
-        (rows, columns), any unit and depth; NaN and masked pixels become 0.
-    low, high
-        Percentiles that become 0 and 1. A constant image becomes 0.5.
+    `image`: (rows, columns), any unit and depth; NaN and masked pixels become 0. A constant one becomes 0.5.
     """
     values = np.asarray(np.ma.filled(np.ma.asarray(image).astype(np.float32), np.nan))
     valid = np.isfinite(values)
     whole = bool(valid.all())
     if not whole and not valid.any():
         return np.zeros(values.shape, np.float32)
-    bottom, top = np.percentile(_thinned(values.ravel() if whole else values[valid]), [low, high])
+    bottom, top = np.percentile(_thinned(values.ravel() if whole else values[valid]), [0.5, 99.5])
     if top <= bottom:
         return np.where(valid, np.float32(0.5), np.float32(0))
     scaled = np.clip((values - np.float32(bottom)) * np.float32(1 / (top - bottom)), 0, 1)
@@ -45,47 +42,31 @@ def _thinned(values: NDArray[np.float32], most: int = 100_000) -> NDArray[np.flo
     return np.asarray(values[:: max(1, len(values) // most)])
 
 
-def local_contrast(image: Image, clip: float = 3.0, tiles: int = 8) -> Image:
-    """Equalise brightness within tiles (CLAHE): texture of flat snow and dark water appears.
-
-    `image`: (rows, columns) in 0…1; `clip` and `tiles`: contrast limit, and tiles a side.
-    """
+def local_contrast(image: Image) -> Image:
+    """Equalise brightness (rows, columns) in 0…1 within 8 × 8 tiles (CLAHE): texture of flat snow appears."""
     # With 16 bits OpenCV's limit falls below one count a bin on small tiles, and nothing is equalised.
-    method = cv2.createCLAHE(clipLimit=clip, tileGridSize=(tiles, tiles))
+    method = cv2.createCLAHE(clipLimit=3.0, tileGridSize=(8, 8))
     levels = cv2.convertScaleAbs(np.asarray(image, np.float32), alpha=255)  # rounds and saturates
     return np.asarray(cv2.LUT(method.apply(levels), (np.arange(256) / 255).astype(np.float32)))
 
 
-def lift_shadows(image: Image, amount: float = 0.7, radius: float = 15.0) -> Image:
-    """Brighten dark surroundings and leave bright ones: gamma that follows the local mean.
+def lift_shadows(image: Image) -> Image:
+    """Brighten dark surroundings and leave bright ones: gamma that follows the local mean, 1/2 in the dark.
 
-    Parameters
-    ----------
-    image
-        (rows, columns) in 0…1.
-    amount
-        0 changes nothing; at 1 a black neighbourhood gets the gamma 1/4.
-    radius
-        Radius of the neighbourhood (Gaussian σ) in pixels.
+    `image`: (rows, columns) in 0…1. Large ones are blurred at a quarter of their size: a wide Gaussian does
+    not notice.
     """
-    image = np.asarray(image, np.float32)
-    gamma = _smooth(image, radius, lambda around: 1 - 0.75 * amount * (1 - around) ** 2)
+    around = image = np.asarray(image, np.float32)
+    factor = 4 if min(image.shape) >= 256 else 1
+    if factor > 1:
+        size = (image.shape[1] // factor, image.shape[0] // factor)
+        around = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    gamma = np.asarray(1 - LIFT * (1 - cv2.GaussianBlur(around, (0, 0), AROUND / factor)) ** 2, np.float32)
+    if factor > 1:
+        gamma = cv2.resize(gamma, image.shape[::-1], interpolation=cv2.INTER_LINEAR)
     # x^γ by OpenCV's vectorised logarithm and exponential: numpy's power takes several times as long.
     bright = cv2.log(np.clip(image, DARKEST, 1))
     return np.asarray(cv2.exp(cv2.multiply(gamma, bright, dst=bright), dst=bright))
-
-
-def _smooth(image: Image, radius: float, function: Callable[[Image], Image], coarse: int = 4) -> Image:
-    """Return a function of the widely blurred image; large images are blurred at a quarter of their size.
-
-    Neither a wide Gaussian nor what is made of it notices.
-    """
-    if min(image.shape) < 256 or radius < 4 * coarse / 2:
-        return np.asarray(function(np.asarray(cv2.GaussianBlur(image, (0, 0), radius))), np.float32)
-    size = (image.shape[1] // coarse, image.shape[0] // coarse)
-    small = cv2.GaussianBlur(cv2.resize(image, size, interpolation=cv2.INTER_AREA), (0, 0), radius / coarse)
-    made = np.asarray(function(np.asarray(small)), np.float32)
-    return np.asarray(cv2.resize(made, image.shape[::-1], interpolation=cv2.INTER_LINEAR))
 
 
 def texture(image: NDArray[Any]) -> float:
