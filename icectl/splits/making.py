@@ -97,7 +97,9 @@ TEST_FRAMES = 0.3
 """Share of the frames after the cut in time."""
 
 
-def make_split(kind: Literal["blocks", "time", "paper"], grid: WindowGrid, seed: int = 0) -> Split:
+def make_split(
+    kind: Literal["blocks", "time", "paper"], grid: WindowGrid, seed: int = 0, draw: int = 0
+) -> Split:
     """Split the windows of a cube.
 
     `kind`: ``"blocks"``: test blocks in space and, where two disjoint windows fit, later frames; windows
@@ -105,6 +107,7 @@ def make_split(kind: Literal["blocks", "time", "paper"], grid: WindowGrid, seed:
         ``"time"``: later frames only. ``"paper"``: 80 % of all windows at random for training, a tenth of
         them for validation (Müller 2023, section 3.1).
     `seed`: seed of the random choices.
+    `draw`: which blocks validate; the test blocks stay.
 
     DataError: if there are too few frames or pixels.
     """
@@ -121,7 +124,7 @@ def make_split(kind: Literal["blocks", "time", "paper"], grid: WindowGrid, seed:
         parts = np.full((grid.rows, grid.cols), TEST, dtype=np.uint8)
         inside = {part: np.ones(grid.shape[:2], dtype=bool) for part in (TRAIN, VALIDATE, TEST)}
     else:
-        parts = block_parts((grid.rows, grid.cols), grid.patch, seed)
+        parts = block_parts((grid.rows, grid.cols), grid.patch, seed, draw)
         inside = {part: _inside(parts == part, grid) for part in (TRAIN, VALIDATE, TEST)}
     moments = _moments(grid, cut)
     windows = np.zeros(grid.shape, dtype=np.uint8)
@@ -144,10 +147,11 @@ def _check(grid: WindowGrid) -> None:
         )
 
 
-def block_parts(shape: tuple[int, int], patch: int, seed: int = 0) -> U8:
+def block_parts(shape: tuple[int, int], patch: int, seed: int = 0, draw: int = 0) -> U8:
     """Return the part (`TRAIN`, `VALIDATE`, `TEST`) of each pixel: blocks of some four patches a side.
 
-    Smaller blocks are taken where the scene is small, down to two patches a side.
+    Smaller blocks are taken where the scene is small, down to two patches a side. `draw` counts through the
+    blocks that can validate, and begins again after the last; the test blocks are the same in all draws.
 
     DataError: if the scene is too small for test pixels that are farther than one patch from all others.
     """
@@ -162,7 +166,8 @@ def block_parts(shape: tuple[int, int], patch: int, seed: int = 0) -> U8:
             order = rng.permutation(total)
             tests, validations = (max(1, round(share * total)) for share in (TEST_SHARE, VALIDATION_SHARE))
             labels[order[:tests]] = TEST
-            labels[order[tests : tests + validations]] = VALIDATE
+            held = np.arange(draw * validations, (draw + 1) * validations)
+            labels[order[tests:].take(held, mode="wrap")] = VALIDATE
             rows, cols = (np.arange(n) * k // n for n, k in zip(shape, counts, strict=True))
             parts = labels.reshape(counts)[np.ix_(rows, cols)]
             if guarded(parts == TEST, patch).any():

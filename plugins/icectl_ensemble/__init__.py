@@ -20,7 +20,7 @@ class EnsembleTrain(TrainOptions):
         description="Snow model that takes part. May be given several times.",
     )
     draws: int = Field(
-        default=3, ge=1, le=32, description="Trainings of each member, each from weights drawn anew."
+        default=3, ge=1, le=32, description="Trainings of each member; each validates on other blocks."
     )
 
     def members(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:

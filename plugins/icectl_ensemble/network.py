@@ -1,8 +1,8 @@
 """An ensemble of finished trainings: members of several architectures, or several draws of one.
 
 Every member is trained by itself (`icectl.contract.Options.members`), so that one which is there already is
-used again. What is left to learn is how much each counts in the mean, on the validation windows. Their
-weighted standard deviation is the spread.
+used again. What is left to learn is how much each architecture counts in the mean, on the validation windows
+of every draw. The members' weighted standard deviation is the spread.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,17 +49,14 @@ class Ensemble(nn.Module):
 
     @property
     def linear(self) -> Tensor:
-        """Coefficients (F, 2P + 2) of the linear baseline, the same in all members."""
+        """Coefficients (F, 2P + 2) of the linear baseline of the first draw, as a single model has it."""
         found: Tensor = self.members[0].linear  # type: ignore[assignment]
         return found
 
-    def each(self, *given: Any) -> Tensor:
-        """Return every member's forecast (members, B, F, H, W); see `Forecaster` for the arguments."""
-        return torch.stack([member(*given) for member in self.members])
-
     def forward(self, past: Tensor, season: Tensor, phase: Tensor, terrain: Tensor | None = None) -> Tensor:
         """Return mean and spread (B, 2F, H, W): F channels of each."""
-        every, share = self.each(past, season, phase, terrain), self.share[:, None, None, None, None]
+        every = torch.stack([member(past, season, phase, terrain) for member in self.members])
+        share = self.share[:, None, None, None, None]
         mean = (share * every).sum(dim=0)
         return torch.cat([mean, (share * (every - mean) ** 2).sum(dim=0).sqrt()], dim=1)
 
@@ -109,21 +106,26 @@ def models(told: Sequence[Mapping[str, Any]]) -> Iterator[tuple[SnowModel, Train
         yield registry.resolve(plugin.model)(), own
 
 
-def weigh(run: Run, ensemble: Ensemble, options: TrainOptions) -> F64:
-    """Return how much each member counts: between equally, and as is best on the validation windows."""
+def weigh(run: Run, ensemble: Ensemble, options: EnsembleTrain) -> F64:
+    """Return how much each member counts: the draws of an architecture alike.
+
+    Architectures count between equally, and as is best on the windows that their draws validated on.
+    """
     cube, device = open_dataset(run.inputs["prepare"]), resolve(run.compute).device
-    count = len(ensemble.members)
+    count, draws = len(options.member), options.draws
     products = np.zeros((count, count))
     ensemble.to(device)
-    with torch.no_grad():
-        for batch in validation_batches(cube, split(cube, options, run.seed), options, BATCH, run.seed).epoch(
-            0
-        ):
+    for k in range(draws):
+        own = options.model_copy(update={"draw": options.draw + k})
+        windows = validation_batches(cube, split(cube, own, run.seed), own, BATCH, run.seed)
+        for batch in windows.epoch(0):
             put = {name: value.to(device) for name, value in batch.items()}
-            errors = (ensemble.each(*inputs(put)) - put["future"])[:, put["valid"]].double().cpu().numpy()
+            with torch.no_grad():
+                made = torch.stack([member(*inputs(put)) for member in ensemble.members[k::draws]])
+            errors = (made - put["future"])[:, put["valid"]].double().cpu().numpy()
             products += errors @ errors.T
     ensemble.to("cpu")
-    return LEARNT * best_shares(products) + (1 - LEARNT) / count
+    return np.repeat(LEARNT * best_shares(products) + (1 - LEARNT) / count, draws) / draws
 
 
 def best_shares(products: F64) -> F64:

@@ -12,6 +12,9 @@ import xarray as xr
 
 from icectl import registry, stages
 from icectl.settings import load_glacier
+from icectl.splits import VALIDATE, WindowGrid, make_split
+from icectl.tasks.snow.masks.windows import WindowBatches
+from icectl.tasks.snow.train import inputs
 from icectl.training import load_weights
 from icectl.workspace import Workspace
 from icectl_ensemble import plugin
@@ -64,9 +67,17 @@ def test_mean_and_spread_are_those_of_the_members(cube, make_run, tmp_path):
         each = np.stack([member(past, season, phase).numpy() for member in network.members])
         got = network(past, season, phase).numpy()
     assert np.abs(each[0] - each[1]).max() > 1e-4  # two draws of one network differ
-    share = network.share.numpy()
-    assert share.sum() == pytest.approx(1)
-    assert (share >= (1 - LEARNT) / 4 - 1e-6).all()
+    share, products = network.share.numpy(), np.zeros((2, 2))
+    for draw in (0, 1):  # each pair of members on the windows that neither learnt from
+        made = make_split("blocks", WindowGrid(8, 96, 80, patch=16, stride=8), 0, draw)
+        held = next(WindowBatches(cube, made.grid, made.windows == VALIDATE, 999, shuffle=False).epoch(0))
+        with torch.inference_mode():
+            errors = np.stack(
+                [(network.members[k](*inputs(held)) - held["future"]).flatten() for k in (draw, 2 + draw)]
+            )
+        products += errors @ errors.T
+    expected = LEARNT * best_shares(products) + (1 - LEARNT) / 2
+    np.testing.assert_allclose(share, np.repeat(expected, 2) / 2, rtol=1e-4)
     mean = np.average(each, axis=0, weights=share)
     np.testing.assert_allclose(got[:, :4], mean, atol=1e-6)
     spread = np.sqrt(np.average((each - mean) ** 2, axis=0, weights=share))

@@ -49,7 +49,7 @@ def test_coverage_counts_windows_over_each_pixel():
 @pytest.mark.parametrize("frames", [8, 15, 16, 32])
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_blocks_share_nothing(frames, seed):
-    split = make_split("blocks", WindowGrid(frames, 120, 96, patch=16, stride=8), seed)
+    split = make_split("blocks", WindowGrid(frames, 120, 96, patch=16, stride=8), seed, draw=frames % 3)
     train, validate, test = (cover(split, part) for part in (TRAIN, VALIDATE, TEST))
     assert train.any()
     assert validate.any()
@@ -64,6 +64,16 @@ def test_blocks_share_nothing(frames, seed):
     else:
         assert audit(split).facts()["split"] == "blocks (space only)"
     np.testing.assert_array_equal(split.weights(0), split.scored)
+
+
+def test_draws_validate_on_other_blocks_in_turn_and_test_on_the_same():
+    parts = [block_parts((128, 160), 8, 3, draw) for draw in range(8)]  # 20 blocks: 5 test, 2 validate
+    for part in parts:
+        np.testing.assert_array_equal(part == TEST, parts[0] == TEST)
+        assert (part == VALIDATE).sum() == 2 * 32 * 32
+    turns = np.cumsum([part == VALIDATE for part in parts], axis=0)
+    assert turns[6].max() == 1
+    assert (turns[7] > 0)[parts[0] != TEST].all(), "the eighth draw takes the last block, and the first again"
 
 
 def test_no_window_over_a_scored_pixel_touches_another_part():

@@ -117,7 +117,7 @@ class TrainOptions(Options):
         default=False, description="Let filled and interpolated pixels count in the loss and the metric."
     )
     draw: int = Field(
-        default=0, ge=0, description="Which of several trainings on one split: other first weights and order."
+        default=0, ge=0, description="Which of several trainings: other weights, order and validation blocks."
     )
 
     @property

@@ -54,7 +54,7 @@ def _learn(run: Run, model: TaskModel, options: TrainOptions, facts: Mapping[str
         clip_value=CLIP,
     )
 
-    run = run.at(seed=run.seed + 1000 * options.draw)  # first weights and order; the split is the run's
+    run = run.at(seed=run.seed + 1000 * options.draw)  # of first weights and order
 
     def batches(size: int) -> WindowBatches:
         return training_batches(cube, made, options, size, run.seed)
