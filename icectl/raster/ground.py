@@ -100,10 +100,12 @@ def ground_metres(grid: Grid) -> float:
     return float(np.sqrt(across * down))
 
 
-def ground_areas(grid: Grid) -> F64:
+def ground_areas(grid: Grid, rows: slice = slice(None)) -> F64:
     """Return the area of every pixel on the ground in square metres, ``(rows, columns)``.
 
     It is measured at a few hundred places and interpolated between them: it changes slowly.
+
+    `rows`: those to return; all by default.
 
     Examples
     --------
@@ -114,12 +116,16 @@ def ground_areas(grid: Grid) -> F64:
     """
     sides = [np.unique(np.linspace(0, n - 1, 17)) for n in grid.shape]
     across, down = ground_steps(grid, *np.meshgrid(*sides, indexing="ij"))
-    rows, columns = (np.arange(n) for n in grid.shape)
+    wanted, columns = np.arange(grid.shape[0])[rows], np.arange(grid.shape[1])
     known = across * down
     if np.ptp(known) <= 0.1 * TOLERANCE * known.mean():
-        return np.broadcast_to(known.mean(), tuple(grid.shape))
+        return np.broadcast_to(known.mean(), (len(wanted), len(columns)))
     wide = np.stack([np.interp(columns, sides[1], line) for line in known])
-    return np.stack([np.interp(rows, sides[0], line) for line in wide.T], axis=1)
+    last = len(sides[0]) - 1
+    below = np.searchsorted(sides[0], wanted, "right") - 1
+    above = np.minimum(below + 1, last)
+    share = (wanted - sides[0][below]) / np.maximum(sides[0][above] - sides[0][below], 1.0)
+    return np.asarray(wide[below] + share[:, np.newaxis] * (wide[above] - wide[below]))
 
 
 def ground_grid(grid: Grid, resolution: float | None = None) -> Ground:

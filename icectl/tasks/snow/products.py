@@ -132,7 +132,7 @@ def _rows_of(stack: Path, rows: slice, columns: int) -> F32:
     return np.asarray(np.ma.filled(strip, np.nan), dtype=np.float32)
 
 
-_BYTES = 64 * 2**20
+_BYTES = 8 * 2**20
 """Of masks that are measured at a time."""
 
 
@@ -146,7 +146,6 @@ def _covers(
     `frames`: day, kind and lead of each; `masks`: rows of their masks, and where they were seen.
     """
     _, rows, columns = cube.shape
-    pixel = ground_areas(cube.grid) / 1e6
     height = cube.height() if cube.has_height else None
     step = max(1, _BYTES // (len(frames) * columns * 4 * CHUNK_ROWS)) * CHUNK_ROWS
     parts: list[list[Cover]] = []
@@ -156,7 +155,8 @@ def _covers(
         values, seen = masks(strip)
         measured = [None] * len(frames) if seen is None else seen
         each = zip(frames, values, measured, strict=True)
-        parts.append([cover(mask, None, pixel[strip], *frame, measured=where) for frame, mask, where in each])
+        pixel = ground_areas(cube.grid, strip) / 1e6
+        parts.append([cover(mask, None, pixel, *frame, measured=where) for frame, mask, where in each])
         for k, mask in enumerate(values if height is not None else ()):
             bits[k].append(np.packbits([np.isfinite(mask), mask >= THRESHOLD], axis=-1))
     totals = [sum_of(strips) for strips in zip(*parts, strict=True)]
