@@ -65,8 +65,8 @@ lint: $(VENV)/.installed-test
 bench: $(VENV)/.installed-bench   ## ratios against other tools, into benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/run_all.py
 
-bench-large: $(VENV)/.installed    ## thousands of scenes and outlines: many minutes
-	$(BIN)/python benchmarks/run_all.py loads
+bench-large: $(VENV)/.installed    ## thousands of scenes and outlines, large scenes: many minutes
+	$(BIN)/python benchmarks/run_all.py loads_series loads_region loads_scene
 
 weights: $(VENV)/.installed       ## the weights that ship, again, into weights-new/ (DATA=folder of measurements)
 	$(BIN)/python benchmarks/studies/make_weights.py --data $(or $(DATA),../shared/data)

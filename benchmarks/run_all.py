@@ -18,7 +18,7 @@ from _tables import page
 
 HERE = Path(__file__).parent
 NO_BENCHMARKS = {"common", "run_all"}
-BY_NAME = {"first_report", "loads"}
+BY_NAME = {"first_report", "loads_series", "loads_region", "loads_scene"}
 
 
 def scripts() -> dict[str, Path]:
