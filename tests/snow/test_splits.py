@@ -87,11 +87,24 @@ def test_no_window_over_a_scored_pixel_touches_another_part():
         assert (near == TEST).all()
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_some_test_pixel_is_scored_where_most_blocks_are_too_narrow(seed):
+    """Of four blocks in a row, two patches wide, only the outer ones have pixels away from the others."""
+    assert guarded(block_parts((10, 64), 8, seed) == TEST, 8).any()
+
+
 def test_validation_predicts_frames_that_training_never_predicts():
     split = make_split("blocks", WindowGrid(32, 120, 120, patch=16, stride=8), 0)
     starts = {part: np.flatnonzero((split.windows == part).any(axis=(0, 1))) for part in (TRAIN, VALIDATE)}
     predicted = {part: {t + k for t in starts[part] for k in range(4, 8)} for part in starts}
     assert not predicted[TRAIN] & predicted[VALIDATE]
+
+
+def test_validation_predicts_the_last_frames_before_the_cut():
+    split = make_split("blocks", WindowGrid(27, 120, 120, patch=16, stride=8), 0)
+    found = {part: np.flatnonzero((split.windows == part).any(axis=(0, 1))).tolist() for part in (1, 2, 3)}
+    assert split.cut == 19  # 30 % of the frames, and at least one window
+    assert found == {TRAIN: list(range(8)), VALIDATE: [11], TEST: [19]}
 
 
 def test_time_split_shares_no_frame():
@@ -160,6 +173,7 @@ def test_the_patch_that_is_named_for_a_small_scene_fits(rows, cols, patch):
     with pytest.raises(DataError) as error:
         make_split("blocks", WindowGrid(8, rows, cols, patch=patch))
     fitting = int(re.search(r"--patch (\d+)", error.value.hint)[1])
+    assert f"a scene of {rows} × {cols} pixels" in error.value.message
     assert fitting == min(rows, cols) // 4
     assert make_split("blocks", WindowGrid(8, rows, cols, patch=fitting)).windows.size
 
