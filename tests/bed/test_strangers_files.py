@@ -43,10 +43,14 @@ def test_of_several_dates_the_newest_counts_and_is_said(tmp_path):
         for day, side in (("1952-08-01", 2000), ("2010-08-01", 1000))
     ]
     rows.append(({"glac_id": "G2", "line_type": "glac_bound", "src_date": "1960-01-01"}, NUNATAK))
+    for day, state in (("1960-01-01", "exists"), ("2015-01-01", "gone")):  # GLIMS keeps what has melted
+        rows.append(({"glac_id": "G3", "src_date": day, "glac_stat": state}, NUNATAK))
+        rows[-1][0]["line_type"] = "glac_bound"
     found = read_outlines(write(tmp_path / "o.gpkg", rows))
     assert dict(zip(found.ids, (g.area for g in found.geometries), strict=True)) == {"G1": 1e6, "G2": 4e4}
-    assert "1 outlines of earlier dates left out" in found.notes[0]
-    assert "2010-08-01" in found.notes[0]
+    assert "2 outlines of earlier dates left out" in found.notes[0]
+    assert "2015-01-01" in found.notes[0]
+    assert "1 outlines of glaciers that are gone left out" in found.notes[1]
 
 
 @pytest.mark.parametrize(

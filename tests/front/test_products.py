@@ -322,7 +322,8 @@ def test_fronts_of_a_series_lie_on_its_last_image_whatever_their_grids():
 
 def test_the_length_of_a_series_needs_no_label_and_tells_doubt():
     lines = [LINE, LINE + np.array([3.0, 0.0]), LINE + np.array([-5.0, 0.0])]
-    data, records = series(lines, [GREENLAND] * 3, doubts=(1,))
+    data, records = series([*lines, None], [GREENLAND] * 4, doubts=(1,))
+    data = replace(data, entries=(*data.entries[:3], replace(data.entries[3], time=data.entries[0].time)))
     (panel,) = length_curves(data, records, "box", labelled=False)
     by_label = {one.label: dict(zip(one.x, one.y, strict=True)) for one in panel.series}
     assert panel.y_label == "m"

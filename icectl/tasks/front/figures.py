@@ -163,10 +163,10 @@ def length_curves(
     """Return a curve of relative length for each glacier with two dates or more, in metres where known."""
     curves = []
     for glacier, own in _glaciers(data):
-        fronts = {entry.time: records[entry.id]["fronts"] for entry in own if entry.id in records}
+        fronts = {e.id: records[e.id]["fronts"] for e in own if e.id in records and records[e.id]["fronts"]}
         drawn = {
             "labelled": [(e, e.lines[0]) for e in own if labelled and e.lines],
-            "predicted": [(e, lines_in(records[e.id])[0]) for e in own if fronts.get(e.time)],
+            "predicted": [(e, lines_in(records[e.id])[0]) for e in own if e.id in fronts],
         }
         known = next((dated for dated in drawn.values() if len(dated) > 1), None)
         if known is None:
@@ -180,7 +180,7 @@ def length_curves(
         if reference is None:
             continue
         values = {label: length_series(dated, reference, method) for label, dated in moved.items()}
-        doubtful = {time for time, found in fronts.items() if found and found[0]["doubt"]}
+        doubtful = {e.time for e in own if e.id in fronts and fronts[e.id][0]["doubt"]}
         values["in doubt"] = [one for one in values["predicted"] if one[0] in doubtful]
         values["predicted"] = [one for one in values["predicted"] if one[0] not in doubtful]
         series = tuple(

@@ -97,7 +97,8 @@ class Outlines:
 def read_outlines(path: Path) -> Outlines:
     """Read glacier outlines, merged by id; heights are dropped, crossing rings mended, points left out.
 
-    Of GLIMS files the boundaries count (``glac_bound`` less ``intrnl_rock``), of several dates the newest.
+    Of GLIMS files the boundaries count (``glac_bound`` less ``intrnl_rock``) of glaciers that are not gone, of
+    several dates the newest.
 
     DataError: the file is missing, empty, without CRS, or holds no polygon.
     """
@@ -190,6 +191,13 @@ def _ice(frame: Any, column: str | None, source: str) -> tuple[Any, tuple[str, .
                 f"newest ({newest.max():%Y-%m-%d} at the latest)"
             )
             frame = frame[~old]
+    if "glac_stat" in lower:
+        gone = frame[lower["glac_stat"]].astype(str).str.strip().str.lower() == "gone"
+        if gone.all():
+            raise DataError(f"{source} holds no glacier but such as are gone", "see its column glac_stat")
+        if gone.any():
+            notes.append(f"{source}: {int(gone.sum())} outlines of glaciers that are gone left out")
+        frame = frame[~gone]
     if rock is not None and len(rock):
         frame = frame.assign(geometry=frame.geometry.difference(shapely.union_all(rock.geometry.to_numpy())))
         frame = frame[~frame.geometry.is_empty]

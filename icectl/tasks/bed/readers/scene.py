@@ -42,18 +42,18 @@ def scene_of(place: Place, dem: Dem, options: PredictOptions) -> tuple[Scene, Te
     DataError: the outline lies off the elevation model, crosses its border, is too small, or covers voids.
     """
     shape = shapely.from_wkb(place.shape)
-    centre = gpd.GeoSeries([shape], crs=place.crs)
-    extent = _metres(centre)
-    terrain = dem.around(shape.bounds, place.crs, max(1500.0, 0.75 * extent))
+    ground = ground_lines([shapely.make_valid(shape)], place.crs)[0][0]
+    left, bottom, right, top = ground.bounds
+    terrain = dem.around(shape.bounds, place.crs, max(1500.0, 0.75 * max(right - left, top - bottom)))
     check_slopes(terrain.heights, terrain.resolution, terrain.name)
     crs = terrain.grid.crs.to_wkt()
-    own = shapely.make_valid(centre.to_crs(crs).iloc[0])
+    own = shapely.make_valid(gpd.GeoSeries([shape], crs=place.crs).to_crs(crs).iloc[0])
     frame = shapely.from_wkt(terrain.grid.extent.wkt)
     if not frame.contains(own):
         words = "crosses the border of" if frame.intersects(own) else "lies outside"
         raise DataError(f"the outline of {place.name} {words} {dem.name}", "give a larger elevation model")
     ice = _burn([own], terrain)
-    area = float(ground_lines([shapely.make_valid(shape)], place.crs)[0][0].area) / 1e6
+    area = float(ground.area) / 1e6
     if area < options.smallest or ice.sum() < 4:
         raise DataError(
             f"{place.name} covers {area:.3f} km² on the elevation model, too little", "lower --smallest"
@@ -175,12 +175,6 @@ def _component(path: Path) -> DataError:
         f"{path} holds one component of a velocity, and no speed",
         "name both: --velocity vx.tif --velocity vy.tif",
     )
-
-
-def _metres(shape: Any) -> float:
-    crs = shape.estimate_utm_crs() if shape.crs.is_geographic else shape.crs
-    left, bottom, right, top = shape.to_crs(crs).total_bounds
-    return float(max(right - left, top - bottom))
 
 
 def _burn(shapes: list[Any], terrain: Terrain) -> Bools:
