@@ -63,8 +63,9 @@ def layers(data: Any, path: Path) -> Iterator[tuple[str, Any, Any]]:
     found = False
     for name, values in data.data_vars.items():
         space = values.odc.spatial_dims if values.ndim >= 2 else None
-        if space is None or not np.issubdtype(values.dtype, np.number):
+        if space is None or not (np.issubdtype(values.dtype, np.number) or values.dtype == bool):
             continue
+        values = values.astype(np.uint8) if values.dtype == bool else values
         rest = [axis for axis in values.dims if axis not in space]
         single = [axis for axis in rest if values.sizes[axis] == 1 and not _is_time(values, axis)]
         values = values.squeeze(single, drop=True).transpose(..., *space)

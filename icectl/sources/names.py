@@ -49,6 +49,9 @@ ASSETS = {
 }
 """Words in a file's name, and the asset each stands for."""
 
+_NUMBERED = {code.lower(): asset for code, asset in MSI.items()} | ASSETS
+"""The same with Sentinel-2's numbers, which are of two digits (``S2B_43RFP_20220701_0_L2A/B03.tif``)."""
+
 STATIC = frozenset({"mask", "dem", "outline", "outlines", "bed", "thickness", "boundary", "fjord"})
 """Files called so carry no date: they hold for the whole series."""
 
@@ -56,10 +59,14 @@ UNUSED = "unused"
 """The asset of a product's layer that no task asks for (``ST_ATRAN``, ``SR_CLOUD_QA``, panchromatic …)."""
 
 _LANDSAT = re.compile(
-    r"(?P<sensor>L[COTEM]0[4-9])_L(?P<product>\w{3})_\d{6}_(?P<date>\d{8})_\d{8}_\d{2}_(?:T1|T2|RT|GS)"
+    r"(?:(?P<sensor>L[COTEM]0[4-9])_(?:L(?P<product>\w{3})|CU|AK|HI)_\d{6}_(?P<date>\d{8})_\d{8}_\d{2}"
+    r"(?:_(?:T1|T2|RT|GS))?|(?P<old>L[COTEM][4-9])\d{6}(?P<day>\d{7})[A-Z]{3}\d\d(?=_B[\dQ]))"
     r"_(?P<layer>\w+)",
     re.IGNORECASE,
 )
+"""Scenes of collections, tiles of Analysis Ready Data, and bands from before collections."""
+
+_OTHER_LANDSAT = re.compile(r"(?<![a-z])l[cotem]?0?[4-9](?!\d)|landsat", re.IGNORECASE)
 _SENTINEL2 = re.compile(
     r"T\d{2}[A-Z]{3}_(?P<date>\d{8}T\d{6})_(?P<layer>B\d[\dA]|[A-Z]{3})(?:_\d\dm)?$", re.IGNORECASE
 )
@@ -78,7 +85,7 @@ PREVIEW = re.compile(r"([-_](ql|quick-?look|browse|thumb(_\w+)?|preview)|^previe
 """Small pictures that archives put beside a scene."""
 
 _WORD = r"(?<![a-z0-9])(?:{})(?![a-z0-9])"
-_WORDS = re.compile(_WORD.format("|".join(sorted(ASSETS, key=len, reverse=True))))
+_WORDS = re.compile(_WORD.format("|".join(sorted(_NUMBERED, key=len, reverse=True))))
 
 _YEAR = r"(?<!\d)(?P<year>19[3-9]\d|20\d{2})"  # 190103 may as well be of 2019
 _MONTH, _DAY = r"(?P<month>0[1-9]|1[0-2])", r"(?P<day>0[1-9]|[12]\d|3[01])"
@@ -91,7 +98,7 @@ _DATES = tuple(
         rf"{_YEAR}(?P<s>[-_./])(?P<month>0?[1-9]|1[0-2])(?P=s)(?P<day>0?[1-9]|[12]\d|3[01])(?!\d)",
         r"L[COTEM]\d\d{6}(?P<year>(?:19|20)\d{2})(?P<doy>[0-3]\d{2})",  # Landsat before collections
         rf"{_YEAR}[-_.]?(?P<doy>[0-3]\d{{2}})(?:T(?P<clock>\d{{6}}))?(?!\d)",
-        rf"{_YEAR}[-_.]?{_MONTH}(?!\d)",
+        rf"{_YEAR}(?P<s>[-_.]?){_MONTH}(?!\d|(?P=s)\d\d(?!\d))",
         rf"{_YEAR}(?!\d)",
     )
 )
@@ -173,12 +180,13 @@ _MONTH_NAME = rf"(?<![a-z])(?:{'|'.join(sorted(_MONTH_OF, key=len, reverse=True)
 _OTHER_ORDER = re.compile(
     r"(?<!\d)\d{1,2}(?P<s>[-_. /])\d{1,2}(?P=s)(?:19|20)\d{2}(?!\d)|(?<!\d)\d{4}(?:19|20)\d{2}(?!\d)|doy"
     r"|(?<!\d)(?:0[1-9]|1[0-2])[-_./](?:19|20)\d{2}(?!\d)"
+    r"|(?<!\d)(?:19|20)\d{2}(?P<t>[-_.])\d\d(?P=t)\d\d(?!\d)"
     r"|(?<![a-z])(?:k?w|week|woche)[-_]?\d\d?(?!\d)"
     r"|(?<!\d)[0-3]?\d[-_. ]*[a-z]{3,}[-_., ]*(?:19|20)\d{2}(?!\d)",
     re.IGNORECASE,
 )
-"""Dates in an order that reads in two ways, or is none of ours, by week, or with a month in a language that
-is not known: their year alone is not the date."""
+"""Dates in an order that reads in two ways, or is none of ours, of a day that is none, by week, or with a
+month in a language that is not known: their year alone is not the date."""
 
 _SPELT = re.compile(
     rf"(?<!\d)(?:(?:(?<![a-z])(?P<d>\d{{1,2}}))?[-_. ]*(?P<m>{_MONTH_NAME})[-_., ]*(?P<y>(?:19|20)\d{{2}})"
@@ -233,7 +241,8 @@ def by_name(path: str, pattern: re.Pattern[str] | None = None) -> Named:
         if match := product.search(stem):
             return reader(stem, match)
     words = _WORDS.findall(stem.lower()) or _word_of_folder(path)
-    asset = ASSETS[words[-1]] if words else None
+    known = ASSETS if _OTHER_LANDSAT.search(path) else _NUMBERED  # its B11 is thermal
+    asset = known.get(words[-1]) if words else None
     about = _ABOUT.search(stem.lower().replace("_", "-"))
     if about and (asset not in (None, *QUALITY) or about[0].startswith(("udm", "cloudmask"))):
         asset = UNUSED
@@ -258,26 +267,27 @@ def _without_asset(stem: str, asset: str | None) -> str:
     """Return the part of a name that files of one scene share."""
     if asset is None:
         return stem
-    aliases = sorted((word for word, name in ASSETS.items() if name == asset), key=len, reverse=True)
+    aliases = sorted((word for word, name in _NUMBERED.items() if name == asset), key=len, reverse=True)
     pattern = "[-_.]?" + _WORD.format("|".join(aliases))
     return re.sub(pattern, "", stem, flags=re.IGNORECASE).strip("-_.")
 
 
 def _by_landsat(stem: str, match: re.Match[str]) -> Named:
     """Read a Landsat file name (USGS naming: sensor, level, path-row, dates, tier, layer)."""
-    layer, level = match["layer"].upper(), f"Level-{match['product'][0]}"
+    sensor, layer = match["sensor"] or match["old"], match["layer"].upper()
+    level = f"Level-{(match['product'] or '2')[0]}" if match["sensor"] else "Level-1"
     scene = stem[: match.start("layer")].rstrip("_")
-    number = re.fullmatch(r"(?:SR_)?B(?:AND)?([1-9])", layer)
-    quality = layer.removeprefix("SR_")
-    asset, band = ASSETS.get(layer.lower(), UNUSED), Band()
-    if quality.lower() in QUALITY:
-        asset, band = quality.lower(), QA_PIXEL if quality in ("QA_PIXEL", "PIXEL_QA") else band
+    number = re.match(r"(?:SR_)?B(?:AND)?([1-9])(?![0-9])", layer)  # also SR_B3_clip
+    quality = next((q for q in QUALITY if layer.removeprefix("SR_").lower().startswith(q)), None)
+    asset, band = quality or ASSETS.get(layer.lower(), UNUSED), Band()
+    if quality:
+        band = QA_PIXEL if quality in ("qa_pixel", "pixel_qa") else band
     elif number:
-        asset = _landsat_band(match["sensor"], int(number[1]))
+        asset = _landsat_band(sensor, int(number[1]))
         if layer.startswith("SR_B"):
             band = LANDSAT_C1 if layer.startswith("SR_BAND") else SURFACE_REFLECTANCE
-    platform = f"landsat-{match['sensor'][-1]}"
-    date = parse_date(match["date"])
+    platform = f"landsat-{sensor[-1]}"
+    date = parse_date(match["date"] or match["day"])
     return Named(
         asset=asset, period=date, scene=scene, band=band, platform=platform, product=f"Landsat {level}"
     )
@@ -358,7 +368,7 @@ def _by_pattern(path: str, stem: str, pattern: re.Pattern[str]) -> Named:
     groups = {key: value for key, value in match.groupdict().items() if value is not None}
     word, scene = groups.pop("asset", None), groups.pop("scene", None)
     period = parse_date(groups["date"]) if "date" in groups else _period(groups)
-    asset = None if word is None else ASSETS.get(word.lower(), word.lower())
+    asset = None if word is None else _NUMBERED.get(word.lower(), word.lower())
     return Named(asset=asset, period=period, scene=scene or _without_asset(stem, asset))
 
 

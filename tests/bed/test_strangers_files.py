@@ -236,6 +236,7 @@ def test_numbers_as_people_write_them_are_refused_with_a_hint_that_works(tmp_pat
         ("lon,lat,thickness\n10.5,46.5,120±5\n10.5,46.5,90\n", "holds '120±5', which is no plain number"),
         ("a,b,thickness\n10.5,46.5,120\n", "has no columns POINT_LON and POINT_LAT"),
         ("lon,lat,thickness\n7,10.5,46.5,120\n", "more cells than its first row has names"),
+        ("lon,lat,h,H\n10.5,46.5,2500,120\n", "which of the columns h, H is the thickness"),
     ],
 )
 def test_tables_that_would_be_read_wrong_are_refused(tmp_path, text, said):

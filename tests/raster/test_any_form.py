@@ -266,10 +266,11 @@ def test_netcdf_of_any_age_and_name(tmp_path, name, engine):
     grid = GeoBox((ROWS, COLUMNS), NORTH, "EPSG:32643")
     field = xr.DataArray(HEIGHTS, dims=("y", "x"), attrs={"units": "m", "grid_mapping": "spatial_ref"})
     made = field.assign_coords(xr_coords(grid)).to_dataset(name="dem")
-    made.assign(geoid=field * 0 + 50).to_netcdf(tmp_path / name, engine=engine)
+    made.assign(geoid=field * 0 + 50, snow=field > 0).to_netcdf(tmp_path / name, engine=engine)
     found = read_quantity(tmp_path / name, "elevation")
     np.testing.assert_allclose(found.values, HEIGHTS, rtol=1e-6)
     assert found.grid == grid
+    np.testing.assert_array_equal(read_quantity(tmp_path / name, "label", band="snow").values, HEIGHTS > 0)
 
 
 def test_a_packed_raster_is_to_be_unpacked(tmp_path):

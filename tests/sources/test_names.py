@@ -43,8 +43,8 @@ def test_the_forms_of_a_date(text, start):
     assert parse_date(text).start.date().isoformat() == start
 
 
-@pytest.mark.parametrize("text", ["x_KW28_2019", "2019-W28", "10_heinäkuuta_2019", "x_07-2019"])
-def test_a_year_beside_a_week_or_a_month_before_it_is_no_date(text):
+@pytest.mark.parametrize("text", ["x_KW28_2019", "2019-W28", "10_heinäkuuta_2019", "x_07-2019", "2019-02-30"])
+def test_a_year_beside_a_week_a_month_before_it_or_a_day_that_is_none_is_no_date(text):
     assert parse_date(text) is None
 
 
@@ -88,6 +88,9 @@ def test_band_numbers_follow_the_sensor(layer, asset):
     assert (named.band.scale, named.band.offset) == ((2.75e-05, -0.2) if reflectance else (None, None))
 
 
+LANDSAT = "LC08_L2SP_147038_20210305_20220503_02_T1"
+
+
 @pytest.mark.parametrize(
     ("name", "asset", "scene"),
     [
@@ -96,6 +99,14 @@ def test_band_numbers_follow_the_sensor(layer, asset):
         ("qa_pixel-20190710", "qa_pixel", "20190710"),
         ("parvati_2019Q1", None, "parvati_2019Q1"),
         ("2019-07-10/green", "green", ""),
+        ("S2B_43RFP_20220701_0_L2A/B03", "green", ""),  # as open archives name Sentinel-2
+        ("S2B_43RFP_20220701_0_L2A/B11", "swir16", ""),
+        ("L8_20220701_B11", None, "L8_20220701_B11"),  # Landsat's is thermal
+        ("LC81470382013159LGN00_B11", "unused", "LC81470382013159LGN00"),
+        ("LE71470382001159SGS00_B5", "swir16", "LE71470382001159SGS00"),
+        ("LC08_AK_012005_20210305_20220503_02_SR_B3", "green", "LC08_AK_012005_20210305_20220503_02"),
+        ("LC08_L2SP_147038_20210305_20220503_02_T1_SR_B3_clip", "green", LANDSAT),
+        ("LC08_L2SP_147038_20210305_20220503_02_T1_QA_PIXEL_clip", "qa_pixel", LANDSAT),
     ],
 )
 def test_words_name_assets(name, asset, scene):

@@ -97,8 +97,8 @@ class Outlines:
 def read_outlines(path: Path) -> Outlines:
     """Read glacier outlines, merged by id; heights are dropped, crossing rings mended, points left out.
 
-    Of GLIMS files the boundaries count (``glac_bound`` less ``intrnl_rock``) of glaciers that are not gone, of
-    several dates the newest.
+    Of GLIMS files the boundaries count (``glac_bound`` less ``intrnl_rock``) of glaciers that are not gone,
+    of several dates the newest.
 
     DataError: the file is missing, empty, without CRS, or holds no polygon.
     """

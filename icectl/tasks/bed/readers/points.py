@@ -15,7 +15,7 @@ from icectl.raster.points import column_of, numbers, plain_name, read_points_of
 
 FIELDS = (
     "thickness", "ice_thickness", "thick", "ice_thick", "icethickness", "icethick", "thk", "depth",
-    "ice_depth", "eisdicke", "espesor", "épaisseur", "epaisseur", "spessore", "h",
+    "ice_depth", "land_ice_thickness", "eisdicke", "espesor", "épaisseur", "epaisseur", "spessore", "h",
 )  # fmt: skip
 NAMES = {
     "THICKNESS_UNCERTAINTY": ("thickness_uncertainty", "uncertainty", "thickness_error", "error", "sigma"),
@@ -160,6 +160,12 @@ def _field(table: Any, field: str | None, path: Path) -> str:
     if found is None:
         raise DataError(
             f"{path} has no column of thickness", f"name it: --points-field; it has {list(table.columns)}"
+        )
+    alike = [str(c) for c in table.columns if str(c).lower() == found.lower()]
+    if field is None and len(alike) > 1:
+        raise DataError(
+            f"{path}: which of the columns {', '.join(alike)} is the thickness is not clear",
+            f"name it: --points-field {alike[-1]}",
         )
     return found
 
