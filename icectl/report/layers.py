@@ -1,5 +1,6 @@
 """Reads the rasters that panels name, thinned to the size they are shown at."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import odc.geo.xr  # noqa: F401, gives xarray objects their accessor .odc
+from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from icectl.arrays import F32
@@ -130,6 +132,10 @@ def _from_cube(path: Path, layer: Layer) -> Raster:
 
 
 def _grid_of(data: Any, variable: str) -> GeoBox | None:
+    """Return the grid that CF's grid mapping tells, or a prepared dataset in its attributes."""
+    if data.attrs.get("crs") and "transform" in data.attrs:
+        transform = Affine(*json.loads(data.attrs["transform"]))
+        return GeoBox(data[variable].shape[-2:], transform, data.attrs["crs"])
     try:
         grid = data[variable].odc.geobox or data.odc.geobox
     except (ValueError, KeyError, AttributeError):

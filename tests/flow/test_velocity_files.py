@@ -20,6 +20,7 @@ from terminal import terminal
 from icectl.raster import Grid
 from icectl.raster.cf_write import cf_dataset, cf_layer, save_netcdf
 from icectl.report import charts
+from icectl.report.layers import Reader
 from icectl.report.panels import unpack
 from icectl.tasks.flow.figures import streamline
 from icectl.tasks.flow.shown import shown
@@ -262,7 +263,9 @@ def test_the_page_draws_the_speed_by_month(stages):
         medians = known.median(("y", "x")).values
     assert [float(row["speed"]) for row in rows] == pytest.approx(medians, abs=2e-3, rel=1e-4)
     run = make_run("predict", stages["predict"], {"prepare": stages["prepare"]}, OPTIONS)
-    line, curve = (panel for panel in shown(run) if panel.kind == "curve")
+    _, _, image, line, curve, *_ = shown(run)  # forecasts follow
+    grid = Reader([]).read(image.layer).grid
+    assert (str(grid.crs), grid.affine.a) == ("EPSG:32633", RESOLUTION)
     assert line.title == "Speed along the flow line"
     assert "<svg" in charts.curve(line)
     assert curve.title == "Speed by month"

@@ -29,14 +29,12 @@ CONTOURS = 10
 def figures(run: Run, scored: AtPoints | None = None, truth: Path | None = None) -> list[Panel]:
     """Return maps of the largest glaciers and sections; measured points and a true thickness beside them."""
     folder = run.inputs["predict"]
-    found: list[Panel] = []
+    found: list[Panel] = [] if truth is None else [_beside(run, folder, truth)]
+    found += deepest(folder, truth)
     if scored is not None:
         hit = scored.hit
-        found += scatter(scored.points.thickness[hit], scored.predicted[hit])
         found += section(folder, scored.points, scored.glacier, hit)
-    found += deepest(folder, truth)
-    if truth is not None:
-        found.append(_beside(run, folder, truth))
+        found += scatter(scored.points.thickness[hit], scored.predicted[hit])
     return found + maps(folder, None if scored is None else scored.points)
 
 

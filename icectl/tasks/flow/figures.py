@@ -201,7 +201,12 @@ def flow_line(
     the ground where the length of a pixel is known.
     """
     speed = np.hypot(vx, vy)
-    sure = np.where(count >= 2, speed, np.nan) if (count >= 2).any() else speed
+    if "ice" in sequences.data:
+        on = np.where(sequences.array("ice")[cells[..., 0], cells[..., 1]], speed, np.nan)
+        speed = on if np.isfinite(on).any() else speed
+    sure = np.where((count >= 2) & np.isfinite(speed), speed, np.nan)
+    sure = sure if np.isfinite(sure).any() else speed
+    vx, vy = (np.where(np.isfinite(speed), v, np.nan) for v in (vx, vy))
     fastest = np.unravel_index(int(np.nanargmax(sure)), speed.shape)
     line = streamline(-vy, vx, (int(fastest[0]), int(fastest[1])))
     at = tuple(line.T)

@@ -87,7 +87,7 @@ def _along_flow(run: Run, unit: str) -> list[Panel]:
     if "ice" in sequences.data:
         rings = find_contours(np.pad(sequences.array("ice").astype(np.float64), 1), 0.5)
         outline = tuple(_pixels(approximate_polygon(ring - 0.5, 0.5)) for ring in rings)
-        lines.append(Lines(label="outline", role="truth", pixels=outline))
+        lines.append(Lines(label="outline", role="contour", pixels=outline))
     cloud = sequences.data["cloud"].mean([d for d in sequences.data["cloud"].dims if d != "time"]).values
     clearest = int(np.argmin(cloud))
     day = str(sequences.array("time")[clearest])[:10]
@@ -107,7 +107,7 @@ def _along_flow(run: Run, unit: str) -> list[Panel]:
             lines=tuple(lines),
             arrows=_arrows(run, cells),
             arrow_unit=unit,
-            note="white: the flow line through the fastest ice" + "; blue: the outline" * (len(lines) > 1),
+            note="white: the flow line through the fastest ice" + "; thin: the outline" * (len(lines) > 1),
         ),
         Curve(
             title="Speed along the flow line",
