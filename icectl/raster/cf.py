@@ -122,7 +122,10 @@ def grid_of_cube(values: Any, path: Path) -> GeoBox:
     if grid is not None and grid.crs is None and _in_degrees(values):
         grid = values.odc.assign_crs("EPSG:4326").odc.geobox
     if grid is None or grid.crs is None:
-        raise DataError(f"{path} states no CRS that is understood", "it needs a CF grid mapping (crs_wkt)")
+        raise DataError(
+            f"{path} states no CRS that is understood",
+            "it needs a CF grid mapping (crs_wkt), or the units degrees_north and degrees_east on its axes",
+        )
     for axis in values.dims[-2:]:
         at = values[axis].values.astype(float) if axis in values.coords else np.arange(2.0)
         even = np.linspace(at[0], at[-1], len(at))
@@ -142,7 +145,8 @@ def _in_degrees(values: Any) -> bool:
     units = [
         str(values[axis].attrs.get("units", "")).lower() for axis in values.dims[-2:] if axis in values.coords
     ]
-    return [unit.replace("degree_", "degrees_") for unit in units] == ["degrees_north", "degrees_east"]
+    plain = [re.sub(r"^degrees?[_ ]?(n|e)(?:orth|ast)?$", r"\1", unit) for unit in units]  # CF: degreesN …
+    return plain == ["n", "e"]
 
 
 def as_raster(path: Path) -> Any:

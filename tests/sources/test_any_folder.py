@@ -136,7 +136,7 @@ def a_cube_in_degrees_without_a_mapping(folder):
     axes = {
         "time": pd.to_datetime(["2022-07-01", "2022-07-17"]),
         "lat": ("lat", 32 - 0.001 * np.arange(ROWS), {"units": "degrees_north"}),
-        "lon": ("lon", 77 + 0.001 * np.arange(COLUMNS), {"units": "degrees_east"}),
+        "lon": ("lon", 77 + 0.001 * np.arange(COLUMNS), {"units": "degreesE"}),
     }
     maps = {
         name: (("time", "lat", "lon"), np.stack([values, values]).astype(np.float32))
