@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import difflib
 import errno
+import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 _PASSWORD = re.compile(r"(\w\w:/{1,2})[^/\s@'\"]+@")  # of a link that was taken for a path one slash is left
 _KEY = re.compile(
@@ -25,6 +27,20 @@ def redact(text: str) -> str:
     'https://…@a.example/b.tif?se=2030&sig=…'
     """
     return _KEY.sub(r"\1…", _PASSWORD.sub(r"\1…@", text))
+
+
+@contextmanager
+def silenced(*libraries: str, below: int = logging.CRITICAL + 1) -> Iterator[None]:
+    """Keep libraries from logging what is below a level: icectl says what goes wrong, without secrets."""
+    known = [name for name in logging.root.manager.loggerDict if name.startswith(libraries)]
+    before = {logger: logger.level for logger in map(logging.getLogger, {*known, *libraries})}
+    for logger in before:
+        logger.setLevel(below)
+    try:
+        yield
+    finally:
+        for logger, level in before.items():
+            logger.setLevel(level)
 
 
 class IcectlError(Exception):

@@ -5,7 +5,6 @@ errors) goes through `scrub` before anybody sees it, and the loggers of the libr
 print links are silent while scenes are read.
 """
 
-import logging
 import random
 import re
 import time
@@ -18,7 +17,7 @@ from urllib.parse import urlsplit
 
 from rasterio.errors import NotGeoreferencedWarning
 
-from icectl.errors import WorkError, brief
+from icectl.errors import WorkError, brief, silenced
 
 T = TypeVar("T")
 
@@ -73,19 +72,10 @@ def gdal_settings(patience: Patience) -> dict[str, Any]:
 @contextmanager
 def silent_libraries() -> Iterator[None]:
     """Keep the libraries that log links from doing so; what goes wrong is said by icectl, scrubbed."""
-    names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in _LOUD]
-    loggers = [logging.getLogger(name) for name in {*names, *_LOUD}]
-    before = [logger.disabled for logger in loggers]
-    for logger in loggers:
-        logger.disabled = True
-    try:
-        with warnings.catch_warnings():
-            # Said in words by the fetch; the filter is set once here, since it is shared by all threads.
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            yield
-    finally:
-        for logger, state in zip(loggers, before, strict=True):
-            logger.disabled = state
+    with silenced(*_LOUD), warnings.catch_warnings():
+        # Said in words by the fetch; the filter is set once here, since it is shared by all threads.
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
 
 
 def is_refused(text: str) -> bool:

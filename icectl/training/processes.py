@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
-from icectl.errors import WorkError
+from icectl.errors import WorkError, silenced
 from icectl.interrupts import again_soon
 from icectl.run import Run
 from icectl.training import devices
@@ -28,6 +28,9 @@ T = TypeVar("T")
 
 START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 """With a fork server torch is imported once for all processes, and not at all by a second launch."""
+
+NOISY = ("torch.distributed.elastic", "torchelastic-events-null")
+"""Logs of the agent's own account; ours is enough."""
 
 PATIENCE = 600
 """Seconds that the processes have, after a signal, for their present update (or validation) and the state."""
@@ -70,7 +73,7 @@ def _spawn(function: Callable[..., T], run: Run, decision: devices.Decision, arg
     multiprocessing.set_forkserver_preload(["icectl.training.loop", "icectl.training.worker"])
     _start_fork_server()
     level = logging.getLogger("icectl").getEffectiveLevel()
-    with own_folder(run.out, tidy=False) as folder, _quiet_torch():
+    with own_folder(run.out, tidy=False) as folder, silenced(*NOISY):
         try:
             with _passed_on() as ignored, _log_bridge() as queue:
                 call = worker.Call(function, run, args, decision, folder, queue, level, ignored)
@@ -153,22 +156,6 @@ def _stopped(run: Run, number: int) -> Interrupted:
 
 
 @contextmanager
-def _quiet_torch() -> Iterator[None]:
-    """Keep the agent's own account out of the terminal; ours is enough."""
-    noisy = ("torch.distributed.elastic", "torchelastic-events-null")
-    names = [*noisy, *(name for name in logging.root.manager.loggerDict if name.startswith(noisy))]
-    loggers = [logging.getLogger(name) for name in names]
-    before = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL + 1)
-        yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)
-
-
-@contextmanager
 def _passed_on() -> Iterator[tuple[int, ...]]:
     """Have the agent pass the first signal on to the processes, and end them at once on a second.
 
@@ -211,7 +198,7 @@ def _starting(frame: FrameType | None) -> bool:
 def _log_bridge() -> Iterator[Any]:
     """Yield a queue whose log records appear in this process's log."""
     queue = multiprocessing.get_context(START_METHOD).Queue()
-    listener = QueueListener(queue, *_handlers())
+    listener = QueueListener(queue, _Forward())
     listener.start()
     try:
         yield queue
@@ -221,9 +208,6 @@ def _log_bridge() -> Iterator[Any]:
         queue.cancel_join_thread()
 
 
-def _handlers() -> list[logging.Handler]:
-    class Forward(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            logging.getLogger(record.name).handle(record)
-
-    return [Forward()]
+class _Forward(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        logging.getLogger(record.name).handle(record)

@@ -95,47 +95,19 @@ class SVG(nn.Module):
         latent: str,
         cloud: Tensor | None = None,
     ) -> Passed:
-        """Pass over whole sequences, as training does.
+        """Pass over whole sequences, as training does, or go on where the frames end.
 
-        `frames`: ``(n, time, bands, size, size)``.
-        `days`: ``(n, time)`` days since the first frame.
+        `frames`: ``(n, known, bands, size, size)``.
+        `days`: ``(n, time)`` days since the first frame; where there are more than frames, those to come.
         `past`: frames that count as seen; maps are taken from those only.
         `noise`: ``noise(latent)`` gives ``(n, latent)`` standard normal draws.
         `teach`: feed the true frame before (the reference) or, after `past`, the generated one.
         `every`: generate all frames from the second on, or only those after `past`.
         `latent`: ``"posterior"``, ``"prior"`` or ``"both"``: where the latent comes from after `past`; see
             `picker`.
-        `cloud`: ``(n, time)`` shares of cloud, NaN for a frame that is not there; without it all are clear.
+        `cloud`: ``(n, known)`` shares of cloud, NaN for a frame that is not there; without it all are clear.
         """
-        time = frames.shape[1]
-        return self._run(frames, days, past, time, noise, cloud, teach=teach, every=every, latent=latent)
-
-    @torch.no_grad()
-    def generate(self, past: Tensor, days: Tensor, noise: Noise, cloud: Tensor | None = None) -> Tensor:
-        """Return the frames that follow: ``(n, steps, bands, size, size)``.
-
-        `past` is ``(n, past, bands, size, size)``, `days` ``(n, past + steps)``, `cloud` ``(n, past)``; the
-        frames to come are unknown here, so nothing of them can leak.
-        """
-        seen, time = past.shape[1], days.shape[1]
-        made = self._run(past, days, seen, time, noise, cloud, teach=False, every=False, latent="prior")
-        return made.frames
-
-    def _run(
-        self,
-        frames: Tensor,
-        days: Tensor,
-        past: int,
-        time: int,
-        noise: Noise,
-        cloud: Tensor | None,
-        *,
-        teach: bool,
-        every: bool,
-        latent: str,
-    ) -> Passed:
-        known = frames.shape[1]
-        n = frames.shape[0]
+        n, known = frames.shape[:2]
         cloud = frames.new_zeros(n, known) if cloud is None else cloud
         vectors, maps = self.encoder(frames.flatten(0, 1))
         maps = [m.unflatten(0, (n, known)) for m in maps]
@@ -146,7 +118,7 @@ class SVG(nn.Module):
         total, made, steps = frames.new_zeros(n), [], []
         pick = picker(noise, latent)
         before = features[:, 0]
-        for t in range(1, time):
+        for t in range(1, days.shape[1]):
             seen, ahead = min(t, past), t >= past
             if teach or t <= past:
                 before = features[:, t - 1]
@@ -172,10 +144,22 @@ class SVG(nn.Module):
             frame = self._decode(vector, frames[:, :seen], past_maps, facts, place)
             made.append(frame)
             steps.append(t)
-            if not teach and ahead and t + 1 < time:
+            if not teach and ahead and t + 1 < days.shape[1]:
                 again, upper = self.encoder(frame)
                 before = upper[-1] if self.conv else again
         return Passed(torch.stack(made, 1), tuple(steps), total)
+
+    @torch.no_grad()
+    def generate(self, past: Tensor, days: Tensor, noise: Noise, cloud: Tensor | None = None) -> Tensor:
+        """Return the frames that follow: ``(n, steps, bands, size, size)``.
+
+        `past` is ``(n, past, bands, size, size)``, `days` ``(n, past + steps)``, `cloud` ``(n, past)``; the
+        frames to come are unknown here, so nothing of them can leak.
+        """
+        seen = past.shape[1]
+        made = self(past, days, seen, noise, teach=False, every=False, latent="prior", cloud=cloud)
+        frames: Tensor = made.frames
+        return frames
 
     def _decode(
         self, vector: Tensor, frames: Tensor, maps: list[Tensor], facts: Told, place: Tensor | None

@@ -2,8 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pyogrio
 import shapely
 from pyproj import Transformer
 
+from icectl.errors import silenced
 from icectl.raster.vectors import undated
 from icectl.tasks.front.dataset import Entry, Place
 from icectl.tasks.front.line.lines import Line
@@ -61,7 +61,7 @@ def write_layer(
     """Write one layer; fields of type ``"date"`` are dates, and a layer without features keeps its fields."""
     columns = [np.array([row[name] for row in rows], _TYPES[dtype]) for name, dtype in fields.items()]
     encoded = np.array([shapely.to_wkb(shape) for shape in shapes], object)
-    with quiet_pyogrio(), undated(path) as options:
+    with silenced("pyogrio", below=logging.WARNING), undated(path) as options:  # its count of records
         pyogrio.raw.write(
             path, encoded, columns, list(fields), geometry_type=kind, crs=crs or PIXELS, layer=layer,
             append=append, **options,
@@ -79,15 +79,3 @@ def write_geojson(
         features = json.loads(frame.to_crs("EPSG:4326").to_json(default=str))
     write_json(path, features)
     return path
-
-
-@contextmanager
-def quiet_pyogrio() -> Iterator[None]:
-    """Keep pyogrio's count of records out of the terminal."""
-    logger = logging.getLogger("pyogrio")
-    before = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
