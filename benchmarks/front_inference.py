@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from common import Row, compare, finish, sizes
 
+from icectl.tasks.front.line.found import Rules
 from icectl.tasks.front.line.lines import draw
 from icectl.tasks.front.line.passes import Predictor
-from icectl.tasks.front.line.rules import Rules
 from icectl_front_unet.networks import ResidualUNet
 
 

@@ -18,9 +18,9 @@ from icectl import __version__
 from icectl.errors import UsageError
 from icectl.raster.regions import NAMES, region_at
 from icectl.report import comparing, contents
+from icectl.report.contents import PANELS, prediction_context
 from icectl.report.painter import arrange, draw_all, palettes
 from icectl.report.pictures import maps_of
-from icectl.report.prediction import PANELS, prediction_context
 from icectl.report.record import read_run, stages_behind
 from icectl.report.scale import degrees
 from icectl.workspace import RECORD, is_own, read_record, stage_of, sweep_beside, writing

@@ -84,7 +84,7 @@ def _flag_scale(request: Request, run: Run) -> None:
 
 def finish(request: Request, step: Step, model: Model, run: Run) -> None:
     """Write ``panels.json``, ``item.json`` and QGIS styles into ``run.out``, beside what was predicted."""
-    from icectl.report.prediction import PANELS
+    from icectl.report.contents import PANELS
     from icectl.report.sidecars import write_item, write_styles
 
     _flag_scale(request, run)

@@ -15,8 +15,7 @@ from scipy import ndimage
 from icectl.errors import DataError, UsageError
 from icectl.tasks.bed.fill import ice
 from icectl.tasks.bed.products import row_of
-from icectl.tasks.bed.readers.dem import open_dem
-from icectl.tasks.bed.readers.terrain import check_slopes
+from icectl.tasks.bed.readers.dem import check_slopes, open_dem
 from icectl.tasks.bed.thickness.solve import Scene, Thickness
 
 

@@ -19,10 +19,9 @@ from icectl.tasks.front.image.windows import (
 )
 from icectl.tasks.front.line import filters
 from icectl.tasks.front.line.domains import best, by_domains, confirmed, domains
-from icectl.tasks.front.line.found import Front
+from icectl.tasks.front.line.found import Front, Rules
 from icectl.tasks.front.line.lines import draw
 from icectl.tasks.front.line.passes import PassResult, Predictor, away_from_gaps, painted, supported
-from icectl.tasks.front.line.rules import Rules
 from icectl.tasks.front.metrics import score
 
 SHAPE = (180, 240)

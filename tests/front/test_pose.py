@@ -14,11 +14,10 @@ from pyproj import Geod, Transformer
 from rasterio.transform import Affine
 
 from icectl.tasks.front.dataset import Entry, Place
-from icectl.tasks.front.line.found import Found, Front
+from icectl.tasks.front.line.found import Found, Front, Rules
 from icectl.tasks.front.line.lines import draw
 from icectl.tasks.front.line.passes import Predictor, contrast
 from icectl.tasks.front.line.reliability import calibration_error, risk_area, shares_flagged
-from icectl.tasks.front.line.rules import Rules
 from icectl.tasks.front.line.walls import within
 from icectl.tasks.front.metrics import score
 from icectl.tasks.front.options import PredictOptions, PrepareOptions, bearing_of

@@ -13,8 +13,8 @@ from icectl.tasks.front.image.layers import stack
 from icectl.tasks.front.image.samples import load
 from icectl.tasks.front.image.views import view
 from icectl.tasks.front.image.windows import resize
+from icectl.tasks.front.line.found import Rules
 from icectl.tasks.front.line.passes import Predictor
-from icectl.tasks.front.line.rules import Rules
 
 DAY = datetime(2005, 8, 8, tzinfo=UTC)
 

@@ -18,7 +18,7 @@ from icectl.tasks.bed.fill import masks
 from icectl.tasks.bed.fill.hide import Ground
 from icectl.tasks.bed.fill.ice import Cover
 from icectl.tasks.bed.fill.patches import Patch
-from icectl.tasks.bed.readers.terrain import Terrain
+from icectl.tasks.bed.readers.dem import Terrain
 from icectl.tasks.bed.split import Drawn
 from icectl.tasks.bed.thickness.law import Sample
 from icectl.workspace import NUMBER, read_record

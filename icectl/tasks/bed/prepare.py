@@ -18,8 +18,7 @@ from icectl.tasks.bed.fill import ice
 from icectl.tasks.bed.fill.patches import RULES, draw_patches, sentence
 from icectl.tasks.bed.options import FetchOptions, PrepareOptions
 from icectl.tasks.bed.readers import thickness_samples as known
-from icectl.tasks.bed.readers.dem import open_dem
-from icectl.tasks.bed.readers.terrain import Terrain, check_slopes
+from icectl.tasks.bed.readers.dem import Terrain, check_slopes, open_dem
 from icectl.tasks.bed.readers.thickness_samples import sample_of
 from icectl.tasks.bed.split import Drawn, split
 

@@ -11,8 +11,8 @@ from icectl.arrays import F32, F64, Array
 from icectl.errors import DataError
 from icectl.raster import Grid, ground_areas, warp, write_cog, write_vectors
 from icectl.run import Run
+from icectl.tasks.bed.readers.dem import Terrain
 from icectl.tasks.bed.readers.outlines import Outlines, region_of
-from icectl.tasks.bed.readers.terrain import Terrain
 from icectl.tasks.bed.thickness.physics import sea_level
 from icectl.tasks.bed.thickness.solve import Scene, Thickness
 

@@ -14,9 +14,8 @@ from icectl.tasks.front.files.fjord import check_fjord, fjord_mask
 from icectl.tasks.front.files.records import Record, keep, open_probabilities, record_of, write_records
 from icectl.tasks.front.image.windows import Floats, Network
 from icectl.tasks.front.line.domains import by_domains
-from icectl.tasks.front.line.found import Found
+from icectl.tasks.front.line.found import ROWS, Found, Rules
 from icectl.tasks.front.line.passes import Predictor
-from icectl.tasks.front.line.rules import ROWS, Rules
 from icectl.tasks.front.line.walls import within
 from icectl.tasks.front.model import FrontModel
 from icectl.tasks.front.options import PredictOptions

@@ -1,4 +1,7 @@
-"""An elevation model of any size: one file, or a folder of tiles, read where it is needed."""
+"""An elevation model of any size, one file or a folder of tiles, read where it is needed onto a metric grid.
+
+Heights are metres above sea level in float32, with NaN where nothing is known.
+"""
 
 import re
 from collections.abc import Sequence
@@ -14,11 +17,62 @@ from shapely.strtree import STRtree
 
 from icectl.arrays import F32
 from icectl.errors import DataError
-from icectl.raster import Grid, Info, Window, grid_of, ground_steps, read_quantity, warp
+from icectl.raster import Grid, Info, Window, grid_of, ground_grid, ground_steps, read_quantity, warp
 from icectl.raster.files import CUBES
 from icectl.raster.kinds import ABOUT, KINDS
 from icectl.sources.mosaic import OVERLAP
-from icectl.tasks.bed.readers.terrain import Terrain, on_ground
+
+STEEPEST_MEDIAN = 1.4
+"""Median slope (m/m; 54°) above which no mountain range of kilometres is: the heights are in another unit."""
+
+
+FLATTEST_MEDIAN = 0.003
+"""The same (0.2°) below which ground that reaches less than 9 above the sea is no glacier's surroundings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terrain:
+    """Heights on a metric grid; `native` is the grid of the file, `notes` what was mended."""
+
+    name: str
+    heights: F32
+    grid: Grid
+    native: Grid
+    notes: tuple[str, ...] = ()
+
+    @property
+    def resolution(self) -> float:
+        """Pixel size in metres."""
+        return float(self.grid.affine.a)
+
+
+def check_slopes(heights: F32, resolution: float, path: str) -> None:
+    """Refuse heights so steep that they must be in another unit (feet below 2,743 m stay under 9,000)."""
+    slope = np.hypot(*np.gradient(heights, resolution))
+    known = slope[np.isfinite(slope)]
+    if len(known) > 1000 and float(np.median(known)) > STEEPEST_MEDIAN:
+        degrees = np.degrees(np.arctan(np.median(known)))
+        raise DataError(
+            f"{path}: half of the ground would be steeper than {degrees:.0f}°, so heights are hardly metres "
+            "(perhaps feet or decimetres)",
+            "convert the elevation model to metres, or check the pixel size of its CRS",
+        )
+    if len(known) > 1000 and float(np.nanmax(heights)) < 9 and float(np.median(known)) < FLATTEST_MEDIAN:
+        raise DataError(
+            f"{path}: heights reach {np.nanmax(heights):.2g} and the ground is flat, "
+            "so they are hardly metres (perhaps kilometres)",
+            "state their unit (gdal_edit.py -units km FILE), or convert the elevation model to metres",
+        )
+
+
+def on_ground(values: F32, native: Grid, resolution: float | None) -> tuple[F32, Grid, tuple[str, ...]]:
+    """Bring heights onto square pixels of ground metres, with a sentence where that changes the grid."""
+    ground = ground_grid(native, resolution)
+    if not ground.warped:
+        return values, native, ()
+    said = (ground.sentence,) if ground.grid.crs != native.crs else ()
+    return warp(values, native, ground.grid), ground.grid, said
+
 
 SURFACES = ("dsm", "dtm", "hgt", "heights", "elev")
 """Words for heights in names of files, beside those for bands."""
@@ -48,7 +102,7 @@ class Dem:
         return out, part, tuple(notes)
 
     def whole(self, resolution: float | None = None) -> Terrain:
-        """Read all of it onto a metric grid; see `icectl.tasks.bed.readers.terrain.Terrain`."""
+        """Read all of it onto a metric grid; see `icectl.tasks.bed.readers.dem.Terrain`."""
         heights, native, notes = self.read(slice(0, self.grid.shape[0]), slice(0, self.grid.shape[1]))
         return _terrain(self.name, heights, native, notes, resolution)
 

@@ -16,9 +16,8 @@ from icectl.raster import Grid, Info, ground_lines, rasterize, read_quantity
 from icectl.raster.kinds import KINDS
 from icectl.raster.regions import region_at
 from icectl.tasks.bed.options import PredictOptions
-from icectl.tasks.bed.readers.dem import Dem
+from icectl.tasks.bed.readers.dem import Dem, Terrain, check_slopes
 from icectl.tasks.bed.readers.outlines import region_of
-from icectl.tasks.bed.readers.terrain import Terrain, check_slopes
 from icectl.tasks.bed.thickness.solve import Scene
 
 HIGHER = 300.0

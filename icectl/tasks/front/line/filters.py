@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from icectl.arrays import F32, F64, Bools
+from icectl.tasks.front.line.found import Rules
 from icectl.tasks.front.line.lines import spaced
-from icectl.tasks.front.line.rules import Rules
 
 BAND = 15
 """Side of the square by which a front is widened to look at the mask beside it (px)."""

@@ -18,9 +18,8 @@ from icectl.tasks.front.image.windows import (
     predict_zoomed,
 )
 from icectl.tasks.front.line import filters
-from icectl.tasks.front.line.found import Found, Front
+from icectl.tasks.front.line.found import Found, Front, Rules
 from icectl.tasks.front.line.lines import Line, length, resample, smooth
-from icectl.tasks.front.line.rules import Rules
 from icectl.tasks.front.line.vectorise import front_line
 
 LOWERED = (0.2, 0.1, 0.05, 0.02)
