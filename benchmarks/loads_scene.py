@@ -16,8 +16,12 @@ from common import QUICK, finish
 
 from icectl.raster import BlockWriter, Grid
 
-SIDES = (100, 200, 400) if QUICK else (100, 2000, 4000)
+START, SIDES = 100, {"prepare": (200, 400), "predict": (150, 300)} if QUICK else {
+    "prepare": (4000, 8000), "predict": (2000, 4000)
+}  # fmt: skip
+"""A side that is start-up alone, and those whose time is not."""
 TRAIN = ("train", "snow-mlp", "--glacier", "demo", "--past", "1", "--future", "1", "--patch", "40")
+CADENCE = ("--cadence", "scenes")
 SMALL = ("--size", "192", "--years", "4", "--updates", "10")
 
 
@@ -33,21 +37,25 @@ def scenes(folder: Path, side: int) -> None:
 
 
 def main() -> None:
-    """Measure three sizes; the smallest is the start-up."""
-    rows, prepared, predicted = [], {}, {}
+    """Measure each verb at two sizes, less the start-up."""
+    rows = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         icectl(folder, *TRAIN, *SMALL)
         (run,) = folder.glob("icectl-workspace/runs/snow-mlp/demo/*")
-        for side in SIDES:
+        for side in sorted({START, *SIDES["prepare"], *SIDES["predict"]}):
             (folder / f"scenes-{side}").mkdir()
             scenes(folder / f"scenes-{side}", side)
-            given = ("snow-mlp", "--scenes", f"scenes-{side}", "--cadence", "scenes")
-            prepared[side**2] = icectl(folder, "prepare", *given)
-            predicted[side**2] = icectl(folder, "predict", *given, "--moments", "last", "--run", run.name)
-    for verb, found in (("prepare", prepared), ("predict", predicted)):
-        start = found.pop(SIDES[0] ** 2)
-        rows += growth(f"{verb} snow-mlp", found, 1.25, start, "pixels")
+        for verb, more in (("prepare", ()), ("predict", ("--moments", "last", "--run", run.name))):
+            words = [
+                (side, ("snow-mlp", "--scenes", f"scenes-{side}", *CADENCE)) for side in (START, *SIDES[verb])
+            ]
+            if verb == "predict":
+                for _, given in words:
+                    icectl(folder, "prepare", *given)
+            found = {side**2: icectl(folder, verb, *given, *more) for side, given in words}
+            start = found.pop(START**2)
+            rows += growth(f"{verb} snow-mlp", found, 1.25, start, "pixels")
     finish("loads_scene", rows, ("numpy", "rasterio", "torch", "zarr"))
 
 
