@@ -83,6 +83,8 @@ def _unread(path: Path) -> str:
     """Return what to do about a file that cannot be read as vectors."""
     if path.suffix.lower() in (".parquet", ".geoparquet"):
         return "write it as a GeoPackage, e.g. geopandas.read_parquet(FILE).to_file('NEW.gpkg')"
+    if path.is_dir():
+        return "it is a folder: name the file in it"
     try:
         with rasterio.open(path):
             return "it is a raster: make polygons of a mask first (gdal_polygonize.py MASK outlines.gpkg)"

@@ -113,6 +113,10 @@ def test_bad_files_are_refused(tmp_path):
     with pytest.raises(DataError, match="cannot be read as vectors") as refused:
         read_vectors(mask)
     assert refused.value.hint.startswith("it is a raster: make polygons")
+    (tmp_path / "fronts").mkdir()
+    with pytest.raises(DataError, match="cannot be read as vectors") as refused:
+        read_vectors(tmp_path / "fronts")
+    assert refused.value.hint == "it is a folder: name the file in it"
     frame(Polygon()).to_file(tmp_path / "empty.gpkg")
     with pytest.raises(DataError, match="no usable geometry"):
         read_vectors(tmp_path / "empty.gpkg")
