@@ -18,10 +18,10 @@ from icectl.run import Run
 from icectl.sources.published import resolve
 from icectl.tasks.bed import products
 from icectl.tasks.bed.baselines import baselines, fills
-from icectl.tasks.bed.known import keep, keeping
 from icectl.tasks.bed.model import answers_of
 from icectl.tasks.bed.options import PredictOptions
 from icectl.tasks.bed.readers.dem import Dem, open_dem
+from icectl.tasks.bed.readers.known import keep, keeping
 from icectl.tasks.bed.readers.outlines import Outlines, gap, read_outlines, region_of, year_of
 from icectl.tasks.bed.readers.scene import Place, scene_of
 from icectl.tasks.bed.thickness.law import PHYSICS
