@@ -131,8 +131,9 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
 }
 """Records, the model that leaves them, and what reads them."""
 
-QUICK = {p for p, (model, _) in READERS.items() if model == "convlstm" and not p.endswith("stage.json")}
-"""Records of the model that is trained anyway, less those of stages, of which each takes half a minute."""
+LONG = ("stage.json", "run.json")
+QUICK = {p for p, (model, _) in READERS.items() if model == "convlstm" and not p.endswith(LONG)}
+"""Records of the model that is trained anyway, less those that take half a minute each."""
 
 
 @pytest.mark.parametrize(
