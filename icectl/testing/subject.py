@@ -12,7 +12,7 @@ from icectl.model import Model
 from icectl.run import Compute, Run
 from icectl.settings import Glacier, load_glacier
 from icectl.stages import Request, Step, run_for
-from icectl.workspace import Workspace
+from icectl.workspace import Workspace, adopt
 
 _PREPARED: dict[str, dict[str, Path]] = {}
 """Folders of fetch and prepare, by task and options: models of one task share them, as users do."""
@@ -63,7 +63,7 @@ class Subject:
     ) -> Run:
         """Return the Run of one stage that works in ``folder/where``, with the smallest options."""
         out = self.folder / where
-        out.mkdir(parents=True, exist_ok=True)
+        adopt(out)
         request = Request(
             plugin=self.plugin,
             glacier=self.glacier,

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from icectl.workspace import adopt, fits, remove_file, writing
+from icectl.workspace import fits, remove_file, writing
 
 Made = tuple[dict[str, Any], list[str], str]
 """A glacier's row of the table, what there is to say, and why step (a) fell back."""
@@ -17,7 +17,6 @@ FILE = ".glaciers.jsonl"
 @contextmanager
 def keeping(folder: Path) -> Iterator[tuple[dict[str, Made], IO[str]]]:
     """Yield what is known, by glacier, and a file that `keep` writes to; it goes when all are done."""
-    adopt(folder)
     path = folder / FILE
     known = {made[0]["id"]: made for made in _read(path)}
     with writing(path) as file:
