@@ -1,7 +1,5 @@
 """Alignment: known warps are recovered, and what cannot be aligned is kept as it was."""
 
-import time
-
 import cv2
 import numpy as np
 import pytest
@@ -100,14 +98,20 @@ def test_divergence_becomes_a_reason(monkeypatch):
     assert align.estimate(texture(), texture(seed=2)).reason == "the iteration did not converge"
 
 
-def test_a_swinging_iteration_ends_early_and_on_its_better_side():
-    # At whole pixels OpenCV's 1/32-pixel sampling makes the iteration swing for all of 10,000 steps.
-    reference = texture()
-    scene = moved(reference, -2.0, 0.5)
-    started = time.process_time()
-    result = align.estimate(reference, scene, "homography")
-    assert time.process_time() - started < 3
-    assert result.correlation > 0.9983  # the worse side ends at 0.99825
+def test_a_swinging_iteration_ends_early_and_on_its_better_side(monkeypatch):
+    # At whole pixels OpenCV's 1/32-pixel sampling makes the iteration swing for all of 10,000 steps;
+    # which of its two sides a batch ends on differs by processor.
+    reference, ends, real = texture(), [], cv2.findTransformECC
+
+    def followed(*words):
+        found = real(*words)
+        ends.append(found[0])
+        return found
+
+    monkeypatch.setattr(cv2, "findTransformECC", followed)
+    result = align.estimate(reference, moved(reference, -2.0, 0.5), "homography")
+    assert len(ends) <= 3  # of 200 batches
+    assert result.correlation == max(ends) > 0.998
     np.testing.assert_allclose(result.matrix[:2, 2], [-2.0, 0.5], atol=0.01)
 
 
