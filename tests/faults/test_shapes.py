@@ -131,7 +131,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
 }
 """Records, the model that leaves them, and what reads them."""
 
-LONG = ("stage.json", "run.json")
+LONG = ("stage.json", "run.json", "metrics.json")
 QUICK = {p for p, (model, _) in READERS.items() if model == "convlstm" and not p.endswith(LONG)}
 """Records of the model that is trained anyway, less those that take half a minute each."""
 

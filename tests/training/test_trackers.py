@@ -129,6 +129,7 @@ def test_the_scores_of_an_evaluation_stand_in_the_record_of_its_training(tmp_pat
     assert len(runs_of(client)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_two_processes_make_one_record(tmp_path, mlflow):
     code = (  # in a process of its own: a fork server that runs already knows nothing of these variables
