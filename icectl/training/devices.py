@@ -41,6 +41,16 @@ class Decision:
 
         return torch.device(self.device, index) if self.device == "cuda" else torch.device(self.device)
 
+    def slowly(self) -> str:
+        """Return a sentence where the precision costs time on this machine instead of saving it, or ""."""
+        import torch
+
+        if self.device != "cpu" or not self.precision.startswith("bf16"):
+            return ""
+        if torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            return ""
+        return f"this processor has no bfloat16: {self.precision} is many times slower than 32-true"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceInfo:

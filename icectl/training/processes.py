@@ -50,6 +50,8 @@ def launch(function: Callable[..., T], run: Run, *args: Any) -> T:
         A process was killed or hung; the message names the state to resume from.
     """
     decision = devices.resolve(run.compute)
+    if (slowly := decision.slowly()) and devices.outer_rank() in (None, 0):
+        run.warn(slowly)
     if devices.outer_rank() is not None:
         from icectl.training.worker import outer
 
