@@ -5,6 +5,7 @@ Errors enter as sums and counts by unit, so that a mean over all that was scored
 in size. Model and baseline share the draws: what is hard for both does not widen the interval of the gain.
 """
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -74,11 +75,12 @@ def _interval(
     confidence: float,
     seed: int,
 ) -> list[float] | None:
-    from scipy.stats import bootstrap
+    from scipy.stats import DegenerateDataWarning, bootstrap
 
     if draws < 2 or len(columns[0]) < 2:
         return None
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
+        warnings.simplefilter("ignore", DegenerateDataWarning)  # units without a value: no interval
         found = bootstrap(
             tuple(columns),
             statistic,

@@ -8,15 +8,13 @@ All work goes strip by strip, so memory does not grow with the length of the ima
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
 from enum import IntFlag
 from typing import Literal
 
 import numpy as np
 
 from icectl.arrays import F32, U8, Bools
-from icectl.imagery.periods import Period, plan_periods
+from icectl.imagery.periods import Period
 
 Statistic = Literal["mean", "median"]
 Scene = tuple[F32, Bools | None]
@@ -84,16 +82,17 @@ def _reduce(frames: Sequence[F32], statistic: Statistic) -> F32:
     return mean.astype(np.float32)
 
 
-def interpolate(values: F32, flags: U8) -> None:
+def interpolate(values: F32, flags: U8, days: Sequence[float] | None = None) -> None:
     """Fill missing values between two valid frames linearly in time, in place.
 
-    Periods are of equal length, so time is counted in frames. A pixel that is missing before its
-    first or after its last value stays missing.
+    A pixel that is missing before its first or after its last value stays missing.
 
     Parameters
     ----------
     values, flags
         ``(periods, rows, columns)``; what is filled gets `Flag.INTERPOLATED`.
+    days
+        When the frames are; by default they are equally far apart.
     """
     missing = np.isnan(values)
     if not missing.any():
@@ -107,7 +106,8 @@ def interpolate(values: F32, flags: U8) -> None:
     inside = missing & (before >= 0) & (after < count)
     t, y, x = np.nonzero(inside)
     a, b = before[t, y, x], after[t, y, x]
-    share = ((t - a) / (b - a)).astype(np.float32)
+    when = np.arange(count) if days is None else np.asarray(days)
+    share = ((when[t] - when[a]) / (when[b] - when[a])).astype(np.float32)
     values[t, y, x] = (1 - share) * values[a, y, x] + share * values[b, y, x]
     flags[t, y, x] = Flag.INTERPOLATED
 
@@ -118,6 +118,7 @@ def composite_strips(
     shape: tuple[int, int],
     statistic: Statistic = "mean",
     strip: int = 128,
+    days: Sequence[float] | None = None,
 ) -> Iterator[tuple[slice, F32, U8]]:
     """Yield finished strips of the whole series.
 
@@ -131,6 +132,8 @@ def composite_strips(
         ``(rows, columns)`` of a scene.
     strip
         Rows held in memory at a time.
+    days
+        As in `interpolate`.
 
     Yields
     ------
@@ -147,50 +150,5 @@ def composite_strips(
         for k, period in enumerate(periods):
             if period.scenes:
                 values[k], flags[k] = combine([read(i, rows) for i in period.scenes], statistic)
-        interpolate(values, flags)
+        interpolate(values, flags, days)
         yield rows, values, flags
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """A whole series in memory: ``(periods, rows, columns)`` and the first day of each period."""
-
-    values: F32
-    flags: U8
-    periods: tuple[Period, ...]
-
-
-def composite(
-    scenes: Sequence[F32],
-    times: Sequence[datetime | date],
-    months: int = 3,
-    statistic: Statistic = "mean",
-    filled: Sequence[Bools | None] | None = None,
-    start: date | None = None,
-    end: date | None = None,
-) -> Series:
-    """Composite scenes that fit into memory; see `composite_strips` for those that do not.
-
-    Scenes without one valid pixel do not count: a period that has only such scenes is interpolated,
-    or dropped at the ends of the series.
-
-    Examples
-    --------
-    >>> series = composite([np.zeros((1, 1)), np.ones((1, 1))], [date(2019, 1, 9), date(2019, 7, 9)])
-    >>> series.values.ravel().tolist(), series.flags.ravel().tolist()
-    ([0.0, 0.5, 1.0], [1, 4, 1])
-    """
-    usable = [i for i, scene in enumerate(scenes) if not np.isnan(scene).all()]
-    made_up = filled if filled is not None else [None] * len(scenes)
-
-    def read(index: int, rows: slice) -> Scene:
-        mask = made_up[usable[index]]
-        return scenes[usable[index]][rows], None if mask is None else mask[rows]
-
-    periods = plan_periods([times[i] for i in usable], months, start, end)
-    shape = scenes[usable[0]].shape
-    strips = list(composite_strips(read, periods, (shape[0], shape[1]), statistic))
-    values = np.concatenate([v for _, v, _ in strips], axis=1)
-    flags = np.concatenate([f for _, _, f in strips], axis=1)
-    named = tuple(Period(p.start, tuple(usable[i] for i in p.scenes)) for p in periods)
-    return Series(values, flags, named)

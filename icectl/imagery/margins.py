@@ -11,6 +11,9 @@ MARGIN_SHARE = 0.003
 NEARLY_DARKEST = 0.02
 """Compressed margins are not exactly constant: so much of the range above the darkest value is allowed."""
 
+PATCH, FILLED = 100, 0.4
+"""Least pixels of a patch of fill, and the share of them that one value takes: compression soils the rest."""
+
 CORNERS = 10
 """A margin has straight sides: a polygon of at most so many corners stands for it."""
 
@@ -35,15 +38,30 @@ def without_margins(values: F32) -> F32:
     return np.where(dark, np.nan, values) if 0 < dark.mean() < 0.9 else values
 
 
-def undeclared(bands: F32) -> Bools:
-    """Return the margins of a frame that are exactly 0, or the highest value, in all bands.
+def undeclared(bands: F32, black: float = 0) -> Bools:
+    """Return where a frame holds nothing: margins of the highest value, and dark patches, most of one value.
 
-    `bands`: ``(band, rows, columns)``. Nothing is marked where nearly all would be.
+    Shadow, water and dark ice hold many values.
+
+    `bands`: ``(band, rows, columns)``; `black`: whole numbers up to it are dark: compression soils a fill.
+    Nothing is marked where nearly all would be.
     """
-    zero = margin(np.all(bands == 0, axis=0))
     highest = np.max(bands, axis=(1, 2), keepdims=True, initial=-np.inf, where=np.isfinite(bands))
-    found = zero | margin(np.all(bands == highest, axis=0), sharp=True)
+    found = filled(bands, black) | margin(np.all(bands == highest, axis=0), sharp=True)
     return found if found.mean() < 0.9 else np.zeros_like(found)
+
+
+def filled(bands: F32, black: float = 0) -> Bools:
+    """Return the patches of at least `PATCH` dark pixels of which one value takes the share `FILLED`."""
+    dark = np.all((bands >= 0) & (bands <= black), axis=0)
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(dark.astype(np.uint8), connectivity=8)
+    most = np.zeros(count)
+    for value in range(int(black) + 1):
+        most = np.maximum(most, np.bincount(parts[np.all(bands == value, axis=0)], minlength=count))
+    size = stats[:, cv2.CC_STAT_AREA]
+    kept = (size >= PATCH) & (most >= FILLED * size)
+    kept[0] = False
+    return np.asarray(kept[parts])
 
 
 def margin(fill: Bools, sharp: bool = False) -> Bools:

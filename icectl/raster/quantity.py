@@ -144,7 +144,7 @@ def read_quantity(
         gone = np.ma.getmaskarray(raw)
         for number_of_nothing in said.nodata:
             gone = gone | (raw.data == number_of_nothing)
-        return Field(raw.data, ~gone, found, "")
+        return Field(raw.data if quantity == "quality" else _brightness(raw.data, info), ~gone, found, "")
     values = cleaned(raw) if grid is None else raw.filled(np.nan)
     return Field(values, np.isfinite(values), found, kind.unit, tuple(dict.fromkeys(notes)))
 
@@ -206,6 +206,8 @@ def _values(
         nodata.append(0)  # fill in every product that stores reflectance without a sign
     for number_of_nothing in nodata:
         gone = gone | (data == number_of_nothing)
+    if quantity == "grey" or data.dtype == np.uint8:
+        data = _brightness(data, info)
     if quantity == "reflectance" and (scale, offset) != (1.0, 0.0) and _shares(data, gone):
         scale, offset = 1.0, 0.0
         notes.append(f"{info.path} holds reflectances as they are: its scale and offset are left out")
@@ -241,6 +243,11 @@ def _greys(raw: Masked, palette: Mapping[int, tuple[int, ...]]) -> F32:
     for number, (red, green, blue, *alpha) in palette.items():
         table[number] = np.nan if alpha and alpha[0] == 0 else (red + green + blue) / 3
     return np.where(np.ma.getmaskarray(raw), np.float32(np.nan), table[np.clip(raw.data, 0, len(table) - 1)])
+
+
+def _brightness(data: Array, info: Info) -> Array:
+    """Return the numbers of a picture in which 0 is white counted from black."""
+    return np.asarray(data.dtype.type(info.inverted) - data) if info.inverted else data
 
 
 def _shares(data: Array, gone: Bools) -> bool:

@@ -49,6 +49,8 @@ class Info:
         Number of the band that says what is transparent, or 0.
     palette
         Colours of the first band's numbers, if it holds such.
+    inverted
+        The greatest number of a picture whose 0 is white (TIFF's photometric interpretation 0), else 0.
     tags
         The tags of the file and of its first band (``TIFFTAG_DATETIME``, …).
     """
@@ -71,9 +73,9 @@ class Info:
             self.scales: tuple[float, ...] = tuple(scale for scale, _ in packed)
             self.offsets: tuple[float, ...] = tuple(offset for _, offset in packed)
             self.alpha: int = alpha_of(source)
-            self.palette: dict[int, tuple[int, ...]] = (
-                source.colormap(1) if source.colorinterp[0] == ColorInterp.palette else {}
-            )
+            self.inverted = _white_is_zero(source)
+            coloured = source.colorinterp[0] == ColorInterp.palette and not self.inverted
+            self.palette: dict[int, tuple[int, ...]] = source.colormap(1) if coloured else {}
             if len(source.subdatasets) > 1 and source.driver == "GTiff":
                 _say_pages(self.path, len(source.subdatasets))
             self.tags: dict[str, str] = {**source.tags(1), **source.tags()}
@@ -105,6 +107,14 @@ def _packed(source: Any, number: int) -> tuple[float, float]:
         return float(tags.get("scale_factor", 1)), float(tags.get("add_offset", 0))
     except ValueError:
         return found
+
+
+def _white_is_zero(source: Any) -> int:
+    """Return the greatest number that the bands can hold where 0 is white; 0 where it is not."""
+    if source.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") != "YES" or np.dtype(source.dtypes[0]).kind != "u":
+        return 0
+    bits = source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", 8 * np.dtype(source.dtypes[0]).itemsize)
+    return int(2 ** int(bits) - 1)
 
 
 def alpha_of(source: Any) -> int:

@@ -13,7 +13,8 @@ from icectl.raster.cf import grid_of_cube, layers, open_cube, stamp
 from icectl.raster.files import CUBES, replacing
 from icectl.raster.grid import upright_values
 from icectl.sources.archive import MAX_MEMBER
-from icectl.sources.names import UNUSED, by_name, parse_date
+from icectl.sources.dates import parse_date
+from icectl.sources.names import UNUSED, by_name
 from icectl.sources.options import ARCHIVES
 
 IMAGES = frozenset(

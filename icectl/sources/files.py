@@ -1,17 +1,20 @@
 """What one image file says of itself: its grid, its date, its assets, what its numbers mean."""
 
 import json
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from icectl.errors import DataError
 from icectl.raster import Grid, Info
 from icectl.raster.stored import check_end
+from icectl.sources.dates import Period, parse_date
 from icectl.sources.delivered import headed
 from icectl.sources.names import (
     ASSETS,
@@ -21,10 +24,9 @@ from icectl.sources.names import (
     SURFACE_REFLECTANCE,
     UNUSED,
     Named,
-    Period,
     by_description,
     by_name,
-    parse_date,
+    numbered,
 )
 from icectl.sources.scene import Band
 from icectl.sources.stated import (
@@ -43,7 +45,8 @@ DRIVERS = {
 }  # fmt: skip
 """Formats by suffix; all others are opened as GeoTIFF alone: GDAL would follow links inside other formats."""
 
-_DATE_TAGS = ("ACQUISITIONDATETIME", "ACQUISITION_DATE", "DATE_ACQUIRED", "DATETIME", "DATE", "QUARTER")
+_ACQUIRED = ("ACQUISITIONDATETIME", "ACQUISITION_DATE", "DATE_ACQUIRED")
+_DATE_TAGS = (*_ACQUIRED, "EXIF_DATETIMEORIGINAL", "DATETIME", "DATE", "QUARTER")
 FLOATS = ("float32", "float64")
 _LARGEST_ITEM = 4_000_000
 _KEPT = (
@@ -63,6 +66,7 @@ class ImageFile:
     shape: tuple[int, int]
     properties: Mapping[str, Any]
     floating: bool = False
+    called: str = ""
     grid: Grid | None = None
 
 
@@ -91,18 +95,16 @@ def describe(
     key = _key_in(item, path.name)
     entry: Mapping[str, Any] = {} if key is None else item["assets"][key]
     if named.asset is None and pattern is None and not _bands_in(entry, info):
-        named = replace(named, asset=_asset_in(item, key))
+        named = replace(named, asset=_asset_in(item, key) or numbered(path.stem))
     period = _period_of(path, pattern, named, item, info)
-    dates = [] if pattern is not None else _dates_of_bands(info)
-    if period is None and not named.static and not dates:
+    found = [] if pattern is not None else _by_date(named, info)
+    if period is None and not named.static and not found:
         raise DataError(
             f"{path} says nothing of its date",
             "name files like 20190710_green.tif or 2019Q3.tif, or say where the date is, e.g. "
             r"--pattern '(?P<date>\d{8})_(?P<asset>\w+)', or '(?P<day>\d\d).(?P<month>\d\d).(?P<year>\d{4})'",
         )
-    if dates:
-        found = _by_date(named, info, dates)
-    else:
+    if not found:
         layers = _assets(named, info, bands or _bands_in(entry, info), path)
         found = [replace(one, period=period, static=one.static and period is None) for one in layers]
     return [
@@ -116,32 +118,31 @@ def describe(
             shape=info.shape,
             properties=_properties(item, one.period, named, path),
             floating=info.dtype in FLOATS,
+            called=str(info.descriptions[one.band.number - 1] or ""),
             grid=info.grid,
         )
         for one in found
     ]
 
 
-def _dates_of_bands(info: Info) -> list[Period]:
-    """Return the date of each band of a stack whose bands are called by differing dates, else nothing."""
-    dates = [parse_date(str(text or "")) for text in info.descriptions]
-    told = [date for date in dates if date is not None]
-    return told if info.count > 1 and len(told) == len(dates) == len({date.start for date in told}) else []
-
-
-def _by_date(named: Named, info: Info, dates: Sequence[Period]) -> list[Named]:
-    """Return the bands of a stack of one asset at several dates."""
-    return [
-        replace(
-            named,
-            asset=named.asset or by_name(str(info.descriptions[number - 1])).asset,
-            scene=f"{named.scene}_{number}",
-            period=date,
-            static=False,
-            band=replace(named.band, number=number),
+def _by_date(named: Named, info: Info) -> list[Named]:
+    """Return the bands of a stack that are called by differing dates, or dates and assets; else nothing."""
+    found = []
+    for number, text in enumerate(map(str, info.descriptions), 1):
+        own = by_name(text)
+        found.append(
+            replace(
+                named,
+                asset=named.asset or own.asset or numbered(f"{info.path.stem} {text}"),
+                scene=f"{named.scene}_{number}",
+                period=own.period,
+                static=False,
+                band=replace(named.band if named.asset else own.band, number=number),
+            )
         )
-        for number, date in enumerate(dates, 1)
-    ]
+    told = {(one.period.start, one.asset): one.period.end for one in found if one.period is not None}
+    of_days = len({start for start, _ in told}) > 1 or None in told.values()
+    return found if len(told) == len(found) > 1 and of_days else []
 
 
 def opened_as(path: Path) -> str:
@@ -167,14 +168,25 @@ def _header(path: Path) -> Info:
 def _period_of(
     path: Path, pattern: re.Pattern[str] | None, named: Named, item: Mapping[str, Any], info: Info
 ) -> Period | None:
-    """Return the date by the item, the file's tags, its name, and last the time the file was made."""
+    """Return the date by the item, the file's tags, its name, and last the time the file was made.
+
+    A tag that may be of the file's making does not outweigh a day in its name.
+    """
     if pattern is not None:
         return named.period
-    return (
-        _item_period(item)
-        or tag_period(info.tags)
-        or named.period
-        or _parse_tag(info.tags.get("TIFFTAG_DATETIME"))
+    told = named.period is not None and named.period.end is None
+    found = _item_period(item) or tag_period(info.tags, _ACQUIRED if told else _DATE_TAGS) or named.period
+    if found is None and (found := _parse_tag(info.tags.get("TIFFTAG_DATETIME"))):
+        _say_made(path.parent)
+    return found
+
+
+@cache
+def _say_made(folder: Path) -> None:
+    """Tell once of files that are dated by when they were made."""
+    logging.getLogger("icectl").warning(
+        f"{folder} tells no date of files but when they were written (TIFFTAG_DATETIME), which is taken; "
+        "put dates into their names if they were acquired at another time"
     )
 
 
@@ -233,7 +245,8 @@ def _band(named: Named, info: Info, item: Mapping[str, Any], entry: Mapping[str,
     words = (said, _key_in(item, path.name) or "")
     if percent and any(word.lower().startswith(SNOW_COVER) for word in words):
         return replace(known, scale=MODIS_SNOW.scale, offset=MODIS_SNOW.offset)
-    if re.fullmatch(r"SR_B\d", said) or str(item.get("collection")) == "landsat-c2-l2":
+    surface = re.search(r"(?:^|_)SR_B\d$", said or path.stem.upper())
+    if surface or str(item.get("collection")) == "landsat-c2-l2":
         return replace(known, scale=SURFACE_REFLECTANCE.scale, offset=SURFACE_REFLECTANCE.offset)
     return known
 
@@ -304,10 +317,10 @@ def _item_period(item: Mapping[str, Any]) -> Period | None:
     return _parse_tag(properties.get("datetime") or properties.get("start_datetime"))
 
 
-def tag_period(tags: Mapping[str, str]) -> Period | None:
-    """Read the first tag that tells the date of acquisition."""
+def tag_period(tags: Mapping[str, str], names: Sequence[str] = _DATE_TAGS) -> Period | None:
+    """Read the first tag of those `names` that tells the date of acquisition."""
     upper = {key.upper(): value for key, value in tags.items()}
-    periods = (_parse_tag(upper.get(name)) for name in _DATE_TAGS)
+    periods = (_parse_tag(upper.get(name)) for name in names)
     return next((period for period in periods if period is not None), None)
 
 

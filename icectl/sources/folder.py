@@ -16,10 +16,20 @@ from pathlib import Path
 
 from icectl.errors import DataError, UsageError
 from icectl.sources.catalogue import CATALOGUE, read_catalogue
+from icectl.sources.dates import Period, parse_date
 from icectl.sources.delivered import IMAGES, is_image, say_left, unfolded
 from icectl.sources.files import ImageFile, describe, items_beside
 from icectl.sources.mosaic import mosaicked
-from icectl.sources.names import PREVIEW, QUALITY, UNUSED, by_name, compile_pattern, parse_date
+from icectl.sources.names import (
+    INDICES,
+    OTHERS,
+    PREVIEW,
+    QUALITY,
+    UNUSED,
+    by_name,
+    compile_pattern,
+    snow_rank,
+)
 from icectl.sources.options import ARCHIVES, SceneQuery, between
 from icectl.sources.scene import Band, Scene, in_order
 from icectl.sources.sizes import one_of_each, same_ground
@@ -176,10 +186,13 @@ def _needed(files: list[ImageFile], asset: str, wanted: Collection[str]) -> list
     known = [file for file in files if file.named.asset not in (None, UNUSED)]
     named = {file.named.asset for file in known} - set(QUALITY)
     dates = {file.named.period for file in known if file.named.asset in named}
+    known = _one_index(known)
     plain = [
         replace(file, named=replace(file.named, asset=asset))
         for file in files
-        if file.named.asset is None and (not named or (asset == "image" and file.named.period not in dates))
+        if file.named.asset is None
+        and not (asset in OTHERS and OTHERS[asset].search(f"{file.path.stem} {file.called}".lower()))
+        and (not named or (asset == "image" and file.named.period not in dates))
     ]
     if named & set(wanted):
         kept = [file for file in known if file.named.asset in wanted or file.named.asset in QUALITY]
@@ -190,6 +203,20 @@ def _needed(files: list[ImageFile], asset: str, wanted: Collection[str]) -> list
             )
         known = kept
     return known + plain
+
+
+def _one_index(files: list[ImageFile]) -> list[ImageFile]:
+    """Return the files with one layer of snow of each date: of several the first in `INDICES`, and say it."""
+    snow = [(file, snow_rank(file.path.stem)) for file in files if file.named.asset == "ndsi"]
+    best: dict[Period | None, int] = {}
+    for file, rank in snow:
+        best[file.named.period] = min(rank, best.get(file.named.period, rank))
+    if left := [file.path for file, rank in snow if rank > best[file.named.period]]:
+        logging.getLogger("icectl").warning(
+            f"{len(left)} layers of snow are left out ({left[0].name} …), others of their dates are taken "
+            f"({INDICES[min(best.values())]}): put them into a folder of their own to read them"
+        )
+    return [file for file in files if file.path not in left]
 
 
 def in_dates(scenes: Sequence[Scene], query: SceneQuery, folder: Path, minimum: int = 1) -> list[Scene]:

@@ -1,12 +1,11 @@
 """What a file's name says: the asset it holds, and the date it was taken."""
 
 import re
-import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
 
 from icectl.errors import UsageError
+from icectl.sources.dates import Period, parse_date, period_of
 from icectl.sources.scene import Band
 
 SURFACE_REFLECTANCE = Band(scale=2.75e-05, offset=-0.2, nodata=0)
@@ -22,7 +21,7 @@ LANDSAT_C1 = Band(scale=1e-4, offset=0.0, nodata=-9999)
 """Landsat Collection-1 surface reflectance, and LEDAPS' before it."""
 
 MODIS_SNOW = Band(scale=0.01, offset=0.0)
-"""NDSI snow cover of MOD10: 0 to 100; codes from 101 on (200 missing, 250 cloud …) are no index."""
+"""NDSI snow cover of MOD10, layers of Copernicus' snow products: 0 to 100; codes from 101 on are no index."""
 
 SNOW_COVER = "ndsi_snow_cover"
 """How the words for a layer of MODIS or VIIRS snow cover begin, in small letters."""
@@ -44,13 +43,26 @@ ASSETS = {
     **{name: name for name in (*OLI, "lwir", "lwir11", "nir", *QUALITY)},
     **{name: name for name in ("ndsi", "image", "pan")},
     **{"swir1": "swir16", "swir": "swir16", "swir2": "swir22", "nir": "nir08", "ndsi_snow": "ndsi"},
-    **{"fmask4": "fmask", "ndsi_snow_cover": "ndsi"},
+    **{"fmask4": "fmask", "ndsi_snow_cover": "ndsi", "fsc": "ndsi"},
     **{name: name for name in RADAR},
 }
 """Words in a file's name, and the asset each stands for."""
 
 _NUMBERED = {code.lower(): asset for code, asset in MSI.items()} | ASSETS
 """The same with Sentinel-2's numbers, which are of two digits (``S2B_43RFP_20220701_0_L2A/B03.tif``)."""
+
+INDICES = ("fsctoc", "fsc", "fscog", "gf", "ndsi_snow_cover", "ndsi_snow", "ndsi")
+"""What a layer of snow is called; of several of one date the first is taken."""
+
+_FIELDS = r"v[xy]|vel|veloc\w*|speed"
+OTHERS = {
+    "image": re.compile(rf"(?<![a-z])(?:{_FIELDS})(?![a-z])"),
+    "ndsi": re.compile(
+        rf"(?<![a-z])(?:{_FIELDS}|nd(?!si)[a-z]{{2}}|[em]?savi|evi|nbr|lst|albedo|swe|depth|temperature|dem|elev\w*|slope"
+        r"|aspect|hillshade|thickness|v[vh]|h[hv]|rgb|true_?color)(?![a-z])"
+    ),
+}
+"""Words of what is no picture of the ground, or no index of snow: such files are not taken for one."""
 
 STATIC = frozenset({"mask", "dem", "outline", "outlines", "bed", "thickness", "boundary", "fjord"})
 """Files called so carry no date: they hold for the whole series."""
@@ -67,6 +79,13 @@ _LANDSAT = re.compile(
 """Scenes of collections, tiles of Analysis Ready Data, and bands from before collections."""
 
 _OTHER_LANDSAT = re.compile(r"(?<![a-z])l[cotem]?0?[4-9](?!\d)|landsat", re.IGNORECASE)
+_OTHER_SENTINEL = re.compile(
+    r"(?<![a-z])s(?:entinel)?-?2(?![0-9])|(?<![a-z0-9])T\d\d[A-Z]{3}(?![a-z0-9])", re.IGNORECASE
+)
+_NUMBER = re.compile(r"(?:^|[_. -])((?:SR_)?B(?:\d{1,2}|8A))(?:_\d\dm)?$", re.IGNORECASE)
+_COPERNICUS_SNOW = re.compile(
+    r"(?:^|_)G?FSC_.*\d{8}.*_(?P<layer>FSC(?:TOC|OG)?|GF|NDSI|QC[A-Z]*|AT|CLD)$", re.IGNORECASE
+)
 _SENTINEL2 = re.compile(
     r"T\d{2}[A-Z]{3}_(?P<date>\d{8}T\d{6})_(?P<layer>B\d[\dA]|[A-Z]{3})(?:_\d\dm)?$", re.IGNORECASE
 )
@@ -87,36 +106,7 @@ PREVIEW = re.compile(r"([-_](ql|quick-?look|browse|thumb(_\w+)?|preview)|^previe
 _WORD = r"(?<![a-z0-9])(?:{})(?![a-z0-9])"
 _WORDS = re.compile(_WORD.format("|".join(sorted(_NUMBERED, key=len, reverse=True))))
 
-_YEAR = r"(?<!\d)(?P<year>19[3-9]\d|20\d{2})"  # 190103 may as well be of 2019
-_MONTH, _DAY = r"(?P<month>0[1-9]|1[0-2])", r"(?P<day>0[1-9]|[12]\d|3[01])"
-_DATES = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        rf"{_YEAR}[-_.]?Q(?P<quarter>[1-4])(?!\d)",
-        r"AST_\w{3}_\d{3}(?P<month>\d\d)(?P<day>\d\d)(?P<year>\d{4})(?P<clock>\d{6})_",  # taken; processed
-        rf"{_YEAR}(?P<s>[-_.:/]?){_MONTH}(?P=s){_DAY}(?:[T ]?(?P<clock>\d\d:?\d\d(?::?\d\d)?)\d?Z?)?(?!\d)",
-        rf"{_YEAR}(?P<s>[-_./])(?P<month>0?[1-9]|1[0-2])(?P=s)(?P<day>0?[1-9]|[12]\d|3[01])(?!\d)",
-        r"L[COTEM]\d\d{6}(?P<year>(?:19|20)\d{2})(?P<doy>[0-3]\d{2})",  # Landsat before collections
-        rf"{_YEAR}[-_.]?(?P<doy>[0-3]\d{{2}})(?:T(?P<clock>\d{{6}}))?(?!\d)",
-        rf"{_YEAR}(?P<s>[-_.]?){_MONTH}(?!\d|(?P=s)\d\d(?!\d))",
-        rf"{_YEAR}(?!\d)",
-    )
-)
 _GROUPS = {"date", "year", "month", "day", "quarter", "doy", "asset", "scene"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Period:
-    """The day of one acquisition, or the span of a composite (`end` is its last second).
-
-    `clock` is the time of day, where it is said: files of one pass make a scene, whatever their seconds.
-    `or_day`: six digits may be a month or this day (``200512``: December 2005, or 12 May 2020).
-    """
-
-    start: datetime
-    end: datetime | None = None
-    clock: timedelta = field(default=timedelta(0), compare=False)
-    or_day: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,80 +146,6 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     if not groups & {"date", "year"}:
         raise UsageError(f"the file-name pattern '{pattern}' names no date", hint)
     return compiled
-
-
-_MONTHS = (
-    "jan january januar janner janvier janv enero ene gennaio janeiro januari",
-    "feb february februar feber fevrier fev fevr febrero febbraio fevereiro februari",
-    "mar march marz maerz mrz mars marzo marco maart",
-    "apr april avril avr abril abr aprile",
-    "may mai mayo maggio maio maj mei",
-    "jun june juni juin junio giugno giu junho",
-    "jul july juli juillet juil julio luglio lug julho",
-    "aug august aout aou agosto augustus augusti",
-    "sep sept september septembre septiembre setiembre settembre setembro",
-    "oct october oktober okt octobre octubre ottobre ott outubro",
-    "nov november novembre noviembre novembro",
-    "dec december dezember dez decembre diciembre dic dicembre dezembro desember",
-)
-"""Names of months in languages in which glaciers are written about, without accents; none that is a word of
-other meaning (``out``, ``set``, ``des``)."""
-
-_MONTH_OF = {name: month for month, names in enumerate(_MONTHS, 1) for name in names.split()}
-_MONTH_NAME = rf"(?<![a-z])(?:{'|'.join(sorted(_MONTH_OF, key=len, reverse=True))})(?![a-z])"
-_OTHER_ORDER = re.compile(
-    r"(?<!\d)\d{1,2}(?P<s>[-_. /])\d{1,2}(?P=s)(?:19|20)\d{2}(?!\d)|(?<!\d)\d{4}(?:19|20)\d{2}(?!\d)|doy"
-    r"|(?<!\d)(?:0[1-9]|1[0-2])[-_./](?:19|20)\d{2}(?!\d)"
-    r"|(?<!\d)(?:19|20)\d{2}(?P<t>[-_.])\d\d(?P=t)\d\d(?!\d)"
-    r"|(?<![a-z])(?:k?w|week|woche)[-_]?\d\d?(?!\d)"
-    r"|(?<!\d)[0-3]?\d[-_. ]*[a-z]{3,}[-_., ]*(?:19|20)\d{2}(?!\d)",
-    re.IGNORECASE,
-)
-"""Dates in an order that reads in two ways, or is none of ours, of a day that is none, by week, or with a
-month in a language that is not known: their year alone is not the date."""
-
-_SPELT = re.compile(
-    rf"(?<!\d)(?:(?:(?<![a-z])(?P<d>\d{{1,2}}))?[-_. ]*(?P<m>{_MONTH_NAME})[-_., ]*(?P<y>(?:19|20)\d{{2}})"
-    rf"(?![-_.]\d\d?(?!\d))|(?P<y2>(?:19|20)\d{{2}})[-_. ]*(?P<m2>{_MONTH_NAME})[-_. ]*(?P<d2>\d{{1,2}})?"
-    rf"|(?P<m3>{_MONTH_NAME})[-_. ]*(?P<d3>\d{{1,2}})[-_., ]+(?P<y3>(?:19|20)\d{{2}}))(?!\d)",
-    re.IGNORECASE,
-)
-
-
-def _in_digits(match: re.Match[str]) -> str:
-    """Return a date with a month's name in digits."""
-    day, name, year = (match[a] or match[f"{a}2"] or match[f"{a}3"] for a in "dmy")
-    return f"{year}-{_MONTH_OF[name.lower()]:02d}" + (f"-{int(day):02d}" if day else "")
-
-
-def parse_date(text: str) -> Period | None:
-    """Read the first date in `text`, or return None.
-
-    Understood: ``20190710``, ``2019-07-10``, ``2019_07_10``, ``20190710T103021``, ``2019Q3``, ``2019-Q3``,
-    ``2019-07``, ``201907``, ``2019191`` (day of the year), ``2019``, ``10JUL2019`` (months in some
-    languages), and names of ASTER's and Landsat's older scenes.
-
-    >>> parse_date("parvati_2019Q1").start.isoformat()
-    '2019-01-01T00:00:00+00:00'
-    """
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    text = _SPELT.sub(_in_digits, plain)
-    for pattern in _DATES:
-        for match in pattern.finditer(text):
-            period = _period({k: v for k, v in match.groupdict().items() if k != "s"})
-            if period is not None:
-                of_year = pattern is _DATES[-1]
-                return None if of_year and _OTHER_ORDER.search(text) else _or_day(period, match)
-    return None
-
-
-def _or_day(period: Period, match: re.Match[str]) -> Period:
-    """Return a month with the day that its six digits may be as well, if there is such a day."""
-    digits = match[0]
-    if period.end is None or not re.fullmatch(r"20\d{4}", digits):
-        return period
-    day = _period({"year": digits[:2], "month": digits[2:4], "day": digits[4:]})
-    return replace(period, or_day=None if day is None else day.start)
 
 
 def by_name(path: str, pattern: re.Pattern[str] | None = None) -> Named:
@@ -327,8 +243,19 @@ def _by_hls(stem: str, match: re.Match[str]) -> Named:
     )
 
 
+def _by_copernicus_snow(stem: str, match: re.Match[str]) -> Named:
+    """Read a name of Copernicus Land's snow products: fractions and an index in percent, and other layers."""
+    return Named(
+        asset="ndsi" if match["layer"].lower() in INDICES else UNUSED,
+        period=parse_date(stem),
+        scene=stem[: match.start("layer")].rstrip("_"),
+        band=MODIS_SNOW,
+    )
+
+
 _PRODUCTS = (
     (_LANDSAT, _by_landsat), (_SENTINEL2, _by_sentinel2), (_HLS, _by_hls), (_APPEEARS, _by_hls),
+    (_COPERNICUS_SNOW, _by_copernicus_snow),
 )  # fmt: skip
 
 
@@ -344,8 +271,11 @@ def by_description(words: Sequence[str | None], path: str) -> tuple[str, ...]:
     ('green', 'swir16', 'scl')
     """
     upper = [str(word or "").strip().upper() for word in words]
-    sentinel = bool({"B8A", "B11", "B12", "SCL", "QA60"} & set(upper))
-    old = re.search(r"L[ET]0[4-7]", path) is not None or ("SR_B7" in upper and "SR_B6" not in upper)
+    own = {"B8A", "B12", "SCL", "QA60"} & set(upper) or ("B11" in upper and "B10" not in upper)
+    sentinel = bool(_OTHER_SENTINEL.search(path) or own) and not _OTHER_LANDSAT.search(path)
+    old = re.search(r"(?<![A-Za-z])L[ET]?0?[4-7](?!\d)", path) is not None or (
+        "SR_B7" in upper and "SR_B6" not in upper
+    )
     covers = any(word.lower().startswith(SNOW_COVER) for word in upper)
     found = []
     for word in upper:
@@ -360,6 +290,27 @@ def by_description(words: Sequence[str | None], path: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def numbered(path: str) -> str | None:
+    """Return the asset of the numbered band that a name ends in, where the name tells the satellite too.
+
+    >>> numbered("LC08_147038_20220701_B4"), numbered("S2A_20220701_B11"), numbered("20220701_B4")
+    ('red', 'swir16', None)
+    """
+    match = _NUMBER.search(path)
+    known = match is not None and (_OTHER_LANDSAT.search(path) or _OTHER_SENTINEL.search(path))
+    return by_description([match[1]], path)[0] if match is not None and known else None
+
+
+def snow_rank(path: str) -> int:
+    """Return the place in `INDICES` of what a name calls its layer; of names that say nothing the last.
+
+    >>> snow_rank("FSC_20200102T103429_S2A_T32TLS_V100_1_NDSI"), snow_rank("20220701_fsc")
+    (6, 1)
+    """
+    words = re.findall(_WORD.format("|".join(INDICES)), path.lower())
+    return INDICES.index(words[-1]) if words else len(INDICES)
+
+
 def _by_pattern(path: str, stem: str, pattern: re.Pattern[str]) -> Named:
     """Read what the user's pattern says; a name that it does not match has no date."""
     match = pattern.search(path)
@@ -367,33 +318,6 @@ def _by_pattern(path: str, stem: str, pattern: re.Pattern[str]) -> Named:
         return Named(scene=stem, static=_is_static(stem))
     groups = {key: value for key, value in match.groupdict().items() if value is not None}
     word, scene = groups.pop("asset", None), groups.pop("scene", None)
-    period = parse_date(groups["date"]) if "date" in groups else _period(groups)
+    period = parse_date(groups["date"]) if "date" in groups else period_of(groups)
     asset = None if word is None else _NUMBERED.get(word.lower(), word.lower())
     return Named(asset=asset, period=period, scene=scene or _without_asset(stem, asset))
-
-
-def _period(parts: dict[str, str | None]) -> Period | None:
-    """Build a moment or a span from the parts of a date; None for a date that does not exist."""
-    clock = re.sub(r"\D", "", parts.pop("clock", None) or "").ljust(6, "0")
-    numbers = {key: int(value) for key, value in parts.items() if value}
-    year = numbers["year"] + (0 if numbers["year"] > 99 else 2000 if numbers["year"] < 70 else 1900)
-    try:
-        if "quarter" in numbers:
-            return _span(year, 3 * numbers["quarter"] - 2, 3)
-        hours, minutes, seconds = (int(clock[i : i + 2]) for i in (0, 2, 4))
-        known = hours < 24 and minutes < 60 and seconds < 60
-        since = timedelta(hours=hours, minutes=minutes, seconds=seconds) if known else timedelta(0)
-        if "doy" in numbers:
-            day = datetime(year, 1, 1, tzinfo=UTC) + timedelta(days=numbers["doy"] - 1)
-            return Period(start=day, clock=since) if day.year == year else None
-        if "day" in numbers:
-            return Period(start=datetime(year, numbers["month"], numbers["day"], tzinfo=UTC), clock=since)
-        return _span(year, numbers["month"], 1) if "month" in numbers else _span(year, 1, 12)
-    except (ValueError, KeyError):
-        return None
-
-
-def _span(year: int, month: int, months: int) -> Period:
-    last = month - 1 + months
-    end = datetime(year + last // 12, last % 12 + 1, 1, tzinfo=UTC) - timedelta(seconds=1)
-    return Period(start=datetime(year, month, 1, tzinfo=UTC), end=end)

@@ -9,6 +9,7 @@ from icectl.arrays import F32, Bools
 from icectl.errors import DataError
 from icectl.imagery import qa
 from icectl.raster import Field, Grid, Info, Numbers, Quantity, read_quantity
+from icectl.raster.kinds import SHARES
 from icectl.sources.scene import Band, Scene
 from icectl.sources.stated import TOP_OF_ATMOSPHERE
 
@@ -60,7 +61,11 @@ def read_asset(
         nodata = (*nodata, *SATURATED[: 3 if band.scale == 1e-4 else 1])
     elif quantity == "index" and band.scale == 0.01 and not band.offset:
         nodata = (*nodata, *INDEX_CODES)
-    numbers = Numbers(scale=band.scale, offset=band.offset, nodata=nodata)
+    info, place = Info(path), band.number - 1
+    own = band.scale is None or (band.scale, band.offset or 0.0) == (info.scales[place], info.offsets[place])
+    numbers = Numbers(  # a scale that is not the file's own makes shares, whatever unit the file states
+        scale=band.scale, offset=band.offset, nodata=nodata, unit=None if own else "1"
+    )
     return read_quantity(path, quantity, band=band.number, grid=grid, resampling=resampling, numbers=numbers)
 
 
@@ -83,7 +88,9 @@ def _meaning(scene: Scene, name: str) -> Band:
         return band
     info = Info(path)
     scale, offset = info.scales[band.number - 1], info.offsets[band.number - 1]
-    if (scale, offset) == (1.0, 0.0) and info.dtype not in ("float32", "float64"):
+    if (scale, offset) == (1.0, 0.0) and SHARES.get(str(info.units[band.number - 1]).lower()) == 0.01:
+        scale = 0.01
+    elif (scale, offset) == (1.0, 0.0) and info.dtype not in ("float32", "float64"):
         product = str(scene.properties.get("icectl:product", ""))
         known = f"holds {info.dtype} numbers and nothing says what they mean"
         if product:
@@ -95,7 +102,7 @@ def _meaning(scene: Scene, name: str) -> Band:
             else "2e-05 and -0.1 for Landsat C2 Level-1"
             if "Level-1" in product
             else "2.75e-05 and -0.2 for Landsat C2 surface reflectance, 0.0001 and -0.1 for Sentinel-2 since "
-            "2022 (0 before), 0.0001 and 0 for HLS"
+            "2022 (0 before, and in Earth Engine's HARMONIZED), 0.0001 and 0 for HLS"
         )
         raise DataError(f"{path} {known}", f"say it with --scale and --offset: {examples}")
     return Band(scale=scale, offset=offset, nodata=band.nodata, number=band.number)

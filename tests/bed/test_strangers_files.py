@@ -262,6 +262,23 @@ def test_fill_values_of_positions_and_uncertainties_are_not_read(tmp_path):
     assert points.dropped["no thickness or position"] == 1
 
 
+def test_uncertainties_are_in_the_unit_of_the_thickness_unless_they_say_theirs(tmp_path):
+    """Feet were read as metres beside a thickness in feet, and shares as metres."""
+
+    def read(head, row):
+        (tmp_path / "p.csv").write_text(f"lon,lat,{head}\n10.5,46.5,{row}\n10.5,46.5,{row}\n")
+        return read_points(tmp_path / "p.csv").uncertainty[0]
+
+    assert read("thickness (ft),uncertainty", "1000,30") == pytest.approx(9.144)
+    assert read("thickness (ft),uncertainty (m)", "1000,30") == pytest.approx(30)
+    with pytest.raises(DataError, match="nothing says whether metres or shares") as error:
+        read("thickness,uncertainty", "120,0.1")
+    assert "thickness_uncertainty (m), or (%)" in error.value.hint
+    assert read("thickness,thickness_uncertainty (m)", "120,0.1") == pytest.approx(0.1)
+    assert read("thickness,thickness_uncertainty (%)", "120,10") == pytest.approx(12)
+    assert read("GlaThiDa_ID,thickness,thickness_uncertainty", "7,120,0.5") == pytest.approx(0.5)
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
 def test_tables_in_older_encodings(tmp_path, encoding):
     (tmp_path / "p.csv").write_text("lon,lat,thickness,name\n10.5,46.5,120,Größe\n", encoding=encoding)

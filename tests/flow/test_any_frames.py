@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 
 import numpy as np
@@ -146,6 +147,54 @@ def test_a_rotated_raster_is_read_between_its_pixels(tmp_path):
     x, y = field.grid.affine * tuple(np.indices(field.values.shape)[::-1] + 0.5)
     inside = ndimage.binary_erosion(field.valid, iterations=2)
     np.testing.assert_allclose(field.values[inside], (x - 500_000 + 2 * (y - 4_000_000))[inside], atol=0.5)
+
+
+DARK = np.random.default_rng(1).integers(1, 9, SHAPE).astype(np.uint8)
+BOX = np.zeros(SHAPE, bool)
+BOX[10:30, 12:40] = True
+LEFT = np.zeros(SHAPE, bool)
+LEFT[:, :20] = True
+ROUND = np.hypot(*(np.indices(SHAPE) - 20)) > 22
+STRIPES = np.add.outer(np.arange(40), np.zeros(48, int)) % 13 < 4
+
+
+@pytest.mark.parametrize("where", [BOX, LEFT, ROUND, STRIPES], ids=["box", "left", "round", "stripes"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_what_one_value_fills_is_void_and_dark_ground_is_not(tmp_path, where, dtype):
+    """Levels up to 8 were no ground in frames of one byte; a fill inside a frame of others was ground."""
+    dark, grey = (np.tile(one, (4, 4)).astype(dtype) for one in (DARK, GREY))
+    where = np.kron(where, np.ones((4, 4))) > 0
+    assert frames(tmp_path / "a", values=np.where(where, dark, grey)).valid.all()
+    fill = frames(tmp_path / "b", values=np.where(where, dtype(0), grey))
+    assert (fill.valid == ~where).all()
+
+
+def test_a_fill_that_compression_soiled_is_void(tmp_path):
+    dark, filled = np.tile(DARK, (4, 4)), np.tile(GREY, (4, 4)).astype(np.uint8)
+    wedge = np.add.outer(np.arange(160), 2 * np.arange(192)) < 150
+    for values, void in ((np.where(wedge, 0, filled), wedge), (np.where(wedge, dark, filled), wedge & False)):
+        for day in DAYS:
+            tif(tmp_path / f"{day}.jpg", values.astype(np.uint8), crs=None, driver="JPEG", quality=85)
+        found = ~series(tmp_path).valid[0]
+        assert (found != void).mean() < 0.02
+        shutil.rmtree(tmp_path)
+
+
+def test_dates_that_a_processor_wrote_do_not_outweigh_a_name_and_are_told_where_they_alone_count(
+    tmp_path, caplog
+):
+    got = frames(tmp_path / "a", values=GREY.astype(np.uint16), tags={"DATE": "2024-01-01"})
+    assert [f"{time:%Y%m%d}" for time in got.times] == list(DAYS)
+    for name, year in (("a", 2019), ("b", 2020)):
+        told = {"TIFFTAG_DATETIME": f"{year}:01:01 00:00:00"}
+        tif(tmp_path / "b" / f"{name}.tif", GREY.astype(np.uint16), tags=told)
+    assert [time.year for time in series(tmp_path / "b").times] == [2019, 2020]
+    assert "tells no date of files but when they were written" in caplog.text
+
+
+def test_speeds_are_no_frames(tmp_path):
+    with pytest.raises(DataError, match=r"no file of .* is a band or an index that is known"):
+        frames(tmp_path, names="ITS_LIVE_{}_vx.tif", values=GREY.astype(np.float32))
 
 
 def test_a_transparent_band_is_no_band(tmp_path):

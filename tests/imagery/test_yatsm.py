@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
+from series import composite
 
 from icectl.imagery import gaps, indices, qa
-from icectl.imagery.composite import Flag, composite
+from icectl.imagery.composite import Flag
 
 pytestmark = pytest.mark.realdata
 

@@ -13,8 +13,8 @@ from rasterio.control import GroundControlPoint
 from writing import NORTH, tif
 
 from icectl.errors import DataError, UsageError
+from icectl.sources.dates import parse_date
 from icectl.sources.folder import scan_folder
-from icectl.sources.names import parse_date
 from icectl.tasks.snow.masks.bands import green_and_swir, is_index, read_index
 from icectl.tasks.snow.prepare import common_grid
 

@@ -11,8 +11,8 @@ import xarray as xr
 
 from icectl.errors import DataError, UsageError
 from icectl.sources.catalogue import read_catalogue, write_catalogue
+from icectl.sources.dates import parse_date
 from icectl.sources.folder import in_dates, scan_folder, static_layers
-from icectl.sources.names import parse_date
 from icectl.sources.options import SceneQuery
 from icectl.sources.scene import Band, Scene
 

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from icectl.errors import UsageError
-from icectl.sources.names import by_name, compile_pattern, parse_date
+from icectl.sources.dates import parse_date
+from icectl.sources.names import by_name, compile_pattern
 
 
 @pytest.mark.parametrize(

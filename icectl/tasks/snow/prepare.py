@@ -6,6 +6,8 @@ scene waits on disk between the steps, so memory holds two scenes, read in two t
 series.
 """
 
+import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +35,9 @@ from icectl.workspace import own_folder
 
 MAX_VOID = 0.1
 """Share of a scene that an elevation model may leave without a height."""
+
+SHARED = 0.9
+"""Share of the largest scene below which it is said that scenes have less ground in common."""
 
 FEW = 8
 """An index in percent takes more values than this; masks and classes take fewer."""
@@ -114,6 +119,12 @@ def common_grid(scenes: Sequence[Scene]) -> Grid:
             same_grid(first, grid, paths[0].name, path.name)
     if 0 in result.shape:
         raise DataError(f"the {len(scenes)} scenes have no pixel in common", "look at what the folder holds")
+    least, most = sorted((result.shape, *(grid.shape for grid in grids)), key=math.prod)[:: len(grids)]
+    if math.prod(least) < SHARED * math.prod(most):
+        logging.getLogger("icectl").warning(
+            f"the {len(scenes)} scenes have {least[0]} × {least[1]} pixels in common, of up to {most[0]} × "
+            f"{most[1]}: these alone are read"
+        )
     return result
 
 
@@ -300,7 +311,8 @@ def _compose(run: Run, layers: Layers, options: PrepareOptions) -> Path:
     }
     writer = CubeWriter(run.out / STORE, [period.start for period in periods], layers.grid, facts)
     shares = np.zeros(3)
-    strips = composite.composite_strips(rows_of, periods, shape, statistic, _STRIP)
+    days = [period.start.toordinal() for period in periods] if options.cadence == "scenes" else None
+    strips = composite.composite_strips(rows_of, periods, shape, statistic, _STRIP, days)
     with run.progress("compositing", total=shape[0]) as advance:
         for rows, values, flags in strips:
             writer.write(rows, indices.snow_mask(values), flags)

@@ -15,7 +15,7 @@ import shapely
 
 from icectl.errors import DataError, UsageError, did_you_mean
 from icectl.raster import read_vectors
-from icectl.sources.names import parse_date
+from icectl.sources.dates import parse_date
 from icectl.tasks.bed.readers.points import years
 
 ID_COLUMNS = (

@@ -31,6 +31,9 @@ THICKEST = 5500.0
 UNCERTAIN_SHARE, LEAST_UNCERTAINTY = 0.1, 5.0
 """Uncertainty of points that state none: share of the thickness, and least (m; radar and its picking)."""
 
+SHARE = 1.0
+"""Numbers below it may be shares of the thickness as well as metres."""
+
 ERRONEOUS = 1
 """GlaThiDa's DATA_FLAG of values that are wrong (3 marks other remarks; such values are kept)."""
 
@@ -127,6 +130,13 @@ def read_points(
             hint = "write thickness as positive numbers, and name its column with --points-field"
         raise DataError(f"{path} holds no usable point of {len(x)} ({words})", hint)
     own, stated = numbers(table, "THICKNESS_UNCERTAINTY"), unit.get("THICKNESS_UNCERTAINTY", "")
+    if stated not in (*LENGTHS, "%", "percent"):
+        stated = unit[name]  # the thickness's own
+        if "GlaThiDa_ID" not in table and 0 < np.max(own, initial=0, where=own <= THICKEST) < SHARE:
+            raise DataError(
+                f"{path}: its uncertainties are below {SHARE:g}, and nothing says whether metres or shares",
+                "write the unit into the head of the column: thickness_uncertainty (m), or (%) for percents",
+            )
     own = own * (thickness / 100 if stated in ("%", "percent") else LENGTHS.get(stated, 1.0))
     guess = np.maximum(UNCERTAIN_SHARE * thickness, LEAST_UNCERTAINTY)
     uncertainty = np.where((own > 0) & (own <= THICKEST), own, guess)  # NaN and fill values give the guess

@@ -24,7 +24,7 @@ from icectl.sources.sizes import all_or_none_placed, scene_grid
 from icectl.tasks.flow.options import PrepareOptions
 
 BLACK = 8
-"""Grey levels up to this mean "no data" in 8-bit pictures without a nodata value (JPEG blurs the border)."""
+"""Grey levels up to this may be a fill in 8-bit pictures without a nodata value: JPEG blurs its border."""
 
 WIDER = 2.0
 """Pixels that many times as wide as those of the first frame show less than its chips hold."""
@@ -189,9 +189,8 @@ def _bands(scene: Scene, grid: Grid, scaled: bool) -> tuple[F32, Bools]:
             fields.append(read_asset(scene, name, "grey", grid=target, scaled=scaled))
     valid = np.asarray(np.all([field.valid for field in fields], axis=0))
     values = np.stack([np.where(field.valid, field.values, np.float32(0)) for field in fields])
-    valid &= ~undeclared(np.stack([field.values for field in fields]))
-    if info.nodata is None and info.dtype == "uint8":
-        valid &= values.max(axis=0) > BLACK
+    soiled = info.nodata is None and info.dtype == "uint8"
+    valid &= ~undeclared(np.stack([field.values for field in fields]), BLACK if soiled else 0)
     return values * valid, valid
 
 

@@ -13,9 +13,10 @@ from zlib import crc32
 from icectl.errors import DataError, UsageError
 from icectl.raster import Info
 from icectl.sources.catalogue import Scene
+from icectl.sources.dates import Period, parse_date
 from icectl.sources.delivered import IMAGES, is_image, say_left, unfolded
 from icectl.sources.files import tag_period
-from icectl.sources.names import PREVIEW, QUALITY, RADAR, UNUSED, Period, by_name, parse_date
+from icectl.sources.names import PREVIEW, QUALITY, RADAR, UNUSED, by_name
 
 RASTERS = IMAGES
 VECTORS = frozenset({".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml", ".kmz"})

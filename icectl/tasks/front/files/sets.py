@@ -120,7 +120,7 @@ def parse_day(value: Any) -> datetime | None:
     >>> parse_day("2015/07/01").date(), parse_day(2015.5).date(), parse_day("2015")
     (datetime.date(2015, 7, 1), datetime.date(2015, 7, 2), None)
     """
-    from icectl.sources.names import parse_date
+    from icectl.sources.dates import parse_date
 
     if hasattr(value, "year"):
         return None if value != value else datetime(value.year, value.month, value.day, tzinfo=UTC)

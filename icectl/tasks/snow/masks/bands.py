@@ -5,6 +5,7 @@ from dataclasses import replace
 from icectl.arrays import Bools
 from icectl.errors import DataError
 from icectl.imagery import qa
+from icectl.imagery.margins import filled
 from icectl.raster import Field, Grid
 from icectl.sources.reading import check_reflectance, read_asset, usable
 from icectl.sources.scene import Scene
@@ -20,9 +21,14 @@ def is_index(scene: Scene) -> bool:
 def read_index(scene: Scene, grid: Grid) -> Field:
     """Return a ready NDSI on `grid`, without the clouds that a quality layer tells.
 
+    Where it has negative values, which a mask or a threshold leaves out, patches of exactly 0 hold nothing.
+
     DataError: its values are no index.
     """
     found = read_asset(scene, "ndsi", "index", grid=grid, resampling="nearest")
+    if (found.values < 0).any() and (fill := filled(found.values[None])).any():
+        note = f"{scene.id}: patches of exactly 0 ({fill.mean():.1%} of the pixels) are taken for missing"
+        found = replace(_only(found, ~fill), notes=(*found.notes, note))
     return _only(found, usable(scene, grid))
 
 
