@@ -14,6 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from PIL import Image
+
 HERE = Path(__file__).parent
 WIDTH, HEIGHT = 1300, 2032
 PAGES = {
@@ -38,6 +40,8 @@ def photograph(page: Path, picture: Path, program: str, hidden: str = "") -> Non
         flags = ["--headless", "--no-sandbox", "--hide-scrollbars", f"--user-data-dir={profile}"]
         flags += [f"--window-size={WIDTH},{HEIGHT}", f"--screenshot={picture}"]
         subprocess.run([program, *flags, shown.as_uri()], check=True, capture_output=True, timeout=120)
+    with Image.open(picture) as drawn:  # a palette of 256 colours takes a third of the bytes
+        drawn.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(picture, optimize=True)
 
 
 def main() -> None:
