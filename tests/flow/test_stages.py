@@ -92,6 +92,16 @@ def test_forecast_has_a_picture_for_each_frame_to_come(stages):
         assert 500 < float(values.mean()) < 1500
 
 
+def test_bands_that_the_network_did_not_learn_are_named(stages, model, tmp_path):
+    (tmp_path / "fetch").mkdir()
+    write_scenes(tmp_path / "fetch", moving(), names=("red", "hh"))
+    inputs = {"fetch": tmp_path / "fetch", "train": stages["train"], "prepare": tmp_path / "prepare"}
+    for verb in ("prepare", "predict"):
+        run = make_run(verb, tmp_path / verb, inputs, OPTIONS)
+        getattr(model, verb)(run, run.options[verb])
+    assert any("learnt from the bands red, nir08, not from hh" in said for said in run.notes["warnings"])
+
+
 def test_table_has_model_baselines_marks_and_the_paper(stages):
     metrics = stages["metrics"]
     assert isinstance(metrics, Metrics)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ import pyogrio
 import pytest
 import rasterio
 import shapely
+import torch
 from rasterio.transform import from_origin
 
 from icectl.errors import DataError, UsageError
@@ -22,6 +24,7 @@ from icectl.settings import Glacier
 from icectl.tasks.front.dataset import Entry, FrontData, open_dataset
 from icectl.tasks.front.line.lines import draw
 from icectl.tasks.front.split import audit, split
+from icectl.training import save_weights
 from icectl_front_unet import plugin
 
 VERBS = ("fetch", "prepare", "train", "predict", "evaluate")
@@ -232,6 +235,36 @@ def test_a_folder_of_images_with_and_without_crs_gives_files_for_each(trained, t
     assert side / 30 == pytest.approx(SHAPE[0], rel=0.05) or side / 30 == pytest.approx(SHAPE[1], rel=0.05)
     assert images["fronts_pixels"].total_bounds.tolist() == [0, -SHAPE[0], SHAPE[1], 0]
     assert list(run.out.glob("termini_2010-2010_*_pixels.shp"))
+
+
+def test_radar_images_are_in_doubt_where_the_training_had_none(trained, tmp_path):
+    root, _, _, _ = trained
+    (tmp_path / "images").mkdir()
+    for word in ("VV", "B5"):
+        name = f"S_20200601_{word}.tif"
+        shutil.copy(root / "images" / "a_20000601_Subset.tif", tmp_path / "images" / name)
+    run_all(tmp_path, ("fetch", "prepare"), scenes=tmp_path / "images")
+    run = Run(
+        verb="predict", plugin=plugin, glacier=Glacier(name="there"), out=tmp_path / "out", quiet=True,
+        inputs={"prepare": tmp_path / "prepare", "train": root / "train"},
+    )  # fmt: skip
+    run.out.mkdir()
+    load_model(plugin).predict(run, plugin.stages["predict"](least_confidence=0.0))
+    fronts = geopandas.read_file(run.out / "fronts.gpkg", layer="fronts").set_index("ImageID")
+    radar = fronts.Doubt.str.contains("a radar image, unlike those of the training")
+    assert radar.to_dict() == {"S_20200601_VV": True, "S_20200601_B5": False}
+    assert fronts.QualFlag[radar].tolist() == [20]
+
+
+def test_weights_of_other_input_layers_are_refused(trained, tmp_path):
+    _, _, runs, _ = trained
+    model = load_model(plugin)
+    network, facts = model.load(runs["predict"])
+    first = next(layer for layer in network.modules() if isinstance(layer, torch.nn.Conv2d))
+    first.weight = torch.nn.Parameter(first.weight[:, :1])  # of one band, not three
+    save_weights(tmp_path / "weights.safetensors", network, facts)
+    with pytest.raises(DataError, match="do not fit the network of 'front-unet'"):
+        model.load(runs["predict"].at(inputs={"train": tmp_path}))
 
 
 def test_no_front_anywhere_is_an_empty_layer(trained, tmp_path):

@@ -15,7 +15,7 @@ from weights.conftest import CARD
 from icectl import registry, settings, stages, weights
 from icectl.errors import DataError, UsageError
 from icectl.testing import light
-from icectl.workspace import RECORD, RUN, Workspace, read_json
+from icectl.workspace import RECORD, RUN, Workspace, read_json, sha256, write_json
 
 
 @pytest.fixture
@@ -70,6 +70,20 @@ def test_weights_of_another_model_are_refused(folder):
     found = weights.find(str(folder))
     with pytest.raises(UsageError, match="weights of toy, not of lstm"):
         weights.bring(found, registry.get("lstm"), space)
+
+
+def test_weights_of_a_newer_schema_or_of_a_plugin_that_is_not_here_are_refused(folder, cli):
+    whole = read_json(folder / RUN)
+    for wrong, sentence, hint in (
+        ({"schema": 99}, "saved under options schema 99", "install a newer"),
+        ({"distribution": "icectl-elsewhere"}, "which is not installed", "pip install icectl-elsewhere"),
+    ):
+        write_json(folder / RUN, {**whole, **wrong})
+        files = tomllib.loads((folder / "card.toml").read_text())["files"]
+        change(folder, files={**files, RUN: sha256(folder / RUN)})
+        refused = cli("predict", "toy", "--weights", str(folder), ok=False)
+        assert (refused.code, sentence in refused.err, hint in refused.err) == (1, True, True), refused.err
+        assert not list(Path("icectl-workspace").glob("runs/*"))
 
 
 def test_a_plugin_ships_weights(folder, monkeypatch, tmp_path):

@@ -49,6 +49,9 @@ def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
             f"prepare with --chip {facts['size']}",
         )
     trained = model.trained_options(run, facts)
+    learnt = facts.get("bands", sequences.bands)
+    if other := [band for band in sequences.bands if band not in learnt]:
+        run.warn(f"the network learnt from the bands {', '.join(learnt)}, not from {', '.join(other)}")
     predict_chips(run, sequences, generate, trained, options)
     forecast(run, sequences, generate, trained)
     return run.out

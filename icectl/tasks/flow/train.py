@@ -56,7 +56,8 @@ def _learn(run: Run, model: TaskModel, options: TrainOptions) -> None:
         epochs=options.epochs, max_updates=options.updates, every="update",
         validate_every=options.validate_every, clip_norm=CLIP,
     )  # fmt: skip
-    learn(run, model, options, {"size": sequences.size, "audit": parts.facts()}, batches, valid, settings)
+    facts = {"size": sequences.size, "bands": sequences.bands, "audit": parts.facts()}
+    learn(run, model, options, facts, batches, valid, settings)
 
 
 def _windows(sequences: Sequences, parts: Parts, options: TrainOptions) -> tuple[Windows, Windows]:

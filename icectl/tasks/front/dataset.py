@@ -63,6 +63,11 @@ class Entry:
         """The glacier's name; one for all where nobody said."""
         return self.facts.get("glacier", UNNAMED)
 
+    @property
+    def radar(self) -> bool:
+        """Whether it is known to be a radar image."""
+        return self.facts.get("radar") == "yes"
+
 
 @dataclass(frozen=True, slots=True)
 class FrontData:

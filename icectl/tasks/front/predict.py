@@ -64,6 +64,7 @@ class Finder:
         self.training = Training(facts["pose"] != "unknown", facts.get("resolution"))
         if "texture" in facts:
             self.training = replace(self.training, texture=facts["texture"])
+        self.radar = facts.get("radar", [False])
         self.search = PoseSearch(
             Predictor(network, self.rules, has_mask), Predictor(network, quick, has_mask),
             self.training, options.turns,
@@ -90,6 +91,10 @@ class Finder:
             )  # fmt: skip
         if self.options.fjord is not None:
             found = within(found, fjord_mask(self.options.fjord, entry))
+        if entry.radar not in self.radar:
+            reason = f"{'a' if entry.radar else 'no'} radar image, unlike those of the training"
+            fronts = tuple(replace(front, doubt=(*front.doubt, reason)) for front in found.fronts)
+            found = replace(found, fronts=fronts)
         return judged(found, self.options.least_confidence)
 
     def _look(self, part: Floats, frame: Frame | None, bearing: float | None) -> Found:

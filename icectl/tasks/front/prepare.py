@@ -106,6 +106,8 @@ def _entries(scenes: list[Scene], options: PrepareOptions) -> Iterator[tuple[Ent
             place = _stated_place(scene, shape, options)
         if asset in RADAR or is_power(source, image):
             image = decibels(image)
+        if asset in RADAR or is_radar(source):
+            facts["radar"] = "yes"
         label = _label_of(scene, shape, place, options.label_kind)
         entry = Entry(
             id=scene.id,
@@ -173,12 +175,16 @@ HEAVY = 4.0
 
 def is_power(path: Path, image: F32) -> bool:
     """Tell whether a file holds backscatter, not decibels: floats of a polarisation, with a long tail."""
-    info = Info(path)
-    words = re.split(r"[^a-z0-9]+", " ".join([path.stem, *map(str, info.descriptions)]).lower())
-    if not set(words) & set(RADAR) or info.dtype not in FLOATS:
+    if not is_radar(path) or Info(path).dtype not in FLOATS:
         return False
     low, middle, high = np.nanpercentile(image, (0, 50, 99))
     return bool(low >= 0 and high > HEAVY * middle)
+
+
+def is_radar(path: Path) -> bool:
+    """Tell whether a file or its bands are named after a polarisation."""
+    words = re.split(r"[^a-z0-9]+", " ".join([path.stem, *map(str, Info(path).descriptions)]).lower())
+    return not set(words).isdisjoint(RADAR)
 
 
 def image_of(scene: Scene) -> str:

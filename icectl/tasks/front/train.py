@@ -58,7 +58,8 @@ def facts_of(data: FrontData) -> Mapping[str, Any]:
     """Return what is kept with the weights: images seen, pose and scale of the training, what baselines know.
 
     ``pose`` is where ice flowed to in the training's images, or ``"unknown"`` (any);
-    ``resolution`` their median metres per pixel, or None; ``texture`` the least of their textures.
+    ``resolution`` their median metres per pixel, or None; ``texture`` the least of their textures; ``radar``
+    whether they are radar images, or both.
     """
     from icectl.tasks.front.baselines import training_facts
     from icectl.tasks.front.image.layers import texture
@@ -72,6 +73,7 @@ def facts_of(data: FrontData) -> Mapping[str, Any]:
         "pose": data.flow,
         "resolution": round(float(np.median(scales)), 3) if scales else None,
         "texture": round(min(texture(data.image(entry)) for entry in used), 4),
+        "radar": sorted({entry.radar for entry in used}),
         "has_mask": data.flow != "unknown" or any(entry.has_mask for entry in data.of("train")),
         **training_facts([(pose.to_view((entry.lines or ())[0]), pose.size) for entry, pose in posed]),
     }

@@ -134,6 +134,7 @@ def _scene(root: Path, image: Path, part: str, place: dict[str, Any] | None) -> 
         "year": str(time.year),
         "slc_off": "no",
         "set": part,
+        "radar": "yes",
     }
     known = {"icectl:facts": facts, "icectl:dated": True}
     return Scene(image.stem, time, assets, known if place is None else {**known, "icectl:place": place})
