@@ -10,10 +10,19 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
+from icectl.cli.options import AFTER, DATA, NETWORK, OPTIMISATION, OUTPUT
 from icectl.contract import Options, Plugin
 
-SYNTHETIC = "Synthetic world"
-"""The panel of options that only the synthetic glacier has."""
+_OF_STAGE = {"fetch": DATA, "prepare": DATA, "train": NETWORK, "predict": AFTER, "evaluate": OUTPUT}
+_OF_WORD = {
+    DATA: "split test valid train past future patch stride crop guides normalise mix filled dem points ids "
+    "region smallest since",
+    OPTIMISATION: "updates epochs lr rate schedule weight decay average batch validate patience draw draws "
+    "balance augment share loss beta adversarial step",
+    OUTPUT: "product moments parts",
+}
+_GROUPS = {word: group for group, words in _OF_WORD.items() for word in words.split()}
+"""The groups of words in names of options, whichever plugin they come from."""
 
 _SCALARS = (bool, str, Path)
 _NUMBERS = {int: "INTEGER", float: "NUMBER"}
@@ -30,21 +39,28 @@ def parameters(plugin: Plugin, verbs: Sequence[str]) -> list[inspect.Parameter]:
             metavar = f"[{'|'.join(choices)}]" if choices else _metavar(field.annotation)
             option = typer.Option(
                 f"--{name.replace('_', '-')}" + (f"/--no-{name.replace('_', '-')}" if kind is bool else ""),
-                help=describe(field, default_of(plugin.stages[verb], name)).replace(
-                    "[", r"\["
-                ),  # help is read as markup
-                rich_help_panel=SYNTHETIC
-                if "synthetic" in (field.description or "").lower() and verb == "fetch"
-                else f"Options of {verb}",
+                help=describe(field, default_of(plugin.stages[verb], name)).replace("[", r"\["),  # no markup
+                rich_help_panel=group(verb, name, field),
                 show_default=False,
                 metavar=metavar,
                 autocompletion=(lambda some: lambda: some)(choices) if choices else None,
             )
             annotation = Annotated[kind | None, option]  # type: ignore[valid-type]
-            found[name] = inspect.Parameter(
-                name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
-            )
+            keyword = inspect.Parameter.KEYWORD_ONLY
+            found[name] = inspect.Parameter(name, keyword, default=None, annotation=annotation)
     return list(found.values())
+
+
+def group(verb: str, name: str, field: FieldInfo) -> str:
+    """Return the help's group of an option: files are data; else a word of the name decides, else the stage.
+
+    >>> from icectl.tasks.front.options import TrainOptions as Train
+    >>> [group("train", name, Train.model_fields[name]) for name in ("crop", "edge_width", "weight_decay")]
+    ['Data', 'Network', 'Optimisation']
+    """
+    if _OF_STAGE[verb] == DATA or flag_type(field.annotation)[0] in (Path, list[Path]):
+        return DATA
+    return next((_GROUPS[word] for word in name.split("_") if word in _GROUPS), _OF_STAGE[verb])
 
 
 def _metavar(annotation: Any) -> str | None:

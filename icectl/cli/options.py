@@ -1,13 +1,6 @@
 """Every option that more than one verb shares, declared once, as fields of `Shared`.
 
-======================  =====================================================================
-where                   glacier, glaciers, scenes, experiment, workspace, run, from_export, weights,
-                        from_weights
-how                     seed, force, chain, dry_run, json_output, quiet, verbose, logger
-compute                 device, gpus, processes, precision, cluster
-======================  =====================================================================
-
-A name in this table is closed to plugins: `icectl.contract.RESERVED` holds them all, and the conformance
+A name of theirs is closed to plugins: `icectl.contract.RESERVED` holds them all, and the conformance
 suite checks it.
 """
 
@@ -34,7 +27,9 @@ Where = Annotated[
 ]
 """Options of the listings."""
 
-WHERE, HOW, COMPUTE = "Where", "How", "Devices"
+GROUPS = ("Data", "Network", "Optimisation", "Post-processing", "Output", "Running", "Devices")
+DATA, NETWORK, OPTIMISATION, AFTER, OUTPUT, HOW, COMPUTE = GROUPS
+"""What the help and the reference sort options by; the last two hold none of a model."""
 
 
 def complete_glaciers(incomplete: str) -> list[str]:
@@ -95,29 +90,29 @@ class Shared:
     """What was typed of the options that verbs share; a field is a flag."""
 
     glacier: list[str] | None = _flag(
-        WHERE, "Glacier by name; give it again for several.", complete=complete_glaciers
+        DATA, "Glacier by name; give it again for several.", complete=complete_glaciers
     )
-    glaciers: str | None = _flag(WHERE, "Many glaciers: rgi:REGION (with --outlines), or a file of names.")
-    scenes: Path | None = _flag(WHERE, "A folder of your own rasters instead of a download.")
+    glaciers: str | None = _flag(DATA, "Many glaciers: rgi:REGION (with --outlines), or a file of names.")
+    scenes: Path | None = _flag(DATA, "A folder of your own rasters instead of a download.")
     experiment: str | None = _flag(
-        WHERE, "An experiment by name or TOML file; flags win over it.", complete=complete_experiments
+        HOW, "An experiment by name or TOML file; flags win over it.", complete=complete_experiments
     )
     workspace: Path | None = _flag(
-        WHERE, "Where everything is kept (default $ICECTL_WORKSPACE, else ./icectl-workspace)."
+        HOW, "Where everything is kept (default $ICECTL_WORKSPACE, else ./icectl-workspace)."
     )
     run: str | None = _flag(
-        WHERE, "A finished run (its id, folder, or last) to use instead of the newest.",
+        NETWORK, "A finished run (its id, folder, or last) to use instead of the newest.",
         complete=complete_runs,
     )  # fmt: skip
     from_export: Path | None = _flag(
-        WHERE, "Use the weights of an exported model (see `icectl export`).", "--from"
+        NETWORK, "Use the weights of an exported model (see `icectl export`).", "--from"
     )
     from_weights: str | None = _flag(
-        WHERE, "Start from trained weights: a name (`icectl models list`), an export or an address.",
+        NETWORK, "Start from trained weights: a name (`icectl models list`), an export or an address.",
         "--from", complete=complete_weights,
     )  # fmt: skip
     weights: str | None = _flag(
-        WHERE, "Trained weights: a name (`icectl models list`), a file or an address.",
+        NETWORK, "Trained weights: a name (`icectl models list`), a file or an address.",
         complete=complete_weights,
     )  # fmt: skip
     seed: int | None = _flag(HOW, "Seed of every random draw (default 0).", min=0, max=MAX_SEED)
@@ -128,9 +123,9 @@ class Shared:
     dry_run: bool = _flag(
         HOW, "Print what would be read, written and downloaded; touch nothing.", default=False
     )
-    json_output: bool = _flag(HOW, "Print the result as JSON on stdout.", "--json", default=False)
-    verbose: bool = _flag(HOW, "Print every table and note.", default=False)
-    quiet: bool = _flag(HOW, "No progress bars, only warnings.", "--quiet", "-q", default=False)
+    json_output: bool = _flag(OUTPUT, "Print the result as JSON on stdout.", "--json", default=False)
+    verbose: bool = _flag(OUTPUT, "Print every table and note.", default=False)
+    quiet: bool = _flag(OUTPUT, "No progress bars, only warnings.", "--quiet", "-q", default=False)
     logger: str | None = _flag(
         HOW, "Record curves and scores in mlflow, wandb or tensorboard as well.",
         complete=lambda: ["mlflow", "wandb", "tensorboard"],

@@ -21,26 +21,27 @@ def page() -> str:
     made = templates.get_template("reference.md.j2").render(
         summaries=verbs.SUMMARIES,
         examples=verbs.EXAMPLES,
-        shared=list(_shared()),
-        models=[(plugin, list(_options(plugin))) for plugin in found],
+        shared=sorted(_shared(), key=lambda row: options.GROUPS.index(row[0])),
+        models=[(p, sorted(_options(p), key=lambda row: options.GROUPS.index(row[0]))) for p in found],
     )
     return made.rstrip() + "\n"
 
 
-def _shared() -> Iterator[tuple[str, str, str]]:
+def _shared() -> Iterator[tuple[str, ...]]:
     for name, annotation in options.SHARED.items():
         option = annotation.__metadata__[0]
         users = [verb for verb, names in options.OF_VERB.items() if name in names]
         where = "all" if len(users) == len(options.OF_VERB) else ", ".join(users)
         written = (option.default, *option.param_decls)  # Typer keeps the first name as "default"
-        yield ", ".join(written), option.help, where
+        yield option.rich_help_panel, ", ".join(written), option.help, where
 
 
 def _options(plugin: Plugin) -> Iterator[tuple[Any, ...]]:
     for verb in VERBS:
         for name, field in plugin.stages[verb].model_fields.items():
             meaning = flags.describe(field, flags.default_of(plugin.stages[verb], name))
-            yield verb, flags.word(name, field), meaning, flags.flag_type(field.annotation)[1]
+            group = flags.group(verb, name, field)
+            yield group, verb, flags.word(name, field), meaning, flags.flag_type(field.annotation)[1]
 
 
 if __name__ == "__main__":

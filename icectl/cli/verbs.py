@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import shutil
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -51,12 +51,21 @@ HELP_ALL = "--help-all"
 NARROW = 60
 """Columns of a terminal below which help is plain text."""
 
-COMMON = {
-    "glacier", "scenes", "workspace", "experiment", "run", "from_export", "from_weights", "weights", "preset",
-    "source", "start", "end", "labels", "flow", "resolution", "fjord", "dem", "outlines", "points", "cadence",
-    "updates", "batch_size", "forecast", "device", "dry_run", "json_output", "help",
-}  # fmt: skip
-"""Options that ``--help`` shows of a model; ``--help-all`` shows every one."""
+_DATA = "glacier scenes labels flow resolution dem outlines"
+_OFTEN = {
+    "fetch": f"{_DATA} source start end",
+    "prepare": f"{_DATA} cadence start end",
+    "train": f"{_DATA} cadence preset updates device",
+    "predict": f"{_DATA} cadence run weights forecast fjord",
+    "evaluate": f"{_DATA} cadence run weights points fjord",
+    "run": f"{_DATA} cadence preset updates device",
+    "demo": "preset updates device",
+}
+
+
+def shown(verb: str) -> list[str]:
+    """Return the options that ``--help`` shows of a verb; ``--help-all`` shows every one."""
+    return f"workspace dry_run {_OFTEN[verb]}".split()
 
 
 class LacksOption(UsageError):
@@ -93,25 +102,16 @@ class ModelCommand(TyperCommand):
             for option in self.params:
                 if text := getattr(option, "help", None):
                     option.help = text.replace(r"\[", "[")  # type: ignore[attr-defined]
-        rare = [p for p in self.params if p.name not in COMMON and not p.hidden]  # type: ignore[attr-defined]
-        if ctx.meta.get(HELP_ALL) or len(rare) < 3:
-            super().format_help(ctx, formatter)
-            return
-        epilog, self.epilog = (
-            self.epilog,
-            f"{len(rare)} more options: icectl {ctx.command_path.split()[-2]} {self.name} {HELP_ALL}",
-        )
-        for option in rare:
-            option.hidden = True  # type: ignore[attr-defined]
-        try:
-            super().format_help(ctx, formatter)
-        finally:
-            self.epilog = epilog
-            for option in rare:
-                option.hidden = False  # type: ignore[attr-defined]
+        verb = ctx.command_path.split()[-2]
+        rare = [p for p in self.params if p.name not in shown(verb)]
+        rare = rare if len(rare) > 2 and not ctx.meta.get(HELP_ALL) else []
+        for option in self.params:
+            option.hidden = option in rare  # type: ignore[attr-defined]
+        self.epilog = f"{len(rare)} more options: icectl {verb} {self.name} {HELP_ALL}" if rare else None
+        super().format_help(ctx, formatter)
 
 
-class LazyCommands(MutableMapping[str, Any]):
+class LazyCommands(Mapping[str, Any]):
     """Commands by name, each built when it is asked for; names come without importing a plugin."""
 
     def __init__(self, verb: str) -> None:
@@ -138,12 +138,6 @@ class LazyCommands(MutableMapping[str, Any]):
             self.built[name] = command(self.verb, registry.get(name))
         return self.built[name]
 
-    def __setitem__(self, name: str, value: Any) -> None:
-        self.built[name] = value
-
-    def __delitem__(self, name: str) -> None:
-        self.built.pop(name, None)
-
 
 class ModelGroup(TyperGroup):
     """A verb: lists models, builds the command of one, and finds the model if none is named."""
@@ -151,7 +145,7 @@ class ModelGroup(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.verb = str(self.name)
-        self.commands = LazyCommands(self.verb)
+        self.commands = LazyCommands(self.verb)  # type: ignore[assignment]
         self.calling, self.incomplete = False, ""
         self.subcommand_metavar = "[MODEL] [OPTIONS]"
 
@@ -320,7 +314,10 @@ def command(verb: str, plugin: Plugin) -> Any:
         raise UsageError(
             f"the plugin '{plugin.name}' uses the reserved option name '{clash[0]}'", "tell its authors"
         )
-    shared = options.parameters(verb)
+    asked = sorted(
+        [*options.parameters(verb), *own],
+        key=lambda p: options.GROUPS.index(p.annotation.__metadata__[0].rich_help_panel),
+    )
 
     def callback(context: typer.Context, **values: Any) -> None:
         from icectl.cli.asked import Asked, Files
@@ -329,7 +326,7 @@ def command(verb: str, plugin: Plugin) -> Any:
         perform(Asked.of(verb, plugin, values, context.find_object(Files)))
 
     context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
-    parameters = [context, *shared, *own]
+    parameters = [context, *asked]
     callback.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     callback.__annotations__ = {p.name: p.annotation for p in parameters}
     paper = f"\n\nPaper: {plugin.paper}" if plugin.paper else ""
