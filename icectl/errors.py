@@ -112,10 +112,11 @@ class ProcessError(RuntimeError):
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """Numbers of a disk, a quota or a file that is full."""
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
-_MEMORY = (
+OUT_OF_MEMORY = (
     "out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory",
     "unable to allocate", "failed to map segment",
 )  # fmt: skip
+"""What messages say where memory was too small."""
 
 
 def worded(error: BaseException, where: object = "") -> IcectlError | None:
@@ -134,10 +135,10 @@ def worded(error: BaseException, where: object = "") -> IcectlError | None:
     if isinstance(error, IcectlError):
         return error
     text = str(error)
-    if isinstance(error, MemoryError) or any(part in text.lower() for part in _MEMORY):
+    if isinstance(error, MemoryError) or any(part in text.lower() for part in OUT_OF_MEMORY):
         return WorkError(
             "the memory of this machine or device does not suffice",
-            "take smaller batches or tiles, fewer processes, or another --device",
+            "take a smaller --batch-size, fewer --processes, or another --device",
         )
     if isinstance(error, RuntimeError) and "home directory" in text:  # of pathlib, for ~ and ~name
         return UsageError("a path begins with '~', and whose home that is is not known", "write it out")

@@ -6,6 +6,7 @@ hours of work; what they do is tested elsewhere.
 
 from __future__ import annotations
 
+import ast
 import doctest
 import re
 import shlex
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import pytest
@@ -26,6 +28,7 @@ PAGES = [
 ]
 VERBS = {"fetch", "prepare", "train", "predict", "evaluate", "run"}
 LIGHT = {"plugins list", "plugins show", "glaciers list", "glaciers show", "glaciers add", "completions"}
+OPTION = r"(?<![\w-])--[a-z][a-z0-9-]*"
 ELSEWHERE = {
     "demo",
     "doctor",
@@ -163,6 +166,43 @@ def test_links_inside_the_documentation_lead_somewhere():
 def test_the_pages_keep_no_path_of_a_machine():
     wrong = [str(p) for p in PAGES if re.search(r"/(home|root|work|Users)/\w", p.read_text(encoding="utf-8"))]
     assert not wrong
+
+
+OF_OTHER_TOOLS = {"--force-reinstall", "--ntasks-per-node", "--strict"}
+"""Options of pip, Slurm and mypy that pages or hints name."""
+
+
+def options_of(command: Any) -> set[str]:
+    """Return every option of a command and of those below it."""
+    inside = (command.commands[name] for name in command.commands) if hasattr(command, "commands") else ()
+    own = {word for p in command.params for word in [*p.opts, *p.secondary_opts]}
+    return own.union(*map(options_of, inside))
+
+
+def test_options_that_pages_and_hints_name_exist():
+    import typer
+
+    from icectl.cli.app import app
+
+    known = options_of(typer.main.get_command(app)) | {"--help", "--help-all", "--debug"} | OF_OTHER_TOOLS
+    named = []
+    for page in PAGES:
+        if "results" not in page.parts:  # which name those of benchmarks too
+            prose = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
+            named += [(page.name, word) for word in re.findall(OPTION, prose)]
+    for path in [*(ROOT / "icectl").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]:
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "").endswith("Error"):
+                texts = [n.value for n in ast.walk(call) if isinstance(n, ast.Constant)]
+                named += [(path.name, w) for t in texts if isinstance(t, str) for w in re.findall(OPTION, t)]
+    assert len(named) > 300
+    assert not [one for one in named if one[1] not in known]
+
+
+def test_pictures_are_light():
+    sizes = {path.name: path.stat().st_size for path in (ROOT / "docs" / "images").glob("*.png")}
+    assert len(sizes) > 5
+    assert max(sizes.values()) < 250_000, sizes
 
 
 def test_the_reference_page_is_what_the_command_line_is():
