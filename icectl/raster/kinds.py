@@ -153,7 +153,7 @@ KINDS: dict[str, Kind] = {
     ),
     "thickness": Kind(unit="m", low=-1.0, high=5500.0, names=("thickness", "h", "ice_thickness")),
     "velocity": Kind(unit="m/yr", low=-1e5, high=1e5, names=("velocity", "v", "speed", "vx", "vy")),
-    "mass balance": Kind(unit="m/yr", low=-200.0, high=200.0, names=("mass_balance", "smb", "dhdt")),
+    "mass balance": Kind(unit="m/yr", low=-200.0, high=200.0, names=("mass_balance", "smb")),
     "label": Kind(unit="", resampling="nearest", growth=None),
     "quality": Kind(unit="", resampling="nearest", growth=None),
 }
@@ -171,7 +171,7 @@ ABOUT = frozenset(
 
 LAYERS = (
     "thickness", "ice_thickness", "velocity", "speed", "mass_balance", "ndsi", "elevation", "dem", "slope",
-    "aspect", "hillshade",
+    "aspect", "hillshade", "dhdt", "dh_dt",
 )  # fmt: skip
 """Names of bands that leave no doubt of what they hold."""
 

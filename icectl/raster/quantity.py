@@ -222,6 +222,11 @@ def _values(
             f"{info.path} holds numbers of one byte and no unit: a picture such as a hillshade, not heights",
             "if they are metres, say so, e.g. gdal_edit.py -units m FILE",
         )
+    if quantity == "elevation" and not stated and info.grid is not None and "foot" in info.grid.crs.units[0]:
+        raise DataError(
+            f"{info.path} is in feet by its CRS, and whether its heights are feet or metres is not stated",
+            "state it: gdal_edit.py -units ft FILE, or -units m FILE",
+        )
     factor = factor_to(kind.unit, stated, f"{info.path}: {quantity}") if kind.unit else 1.0
     # Single precision is exact enough for numbers that it can hold; others are scaled first.
     single = data.dtype.kind == "b" or data.dtype.itemsize <= 2 or data.dtype == np.float32

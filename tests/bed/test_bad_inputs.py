@@ -141,6 +141,14 @@ def test_a_velocity_and_a_mass_balance_of_another_place_are_said(tmp_path: Path)
     options = PredictOptions(velocity=(given["speed"],), mass_balance=given["smb"])
     _, _, notes = scene_of(Place("a", shape.wkb, (), "EPSG:32643"), dem, options)
     assert notes == [f"{n}.tif holds nothing on one glacier or more, computed without it" for n in given]
+    for name in (
+        "N36E078_2000-2020_dhdt",
+        "dh_dt",
+        "elevation_change_rate",
+    ):  # are no balance
+        changes = options.model_copy(update={"mass_balance": tif(tmp_path / f"{name}.tif", heights * 0 - 1)})
+        with pytest.raises(DataError, match="changes of elevation by its name, and no mass balance"):
+            scene_of(Place("a", shape.wkb, (), "EPSG:32643"), dem, changes)
     swapped = box(36.1, 85.0, 36.11, 85.01)  # latitude before longitude, north of all UTM zones
     with pytest.raises(DataError, match=r"the outline lies outside dem"):
         scene_of(Place("a", swapped.wkb, (), "EPSG:4326"), dem, options)

@@ -92,3 +92,16 @@ def test_a_zarr_store_is_an_elevation_model(tmp_path):
     data["crs"] = ((), 0, CRS.from_epsg(32632).to_cf())
     data.to_zarr(tmp_path / "dem.zarr", zarr_format=2)
     assert open_dem(tmp_path / "dem.zarr").whole().heights.mean() == 2500
+
+
+@pytest.mark.parametrize("crs", ["EPSG:2231", "+proj=utm +zone=32 +datum=WGS84 +units=us-ft"])
+def test_heights_on_a_grid_of_feet_are_to_state_their_unit(tmp_path, crs):
+    """State plane models have both in feet: glaciers were three times as high, without a word."""
+    place, heights = Affine(98.4, 0, 1_500_000, 0, -98.4, 1_500_000), np.full((40, 40), 8200, np.float32)
+    bare = tif(tmp_path / "dem.tif", heights, place, crs)
+    with pytest.raises(DataError, match="in feet by its CRS, and whether its heights") as refused:
+        open_dem(bare).whole()
+    assert "gdal_edit.py -units ft" in refused.value.hint
+    for unit, metres in (("ft", 2499.4), ("m", 8200)):
+        stated = tif(tmp_path / "stated.tif", heights, place, crs, units=(unit,))
+        assert np.nanmedian(open_dem(stated).whole().heights) == pytest.approx(metres, abs=0.1)

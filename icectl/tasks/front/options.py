@@ -100,8 +100,8 @@ class PrepareOptions(Placed):
     )
     flow_from: Path | None = Field(
         default=None,
-        description="File with the direction of flow: a line down the glacier, velocities (two bands, or "
-        "…vx… beside …vy…), or heights.",
+        description="File with the direction of flow: a line down the glacier, both components of a velocity "
+        "(bands, or …vx… beside …vy…), or heights.",
     )
     band: int | None = Field(
         default=None, ge=1, description="Band to read of images with several; else their grey."

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from affine import Affine
 
 from icectl.arrays import F32, Bools
 from icectl.errors import DataError, UsageError
@@ -103,7 +104,7 @@ def _entries(scenes: list[Scene], options: PrepareOptions) -> Iterator[tuple[Ent
         shape = (image.shape[0], image.shape[1])
         facts = {k: str(v) for k, v in scene.properties.get("icectl:facts", {}).items()}
         if place is None:
-            place = _stated_place(scene, shape, options)
+            place = _stated_place(scene, shape, options, Info(source).world)
         if asset in RADAR or is_power(source, image):
             image = decibels(image)
         if asset in RADAR or is_radar(source):
@@ -124,10 +125,12 @@ def _entries(scenes: list[Scene], options: PrepareOptions) -> Iterator[tuple[Ent
         yield entry, image, None if label is None else label.mask
 
 
-def _stated_place(scene: Scene, shape: tuple[int, int], options: PrepareOptions) -> Place | None:
-    """Return where an image without georeference lies, as ``--bounds`` or its archive says."""
-    if options.bounds is not None:
-        return place_on(assigned_grid(shape, options.crs, options.bounds))
+def _stated_place(
+    scene: Scene, shape: tuple[int, int], options: PrepareOptions, own: Affine | None
+) -> Place | None:
+    """Return where an image without a CRS lies: as ``--bounds`` or its world file say, or its archive."""
+    if options.bounds is not None or options.crs is not None:
+        return place_on(assigned_grid(shape, options.crs, options.bounds, own=own))
     said = scene.properties.get("icectl:place")
     if said is None:
         return None

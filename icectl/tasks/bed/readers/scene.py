@@ -12,9 +12,10 @@ import shapely
 
 from icectl.arrays import F64, Bools
 from icectl.errors import DataError
-from icectl.raster import Grid, Info, ground_lines, rasterize, read_quantity
+from icectl.raster import Grid, ground_lines, rasterize, read_quantity
 from icectl.raster.kinds import KINDS
 from icectl.raster.regions import region_at
+from icectl.raster.velocity import kinds_of_layers, layers_called
 from icectl.tasks.bed.options import PredictOptions
 from icectl.tasks.bed.readers.dem import Dem, Terrain, check_slopes
 from icectl.tasks.bed.readers.outlines import region_of
@@ -92,33 +93,6 @@ def scene_of(place: Place, dem: Dem, options: PredictOptions) -> tuple[Scene, Te
     )  # fmt: skip
 
 
-_LAYERS = (
-    (
-        "other",
-        r"err\w*|std\w*|sigma|uncertainty|azimuth|az|dir|direction|bearing|angle|heading|aspect|count|bias",
-    ),
-    ("other", r"cnt|mask|phase|amp|dt|date|snr|vz|vertical"),
-    ("speed", r"speed|mag(?:nitude)?|abs"),
-    ("x", r"v_?x|vel\w*_x|vel(?:ocity)?x|x_?vel\w*|v_?e|e|east\w*|u"),
-    ("y", r"v_?y|vel\w*_y|vel(?:ocity)?y|y_?vel\w*|v_?n|n|north\w*"),
-    ("speed", r"v|vv|vel\w*"),
-)
-"""What a layer of a velocity is by a word in its name; of several the first counts."""
-
-
-def _layer(name: str) -> str:
-    """Return what a layer is by its name: ``speed``, ``x``, ``y``, ``other``; nothing where it does not say.
-
-    >>> [_layer(name) for name in ("RGI01A_velocity_v02_vx", "velocity 2018", "v_error", "scene-5")]
-    ['x', 'speed', 'other', '']
-    """
-    return next((kind for kind, of in _LAYERS if _says(name, of)), "")
-
-
-def _says(name: str, words: str) -> bool:
-    return re.search(rf"(?<![a-z\d])(?:{words})(?![a-z\d])", name.lower()) is not None
-
-
 def _speed(paths: Sequence[Path], grid: Grid, notes: list[str] | None = None) -> F64:
     """Read a speed, or the components of a velocity from two files or one, on a grid; `notes` grows.
 
@@ -126,11 +100,9 @@ def _speed(paths: Sequence[Path], grid: Grid, notes: list[str] | None = None) ->
     """
     found: dict[str, list[tuple[Path, int]]] = {kind: [] for kind in ("", "x", "y", "speed", "other")}
     exact: dict[str, list[tuple[Path, int]]] = {kind: [] for kind in found}
-    named = [(path, number, name) for path in paths for number, name in _names(path)]
-    beside_u = any(_says(name, "u") for _, _, name in named)  # v is the other component then, and no speed
-    for path, number, name in named:
-        kind = _layer(name)
-        kind = "y" if beside_u and kind == "speed" and _says(name, "v") else kind
+    named = [(path, number, name) for path in paths for number, name in layers_called(path)]
+    kinds = kinds_of_layers([name for *_, name in named])
+    for (path, number, name), kind in zip(named, kinds, strict=True):
         found[kind].append((path, number))
         if name.lower().partition(" ")[0] in KINDS["velocity"].names:
             exact[kind].append((path, number))
@@ -159,21 +131,15 @@ def _speed(paths: Sequence[Path], grid: Grid, notes: list[str] | None = None) ->
     return np.abs(read[0])
 
 
-def _names(path: Path) -> list[tuple[int, str]]:
-    """Return the bands of a file with what each is called; the only one by the file where it says nothing."""
-    info = Info(path)
-    numbers = [number for number in range(1, info.count + 1) if number != info.alpha]
-    called = [info.descriptions[number - 1] or "" for number in numbers]
-    if len(called) == 1 and not _layer(called[0]):
-        called = [path.stem]
-    return list(zip(numbers, called, strict=True))
-
-
 def _component(path: Path) -> DataError:
     return DataError(
         f"{path} holds one component of a velocity, and no speed",
         "name both: --velocity vx.tif --velocity vy.tif",
     )
+
+
+_CHANGE = re.compile(r"d[hz](?:_?by)?[-_ ]?dt(?![a-z])|elev\w*[-_ ]?change|thinning")
+"""Names of changes of elevation: ice flows by the balance less them, and not by them."""
 
 
 def _burn(shapes: list[Any], terrain: Terrain) -> Bools:
@@ -187,6 +153,11 @@ def _fields(options: PredictOptions, terrain: Terrain, notes: list[str]) -> tupl
     speed = None if not options.velocity else _speed(options.velocity, terrain.grid, notes)
     balance = None
     if options.mass_balance is not None:
+        if _CHANGE.search(options.mass_balance.stem.lower()):
+            raise DataError(
+                f"{options.mass_balance} holds changes of elevation by its name, and no mass balance",
+                "give the surface mass balance less the change of elevation, as smb.tif",
+            )
         found = read_quantity(options.mass_balance, "mass balance", grid=terrain.grid)
         balance = found.values.astype(np.float64)
         notes += [note for note in found.notes if note.endswith("name says")]

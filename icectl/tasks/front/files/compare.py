@@ -12,6 +12,7 @@ import numpy as np
 import shapely
 from pyproj import Geod
 
+from icectl.arrays import F64
 from icectl.contract import Column, Row, Table
 from icectl.errors import DataError, UsageError
 from icectl.raster import ground_lines, line_distances
@@ -20,6 +21,9 @@ from icectl.tasks.front.files.sets import DEGREES, FrontLine, read_sets
 FAR = 50_000.0
 """Metres: lines farther apart are of two glaciers, whatever they are called."""
 
+FASTEST = 50.0
+"""Metres that a front moves in a day at most, for longer than a day: the fastest ice flows 46."""
+
 STEP = 10.0
 """Metres between points along a line."""
 
@@ -27,8 +31,8 @@ STEP = 10.0
 def compare_fronts(*paths: Path, within_days: float = 1.0) -> Table:
     """Return distances between sets of fronts in metres on the ground, of every two of them.
 
-    Lines pair when they are of one glacier (where both sets name it; else when they lie nearest) and
-    at most `within_days` apart; each line is used once, the nearest date first.
+    Lines pair when they are of one glacier (where both sets name it; else when they lie nearest, no farther
+    than a front is long) and at most `within_days` apart; each line is used once, the nearest date first.
 
     `paths`: vector files of lines, two or more; `within_days`: most days between two lines of a pair.
 
@@ -47,7 +51,7 @@ def compare_fronts(*paths: Path, within_days: float = 1.0) -> Table:
     if not rows:
         raise DataError(
             f"no two fronts of {' and '.join(path.name for path in paths)} lie within {within_days:g} days "
-            f"and {FAR / 1000:g} km",
+            f"and {FAR / 1000:g} km, and where no name is shared within the length of a front",
             "raise --within-days, or check dates and names of glaciers",
         )
     sizes = " and ".join(str(len(own)) for own in sets)
@@ -98,8 +102,8 @@ def match(
             if apart <= within_days and (
                 not shared or (alike and (unnamed or a.glacier.casefold() in shared))
             ):
-                gap = 0.0 if shared and not unnamed else _gap(a, b)
-                if gap <= FAR:
+                gap, far = (0.0, FAR) if shared and not unnamed else _gap(a, b)
+                if gap <= far + FASTEST * apart:
                     candidates.append((apart, gap, i, j))
     used: tuple[set[int], set[int]] = (set(), set())
     pairs = []
@@ -120,9 +124,16 @@ def _places(lines: Sequence[FrontLine]) -> dict[str, tuple[float, float]]:
     return {name: (centre.x, centre.y) for name, centre in centres.items()}
 
 
-def _gap(a: FrontLine, b: FrontLine) -> float:
+def _gap(a: FrontLine, b: FrontLine) -> tuple[float, float]:
+    """Return how far two lines lie apart, and how far those of one glacier may: the longer one's extent."""
     (one,), (other,) = ground_lines([a.shape], DEGREES, [b.shape])
-    return float(one.distance(other))
+    return float(one.distance(other)), float(extents(np.array([one, other])).max())
+
+
+def extents(shapes: Any) -> F64:
+    """Return the diagonals of the boxes of some shapes."""
+    bounds = shapely.bounds(shapes)
+    return np.asarray(np.hypot(*(bounds[:, 2:] - bounds[:, :2]).T))
 
 
 def _row(name: str, pairs: Sequence[tuple[Any, Any]]) -> Row:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import shapely
+from affine import Affine
 from rasterio.features import rasterize
 
 from icectl.arrays import Bools
 from icectl.errors import DataError
+from icectl.raster import Grid, Info, read_quantity
 from icectl.tasks.front.dataset import Entry
-from icectl.tasks.front.files.images import read_image
 from icectl.tasks.front.files.labels import frame_in_pixels
 from icectl.tasks.front.files.pairs import VECTORS
 
@@ -27,10 +28,14 @@ def fjord_mask(path: Path, entry: Entry) -> Bools:
         )
         mask = np.asarray(inside, bool)
     else:
-        values, _ = read_image(path)
-        if values.shape != entry.shape:
-            raise DataError(f"{path.name} and image {entry.id} differ in size: {values.shape}, {entry.shape}")
-        mask = np.asarray(np.nan_to_num(values) > np.nanmax(values) / 2)
+        grid = None
+        if entry.place is not None and Info(path).crs is not None:
+            grid = Grid(entry.shape, Affine(*entry.place.transform), entry.place.crs)
+        found = read_quantity(path, "label", grid=grid)
+        if found.values.shape != entry.shape:
+            sizes = f"{found.values.shape}, {entry.shape}"
+            raise DataError(f"{path.name} and image {entry.id} differ in size: {sizes}", "give it a CRS")
+        mask = found.valid & (found.values > np.max(found.values, initial=0, where=found.valid) / 2)
     if not mask.any():
         raise DataError(f"the fjord boundary {path} misses image {entry.id}", "check its CRS and place")
     return mask

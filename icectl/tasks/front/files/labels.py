@@ -19,9 +19,10 @@ from icectl.raster import Info, read_quantity, read_vectors
 from icectl.raster.vectors import layer_of, mended
 from icectl.tasks.front.dataset import Place
 from icectl.tasks.front.files.caffe import ICE, OCEAN, ZONES
+from icectl.tasks.front.files.gis import to_map
 from icectl.tasks.front.files.images import place_on
 from icectl.tasks.front.files.pairs import VECTORS
-from icectl.tasks.front.files.sets import DATES, columns, parse_day
+from icectl.tasks.front.files.sets import days_of
 from icectl.tasks.front.image.augment import mask_edge
 from icectl.tasks.front.line.lines import Line, clip, length
 from icectl.tasks.front.line.vectorise import front_line
@@ -75,7 +76,7 @@ def read_label(
         (rows, columns), (r, c) = shape, info.shape
         raise DataError(f"{path.name} has {r} × {c} pixels, its image {rows} × {columns}", "make them equal")
     mine = place_on(info.grid)
-    if mine is not None and place is not None and not _together(mine, place):
+    if mine is not None and place is not None and not _together(mine, place, shape):
         raise DataError(
             f"{path.name} has the size of its image but lies elsewhere",
             "lay it onto the image's grid (gdalwarp -te … -ts …), or take its CRS off where it is wrong",
@@ -87,11 +88,11 @@ def read_label(
     return label_from_raster(values, kind, path.name, np.all([band.valid for band in bands], axis=0))
 
 
-def _together(a: Place, b: Place) -> bool:
-    """Tell whether two grids of one size lie on one another within a pixel."""
-    pixel = abs(b.transform[0]) + abs(b.transform[1])
-    apart = max(abs(a.transform[2] - b.transform[2]), abs(a.transform[5] - b.transform[5]))
-    return a.crs != b.crs or apart <= pixel
+def _together(a: Place, b: Place, shape: tuple[int, int]) -> bool:
+    """Tell whether all corners of two grids of one size lie on one another within a pixel."""
+    corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]) * shape - 0.5
+    apart = np.abs(to_map(corners, a, b.crs) - to_map(corners, b, b.crs))
+    return float(apart.max()) <= max(map(abs, b.transform[:2]))
 
 
 def label_from_raster(
@@ -211,9 +212,8 @@ def _from_vectors(path: Path, shape: tuple[int, int], place: Place | None, day: 
 
 def _of_day(frame: Any, path: Path, day: datetime | None) -> Any:
     """Return the rows of the image's day, where a file holds fronts of several."""
-    days = [[parse_day(value) for value in frame[name]] for name in columns(frame, DATES)]
-    own = next((found for found in days if len(set(found) - {None}) > 1), None)
-    if own is None or day is None:
+    _, own = days_of(frame)
+    if len(set(own) - {None}) < 2 or day is None:
         return frame
     wanted = np.array([one is not None and one.date() == day.date() for one in own])
     if not wanted.any():

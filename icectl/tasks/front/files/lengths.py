@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import shapely
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from icectl.contract import Column, Row, Table
 from icectl.errors import DataError, WorkError
 from icectl.raster import ground_lines
-from icectl.tasks.front.files.compare import STEP
+from icectl.tasks.front.files.compare import STEP, extents
 from icectl.tasks.front.files.sets import DEGREES, FrontLine, read_sets
 from icectl.tasks.front.line.length import position, reference_of
 from icectl.tasks.front.line.lines import Line
@@ -35,16 +37,18 @@ def lengths_of(paths: Sequence[Path], method: str = "box") -> list[Length]:
 
     `paths`: vector files of lines, one a product. `method`: ``"box"``: area behind the front within a box
     along the flow, over its width; ``"centre-line"``: where the front crosses the box's middle. The flow is
-    the normal of the fronts' mean chord, and one box serves all products of a glacier.
+    the normal of the fronts' mean chord, and one box serves all products of a glacier. Where a product names
+    no glacier, lines that lie no farther apart than they are long are of one.
 
     DataError: no file holds two dates of one glacier.
     """
     sets = read_sets(paths)
+    every = [(product, line) for product, lines in sets for line in lines]
     named = all(any(line.glacier for line in lines) for _, lines in sets)
+    names = [line.glacier.casefold() for _, line in every] if named else _places([one for _, one in every])
     groups: dict[str, list[tuple[str, FrontLine]]] = {}
-    for product, lines in sets:
-        for line in lines:
-            groups.setdefault(line.glacier.casefold() if named else "all", []).append((product, line))
+    for name, one in zip(names, every, strict=True):
+        groups.setdefault(name, []).append(one)
     found = [
         length
         for name, own in sorted(groups.items())
@@ -52,13 +56,20 @@ def lengths_of(paths: Sequence[Path], method: str = "box") -> list[Length]:
     ]
     if not found:
         raise DataError("no glacier has fronts of two dates that cross one box", "check names and dates")
-    total = sum(len(own) for own in groups.values())
-    if len(found) < total:
+    if missing := len(every) - len(found):
         logging.getLogger("icectl").warning(
-            f"{total - len(found)} of {total} fronts have no length: they do not cross the box of their "
+            f"{missing} of {len(every)} fronts have no length: they do not cross the box of their "
             "glacier's fronts, or are of its only date"
         )
     return found
+
+
+def _places(lines: Sequence[FrontLine]) -> list[str]:
+    """Return a name for the place of each line: ``all`` where all lie together."""
+    (shapes,) = ground_lines([line.shape for line in lines], DEGREES)
+    pairs = shapely.STRtree(shapes).query(shapes, predicate="dwithin", distance=extents(shapes))
+    count, place = connected_components(coo_array((np.ones(len(pairs[0])), pairs), shape=[len(lines)] * 2))
+    return ["all" if count == 1 else f"place {number + 1}" for number in place]
 
 
 def _of_glacier(name: str, own: Sequence[tuple[str, FrontLine]], method: str) -> list[Length]:

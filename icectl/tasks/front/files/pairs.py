@@ -1,6 +1,7 @@
 """Images and their labels in folders, paired by name, with what the names say of each."""
 
 import csv
+import logging
 import os
 import re
 from collections import Counter, defaultdict
@@ -60,7 +61,7 @@ def find_pairs(
     """Return the images of a folder by date, each with its label.
 
     Names pair when they are equal, or equal without a last word that all files of a folder share
-    (``…_Subset.png`` and ``…_Front.png``).
+    (``…_Subset.png`` and ``…_Front.png``). Images and labels may lie in one folder, as in CALFIN's archive.
 
     Parameters
     ----------
@@ -84,12 +85,20 @@ def find_pairs(
     """
     _expect_folder(images, "images")
     places = [images] if into is None else unfolded(images, into)
-    found = _by_key(images, images_in(places, RASTERS, asset), "images")
+    rasters = images_in(places, RASTERS, asset)
+    beside = labels_beside(rasters)
+    shown = [path for path in rasters if path not in beside]
+    found = _by_key(images, shown, "images")
+    if beside and (labels is None or labels.resolve() != images.resolve()):
+        logging.getLogger("icectl").warning(
+            f"{len(beside)} files of {images} are taken for labels of the images beside them, and not read "
+            f"({_few(sorted(path.name for path in beside))}): --labels {images} reads them"
+        )
     paired: dict[str, Path] = {}
     if labels is not None:
         _expect_folder(labels, "labels")
-        files = (p for p in labels.iterdir() if p.suffix.lower() in RASTERS | VECTORS and p.name[0] != ".")
-        paired = _by_key(labels, sorted(files), "labels")
+        files = {p for p in labels.iterdir() if p.suffix.lower() in RASTERS | VECTORS and p.name[0] != "."}
+        paired = _by_key(labels, sorted(files - set(shown)), "labels")
         _refuse_unpaired(found, paired)
     if len(found) == 1:  # a last word of all is the only one's own
         (image,) = found.values()
@@ -118,6 +127,18 @@ def describe_name(path: Path, number: int) -> tuple[datetime, bool, dict[str, st
     """Return date, whether it was in the name, and facts of one image's name."""
     time, dated, _ = _date_of(path, number)
     return time, dated, _name_facts(path, time, dated, {})
+
+
+_LABEL = re.compile(r"[-_. ](?:mask|front|label|zone|truth|gt)s?$", re.IGNORECASE)
+"""How the name of a label goes on where that of its image ends: ``NAME_mask.png``."""
+
+
+def labels_beside(files: Sequence[Path]) -> set[Path]:
+    """Return the files that are called as an image beside them but for a last word, which says a label."""
+    images = {(path.parent, path.stem) for path in files if not _LABEL.search(path.stem)}
+    images |= {(folder, re.sub(r"[-_. ][A-Za-z]+$", "", stem)) for folder, stem in images}
+    called = [path for path in files if _LABEL.search(path.stem)]
+    return {path for path in called if (path.parent, _LABEL.sub("", path.stem)) in images}
 
 
 def _expect_folder(folder: Path, what: str) -> None:

@@ -5,6 +5,7 @@ columns are found by name.
 """
 
 import logging
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,12 @@ DATES = (
 )  # fmt: skip
 """Columns of dates, those of the image before those that may be of the drawing; the first that a row has
 counts."""
+
+_DATED = re.compile(
+    "(?!.*(?:creat|edit|modif|upda|digit|proc|publ|rele|start|begin|end|entr|vali)).*(?:date|datum|fecha)",
+    re.I,
+)
+"""A column of dates by a part of its name; not of the drawing, and not of a span."""
 
 PARTS = ("year", "month", "day")
 """Columns of a date in three."""
@@ -56,22 +63,18 @@ def read_set(path: Path) -> list[FrontLine]:
             f"{path} holds polygons or closed lines, whose boundary is not the front alone",
             "give the fronts as lines: of icectl's and CALFIN's files the one without '_closed' in its name",
         )
-    dates, parts, glaciers = (columns(frame, names) for names in (DATES, PARTS, GLACIERS))
-    if not dates and len(parts) < len(PARTS):
+    frame = frame[shapely.get_dimensions(shapes) >= 1]
+    (column, days), glaciers = days_of(frame), columns(frame, GLACIERS)
+    if not column:
         raise DataError(
             f"{path} has no column of dates", f"call it 'date'; columns are {', '.join(frame.columns)}"
         )
     lines, undated = [], []
-    for _, row in frame[shapely.get_dimensions(shapes) >= 1].iterrows():
-        said = [row[name] for name in dates]
-        if len(parts) == len(PARTS):
-            said.append("-".join(str(row[name]).removesuffix(".0") for name in parts))
-        day = next((found for value in said if (found := parse_day(value)) is not None), None)
+    for (_, row), day in zip(frame.iterrows(), days, strict=True):
         if day is None:
-            undated.append(said[0])
+            undated.append(row[column])
         else:
             lines.append(FrontLine(row.geometry, day, _name(row[glaciers[0]]) if glaciers else ""))
-    column = (dates or parts)[0]
     if not lines:
         raise DataError(
             f"{path} holds no line with the date of a day",
@@ -83,6 +86,20 @@ def read_set(path: Path) -> list[FrontLine]:
             f"is no date of a day ('{undated[0]}')"
         )
     return list(_joined(lines))
+
+
+def days_of(frame: Any) -> tuple[str, list[datetime | None]]:
+    """Return the column of dates (no name where there is none), and the day of each row that says one."""
+    dates, parts = (columns(frame, names) for names in (DATES, PARTS))
+    others = [str(name) for name in frame.columns if _DATED.match(str(name))]
+    dates = dates or (others if len(others) == 1 else [])
+    parts = parts if len(parts) == len(PARTS) else []
+    days = []
+    for _, row in frame.iterrows():
+        said = [row[name] for name in dates]
+        said += ["-".join(str(row[name]).removesuffix(".0") for name in parts)] if parts else []
+        days.append(next((day for value in said if (day := parse_day(value)) is not None), None))
+    return next(iter([*dates, *parts]), ""), days
 
 
 def columns(frame: Any, names: Sequence[str]) -> list[str]:
@@ -117,18 +134,23 @@ def _joined(lines: Sequence[FrontLine]) -> Iterator[FrontLine]:
 def parse_day(value: Any) -> datetime | None:
     """Return the day in a cell (a date, a timestamp, text, or a decimal year), or None.
 
-    >>> parse_day("2015/07/01").date(), parse_day(2015.5).date(), parse_day("2015")
+    >>> parse_day("2015/07/01").date(), parse_day("2015.5").date(), parse_day("2015")
     (datetime.date(2015, 7, 1), datetime.date(2015, 7, 2), None)
     """
     from icectl.sources.dates import parse_date
 
     if hasattr(value, "year"):
         return None if value != value else datetime(value.year, value.month, value.day, tzinfo=UTC)
+    if isinstance(value, str) and re.fullmatch(r"\s*(?:19|20)\d\d\.\d+\s*", value):
+        value = float(value)  # 2015.083 is no 83rd day
     if isinstance(value, float) and 1900 < value < 2100:
         first = datetime(int(value), 1, 1, tzinfo=UTC)
         days = (first.replace(year=first.year + 1) - first).days
         return None if value == first.year else first + timedelta(days=int((value - first.year) * days))
-    period = parse_date(str(value))
+    text = str(value)
+    period, last = parse_date(text), parse_date(text[len(text) // 2 :])
     if period is None or period.end is not None:
+        return None
+    if last is not None and last.end is None and last != period:  # from one day to another
         return None
     return period.start.replace(hour=0, minute=0, second=0)

@@ -1,5 +1,6 @@
 """The direction of flow that a file tells: a line down the glacier, heights, or a velocity field."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pyproj import Geod, Transformer
 
 from icectl.errors import DataError
 from icectl.raster import Grid, Info, local_projection, rasterize, read_quantity, read_vectors
+from icectl.raster.velocity import components_of
 from icectl.tasks.front.dataset import Entry
 from icectl.tasks.front.files.gis import lon_lat, to_map
 from icectl.tasks.front.files.pairs import VECTORS
@@ -29,8 +31,8 @@ def flow_from(source: Path, entry: Entry, outline: Path | None = None) -> tuple[
     """Return where ice flows to in an image, as a bearing in degrees, and by how much it may be wrong.
 
     `source`: a vector file of a line down the glacier, as in the Open Global Glacier Model: the direction
-        of its last fifth in the image. A raster of two bands, or ``…vx…`` with ``…vy…`` beside it: the mean
-        velocity in the image. A raster of one band: downhill on a plane through its heights there.
+        of its last fifth in the image. A raster of two components, or ``…vx…`` with ``…vy…`` beside it: the
+        mean velocity in the image. Another raster: downhill on a plane through its heights there.
     `entry`: the image.
     `outline`: vector file of the glacier; heights outside it do not count.
 
@@ -41,11 +43,8 @@ def flow_from(source: Path, entry: Entry, outline: Path | None = None) -> tuple[
         return None, 0.0
     if source.suffix.lower() in VECTORS:
         return _along_line(source, entry), 0.0
-    beside = source.with_name(source.name.replace("vx", "vy"))
-    if Info(source).count == 2:
-        return _along_velocity((source, 1), (source, 2), entry), 0.0
-    if beside != source and beside.is_file():
-        return _along_velocity((source, 1), (beside, 1), entry), 0.0
+    if components := components_of(source):
+        return _along_velocity(components, entry), 0.0
     return _downhill(source, entry, outline), ROUGHLY
 
 
@@ -64,15 +63,15 @@ def _along_line(source: Path, entry: Entry) -> float | None:
     return _azimuth(inside[-max(2, len(inside) // 5)], inside[-1])
 
 
-def _along_velocity(x: tuple[Path, int], y: tuple[Path, int], entry: Entry) -> float | None:
+def _along_velocity(components: Sequence[tuple[Path, int]], entry: Entry) -> float | None:
     """Return the direction of the mean velocity in an image; components are along the file's own axes."""
     grid = _cells(entry)
-    parts = [read_quantity(path, "velocity", band=band, grid=grid) for path, band in (x, y)]
+    parts = [read_quantity(path, "velocity", band=band, grid=grid) for path, band in components]
     valid = parts[0].valid & parts[1].valid
     if valid.sum() < LEAST_CELLS:
         return None
     mean = np.array([float(part.values[valid].mean()) for part in parts])
-    crs = Info(x[0]).crs
+    crs = Info(components[0][0]).crs
     to_degrees = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
     start = np.array(to_degrees.transform(*lon_lat(entry, _middle(entry)), direction="INVERSE"))
     end = start + mean / np.hypot(*mean) * float(np.abs(start).max()) * 1e-4
