@@ -101,10 +101,12 @@ def test_validation_predicts_frames_that_training_never_predicts():
 
 
 def test_validation_predicts_the_last_frames_before_the_cut():
-    split = make_split("blocks", WindowGrid(27, 120, 120, patch=16, stride=8), 0)
-    found = {part: np.flatnonzero((split.windows == part).any(axis=(0, 1))).tolist() for part in (1, 2, 3)}
-    assert split.cut == 19  # 30 % of the frames, and at least one window
-    assert found == {TRAIN: list(range(8)), VALIDATE: [11], TEST: [19]}
+    for frames, cut in ((27, 19), (40, 28)):  # 30 % of the frames are after the cut, and at least one window
+        split = make_split("blocks", WindowGrid(frames, 120, 120, patch=16, stride=8), 0)
+        found = {n: np.flatnonzero((split.windows == n).any(axis=(0, 1))).tolist() for n in (1, 2, 3)}
+        assert split.cut == cut
+        tests = list(range(cut, frames - 7))
+        assert found == {TRAIN: list(range(cut - 11)), VALIDATE: [cut - 8], TEST: tests}
 
 
 def test_time_split_shares_no_frame():
@@ -172,7 +174,7 @@ def test_what_cannot_be_split_is_said(kind, grid, words):
 def test_the_patch_that_is_named_for_a_small_scene_fits(rows, cols, patch):
     with pytest.raises(DataError) as error:
         make_split("blocks", WindowGrid(8, rows, cols, patch=patch))
-    fitting = int(re.search(r"--patch (\d+)", error.value.hint)[1])
+    fitting = int(re.search(r"--patch (\d+)(?:,|$)", error.value.hint)[1])
     assert f"a scene of {rows} × {cols} pixels" in error.value.message
     assert fitting == min(rows, cols) // 4
     assert make_split("blocks", WindowGrid(8, rows, cols, patch=fitting)).windows.size
