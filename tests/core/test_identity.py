@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,34 @@ def test_precision_decides_the_training_and_what_comes_after_it(tmp_path):
     assert not changed(prints(request), prints(replace(request, compute=Compute(processes=2, device="cpu"))))
 
 
+def test_an_option_decides_its_own_stage_and_those_after_it(toy, tmp_path):
+    request = request_of("toy", tmp_path)
+    verbs = ["fetch", "prepare", "train", "predict", "evaluate"]
+    others = {
+        "fetch": {"words": 9},
+        "prepare": {"upper": True},
+        "train": {"rate": 0.3},
+        "predict": {"tile": 64},
+    }
+    for verb, values in others.items():
+        options = {**request.options, verb: request.options[verb].model_copy(update=values)}
+        other = prints(replace(request, options=options))
+        assert changed(prints(request), other) == verbs[verbs.index(verb) :]
+
+
+def test_what_decides_a_member_decides_what_is_made_of_it(tmp_path, monkeypatch):
+    plan = import_module("icectl.stages.plan")
+    request, before = request_of("ensemble", tmp_path), plan.code_of
+
+    def edited(plugin, verb):
+        return {**before(plugin, verb), "edited": plugin.name == "snow-mlp" and verb == "train"}
+
+    monkeypatch.setattr(plan, "code_of", lambda plugin, verb: {**before(plugin, verb), "edited": False})
+    ours = prints(request)
+    monkeypatch.setattr(plan, "code_of", edited)
+    assert changed(ours, prints(request)) == ["train", "predict", "evaluate"]
+
+
 def test_a_stage_is_handed_its_own_options_and_those_before(tmp_path):
     request = request_of("convlstm", tmp_path)
     seen = {step.verb: list(stages.run_for(step).options) for step in stages.plan(request, "evaluate")}
@@ -111,6 +140,27 @@ def test_a_model_that_prepares_in_its_own_way_does_not_share_the_result(mine, tm
     assert "prepare" in changed(ours, theirs)
 
 
+def test_the_class_that_performs_a_stage_is_found_without_importing_a_model(mine):
+    (mine / "base.py").write_text("""
+raise RuntimeError("a plan imports no model")
+class Other:
+    fetch = prepare = None
+class Base:
+    def prepare(self, run, options): ...
+""")
+    (mine / "model.py").write_text("""
+raise RuntimeError("a plan imports no model")
+from .base import Base as Ours
+from toy_plugin import Toy as Theirs
+class Zed:
+    fetch = predict = None
+class Mine(Ours, Theirs):
+    evaluate = None
+""")
+    made = [performed_by("mine_package.model:Mine", verb) for verb in ("evaluate", "prepare", "fetch")]
+    assert made == ["mine_package.model:Mine", "mine_package.base:Base", "toy_plugin:Toy"]
+
+
 def test_edited_code_of_a_plugin_is_done_again(mine, cli):
     folder = cli("train", "mine", "--json").json["folder"]
     assert cli("train", "mine", "--json").json["skipped"]
@@ -133,9 +183,11 @@ def test_data_that_a_package_ships_count_as_its_code_does(mine, monkeypatch):
     seen.append(now())
     (mine / "data" / "first.safetensors").rename(mine / "data" / "second.safetensors")
     seen.append(now())
+    os.utime(mine / "facts.toml", (1, 1))
+    assert now() == seen[-1], "a file that is read is known by what it holds, not by its time"
     monkeypatch.setattr("icectl.stages.origin.LARGE", 2)
     seen.append(now())
-    os.utime(mine / "facts.toml", (1, 1))  # too large to be read at every plan
+    os.utime(mine / "facts.toml", (2, 2))  # too large to be read at every plan
     seen.append(now())
     assert len(set(seen)) == len(seen)
     for name in ("README.md", ".hidden", "__pycache__/model.cpython-311.pyc"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +17,7 @@ from icectl.errors import DataError, UsageError, WorkError
 from icectl.raster import Grid, write_cog
 from icectl.settings import load_glacier
 from icectl.stages.records import score_of
-from icectl.workspace import RECORD, Workspace, plain, read_json
+from icectl.workspace import RECORD, RUN, Workspace, plain, read_json
 
 
 def trained(cli, *more: str) -> Path:
@@ -40,6 +42,39 @@ def test_an_unfinished_run_is_no_run_to_predict_with(cli):
     (run / RECORD).unlink()
     refused = cli("predict", "toy", "--run", str(run), ok=False)
     assert (refused.code, "is not finished" in refused.err, "it goes on" in refused.err) == (1, True, True)
+
+
+def test_the_last_run_is_the_one_last_added_to_and_an_unfinished_one_is_none(cli):
+    first, second, unfinished = (trained(cli, "--epochs", n) for n in ("2", "3", "4"))
+    (unfinished / RECORD).unlink()
+    space = Workspace(Path("icectl-workspace").absolute())
+    assert stages.runs(space) == [first, second]
+    cli("evaluate", "toy", "--run", str(first))
+    assert stages.runs(space) == [second, first]
+    products = Path(cli("predict", "toy", "--plain", "--json").json["run"])
+    assert stages.runs(space) == [second, first, products]
+    assert stages.find_run(space, stages.LAST) == products
+    assert stages.find_run(space, stages.LAST, weights=True) == first
+    with pytest.raises(UsageError, match="needed no training, so no weights"):
+        stages.find_run(space, str(products), weights=True)
+
+
+def test_a_run_may_be_copied_under_any_name(cli):
+    shutil.copytree(trained(cli), "weights of mine")
+    here = Path("weights of mine").absolute()
+    assert cli("predict", "toy", "--run", str(here), "--json").json["run"] == str(here)
+
+
+def test_of_two_distributions_with_a_model_of_one_name_each_has_its_runs(cli, monkeypatch):
+    run, plugin = trained(cli), registry.get("toy")
+    space, own = Workspace(Path("icectl-workspace").absolute()), registry.owner(plugin)
+    with monkeypatch.context() as two:
+        two.setattr(registry, "announced", lambda: (own, replace(own, distribution="theirs")))
+        assert stages.newest_run(space, plugin) == run
+        saved = read_json(run / RUN)
+        (run / RUN).write_text(json.dumps({**saved, "distribution": "theirs"}))
+        assert stages.newest_run(space, plugin) is None
+    assert stages.newest_run(space, plugin) == run
 
 
 def test_report_writes_one_page_or_a_comparison(cli):
@@ -149,8 +184,6 @@ def test_a_source_that_only_its_task_knows_is_planned(cli):
 
 
 def test_a_plugin_without_an_estimate_is_planned_all_the_same(cli, monkeypatch):
-    from dataclasses import replace
-
     import toy_plugin
 
     monkeypatch.setattr(toy_plugin, "plugin", replace(toy_plugin.plugin, estimate=""))
@@ -188,8 +221,6 @@ def test_what_killed_processes_left_is_swept_away(cli, monkeypatch):
 
 
 def test_options_of_an_unknown_schema_step_are_refused(toy):
-    from dataclasses import replace
-
     later = replace(registry.get("toy"), schema=3, upgrades={2: "toy_plugin:estimate"})
     with pytest.raises(WorkError, match="cannot carry options from schema 1 to 2") as raised:
         registry.upgrade_options(later, {"train": {}}, 1)

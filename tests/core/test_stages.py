@@ -5,9 +5,12 @@ from __future__ import annotations
 import itertools
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from icectl import registry
 
 
 def test_run_chains_all_verbs_and_prints_the_table(cli):
@@ -132,6 +135,17 @@ def test_devices_that_are_not_here_are_refused_before_any_work(cli, monkeypatch,
     assert cli("prepare", "toy").code == 0  # needs no device
 
 
+def test_a_model_of_one_process_trains_in_one(cli, monkeypatch):
+    import toy_plugin
+
+    monkeypatch.setattr(toy_plugin, "plugin", replace(toy_plugin.plugin, multi_device=False))
+    registry.refresh()
+    refused = cli("train", "toy", "--processes", "2", ok=False)
+    assert (refused.code, "'toy' trains in one process, not 2" in refused.err) == (2, True)
+    assert not Path("icectl-workspace").exists()
+    assert not cli("train", "toy", "--json").json["skipped"]
+
+
 def test_record_holds_what_a_stranger_needs(cli):
     folder = Path(cli("train", "toy", "--seed", "7", "--json").json["folder"])
     record = json.loads((folder / "stage.json").read_text())
@@ -149,6 +163,9 @@ def test_metrics_are_saved_as_plain_json(cli):
     shown = cli("evaluate", "toy", "--json").json
     assert shown["metrics"]["tables"][0]["rows"][0]["values"]["error"] == 3.0
     assert shown["metrics"]["details"]["nan"] is None
+    assert Path(shown["folder"]).parent == Path(shown["run"]) / "evaluations"
+    record = json.loads((Path(shown["folder"]) / "stage.json").read_text())
+    assert record["notes"] == {"score": "error 3 m"}
 
 
 def test_predict_uses_the_newest_run_and_any_other_place(cli):
