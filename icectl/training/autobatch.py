@@ -138,9 +138,5 @@ def _fits(
 
 def available_memory() -> int:
     """Return the free memory of this machine in bytes (what the system could give without swapping)."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        line = next(line for line in lines if line.startswith("MemAvailable"))
-        return int(line.split()[1]) * 1024
-    except (OSError, StopIteration, ValueError):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    free = meters.told(Path("/proc/meminfo"), "MemAvailable")
+    return free or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")

@@ -91,11 +91,8 @@ def outer_rank() -> int | None:
 
 def outer_world() -> int:
     """Return how many processes ``torchrun`` or SLURM started; 1 if neither did."""
-    if outer_rank() is None:
-        return 1
-    return int(
-        os.environ["WORLD_SIZE"] if "TORCHELASTIC_RUN_ID" in os.environ else os.environ["SLURM_NTASKS"]
-    )
+    name = "WORLD_SIZE" if "TORCHELASTIC_RUN_ID" in os.environ else "SLURM_NTASKS"
+    return 1 if outer_rank() is None else int(os.environ[name])
 
 
 def resolve(compute: Compute) -> Decision:

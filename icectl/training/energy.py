@@ -99,7 +99,6 @@ def _read_nvml() -> dict[str, float]:
     found = {}
     with suppress(Exception):  # no library, no driver, or a device without the counter
         pynvml = importlib.import_module("pynvml")
-
         pynvml.nvmlInit()
         for index in range(pynvml.nvmlDeviceGetCount()):
             handle = pynvml.nvmlDeviceGetHandleByIndex(index)

@@ -66,12 +66,18 @@ class Meter:
 
 def peak_memory() -> int:
     """Return the peak resident memory in bytes: of this process, or of its largest finished child."""
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * _RSS_UNIT
-    with suppress(OSError, StopIteration, ValueError):
-        lines = _STATUS.read_text(encoding="ascii").splitlines()
-        line = next(line for line in lines if line.startswith("VmHWM"))
-        return max(int(line.split()[1]) * 1024, children)
-    return max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT, children)
+    both = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
+    own, children = (resource.getrusage(who).ru_maxrss * _RSS_UNIT for who in both)
+    return max(told(_STATUS, "VmHWM") or own, children)
+
+
+def told(file: Path, name: str) -> int:
+    """Return the bytes that Linux gives after `name` in a file of ``/proc``; 0 without such a line."""
+    with suppress(OSError):
+        for line in file.read_text(encoding="ascii").splitlines():
+            if line.startswith(f"{name}:"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024

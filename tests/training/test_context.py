@@ -133,3 +133,26 @@ def test_a_gradient_that_one_process_lacks_is_half_of_the_others(monkeypatch: py
     assert mine[1].grad is not None
     assert mine[1].grad.tolist() == [2.5, 3.0]
     assert mine[2].grad is None
+
+
+def test_gradients_are_averaged_in_buckets_of_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One bucket would hold a copy of all gradients at once, and two types do not share one."""
+    from icectl.training import context
+
+    sizes = (6, 3, 4, 20, 1, 1)
+    kinds = [torch.float32] * 5 + [torch.float64]
+    mine = [nn.Parameter(torch.zeros(n, dtype=kind)) for n, kind in zip(sizes, kinds, strict=True)]
+    for number, parameter in enumerate(mine):
+        parameter.grad = torch.full_like(parameter, number)
+    sent = []
+
+    def double(flat: torch.Tensor) -> None:
+        sent.append(flat.numel())
+        flat *= 2
+
+    monkeypatch.setattr(context, "_BUCKET", 9 * 4)
+    monkeypatch.setattr(context.dist, "all_reduce", double)
+    context.average_gradients([*mine, nn.Parameter(torch.zeros(9), requires_grad=False)], world=2)
+    assert sent == [6 + 3 + 2, 4 + 1, 20 + 1, 1 + 1, 1 + 1]  # each with a number for every gradient
+    for number, parameter in enumerate(mine):
+        assert parameter.grad.tolist() == [number] * parameter.numel()

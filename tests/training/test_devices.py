@@ -48,6 +48,7 @@ def test_auto_takes_a_gpu(gpus) -> None:
 
 def test_more_gpus_than_there_are(gpus) -> None:
     gpus(1)
+    assert resolve(Compute()).reason.startswith("cuda, since 1 CUDA device is here; ")
     with pytest.raises(UsageError, match="4 GPUs were asked for and 1 is here") as caught:
         resolve(Compute(device="cuda", processes=4))
     assert caught.value.hint == "use --gpus 1, or --device cpu --processes 4"
@@ -122,6 +123,15 @@ def test_processes_started_from_outside_are_seen(monkeypatch: pytest.MonkeyPatch
     assert (outer_rank(), outer_world()) == (5, 8)
     monkeypatch.setenv("SLURM_JOB_NAME", "interactive")
     assert outer_rank() is None
+
+
+def test_machines_and_processes_of_each_are_those_that_the_starter_names(monkeypatch) -> None:
+    from icectl.training.fabric import _shape
+
+    names = {"LOCAL_WORLD_SIZE": "2", "WORLD_SIZE": "6", "SLURM_NTASKS": "12", "SLURM_NNODES": "3"}
+    for name, value in names.items():
+        monkeypatch.setenv(name, value)
+    assert (_shape(slurm=False), _shape(slurm=True)) == ((2, 3), (4, 3))
 
 
 def test_listing_and_deciding_names_need_no_torch() -> None:

@@ -10,7 +10,9 @@ import torch
 from torch import nn
 
 from icectl.errors import DataError, UsageError, WorkError
+from icectl.run import Run
 from icectl.training import FitSettings, IndexedBatches, SingleOptimizer, fit, launch, load_weights
+from icectl.training.loop import Loop
 from icectl.training.record import read
 
 
@@ -107,6 +109,27 @@ def test_gradients_are_clipped(tmp_path: Path) -> None:
     assert weight(tmp_path / "value") == 0.75
     train(tmp_path / "norm", Scripted([1]), epochs=1, clip_norm=0.5)
     assert weight(tmp_path / "norm") == pytest.approx(1.5, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "left"),
+    [
+        ({"epochs": 30}, 30),  # of three updates
+        ({"epochs": 60, "max_updates": 130}, 70),
+        ({"epochs": 30, "max_updates": 130}, 30),
+        ({"max_updates": 140}, 80),
+    ],
+)
+def test_the_progress_shown_is_of_the_updates_that_are_left(
+    tmp_path: Path, monkeypatch, settings, left
+) -> None:
+    shown = []
+    monkeypatch.setattr(Run, "progress", lambda run, title, total=None: shown.append((title, total)))
+    data = IndexedBatches([{"x": torch.zeros(1)} for _ in range(6)], 2)
+    loop = Loop(tiny.run_in(tmp_path), Scripted([]), data, None, FitSettings(**settings))
+    loop.position.step = 60
+    loop._progress()
+    assert shown == [("training", left)]
 
 
 def test_the_log_holds_every_second_update(tmp_path: Path) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,7 +26,9 @@ from icectl.training import (
     find_batch_size,
     fit,
     fitting_batch,
+    meters,
 )
+from icectl.training.autobatch import available_memory
 from icectl.training.energy import Energy
 from icectl.training.memory import is_out_of_memory, worded
 
@@ -60,6 +65,21 @@ def test_auto_leaves_an_epoch_some_updates(tmp_path: Path) -> None:
     run = tiny.run_in(tmp_path)
     found = fitting_batch(run, 0, tiny.Masked, lambda size: IndexedBatches(tiny.dataset(64), size))
     assert found == run.notes["batch_size"] == 4
+
+
+def test_a_resumed_training_keeps_its_batch(tmp_path: Path) -> None:
+    def ask(samples: int) -> tuple[int, int]:
+        run = tiny.run_in(tmp_path)
+        found = fitting_batch(run, 0, tiny.Masked, lambda size: IndexedBatches(tiny.dataset(samples), size))
+        return found, run.notes["batch_size"]
+
+    assert ask(64) == ask(640) == (4, 4)
+
+
+def test_the_free_memory_of_the_machine_is_less_than_all_and_more_than_what_nothing_uses() -> None:
+    page = os.sysconf("SC_PAGE_SIZE")
+    unused, whole = (page * os.sysconf(name) for name in ("SC_AVPHYS_PAGES", "SC_PHYS_PAGES"))
+    assert 0.5 * unused < available_memory() <= whole
 
 
 def test_auto_keeps_to_the_memory_of_a_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,6 +132,16 @@ def test_a_meter_measures_time_memory_and_energy(monkeypatch: pytest.MonkeyPatch
     assert facts["energy_source"].startswith("estimate (10 W")
     assert facts["energy_kwh"] > 0.05 * 3 / 3.6e6 * 0.9
     assert facts["co2e_g"] == pytest.approx(facts["energy_kwh"] * 100)
+
+
+def test_without_linux_a_peak_is_of_this_process_or_of_its_largest_child(tmp_path: Path, monkeypatch) -> None:
+    kilobytes = {resource.RUSAGE_SELF: 3000, resource.RUSAGE_CHILDREN: 2000}
+    monkeypatch.setattr(meters, "_STATUS", tmp_path / "none")
+    monkeypatch.setattr(meters, "_RSS_UNIT", 1024)
+    monkeypatch.setattr(resource, "getrusage", lambda who: SimpleNamespace(ru_maxrss=kilobytes[who]))
+    assert meters.peak_memory() == 3000 * 1024
+    kilobytes[resource.RUSAGE_CHILDREN] = 4000
+    assert meters.peak_memory() == 4000 * 1024
 
 
 PEAKS = """
@@ -173,6 +203,23 @@ def test_counters_are_read_again_while_work_goes_on(rapl: Path, monkeypatch: pyt
     time.sleep(0.2)
     assert counters.joules == pytest.approx(80)
     counters.stop(1, 1)
+
+
+def test_a_gpu_counts_in_millijoules(monkeypatch: pytest.MonkeyPatch) -> None:
+    devices = {0: 2_500, 1: 40_125}
+    fake = SimpleNamespace(
+        nvmlInit=lambda: None,
+        nvmlDeviceGetCount=lambda: len(devices),
+        nvmlDeviceGetHandleByIndex=lambda index: index,
+        nvmlDeviceGetTotalEnergyConsumption=devices.get,
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", fake)
+    monkeypatch.setattr(energy, "_RAPL", Path("/nowhere"))
+    assert energy.read_counters() == {"nvml:0": 2.5, "nvml:1": 40.125}
+    counters = Energy("auto")
+    counters.start()
+    devices[1] += 3_600
+    assert counters.stop(1, 1) == (pytest.approx(1e-6), "counters (nvml)")
 
 
 def test_unknown_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
+from queue import SimpleQueue
+from types import SimpleNamespace
 
 import pytest
 import tiny
@@ -57,6 +60,26 @@ def test_processes_agree_on_the_batch_that_fits(tmp_path: Path) -> None:
     assert load_state(tmp_path / "state.safetensors")["step"] == 2
     again = tiny.run_in(tmp_path, 2)
     assert launch(tiny.train_auto, again) == again.notes["batch_size"] == 4
+
+
+def test_rank_0_tells_all_that_is_asked_for_and_the_others_their_errors(monkeypatch) -> None:
+    log = logging.getLogger("icectl")
+    before = log.handlers, log.level, log.propagate
+    try:
+        for rank, told in ((0, ["started", "failed"]), (1, ["failed"])):
+            queue = SimpleQueue()
+            monkeypatch.setenv("RANK", str(rank))
+            worker._log_into(SimpleNamespace(queue=queue, level=logging.INFO))
+            for level, text in (
+                (logging.DEBUG, "detail"),
+                (logging.INFO, "started"),
+                (logging.ERROR, "failed"),
+            ):
+                log.log(level, text)
+            assert [queue.get().getMessage() for _ in range(queue.qsize())] == told
+    finally:
+        (log.handlers, level, log.propagate) = before
+        log.setLevel(level)
 
 
 def report(folder: Path, rank: int, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
