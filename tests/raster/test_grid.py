@@ -7,8 +7,9 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from rasterio.errors import NotGeoreferencedWarning
 
-from icectl.errors import DataError
+from icectl.errors import DataError, UsageError
 from icectl.raster import describe, grid_from_bbox, grid_of, same_grid, utm_crs
+from icectl.raster.grid import assigned_grid, upright
 
 PARVATI = (77.4879532598204, 31.992646374004327, 77.82063300835557, 32.225292222190056)
 
@@ -102,3 +103,37 @@ def test_landsat_edges_at_15_mod_30_are_followed():
     assert got.affine.c % 30 == 15
     assert got.affine.f % 30 == 15
     assert grid_from_bbox(PARVATI, "EPSG:32643", 30, GeoBox((3, 3), like, "EPSG:32643")) == got
+
+
+def test_an_image_lies_where_its_user_says():
+    placed = assigned_grid((4, 5), "EPSG:32633", (500_000.0, 5_000_000.0, 500_100.0, 5_000_040.0))
+    assert placed == GeoBox((4, 5), Affine(20, 0, 500_000, 0, -10, 5_000_040), "EPSG:32633")
+    nowhere = assigned_grid((4, 5), None, None, side=15)
+    assert (nowhere.affine, nowhere.crs) == (Affine(15, 0, 0, 0, -15, 60), None)
+
+
+@pytest.mark.parametrize(
+    ("crs", "bounds", "words"),
+    [
+        ("EPSG:32633", (1.0, 2.0, 1.0, 4.0), "is no box"),
+        ("EPSG:32633", (1.0, 2.0, 3.0, 2.0), "is no box"),
+        ("EPSG:32633", (3.0, 2.0, 1.0, 4.0), "is no box"),
+        (None, (1.0, 2.0, 3.0, 4.0), "has no CRS"),
+        ("EPSG:32633", None, "alone does not say where"),
+    ],
+)
+def test_a_place_that_is_none_is_refused(crs, bounds, words):
+    with pytest.raises(UsageError, match=words) as refused:
+        assigned_grid((4, 5), crs, bounds)
+    assert refused.value.hint
+
+
+@pytest.mark.parametrize(("right", "down"), [(1, 1), (-1, 1), (-1, -1), (1, -1)])
+@pytest.mark.parametrize("side", [1e-4, 30.0])
+def test_a_grid_in_any_order_of_rows_and_columns_is_north_up_where_it_lies(right, down, side):
+    """Pixels of degrees are far below 1, of metres above."""
+    corner = Affine(side, 0, 10, 0, -side, 60 + 3 * side)
+    first = 10 if right > 0 else 10 + 4 * side, 60 if down > 0 else 60 + 3 * side
+    stored = GeoBox((3, 4), Affine(right * side, 0, first[0], 0, down * side, first[1]), "EPSG:3857")
+    assert upright(stored).affine == pytest.approx(corner)
+    assert upright(stored).shape == (3, 4)

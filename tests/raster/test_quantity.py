@@ -56,6 +56,12 @@ def test_a_rotated_raster_is_laid_north_up(tmp_path):
     assert field.valid.sum() == pytest.approx(40 * 50, rel=0.02)  # the same area
 
 
+def test_numbers_of_nothing_are_those_of_the_file_and_those_that_are_stated(tmp_path):
+    path = write(tmp_path / "classes.tif", np.array([[0, 1, 2], [3, 1, 0]], np.uint8), nodata=0)
+    field = read_quantity(path, "label", numbers=Numbers(nodata=(2, 3)))
+    np.testing.assert_array_equal(field.valid, [[False, True, False], [False, True, False]])
+
+
 def test_scale_offset_and_unit_tags_count(tmp_path):
     stored = write(
         tmp_path / "dm.tif", (HEIGHTS * 10 - 50).astype(np.int16), scales=(0.1,), offsets=(5.0,), nodata=950
