@@ -3,10 +3,9 @@
 import gc
 from collections.abc import Callable
 
-from icectl.errors import WorkError
+from icectl.errors import OUT_OF_MEMORY, WorkError
 
 _SMALLER = "use a smaller preset, or another --device"
-_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -15,7 +14,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in _WORDS)
+    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in OUT_OF_MEMORY)
 
 
 def trial(attempt: Callable[[int], object]) -> Callable[[int], bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import enum
 import pickle
+import re
 import sys
 from pathlib import Path
 from typing import Literal
@@ -13,7 +14,7 @@ import pytest
 from pydantic import BaseModel, Field, ValidationError
 
 from icectl import registry
-from icectl.cli import flags
+from icectl.cli import flags, options, verbs
 from icectl.contract import VERBS, BatchSize, Options, Plugin
 from icectl.errors import UsageError, did_you_mean
 from icectl.run import Run
@@ -301,11 +302,39 @@ def test_help_is_short_and_all_of_it_is_one_word_away(process):
     short = process("evaluate", "deeplab", "--help").stdout
     everything = process("evaluate", "deeplab", "--help-all").stdout
     assert all(word in short for word in ("--weights", "--flow", "--resolution", "--fjord"))
-    assert short.count(" --") <= 25
+    assert short.count(" --") <= 13  # ten, --help, and two in sentences
     assert "more options: icectl evaluate deeplab-xception --help-all" in short
     assert "--bootstrap" not in short
     assert "--bootstrap" in everything
     assert everything.count(" --") > 60
+    boxes = re.findall(r"╭─ (\S+) ─", everything)
+    assert boxes == ["Options", *options.GROUPS]
+
+
+def test_help_shows_the_ten_that_people_need_of_every_model_and_verb():
+    listed, known = set(), set()
+    for verb in verbs.SUMMARIES:
+        listed |= set(verbs.shown(verb))
+        for plugin in registry.usable():
+            names = {p.name for p in verbs.command(verb, plugin).params} & set(verbs.shown(verb))
+            assert 3 <= len(names) <= 10, (verb, plugin.name, names)
+            known |= names
+    assert known == listed, "a name that no model has"
+
+
+def test_options_are_in_the_groups_of_the_issue_wherever_they_come_from():
+    class Train(Options):
+        width: int = 8
+        l2_weight: float = 0.1
+        test_share: float = 0.2
+        teacher: Path | None = None
+
+    found = {name: flags.group("train", name, field) for name, field in Train.model_fields.items()}
+    assert found == {
+        "width": "Network", "l2_weight": "Optimisation", "test_share": "Data", "teacher": "Data",
+    }  # fmt: skip
+    assert flags.group("predict", "width", Train.model_fields["width"]) == "Post-processing"
+    assert flags.group("evaluate", "width", Train.model_fields["width"]) == "Output"
 
 
 @pytest.mark.parametrize(

@@ -54,3 +54,12 @@ def test_too_little_gives_no_interval():
     assert mean_interval(one, draws=100) is None
     assert mean_interval(many, draws=0) is None
     assert gain_interval(many * [1, 0], many, draws=100) is None
+
+
+@pytest.mark.filterwarnings("error")
+def test_units_without_a_value_give_no_interval_and_no_warning():
+    """Chips without any correlation: a warning of a library reached the user."""
+    none, one = np.zeros((5, 2)), np.array([[1.0, 1.0], [0, 0], [0, 0], [0, 0]])
+    assert mean_interval(none, draws=100) is None
+    assert mean_interval(one, draws=100) is None
+    assert gain_interval(none, none, draws=100) is None

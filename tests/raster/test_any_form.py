@@ -288,3 +288,20 @@ def test_a_packed_raster_is_to_be_unpacked(tmp_path):
     assert "e.g. N46E010.hgt" in refused.value.hint
     (tmp_path / "srtm.hgt").rename(tmp_path / "N46E010.hgt")
     assert read_quantity(tmp_path / "N46E010.hgt", "elevation").valid.all()
+
+
+@pytest.mark.parametrize(("dtype", "bits"), [("uint8", 1), ("uint8", 8), ("uint16", 12), ("uint16", 16)])
+def test_a_picture_whose_zero_is_white_has_the_same_brightness(tmp_path, dtype, bits):
+    """TIFF's photometric interpretation 0; numbers of other quantities than pictures stay as they are."""
+    top, shown = 2**bits - 1, np.rint((HEIGHTS - 500) / 650 * (2**bits - 1)).astype(dtype)
+    about = {"nbits": bits} if bits not in (8, 16) else {}
+    stored = np.where(OPEN == 0, top, top - shown).astype(dtype)
+    path = tif(tmp_path / "p.tif", stored, photometric="MINISWHITE", nodata=top, **about)
+    for quantity in ("grey", "label"):
+        found = read_quantity(path, quantity)
+        np.testing.assert_array_equal(found.valid, stored < top)
+        np.testing.assert_array_equal(found.values[found.valid], shown[found.valid])
+    signed = tif(tmp_path / "dem.tif", HEIGHTS.astype(np.int16), photometric="MINISWHITE")
+    np.testing.assert_array_equal(read_quantity(signed, "elevation").values, HEIGHTS)
+    quality = tif(tmp_path / "qa.tif", shown, photometric="MINISWHITE", **about)
+    np.testing.assert_array_equal(read_quantity(quality, "quality").values, shown)
