@@ -156,7 +156,7 @@ def make_run(root: Path, panels=None, model="convlstm", identity="a1b2c3d4e5", t
     return run
 
 
-def time_maps(run, frames=8, rows=160, columns=200, with_arrows=True, cube=False):
+def time_maps(run, frames=8, rows=160, columns=200, cube=False):
     """Write truth and prediction as GeoTIFFs (or as one NetCDF cube, far quicker); return their panel."""
     truth = snow_frames(frames, rows, columns)
     rng = np.random.default_rng(5)
@@ -166,7 +166,6 @@ def time_maps(run, frames=8, rows=160, columns=200, with_arrows=True, cube=False
     folder = run / "predictions" / "parvati-1"
     folder.mkdir(parents=True, exist_ok=True)
     layer = (_as_cube if cube else _as_files)(folder, grid(rows, columns), truth, prediction)
-    some = arrows(rows, columns) if with_arrows else []
     return p.TimeMaps(
         title="Snow masks",
         colours="snow",
@@ -179,12 +178,10 @@ def time_maps(run, frames=8, rows=160, columns=200, with_arrows=True, cube=False
                 label=f"{2013 + k // 4}-{1 + 3 * (k % 4):02d}-01 · lead {k % 4 + 1}",
                 truth=layer("truth", k),
                 prediction=layer("prediction", k),
-                truth_arrows=some,
-                prediction_arrows=some,
             )
             for k in range(frames)
         ],
-        note="Arrows show optical flow from the frame before.",
+        note="The difference is forecast minus truth.",
     )
 
 

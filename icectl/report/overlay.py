@@ -112,9 +112,9 @@ def _dot(x: float, y: float) -> str:
     return f"M{_short(x)} {_short(y)}h0"
 
 
-def arrow_gain(groups: Sequence[Sequence[Arrow]]) -> float:
+def arrow_gain(arrows: Sequence[Arrow]) -> float:
     """Return by how much arrows are lengthened so that the longer ones nearly reach their neighbours."""
-    flat = np.array([a for group in groups for a in group], dtype=np.float64).reshape(-1, 4)
+    flat = np.array(arrows, dtype=np.float64).reshape(-1, 4)
     lengths = np.hypot(flat[:, 2], flat[:, 3])
     lengths = lengths[lengths > 0]
     if not lengths.size:

@@ -53,8 +53,6 @@
       if (event.key === "ArrowLeft") { step(-1); event.preventDefault(); }
       if (event.key === "ArrowRight") { step(1); event.preventDefault(); }
     });
-    const arrows = panel.querySelector("[data-arrows]");
-    if (arrows) arrows.addEventListener("change", () => panel.classList.toggle("no-arrows", !arrows.checked));
     show(0);
   }
 

@@ -77,17 +77,14 @@ class Painter:
         changes = [s["difference"].values for s in stacks if "difference" in s]
         change = scale_for(changes, "diverging", None, panel.difference_limit) if changes else None
         side = self._side(values + changes, side, scale)
-        arrows = [group for f in panel.frames for group in (f.truth_arrows, f.prediction_arrows) if group]
-        gain = arrow_gain(arrows)
         moments = [
-            self._moment(frame, stack, scale, change, side, gain)
+            self._moment(frame, stack, scale, change, side)
             for frame, stack in zip(panel.frames, stacks, strict=True)
         ]
         legends = [legend(scale, panel.unit, "value")]
-        key = arrow_key(arrows, gain, next(r for s in stacks for r in s.values())) if arrows else None
         if change:
             legends.append(legend(change, panel.unit, "prediction − truth"))
-        return {"moments": moments, "legends": legends, "arrow_key": key}
+        return {"moments": moments, "legends": legends}
 
     def _three(self, frame: Frame, side: int) -> dict[str, Raster]:
         found = {
@@ -104,22 +101,12 @@ class Painter:
         return {name: replace(r, grid=r.grid or grid) for name, r in found.items()}
 
     def _moment(
-        self,
-        frame: Frame,
-        stack: dict[str, Raster],
-        scale: Scale,
-        change: Scale | None,
-        side: int,
-        gain: float,
+        self, frame: Frame, stack: dict[str, Raster], scale: Scale, change: Scale | None, side: int
     ) -> View:
         maps = []
         for name, raster in stack.items():
             used = change if name == "difference" and change else scale
-            arrows = getattr(frame, f"{name}_arrows", ())
-            strokes = []
-            if arrows:
-                strokes.append(Stroke(arrow_path(arrows, gain, max(raster.shape)), ARROW_CLASS))
-            maps.append(picture(_TITLES[name], raster, used, side, strokes))
+            maps.append(picture(_TITLES[name], raster, used, side, ()))
         return {"label": frame.label, "note": frame.note, "maps": maps}
 
     def _map(self, panel: Map) -> View:
@@ -128,12 +115,12 @@ class Painter:
         scale = scale_for([raster.values], panel.colours, panel.low, panel.high)
         side = self._side([raster.values], side, scale)
         strokes = line_strokes(panel.lines, self.reader, raster.grid) + point_strokes(panel.points, scale)
-        gain = arrow_gain([panel.arrows])
+        gain = arrow_gain(panel.arrows)
         if panel.arrows:
             strokes.append(Stroke(arrow_path(panel.arrows, gain, max(raster.shape)), ARROW_CLASS))
         drawn = picture(panel.label or panel.title, raster, scale, side, strokes)
         drawn["under"] = self._underlay(panel, raster, side)
-        key = arrow_key([panel.arrows] if panel.arrows else [], gain, raster, panel.arrow_unit)
+        key = arrow_key(panel.arrows, gain, raster, panel.arrow_unit)
         dates = date_scale(panel.lines)
         legends = [legend(scale, panel.unit, panel.label)]
         if dates is not None:  # the grey levels of an image below dated lines need no bar

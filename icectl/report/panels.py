@@ -164,18 +164,16 @@ class Frame(_Part):
     ----------
     label
         What the slider shows, e.g. ``"2021-04-01 · lead 2"``.
-    truth_arrows, prediction_arrows
-        Flow from the frame before, if there is one.
     note
         A line below the maps, e.g. that 12 % of the pixels were interpolated.
     """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)  # older records have arrows of the masks' motion
 
     label: str
     truth: Layer | None = None
     prediction: Layer | None = None
     difference: Layer | None = None
-    truth_arrows: tuple[Arrow, ...] = ()
-    prediction_arrows: tuple[Arrow, ...] = ()
     note: str = ""
 
 

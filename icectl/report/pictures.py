@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from icectl.report.colours import Scale, data_uri, encode
 from icectl.report.layers import Raster, thin
 from icectl.report.overlay import Stroke
+from icectl.report.panels import Arrow
 from icectl.report.scale import frame_of
 
 View = dict[str, Any]
@@ -79,15 +80,15 @@ def number(value: float, step: float) -> str:
     return f"{value + 0.0:,.{digits}f}".replace("-", "−")
 
 
-def arrow_key(arrows: Sequence[Any], gain: float, raster: Raster, unit: str = "") -> View | None:
-    """Return how long an arrow of `arrows` (groups) of a round displacement is, in % of the map's width.
+def arrow_key(arrows: Sequence[Arrow], gain: float, raster: Raster, unit: str = "") -> View | None:
+    """Return how long an arrow of `arrows` of a round displacement is, in % of the map's width.
 
     Arrows are in pixels unless `unit` says otherwise.
     """
     if not arrows:
         return None
     frame = frame_of(raster.grid, raster.shape, raster.metres)
-    longest = max(float(np.hypot(right, down)) for group in arrows for _, _, right, down in group)
+    longest = max(float(np.hypot(right, down)) for _, _, right, down in arrows)
     target = min(0.12 * raster.shape[1] / gain, longest)
     power = 10.0 ** np.floor(np.log10(max(target, 1e-9)))
     pixels = power * max(k for k in (1, 2, 5) if k * power <= target * (1 + 1e-9))

@@ -98,14 +98,6 @@ def test_web_mercator_gives_metres_on_the_ground_and_cloud_by_a_quality_layer_gi
         assert np.isnan(hidden).all()
 
 
-def test_a_figure_shows_arrows_and_a_profile(two):
-    from skimage.io import imread
-
-    picture = imread(next(two[0].rglob("velocity.png")))
-    assert picture.shape[:2] == (600, 1320)
-    assert picture.std() > 20
-
-
 def test_a_streamline_runs_with_the_flow_through_its_cell_and_ends_where_none_is_known():
     down, right = np.full((41, 41), 3.0), np.full((41, 41), 4.0)
     down[:, 35:] = np.nan

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,7 +22,7 @@ from icectl.tasks.front.files.gis import to_map, write_layer
 from icectl.tasks.front.files.sets import parse_day
 from icectl.tasks.front.line.length import length_series, position, reference_of
 from icectl.tasks.front.line.polygons import cut, join_ends, outline
-from icectl.tasks.front.products import draw_by_date, product_crs, quality
+from icectl.tasks.front.products import product_crs, quality
 
 SHAPE = (100, 120)
 GREENLAND = Place("EPSG:32624", (30.0, 0.0, 500_000.0, 0.0, -30.0, 7_400_000.0))
@@ -274,23 +273,6 @@ def test_three_sets_are_compared_by_twos_and_their_lengths_side_by_side(tmp_path
     assert changes[("mine", "2021-07-10")] - changes[("mine", "2019-07-10")] == pytest.approx(-300, rel=0.01)
     assert changes[("other", "2019-07-10")] - changes[("mine", "2019-07-10")] == pytest.approx(100, rel=0.01)
     assert (tmp_path / "l.svg").stat().st_size > 1000
-
-
-def test_fronts_by_date_are_drawn_with_images_that_have_none(tmp_path):
-    days = [datetime(2000 + n, 8, 1, tzinfo=UTC).date() for n in range(3)]
-    lines = [to_map(LINE + np.array([10 * n, 0]), GREENLAND, "EPSG:32624") for n in range(3)]
-    own = [
-        ("a", day, line) for day, line in zip((days[0], days[0], days[1]), lines, strict=True)
-    ]  # two tiles
-    svg = draw_by_date([*own, ("b", days[2], None)], tmp_path / "m.svg", "m")
-    drawn = svg.read_text()
-    assert drawn.count('id="LineCollection') == 1 + 1  # b's panel is empty, and holds its own
-    assert drawn.count('id="PathCollection') == 4
-    numbers = re.findall(r"<!-- ([−\d.e+]+) -->", drawn)  # what is drawn as shapes
-    assert [one for one in numbers if one.startswith("7") and len(one) == 7]  # northings are written whole
-    assert not [one for one in numbers if "e" in one]
-    assert drawn.count('id="xtick_') <= 3 * 5 + 8  # labels do not overlap
-    assert "#440154" in drawn  # the first date has viridis' first colour
 
 
 def series(lines, places, doubts=()):

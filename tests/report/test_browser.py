@@ -148,15 +148,6 @@ def test_values_under_the_pointer_are_the_rasters_own(page, run):
     assert len(page.find_elements(By.CSS_SELECTOR, ".cross")) == 3
 
 
-def test_arrows_can_be_hidden(page):
-    from selenium.webdriver.common.by import By
-
-    arrow = page.find_element(By.CSS_SELECTOR, ".moment:not([hidden]) .arrow")
-    assert arrow.is_displayed()
-    press(page, "[data-arrows]")
-    assert not arrow.is_displayed()
-
-
 def test_light_and_dark(page):
     from selenium.webdriver.common.by import By
 

@@ -84,8 +84,8 @@ def test_arrows_point_where_things_move():
 
 def test_long_arrows_just_miss_their_neighbours():
     arrows = [(x, 20.0, 2.0, 0.0) for x in (20.0, 60.0, 100.0)]
-    assert overlay.arrow_gain([arrows]) * 2.0 == pytest.approx(36)
-    assert overlay.arrow_gain([]) == overlay.arrow_gain([[(1, 1, 0, 0)]]) == 1.0
+    assert overlay.arrow_gain(arrows) * 2.0 == pytest.approx(36)
+    assert overlay.arrow_gain([]) == overlay.arrow_gain([(1, 1, 0, 0)]) == 1.0
 
 
 def drawn():

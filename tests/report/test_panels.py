@@ -22,7 +22,7 @@ from icectl.report.painter import Painter
 LAYER = p.Layer(file="predictions/a.tif")
 
 ALL = [
-    p.TimeMaps(title="T", frames=[p.Frame(label="1", truth=LAYER, truth_arrows=[(1, 2, 3, 4)])]),
+    p.TimeMaps(title="T", frames=[p.Frame(label="1", truth=LAYER)]),
     p.Map(title="M", layer=LAYER, lines=[p.Lines(label="front", pixels=[[(0, 1), (2, 3)]])]),
     p.ImageLines(title="I", frames=[p.Picture(label="1", image=LAYER)]),
     p.Curve(title="C", series=[p.Series(label="s", x=[0, 1], y=[0.5, float("nan")])]),
@@ -39,6 +39,12 @@ def test_a_panel_survives_json(panel):
     back = p.unpack(json.loads(text)[0])
     assert type(back) is type(panel)
     assert p.pack([back]) == p.pack([panel])
+
+
+def test_frames_of_older_records_are_shown_without_their_arrows():
+    old = p.pack([ALL[0]])[0]
+    old["frames"][0]["truth_arrows"] = [[1, 2, 3, 4]]
+    assert p.unpack(old) == ALL[0]
 
 
 def test_nan_becomes_nothing():

@@ -15,10 +15,6 @@ from icectl.run import Run
 from icectl.tasks.flow.dataset import Sequences
 from icectl.tasks.flow.metrics import correlation
 from icectl.tasks.flow.options import AHEAD
-from icectl.tasks.flow.velocity.measure import Velocity
-
-ARROWS = 40
-"""Arrows along the longer side of a figure, about."""
 
 UNITS = {"meter/year": "m a⁻¹", "pixel/year": "px a⁻¹"}
 """How a page writes the units of velocities, which files name as UDUNITS does."""
@@ -161,35 +157,6 @@ def _row(run: Run, name: str, label: str, pictures: list[Array], truth: F32, sco
     images = tuple(Layer(file=str(path), band=i + 1) for i in range(len(stack)))
     low, high = (float(v) for v in np.percentile(truth, DARK_TO_BRIGHT))
     return SampleRow(label=label, images=images, score=score, low=low, high=high)
-
-
-def velocity_figure(
-    path: Path, backdrop: F32, cells: I64, found: Velocity, unit: str, sequences: Sequences
-) -> Path:
-    """Draw arrows over an image, and the speed along the line through the fastest ice; write a PNG.
-
-    `backdrop`: ``(rows, cols)`` image that the arrows lie on; `cells`: ``(rows, cols, 2)`` pixels of the
-    cells.
-    """
-    from matplotlib.figure import Figure
-
-    speed = np.hypot(found.vx, found.vy)
-    figure = Figure(figsize=(11, 5), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    low, high = np.percentile(backdrop, DARK_TO_BRIGHT)
-    left.imshow(backdrop, cmap="gray", vmin=low, vmax=high)
-    few = max(max(speed.shape) // ARROWS, 1)
-    some = (slice(None, None, few), slice(None, None, few))
-    y, x = np.moveaxis(cells[some], -1, 0)
-    drawn = left.quiver(x, y, found.vx[some], found.vy[some], speed[some], cmap="viridis", angles="uv")
-    figure.colorbar(drawn, ax=left, label=unit)
-    left.set_axis_off()
-    at, along, length = flow_line(found.vx, found.vy, found.count, cells, sequences)
-    left.plot(*cells[at].T[::-1], color="white", linewidth=1)
-    right.errorbar(along, speed[at], found.error[at], linewidth=1, elinewidth=0.5)
-    right.set(xlabel=f"along the flow line ({length})", ylabel=f"speed, {unit}", ylim=(0, None))
-    figure.savefig(path, dpi=120)
-    return path
 
 
 def flow_line(

@@ -14,7 +14,6 @@ from icectl.raster.chunks import expect_chunks, reading, write_store
 from icectl.run import Run
 from icectl.tasks.flow.chips.windows import Scaling, scaling
 from icectl.tasks.flow.dataset import Sequences, open_dataset
-from icectl.tasks.flow.figures import velocity_figure
 from icectl.tasks.flow.options import AHEAD, CLOUDY, PredictOptions, TrainOptions
 from icectl.tasks.flow.products import write
 from icectl.tasks.flow.split import TEST, split
@@ -68,10 +67,8 @@ def map_velocity(run: Run, sequences: Sequences, options: PredictOptions) -> Vel
     write(run, found, sequences, options)
     speed = np.hypot(found.vx, found.vy)
     if np.isfinite(speed).any():
-        clearest = int(np.argmin([hidden.mean() for hidden in cloud]))
         cells = centres(frames.shape[1:], options)
         name = "m a year" if sequences.data.attrs["units"] == "m" else "pixels a year"
-        velocity_figure(run.out / "velocity.png", frames[clearest], cells, found, name, sequences)
         if ice is not None:
             _say_static(run, found, ~ice[cells[..., 0], cells[..., 1]], name)
         unit = "m" if sequences.data.attrs["units"] == "m" else "px"

@@ -1,19 +1,15 @@
-"""Fronts as GIS files: lines and polygons with CALFIN's fields (GeoPackage, Shapefile), and a map by date."""
+"""Fronts as GIS files: lines and polygons with CALFIN's fields (GeoPackage, Shapefile, GeoJSON)."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import shapely
-from pyproj import CRS
 
-from icectl.arrays import F64
 from icectl.raster import ground_lines
 from icectl.run import Run
-from icectl.tasks.front.dataset import UNNAMED, Entry, FrontData
+from icectl.tasks.front.dataset import Entry, FrontData
 from icectl.tasks.front.files.fjord import fjord_mask
 from icectl.tasks.front.files.gis import lon_lat, to_map, write_geojson, write_layer
 from icectl.tasks.front.files.pairs import VECTORS, gaps
@@ -85,27 +81,9 @@ def _write_group(
     if crs is not None:
         written.append(write_geojson(run.out / "fronts.geojson", rows, shapes, crs, FIELDS))
     _write_images(package, entries, records, crs)
-    dated = [
-        (
-            entry.glacier,
-            entry.time.date(),
-            to_map(lines_in(record)[0], entry.place, crs) if record["fronts"] else None,
-        )
-        for record in records
-        if (entry := by_id[record["image"]]).dated
-    ]
-    if dated:
-        written.append(draw_by_date(dated, run.out / f"fronts_by_date{end}.svg", unit_of(crs)))
     if options.fjord is not None and not (end and options.fjord.suffix.lower() in VECTORS):
         written += _write_polygons(run, options.fjord, by_id, records, crs, stem, package)
     return written
-
-
-def unit_of(crs: str | None) -> str:
-    """Return the unit of a map's axes."""
-    if crs is None:
-        return "px"
-    return "degrees" if CRS.from_user_input(crs).is_geographic else "m"
 
 
 def glacier_numbers(entries: Sequence[Entry]) -> dict[str, int]:
@@ -247,59 +225,3 @@ def _placed(shape: Any, entry: Entry, crs: str | None) -> Any:
     moved = shapely.make_valid(shapely.transform(shape, move))
     parts = [p for p in shapely.get_parts(moved) if p.geom_type in ("Polygon", "MultiPolygon")]
     return shapely.MultiPolygon([q for p in parts for q in shapely.get_parts(p)])
-
-
-Dated = tuple[str, date, F64 | None]
-"""Glacier, date, and the front as (N, 2) x and y on the map, None where none was found."""
-
-
-def draw_by_date(images: Sequence[Dated], path: Path, unit: str) -> Path:
-    """Draw the fronts of dated images; a cross stands for an image without one.
-
-    `images`: all dated images; `path`: SVG, PDF or PNG, by the name; `unit`: of the map's axes: ``"m"``,
-    ``"degrees"`` or ``"px"``.
-    """
-    from matplotlib import colormaps
-    from matplotlib.collections import LineCollection
-    from matplotlib.colors import Normalize
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
-    from matplotlib.figure import Figure
-
-    groups: Mapping[str, list[Dated]] = {name: [] for name in sorted({name for name, _, _ in images})}
-    for image in images:
-        groups[image[0]].append(image)
-
-    def counted(day: date) -> float:
-        return float(date2num(day))  # type: ignore[no-untyped-call]
-
-    days = [counted(day) for _, day, _ in images]
-    colours, scale = colormaps["viridis"], Normalize(min(days), max(max(days), min(days) + 1))
-    figure = Figure(figsize=(5 * min(3, len(groups)), 6), layout="constrained")
-    parts = figure.subfigures(2, 1, height_ratios=[4, 1])
-    assert isinstance(parts, np.ndarray)
-    maps, below = parts
-    for axes, (name, own) in zip(
-        maps.subplots(1, len(groups), squeeze=False).flat, groups.items(), strict=True
-    ):
-        lines = sorted(((counted(day), line) for _, day, line in own if line is not None), key=itemgetter(0))
-        axes.add_collection(
-            LineCollection([line for _, line in lines], colors=[colours(scale(d)) for d, _ in lines])
-        )
-        axes.autoscale_view()
-        axes.set_aspect("equal")
-        axes.set_title("" if name == UNNAMED else name)
-        axes.set(xlabel=f"x ({unit})", ylabel=f"y ({unit})")
-        axes.ticklabel_format(useOffset=False, style="plain")
-        axes.locator_params(nbins=4)
-    time = below.subplots()
-    for level, own in enumerate(groups.values()):
-        for found, marker in ((True, "|"), (False, "x")):
-            at = [counted(day) for _, day, line in own if (line is not None) == found]
-            time.scatter(at, [level] * len(at), c=colours(scale(np.array(at))), marker=marker)
-    time.set_yticks(range(len(groups)), ["" if name == UNNAMED else name for name in groups])
-    time.set_ylim(-0.6, len(groups) - 0.4)
-    locator = AutoDateLocator()  # type: ignore[no-untyped-call]
-    time.xaxis.set_major_locator(locator)
-    time.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
-    figure.savefig(path)
-    return path

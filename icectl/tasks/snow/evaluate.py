@@ -54,7 +54,7 @@ def evaluate(run: Run, model: TaskModel, options: EvaluateOptions) -> Metrics:
     ahead = forecast(cube.times, trained.past, trained.future, trained_days(facts))
     dated = ahead.sentence(cube.times)
     details = {
-        "panels": pack(figures(run, cube, moments, scope.weights, observed, options)),
+        "panels": pack(figures(run, cube, moments, scope.weights, observed)),
         "audit": scope.facts,
         "data": {**cube.facts, "moments scored": len(moments)},
         **_intervals(name, tables[0], observed, options.bootstrap, run.seed),

@@ -1,12 +1,11 @@
 """What the report shows of an evaluation: maps over time, and errors by lead time."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from icectl.arrays import F32
-from icectl.imagery.flow import arrows, optical_flow
 from icectl.raster import ground_areas, read
 from icectl.report.panels import Curve, Frame, Layer, Panel, Series, TimeMaps
 from icectl.run import Run
@@ -15,22 +14,11 @@ from icectl.tasks.snow.dataset import Cube
 from icectl.tasks.snow.masks.moments import Moment, season
 from icectl.tasks.snow.masks.terrain import Cover, cover
 from icectl.tasks.snow.metrics import Scores, hindcast
-from icectl.tasks.snow.options import EvaluateOptions
 from icectl.tasks.snow.products import THRESHOLDED
-
-Arrow = tuple[float, float, float, float]
-
-MAX_PIXELS = 2_000_000
-"""Scenes with more pixels are shown without arrows."""
 
 
 def figures(
-    run: Run,
-    cube: Cube,
-    moments: Sequence[Moment],
-    weights: Callable[[int], F32],
-    scores: Scores,
-    options: EvaluateOptions,
+    run: Run, cube: Cube, moments: Sequence[Moment], weights: Callable[[int], F32], scores: Scores
 ) -> list[Panel]:
     """Return maps of the latest scored moment, the errors, the reliability, and snow cover by date.
 
@@ -38,15 +26,9 @@ def figures(
     """
     moment = moments[-1]
     note = "The difference is forecast minus truth."
-    if options.arrows:
-        note += (
-            " Arrows: optical flow of the mask from the frame before, how snow's outline moves; not ice flow."
-        )
     since = moment.past[-1].isoformat()
     path = hindcast(run, moment)
-    panels: list[Panel] = [
-        _maps(f"Snow masks forecast from {since}", cube, moment, path, note, options.arrows)
-    ]
+    panels: list[Panel] = [_maps(f"Snow masks forecast from {since}", cube, moment, path, note)]
     cut = path.with_name(moment.stem + THRESHOLDED)
     if cut.is_file():  # forecasts of version 0.1.0 have none
         note = "Values below 0.3 were set to 0 after the prediction, as in figure 6 of Müller 2023."
@@ -55,10 +37,19 @@ def figures(
     return [*panels, _curve(name, scores), _reliability(name, scores), *_covers(run, cube, moments, weights)]
 
 
-def _maps(title: str, cube: Cube, moment: Moment, path: Path, note: str, step: int = 0) -> TimeMaps:
+def _maps(title: str, cube: Cube, moment: Moment, path: Path, note: str) -> TimeMaps:
+    first = moment.frames.stop
+    frames = (
+        Frame(
+            label=f"{day.isoformat()} · lead {lead + 1} · {season(day)}",
+            truth=Layer(file=str(cube.path), variable="snow", index=(first + lead,)),
+            prediction=Layer(file=str(path), band=lead + 1),
+        )
+        for lead, day in enumerate(moment.future)
+    )
     return TimeMaps(
         title=title,
-        frames=tuple(_frames(cube, moment, path, step)),
+        frames=tuple(frames),
         colours="snow",
         low=0.0,
         high=1.0,
@@ -68,39 +59,8 @@ def _maps(title: str, cube: Cube, moment: Moment, path: Path, note: str, step: i
     )
 
 
-def _frames(cube: Cube, moment: Moment, path: Path, step: int) -> Iterator[Frame]:
-    first = moment.frames.stop
-    drawn = step > 0 and cube.shape[1] * cube.shape[2] <= MAX_PIXELS
-    before = (_frame(cube, first - 1),) * 2 if drawn else None
-    for lead, day in enumerate(moment.future):
-        moved: tuple[tuple[Arrow, ...], ...] = ((), ())
-        if before is not None:
-            forecast = np.ma.filled(read(path, band=lead + 1), np.nan).astype(np.float32)
-            now = (_frame(cube, first + lead), forecast)
-            moved = tuple(_arrows(a, b, step) for a, b in zip(before, now, strict=True))
-            before = now
-        yield Frame(
-            label=f"{day.isoformat()} · lead {lead + 1} · {season(day)}",
-            truth=Layer(file=str(cube.path), variable="snow", index=(first + lead,)),
-            prediction=Layer(file=str(path), band=lead + 1),
-            truth_arrows=moved[0],
-            prediction_arrows=moved[1],
-        )
-
-
 def _frame(cube: Cube, number: int) -> F32:
     return np.asarray(cube.read(slice(None), slice(number, number + 1))[0])
-
-
-def _arrows(before: F32, after: F32, step: int) -> tuple[Arrow, ...]:
-    """Return the mean flow of each cell of `step` pixels (Farnebäck, as in the paper's figure 3)."""
-    if not (np.isfinite(before).any() and np.isfinite(after).any()):
-        return ()
-    found = arrows(optical_flow(before, after, low=0.0, high=1.0), step)
-    return tuple(
-        (round(float(x), 1), round(float(y), 1), round(float(dx), 2), round(float(dy), 2))
-        for x, y, dx, dy in zip(found.x, found.y, found.dx, found.dy, strict=True)
-    )
 
 
 def _curve(name: str, scores: Scores) -> Curve:

@@ -195,12 +195,6 @@ class EvaluateOptions(Options):
     count_filled: bool = Field(
         default=False, description="Let filled and interpolated pixels count in the loss and the metric."
     )
-    arrows: int = Field(
-        default=0,
-        ge=0,
-        description="Pixels between arrows of the mask's own motion on the report's maps; 0: none. They show "
-        "how the outline of snow moves, which is not how ice flows.",
-    )
 
 
 def from_schema_2(options: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
