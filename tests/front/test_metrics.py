@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import binary_dilation
 from scipy.spatial.distance import cdist
 
-from icectl.tasks.front.line.lines import clip, draw, length, resample, simplify, smooth, transform
+from icectl.tasks.front.line.lines import clip, draw, length, resample, smooth, transform
 from icectl.tasks.front.metrics import (
     calfin_mask_iou,
     edge_iou,
@@ -126,13 +126,12 @@ def test_several_lines_count_as_one_front():
     assert error.two_way == pytest.approx(0.0, abs=1e-9)
 
 
-def test_lines_resample_smooth_simplify_and_clip():
+def test_lines_resample_smooth_and_clip():
     line = wavy(2)
     assert length(resample(line, 0.5)) == pytest.approx(length(line), rel=0.05)
     soft = smooth(line, 3.0)
     np.testing.assert_allclose(soft[[0, -1]], line[[0, -1]], atol=1e-9)
     assert length(soft) < length(line)
-    assert len(simplify(FLAT.repeat(2, axis=0), 0.1)) == 2
     inside = clip(np.array([[20.0, -30.0], [20.0, 200.0]]), SHAPE)
     assert len(inside) == 1
     np.testing.assert_allclose(sorted(inside[0][:, 1]), [-0.5, 79.5])

@@ -75,15 +75,6 @@ def smooth(line: Line, sigma: float = 1.0) -> Line:
     return np.asarray(smoothed[pad : pad + len(dense)])
 
 
-def simplify(line: Line, tolerance: float) -> Line:
-    """Drop points that lie within `tolerance` pixels of the remaining line (Douglas-Peucker)."""
-    import shapely
-
-    if len(line) < 3 or tolerance <= 0:
-        return np.asarray(line, float)
-    return np.asarray(shapely.get_coordinates(shapely.simplify(shapely.LineString(line), tolerance)))
-
-
 def transform(line: Line, affine: Array) -> Line:
     """Apply a 2×3 affine matrix in OpenCV's convention (acting on column, row) to a line."""
     moved = np.asarray(line)[:, ::-1] @ affine[:, :2].T + affine[:, 2]
