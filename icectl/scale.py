@@ -28,7 +28,7 @@ class Job:
         return f"{self.verb} of {self.request.glacier.name}"
 
 
-_CARRIED = (registry.ENVIRONMENT, "ICECTL_ENERGY", "ICECTL_G_PER_KWH")
+_CARRIED = (registry.ENVIRONMENT, "ICECTL_ENERGY")
 """Settings of ours that are said in the environment; a cluster started before does not have them."""
 
 

@@ -1,7 +1,6 @@
 """Energy of a block of work: the machine's counters, or a labelled estimate."""
 
 import importlib
-import os
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 from icectl.errors import UsageError, did_you_mean
 
 WORLD_G_PER_KWH = 475.0
-"""Grams of CO2e per kWh when none is given: a round world average, not a measurement."""
+"""Grams of CO2e per kWh: a round world average, not a measurement."""
 
 CORE_WATTS = 10.0
 """Assumed power of one busy CPU core with its share of the machine."""
@@ -21,7 +20,7 @@ EVERY = 60.0
 """Seconds between readings: a processor's counter wraps round after some 20 minutes at full load."""
 
 _RAPL = Path("/sys/class/powercap")
-_METHODS = ("auto", "counters", "estimate", "off")
+_METHODS = ("auto", "estimate", "off")
 
 
 class Energy:
@@ -40,7 +39,7 @@ class Energy:
 
     def start(self) -> None:
         """Begin: read the counters, and again from time to time."""
-        self._last = read_counters() if self.method in ("auto", "counters") else {}
+        self._last = read_counters() if self.method == "auto" else {}
         if self._last:
             threading.Thread(target=self._watch, daemon=True).start()
 
@@ -63,19 +62,10 @@ class Energy:
             self.add()
             kinds = sorted({name.split(":")[0] for name in self._last})
             return self.joules / 3.6e6, f"counters ({', '.join(kinds)})"
-        if self.method in ("off", "counters"):
-            return None, "off" if self.method == "off" else "counters (none readable)"
+        if self.method == "off":
+            return None, "off"
         joules = CORE_WATTS * cpu_seconds + IDLE_WATTS * max(0.0, seconds - cpu_seconds)
         return joules / 3.6e6, f"estimate ({CORE_WATTS:g} W a busy core, {IDLE_WATTS:g} W an idle one)"
-
-
-def intensity() -> float:
-    """Return grams of CO2e per kWh: ``$ICECTL_G_PER_KWH``, or the world's."""
-    text = os.environ.get("ICECTL_G_PER_KWH", "")
-    try:
-        return float(text) if text else WORLD_G_PER_KWH
-    except ValueError as error:
-        raise UsageError(f"ICECTL_G_PER_KWH={text} is not a number", "give grams, e.g. 380") from error
 
 
 def read_counters() -> dict[str, float]:

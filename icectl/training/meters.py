@@ -24,8 +24,7 @@ class Meter:
     Parameters
     ----------
     method
-        ``"auto"``, ``"counters"``, ``"estimate"`` or ``"off"``;
-        ``$ICECTL_ENERGY`` when None.
+        ``"auto"``, ``"estimate"`` or ``"off"``; ``$ICECTL_ENERGY`` when None.
 
     Examples
     --------
@@ -37,7 +36,6 @@ class Meter:
 
     def __init__(self, method: str | None = None) -> None:
         self._energy = energy.Energy(method or os.environ.get("ICECTL_ENERGY", "auto"))
-        self.grams_per_kwh = energy.intensity()
         self._facts: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
@@ -55,8 +53,8 @@ class Meter:
             "peak_device_memory": _peak_device_memory(),
             "energy_kwh": kwh,
             "energy_source": source,
-            "co2e_g": None if kwh is None else kwh * self.grams_per_kwh,
-            "g_per_kwh": self.grams_per_kwh,
+            "co2e_g": None if kwh is None else kwh * energy.WORLD_G_PER_KWH,
+            "g_per_kwh": energy.WORLD_G_PER_KWH,
         }
 
     def facts(self) -> dict[str, Any]:
