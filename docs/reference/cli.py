@@ -1,12 +1,13 @@
 """Writes the reference page of the command line from the same tables that make the flags.
 
-``python -m icectl.cli.reference > docs/reference/cli.md``; a test keeps the page true.
+``python docs/reference/cli.py > docs/reference/cli.md``; a test keeps the page true.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader
+from jinja2 import Environment, FileSystemLoader
 
 from icectl import registry
 from icectl.cli import flags, options, verbs
@@ -15,10 +16,10 @@ from icectl.contract import VERBS, Plugin
 
 def page() -> str:
     """Return the whole page as Markdown."""
-    templates = Environment(loader=PackageLoader("icectl", "cli"), trim_blocks=True)
+    templates = Environment(loader=FileSystemLoader(Path(__file__).parent), trim_blocks=True)
     templates.filters["cell"] = lambda text: (text or "").replace("|", "\\|")
     found = [one.plugin for one in registry.plugins() if one.plugin and one.distribution == "icectl"]
-    made = templates.get_template("reference.md.j2").render(
+    made = templates.get_template("cli.md.j2").render(
         summaries=verbs.SUMMARIES,
         examples=verbs.EXAMPLES,
         shared=sorted(_shared(), key=lambda row: options.GROUPS.index(row[0])),
