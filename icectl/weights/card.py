@@ -1,6 +1,5 @@
 """The card of trained weights: what they learnt from, under which licence, and how good they are."""
 
-import json
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -57,29 +56,12 @@ class Card(_Part):
 
 def readme(card: Card) -> str:
     """Return the card as Markdown with a YAML head, as model hubs read it."""
-    learnt = [f"- {data.name} ({data.licence}): {data.source}" for data in card.data]
-    tested = [
-        f"| {s.data} | {s.metric} | {s.value:g} {s.unit} | {s.baseline or '–'} |".replace("  ", " ")
-        for s in card.tested
-    ]
-    table = ["| data | measure | score | strongest baseline |", "|---|---|---|---|", *tested]
-    head = {"license": card.licence.lower(), "library_name": "icectl", "model_name": card.name}
+    from jinja2 import Environment, PackageLoader
+
     sides = [f"{side:g}" for side in sorted(set(card.pixel_size or ()))]
     pixels = f"{' to '.join(sides)} m" if sides else "not stated"
-    parts = [
-        "\n".join(["---", *(f"{key}: {json.dumps(value)}" for key, value in head.items()), "---"]),
-        f"# {card.name}",
-        f"{card.summary}. Weights of the model `{card.model}`; licence {card.licence}.",
-        f"## Intended use\n\n{card.use}".strip(),
-        f"Reads: {', '.join(card.inputs) or 'not stated'}. Pixels of the training data: {pixels}.",
-        "## Limits\n\n" + "\n".join(f"- {limit}" for limit in card.limits),
-        "## Learnt from\n\n" + "\n".join(learnt),
-        "## Scores on data never trained on\n\n" + ("\n".join(table) if tested else "None."),
-        f"## Made by\n\n`{card.command}`"
-        if card.command.startswith("icectl")
-        else f"## Made\n\n{card.command}",
-    ]
-    return "\n\n".join(parts) + "\n"
+    templates = Environment(loader=PackageLoader("icectl", "weights"), trim_blocks=True)
+    return templates.get_template("readme.md.j2").render(card=card, pixels=pixels)
 
 
 def read_card(folder: Path) -> Card:
