@@ -6,11 +6,13 @@ in size. Model and baseline share the draws: what is hard for both does not wide
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 from icectl.arrays import F64, I64
+from icectl.contract import Table
 
 
 def grouped(values: F64, unit: I64) -> F64:
@@ -62,6 +64,32 @@ def gain_interval(
         return np.asarray(100 * sign * (ratio - 1))
 
     return _interval(statistic, [*model.T, *baseline.T], draws, confidence, seed)
+
+
+def certainty(
+    table: Table,
+    units: Mapping[str, Mapping[str, F64]],
+    *,
+    draws: int,
+    seed: int,
+    of: Callable[[F64], F64] = np.asarray,
+) -> dict[str, Any]:
+    """Return the ``intervals`` of a table's rows, and of the ``gain`` over the bar, for `Metrics.details`.
+
+    `units`: by name of a row and key of a column, (n, 2) sums and counts. The gain is that of the first row,
+    in the primary column; None where the strongest baseline has no units.
+    """
+    bounds = {
+        name: {key: mean_interval(one, draws=draws, seed=seed, of=of) for key, one in columns.items()}
+        for name, columns in units.items()
+    }
+    rows = {name: kept for name, own in bounds.items() if (kept := {k: v for k, v in own.items() if v})}
+    bar, key, gain = table.bar(), table.primary, None
+    if bar is not None and bar.name in units:
+        higher = next(column.better for column in table.columns if column.key == key) == "higher"
+        own, other = units[table.rows[0].name][key], units[bar.name][key]
+        gain = gain_interval(own, other, draws=draws, seed=seed, higher_is_better=higher, of=of)
+    return {"intervals": {table.title: rows}, "gain": gain}
 
 
 def _mean(total: F64, count: F64, axis: int) -> F64:

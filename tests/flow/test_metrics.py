@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from icectl.tasks.flow.metrics import by_chip, classes, correlation, gain, intervals, likeness
+from icectl.contract import Column, Row, Table
+from icectl.intervals import certainty
+from icectl.tasks.flow.metrics import by_chip, classes, correlation, likeness
 
 
 def test_correlation_equals_numpy_and_is_zero_for_constants():
@@ -39,10 +41,18 @@ def test_intervals_are_of_chips_and_leave_zeros_out():
     scores = np.array([[0.2, 0.0, 0.6], [0.4, 0.5, 0.0]])  # two windows of three sequences
     assert by_chip(scores, chip).tolist() == [[pytest.approx(1.2), 3], [0.5, 1]]
     flat, half = np.full((2, 3), 0.6), np.full((2, 3), 0.4)
-    found = intervals({"model": flat, "other": half}, chip, {"model": "svg"}, 50, 0)
-    assert found == {"svg": {"mean": pytest.approx([0.6, 0.6])}}
-    assert gain({"model": flat, "other": half}, chip, "other", 50, 0) == pytest.approx([50, 50])
-    assert intervals({"model": flat}, chip * 0, {"model": "svg"}, 50, 0) == {}  # one chip has no spread
+    rows = tuple(
+        Row(name=name, kind=kind, values={"mean": mean})
+        for name, kind, mean in (("svg", "model", 0.6), ("last", "baseline", 0.4))
+    )
+    column = Column(key="mean", label="mean", better="higher")
+    table = Table(title="Chips", columns=(column,), rows=rows, primary="mean")
+    units = {"svg": {"mean": by_chip(flat, chip)}, "last": {"mean": by_chip(half, chip)}}
+    found = certainty(table, units, draws=50, seed=0)
+    assert found["intervals"]["Chips"]["svg"] == {"mean": pytest.approx([0.6, 0.6])}
+    assert found["gain"] == pytest.approx([50, 50])
+    alone = certainty(table, {"svg": {"mean": by_chip(flat, chip * 0)}}, draws=50, seed=0)
+    assert alone == {"intervals": {"Chips": {}}, "gain": None}  # one chip has no spread
 
 
 @pytest.mark.parametrize(("side", "window"), [(4, 3), (5, 3), (6, 5), (8, 7)])

@@ -9,11 +9,12 @@ import numpy as np
 from icectl.arrays import F64, I64, U8, Bools
 from icectl.contract import Column, Metrics, Row, Table
 from icectl.errors import DataError
+from icectl.intervals import certainty, gain_interval
 from icectl.run import Run
 from icectl.tasks.flow.baselines import BASELINES, MARKS, NOTES, baselines, fitted
 from icectl.tasks.flow.dataset import Sequences, open_dataset
 from icectl.tasks.flow.figures import correlation_maps, figures
-from icectl.tasks.flow.metrics import classes, correlation, gain, intervals, likeness
+from icectl.tasks.flow.metrics import by_chip, classes, correlation, likeness
 from icectl.tasks.flow.options import AHEAD, CLOUDY, EvaluateOptions
 from icectl.tasks.flow.predict import open_predictions
 from icectl.tasks.flow.split import Parts, split
@@ -58,8 +59,7 @@ def evaluate(run: Run, model: TaskModel, options: EvaluateOptions) -> Metrics:
     tables = _tables(scores, label, count)
     chips = sequences.array("sequence_chip")[chosen]
     names = {"model": label, **BASELINES, **MARKS}
-    bar = tables[0].bar()
-    rival = next((key for key, words in BASELINES.items() if bar is not None and words == bar.name), None)
+    units = {row: {"mean": by_chip(scores.by[key], chips)} for key, row in names.items()}
     maps = correlation_maps(run.out, sequences, chosen, scores.by)
     notes = [
         f"{scores.cloudy.size} windows of {len(chosen)} chips and bands; "
@@ -71,17 +71,17 @@ def evaluate(run: Run, model: TaskModel, options: EvaluateOptions) -> Metrics:
         notes.append(f"{label} is the mean of {samples} futures that were drawn")
     if predictions.attrs["parts"] == "all":
         notes.append("--parts all: what was trained on is scored too")
+    ours, drawn = units[label]["mean"], {"draws": options.bootstrap, "seed": run.seed}
     gains = {
-        BASELINES[name]: gain(scores.by, chips, name, options.bootstrap, run.seed)
-        for name in ("normalised", "linear", "persistence")
+        row: gain_interval(ours, units[row]["mean"], higher_is_better=True, **drawn)
+        for row in (BASELINES[key] for key in ("normalised", "linear", "persistence"))
     }
     details: dict[str, Any] = {
         "gains": gains,
         "data": _facts(sequences, count),
         "audit": part.facts(),
         "panels": figures(run, sequences, predictions, maps),
-        "intervals": {tables[0].title: intervals(scores.by, chips, names, options.bootstrap, run.seed)},
-        "gain": None if rival is None else gain(scores.by, chips, rival, options.bootstrap, run.seed),
+        **certainty(tables[0], units, **drawn),
         "by_window": {name: np.nanmean(value, axis=1).round(4).tolist() for name, value in scores.by.items()},
     }
     truth = velocity_table(run)

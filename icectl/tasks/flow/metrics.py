@@ -1,12 +1,10 @@
 """Scores of a predicted chip against the true one, and Table 1 of Min et al. (2019)."""
 
-from collections.abc import Mapping
-
 import numpy as np
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from icectl.arrays import F64, I64, Array
-from icectl.intervals import gain_interval, grouped, mean_interval
+from icectl.intervals import grouped
 
 LOW, HIGH = 0.3, 0.7
 """Bounds of Table 1's classes."""
@@ -62,31 +60,3 @@ def score(truth: Array, predicted: Array) -> dict[str, float | None]:
 def by_chip(scores: F64, chip: I64) -> F64:
     """Return (chips, 2) sums and counts of the non-zero correlations `scores` (window, sequence)."""
     return grouped(np.where(scores == 0, np.nan, scores).ravel(), np.tile(chip, len(scores)))
-
-
-def intervals(
-    by: Mapping[str, F64],
-    chip: I64,
-    labels: Mapping[str, str],
-    draws: int,
-    seed: int,
-) -> dict[str, dict[str, list[float]]]:
-    """Return ``{row name: {"mean": [low, high]}}`` of each method in `labels` (key to row name)."""
-    found = {}
-    for key, label in labels.items():
-        bounds = mean_interval(by_chip(by[key], chip), draws=draws, seed=seed)
-        if bounds is not None:
-            found[label] = {"mean": bounds}
-    return found
-
-
-def gain(
-    by: Mapping[str, F64],
-    chip: I64,
-    rival: str,
-    draws: int,
-    seed: int,
-) -> list[float] | None:
-    """Return the interval of by how many per cent the model's mean correlation is above the rival's."""
-    own, other = by_chip(by["model"], chip), by_chip(by[rival], chip)
-    return gain_interval(own, other, draws=draws, seed=seed, higher_is_better=True)

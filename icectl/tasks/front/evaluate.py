@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from icectl.arrays import F64
 from icectl.contract import Column, Metrics, Row, Table
 from icectl.errors import DataError
-from icectl.intervals import gain_interval, mean_interval
+from icectl.intervals import certainty, gain_interval
 from icectl.run import Run
 from icectl.settings import available, read_toml
 from icectl.tasks.front.baselines import baselines, previous_fronts
@@ -80,7 +81,7 @@ def evaluate(run: Run, model: FrontModel, options: EvaluateOptions) -> Metrics:
         "audit": read_audit(run.inputs["prepare"]),
         "data": _data_facts(data, entries, records),
         "doubt": doubt_facts(entries, found, records),
-        "intervals": {TITLE: intervals(run.plugin.name, found, options.bootstrap, run.seed)},
+        **certainty(first, {run.plugin.name: units_of(found)}, draws=options.bootstrap, seed=run.seed),
         "gain": gain_over_bar(run.plugin.name, first, errors, options.bootstrap, run.seed),
         "images": [_image_row(entry, found[entry.id], records[entry.id]) for entry in entries],
         "panels": figures(run, data, entries, records, found, options),
@@ -164,17 +165,14 @@ def published_rows() -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def intervals(model: str, errors: Errors, resamples: int, seed: int) -> dict[str, dict[str, list[float]]]:
-    """Return 95 % intervals of the network's mean distances by drawing images with replacement."""
+def units_of(errors: Errors) -> dict[str, F64]:
+    """Return (n, 2) sums and counts of the network's distances, an image a unit: of points, and of images."""
     found = [e.pooled for e in errors.values() if e.status == "found"]
-    points = np.array([[p.sum(), len(p)] for p in found]).reshape(-1, 2)
-    images = np.array([[p.mean(), 1.0] for p in found]).reshape(-1, 2)
-    both = {
-        key: mean_interval(units, draws=resamples, seed=seed)
+    points, images = ([[p.sum(), len(p)] for p in found], [[p.mean(), 1.0] for p in found])
+    return {
+        key: np.array(units, np.float64).reshape(-1, 2)
         for key, units in (("mean_px", points), ("image_mean_px", images))
     }
-    kept = {key: value for key, value in both.items() if value is not None}
-    return {model: kept} if kept else {}
 
 
 def gain_over_bar(

@@ -1,12 +1,12 @@
 """Scores of whole-scene forecasts beside baselines: all leads, each lead, and the paper's Table 2."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from icectl.contract import Column, Metrics, Row, Table
 from icectl.errors import DataError
+from icectl.intervals import certainty
 from icectl.report.panels import pack
 from icectl.run import Run
 from icectl.tasks.model import TaskModel, published_rows
@@ -53,26 +53,14 @@ def evaluate(run: Run, model: TaskModel, options: EvaluateOptions) -> Metrics:
         tables.append(_interpolated(name, interpolated))
     ahead = forecast(cube.times, trained.past, trained.future, trained_days(facts))
     dated = ahead.sentence(cube.times)
+    units = {label(key, name): {m: observed.tiles(key, m) for m in MEASURES} for key in (name, *NAMES)}
     details = {
         "panels": pack(figures(run, cube, moments, scope.weights, observed)),
         "audit": scope.facts,
         "data": {**cube.facts, "moments scored": len(moments)},
-        **_intervals(name, tables[0], observed, options.bootstrap, run.seed),
+        **certainty(tables[0], units, draws=options.bootstrap, seed=run.seed),
     }
     return Metrics(tables=tuple(tables), notes=(scope.sentence, dated), details=details)
-
-
-def _intervals(name: str, table: Table, scores: Scores, draws: int, seed: int) -> dict[str, Any]:
-    """Return the intervals of every row, and of the model's gain over the strongest baseline."""
-    found = {
-        label(key, name): {m: scores.interval(key, m, draws, seed) for m in MEASURES}
-        for key in (name, *NAMES)
-    }
-    kept = {row: sure for row, sure in found.items() if None not in sure.values()}
-    bar = table.bar()
-    rival = next((key for key, words in NAMES.items() if bar is not None and words == bar.name), None)
-    gain = scores.gain(name, rival, draws, seed) if rival else None
-    return {"intervals": {TITLE: kept} if kept else {}, "gain": gain}
 
 
 def label(key: str, model: str) -> str:

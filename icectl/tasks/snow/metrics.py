@@ -14,16 +14,12 @@ import numpy as np
 from icectl.arrays import F32, F64, U8, Array
 from icectl.errors import DataError
 from icectl.imagery.composite import Flag
-from icectl.intervals import gain_interval, mean_interval
 from icectl.raster import Window, read
 from icectl.run import Run
 from icectl.tasks.snow.baselines import baselines
 from icectl.tasks.snow.dataset import Cube, countable
 from icectl.tasks.snow.masks.moments import Moment
 from icectl.tasks.snow.options import THRESHOLD
-
-CONFIDENCE = 0.95
-"""Share of the draws inside an interval."""
 
 _STRIP = 128
 
@@ -132,16 +128,7 @@ class Scores:
         sums, weight = self.sums[name][MEASURES.index(measure)].sum(axis=1), self.weight.sum(axis=1)
         return [float(s / w) if w else None for s, w in zip(sums, weight, strict=True)]
 
-    def interval(self, name: str, measure: str, draws: int, seed: int = 0) -> list[float] | None:
-        """Return the 95 % interval ``[low, high]`` of a measure; None for too few draws or tiles."""
-        return mean_interval(self._tiles(name, measure), draws=draws, confidence=CONFIDENCE, seed=seed)
-
-    def gain(self, name: str, rival: str, draws: int, seed: int = 0) -> list[float] | None:
-        """Return the interval of by how many per cent the MSE of `name` is below that of `rival`."""
-        own, other = self._tiles(name, "mse"), self._tiles(rival, "mse")
-        return gain_interval(own, other, draws=draws, confidence=CONFIDENCE, seed=seed)
-
-    def _tiles(self, name: str, measure: str) -> F64:
+    def tiles(self, name: str, measure: str) -> F64:
         """Return (tiles, 2) of errors and weights summed over the leads, where anything counts."""
         weight = self.weight.sum(axis=0)
         sums = self.sums[name][MEASURES.index(measure)].sum(axis=0)

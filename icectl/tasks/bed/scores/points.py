@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pyproj import Transformer
 
+from icectl import intervals
 from icectl.arrays import F64, Bools
 from icectl.contract import Column, Row, Table
 from icectl.errors import DataError
-from icectl.intervals import gain_interval, grouped, mean_interval
 from icectl.raster import Info, grid_of, read, utm_crs
 from icectl.run import Run
 from icectl.tasks.bed.metrics import doubts, sample, score
@@ -129,18 +129,14 @@ def certainty(
     x, y = Transformer.from_crs(points.crs, utm, always_xy=True).transform(points.x[hit], points.y[hit])
     block = np.unique(np.floor(np.stack([x, y]) / BLOCK), axis=1, return_inverse=True)[1].reshape(-1)
     answers = {**found, "no ice": np.zeros(len(points))}
-    squares = {
-        label: grouped((answers[name][hit] - points.thickness[hit]) ** 2, block)
+    units = {
+        label: {"rmse": intervals.grouped((answers[name][hit] - points.thickness[hit]) ** 2, block)}
         for name, _, label in line_up(answers, plugin)
     }
-    bounds = {n: mean_interval(s, draws=draws, seed=seed, of=np.sqrt) for n, s in squares.items()}
-    bar = table.bar()
-    model, rival = squares[table.rows[0].name], squares.get(bar.name) if bar else None
-    gain = None if rival is None else gain_interval(model, rival, draws=draws, seed=seed, of=np.sqrt)
-    rows = {name: {"rmse": interval} for name, interval in bounds.items() if interval}
-    alone = squares.get(f"{plugin}: law alone")
-    moved = None if alone is None else gain_interval(model, alone, draws=draws, seed=seed, of=np.sqrt)
-    return {"intervals": {table.title: rows}, "gain": gain, "of the velocity": moved}
+    drawn: Any = {"draws": draws, "seed": seed, "of": np.sqrt}
+    model, alone = units[table.rows[0].name]["rmse"], units.get(f"{plugin}: law alone")
+    moved = None if alone is None else intervals.gain_interval(model, alone["rmse"], **drawn)
+    return {**intervals.certainty(table, units, **drawn), "of the velocity": moved}
 
 
 def _lonlat(points: Points, hit: Bools) -> tuple[float, float]:
