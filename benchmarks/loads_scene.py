@@ -22,7 +22,7 @@ START, SIDES = 100, {"prepare": (200, 400), "predict": (150, 300)} if QUICK else
 """A side that is start-up alone, and those whose time is not."""
 TRAIN = ("train", "snow-mlp", "--glacier", "demo", "--past", "1", "--future", "1", "--patch", "40")
 CADENCE = ("--cadence", "scenes")
-SMALL = ("--size", "192", "--years", "4", "--updates", "10")
+SMALL = ("--updates", "10")
 
 
 def scenes(folder: Path, side: int) -> None:

@@ -35,7 +35,7 @@ from icectl.run import Compute
 from icectl.settings import load_glacier
 from icectl.workspace import Workspace
 plugin = registry.get("inpaint-gan")
-quick = {"fetch": {"world_size": 128, "worlds": 3},
+quick = {"fetch": {"world": {"size": 128, "count": 3}},
          "prepare": {"patch_size": 64, "hole_size": 24, "patches": 60, "minimum_relief": 50},
          "train": {"updates": 20, "validate_every": 20, "batch_size": 8}}
 options = {v: kind.model_validate(quick.get(v, {})) for v, kind in plugin.stages.items()}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from worlds import world
+
 from icectl.testing.subject import SMALLEST
 
 _BED = {
-    "world_size": 128, "worlds": 3, "patch_size": 64, "hole_size": 24, "patches": 60,
+    "world": {"size": 128, "count": 3}, "patch_size": 64, "hole_size": 24, "patches": 60,
     "minimum_relief": 50, "width": 8, "critic_width": 4, "rounds": 2,
 }  # fmt: skip
 TASKS = {
@@ -32,7 +34,9 @@ def words(model: str, verb: str) -> list[str]:
         flag = f"--{name.replace('_', '-')}"
         if name not in known:
             continue
-        if name in _PAIRS:
+        if name == "world":
+            found += world(model, **value)
+        elif name in _PAIRS:
             found += [flag, *map(str, value)]
         else:
             for item in value if isinstance(value, tuple) else (value,):

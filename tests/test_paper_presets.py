@@ -12,11 +12,12 @@ from odc.geo.geobox import GeoBox
 from scipy import ndimage
 from shapely.geometry import Point
 from terminal import terminal
+from worlds import world
 
 from icectl.raster import write_cog
 
 SNOW = (
-    *("--size", "224", "--years", "5", "--align", "none", "--epochs", "1"),
+    *(*world("convlstm", size=224, years=5), "--align", "none", "--epochs", "1"),
     *("--batch-size", "2", "--stride", "40"),  # some fifteen windows to validate on, not some 250
 )
 DATA = {
@@ -25,12 +26,9 @@ DATA = {
     "unet": SNOW,
     "salstm": SNOW,
     "svg": (
-        "--size",
-        "384",
+        *world("svg", size=384, frames=14),
         "--split",
         "time",
-        "--frames",
-        "14",
         "--chip",
         "64",
         "--batch-size",
@@ -38,7 +36,7 @@ DATA = {
         "--epochs",
         "1",
     ),
-    "deeplab-xception": ("--size", "96", "--worlds", "2", "--years", "2", "--batch-size", "2"),
+    "deeplab-xception": (*world("deeplab", size=96, count=2, years=2), "--batch-size", "2"),
 }
 
 

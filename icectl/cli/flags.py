@@ -131,7 +131,7 @@ def default_of(options: type[Options], name: str) -> Any:
 def describe(field: FieldInfo, default: Any = None) -> str:
     """Return the help of a flag: the description, then bounds and `default` in brackets."""
     facts = [bounds(field)] if bounds(field) else []
-    if default not in (None, (), [], {}, ""):
+    if default not in (None, (), [], {}, "") and not isinstance(default, Options):
         several = default if isinstance(default, list | tuple) else [default]
         facts.append(f"default {', '.join(_shown(one) for one in several)}")
     brackets = f"({'; '.join(facts)})" if facts else ""

@@ -163,8 +163,7 @@ class Subject:
 SMALLEST: Mapping[str, Mapping[str, Any]] = {
     "snow": {
         "source": "synthetic",
-        "size": 64,
-        "years": 5,
+        "world": {"size": 64, "years": 5},
         "align": "none",
         "patch": 16,
         "stride": 8,
@@ -178,8 +177,7 @@ SMALLEST: Mapping[str, Mapping[str, Any]] = {
     },
     "flow": {
         "source": "synthetic",
-        "size": 192,
-        "frames": 6,
+        "world": {"size": 192, "frames": 6},
         "bands": ("red", "nir08"),
         "chip": 16,
         "chips": 80,
@@ -192,9 +190,7 @@ SMALLEST: Mapping[str, Mapping[str, Any]] = {
     },
     "front": {
         "source": "synthetic",
-        "size": 96,
-        "years": 2,
-        "worlds": 2,
+        "world": {"size": 96, "years": 2, "count": 2},
         "crop": (32, 32),
         "batch_size": 4,
         "validate_every": 2,

@@ -12,7 +12,7 @@ from icectl.settings import load_glacier
 from icectl.workspace import Workspace
 
 TINY = {
-    "fetch": {"world_size": 128, "worlds": 3},
+    "fetch": {"world": {"size": 128, "count": 3}},
     "prepare": {"patch_size": 64, "hole_size": 24, "patches": 60,
                 "minimum_relief": 50},
     "train": {"preset": "small", "updates": 3, "validate_every": 3, "batch_size": 4, "width": 8,

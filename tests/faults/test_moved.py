@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from smallest_words import MODELS, words
 from terminal import terminal
+from worlds import world
 
 MADE = {
-    "front-unet": ("--size", "64", "--years", "1", "--worlds", "1"),
-    "svg": ("--size", "128", "--frames", "3", "--chips", "0"),
+    "front-unet": world("front-unet", size=64, years=1, count=1),
+    "svg": (*world("svg", size=128, frames=3), "--chips", "0"),
 }
 
 

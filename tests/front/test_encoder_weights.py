@@ -159,7 +159,7 @@ def test_a_training_starts_from_them_and_answers_without_the_file(files, served,
     torch.manual_seed(3)
     weights = timm.create_model("xception41").state_dict()
     save_file(weights, files / "x.safetensors")
-    place = {"glacier": "demo", "workspace": tmp_path / "w", "worlds": 1, "years": 1}
+    place = {"glacier": "demo", "workspace": tmp_path / "w", "world": {"count": 1, "years": 1}}
     short = {
         "network": "tu-xception41",
         "updates": 1,

@@ -13,6 +13,7 @@ import pytest
 from pydantic import ValidationError
 from servers import Fault, FileServer, landsat_item, stac_api, write_source
 from terminal import terminal
+from worlds import world
 
 from icectl.raster import grid_of, read
 from icectl.sources.catalogue import Scene, read_catalogue
@@ -29,7 +30,7 @@ YEARS = {4: 1989, 5: 1994, 7: 2005, 8: 2015, 9: 2022}
 CLOUDED = 22280
 TINY = [
     *("--width", "4", "--crop", "64", "64", "--batch-size", "2", "--updates", "30"),
-    *("--validate-every", "15", "--size", "96", "--years", "2", "--worlds", "1"),
+    *("--validate-every", "15", *world("front-unet", size=96, years=2, count=1)),
 ]
 
 

@@ -316,7 +316,7 @@ def test_masks_beside_rock_and_images_dated_by_a_year_are_told(tmp_path):
 
 
 def test_the_synthetic_fjord_gives_lines_and_masks(tmp_path):
-    options = {"fetch": {"worlds": 1, "size": 64, "years": 1}}
+    options = {"fetch": {"world": {"count": 1, "size": 64, "years": 1}}}
     run_all(tmp_path, ("fetch", "prepare"), **options)
     data = open_dataset(tmp_path / "prepare")
     assert len(data.entries) >= 3

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from worlds import world
 
 from icectl import scaffold
 
@@ -57,7 +58,7 @@ def icectl(folder: Path, cwd: Path, *words: str) -> subprocess.CompletedProcess[
 
 SMALL = {
     "own": ["--size", "64", "--updates", "5"],
-    "snow": ["--size", "64", "--years", "4", "--align", "none", "--patch", "16", "--updates", "3"],
+    "snow": [*world("convlstm", size=64, years=4), "--align", "none", "--patch", "16", "--updates", "3"],
 }
 
 

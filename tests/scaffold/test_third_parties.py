@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from worlds import world
 
 from icectl import scaffold
 
@@ -267,7 +268,7 @@ def test_listings_and_help_name_the_right_distribution(installed, workplace: Pat
     assert f"icectl train {LONG} --help-all" in installed.run(f"icectl train {LONG} --help", workplace).stdout
 
 
-SNOW = "--size 64 --years 5 --align none --patch 16"
+SNOW = f"{' '.join(world('convlstm', size=64, years=5))} --align none --patch 16"
 
 
 @pytest.mark.parametrize(

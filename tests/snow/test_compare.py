@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
+from worlds import world
 
 from icectl.tasks.snow.baselines import NAMES
 
 MODELS = ["convlstm", "lstm", "salstm", "snow-mlp", "unet", "ensemble"]
 TINY = [
-    *("compare", "--task=snow", "--glacier=demo", "--years=5", "--size=96", "--months=6", "--align=none"),
+    *("compare", "--task=snow", "--glacier=demo", *world("unet", years=5, size=96)),
+    *("--months=6", "--align=none"),
     *("--patch=16", "--stride=8", "--updates=2", "--validate-every=1", "--batch-size=4", "--bootstrap=20"),
 ]
 

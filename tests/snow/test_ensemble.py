@@ -9,6 +9,7 @@ import pytest
 import rasterio
 import torch
 import xarray as xr
+from worlds import world
 
 from icectl import registry, stages
 from icectl.settings import load_glacier
@@ -106,7 +107,8 @@ def test_shares_are_those_of_least_error():
     assert best_shares(alike @ alike.T).sum() == pytest.approx(1)
 
 
-SMALL = ("--glacier=demo", "--years=3", "--size=64", "--months=3", "--align=none", "--patch=16", "--stride=8")
+WORLD = world("unet", years=3, size=64)
+SMALL = ("--glacier=demo", *WORLD, "--months=3", "--align=none", "--patch=16", "--stride=8")
 TINY_RUN = (*SMALL, "--updates=2", "--validate-every=1", "--batch-size=4")
 
 

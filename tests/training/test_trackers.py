@@ -115,7 +115,7 @@ def test_a_resumed_training_goes_on_in_the_same_record(tmp_path, mlflow):
 def test_the_scores_of_an_evaluation_stand_in_the_record_of_its_training(tmp_path, mlflow):
     from icectl import evaluate
 
-    short = {"updates": 2, "years": 5, "size": 64, "patch": 16, "bootstrap": 0, "align": "none"}
+    short = {"updates": 2, "world": {"years": 5, "size": 64}, "patch": 16, "bootstrap": 0, "align": "none"}
     done = evaluate("lstm", glacier="demo", workspace=tmp_path / "space", logger="mlflow", **short)
     (found,) = runs_of(client := mlflow())
     assert found.info.status == "FINISHED"
@@ -260,7 +260,7 @@ def test_the_terminal_refuses_before_any_work_and_says_when_nothing_is_trained(t
 
     def ask(logger: str) -> None:
         with caplog.at_level(logging.INFO, "icectl"):
-            short = {"updates": 1, "validate_every": 1, "years": 1, "worlds": 2}
+            short = {"updates": 1, "validate_every": 1, "world": {"years": 1, "count": 2}}
             train("front-unet", glacier="demo", workspace=tmp_path, logger=logger, **short)
 
     with pytest.raises(IcectlError, match="no logger called 'mlflo'") as said:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from weights.conftest import CARD
+from worlds import world
 
 from icectl import registry, weights
 
@@ -231,16 +232,17 @@ def test_a_training_starts_from_other_weights(cli, tmp_path, monkeypatch):
     from icectl.training import load_weights
 
     monkeypatch.setenv("ICECTL_WEIGHTS", str(tmp_path / "mine"))
-    short = ("--years", "3", "--size", "64", "--patch", "16", "--stride", "16", "--epochs", "1")
+    small = world("lstm", years=3, size=64)
+    short = (*small, "--patch", "16", "--stride", "16", "--epochs", "1")
     first = Path(cli("train", "lstm", *short, "--updates", "1", "--json").json["run"])
     weights.make(first, tmp_path / "ready", CARD)
-    more = ("--years", "3", "--size", "64", "--epochs", "1", "--updates", "1", "--lr", "1e-9", "--seed", "5")
+    more = (*small, "--epochs", "1", "--updates", "1", "--lr", "1e-9", "--seed", "5")
     second = cli("train", "lstm", *more, "--from", str(tmp_path / "ready"), "--json").json["run"]
     start, _ = load_weights(tmp_path / "ready" / "weights.safetensors")
     after, _ = load_weights(Path(second) / "weights.safetensors")
     for name, value in start.items():
         torch.testing.assert_close(after[name], value.float(), atol=1e-6, rtol=1e-6)
-    fresh = cli("train", "lstm", *short, *more[6:], "--json").json["run"]
+    fresh = cli("train", "lstm", *short, *more[4:], "--json").json["run"]
     assert fresh != second
     other, _ = load_weights(Path(fresh) / "weights.safetensors")
     assert any((other[name] - value.float()).abs().max() > 1e-3 for name, value in start.items())

@@ -14,8 +14,8 @@ def estimate(run: Run) -> Estimate:
     if run.verb == "fetch":
         if own_files(run, given):
             return Estimate(writes=0, note="files of your own: nothing is fetched")
-        size = given.worlds * given.world_size**2 * 24
-        synthetic = Estimate(writes=size, note=f"{given.worlds} synthetic worlds")
+        size = given.world.count * given.world.size**2 * 24
+        synthetic = Estimate(writes=size, note=f"{given.world.count} synthetic worlds")
         return estimate_source(
             run, given if given.source == "synthetic" else query(given), ("dem",), synthetic
         )

@@ -40,9 +40,10 @@ def write_worlds(run: Run, options: FetchOptions) -> Path:
     from icectl.sources.synthetic.dem import write_dem
     from icectl.sources.synthetic.world import World
 
-    shape = (options.world_size, options.world_size)
-    with run.progress("worlds", options.worlds) as advance:
-        for number in range(options.worlds):
+    made = options.world
+    shape = (made.size, made.size)
+    with run.progress("worlds", made.count) as advance:
+        for number in range(made.count):
             folder = run.out / "test" if number == 0 else run.out / "train" / f"{number:02d}"
             if not (folder / "truth" / "thickness.tif").is_file():
                 write_dem(World(seed=run.seed * 1000 + number, shape=shape), folder)

@@ -11,6 +11,13 @@ TEST_GLACIERS = ("RGI60-01.16195",)
 """South Glacier: measured at 9,619 points, kept for the test."""
 
 
+class World(Options):
+    """The synthetic worlds, as ``[options.bed.fetch.world]`` of the glacier's file says."""
+
+    count: int = Field(default=6, ge=2, le=200, description="Worlds: the first is the test, the rest train.")
+    size: int = Field(default=192, ge=96, le=2048, description="Side in pixels of 30 m.")
+
+
 class FetchOptions(Options):
     """Elevation models to learn from: one's own, one from a service, or the synthetic glacier's."""
 
@@ -34,12 +41,7 @@ class FetchOptions(Options):
         description="Published data to bring for later, by name: rgi:11, rgi7:11 (outlines), glathida:3.1 "
         "(points), farinotti:11 (consensus thickness). May be given several times.",
     )
-    world_size: int = Field(
-        default=192, ge=96, le=2048, description="Side of the synthetic world in pixels of 30 m."
-    )
-    worlds: int = Field(
-        default=6, ge=2, le=200, description="Synthetic worlds: the first is the test, the rest train."
-    )
+    world: World = Field(default=World(), description="The synthetic worlds: count, size.")
 
     def seeded(self) -> bool:
         """Tell whether the seed decides what is fetched: it does for the synthetic glacier alone."""

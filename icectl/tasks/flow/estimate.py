@@ -9,12 +9,13 @@ from icectl.tasks.flow.options import FetchOptions, PrepareOptions, TrainOptions
 def estimate(run: Run) -> Estimate:
     """Return the bytes that ``run.verb`` would read, write, download and hold, as far as can be known."""
     fetch = run.given(FetchOptions)
+    world = fetch.world
     if run.verb == "fetch":
-        size = fetch.frames * len(fetch.bands) * fetch.size**2 * 2
-        note = f"{fetch.frames} synthetic dates in {len(fetch.bands)} bands"
+        size = world.frames * len(fetch.bands) * world.size**2 * 2
+        note = f"{world.frames} synthetic dates in {len(fetch.bands)} bands"
         return estimate_source(run, fetch, (*fetch.bands, "qa_pixel"), Estimate(writes=size, note=note))
     prepare = run.given(PrepareOptions)
-    chips = prepare.chips * len(fetch.bands) * fetch.frames * prepare.chip**2 * 4  # in float32
+    chips = prepare.chips * len(fetch.bands) * world.frames * prepare.chip**2 * 4  # in float32
     if run.verb == "prepare":
         return Estimate(writes=chips, memory=TORCH + 2 * chips, note="chips of every sequence")
     if run.verb == "train":

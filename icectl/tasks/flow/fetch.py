@@ -62,7 +62,8 @@ def _from_folder(run: Run, options: FetchOptions) -> Path:
 def _from_synthetic(run: Run, options: FetchOptions) -> Path:
     from icectl.sources.synthetic import World, write_flow_scenes
 
-    world = World(seed=run.seed, shape=(options.size, options.size), setting=options.setting)
-    write_flow_scenes(world, run.out, frames=options.frames, interval=INTERVAL, bands=options.bands)
+    made = options.world
+    world = World(seed=run.seed, shape=(made.size, made.size), setting=made.setting)
+    write_flow_scenes(world, run.out, frames=made.frames, interval=INTERVAL, bands=options.bands)
     (run.out / "ground.txt").write_text("ice.tif\n", encoding="utf-8")
     return run.out

@@ -22,6 +22,16 @@ CLOUDY = 0.3
 Side = Literal["north", "south", "east", "west"]
 
 
+class World(Options):
+    """The synthetic glacier, as ``[options.flow.fetch.world]`` of its file says."""
+
+    setting: Literal["alpine", "fjord"] = Field(
+        default="fjord", description="Slow valley glaciers, or a fast outlet into the sea."
+    )
+    frames: int = Field(default=12, ge=2, le=200, description="Dates.")
+    size: int = Field(default=384, ge=128, le=4096, description="Side in pixels.")
+
+
 class FetchOptions(SceneQuery):
     """Scenes of one track, or a folder of dated images."""
 
@@ -42,11 +52,7 @@ class FetchOptions(SceneQuery):
         description="Fetch the aerosol band too, and leave out frames with more high aerosol than this"
         " percentage.",
     )
-    setting: Literal["alpine", "fjord"] = Field(
-        default="fjord", description="Synthetic glacier: slow valley glaciers, or a fast outlet into the sea."
-    )
-    frames: int = Field(default=12, ge=2, le=200, description="Dates of the synthetic glacier.")
-    size: int = Field(default=384, ge=128, le=4096, description="Side of the synthetic glacier in pixels.")
+    world: World = Field(default=World(), description="The synthetic glacier: setting, frames, size.")
 
 
 class PrepareOptions(Placed):

@@ -20,8 +20,9 @@ def estimate(run: Run) -> Estimate:
     if run.verb == "fetch":
         if source_of(run, options) in ("calfin", "caffe"):
             return Estimate(note="the archive says how large it is when it is fetched")
-        scenes = 24 * options.years // 2 * options.worlds
-        synthetic = Estimate(writes=scenes * options.size**2 * 8, note=f"about {scenes} synthetic scenes")
+        world = options.world
+        scenes = 24 * world.years // 2 * world.count
+        synthetic = Estimate(writes=scenes * world.size**2 * 8, note=f"about {scenes} synthetic scenes")
         return estimate_source(run, options, (options.asset,), synthetic)
     if run.verb == "prepare":
         return Estimate(reads=images, writes=images, memory=TORCH)

@@ -40,11 +40,12 @@ def _from_synthetic(run: Run, options: FetchOptions) -> list[Scene]:
     from icectl.sources.synthetic import World, write_front_scenes
 
     start = options.start or date(2014, 1, 1)
-    end = options.end or date(start.year + options.years, start.month, start.day)
+    made = options.world
+    end = options.end or date(start.year + made.years, start.month, start.day)
     scenes = []
-    for seed in range(options.world, options.world + options.worlds):
-        run.say(f"writing the synthetic fjord {seed}, {start} to {end}, {options.size} px a side")
-        world = World(seed=seed, shape=(options.size, options.size), setting="fjord")
+    for seed in range(made.first, made.first + made.count):
+        run.say(f"writing the synthetic fjord {seed}, {start} to {end}, {made.size} px a side")
+        world = World(seed=seed, shape=(made.size, made.size), setting="fjord")
         folder = write_front_scenes(world, run.out / f"fjord-{seed}", start, end)
         scenes += [_with_facts(scene, f"fjord-{seed}") for scene in read_catalogue(folder)]
     return scenes

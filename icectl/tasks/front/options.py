@@ -19,6 +19,15 @@ COMPASS = {"north": 0.0, "east": 90.0, "south": 180.0, "west": 270.0}
 """Directions on the ground, in degrees clockwise from north."""
 
 
+class World(Options):
+    """The synthetic fjords, as ``[options.front.fetch.world]`` of the glacier's file says."""
+
+    first: int = Field(default=0, ge=0, description="Seed of the first; others are other places.")
+    count: int = Field(default=3, ge=1, le=50, description="Fjords.")
+    years: int = Field(default=4, ge=1, le=60, description="Years of a series.")
+    size: int = Field(default=128, ge=64, le=2_048, description="Side in pixels.")
+
+
 class FetchOptions(SceneQuery):
     """Images, and the labels that belong to them."""
 
@@ -49,10 +58,7 @@ class FetchOptions(SceneQuery):
     wrs_glaciers: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="Glacier names by WRS path and row, e.g. helheim = ['233013']."
     )
-    world: int = Field(default=0, ge=0, description="Seed of the synthetic fjord; others are other places.")
-    worlds: int = Field(default=3, ge=1, le=50, description="Synthetic fjords, from --world on.")
-    size: int = Field(default=128, ge=64, le=2_048, description="Side of the synthetic fjord in pixels.")
-    years: int = Field(default=4, ge=1, le=60, description="Years of the synthetic fjord's series.")
+    world: World = Field(default=World(), description="The synthetic fjords: first, count, years, size.")
 
     @model_validator(mode="before")
     @classmethod

@@ -17,8 +17,8 @@ def estimate(run: Run) -> Estimate:
     """Return the bytes that ``run.verb`` would read, write, download and hold, as far as can be known."""
     if run.verb == "fetch":
         options = run.given(FetchOptions)
-        scenes = 12 * options.years
-        synthetic = Estimate(writes=scenes * options.size**2 * 4, note=f"{scenes} synthetic scenes")
+        scenes = 12 * options.world.years
+        synthetic = Estimate(writes=scenes * options.world.size**2 * 4, note=f"{scenes} synthetic scenes")
         return estimate_source(run, options, ("green", "swir16", "qa_pixel"), synthetic)
     pixels, frames = _pixels(run), _frames(run)
     cube = pixels * frames * _BYTES
@@ -39,7 +39,7 @@ def estimate(run: Run) -> Estimate:
 def _pixels(run: Run) -> int:
     options = run.given(FetchOptions)
     if source_of(run, options) == "synthetic":
-        return options.size**2
+        return options.world.size**2
     if run.glacier.bbox is None:
         return _DEFAULT_PIXELS
     west, south, east, north = run.glacier.bbox
@@ -57,5 +57,5 @@ def _frames(run: Run) -> int:
     if start is not None and end is not None:
         months = (end.year - start.year) * 12 + end.month - start.month
     else:
-        months = 12 * fetch.years
+        months = 12 * fetch.world.years
     return max(1, months // prepare.months)

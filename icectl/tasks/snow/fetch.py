@@ -68,8 +68,9 @@ def _from_synthetic(run: Run, options: FetchOptions) -> Path:
     from icectl.sources.synthetic import World, write_snow_scenes
 
     start = options.start or date(2014, 1, 1)
-    end = options.end or date(start.year + options.years, start.month, start.day)
-    world = World(seed=options.world, shape=(options.size, options.size))
-    run.say(f"writing the synthetic glacier from {start} to {end}, {options.size} × {options.size} pixels")
+    made = options.world
+    end = options.end or date(start.year + made.years, start.month, start.day)
+    world = World(seed=made.number, shape=(made.size, made.size))
+    run.say(f"writing the synthetic glacier from {start} to {end}, {made.size} × {made.size} pixels")
     write_cog(run.out / DEM, world.surface.astype("float32"), world.grid, descriptions=["elevation"])
     return write_snow_scenes(world, run.out, start, end)

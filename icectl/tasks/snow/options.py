@@ -19,6 +19,14 @@ THRESHOLD = 0.3
 """NDSI from which a pixel counts as snow (Müller 2023, section 2.1)."""
 
 
+class World(Options):
+    """The synthetic glacier, as ``[options.snow.fetch.world]`` of its file says."""
+
+    number: int = Field(default=0, ge=0, le=799, description="Which of the synthetic glaciers.")
+    years: int = Field(default=8, ge=1, le=100, description="Years of the series.")
+    size: int = Field(default=224, ge=64, le=4096, description="Side of a scene in pixels.")
+
+
 class FetchOptions(SceneQuery):
     """Where scenes come from."""
 
@@ -40,9 +48,7 @@ class FetchOptions(SceneQuery):
         description="What --max-cloud is a share of: the area, by the quality layer, or the scene, by the "
         "catalogue (eo:cloud_cover).",
     )
-    world: int = Field(default=0, ge=0, le=799, description="Which of the synthetic glaciers.")
-    years: int = Field(default=8, ge=1, le=100, description="Years of the synthetic series.")
-    size: int = Field(default=224, ge=64, le=4096, description="Side of the synthetic scene in pixels.")
+    world: World = Field(default=World(), description="The synthetic glacier: number, years, size.")
 
 
 class PrepareOptions(Options):
