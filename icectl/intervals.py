@@ -28,7 +28,6 @@ def mean_interval(
     units: F64,
     *,
     draws: int,
-    confidence: float = 0.95,
     seed: int = 0,
     of: Callable[[F64], F64] = np.asarray,
 ) -> list[float] | None:
@@ -40,7 +39,7 @@ def mean_interval(
     def statistic(total: F64, count: F64, axis: int) -> F64:
         return of(_mean(total, count, axis))
 
-    return _interval(statistic, units.T, draws, confidence, seed)
+    return _interval(statistic, units.T, draws, seed)
 
 
 def gain_interval(
@@ -48,7 +47,6 @@ def gain_interval(
     baseline: F64,
     *,
     draws: int,
-    confidence: float = 0.95,
     seed: int = 0,
     higher_is_better: bool = False,
     of: Callable[[F64], F64] = np.asarray,
@@ -63,7 +61,7 @@ def gain_interval(
         ratio = of(_mean(own, count, axis)) / of(_mean(other, others, axis))
         return np.asarray(100 * sign * (ratio - 1))
 
-    return _interval(statistic, [*model.T, *baseline.T], draws, confidence, seed)
+    return _interval(statistic, [*model.T, *baseline.T], draws, seed)
 
 
 def certainty(
@@ -100,7 +98,6 @@ def _interval(
     statistic: Callable[..., F64],
     columns: F64 | list[F64],
     draws: int,
-    confidence: float,
     seed: int,
 ) -> list[float] | None:
     from scipy.stats import DegenerateDataWarning, bootstrap
@@ -116,7 +113,7 @@ def _interval(
             vectorized=True,
             n_resamples=draws,
             batch=max(1, min(draws, 2_000_000 // len(columns[0]))),
-            confidence_level=confidence,
+            confidence_level=0.95,
             method="percentile",
             rng=np.random.default_rng([seed, 30]),
         ).confidence_interval

@@ -72,10 +72,7 @@ KINDS: dict[str, dict[str, Archive]] = {
 def archive_of(name: str) -> Archive:
     """Return the archive that a name such as ``rgi:11`` means.
 
-    Raises
-    ------
-    UsageError
-        No such data set, region or version.
+    UsageError: there is no such data set, region or version.
     """
     match = PUBLISHED.fullmatch(name)
     kind, _, part = name.partition(":") if match else (name, "", "")
@@ -99,14 +96,8 @@ def bring(names: Iterable[str], say: Callable[[str], None] | None = None) -> Non
 def resolve(path: Path, say: Callable[[str], None] | None = None) -> Path:
     """Return `path`, or the file on this machine that a name such as ``rgi:11`` means, fetched if need be.
 
-    Raises
-    ------
-    UsageError
-        The name is not known.
-    WorkError
-        The download failed.
-    DataError
-        The archive is damaged, hostile, or does not hold what is expected.
+    UsageError: the name is not known. WorkError: the download failed. DataError: the archive is damaged,
+    hostile, or does not hold what is expected.
     """
     if path.exists() or not PUBLISHED.fullmatch(str(path)):
         return path

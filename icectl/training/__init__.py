@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from icectl.training.checkpoint import load_weights, read_metadata, save_weights
     from icectl.training.context import Context
     from icectl.training.devices import Decision, DeviceInfo, list_devices, outer_rank, resolve
-    from icectl.training.learner import Learner, SingleOptimizer, cosine_rate
+    from icectl.training.learner import Learner, SingleOptimizer
     from icectl.training.loop import fit
     from icectl.training.memory import find_batch_size
     from icectl.training.meters import Meter
     from icectl.training.processes import launch
     from icectl.training.sampling import permutation, sample_rng
-    from icectl.training.settings import FitResult, FitSettings
+    from icectl.training.settings import FitResult, FitSettings, cosine_rate
 
 _HOMES = {
     "applying": ("inference", "windows_a_call"),
@@ -41,13 +41,13 @@ _HOMES = {
     "checkpoint": ("load_weights", "read_metadata", "save_weights"),
     "context": ("Context",),
     "devices": ("Decision", "DeviceInfo", "list_devices", "outer_rank", "resolve"),
-    "learner": ("Learner", "SingleOptimizer", "cosine_rate"),
+    "learner": ("Learner", "SingleOptimizer"),
     "loop": ("fit",),
     "memory": ("find_batch_size",),
     "meters": ("Meter",),
     "processes": ("launch",),
     "sampling": ("permutation", "sample_rng"),
-    "settings": ("FitResult", "FitSettings"),
+    "settings": ("FitResult", "FitSettings", "cosine_rate"),
 }
 """The module of each name."""
 

@@ -9,7 +9,6 @@ which adversarial and recurrent models with several optimisers do not have. What
 is the overlap of communication with the backward pass.
 """
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -109,17 +108,3 @@ class SingleOptimizer(Learner):
 
 def _named(losses: Tensor | Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     return {"loss": losses} if isinstance(losses, Tensor) else losses
-
-
-def cosine_rate(step: int, total: int, warm: int, after: int = 0, floor: float = 0.0) -> float:
-    """Return the share of the full learning rate: a rise over `warm` updates, half a cosine down to `floor`.
-
-    The cosine begins at update `after` and ends at update `total`; `step` is counted from 0.
-
-    Examples
-    --------
-    >>> [round(cosine_rate(step, 100, 10), 2) for step in (0, 9, 50, 100)]
-    [0.1, 0.98, 0.5, 0.0]
-    """
-    fallen = min(1.0, max(0, step - after) / max(1, total - after))
-    return min(1.0, (step + 1) / warm) * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * fallen)))

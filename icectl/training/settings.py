@@ -1,5 +1,6 @@
-"""How long a training lasts, what it came to, and how one is interrupted. Light: imports no torch."""
+"""How long a training lasts, its rate, what it came to, and how one is interrupted. Light: without torch."""
 
+import math
 import signal
 from collections.abc import Mapping
 from dataclasses import InitVar, dataclass, field
@@ -78,6 +79,20 @@ class FitResult:
     weights: Path
     seconds: float
     scores: Mapping[str, float] = field(default_factory=dict)
+
+
+def cosine_rate(step: int, total: int, warm: int, after: int = 0, floor: float = 0.0) -> float:
+    """Return the share of the full learning rate: a rise over `warm` updates, half a cosine down to `floor`.
+
+    The cosine begins at update `after` and ends at update `total`; `step` is counted from 0.
+
+    Examples
+    --------
+    >>> [round(cosine_rate(step, 100, 10), 2) for step in (0, 9, 50, 100)]
+    [0.1, 0.98, 0.5, 0.0]
+    """
+    fallen = min(1.0, max(0, step - after) / max(1, total - after))
+    return min(1.0, (step + 1) / warm) * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * fallen)))
 
 
 class Interrupted(WorkError):

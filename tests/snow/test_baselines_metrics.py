@@ -82,7 +82,7 @@ def test_scores_are_plain_weighted_means():
     assert scores.per_lead("m", "mse") == pytest.approx(leads, rel=1e-5)
     tiles = [(slice(r, r + 7), slice(c, c + 7)) for r in range(0, 30, 7) for c in range(0, 20, 7)]
     expected = [[(weight * error**2)[:, r, c].sum(), weight[:, r, c].sum()] for r, c in tiles]
-    np.testing.assert_allclose(scores.tiles("m", "mse"), expected, rtol=1e-5)
+    np.testing.assert_allclose(scores.by_tile("m", "mse"), expected, rtol=1e-5)
 
 
 def test_bootstrap_interval_holds_the_score_and_narrows_with_more_tiles():
@@ -92,11 +92,11 @@ def test_bootstrap_interval_holds_the_score_and_narrows_with_more_tiles():
         scores = Scores(8, (side, side), 1)
         truth = rng.random((1, side, side), dtype="f4")
         scores.add(0, truth, np.ones_like(truth), {"m": truth + rng.normal(0, 0.1, truth.shape).astype("f4")})
-        low, high = mean_interval(scores.tiles("m", "mse"), draws=500)
+        low, high = mean_interval(scores.by_tile("m", "mse"), draws=500)
         assert low < scores.overall("m")["mse"] < high
         widths.append(high - low)
     assert widths[1] < 0.5 * widths[0]
-    assert mean_interval(scores.tiles("m", "mse"), draws=0) is None
+    assert mean_interval(scores.by_tile("m", "mse"), draws=0) is None
 
 
 def test_the_interval_is_one_of_95_per_cent():
@@ -106,7 +106,7 @@ def test_the_interval_is_one_of_95_per_cent():
     truth = np.zeros((1, 160, 160), "f4")
     tiles = rng.uniform(0.1, 0.3, (40, 40)).astype("f4")
     scores.add(0, truth, np.ones_like(truth), {"m": truth + np.kron(tiles, np.ones((4, 4), "f4"))})
-    low, high = mean_interval(scores.tiles("m", "mse"), draws=4000)
+    low, high = mean_interval(scores.by_tile("m", "mse"), draws=4000)
     of_tiles = tiles.astype("f8") ** 2
     half = 1.96 * of_tiles.std() / np.sqrt(tiles.size)
     assert (high - low) / 2 == pytest.approx(half, rel=0.06)
@@ -144,7 +144,7 @@ def test_interval_of_the_gain_shares_the_tiles():
     scores = Scores(8, (40, 40), 1)
     truth, error = np.full((1, 40, 40), 0.5, "f4"), rng.normal(0, 0.1, (1, 40, 40)).astype("f4")
     scores.add(0, truth, np.ones_like(truth), {"m": truth + error * 0.9**0.5, "bar": truth + error})
-    own, other = scores.tiles("m", "mse"), scores.tiles("bar", "mse")
+    own, other = scores.by_tile("m", "mse"), scores.by_tile("bar", "mse")
     assert gain_interval(own, other, draws=200) == pytest.approx([10, 10], abs=0.01)
     assert gain_interval(own, other, draws=0) is None
 

@@ -71,7 +71,8 @@ def evaluate(run: Run, model: TaskModel, options: EvaluateOptions) -> Metrics:
         notes.append(f"{label} is the mean of {samples} futures that were drawn")
     if predictions.attrs["parts"] == "all":
         notes.append("--parts all: what was trained on is scored too")
-    ours, drawn = units[label]["mean"], {"draws": options.bootstrap, "seed": run.seed}
+    ours = units[label]["mean"]
+    drawn: Any = {"draws": options.bootstrap, "seed": run.seed}
     gains = {
         row: gain_interval(ours, units[row]["mean"], higher_is_better=True, **drawn)
         for row in (BASELINES[key] for key in ("normalised", "linear", "persistence"))

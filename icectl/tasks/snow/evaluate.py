@@ -53,7 +53,7 @@ def evaluate(run: Run, model: TaskModel, options: EvaluateOptions) -> Metrics:
         tables.append(_interpolated(name, interpolated))
     ahead = forecast(cube.times, trained.past, trained.future, trained_days(facts))
     dated = ahead.sentence(cube.times)
-    units = {label(key, name): {m: observed.tiles(key, m) for m in MEASURES} for key in (name, *NAMES)}
+    units = {label(key, name): {m: observed.by_tile(key, m) for m in MEASURES} for key in (name, *NAMES)}
     details = {
         "panels": pack(figures(run, cube, moments, scope.weights, observed)),
         "audit": scope.facts,

@@ -128,7 +128,7 @@ class Scores:
         sums, weight = self.sums[name][MEASURES.index(measure)].sum(axis=1), self.weight.sum(axis=1)
         return [float(s / w) if w else None for s, w in zip(sums, weight, strict=True)]
 
-    def tiles(self, name: str, measure: str) -> F64:
+    def by_tile(self, name: str, measure: str) -> F64:
         """Return (tiles, 2) of errors and weights summed over the leads, where anything counts."""
         weight = self.weight.sum(axis=0)
         sums = self.sums[name][MEASURES.index(measure)].sum(axis=0)
