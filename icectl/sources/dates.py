@@ -81,7 +81,7 @@ def _in_digits(match: re.Match[str]) -> str:
 
 
 def parse_date(text: str) -> Period | None:
-    """Read the first date in `text`, or return None.
+    """Read the first date in `text`, of days the earliest (nothing is processed before it is taken), or None.
 
     Understood: ``20190710``, ``2019-07-10``, ``2019_07_10``, ``20190710T103021``, ``2019Q3``, ``2019-Q3``,
     ``2019-07``, ``201907``, ``2019191`` (day of the year), ``2019``, ``10JUL2019`` (months in some
@@ -93,11 +93,15 @@ def parse_date(text: str) -> Period | None:
     plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     text = _SPELT.sub(_in_digits, plain)
     for pattern in _DATES:
-        for match in pattern.finditer(text):
-            period = period_of({k: v for k, v in match.groupdict().items() if k != "s"})
-            if period is not None:
-                of_year = pattern is _DATES[-1]
-                return None if of_year and _OTHER_ORDER.search(text) else _or_day(period, match)
+        read = (
+            (period_of({k: v for k, v in match.groupdict().items() if k != "s"}), match)
+            for match in pattern.finditer(text)
+        )
+        if found := [(period, match) for period, match in read if period is not None]:
+            if pattern is _DATES[-1] and _OTHER_ORDER.search(text):
+                return None
+            days = [period for period, _ in found if period.end is None]
+            return min(days, key=lambda day: day.start) if found[0][0].end is None else _or_day(*found[0])
     return None
 
 

@@ -26,6 +26,7 @@ from icectl.sources.names import (
     PREVIEW,
     QUALITY,
     UNUSED,
+    VELOCITY,
     by_name,
     compile_pattern,
     snow_rank,
@@ -187,6 +188,13 @@ def _needed(files: list[ImageFile], asset: str, wanted: Collection[str]) -> list
     named = {file.named.asset for file in known} - set(QUALITY)
     dates = {file.named.period for file in known if file.named.asset in named}
     known = _one_index(known)
+    if speeds := [
+        f.path for f in files if asset == "image" and VELOCITY.search(f"{f.path.stem} {f.called}".lower())
+    ]:
+        raise DataError(
+            f"{speeds[0]} holds velocities by its name, and no picture",
+            "keep the images in a folder of their own",
+        )
     plain = [
         replace(file, named=replace(file.named, asset=asset))
         for file in files

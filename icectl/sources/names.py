@@ -54,15 +54,17 @@ _NUMBERED = {code.lower(): asset for code, asset in MSI.items()} | ASSETS
 INDICES = ("fsctoc", "fsc", "fscog", "gf", "ndsi_snow_cover", "ndsi_snow", "ndsi")
 """What a layer of snow is called; of several of one date the first is taken."""
 
-_FIELDS = r"v[xy]|vel|veloc\w*|speed"
+_ABOUT_ONE = r"unc|uncertainty|std(?:dev)?|count|err|error|qa|quality|flags?"
+_SPEEDS = r"v[xy]|v(?=\s|$)|vel|veloc\w*|speed"
+VELOCITY = re.compile(rf"(?<![a-z])(?:{_SPEEDS})(?![a-z])")
 OTHERS = {
-    "image": re.compile(rf"(?<![a-z])(?:{_FIELDS})(?![a-z])"),
+    "image": re.compile(rf"(?<![a-z])(?:{_ABOUT_ONE})(?![a-z])"),
     "ndsi": re.compile(
-        rf"(?<![a-z])(?:{_FIELDS}|nd(?!si)[a-z]{{2}}|[em]?savi|evi|nbr|lst|albedo|swe|depth|temperature|dem|elev\w*|slope"
-        r"|aspect|hillshade|thickness|v[vh]|h[hv]|rgb|true_?color)(?![a-z])"
+        rf"(?<![a-z])(?:{_ABOUT_ONE}|{_SPEEDS}|nd(?!si)[a-z]{{2}}|[em]?savi|evi|nbr|lst|albedo|swe|depth|dem|slope"
+        r"|temperature|elev\w*|aspect|hillshade|thickness|v[vh]|h[hv]|rgb|true_?color)(?![a-z])"
     ),
 }
-"""Words of what is no picture of the ground, or no index of snow: such files are not taken for one."""
+"""Words of layers about a picture, and of what is no index of snow: such files are not taken for one."""
 
 STATIC = frozenset({"mask", "dem", "outline", "outlines", "bed", "thickness", "boundary", "fjord"})
 """Files called so carry no date: they hold for the whole series."""

@@ -77,7 +77,7 @@ def test_polarisations_are_bands_and_the_angle_of_a_radar_is_none(tmp_path):
     assert series(tmp_path / "b").bands == ("vh", "vv")
 
 
-def cube(path, values, days=(), unit="m", x=None):
+def cube(path, values, days=(), unit="m", x=None, names=("red",)):
     import pandas as pd
     import xarray as xr
     from pyproj import CRS
@@ -88,7 +88,7 @@ def cube(path, values, days=(), unit="m", x=None):
     dims = ("time", "y", "x") if days else ("y", "x")
     data = xr.Dataset(
         {
-            "red": (dims, values.astype(np.float32), {"grid_mapping": "crs"}),
+            **{name: (dims, values.astype(np.float32), {"grid_mapping": "crs"}) for name in names},
             "crs": ((), 0, CRS(32643).to_cf()),
         },
         axes | ({"time": pd.to_datetime(list(days))} if days else {}),
@@ -193,8 +193,12 @@ def test_dates_that_a_processor_wrote_do_not_outweigh_a_name_and_are_told_where_
 
 
 def test_speeds_are_no_frames(tmp_path):
-    with pytest.raises(DataError, match=r"no file of .* is a band or an index that is known"):
-        frames(tmp_path, names="ITS_LIVE_{}_vx.tif", values=GREY.astype(np.float32))
+    with pytest.raises(DataError, match="holds velocities by its name, and no picture"):
+        frames(tmp_path / "a", names="ITS_LIVE_{}_vx.tif", values=GREY.astype(np.float32))
+    for day in DAYS:
+        cube(tmp_path / "b" / f"S1A_{day}.nc", GREY, names=("v", "interp_mask"))
+    with pytest.raises(DataError, match="holds velocities by its name, and no picture"):
+        series(tmp_path / "b", into=tmp_path / "b" / "out")
 
 
 def test_a_transparent_band_is_no_band(tmp_path):

@@ -84,6 +84,12 @@ def modis_of_appeears(folder):
         tif(folder / stem.format("NDSI"), np.rint(INDEX * 5000).astype(np.int16))
 
 
+def uncertainty_beside(folder):
+    for day in DAYS:
+        tif(folder / f"{day}_scfv.tif", PERCENT, units=("%",))
+        tif(folder / f"{day}_scfv_unc.tif", OTHER)
+
+
 def percent_by_its_unit(folder):
     for day in DAYS:
         tif(folder / f"ndsi_{day}.tif", PERCENT, units=("%",))
@@ -91,7 +97,7 @@ def percent_by_its_unit(folder):
 
 FORMS = (
     copernicus, filled, bands_of_earth_engine, collection_as_one_image, modis_as_one_image,
-    modis_of_appeears, percent_by_its_unit,
+    modis_of_appeears, percent_by_its_unit, uncertainty_beside,
 )  # fmt: skip
 
 
@@ -101,6 +107,7 @@ def test_the_layer_that_is_meant(prepared, tmp_path, form):
     said, cube = prepared()
     same(cube)
     assert ("layers of snow are left out" in said) is (form in (copernicus, modis_of_appeears))
+    assert "seems to tell clouds" not in said
 
 
 def test_a_scale_that_is_given_goes_before_a_unit(prepared, tmp_path):

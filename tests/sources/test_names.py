@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -158,3 +158,12 @@ def test_a_bad_pattern_is_refused(pattern, sentence):
     with pytest.raises(UsageError, match=sentence) as error:
         compile_pattern(pattern)
     assert error.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["20230115_processed_20220701", "S2_2022-07-01_2022-07-08", "LC08_L2SP_147038_20220701_20220726_02"],
+)
+def test_of_two_days_the_earlier_is_that_of_acquisition(text):
+    """A day of processing that stood first was taken."""
+    assert parse_date(text).start == datetime(2022, 7, 1, tzinfo=UTC)

@@ -55,7 +55,10 @@ def _from_folder(run: Run, options: FetchOptions) -> Path:
 
 def unread_clouds(scenes: Sequence[Scene]) -> str | None:
     """Return the name of a layer or band that seems to tell clouds, where no scene has one that is read."""
-    if any(set(qa.READERS) & set(scene.assets) for scene in scenes):
+    coded = all(
+        scene.band("ndsi").scale == 0.01 for scene in scenes
+    )  # percents, above which clouds are codes
+    if coded or any(set(qa.READERS) & set(scene.assets) for scene in scenes):
         return None
     used = {path for scene in scenes for path in scene.assets.values()}
     beside = {p for folder in {path.parent for path in used} for p in folder.iterdir() if is_image(p)}
