@@ -39,7 +39,7 @@ SHARES = {
 ICE = 917.0
 """Kilograms in a cubic metre of ice, for mass balances in water equivalent or kg m⁻² a⁻¹."""
 
-_NOTHING = frozenset({"", "unknown", "none", "n/a", "dn"})
+_NOTHING = frozenset({"", "unknown", "unspecified", "none", "n/a", "dn"})
 
 
 def factor_to(unit: str, stated: str | None, what: str) -> float:

@@ -32,6 +32,24 @@ def test_of_glims_only_the_boundary_less_the_rock_is_ice(tmp_path):
     assert "only glac_bound is ice (intrnl_rock, pro_lake left out)" in found.notes[0]
 
 
+@pytest.mark.parametrize("column", ["type", "Klasse"])
+def test_rock_and_lakes_that_a_column_calls_so_are_no_ice(tmp_path, column):
+    """Nunataks were glaciers, or ice again of the one around them."""
+    kinds = (("Glacier", SQUARE), ("Rock", NUNATAK), (None, shapely.box(3000, 0, 4000, 1000)))
+    rows = [
+        ({"RGIId": f"a{len(kinds) if kind is None else ''}", column: kind}, shape) for kind, shape in kinds
+    ]
+    rows.append(({"RGIId": "b", column: "lake"}, shapely.box(1000, 0, 1200, 1000)))
+    found = read_outlines(write(tmp_path / "o.gpkg", rows))
+    assert [shape.area for shape in found.geometries] == [1000**2 - 200**2, 1e6]
+    assert "only glacier is ice (lake, rock left out)" in found.notes[0]
+
+
+def test_numbers_of_glaciers_beside_one_without_a_number_stay_whole(tmp_path):
+    rows = [({"id": number}, shapely.box(x, 0, x + 1, 1)) for x, number in enumerate((17.0, None, 18.0))]
+    assert read_outlines(write(tmp_path / "o.gpkg", rows)).ids == ("17", "o-00002", "18")
+
+
 def test_of_several_dates_the_newest_counts_and_is_said(tmp_path):
     rows = [
         ({"glac_id": "G1", "line_type": "glac_bound", "src_date": day}, shapely.box(0, 0, side, 1000))

@@ -142,13 +142,21 @@ def read_outlines(path: Path) -> Outlines:
 
 def _called(column: Any) -> Any:
     """Return a column of ids as text, missing where a glacier has none."""
-    text = column.astype(str).str.strip()
+    whole = column.dtype.kind == "f"  # numbers beside a row without one
+    text = column.astype(str).str.strip().str.replace(r"\.0$" if whole else r"$^", "", regex=True)
     return text.mask(text.str.lower().isin(NAMELESS))
 
 
-_GLIMS = frozenset(
-    {"intrnl_rock", "pro_lake", "supra_lake", "snowline", "basin_bound", "debris_cov", "centerline"}
+_ROCK = frozenset(
+    ("intrnl_rock", "rock", "rocks", "bedrock", "nunatak", "nunataks", "outcrop", "rock outcrop")
 )
+_NO_ICE = _ROCK | frozenset(
+    (
+        "pro_lake", "supra_lake", "snowline", "basin_bound", "debris_cov", "centerline",
+        "lake", "water", "sea", "ocean", "land", "moraine", "hole", "no ice", "not ice", "non-glacier",
+    )
+)  # fmt: skip
+"""What GLIMS and others call polygons that are no glacier, in small letters."""
 
 
 def _links(path: Path) -> tuple[tuple[str, str], ...]:
@@ -167,19 +175,23 @@ def _links(path: Path) -> tuple[tuple[str, str], ...]:
 def _ice(frame: Any, column: str | None, source: str) -> tuple[Any, tuple[str, ...]]:
     """Return the rows that are ice at the newest date of each glacier, and what was left out."""
     lower = {str(c).lower(): c for c in frame.columns}
-    kind, notes = lower.get("line_type"), []
-    rock = None
+    texts = frame[[c for c in frame.select_dtypes(["object", "string"]) if str(c).lower() not in ID_COLUMNS]]
+    texts = texts.astype("string").apply(lambda own: own.str.strip().str.lower())
+    called = [name for name in texts if texts[name].isin({*_NO_ICE, "glac_bound"}).any()]
+    kind = lower.get("line_type") if lower.get("line_type") in called else next(iter(called), None)
+    rock, notes = None, []
     if kind is not None:
-        types = frame[kind].astype(str).str.strip().str.lower()
-        others = sorted(set(types) - {"glac_bound"})
-        if set(types) & _GLIMS and "glac_bound" not in set(types):
+        types = texts[kind]
+        ice = types.isin(["glac_bound"]) if (types == "glac_bound").any() else ~types.isin(_NO_ICE)
+        others, kept = (", ".join(sorted(set(types[rows].dropna()))) for rows in (~ice, ice))
+        if not ice.any():
             raise DataError(
-                f"{source} holds no glacier boundary, only {', '.join(others)}",
+                f"{source} holds no glacier boundary, only {others}",
                 "give the file of GLIMS whose line_type is glac_bound",
             )
-        if others and (types == "glac_bound").any():
-            rock, frame = frame[types == "intrnl_rock"], frame[types == "glac_bound"]
-            notes.append(f"{source}: of line types only glac_bound is ice ({', '.join(others)} left out)")
+        if others:
+            rock, frame = frame[types.isin(_ROCK)], frame[ice]
+            notes.append(f"{source}: of {kind} only {kept} is ice ({others} left out)")
     date = next((lower[c] for c in DATES if c in lower), None)
     if column is not None and date is not None:
         days = days_of(frame[date])
