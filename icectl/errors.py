@@ -57,8 +57,9 @@ class IcectlError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
+        # What others wrote (servers, file names) may hold signs that paint the terminal.
+        self.message = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in message)
+        super().__init__(self.message)
         self.hint = hint
 
     @property

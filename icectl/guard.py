@@ -5,6 +5,7 @@ import io
 import logging
 import os
 import re
+import resource
 import sys
 import tempfile
 import time
@@ -12,6 +13,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
@@ -23,6 +25,30 @@ HEAVY = ("torch", "numpy", "pandas", "xarray", "rasterio", "cv2", "scipy", "torc
 
 SLOW = 0.5
 """Processor seconds from which the import of a descriptor counts as slow: a busy machine slows nobody's."""
+
+
+TORCH = 4.45e9
+"""Bytes of address space with which fronts of a small image are predicted; with less, libraries abort."""
+
+
+class _BeforeTorch(MetaPathFinder):
+    """Refuses torch where the address space is limited to less than it takes: it would abort."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name != "torch":
+            return
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if limit != resource.RLIM_INFINITY and limit < TORCH:
+            raise WorkError(
+                f"the limit on address space (ulimit -v) is {limit / 1e9:.1f} GB, and torch needs about "
+                f"{TORCH / 1e9:.1f} GB, most of which it never uses",
+                "lift it: ulimit -v unlimited (schedulers and systemd-run limit the memory that is used)",
+            )
+
+
+def watch_torch() -> None:
+    """Refuse torch with a sentence where it cannot load, wherever it is imported first."""
+    sys.meta_path.insert(0, _BeforeTorch())
 
 
 @dataclass

@@ -338,7 +338,12 @@ def upgrade_options(plugin: Plugin, saved: Mapping[str, Any], schema: int) -> di
 
 def _known(plugin: Plugin, verb: str, saved: Mapping[str, Any]) -> dict[str, Any]:
     """Return the saved options that there still are; refuse if data or weights hang on one that is gone."""
-    unknown = sorted(set(saved) - set(plugin.stages[verb].model_fields)) if verb in plugin.stages else []
+    fields: Mapping[str, Any] = plugin.stages[verb].model_fields if verb in plugin.stages else {}
+    tables = {name for name, field in fields.items() if isinstance(field.default, Options)}
+    unknown = sorted(
+        name for name, value in saved.items()
+        if fields and (name not in fields or (name in tables and not isinstance(value, Mapping)))
+    )  # fmt: skip
     if unknown and verb in ("prepare", "train"):
         raise WorkError(
             f"the run has options of {verb} that '{plugin.name}' does not have: {', '.join(unknown)}",

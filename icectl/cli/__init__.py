@@ -40,6 +40,8 @@ class _Messages(io.TextIOWrapper):
 
 def main() -> NoReturn:
     """Run the command line; the console script ``icectl`` points here."""
+    from icectl.guard import watch_torch
+
     arguments = sys.argv[1:]
     debug = "--debug" in arguments or bool(os.environ.get(DEBUG))
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  (none where the caller closed them)
@@ -50,6 +52,7 @@ def main() -> NoReturn:
             stream.reconfigure(errors="icectl")
     # Read when torch is first imported: threads that spin cost several times the time on shared cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    watch_torch()
     _end_by_exception()
     code = call([a for a in arguments if a != "--debug"], debug)
     if zarr := sys.modules.get("zarr.core.sync"):

@@ -30,7 +30,7 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Check packages, plugins, devices and the workspace; exits with 1 if something is wrong."""
-    checks = [*(check for look in LOOKS for check in look()), *writable(workspace)]
+    checks = [*(check for look in LOOKS for check in _found(look)), *writable(workspace)]
     if workspace is not None:
         checks += stages(workspace)
     if as_json:
@@ -113,6 +113,13 @@ def device() -> Iterator[Check]:
     from icectl.training.devices import resolve
 
     yield Check("device", True, resolve(Compute()).reason)
+
+
+def _found(look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
+    try:
+        yield from look()
+    except IcectlError as problem:  # torch does not fit into the address space
+        yield Check(look.__name__.replace("_", " "), False, problem.message, problem.hint)
 
 
 def stages(root: Path) -> Iterator[Check]:

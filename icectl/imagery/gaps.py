@@ -8,6 +8,7 @@ The first pass is one separable convolution over the whole image; later ones vis
 what is still missing, so the work grows with the number of missing pixels, not with their depth.
 """
 
+from itertools import count, islice
 from typing import Any
 
 import cv2
@@ -20,7 +21,7 @@ from icectl.imagery.missing import missing_to_nan
 TAPS = (1.0, 2.0, 3.0, 2.0, 1.0)
 """One axis of the 5×5 kernel."""
 
-_REACH = len(TAPS) // 2
+REACH = len(TAPS) // 2
 _STRIP = 256
 _Indices = npt.NDArray[np.intp]
 
@@ -51,12 +52,16 @@ def fill_gaps(image: Any) -> tuple[F32, Bools]:
     missing = np.isnan(values)
     if not missing.any() or missing.all():
         return values.copy(), np.zeros(values.shape, dtype=bool)
-    result = _first_pass(np.ascontiguousarray(values), missing)
-    left = np.isnan(result)
-    if left.any():
-        _later_passes(result, np.flatnonzero(missing & ~left))
-        left = np.isnan(result)
-    return result, missing & ~left
+    result = passes(np.ascontiguousarray(values), None, True)
+    return result, missing & ~np.isnan(result)
+
+
+def passes(values: F32, most: int | None, first: bool) -> F32:
+    """Return values after so many passes, all of them by default; `first`: whether none was made yet."""
+    if first:
+        values = _first_pass(values, np.isnan(values))
+    _later_passes(values, None if most is None else most - first)
+    return values
 
 
 def _first_pass(values: F32, missing: Bools) -> F32:
@@ -64,7 +69,7 @@ def _first_pass(values: F32, missing: Bools) -> F32:
     result = values.copy()
     taps, border = np.array(TAPS), cv2.BORDER_CONSTANT
     for top in range(0, len(values), _STRIP):  # strips stay in the processor's cache
-        first, last = max(top - _REACH, 0), top + _STRIP + _REACH
+        first, last = max(top - REACH, 0), top + _STRIP + REACH
         holes = missing[first:last]
         zeroed = cv2.patchNaNs(values[first:last].copy(), 0.0)
         # Double precision: single would lose the sixth digit on stored numbers of several thousands.
@@ -76,27 +81,33 @@ def _first_pass(values: F32, missing: Bools) -> F32:
     return result
 
 
-def _later_passes(result: F32, fresh: _Indices) -> None:
-    """Work inwards from the pixels filled last; `result` is changed in place."""
-    height, width = result.shape
-    columns = width + 2 * _REACH  # a margin of missing pixels spares all tests for the border
-    padded = np.pad(result, _REACH, constant_values=np.nan)
-    flat, inner = padded.reshape(-1), (slice(_REACH, _REACH + height), slice(_REACH, _REACH + width))
+def _later_passes(result: F32, most: int | None) -> None:
+    """Work inwards from the pixels that have a value, `most` passes long; `result` is changed in place."""
+    left, (height, width) = np.isnan(result), result.shape
+    if not left.any():
+        return
+    near = cv2.dilate((~left).view(np.uint8), np.ones((len(TAPS), len(TAPS)), np.uint8))
+    fresh = np.flatnonzero(near.view(bool) & left)
+    columns = width + 2 * REACH  # a margin of missing pixels spares all tests for the border
+    padded = np.pad(result, REACH, constant_values=np.nan)
+    flat, inner = padded.reshape(-1), (slice(REACH, REACH + height), slice(REACH, REACH + width))
     open_ = np.zeros(padded.shape, dtype=bool)
-    open_[inner] = np.isnan(result)
+    open_[inner] = left
     gap, seat = open_.reshape(-1), np.zeros(flat.size, dtype=np.int32)
-    span = np.arange(-_REACH, _REACH + 1)
+    span = np.arange(-REACH, REACH + 1)
     offsets = (span[:, None] * columns + span).ravel()
     kernel = np.outer(TAPS, TAPS).ravel()
-    rim = (fresh // width + _REACH) * columns + fresh % width + _REACH
-    while rim.size:
-        near = (rim[:, None] + offsets).ravel()
-        rim = _once(near[gap.take(near)], seat)
+    rim = (fresh // width + REACH) * columns + fresh % width + REACH
+    for _ in islice(count(), most):
+        if not rim.size:
+            break
         around = flat.take(rim[:, None] + offsets).astype(np.float64)
         valid = ~np.isnan(around)
         around[~valid] = 0
         flat[rim] = (around @ kernel) / (valid @ kernel)
         gap[rim] = False
+        beside = (rim[:, None] + offsets).ravel()
+        rim = _once(beside[gap.take(beside)], seat)
     result[...] = padded[inner]
 
 

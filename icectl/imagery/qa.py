@@ -114,11 +114,10 @@ def hls_fmask(layer: Any) -> Bools:
     return np.asarray(((values & int(refused)) == 0) & (values != int(Fmask.FILL)))
 
 
-def any_fmask(layer: Any) -> Bools:
-    """Return the usable pixels by a layer called Fmask: classes, or bits where numbers are above 4."""
+def holds_bits(layer: Any) -> bool:
+    """Tell whether a layer called Fmask holds bits: numbers above those of the classes."""
     values = _numbers(layer, int(Fmask.FILL))
-    bits = bool(((values > int(Fmask.CLOUD)) & (values != int(Fmask.FILL))).any())
-    return hls_fmask(layer) if bits else fmask(layer)
+    return bool(((values > int(Fmask.CLOUD)) & (values != int(Fmask.FILL))).any())
 
 
 def qa60(layer: Any) -> Bools:
@@ -141,7 +140,7 @@ def keep(image: F32, usable: Bools) -> F32:
 
 
 READERS: dict[str, Callable[[Any], Bools]] = {
-    "qa_pixel": landsat, "pixel_qa": landsat_c1, "scl": scl, "hls_fmask": hls_fmask, "fmask": any_fmask,
+    "qa_pixel": landsat, "pixel_qa": landsat_c1, "scl": scl, "hls_fmask": hls_fmask, "fmask": fmask,
     "qa60": qa60,
 }  # fmt: skip
 """What turns each kind of quality layer into usable pixels, by the asset's name."""

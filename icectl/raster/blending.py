@@ -39,7 +39,7 @@ def predict_blended(
     Parameters
     ----------
     read_block
-        Returns a block ``(C, height, width)`` of the scene.
+        Returns rows ``(C, height, width)`` of the scene, over its whole width.
     network
         Maps a batch ``(N, C, window, window)`` to ``(N, K, window, window)``.
     shape
@@ -47,7 +47,7 @@ def predict_blended(
     window, overlap
         The network's training size, and pixels shared by neighbouring windows.
     tile
-        Side of the blocks that are read and written; it does not change the result.
+        Rows that are read at a time, and side of the blocks written; it does not change the result.
     write_block
         Takes a block ``(K, height, width)`` in float32 with its first row and column.
     batch
@@ -87,7 +87,7 @@ def _padded(strip: Array, window: int) -> Array:
 
 
 class _RowReader:
-    """Hand out rows of a scene that is read in blocks of `tile`, each pixel once."""
+    """Hand out rows of a scene of which `tile` are read at a time, each pixel once."""
 
     def __init__(self, read_block: Callable[[Window], Array], shape: tuple[int, int], tile: int) -> None:
         self._read, self._shape, self._tile = read_block, shape, tile
@@ -104,14 +104,9 @@ class _RowReader:
     def _grow(self, keep_from: int) -> None:
         rows, columns = self._shape
         height = min(self._tile, rows - self._bottom)
-        blocks = [
-            self._read(Window(self._bottom, col, height, min(self._tile, columns - col)))
-            for col in range(0, columns, self._tile)
-        ]
-        kept = [] if self._buffer is None else [self._buffer[:, keep_from - self._top :]]
-        band = np.concatenate(blocks, axis=2) if len(blocks) > 1 else blocks[0]
-        if kept and kept[0].shape[1]:
-            band = np.concatenate([kept[0], band], axis=1)
+        band = self._read(Window(self._bottom, 0, height, columns))
+        if self._buffer is not None and keep_from < self._bottom:
+            band = np.concatenate([self._buffer[:, keep_from - self._top :], band], axis=1)
         self._bottom += height
         self._buffer, self._top = band, self._bottom - band.shape[1]
 

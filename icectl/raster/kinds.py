@@ -188,62 +188,88 @@ _VOIDS = (9999.0, 32767.0, 65535.0, 99999.0)
 """The same, where a measurement of that size would be impossible too."""
 
 
-def bounded(
-    values: F32, quantity: Quantity, name: str, codes: Bools | None = None
-) -> tuple[F32, tuple[str, ...]]:
-    """Set to NaN what cannot be a measurement, and say how much that is.
+class Bounds:
+    """What of a quantity's values cannot be a measurement, found part by part and judged over all of them.
 
-    `values`: ``(rows, columns)`` in the quantity's unit, NaN where missing; `quantity` and `name`: what it
-    is, and the file's name, for the sentence; `codes`: where a number stood that is a code of nothing
-    (`CODES`).
-
-    DataError: half of the values or more lie beyond what can be: the numbers are in another unit or
-    unscaled.
+    `quantity` and `name`: what is read, and the file's name, for the sentences.
     """
-    kind = KINDS[quantity]
-    with np.errstate(invalid="ignore"):
-        beyond = (values < kind.low) | (values > kind.high)
-    if codes is not None:
-        beyond |= codes & np.isfinite(values)
-    if quantity == "elevation":
-        beyond |= _zero_fill(values, beyond)
-    elif quantity == "index":
-        _refuse_classes(values, beyond, name)
-    if not beyond.any():
-        return values, ()
-    codes = np.zeros(values.shape, bool) if codes is None else codes
-    voids = np.isin(values, (0.0, *_VOIDS)) | (np.abs(values) > 1e15)
-    undeclared = beyond & (codes | voids | (values < kind.low))
-    rest = values[np.isfinite(values) & ~undeclared]
-    too_high = quantity == "elevation" and bool((beyond & ~undeclared).any())
-    if rest.size and (too_high or not kind.low <= float(np.median(rest)) <= kind.high):
-        raise _contradiction(rest, quantity, kind, name)
-    worst = float(values[beyond][np.argmax(np.abs(values[beyond]))])
-    if kind.rim:  # a void that was resampled before leaves a rim of values between it and the ground
-        beyond = ndimage.binary_dilation(beyond, iterations=kind.rim)
-    what = "grey level" if quantity == "grey" else quantity
-    note = (
-        f"{name}: {100 * beyond.mean():.1f} % of the pixels hold no {what} but undeclared nodata "
-        f"({worst:g}): taken for missing"
-    )
-    return np.where(beyond, np.float32(np.nan), values), (note,)
 
+    def __init__(self, quantity: Quantity, name: str) -> None:
+        self.quantity, self.name, self.kind = quantity, name, KINDS[quantity]
+        self._pixels = self._gone = self._within = self._above = 0
+        self._low, self._high, self._worst = np.inf, -np.inf, 0.0
+        self._beyond, self._shares, self._others = 0, 0, set[float]()
+        self._whole, self._classes = True, set[float]()
 
-def _refuse_classes(values: F32, beyond: Bools, name: str) -> None:
-    """Refuse percents, most of which may be 0, and classes, of which nothing says which is snow."""
-    more = values[beyond & (np.abs(values) < 1e15)]
-    if len(np.unique(more)) > CLASSES and more.size > np.count_nonzero((values != 0) & (np.abs(values) <= 1)):
-        raise _contradiction(values[np.isfinite(values)], "index", KINDS["index"], name)
-    known = values[np.isfinite(values)]
-    if known.size and (known == np.rint(known)).all():
-        others = np.unique(known[(known != 0) & (known != 1) & (np.abs(known) < CLASSES)])
-        if others.size:
-            some = ", ".join(f"{value:g}" for value in others)
+    def cut(self, values: F32, codes: Bools | None = None) -> F32:
+        """Return a part with NaN where no measurement can be.
+
+        `values`: ``(rows, columns)`` in the quantity's unit, NaN where missing; `codes`: where a number stood
+        that is a code of nothing (`CODES`).
+        """
+        kind, finite = self.kind, np.isfinite(values)
+        with np.errstate(invalid="ignore"):
+            beyond = (values < kind.low) | (values > kind.high)
+        if codes is not None:
+            beyond |= codes & finite
+        if self.quantity == "elevation":
+            beyond |= _zero_fill(values, beyond)
+        elif self.quantity == "index":
+            self._count_classes(values[finite], values[beyond])
+        self._pixels += values.size
+        known: Array = values
+        if beyond.any():
+            voids = np.isin(values, (0.0, *_VOIDS)) | (np.abs(values) > 1e15)
+            undeclared = beyond & ((False if codes is None else codes) | voids | (values < kind.low))
+            known, wrong = values[finite & ~undeclared], values[beyond]
+            self._above += int((known > kind.high).sum())
+            self._worst = max(self._worst, float(wrong[np.argmax(np.abs(wrong))]), key=abs)
+            if kind.rim:  # a void that was resampled before leaves a rim of values between it and the ground
+                beyond = ndimage.binary_dilation(beyond, iterations=kind.rim)
+            self._gone += int(np.count_nonzero(beyond))
+            values = np.where(beyond, np.float32(np.nan), values)
+        if known.size:
+            self._within += int(np.count_nonzero(known <= kind.high))
+            self._low = min(self._low, float(np.fmin.reduce(known, axis=None)))
+            self._high = max(self._high, float(np.fmax.reduce(known, axis=None)))
+        return values
+
+    def notes(self) -> tuple[str, ...]:
+        """Say how much of all parts cannot be a measurement.
+
+        DataError: half of the values or more lie beyond what can be: the numbers are in another unit or
+        unscaled.
+        """
+        percents = len(self._others) > CLASSES and self._beyond > self._shares  # most of which may be 0
+        high = self._above > 0 and (self.quantity == "elevation" or self._above >= self._within)
+        if self._whole and self._classes and not percents:
+            some = ", ".join(f"{value:g}" for value in sorted(self._classes))
             raise DataError(
-                f"{name} holds classes ({some} beside 0 or 1), and nothing says which of them is snow",
+                f"{self.name} holds classes ({some} beside 0 or 1), and nothing says which of them is snow",
                 "write snow as 1 and other ground as 0, and declare what is neither nodata "
                 "(gdal_edit.py -a_nodata 2 FILE)",
             )
+        if percents or high:
+            raise _contradiction(self._low, self._high, self.quantity, self.kind, self.name)
+        if not self._gone:
+            return ()
+        what = "grey level" if self.quantity == "grey" else self.quantity
+        return (
+            f"{self.name}: {100 * (self._gone / self._pixels):.1f} % of the pixels hold no {what} but "
+            f"undeclared nodata ({self._worst:g}): taken for missing",
+        )
+
+    def _count_classes(self, known: Array, beyond: Array) -> None:
+        """Count what tells percents, and classes of which nothing says which is snow, from an index."""
+        beyond = beyond[np.abs(beyond) < 1e15]
+        self._beyond += beyond.size
+        self._shares += int(np.count_nonzero((known != 0) & (np.abs(known) <= 1)))
+        if len(self._others) <= CLASSES:
+            self._others |= set(np.unique(beyond)[: CLASSES + 1].tolist())
+        self._whole = self._whole and bool((known == np.rint(known)).all())
+        if self._whole:
+            few = known[(known != 0) & (known != 1) & (np.abs(known) < CLASSES)]
+            self._classes |= set(np.unique(few).tolist())
 
 
 def _zero_fill(values: F32, beyond: Bools) -> Bools:
@@ -262,9 +288,8 @@ def _zero_fill(values: F32, beyond: Bools) -> Bools:
     return void
 
 
-def _contradiction(known: Array, quantity: str, kind: Kind, name: str) -> DataError:
+def _contradiction(low: float, high: float, quantity: str, kind: Kind, name: str) -> DataError:
     """Word the refusal of numbers that cannot be what they are said to be."""
-    low, high = float(known.min()), float(known.max())
     if quantity == "elevation":
         units = (unit for unit, per in (("feet", 3.2808), ("decimetres", 10.0)) if high / per < kind.high)
         guess = next(units, "another unit")

@@ -7,20 +7,21 @@ no task has to.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from icectl.arrays import F32, Array, Bools
-from icectl.errors import DataError, UsageError, did_you_mean
+from icectl.errors import DataError, did_you_mean
 from icectl.raster.files import opened
 from icectl.raster.grid import Grid, grid_of_dataset, turns
 from icectl.raster.ground import ground_metres
-from icectl.raster.kinds import ABOUT, CODES, KINDS, LAYERS, Kind, Quantity, bounded, factor_to, unit_in
+from icectl.raster.kinds import ABOUT, CODES, KINDS, LAYERS, Bounds, Kind, Quantity, factor_to, unit_in
 from icectl.raster.onto import onto
 from icectl.raster.read import part_of, read_open
-from icectl.raster.stored import Info, Masked
+from icectl.raster.stored import Info, Masked, masked
 from icectl.raster.tiles import Window
 
 
@@ -89,9 +90,9 @@ def read_quantity(
         1-based number, or the band's description; by default the one that is called as the quantity is, else
         the first.
     window
-        The part to read, in rows and columns of the north-up raster; all of it by default.
+        The part to read, in rows and columns of the north-up raster or of `grid`; all of it by default.
     grid
-        Another grid to read on (then without `window`).
+        Another grid to read on.
     resampling
         How it comes onto `grid`: by default nearest for classes and reflectances, bilinear for other
         quantities, and ``"average"`` where pixels grow.
@@ -115,38 +116,72 @@ def read_quantity(
     >>> dem.unit, dem.values.dtype, dem.grid.affine.e < 0  # doctest: +SKIP
     ('m', dtype('float32'), True)
     """
-    kind, said, classes = KINDS[quantity], numbers or Numbers(), quantity in ("label", "quality")
-    notes: list[str] = []
+    numbers = numbers or Numbers()
+    reader = Reader(path, quantity, band=band, grid=grid, resampling=resampling, numbers=numbers)
+    return replace(reader.read(window), notes=reader.notes())
 
-    def cleaned(raw: Masked) -> F32:
-        values, said_of = _values(raw, info, number, said, quantity)
-        notes.extend(said_of)
-        return values
 
-    with opened(path) as source:
-        info = Info(path, source=source)
-        number = band_of(info, band, kind.names)
-        if grid is not None and grid == info.grid:
-            grid = None
-        slanted = turns(source.transform) is None and (source.transform.a or source.transform.e)
-        if grid is None and slanted and info.grid is not None and not classes:
-            grid, window = part_of(info.grid, window, path), None  # between pixels, not at the nearest
-        if grid is None:
-            raw = read_open(source, path, window, number)
-            found = info.grid if info.grid is None or window is None else info.grid[window.slices]
-        elif window is None:
-            own, found = info.grid or grid_of_dataset(source, path), grid
-            method = resampling or _resampling(kind, own, grid)
-            raw = onto(source, grid, method, number, None if classes else cleaned)
-        else:
-            raise UsageError("a window and another grid cannot be asked for together", "crop the grid")
-    if classes:
-        gone = np.ma.getmaskarray(raw)
-        for number_of_nothing in said.nodata:
-            gone = gone | (raw.data == number_of_nothing)
-        return Field(raw.data if quantity == "quality" else _brightness(raw.data, info), ~gone, found, "")
-    values = cleaned(raw) if grid is None else raw.filled(np.nan)
-    return Field(values, np.isfinite(values), found, kind.unit, tuple(dict.fromkeys(notes)))
+@dataclass
+class Reader:
+    """One band of a raster file as a quantity, in parts; see `read_quantity` for what it is told.
+
+    What is judged by all values together is judged over all parts, by `notes`.
+    """
+
+    path: str | Path
+    quantity: Quantity
+    _: KW_ONLY
+    band: int | str | None = None
+    grid: Grid | None = None
+    resampling: str | None = None
+    numbers: Numbers = field(default_factory=Numbers)
+
+    def __post_init__(self) -> None:
+        self._bounds, self._notes = Bounds(self.quantity, str(self.path)), dict[str, None]()
+        self._shares: bool | None = None
+
+    def read(self, window: Window | None = None) -> Field:
+        """Return the values in a window of the grid that is read on; all of them by default."""
+        kind, said, grid = KINDS[self.quantity], self.numbers, self.grid
+        classes = self.quantity in ("label", "quality")
+        with opened(self.path) as source:
+            info = Info(self.path, source=source)
+            number = band_of(info, self.band, kind.names)
+            if self._shares is None:
+                self._shares = self.quantity == "reflectance" and _shares(source, info, number, said)
+
+            def cleaned(raw: Masked) -> F32:
+                values, notes = _values(raw, info, number, said, self._bounds, bool(self._shares))
+                self._notes |= dict.fromkeys(notes)
+                return values
+
+            if grid is not None and grid == info.grid:
+                grid = None
+            slanted = turns(source.transform) is None and (source.transform.a or source.transform.e)
+            if grid is None and slanted and not classes:
+                grid = info.grid  # between pixels, not at the nearest
+            if grid is None:
+                raw = read_open(source, self.path, window, number)
+                found = info.grid if info.grid is None or window is None else info.grid[window.slices]
+            else:
+                own, found = info.grid or grid_of_dataset(source, self.path), part_of(grid, window, self.path)
+                method = self.resampling or _resampling(kind, own, grid)
+                raw = onto(source, found, method, number, None if classes else cleaned)
+        if classes:
+            gone = np.ma.getmaskarray(raw)
+            for number_of_nothing in said.nodata:
+                gone = gone | (raw.data == number_of_nothing)
+            known = raw.data if self.quantity == "quality" else _brightness(raw.data, info)
+            return Field(known, ~gone, found, "")
+        values = cleaned(raw) if grid is None else raw.filled(np.nan)
+        return Field(values, np.isfinite(values), found, kind.unit)
+
+    def notes(self) -> tuple[str, ...]:
+        """Return sentences on what was mended in all parts that were read.
+
+        DataError: they hold nothing valid, or contradict the quantity.
+        """
+        return (*self._notes, *self._bounds.notes())
 
 
 def _resampling(kind: Kind, own: Grid, grid: Grid) -> str:
@@ -187,28 +222,36 @@ def band_of(info: Info, band: int | str | None, names: Sequence[str] = ()) -> in
     return 2 if info.alpha == 1 and info.count > 1 else 1
 
 
-def _values(
-    raw: Masked, info: Info, number: int, said: Numbers, quantity: Quantity
-) -> tuple[F32, tuple[str, ...]]:
-    """Turn stored numbers into values, NaN where missing: scale and offset, then the unit, then bounds."""
-    kind, data, notes = KINDS[quantity], raw.data, []
-    if info.palette and quantity == "grey":
-        return _greys(raw, info.palette), ()
-    if data.dtype.kind == "c":
-        raise DataError(f"{info.path} holds complex numbers", "write their amplitude to a file of its own")
+def _packed(info: Info, number: int, said: Numbers) -> tuple[float, float]:
+    """Return scale and offset of a band: what is stated, else the file's."""
     scale = info.scales[number - 1] if said.scale is None else said.scale
-    offset = (
-        said.offset if said.offset is not None else info.offsets[number - 1] if said.scale is None else 0.0
-    )
-    gone = np.ma.getmaskarray(raw)
-    nodata = list(said.nodata)
-    if quantity == "reflectance" and data.dtype.kind == "u" and info.nodata is None:
+    offset = info.offsets[number - 1] if said.scale is None else 0.0
+    return scale, offset if said.offset is None else said.offset
+
+
+def _gone(raw: Masked, info: Info, said: Numbers, quantity: Quantity) -> Bools:
+    """Return where a number stands for nothing."""
+    gone, nodata = np.ma.getmaskarray(raw), list(said.nodata)
+    if quantity == "reflectance" and raw.dtype.kind == "u" and info.nodata is None:
         nodata.append(0)  # fill in every product that stores reflectance without a sign
     for number_of_nothing in nodata:
-        gone = gone | (data == number_of_nothing)
+        gone = gone | (raw.data == number_of_nothing)
+    return gone
+
+
+def _values(
+    raw: Masked, info: Info, number: int, said: Numbers, bounds: Bounds, shares: bool
+) -> tuple[F32, list[str]]:
+    """Turn stored numbers into values, NaN where missing: scale and offset, then the unit, then bounds."""
+    quantity, kind, data, notes = bounds.quantity, bounds.kind, raw.data, list[str]()
+    if info.palette and quantity == "grey":
+        return _greys(raw, info.palette), []
+    if data.dtype.kind == "c":
+        raise DataError(f"{info.path} holds complex numbers", "write their amplitude to a file of its own")
+    (scale, offset), gone = _packed(info, number, said), _gone(raw, info, said, quantity)
     if quantity == "grey" or data.dtype == np.uint8:
         data = _brightness(data, info)
-    if quantity == "reflectance" and (scale, offset) != (1.0, 0.0) and _shares(data, gone):
+    if shares:
         scale, offset = 1.0, 0.0
         notes.append(f"{info.path} holds reflectances as they are: its scale and offset are left out")
     stated = said.unit or info.units[number - 1]
@@ -238,8 +281,7 @@ def _values(
     with np.errstate(over="ignore"):
         values = values.astype(np.float32, copy=False)
     codes = np.isin(data, CODES) if data.dtype.kind in "if" and (data < -9000).any() else None
-    values, more = bounded(values, quantity, str(info.path), codes)
-    return values, (*notes, *more)
+    return bounds.cut(values, codes), notes
 
 
 def _greys(raw: Masked, palette: Mapping[int, tuple[int, ...]]) -> F32:
@@ -255,9 +297,16 @@ def _brightness(data: Array, info: Info) -> Array:
     return np.asarray(data.dtype.type(info.inverted) - data) if info.inverted else data
 
 
-def _shares(data: Array, gone: Bools) -> bool:
+ROWS = 64
+"""Rows of a file, or a few more, that tell whether its numbers are scaled."""
+
+
+def _shares(source: Any, info: Info, number: int, said: Numbers) -> bool:
     """Tell whether floating numbers are shares already: tools that scale them often leave the tags."""
-    if data.dtype.kind != "f":
+    if np.dtype(source.dtypes[number - 1]).kind != "f" or _packed(info, number, said) == (1.0, 0.0):
         return False
-    known = np.abs(data[~gone & (np.abs(data) < 9000)])
-    return bool(known.size and float(np.percentile(known[:: max(1, known.size // 100_000)], 99)) <= 2.0)
+    rows = range(0, source.height, max(1, source.height // ROWS))
+    parts = [masked(source, number, (slice(row, row + 1), slice(0, source.width))) for row in rows]
+    known = np.abs(np.concatenate([part.data[~_gone(part, info, said, "reflectance")] for part in parts]))
+    known = known[known < 9000]
+    return bool(known.size and float(np.percentile(known, 99)) <= 2.0)

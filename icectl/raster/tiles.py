@@ -9,6 +9,7 @@ read and written (`tile`) changes none of this, so it changes no bit of the resu
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from icectl.errors import UsageError
@@ -73,3 +74,15 @@ def plan(shape: tuple[int, int], window: int, overlap: int) -> list[Window]:
         for row in starts(rows, window, overlap)
         for col in starts(columns, window, overlap)
     ]
+
+
+STRIP, TILES = 2**22, 512
+"""Pixels of a strip of a scene, about; its rows are multiples of the inner tiles that most files have."""
+
+
+def row_strips(shape: tuple[int, int]) -> Iterator[Window]:
+    """Cut a scene into windows of its whole width, so that memory need not hold all of it."""
+    rows, columns = shape
+    step = max(1, STRIP // (columns * TILES)) * TILES
+    for top in range(0, rows, step):
+        yield Window(top, 0, min(step, rows - top), columns)

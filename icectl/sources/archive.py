@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 import requests
 
-from icectl.errors import DataError, UsageError, WorkError, brief, worded
+from icectl.errors import DataError, UsageError, WorkError, worded
 from icectl.sources.bounds import download
 from icectl.workspace import building, own_folder, set_aside
 
@@ -92,8 +92,10 @@ def retrieve(
             ) from error
         if isinstance(error, OSError) and error.filename and (said := worded(error)):
             raise said from error  # of this machine's files
+        from icectl.sources.remote import reason
+
         raise WorkError(
-            f"{url} could not be fetched: {brief(error)}", "check the network, and try again"
+            f"{url} could not be fetched: {reason(error)}", "check the network, and try again"
         ) from error
     if known is None:
         record.write_text(f"sha256:{pooch.file_hash(str(path))}\n")

@@ -19,6 +19,9 @@ from icectl.raster.vectors import box_in_degrees
 from icectl.settings import Glacier
 from icectl.sources.stated import common
 
+MOST_PIXELS = 2**34
+"""No area of one glacier has more; items may say anything of their pixels."""
+
 Box: TypeAlias = tuple[float, float, float, float]
 
 
@@ -126,8 +129,10 @@ def placed(item: Any, key: str) -> Placed:
     """
     fields = {**item.properties, **common(item, key), **item.assets[key].extra_fields}
     values = fields.get("proj:transform")
-    usable = isinstance(values, list) and len(values) >= 6 and all(isinstance(v, int | float) for v in values)
-    transform = Affine(*values[:6]) if usable and values else _by_shape(item, fields)
+    transform = _by_shape(item, fields)
+    if isinstance(values, list) and len(values) >= 6:
+        usable = all(isinstance(value, int | float) and abs(value) < 1e12 for value in values)
+        transform = Affine(*values[:6]) if usable else transform
     gsd = fields.get("gsd")
     return Placed(
         _crs_of(fields),
@@ -186,7 +191,13 @@ def grid_for(area: Area, places: Sequence[Placed]) -> Grid:
             f"the pixel size of {area.name} is not known: no item in {crs} says its own",
             "set 'resolution' in the glacier's file",
         )
-    return grid_from_bbox(area.bbox, crs, resolution, anchor)
+    grid = grid_from_bbox(area.bbox, crs, resolution, anchor)
+    if grid.shape[0] * grid.shape[1] > MOST_PIXELS:
+        raise DataError(
+            f"{area.name} would be of {grid.shape[0]} × {grid.shape[1]} pixels of {resolution:g}",
+            "set 'resolution' in the glacier's file, or take a smaller box",
+        )
+    return grid
 
 
 def _only_zone(area: Area, codes: Counter[str]) -> str:

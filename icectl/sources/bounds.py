@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
-from icectl.errors import UsageError
+from icectl.errors import UsageError, brief
+from icectl.sources.timed import TimedAdapter
 
 CHUNK = 2**16
 
@@ -79,7 +79,7 @@ class BoundedSession(requests.Session):
         super().__init__()
         self.named, self.bounds, self.elsewhere = named, bounds or answer_bounds(), elsewhere
         for scheme in ("http://", "https://"):
-            self.mount(scheme, HTTPAdapter(max_retries=retries))
+            self.mount(scheme, TimedAdapter(retries, answer_bounds().seconds, self.bounds.seconds))
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         """Send a request and read its answer within the bounds."""
@@ -95,10 +95,11 @@ class BoundedSession(requests.Session):
         """Return where an answer sends us on to; refuse another host, or a step down from https."""
         target = super().get_redirect_target(resp)
         if target is not None:
-            now, new = urlsplit(str(resp.url)), urlsplit(urljoin(str(resp.url), target))
+            now, new = urlsplit(str(resp.url)), parts_of(target, str(resp.url))
             own = new.hostname == now.hostname and new.scheme in {now.scheme, "https"}
             if not own and not (self.elsewhere and new.scheme == "https"):
-                other = f"{new.scheme}://{new.hostname}"
+                other = f"{new.scheme}://{new.hostname}" if new.hostname else brief(target)[1:-1]
+                resp.close()
                 raise Refused(f"{now.hostname} sends on to {other}, which is not followed")
         return target
 
@@ -116,6 +117,9 @@ def pieces(answer: requests.Response, bounds: Bounds) -> Iterator[bytes]:
             answer.close()
             raise Refused(f"{host} takes longer than {bounds.seconds:,.0f} s to answer, and was cut off")
         yield piece
+    packed = getattr(getattr(answer.raw, "_decoder", None), "_obj", None)
+    if getattr(packed, "eof", True) is False:
+        raise requests.ConnectionError("the answer broke off")
 
 
 def _next(answer: requests.Response) -> bytes:
@@ -125,12 +129,22 @@ def _next(answer: requests.Response) -> bytes:
         raise requests.ConnectionError(f"the answer broke off: {error}") from error
 
 
+def parts_of(url: str, base: str = "") -> SplitResult:
+    """Return the parts of an address, which are empty where it is none; `base`: where it was named."""
+    try:
+        parts = urlsplit(urljoin(base, url))
+        _ = parts.port  # is looked at when it is asked for
+        return parts
+    except ValueError:  # half of an IPv6 address, a port of five digits
+        return SplitResult("", "", "", "", "")
+
+
 def expect_public(url: str, named: str) -> None:
     """Refuse an address that is no web address, or a private one on another host than the user named.
 
     Refused: names the host.
     """
-    parts = urlsplit(url)
+    parts = parts_of(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise Refused(f"{parts.scheme or 'a link'}: is no web address")
     if parts.hostname != named and is_private(parts.hostname):
@@ -156,10 +170,12 @@ def download(url: str, file: Any, timeout: float, headers: Mapping[str, str]) ->
     with BoundedSession(str(urlsplit(url).hostname), 0, bounds, elsewhere=True) as http:
         with http.get(url, stream=True, timeout=timeout, headers=dict(headers)) as answer:
             answer.raise_for_status()
+            if answer.status_code != requests.codes.ok:  # nothing, a part, or a redirect to nowhere
+                raise requests.HTTPError(response=answer)
             size = 0
             for piece in pieces(answer, bounds):
                 size += len(piece)
                 file.write(piece)
-        promised = answer.headers.get("Content-Length")
-        if promised and "Content-Encoding" not in answer.headers and size < int(promised):
+        promised = "" if "Content-Encoding" in answer.headers else answer.headers.get("Content-Length", "")
+        if promised and not (promised.isdigit() and size >= int(promised)):
             raise requests.ConnectionError(f"only {size} of {promised} bytes came")

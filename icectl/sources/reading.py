@@ -1,5 +1,7 @@
 """The bands and quality layers of a scene as quantities, by what its catalogue says of their numbers."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ import numpy as np
 from icectl.arrays import F32, Bools
 from icectl.errors import DataError
 from icectl.imagery import qa
-from icectl.raster import Field, Grid, Info, Numbers, Quantity, read_quantity
+from icectl.raster import Field, Grid, Info, Numbers, Quantity, Reader, Window, row_strips
 from icectl.raster.kinds import SHARES
 from icectl.sources.scene import Band, Scene
 from icectl.sources.stated import TOP_OF_ATMOSPHERE
@@ -22,11 +24,14 @@ INDEX_CODES = tuple(range(101, 256))
 LOW, HIGH = -0.05, 1.6
 """Bounds of a scene's median reflectance; outside of them its numbers are of another product."""
 
-FEW = 1_000
-"""Known pixels below which the median is of all of them, not of a sample."""
+
+def read_asset(scene: Scene, name: str, quantity: Quantity, **given: Any) -> Field:
+    """Read one asset of a scene as a quantity, whole; see `asset_reader`."""
+    reader = asset_reader(scene, name, quantity, **given)
+    return replace(reader.read(), notes=reader.notes())
 
 
-def read_asset(
+def asset_reader(
     scene: Scene,
     name: str,
     quantity: Quantity,
@@ -34,8 +39,8 @@ def read_asset(
     grid: Grid | None = None,
     resampling: str | None = None,
     scaled: bool = False,
-) -> Field:
-    """Read one asset of a scene as a quantity; see `icectl.raster.read_quantity`.
+) -> Reader:
+    """Return what reads one asset of a scene as a quantity; see `icectl.raster.read_quantity`.
 
     `scene`, `name`: the scene, and which of its assets.
     `quantity`: ``"reflectance"`` and ``"index"`` need numbers whose meaning is stated; ``"grey"`` does not.
@@ -47,7 +52,7 @@ def read_asset(
     """
     path, band = scene.asset(name), scene.band(name)
     if quantity == "grey":
-        return read_quantity(
+        return Reader(
             path, quantity, band=band.number, grid=grid, resampling=resampling,
             numbers=Numbers(
                 scale=(band.scale or 1.0) if scaled else 1.0, offset=(band.offset or 0.0) if scaled else 0.0,
@@ -66,7 +71,7 @@ def read_asset(
     numbers = Numbers(  # a scale that is not the file's own makes shares, whatever unit the file states
         scale=band.scale, offset=band.offset, nodata=nodata, unit=None if own else "1"
     )
-    return read_quantity(path, quantity, band=band.number, grid=grid, resampling=resampling, numbers=numbers)
+    return Reader(path, quantity, band=band.number, grid=grid, resampling=resampling, numbers=numbers)
 
 
 def _codes(band: Band) -> tuple[float, ...]:
@@ -108,12 +113,8 @@ def _meaning(scene: Scene, name: str) -> Band:
     return Band(scale=scale, offset=offset, nodata=band.nodata, number=band.number)
 
 
-def check_reflectance(values: F32, path: Path) -> None:
-    """Refuse reflectances that cannot be those of ground without clouds; NaN is missing."""
-    thinned = values.ravel()[:: max(1, values.size // 100_000)]
-    known = thinned[np.isfinite(thinned)]
-    if known.size < FEW:
-        known = values[np.isfinite(values)]
+def check_reflectance(known: F32, path: Path) -> None:
+    """Refuse reflectances that cannot be those of ground without clouds, by a sample of them."""
     middle = float(np.median(known)) if known.size else 0.0
     if not LOW <= middle <= HIGH:
         raise DataError(
@@ -123,14 +124,24 @@ def check_reflectance(values: F32, path: Path) -> None:
         )
 
 
-def usable(scene: Scene, grid: Grid) -> Bools | None:
-    """Return which pixels of `grid` a scene's quality layer lets through; None where it has no such layer.
+Clear = Callable[[Window | None], Bools | None]
+"""``clear(window)``: which pixels of a window are let through; None where nothing tells."""
+
+
+def clear_of(scene: Scene, grid: Grid) -> Clear:
+    """Return which pixels of `grid` a scene's quality layer lets through, if it has such a layer.
 
     ``qa_pixel``, ``scl``, ``fmask`` (classes, or bits as HLS writes them) and ``qa60`` are known.
     """
-    for name, reader in qa.READERS.items():
-        if name in scene.assets:
-            layer = read_asset(scene, name, "quality", grid=grid)
-            values: Any = layer.masked
-            return reader(values)
-    return None
+    name = next((name for name in qa.READERS if name in scene.assets), None)
+    if name is None:
+        return lambda window: None
+    layer, tell = asset_reader(scene, name, "quality", grid=grid), qa.READERS[name]
+    if name == "fmask" and any(qa.holds_bits(layer.read(part).masked) for part in row_strips(grid.shape)):
+        tell = qa.hls_fmask
+    return lambda window: tell(layer.read(window).masked)
+
+
+def usable(scene: Scene, grid: Grid) -> Bools | None:
+    """Return which pixels of `grid` a scene's quality layer lets through; None where it has no such layer."""
+    return clear_of(scene, grid)(None)

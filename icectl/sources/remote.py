@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 _QUERY = re.compile(r"\?[^\s'\"<>)]*")
 _SIGNATURE = re.compile(r"\b(sig|se|st|sp|sv|token|key)=[^\s&'\"<>)]+", re.IGNORECASE)
+_OWN = re.compile(r"Connection(Pool)?\(|Connection aborted|object at 0x")
 _LOUD = ("rasterio", "odc", "urllib3", "pystac_client", "requests")
 
 
@@ -83,16 +84,28 @@ def is_refused(text: str) -> bool:
     return re.search(r"\b(401|403)\b", text) is not None
 
 
+def chain(error: BaseException) -> list[BaseException]:
+    """Return an error and those that it came of, down to the first."""
+    found = [error]
+    while (cause := found[-1].__cause__ or found[-1].__context__) is not None:
+        found.append(cause)
+    return found
+
+
 def reason(error: BaseException) -> str:
-    """Return in one line what went wrong, scrubbed: the system's word for it, or the errors down to it."""
-    chain = [error]
-    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
-        chain.append(cause)
-    root = chain[-1]
+    """Return in one line what went wrong, scrubbed: the system's word for it, or the errors down to it.
+
+    What requests and urllib3 say of their own parts (pools, connections, attempts) is left out.
+    """
+    errors = chain(error)
+    root, answer = errors[-1], getattr(error, "response", None)
+    if answer is not None:
+        return f"{answer.status_code} {answer.reason or ''}".strip()
     if isinstance(root, OSError) and root.strerror:  # no name, no route, refused: what lies above repeats it
         return scrub(root.strerror)
-    lines = [brief(one) for one in chain if str(one).strip()]
-    return scrub("; ".join(list(dict.fromkeys(lines))[:3]) or type(error).__name__)
+    lines = [brief(one) for one in errors if str(one).strip() and not _OWN.search(str(one))]
+    said = scrub("; ".join(list(dict.fromkeys(lines))[-2:]) or type(root).__name__)
+    return "it did not answer in time" if said in ("timed out", "TimeoutError") else said
 
 
 def patiently(

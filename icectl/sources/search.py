@@ -7,6 +7,7 @@ servers ignore what they do not understand.
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -15,10 +16,10 @@ from urllib.parse import urlsplit
 
 from icectl.errors import DataError, IcectlError, WorkError
 from icectl.sources.area import Area
-from icectl.sources.bounds import Refused, expect_public
+from icectl.sources.bounds import Refused, expect_public, parts_of
 from icectl.sources.options import SceneQuery, between, months_of
 from icectl.sources.products import Product, Service
-from icectl.sources.remote import Patience, reason, session
+from icectl.sources.remote import Patience, chain, reason, session
 from icectl.workspace import safe_name
 
 Item: TypeAlias = Any
@@ -79,7 +80,10 @@ def _asking(service: Service, ask: Callable[[], Any]) -> Any:
     except IcectlError:
         raise
     except Exception as error:  # pystac, pystac-client, requests and json each raise their own
-        said = reason(error)
+        status = getattr(error, "status_code", None)
+        network = any(isinstance(one, OSError) and not isinstance(one, ValueError) for one in chain(error))
+        said = f"it answers with error {status}" if status else "what it answers is not as STAC has it"
+        said = reason(error) if network else said
     raise WorkError(
         f"{service.url} cannot be searched: {said[:300]}",
         "check the network and try again, or work from files you have with --scenes DIR",
@@ -101,8 +105,7 @@ def search(
         asked["query"] = {"platform": {"in": [name.lower() for name in query.platform]}}
     unique: dict[str, Item] = {}
     for box in area.asked:
-        found = client.search(max_items=MOST_ITEMS, bbox=box, **asked)
-        unique |= _asking(service, partial(_collected, found, service))
+        unique |= _asking(service, partial(_collected, client, service, bbox=box, **asked))
     said = _item_assets(client, collection) if unique else {}
     for item in unique.values():
         item.extra_fields["icectl:item_assets"] = said
@@ -122,10 +125,10 @@ def _item_assets(client: Any, collection: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _collected(found: Any, service: Service) -> dict[str, Item]:
+def _collected(client: Any, service: Service, **asked: Any) -> dict[str, Item]:
     """Return the items of all pages by id; a server whose next page brings nothing new is cut off."""
     unique: dict[str, Item] = {}
-    for page in found.pages():
+    for page in client.search(max_items=MOST_ITEMS, **asked).pages():
         before = len(unique)
         unique.update({item.id: item for item in page.items})
         if len(unique) == before:
@@ -230,10 +233,12 @@ def link(item: Item, key: str, secure: bool) -> str:
     asset = item.assets[key]
     others = asset.extra_fields.get("alternate")
     listed = list(others.values()) if isinstance(others, dict) else []
-    links = [asset.get_absolute_href() or asset.href, *(a.get("href") for a in listed if isinstance(a, dict))]
+    with suppress(ValueError):  # half an address is refused below
+        asset.href = asset.get_absolute_href() or asset.href
+    links = [asset.href, *(a.get("href") for a in listed if isinstance(a, dict))]
     allowed = {"https"} if secure else {"https", "http"}
     for href in links:
-        if isinstance(href, str) and urlsplit(href).scheme in allowed and urlsplit(href).hostname:
+        if isinstance(href, str) and parts_of(href).scheme in allowed and parts_of(href).hostname:
             return href
     shown, schemes = str(links[0]).partition("?")[0], "/".join(sorted(allowed))
     raise DataError(

@@ -31,3 +31,12 @@ def test_metres_per_pixel_of_a_run_never_describe_other_images(model, prepare):
         assert (own.flow, other.flow, other.band) == ("up", "auto", 2)
     asked.given = lambda options: {"resolution": 30.0}
     assert _options(asked, "prepare", Glacier(name="x"), saved, own=False).resolution == 30
+
+
+@pytest.mark.parametrize("model", ["front-unet", "svg", "snow-mlp", "inpaint-gan"])
+def test_a_number_where_a_table_is_now_is_left_out(model):
+    """The weights of fronts that ship say ``"world": 0``, and were refused."""
+    plugin = registry.get(model)
+    saved = {"fetch": {"world": 0, "no_such": None}}
+    kept = registry.upgrade_options(plugin, saved, plugin.schema)
+    assert kept == {"fetch": {}}

@@ -10,7 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from icectl.errors import WorkError, worded
 
@@ -253,3 +255,25 @@ def test_a_disk_that_fills_while_a_run_is_exported_is_that_of_the_export(tmp_pat
     assert done.returncode == 1
     assert f"the disk of {tmp_path / 'there'} is full" in done.stderr.decode()
     assert list((tmp_path / "there").iterdir()) == []
+
+
+TORCH = [
+    ["predict", "front-unet", "--scenes", "images", "--resolution", "30"],
+    ["train", "unet", "--glacier", "demo"],
+    ["doctor"],
+    ["devices"],
+]
+
+
+@pytest.mark.parametrize("words", TORCH, ids=lambda words: words[0])
+def test_too_little_address_space_for_torch_is_said(tmp_path, words):
+    """Torch aborts in it, and nothing was said."""
+    (tmp_path / "images").mkdir()
+    values = np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8)
+    Image.fromarray(values).save(tmp_path / "images" / "20200101.png")
+    limit = (resource.RLIMIT_AS, (4_000_000 * 1024,) * 2)
+    done = run(words, tmp_path, before=lambda: resource.setrlimit(*limit))
+    said = (done.stdout + done.stderr).decode()
+    assert done.returncode == 1, said
+    assert "ulimit -v" in said
+    assert "unlimited" in said

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from icectl.imagery.gap_rows import fill_rows
 from icectl.imagery.gaps import fill_gaps
 
 KERNEL = np.outer([1, 2, 3, 2, 1], [1, 2, 3, 2, 1])
@@ -102,3 +103,23 @@ def test_parvati_with_holes_is_filled_closely(shared_data):
     nearest = np.abs(filled - truth)[gap].mean()
     constant = np.abs(np.nanmean(truth) - truth)[gap].mean()
     assert nearest < 0.35 * constant
+
+
+@pytest.mark.parametrize("rows", [2, 6, 25, 60])
+@pytest.mark.parametrize("kind", KINDS)
+def test_strips_give_what_the_whole_gives(kind, rows):
+    image, _ = holed(kind)
+    whole, kept = fill_gaps(image)[0], image.copy()
+
+    def write(part, values):
+        kept[part] = values
+
+    strips = [slice(top, min(top + rows, len(image))) for top in range(0, len(image), rows)]
+    fill_rows(lambda part: kept[part].copy(), write, strips)
+    np.testing.assert_array_equal(kept, whole)
+
+
+def test_strips_without_a_valid_pixel_come_to_an_end():
+    image = np.full((20, 9), np.nan, np.float32)
+    fill_rows(lambda part: image[part].copy(), lambda part, values: None, [slice(0, 10), slice(10, 20)])
+    assert np.isnan(image).all()

@@ -122,7 +122,7 @@ import numpy as np
 from icectl.raster import predict_blended
 rows, columns = int(sys.argv[1]), 1000
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-noise = np.random.default_rng(0).random((4, 512, 512)).astype("float32")
+noise = np.random.default_rng(0).random((4, 512, 1000)).astype("float32")
 before = peak()
 predict_blended(lambda w: noise[:, : w.height, : w.width].copy(), lambda b: b * 0.5, (rows, columns),
                 64, 16, 512, lambda block, row, col: None, batch=16)

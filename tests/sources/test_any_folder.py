@@ -15,7 +15,7 @@ from writing import NORTH, tif
 from icectl.errors import DataError, UsageError
 from icectl.sources.dates import parse_date
 from icectl.sources.folder import scan_folder
-from icectl.tasks.snow.masks.bands import green_and_swir, is_index, read_index
+from icectl.tasks.snow.masks.bands import SceneLayers, is_index
 from icectl.tasks.snow.prepare import common_grid
 
 ROWS, COLUMNS = 16, 20
@@ -207,10 +207,13 @@ def read(folder, into, **options):
     grid = common_grid(scenes)
     assert {f"{scene.time:%m-%d}" for scene in scenes} <= {"07-01", "07-17"}
     for scene in scenes:
+        layers = SceneLayers(scene, grid)
+        found = layers.read()
+        layers.notes()
         if is_index(scene):
-            yield read_index(scene, grid).values
+            yield found["index"]
         else:
-            green, swir = (band.values for band in green_and_swir(scene, grid))
+            green, swir = found.values()
             yield (green - swir) / (green + swir)
 
 

@@ -28,7 +28,7 @@ from icectl.tasks.flow.chips.frames import read_series
 from icectl.tasks.flow.options import PredictOptions, PrepareOptions
 from icectl.tasks.flow.velocity.measure import centres, measure
 from icectl.tasks.front.files.compare import compare_fronts
-from icectl.tasks.snow.masks.bands import green_and_swir
+from icectl.tasks.snow.masks.bands import SceneLayers
 from icectl.tasks.snow.prepare import common_grid
 
 DRAWS = pytest.mark.parametrize(
@@ -222,8 +222,10 @@ def test_index_and_snow_area(draws, tmp_path):
             way.write(folder / f"20220701_{name}.{raster_of(how)}", values, 0.0, 0.8, band=name, void=void)
         (scene,) = scan_folder(folder)
         grid = common_grid([scene])
-        found = green_and_swir(scene, grid)
-        index = (found[0].values - found[1].values) / (found[0].values + found[1].values)
+        layers = SceneLayers(scene, grid)
+        ours, other = layers.read().values()
+        layers.notes()
+        index = (ours - other) / (ours + other)
         wanted = (green - swir) / (green + swir)
         told = how["void"] != "none"
         assert (np.isfinite(index) == ~(void & told)).all()

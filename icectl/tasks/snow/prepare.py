@@ -2,8 +2,8 @@
 
 Order: reflectance, clouds and fill masked by quality bits, gaps of the *bands* filled, *scenes* aligned,
 NDSI, composites over periods, interpolation of empty periods, and the threshold last. Every layer of a
-scene waits on disk between the steps, so memory holds two scenes, read in two threads, and one strip of the
-series.
+scene waits on disk between the steps, so memory holds strips of two scenes, read in two threads, and one of
+the series; whole images where they are aligned, and a whole elevation model.
 """
 
 import logging
@@ -17,21 +17,23 @@ import numpy as np
 
 from icectl.arrays import F32, Array
 from icectl.errors import DataError
-from icectl.imagery import align, composite, gaps, indices
+from icectl.imagery import align, composite, indices
 from icectl.imagery.composite import Flag
+from icectl.imagery.gap_rows import fill_rows
 from icectl.imagery.missing import nearest
 from icectl.imagery.periods import Period, plan_periods
 from icectl.imagery.threads import in_threads
-from icectl.raster import Field, Grid, grid_of, ground_metres, read_quantity, same_grid
+from icectl.raster import Grid, grid_of, ground_metres, read_quantity, row_strips, same_grid
 from icectl.run import Run
 from icectl.sources.catalogue import read_catalogue
 from icectl.sources.options import between
 from icectl.sources.scene import Scene
 from icectl.sources.sizes import scene_grid
-from icectl.tasks.snow.dataset import DEM, STORE, CubeWriter
-from icectl.tasks.snow.masks.bands import BANDS, green_and_swir, is_index, read_index
+from icectl.tasks.snow.dataset import CHUNK_ROWS, DEM, STORE, CubeWriter
+from icectl.tasks.snow.masks import bands
+from icectl.tasks.snow.masks.bands import BANDS, is_index
 from icectl.tasks.snow.options import PrepareOptions
-from icectl.workspace import own_folder
+from icectl.workspace import own_folder, remove_file
 
 MAX_VOID = 0.1
 """Share of a scene that an elevation model may leave without a height."""
@@ -42,10 +44,7 @@ SHARED = 0.9
 FEW = 8
 """An index in percent takes more values than this; masks and classes take fewer."""
 
-LARGE = 50_000_000
-"""Pixels of a scene from which one is read at a time: memory holds it several times over."""
-
-_STRIP = 100  # a multiple of the cube's ten-row chunks
+_STRIP, _PIXELS = 100, 2**22  # rows and pixels of a strip of the series, in chunks of the cube
 
 
 @dataclass
@@ -63,18 +62,49 @@ class Layers:
     values: dict[int, set[float]] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
-    def put(self, number: int, name: str, values: Array) -> None:
-        """Keep one layer of scene `number`."""
-        np.save(self.folder / f"{number}-{name}.npy", values)
+    def put(self, number: int, name: str, values: Array, top: int = 0) -> None:
+        """Keep rows of one layer of scene `number`, from row `top` on."""
+        path = self._path(number, name)
+        with path.open("r+b" if path.exists() else "x+b") as file:
+            file.truncate(self._shape[0] * self._shape[1] * values.itemsize)  # what is not written is 0
+            file.seek(top * self._shape[1] * values.itemsize)
+            values.tofile(file)
 
     def get(self, number: int, name: str) -> Array:
         """Return a layer as a memory map."""
-        values: Array = np.load(self.folder / f"{number}-{name}.npy", mmap_mode="r")
-        return values
+        kind = np.bool_ if name == "filled" else np.float32
+        return np.memmap(self._path(number, name), kind, mode="r", shape=self._shape)
 
     def has(self, number: int, name: str) -> bool:
         """Tell whether a layer was kept."""
-        return (self.folder / f"{number}-{name}.npy").is_file()
+        return self._path(number, name).is_file()
+
+    def strips(self) -> list[slice]:
+        """Return the rows of a scene in strips."""
+        return [part.slices[0] for part in row_strips(self._shape)]
+
+    def index_of_bands(self, number: int) -> None:
+        """Make the index of a scene whose bands were kept, and let these go."""
+        for rows in self.strips():
+            made = indices.ndsi(*(self.get(number, name)[rows] for name in BANDS))
+            self.put(number, "index", made, rows.start)
+        for name in BANDS:
+            remove_file(self._path(number, name))
+
+    def fill(self, number: int, name: str) -> None:
+        """Fill the gaps of a layer."""
+        fill_rows(
+            lambda rows: np.array(self.get(number, name)[rows]),
+            lambda rows, values: self.put(number, name, values, rows.start),
+            self.strips(),
+        )
+
+    @property
+    def _shape(self) -> tuple[int, int]:
+        return int(self.grid.shape[0]), int(self.grid.shape[1])
+
+    def _path(self, number: int, name: str) -> Path:
+        return self.folder / f"{number}-{name}"
 
 
 def prepare(run: Run, options: PrepareOptions) -> Path:
@@ -147,8 +177,7 @@ def _index_scenes(run: Run, layers: Layers, scenes: Sequence[Scene], options: Pr
         return _read(layers, number, scenes[number], options.fill, aligning)
 
     with run.progress("reading scenes", total=len(scenes)) as advance:
-        readers = 2 if layers.grid.shape[0] * layers.grid.shape[1] < LARGE else 1
-        for number, notes in enumerate(in_threads(one, range(len(scenes)), readers)):
+        for number, notes in enumerate(in_threads(one, range(len(scenes)))):
             scene = scenes[number]
             for note in notes or ():
                 run.warn(note)
@@ -166,9 +195,7 @@ def _index_scenes(run: Run, layers: Layers, scenes: Sequence[Scene], options: Pr
     if aligning:
         _align(run, layers, options)
         for number in layers.scenes:
-            layers.put(
-                number, "index", indices.ndsi(layers.get(number, "green"), layers.get(number, "swir16"))
-            )
+            layers.index_of_bands(number)
 
 
 def _read(layers: Layers, number: int, scene: Scene, fill: bool, aligning: bool) -> list[str] | None:
@@ -176,37 +203,35 @@ def _read(layers: Layers, number: int, scene: Scene, fill: bool, aligning: bool)
 
     Return sentences for the user; None of a scene without a valid pixel.
     """
-    fields = (
-        {"index": read_index(scene, layers.grid)}
-        if is_index(scene)
-        else dict(zip(BANDS, green_and_swir(scene, layers.grid), strict=True))
-    )
-    if not all(field.valid.any() for field in fields.values()):
+    read, seen = bands.SceneLayers(scene, layers.grid), dict[str, bool]()
+    for window in row_strips(layers.grid.shape):
+        missing = np.zeros((window.height, window.width), dtype=bool)
+        for name, values in read.read(window).items():
+            known = np.isfinite(values)
+            missing |= ~known
+            seen[name] = seen.get(name, False) or bool(known.any())
+            layers.put(number, name, values, window.row)
+            if name == "index":
+                layers.values[number] = _some_of(values[known], layers.values.get(number, set()))
+        if fill and missing.any():
+            layers.put(number, "filled", missing, window.row)
+    notes = read.notes()
+    if not all(seen.values()):
         return None
-    if "index" in fields:
-        layers.values[number] = _some_of(fields["index"])
-    made_up = np.zeros(tuple(layers.grid.shape), dtype=bool)
-    kept = {name: found.values for name, found in fields.items()}
-    for name in kept if fill else ():
-        kept[name], filled = gaps.fill_gaps(kept[name])
-        made_up |= filled
-    if made_up.any():
-        layers.put(number, "filled", made_up)
-    if len(kept) > 1 and not aligning:
-        kept = {"index": indices.ndsi(*(kept[name] for name in BANDS))}
-    for name, values in kept.items():
-        layers.put(number, name, values)
-    return [note for found in fields.values() for note in found.notes]
+    for name in seen if layers.has(number, "filled") else ():
+        layers.fill(number, name)
+    if len(seen) > 1 and not aligning:
+        layers.index_of_bands(number)
+    return notes
 
 
-def _some_of(index: Field) -> set[float]:
-    """Return the least values of an index, rounded, one more than `FEW` of them, and the greatest."""
-    found: list[float] = []
-    for top in range(0, len(index.values), _STRIP):
-        rows = slice(top, top + _STRIP)
-        found = sorted({*found, *np.unique(index.values[rows][index.valid[rows]].round(4)).tolist()})
-        found = [*found[: FEW + 1], *found[FEW + 1 :][-1:]]
-    return set(found)
+def _some_of(index: F32, before: set[float]) -> set[float]:
+    """Return the least values of an index, rounded, one more than `FEW` of them, and the greatest.
+
+    `before`: what was found of the rows before.
+    """
+    found = sorted({*before, *np.unique(index.round(4)).tolist()})
+    return {*found[: FEW + 1], *found[FEW + 1 :][-1:]}
 
 
 def _refuse_classes(layers: Layers, as_they_are: bool) -> None:
@@ -311,13 +336,14 @@ def _compose(run: Run, layers: Layers, options: PrepareOptions) -> Path:
     }
     writer = CubeWriter(run.out / STORE, [period.start for period in periods], layers.grid, facts)
     shares = np.zeros(3)
+    rows = min(_STRIP, _PIXELS // (len(periods) * shape[1])) // CHUNK_ROWS * CHUNK_ROWS
     days = [period.start.toordinal() for period in periods] if options.cadence == "scenes" else None
-    strips = composite.composite_strips(rows_of, periods, shape, statistic, _STRIP, days)
+    strips = composite.composite_strips(rows_of, periods, shape, statistic, max(rows, CHUNK_ROWS), days)
     with run.progress("compositing", total=shape[0]) as advance:
-        for rows, values, flags in strips:
-            writer.write(rows, indices.snow_mask(values), flags)
+        for part, values, flags in strips:
+            writer.write(part, indices.snow_mask(values), flags)
             shares += [(flags == kind).sum() for kind in (0, Flag.FILLED, Flag.INTERPOLATED)]
-            advance(rows.stop - rows.start)
+            advance(part.stop - part.start)
     shares /= len(periods) * shape[0] * shape[1]
     for name, share in zip(("missing", "filled", "interpolated"), shares, strict=True):
         writer.facts[f"share {name}"] = round(float(share), 6)
@@ -348,4 +374,4 @@ def _height(run: Run, path: Path, grid: Grid) -> F32:
             f"{path} has no height on {void:.0%} of the scene",
             f"give an elevation model of all of it (at most {MAX_VOID:.0%} may be missing)",
         )
-    return nearest(found.values, found.valid).astype(np.float32, copy=False)
+    return found.values if not void else nearest(found.values, found.valid).astype(np.float32, copy=False)

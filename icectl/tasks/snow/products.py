@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import date
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -62,11 +62,15 @@ def write(
             for path, quantity in zip(paths, QUANTITIES.values(), strict=False)
         ]
 
+        @lru_cache(maxsize=1)
+        def known(top: int, bottom: int) -> Bools:  # of all columns: chunks hold whole rows
+            return np.asarray((cube.flags(slice(top, bottom), moment.frames) > 0).any(axis=0))
+
         def put(block: F32, row: int, col: int) -> None:
             block = np.clip(block, 0, 1)
             if not cube.complete:
-                rows, cols = slice(row, row + block.shape[1]), slice(col, col + block.shape[2])
-                block[:, ~(cube.flags(rows, moment.frames, cols) > 0).any(axis=0)] = np.nan
+                there = known(row, row + block.shape[1])[:, col : col + block.shape[2]]
+                block[:, ~there] = np.nan
             mean = block[:count]
             cut = np.where(mean < THRESHOLD, np.float32(0), mean)
             for writer, values in zip(writers, (mean, cut, block[count:]), strict=False):

@@ -13,10 +13,11 @@ from urllib.parse import quote, urljoin
 
 import requests
 
-from icectl.errors import DataError, WorkError, brief
+from icectl.errors import DataError, WorkError
 from icectl.run import Run
 from icectl.sources.archive import TIMEOUT, retrieve, unpacked
 from icectl.sources.catalogue import Scene
+from icectl.sources.remote import Patience, reason, session
 from icectl.tasks.front.files.pairs import Pair, as_scene, describe_name
 
 DOI = "10.7280/D1FH5D"
@@ -102,11 +103,12 @@ def _authorisation() -> dict[str, str]:
 
 def _json(url: str) -> Any:
     try:
-        answer = requests.get(url, timeout=TIMEOUT, headers=_authorisation())
-        answer.raise_for_status()
-        return answer.json()
+        with session(Patience(attempts=1), url) as http:
+            answer = http.get(url, timeout=TIMEOUT, headers=_authorisation())
+            answer.raise_for_status()
+            return answer.json()
     except (requests.RequestException, ValueError) as error:
         raise WorkError(
-            f"the listing {url} cannot be read: {brief(error)}",
+            f"the listing {url} cannot be read: {reason(error)}",
             "check the network, or try later",
         ) from error

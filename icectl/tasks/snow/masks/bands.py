@@ -1,16 +1,22 @@
-"""The two bands of the NDSI as reflectances without clouds, from any sensor the sources deliver."""
+"""The layers of a snow index without clouds, from any sensor the sources deliver: two bands, or it itself."""
 
-from dataclasses import replace
+from functools import cached_property, partial
+from math import prod
 
-from icectl.arrays import Bools
+import numpy as np
+
+from icectl.arrays import F32, Bools
 from icectl.errors import DataError
 from icectl.imagery import qa
-from icectl.imagery.margins import filled
-from icectl.raster import Field, Grid
-from icectl.sources.reading import check_reflectance, read_asset, usable
+from icectl.imagery.margins import PATCH, filled
+from icectl.raster import Grid, Window, row_strips
+from icectl.sources.reading import asset_reader, check_reflectance, clear_of
 from icectl.sources.scene import Scene
 
 BANDS = ("green", "swir16")
+
+SAMPLE = 100_000
+"""Pixels of a scene, about, that tell whether its numbers can be reflectances."""
 
 
 def is_index(scene: Scene) -> bool:
@@ -18,40 +24,69 @@ def is_index(scene: Scene) -> bool:
     return "ndsi" in scene.assets and not set(BANDS) <= set(scene.assets)
 
 
-def read_index(scene: Scene, grid: Grid) -> Field:
-    """Return a ready NDSI on `grid`, without the clouds that a quality layer tells.
+class SceneLayers:
+    """Reads green and short-wave infrared reflectance of a scene, or its ready index, in parts of a grid.
 
-    Where it has negative values, which a mask or a threshold leaves out, patches of exactly 0 hold nothing.
-
-    DataError: its values are no index.
+    DataError: a band is missing, or nobody states what its numbers mean.
     """
-    found = read_asset(scene, "ndsi", "index", grid=grid, resampling="nearest")
-    if (found.values < 0).any() and (fill := filled(found.values[None])).any():
-        note = f"{scene.id}: patches of exactly 0 ({fill.mean():.1%} of the pixels) are taken for missing"
-        found = replace(_only(found, ~fill), notes=(*found.notes, note))
-    return _only(found, usable(scene, grid))
 
+    def __init__(self, scene: Scene, grid: Grid) -> None:
+        missing = [name for name in BANDS if name not in scene.assets]
+        if is_index(scene):
+            self._readers = {"index": asset_reader(scene, "ndsi", "index", grid=grid, resampling="nearest")}
+        elif missing:
+            raise DataError(
+                f"scene '{scene.id}' has no {' and no '.join(missing)}: it has "
+                f"{', '.join(sorted(scene.assets))}",
+                "the snow task needs green and swir16, or a ready ndsi; "
+                "--bands names those of a stack in order",
+            )
+        else:
+            self._readers = {name: asset_reader(scene, name, "reflectance", grid=grid) for name in BANDS}
+        self._scene, self._shape, self._clear = scene, grid.shape, clear_of(scene, grid)
+        self._again = partial(asset_reader, scene, "ndsi", "index", grid=grid, resampling="nearest")
+        self._zeros = 0
+        self._step = max(1, grid.shape[0] * grid.shape[1] // SAMPLE)
+        self._samples: dict[str, list[F32]] = {name: [] for name in BANDS}
 
-def green_and_swir(scene: Scene, grid: Grid) -> tuple[Field, Field]:
-    """Return green and short-wave infrared reflectance on `grid`; NaN where there is none, or cloud.
+    def read(self, window: Window | None = None) -> dict[str, F32]:
+        """Return each layer by its name, NaN where there is no value, or cloud."""
+        found = {name: reader.read(window).values for name, reader in self._readers.items()}
+        if "index" in found and (found["index"] == 0).any() and self._signed:
+            patches = self._patches(found["index"], window)
+            self._zeros += int(patches.sum())
+            found["index"] = qa.keep(found["index"], ~patches)
+        clear = self._clear(window)
+        if clear is not None:
+            found = {name: qa.keep(values, clear) for name, values in found.items()}
+        for name in set(BANDS) & set(found):
+            known = found[name][np.isfinite(found[name])]
+            self._samples[name].append(known[:: self._step].copy())  # a view would keep all of it
+        return found
 
-    DataError: if a band is missing, nobody states what its numbers mean, or its values contradict that.
-    """
-    missing = [name for name in BANDS if name not in scene.assets]
-    if missing:
-        raise DataError(
-            f"scene '{scene.id}' has no {' and no '.join(missing)}: it has {', '.join(sorted(scene.assets))}",
-            "the snow task needs green and swir16, or a ready ndsi; --bands names those of a stack in order",
-        )
-    green, swir = (read_asset(scene, name, "reflectance", grid=grid) for name in BANDS)
-    clear = usable(scene, grid)
-    found = _only(green, clear), _only(swir, clear)
-    for name, field in zip(BANDS, found, strict=True):
-        check_reflectance(field.values, scene.asset(name))
-    return found
+    def notes(self) -> list[str]:
+        """Return sentences on what was mended in all that was read.
 
+        DataError: values contradict what they are said to be.
+        """
+        notes = [note for reader in self._readers.values() for note in reader.notes()]
+        if self._zeros:
+            share = f"{self._zeros / prod(self._shape):.1%} of the pixels"
+            notes.append(f"{self._scene.id}: patches of exactly 0 ({share}) are taken for missing")
+        for name in set(BANDS) & set(self._readers):
+            check_reflectance(np.concatenate(self._samples[name]), self._scene.asset(name))
+        return notes
 
-def _only(field: Field, clear: Bools | None) -> Field:
-    if clear is None:
-        return field
-    return replace(field, values=qa.keep(field.values, clear), valid=field.valid & clear)
+    @cached_property
+    def _signed(self) -> bool:
+        """Whether the index has negative values, which a mask or a threshold leaves out."""
+        again = self._again()
+        return any(bool((again.read(part).values < 0).any()) for part in row_strips(self._shape))
+
+    def _patches(self, index: F32, window: Window | None) -> Bools:
+        """Return patches of exactly 0, which hold nothing; rows around may belong to one."""
+        if window is None or window.height == self._shape[0]:
+            return filled(index[None])
+        top, bottom = max(window.row - PATCH, 0), min(window.row + window.height + PATCH, self._shape[0])
+        around = self._again().read(window._replace(row=top, height=bottom - top)).values
+        return filled(around[None])[window.row - top :][: window.height]
