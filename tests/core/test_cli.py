@@ -107,7 +107,7 @@ def test_all_help_shows_every_option_with_bounds(process):
         "Passes over the data. (1 ≤ x; default 1)",
         "[small|paper]",
         "--words",
-        "of train",
+        "Optimisation",
     ):
         assert text in shown, text
 
@@ -210,7 +210,7 @@ def test_a_terminal_of_40_columns_shows_numbers_and_whole_names_of_options(capfd
         lines = cli(*words).out.splitlines()
         assert [line for line in lines if len(line) > 40 and " " in line.strip()] == [], words
     assert "  model: front-unet\n  licence: CC-BY-4.0\n" in cli("models", "list").out
-    said = cli("train", "deeplab", "--help").out
+    said = cli("train", "deeplab", "--help-all").out
     for option in ("--experiment", "--batch-size", "--from", "--device"):
         assert option in said
     assert "\\[" not in said
