@@ -49,7 +49,7 @@ def open_cube(path: Path, times: bool = True) -> Any:
         return xr.open_dataset(path, engine=engine, decode_times=times, decode_coords="all")
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         said = brief(error)
-        hint = "it may be cut short or damaged, or no NetCDF: fetch it again"
+        hint = "it may be cut short or damaged, or no NetCDF: get it again, or move it elsewhere"
         if "calendar" in said or "time" in said:
             hint = "its times are in a calendar that is not read: convert them to the standard one"
         raise DataError(f"{path} cannot be read by its CF conventions: {said}", hint) from error

@@ -46,7 +46,11 @@ def opened(path: str | Path, driver: str | None = None) -> Iterator[Any]:
     except RasterioIOError as error:
         reason = brief(error.__cause__ or error)
         packed = Path(path).suffix.lower() in (".gz", ".zip", ".tar", ".tgz", ".bz2", ".7z")
-        hint = "unpack it first" if packed else "it may be cut short or damaged: fetch it again"
+        hint = (
+            "unpack it first"
+            if packed
+            else "it may be cut short or damaged, or no image: get it again, or move it elsewhere"
+        )
         if Path(path).suffix.lower() == ".hgt":
             hint = "SRTM's files tell their place by their names alone: call it as it was, e.g. N46E010.hgt"
         raise DataError(f"{path} cannot be read as a raster: {reason}", hint) from error

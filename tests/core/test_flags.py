@@ -344,6 +344,8 @@ def test_options_are_in_the_groups_of_the_issue_wherever_they_come_from():
         (["train", "toy", "--words", "--dry-run"], "--words is given no value", "--dry-run is an option"),
         (["predict", "--outlines", "x.gpkg"], "has no option --outlines", "inpaint-gan"),
         (["train", "toy", "--banana", "3"], "No such option: --banana", "--help"),
+        (["predict", "inpaint-gan", "--outlines", "x"], "--outlines is given and no --dem", "give --dem"),
+        (["evaluate", "front-unet", "--labels", "x"], "--labels is given and no --scenes", "give --scenes"),
     ],
 )
 def test_a_forgotten_value_and_an_option_of_another_model_are_named(cli, words, sentence, hint):

@@ -227,6 +227,27 @@ def test_paper_shows_every_table_and_no_list_to_unfold(page):
     assert (table > 50, unfold, options) == (True, 0, 0)
 
 
+@pytest.mark.parametrize("pressed", [False, True])
+def test_paper_is_light_and_keeps_the_colours_of_legends(page, pressed):
+    """Browsers leave backgrounds out of print, and colour bars are some; a dark page's ink is pale."""
+    page.execute_script(f"document.documentElement.dataset.theme = {'dark' if pressed else ''!r}")
+    dark = {"name": "prefers-color-scheme", "value": "dark"}
+    colours = []
+    try:
+        for media in ("screen", "print"):
+            page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": [dark]})
+            colours.append(
+                page.execute_script(
+                    "const s = getComputedStyle(document.querySelector('.legend i'));"
+                    "return [getComputedStyle(document.body).color, s.printColorAdjust]"
+                )
+            )
+    finally:
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+        page.execute_script("delete document.documentElement.dataset.theme")
+    assert colours == [["rgb(230, 237, 243)", "economy"], ["rgb(23, 33, 43)", "exact"]]
+
+
 def test_the_picture_of_the_manual_is_photographed_by_a_script(run, tmp_path):
     """`make docs-figures`: the size that README shows, the page in light colours and not an empty one."""
     from importlib.util import module_from_spec, spec_from_file_location
