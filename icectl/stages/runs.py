@@ -68,7 +68,9 @@ def find_run(workspace: Workspace, chosen: str, plugin: Plugin | None = None, we
     if len(found) > 1:
         raise UsageError(f"several runs start with '{chosen}'", "write more of the id, or the folder")
     if not found:
-        raise UsageError(f"no run '{chosen}' in {workspace.root}", "`icectl runs list` names those that are there; one can be trained")
+        raise UsageError(
+            f"no run '{chosen}' in {workspace.root}", "`icectl runs list` names those that are there"
+        )
     return _finished_run(found[0].parent, weights)
 
 
