@@ -4,9 +4,8 @@ Zarr gives fill values for a chunk that is not there, and uncompressed chunks ho
 damage. Stores of ours leave no chunk out, so that a missing one is known by the stage's record.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +21,6 @@ def layout(compressed: bool = True) -> dict[str, Any]:
     `compressed`: False for arrays that compression makes slower to read and hardly smaller.
     """
     return {"compressors": _codecs(compressed), "config": {"write_empty_chunks": True}}
-
-
-MOST = 2**26
-"""Numbers of a chunk: codecs take no more than 2 GB at once."""
-
-
-def chunks_of(shape: Sequence[int]) -> tuple[int, ...]:
-    """Return the chunks of an array ``(…, rows, columns)``: all of it, or as many rows as a chunk may have.
-
-    >>> chunks_of((2, 300, 200)), chunks_of((30_000, 30_000))
-    ((2, 300, 200), (2236, 30000))
-    """
-    *above, rows, columns = shape
-    return (*above, min(rows, max(1, MOST // (prod(above) * columns))), columns)
 
 
 def write_store(data: Any, path: Path, **encoding: Mapping[str, Any]) -> None:

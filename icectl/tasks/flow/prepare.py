@@ -18,7 +18,7 @@ from icectl.errors import DataError
 from icectl.imagery.chips import Tracks, cut, follow, grid_starts, startable, starts_on
 from icectl.imagery.matching import texture
 from icectl.raster import Grid
-from icectl.raster.chunks import chunks_of, write_store
+from icectl.raster.chunks import write_store
 from icectl.run import Run
 from icectl.sources.catalogue import read_catalogue
 from icectl.tasks.flow.chips.frames import Series, read_series, sound
@@ -164,7 +164,7 @@ def _write(
     sequence = chips.shape[1] * size**2 * np.dtype(kind).itemsize
     together = max(1, min(len(chips), CHUNK // sequence))
     encoding: dict[str, dict[str, Any]] = {
-        "frame": {"chunks": chunks_of((1, 1, *series.grid.shape))},
+        "frame": {"chunks": (1, 1, *series.grid.shape)},
         "chip": {"chunks": (together, chips.shape[1], size, size), "compressed": False},
     }
     write_store(data, run.out / DATASET, **encoding)

@@ -16,7 +16,7 @@ import zarr
 
 from icectl.arrays import F32, Bools
 from icectl.errors import DataError
-from icectl.raster.chunks import chunks_of, expect_chunks, layout, reading
+from icectl.raster.chunks import expect_chunks, layout, reading
 from icectl.tasks.front.line.lines import Line
 from icectl.workspace import NUMBER, parsing, portable, reached, read_record, write_json
 
@@ -114,11 +114,11 @@ class DataWriter:
 
     def add(self, entry: Entry, image: F32, mask: Bools | None = None) -> None:
         """Store one image, and its mask if there is one."""
-        image = np.ascontiguousarray(image, np.float32)
-        self._images.create_array(entry.id, data=image, chunks=chunks_of(image.shape), **layout())
+        self._images.create_array(
+            entry.id, data=np.ascontiguousarray(image, np.float32), chunks=image.shape, **layout()
+        )
         if mask is not None:
-            mask = np.ascontiguousarray(mask)
-            self._masks.create_array(entry.id, data=mask, chunks=chunks_of(mask.shape), **layout())
+            self._masks.create_array(entry.id, data=np.ascontiguousarray(mask), chunks=mask.shape, **layout())
 
     def finish(self, entries: Sequence[Entry], assumed: bool, audit: Mapping[str, Any]) -> None:
         """Write the index: entries in the order of `add`, with what was found out since."""

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import zarr
 
-from icectl.raster.chunks import chunks_of, layout, reading
+from icectl.raster.chunks import layout, reading
 from icectl.tasks.front.dataset import Entry
 from icectl.tasks.front.line.found import Found, Front
 from icectl.workspace import NUMBER, read_record, write_json
@@ -24,7 +24,7 @@ def open_probabilities(folder: Path) -> Any:
 def keep(store: Any, entry: Entry, found: Found) -> None:
     """Store both probabilities as bytes (255 is 1)."""
     both = np.round(np.clip(np.stack([found.edge, found.mask]), 0, 1) * 255).astype(np.uint8)
-    store.create_array(entry.id, data=both, chunks=chunks_of(both.shape), **layout())
+    store.create_array(entry.id, data=both, chunks=both.shape, **layout())
 
 
 def probabilities(folder: Path, image: str) -> Any:
