@@ -1,4 +1,4 @@
-"""Filters that bring out texture before matching: high-pass, Wallis, Gaussian.
+"""Filters that bring out texture before matching: high-pass, Wallis.
 
 All take a float image ``(rows, cols)`` and an optional mask of valid pixels, and return
 float32 of the same shape. Statistics are taken over valid pixels only, so that the edge of a
@@ -11,9 +11,6 @@ from numpy.typing import ArrayLike
 
 from icectl.arrays import F32, F64, Bools, Floats
 from icectl.errors import UsageError
-
-FILTERS = ("none", "high-pass", "wallis", "gaussian")
-"""Names that `apply_filter` knows."""
 
 
 def _image(image: ArrayLike, valid: Bools | None) -> tuple[F32, F32]:
@@ -77,29 +74,3 @@ def wallis(image: ArrayLike, width: int = 5, valid: Bools | None = None) -> F32:
     floor = max(float(np.square(filled).max(initial=0.0)) * 1e-9, 1e-20)
     ratio = np.where(variance > floor, (filled - mean) / np.sqrt(np.maximum(variance, floor)), 0.0)
     return (ratio * weight).astype(np.float32)
-
-
-def gaussian_high_pass(image: ArrayLike, sigma: float = 3.0, valid: Bools | None = None) -> F32:
-    """Image minus its Gaussian blur of `sigma` pixels, normalised by the weight of valid pixels."""
-    if not sigma > 0:
-        raise UsageError(f"filter sigma {sigma} is not above 0")
-    filled, weight = _image(image, valid)
-    border = cv2.BORDER_CONSTANT
-    total = cv2.GaussianBlur(filled, (0, 0), sigma, borderType=border)
-    count = cv2.GaussianBlur(weight, (0, 0), sigma, borderType=border)
-    result = (filled - total / np.maximum(count, np.float32(1e-6))) * weight
-    return np.asarray(result, dtype=np.float32)
-
-
-def apply_filter(name: str, image: ArrayLike, width: int = 5, valid: Bools | None = None) -> F32:
-    """Apply the filter called `name` (one of `FILTERS`); for ``gaussian`` sigma is ``width / 2``."""
-    if name == "none":
-        filled, _ = _image(image, valid)
-        return filled
-    if name == "high-pass":
-        return high_pass(image, width, valid)
-    if name == "wallis":
-        return wallis(image, width, valid)
-    if name == "gaussian":
-        return gaussian_high_pass(image, width / 2, valid)
-    raise UsageError(f"unknown filter '{name}'", f"known: {', '.join(FILTERS)}")

@@ -59,12 +59,13 @@ _OTHER_ORDER = re.compile(
     r"(?<!\d)\d{1,2}(?P<s>[-_. /])\d{1,2}(?P=s)(?:19|20)\d{2}(?!\d)|(?<!\d)\d{4}(?:19|20)\d{2}(?!\d)|doy"
     r"|(?<!\d)(?:0[1-9]|1[0-2])[-_./](?:19|20)\d{2}(?!\d)"
     r"|(?<!\d)(?:19|20)\d{2}(?P<t>[-_.])\d\d(?P=t)\d\d(?!\d)"
+    r"|(?<!\d)(?:19|20)\d{2}[-_.]?h[12](?!\d)"
     r"|(?<![a-z])(?:k?w|week|woche)[-_]?\d\d?(?!\d)"
     r"|(?<!\d)[0-3]?\d[-_. ]*[a-z]{3,}[-_., ]*(?:19|20)\d{2}(?!\d)",
     re.IGNORECASE,
 )
-"""Dates in an order that reads in two ways, or is none of ours, of a day that is none, by week, or with a
-month in a language that is not known: their year alone is not the date."""
+"""Dates in an order that reads in two ways, or is none of ours, of a day that is none, by half-year or week,
+or with a month in a language that is not known: their year alone is not the date."""
 
 _SPELT = re.compile(
     rf"(?<!\d)(?:(?:(?<![a-z])(?P<d>\d{{1,2}}))?[-_. ]*(?P<m>{_MONTH_NAME})[-_., ]*(?P<y>(?:19|20)\d{{2}})"

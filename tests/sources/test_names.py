@@ -167,3 +167,9 @@ def test_a_bad_pattern_is_refused(pattern, sentence):
 def test_of_two_days_the_earlier_is_that_of_acquisition(text):
     """A day of processing that stood first was taken."""
     assert parse_date(text).start == datetime(2022, 7, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["ndsi_2022H2", "2022-H1"])
+def test_a_half_year_is_not_its_year(text):
+    """The second half of a year was dated by its January."""
+    assert parse_date(text) is None

@@ -11,16 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from icectl.arrays import F32, F64, I64, Bools
-from icectl.imagery.filters import apply_filter
+from icectl.imagery.filters import wallis
 from icectl.imagery.masked import match_masked
 from icectl.tasks.flow.options import PredictOptions
 from icectl.tasks.flow.velocity.confirm import coherent
 
-FILTER = "wallis"
-"""Filter applied to frames before they are matched: a bright wall then weighs no more than dull ice."""
-
 FILTER_WIDTH = 5
-"""autoRIFT's width of the Wallis filter in pixels."""
+"""autoRIFT's width of the Wallis filter in pixels: by it a bright wall weighs no more than dull ice."""
 
 SIZES = 3
 """Sizes of chips that are tried, doubling from the smallest."""
@@ -76,8 +73,7 @@ def displace(
         own = kind[centres[..., 0], centres[..., 1]]
         masks = seen[0] & kind, seen[1] & kind
         images = [
-            apply_filter(FILTER, image, FILTER_WIDTH, mask)
-            for image, mask in zip((first, second), masks, strict=True)
+            wallis(image, FILTER_WIDTH, mask) for image, mask in zip((first, second), masks, strict=True)
         ]
         _grow(found, images, masks, centres, own, options)
     return found

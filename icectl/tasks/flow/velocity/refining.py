@@ -16,12 +16,12 @@ import numpy as np
 from icectl.arrays import F32, F64, I64, Bools
 from icectl.imagery.coherence import emphasise
 from icectl.imagery.deform import deform, match_aligned
-from icectl.imagery.filters import apply_filter
+from icectl.imagery.filters import wallis
 from icectl.imagery.missing import nearest
 from icectl.tasks.flow.options import PredictOptions
 from icectl.tasks.flow.velocity.averaging import YEAR, Mean, combine
 from icectl.tasks.flow.velocity.confirm import coherent, median
-from icectl.tasks.flow.velocity.displacement import FILTER, FILTER_WIDTH, likeness
+from icectl.tasks.flow.velocity.displacement import FILTER_WIDTH, likeness
 from icectl.tasks.flow.velocity.smoothing import calm, rough
 
 PASSES = 2
@@ -93,9 +93,7 @@ def refine(
     inside = kind[at]
     field = _everywhere(_soothed(_vector(mean), known, slack), known, cells, kind.shape, 0.0)
     masks = {frame: stack.seen[frame] & kind for frame in {f for pair in stack.pairs for f in pair}}
-    shown = {
-        frame: (apply_filter(FILTER, stack.frames[frame], WIDE, mask), mask) for frame, mask in masks.items()
-    }
+    shown = {frame: (wallis(stack.frames[frame], WIDE, mask), mask) for frame, mask in masks.items()}
     for _ in range(PASSES):
         layers, weights, errors = [], [], []
         for k in range(len(stack.pairs)):
@@ -183,9 +181,7 @@ def _again(
         masks.append(mask)
     both = masks[0], masks[1]
     bright, variance = emphasise((images[0], images[1]), both)
-    first, second = (
-        apply_filter(FILTER, image, FILTER_WIDTH, mask) for image, mask in zip(bright, both, strict=True)
-    )
+    first, second = (wallis(image, FILTER_WIDTH, mask) for image, mask in zip(bright, both, strict=True))
     found = match_aligned(first, second, both, places[own], sigma, REACH)
     left = np.full((*own.shape, 2), np.nan)
     left[own] = found.subpixel
