@@ -98,7 +98,7 @@ TEST_FRAMES = 0.3
 
 
 def make_split(
-    kind: Literal["blocks", "time", "paper"], grid: WindowGrid, seed: int = 0, draw: int = 0
+    kind: Literal["blocks", "time", "paper"], grid: WindowGrid, seed: int = 0, draw: int | None = 0
 ) -> Split:
     """Split the windows of a cube.
 
@@ -107,14 +107,15 @@ def make_split(
         ``"time"``: later frames only. ``"paper"``: 80 % of all windows at random for training, a tenth of
         them for validation (Müller 2023, section 3.1).
     `seed`: seed of the random choices.
-    `draw`: which blocks validate; the test blocks stay.
+    `draw`: which blocks validate; the test blocks stay. None: nothing validates, all but the test trains.
 
     DataError: if there are too few frames or pixels.
     """
     _check(grid)
     if kind == "paper":
-        return _at_random(grid, seed)
+        return _at_random(grid, seed, draw is not None)
     cut = _cut(grid)
+    used = (TRAIN, TEST) if draw is None else (TRAIN, VALIDATE, TEST)
     if kind == "time":
         if cut is None:
             raise DataError(
@@ -122,11 +123,11 @@ def make_split(
                 "use --split blocks, or a longer series",
             )
         parts = np.full((grid.rows, grid.cols), TEST, dtype=np.uint8)
-        inside = {part: np.ones(grid.shape[:2], dtype=bool) for part in (TRAIN, VALIDATE, TEST)}
+        inside = {part: np.ones(grid.shape[:2], dtype=bool) for part in used}
     else:
         parts = block_parts((grid.rows, grid.cols), grid.patch, seed, draw)
-        inside = {part: _inside(parts == part, grid) for part in (TRAIN, VALIDATE, TEST)}
-    moments = _moments(grid, cut)
+        inside = {part: _inside(parts == part, grid) for part in used}
+    moments = _moments(grid, cut, draw is not None)
     windows = np.zeros(grid.shape, dtype=np.uint8)
     for part, positions in inside.items():
         windows[positions[:, :, None] & moments[part][None, None, :]] = part
@@ -147,11 +148,12 @@ def _check(grid: WindowGrid) -> None:
         )
 
 
-def block_parts(shape: tuple[int, int], patch: int, seed: int = 0, draw: int = 0) -> U8:
+def block_parts(shape: tuple[int, int], patch: int, seed: int = 0, draw: int | None = 0) -> U8:
     """Return the part (`TRAIN`, `VALIDATE`, `TEST`) of each pixel: blocks of some four patches a side.
 
     Smaller blocks are taken where the scene is small, down to two patches a side. `draw` counts through the
-    blocks that can validate, and begins again after the last; the test blocks are the same in all draws.
+    blocks that can validate, and begins again after the last; the test blocks are the same in all draws. With
+    None no block validates.
 
     DataError: if the scene is too small for test pixels that are farther than one patch from all others.
     """
@@ -166,8 +168,9 @@ def block_parts(shape: tuple[int, int], patch: int, seed: int = 0, draw: int = 0
             order = rng.permutation(total)
             tests, validations = (max(1, round(share * total)) for share in (TEST_SHARE, VALIDATION_SHARE))
             labels[order[:tests]] = TEST
-            held = np.arange(draw * validations, (draw + 1) * validations)
-            labels[order[tests:].take(held, mode="wrap")] = VALIDATE
+            if draw is not None:
+                held = np.arange(draw * validations, (draw + 1) * validations)
+                labels[order[tests:].take(held, mode="wrap")] = VALIDATE
             rows, cols = (np.arange(n) * k // n for n, k in zip(shape, counts, strict=True))
             parts = labels.reshape(counts)[np.ix_(rows, cols)]
             if guarded(parts == TEST, patch).any():
@@ -203,26 +206,26 @@ def _cut(grid: WindowGrid) -> int | None:
     return grid.frames - max(grid.length, round(TEST_FRAMES * grid.frames))
 
 
-def _moments(grid: WindowGrid, cut: int | None) -> dict[int, Bools]:
+def _moments(grid: WindowGrid, cut: int | None, validates: bool) -> dict[int, Bools]:
     """Return which starts each part may use.
 
-    Validation predicts the last frames before the cut, and training predicts none of those, provided that
-    enough of it is left.
+    Where something `validates`, it predicts the last frames before the cut, and training predicts none of
+    those, provided that enough of it is left.
     """
     start = np.arange(grid.shape[2])
     if cut is None:
         return {part: np.ones(start.shape, dtype=bool) for part in (TRAIN, VALIDATE, TEST)}
     before = start + grid.length <= cut
     held = start + grid.length <= cut - grid.future
-    if held.sum() < grid.future:
+    if not validates or held.sum() < grid.future:
         return {TRAIN: before, VALIDATE: before, TEST: start >= cut}
     return {TRAIN: held, VALIDATE: before & (start + grid.past >= cut - grid.future), TEST: start >= cut}
 
 
-def _at_random(grid: WindowGrid, seed: int) -> Split:
+def _at_random(grid: WindowGrid, seed: int, validates: bool) -> Split:
     order = np.random.default_rng([seed, 21]).permutation(grid.count)
     train, windows = round(0.8 * grid.count), np.full(grid.count, TEST, dtype=np.uint8)
     windows[order[:train]] = TRAIN
-    windows[order[: round(0.1 * train)]] = VALIDATE
+    windows[order[: round(0.1 * train)]] = VALIDATE if validates else TRAIN
     everywhere = np.ones((grid.rows, grid.cols), dtype=bool)
     return Split(kind="paper", grid=grid, windows=windows.reshape(grid.shape), scored=everywhere)

@@ -9,6 +9,9 @@ from icectl.contract import Plugin
 from icectl.tasks.snow import stages
 from icectl.tasks.snow.options import TrainOptions
 
+COMMON = {"past", "future", "patch", "stride", "guides", "split", "count_filled"}
+"""Options that no member may have otherwise: what it is shown, and the ground that is kept for tests."""
+
 
 class EnsembleTrain(TrainOptions):
     """Options of `train`, handed on to every member; what is not set is each member's own default."""
@@ -19,13 +22,11 @@ class EnsembleTrain(TrainOptions):
         min_length=1,
         description="Snow model that takes part. May be given several times.",
     )
-    draws: int = Field(
-        default=3, ge=1, le=32, description="Trainings of each member; each validates on other blocks."
-    )
+    draws: int = Field(default=3, ge=1, le=32, description="Trainings of each member.")
 
     def members(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
-        """Return every member with the training options that were set for all of them."""
-        shared = self.model_fields_set & set(TrainOptions.model_fields)
+        """Return every member with the training options that were set, and those that all have in common."""
+        shared = (self.model_fields_set | COMMON) & set(TrainOptions.model_fields)
         given = {name: getattr(self, name) for name in sorted(shared)}
         return tuple(
             (name, {**given, "draw": self.draw + k}) for name in self.member for k in range(self.draws)

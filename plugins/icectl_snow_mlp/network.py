@@ -49,17 +49,21 @@ class Perceptron(nn.Module):
         """Predict (B, F, H, W) from `past` (B, P, C, H, W) and `guide` (B, F, G, H, W)."""
         size = past.shape[-2:]
         every = torch.arange(size[0] * size[1], device=past.device).expand(len(past), -1)
-        made = self.at(every, past, guide)
+        made = self.at(every, past, guide.flatten(3))
         return made.reshape(*made.shape[:2], *size)
 
-    def at(self, place: Tensor, past: Tensor, guide: Tensor) -> Tensor:
-        """Predict (B, F, n) for the pixels `place` (B, n), numbered row by row."""
+    def at(self, place: Tensor, past: Tensor, here: Tensor) -> Tensor:
+        """Predict (B, F, n) for the pixels `place` (B, n), numbered row by row.
+
+        `past`: (B, P, C, H, W); `here`: (B, F, G, n), the guide at those pixels.
+        """
         frames = past.flatten(1, 2)
-        here = gather(guide.flatten(1, 2), place)
-        seen = torch.cat([gather(frames, place) - 0.3, here - 0.3, *surroundings(frames, place)], dim=1)
+        own = [gather(frames, place) - 0.3, here.flatten(1, 2) - 0.3]
+        seen = torch.cat([*own, *surroundings(frames, place)], dim=1)
         raw = self.layers(4 * seen.transpose(1, 2)).transpose(1, 2)
-        raw, here = (part.reshape(len(part), guide.shape[1], -1, part.shape[2]) for part in (raw, here))
-        return torch.stack([self.head(raw[:, k], here[:, k]) for k in range(guide.shape[1])], dim=1)
+        raw = raw.reshape(here.shape[0] * here.shape[1], -1, here.shape[3])
+        made: Tensor = self.head(raw, here.flatten(0, 1))
+        return made.reshape(*here.shape[:2], -1)
 
 
 def gather(frames: Tensor, place: Tensor) -> Tensor:
@@ -104,9 +108,11 @@ class PixelLearner(SnowLearner):
         forecaster, future = self.modules, batch["future"]
         assert isinstance(forecaster, Forecaster)
         assert isinstance(forecaster.network, Perceptron)
-        past, guide = forecaster.told(*inputs(batch))
+        past, season, phase, terrain = inputs(batch)
         place = (context.uniform(PIXELS if context.training else SCORED) * future[0, 0].numel()).long()
-        predicted = forecaster.network.at(place, past, guide)
+        ground = None if terrain is None else gather(terrain, place)[..., None]
+        _, here = forecaster.told(gather(past, place)[..., None], season, phase, ground)
+        predicted = forecaster.network.at(place, forecaster.frames(past), here[..., 0])
         errors = (predicted - gather(future, place)) ** 2
         return context.mean(errors, gather(batch["valid"], place))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib import import_module
 
 import numpy as np
@@ -13,13 +14,9 @@ from worlds import world
 
 from icectl import registry, stages
 from icectl.settings import load_glacier
-from icectl.splits import VALIDATE, WindowGrid, make_split
-from icectl.tasks.snow.masks.windows import WindowBatches
-from icectl.tasks.snow.train import inputs
 from icectl.training import load_weights
 from icectl.workspace import Workspace
 from icectl_ensemble import plugin
-from icectl_ensemble.network import LEARNT, best_shares
 
 plan_module = import_module("icectl.stages.plan")
 TINY = {"patch": 16, "stride": 8, "updates": 4, "epochs": 4, "batch_size": 4, "validate_every": 2}
@@ -51,10 +48,9 @@ def test_an_ensemble_of_one_is_its_member(cube, make_run, tmp_path):
     _, run = train(make_run, "ensemble", tmp_path, member=("unet",), draws=1)
     state, facts = load_weights(run.out / "weights.safetensors")
     alone, _ = load_weights(tmp_path / "0-unet" / "train" / "weights.safetensors")
-    assert set(state) == {"share", *(f"members.0.{name}" for name in alone)}
+    assert set(state) == {f"members.0.{name}" for name in alone}
     for name, tensor in alone.items():
         torch.testing.assert_close(state[f"members.0.{name}"], tensor)
-    assert state["share"].tolist() == [1.0]
     assert [(member["name"], member["options"]["patch"]) for member in facts["members"]] == [("unet", 16)]
 
 
@@ -68,21 +64,8 @@ def test_mean_and_spread_are_those_of_the_members(cube, make_run, tmp_path):
         each = np.stack([member(past, season, phase).numpy() for member in network.members])
         got = network(past, season, phase).numpy()
     assert np.abs(each[0] - each[1]).max() > 1e-4  # two draws of one network differ
-    share, products = network.share.numpy(), np.zeros((2, 2))
-    for draw in (0, 1):  # each pair of members on the windows that neither learnt from
-        made = make_split("blocks", WindowGrid(8, 96, 80, patch=16, stride=8), 0, draw)
-        held = next(WindowBatches(cube, made.grid, made.windows == VALIDATE, 999, shuffle=False).epoch(0))
-        with torch.inference_mode():
-            errors = np.stack(
-                [(network.members[k](*inputs(held)) - held["future"]).flatten() for k in (draw, 2 + draw)]
-            )
-        products += errors @ errors.T
-    expected = LEARNT * best_shares(products) + (1 - LEARNT) / 2
-    np.testing.assert_allclose(share, np.repeat(expected, 2) / 2, rtol=1e-4)
-    mean = np.average(each, axis=0, weights=share)
-    np.testing.assert_allclose(got[:, :4], mean, atol=1e-6)
-    spread = np.sqrt(np.average((each - mean) ** 2, axis=0, weights=share))
-    np.testing.assert_allclose(got[:, 4:], spread, atol=1e-5)
+    np.testing.assert_allclose(got[:, :4], each.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(got[:, 4:], each.std(axis=0), atol=1e-5)
 
     later = make_run(plugin, "predict", {**TINY, "member": ("unet", "snow-mlp"), "draws": 2})
     model.predict(later, later.options["predict"])
@@ -98,13 +81,6 @@ def test_mean_and_spread_are_those_of_the_members(cube, make_run, tmp_path):
         np.testing.assert_array_equal(store["snow"].values, mean)
     scored = make_run(plugin, "evaluate", {**TINY, "bootstrap": 20})
     assert model.evaluate(scored, scored.options["evaluate"]).tables[0].rows[0].name == "ensemble"
-
-
-def test_shares_are_those_of_least_error():
-    errors = np.random.default_rng(0).standard_normal((3, 4000)) * [[1.0], [2.0], [9.0]]
-    assert best_shares(errors @ errors.T) == pytest.approx([0.8, 0.2, 0.0], abs=0.03)
-    alike = np.repeat(errors[:1], 2, axis=0)
-    assert best_shares(alike @ alike.T).sum() == pytest.approx(1)
 
 
 WORLD = world("unet", years=3, size=64)
@@ -166,3 +142,43 @@ def test_what_cannot_be_a_member_is_refused(icectl, name):
     refused = icectl("train", "ensemble", f"--member={name}", "--glacier=demo", ok=False)
     assert f"'{name}' cannot be a member of 'ensemble'" in refused.err
     assert "unet" in icectl("train", "ensemble", "--member=unnet", "--glacier=demo", ok=False).err
+
+
+OTHER_WINDOWS = """
+from dataclasses import replace
+
+from icectl.tasks.snow import stages
+from icectl_unet import UNetTrain
+from icectl_unet import plugin as unet
+
+
+class Train(UNetTrain):
+    past: int = 3
+    future: int = 2
+    patch: int = 24
+    split: str = "paper"
+    guides: tuple[str, ...] = ("flags", "terrain")
+
+
+plugin = replace(unet, name="other-windows", aliases=(), upgrades={}, schema=1, stages=stages(Train))
+"""
+
+
+def test_a_member_of_other_windows_learns_from_those_of_the_ensemble(icectl, monkeypatch, tmp_path, request):
+    """They would not add up; and where a member were split otherwise, it would learn from the test."""
+    (tmp_path / "other_windows.py").write_text(OTHER_WINDOWS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("ICECTL_PLUGINS", "other-windows=other_windows:plugin")
+    request.addfinalizer(registry.refresh)
+    registry.refresh()
+    asked = ("--member=unet", "--member=other-windows", "--draws=1", *TINY_RUN)
+    icectl("evaluate", "ensemble", *asked)
+    (scores,) = tmp_path.glob("icectl-workspace/runs/ensemble/demo/*/evaluations/*/metrics.json")
+    found = json.loads(scores.read_text())
+    assert found["tables"][0]["rows"][0]["name"] == "ensemble"
+    assert found["details"]["audit"]["shared with training"] == 0
+    (weights,) = tmp_path.glob("icectl-workspace/runs/other-windows/demo/*/weights.safetensors")
+    facts = load_weights(weights)[1]
+    kept = {name: facts["options"][name] for name in ("past", "future", "patch", "split")}
+    assert kept == {"past": 4, "future": 4, "patch": 16, "split": "blocks"}
+    assert facts["audit"] == found["details"]["audit"]

@@ -116,6 +116,28 @@ def test_scores_are_those_of_the_files_at_guarded_test_pixels(trained):
     assert row.values["mse"] == pytest.approx(float((last[:, scored] ** 2).mean()), rel=1e-4)
 
 
+@pytest.mark.parametrize("frames", [8, 20])
+def test_a_training_that_does_not_validate_learns_from_all_but_the_test(trained, frames):
+    """It keeps its last weights. The linear model beside it is fitted on that ground, whatever validates."""
+    fits = []
+    for every in (3, 0):
+        _, run, later = trained("unet", season_cube(frames, 96, 80), validate_every=every)
+        _, facts = load_weights(run.out / "weights.safetensors")
+        fits.append((facts["linear"], facts["rival"]))
+        audit = run.notes["audit"]
+        assert (audit["validation windows"] > 0) == (every > 0)
+        assert audit["shared with training"] == 0
+        assert facts["training"]["step"] == (6 if not every else facts["training"]["step"])
+        later("predict")
+        _, metrics = later("evaluate")
+        assert metrics.details["audit"] == audit
+        for verb in ("prepare", "train", "predict", "evaluate"):
+            shutil.rmtree(run.out.parent / verb)
+    (part, rival), (whole, same) = fits
+    assert rival == same == whole
+    assert part != whole
+
+
 def test_the_tile_changes_nothing(trained, monkeypatch):
     _, _, later = trained("unet", season_cube(8, 96, 80))
     found = []

@@ -53,7 +53,8 @@ def test_drawn_pixels_are_those_of_the_whole_forecast():
     past, season, phase = torch.rand(2, 4, 24, 24), torch.tensor([[0, 1, 2, 3]] * 2), torch.rand(2, 4)
     whole = forecaster(past, season, phase)
     place = torch.randint(24 * 24, (2, 9))
-    some = forecaster.network.at(place, *forecaster.told(past, season, phase))
+    frames, guide = forecaster.told(past, season, phase)
+    some = forecaster.network.at(place, frames, gather(guide.flatten(1, 2), place).unflatten(1, (4, -1)))
     torch.testing.assert_close(some, gather(whole, place))
 
 

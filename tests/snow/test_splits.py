@@ -76,6 +76,23 @@ def test_draws_validate_on_other_blocks_in_turn_and_test_on_the_same():
     assert (turns[7] > 0)[parts[0] != TEST].all(), "the eighth draw takes the last block, and the first again"
 
 
+@pytest.mark.parametrize("kind", ["blocks", "time", "paper"])
+@pytest.mark.parametrize("frames", [8, 32])
+def test_where_nothing_validates_all_but_the_test_trains(kind, frames):
+    if kind == "time" and frames == 8:
+        pytest.skip("one window has no later frames")
+    grid = WindowGrid(frames, 120, 96, patch=16, stride=8)
+    held, whole = make_split(kind, grid, 1, 0), make_split(kind, grid, 1, None)
+    assert (held.windows == VALIDATE).any()
+    assert not (whole.windows == VALIDATE).any()
+    np.testing.assert_array_equal(whole.windows == TEST, held.windows == TEST)
+    np.testing.assert_array_equal(whole.scored, held.scored)
+    more = whole.windows == TRAIN
+    assert more[(held.windows == TRAIN) | (held.windows == VALIDATE)].all()
+    if kind != "paper":
+        assert audit(whole).shared == 0
+
+
 def test_no_window_over_a_scored_pixel_touches_another_part():
     """Whatever window of the network's size lies over a scored pixel, it holds test pixels only."""
     patch = 16

@@ -29,7 +29,7 @@ def evaluate(run: Run, model: TaskModel, options: EvaluateOptions) -> Metrics:
     DataError: if no moment of the series has a truth, or a prediction is missing.
     """
     cube = open_dataset(run.inputs["prepare"])
-    network, facts = model.load(run)
+    _, facts = model.load(run)
     trained = model.trained_options(run, facts)
     scope = scope_of(cube, facts["cube"], trained, facts["seed"])
     moments = hindcasts(cube.times, trained.past, trained.future, scope.starts)
@@ -39,9 +39,8 @@ def evaluate(run: Run, model: TaskModel, options: EvaluateOptions) -> Metrics:
             "predict alone needs no truth; give more scenes to evaluate",
         )
     filled = options.count_filled or trained.count_filled
-    observed, interpolated = score(
-        run, cube, moments, scope.weights, np.asarray(network.linear), trained.patch, filled
-    )
+    rival = np.asarray(facts.get("rival", facts["linear"]))
+    observed, interpolated = score(run, cube, moments, scope.weights, rival, trained.patch, filled)
     if observed.empty:
         raise DataError(
             "no scored pixel has an observed value", "use --count-filled to score filled pixels too"

@@ -106,7 +106,11 @@ class TrainOptions(Options):
     lr: float = Field(default=3e-3, gt=0, le=1, description="Learning rate of AdamW.")
     weight_decay: float = Field(default=1e-2, ge=0, le=1, description="Weight decay of AdamW.")
     batch_size: BatchSize = 8
-    validate_every: int = Field(default=100, ge=1, description="Updates between validations.")
+    validate_every: int = Field(
+        default=100,
+        ge=0,
+        description="Updates between validations; 0: none, all ground but the test trains.",
+    )
     patience: int | None = Field(
         default=10,
         ge=1,

@@ -21,7 +21,7 @@ def split(dataset: Cube, options: TrainOptions, seed: int) -> Split:
     """Return the split of a training: windows by part, and the pixels that are scored."""
     frames, rows, cols = dataset.shape
     grid = WindowGrid(frames, rows, cols, options.past, options.future, options.patch, options.stride)
-    return make_split(options.split, grid, seed, options.draw)
+    return make_split(options.split, grid, seed, options.draw if options.validate_every else None)
 
 
 @dataclass(frozen=True)

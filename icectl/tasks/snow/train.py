@@ -36,8 +36,12 @@ def train(run: Run, model: TaskModel, options: TrainOptions) -> Path:
     found = audit(made)
     run.say(found.sentence())
     run.notes["audit"] = found.facts()
-    linear = fit_linear(cube, made, options.count_filled)
-    facts = {"seed": run.seed, "cube": cube.identity, "audit": found.facts(), "linear": linear.tolist()}
+    whole = split(cube, options.model_copy(update={"validate_every": 0}), run.seed)
+    fits = {
+        name: fit_linear(cube, one, options.count_filled).tolist()
+        for name, one in (("linear", made), ("rival", whole))  # the guide; and what it is scored beside
+    }
+    facts = {"seed": run.seed, "cube": cube.identity, "audit": found.facts(), **fits}
     launch(_learn, run, model, options, facts)
     return run.out
 
@@ -49,7 +53,7 @@ def _learn(run: Run, model: TaskModel, options: TrainOptions, facts: Mapping[str
         epochs=options.epochs,
         max_updates=options.updates,
         every="update",
-        validate_every=options.validate_every,
+        validate_every=options.validate_every or 100,  # without a validation, only the state is saved
         patience=options.patience,
         clip_value=CLIP,
     )
@@ -59,8 +63,8 @@ def _learn(run: Run, model: TaskModel, options: TrainOptions, facts: Mapping[str
     def batches(size: int) -> WindowBatches:
         return training_batches(cube, made, options, size, run.seed)
 
-    def valid(size: int) -> WindowBatches:
-        return validation_batches(cube, made, options, size, run.seed)
+    def valid(size: int) -> WindowBatches | None:
+        return validation_batches(cube, made, options, size, run.seed) if options.validate_every else None
 
     learn(run, model, options, facts, batches, valid, settings)
 

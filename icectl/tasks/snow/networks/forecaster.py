@@ -120,10 +120,14 @@ class Forecaster(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Return what the network is told: past frames (B, P, C, H, W), and the guide (B, F, G, H, W)."""
         reference = past.gather(1, season[:, :, None, None].expand(-1, -1, *past.shape[-2:]))
+        return self.frames(past), self._guide(past, reference, phase, terrain)
+
+    def frames(self, past: Tensor) -> Tensor:
+        """Return the frames `past` (B, P, H, W) with the channels made of them, (B, P, C, H, W)."""
         frames = past[:, :, None]
         if "flags" in self.guides:
             frames = torch.cat([frames, (frames >= THRESHOLD).to(frames.dtype)], dim=2)
-        return frames, self._guide(past, reference, phase, terrain)
+        return frames
 
     def _guide(self, past: Tensor, reference: Tensor, phase: Tensor, terrain: Tensor | None) -> Tensor:
         """Return what is known of each future frame, (B, F, G, H, W): references first."""
