@@ -33,7 +33,7 @@ def make(run: Path, folder: Path, card: Mapping[str, Any]) -> Card:
         halve(path)
     (folder / README).write_text(page, encoding="utf-8")
     digests = {path.name: sha256(path) for path in sorted(folder.glob(f"*{_SUFFIX}"))}
-    _rename(folder, fingerprint([saved["fingerprint"], digests]), folder.name, str(card["data"][0]["name"]))
+    _rename(folder, fingerprint([saved["fingerprint"], digests]), values)
     files = {p.relative_to(folder).as_posix(): sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
     made = validate(Card, {**values, "files": files}, "the card")
     plain = made.model_dump(mode="json", exclude_none=True)
@@ -66,11 +66,13 @@ def halve(path: Path) -> None:
     save_file(state, path, metadata=facts)
 
 
-def _rename(folder: Path, identity: str, name: str, learnt_from: str) -> None:
-    """Give the records the fingerprint of the weights as shipped, and their name as their place."""
+def _rename(folder: Path, identity: str, card: Mapping[str, Any]) -> None:
+    """Give the records the fingerprint of the weights as shipped, and what `card` says."""
+    name, learnt_from = str(card["name"]), str(card["data"][0]["name"])
     for record in (RUN, RECORD):
         values = read_json(folder / record)
         if record == RUN:
             values["glacier"] = Glacier(name=name, title=learnt_from).model_dump(mode="json")
         files = {"files": contents(folder, values["outputs"])} if record == RECORD else {}
-        write_json(folder / record, {**values, "fingerprint": identity, "weights": name, **files})
+        own = {"fingerprint": identity, "weights": name, "command": card["command"]}
+        write_json(folder / record, {**values, **own, **files})

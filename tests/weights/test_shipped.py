@@ -9,7 +9,7 @@ import pytest
 
 from icectl import registry, weights
 from icectl.errors import UsageError
-from icectl.workspace import Workspace, run_of
+from icectl.workspace import RECORD, RUN, Workspace, read_json, run_of
 
 ROOT = Path(__file__).parent.parent.parent
 SHIPPED = sorted(path.parent for path in (ROOT / "icectl" / "weights").glob(f"*/{weights.CARD}"))
@@ -35,6 +35,8 @@ def test_weights_that_ship_are_whole_and_announced(folder, tmp_path):
     assert found, f"{card.model} does not announce {card.name}"
     run = weights.bring(found[0], plugin, Workspace(tmp_path))
     assert run_of(run)["glacier"]["name"] != "demo"
+    for record in (RUN, RECORD):  # they named the temporary workspace of their training
+        assert read_json(folder / record)["command"] == card.command
     assert "synthetic" not in (folder / "README.md").read_text()
 
 

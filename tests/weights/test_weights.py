@@ -40,6 +40,7 @@ def test_a_run_becomes_weights_and_weights_become_a_run(folder):
     assert (found.card.name, found.card.model, found.card.licence) == ("words", "toy", "CC-BY-4.0")
     run = weights.bring(found, registry.get("toy"), Workspace.locate())
     assert read_json(run / RUN)["weights"] == "words"
+    assert read_json(run / RUN)["command"] == found.card.command
     assert read_json(run / RUN)["fingerprint"] == read_json(run / RECORD)["fingerprint"]
     assert weights.bring(found, registry.get("toy"), Workspace.locate()) == run  # once
 
