@@ -117,7 +117,7 @@ def test_a_truncated_file_is_refused_in_words(plain_tif):
     path.write_bytes(path.read_bytes()[:90_000])
     with pytest.raises(DataError, match=r"in\.tif cannot be read") as refused:
         read(path)
-    assert "fetch it again" in refused.value.hint
+    assert "get it again" in refused.value.hint
 
 
 def test_what_is_no_raster_or_missing_is_refused(tmp_path):

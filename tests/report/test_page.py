@@ -95,7 +95,7 @@ def test_all_kinds_of_figures_are_there(page):
     ):
         assert title in titles
     assert text.count('class="moment"') == 8 + 3
-    assert text.count('<svg viewBox="0 0') >= 20
+    assert text.count('<svg viewBox="0 0') == 15  # lines, points and arrows over maps, and charts
     assert {"Loss", "Learning rate"} <= titles
 
 
