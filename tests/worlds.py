@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import gettempdir
 
 import tomli_w
 
 
 @cache
 def _file(model: str, world: tuple[tuple[str, object], ...]) -> Path:
-    file = Path(mkdtemp()) / "world.toml"
-    file.write_text(tomli_w.dumps({"model": model, "fetch": {"world": dict(world)}}))
+    """Write the file once; its name is the same in all processes of a test run, which compare their tests."""
+    text = tomli_w.dumps({"model": model, "fetch": {"world": dict(world)}})
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    file = Path(gettempdir()) / f"icectl-world-{os.getuid()}-{digest}.toml"
+    part = file.with_suffix(f".{os.getpid()}")
+    part.write_text(text)
+    part.replace(file)
     return file
 
 

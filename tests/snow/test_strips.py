@@ -168,6 +168,7 @@ def test_floats_that_are_shares_are_known_from_all_of_the_file(tmp_path, thin):
     assert np.nanmax(whole.values) == 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [bands, index])
 def test_memory_does_not_grow_with_the_rows(tmp_path, make_run, thin, kind, monkeypatch):
     thin(64)
