@@ -147,6 +147,8 @@ class Reader:
         with opened(self.path) as source:
             info = Info(self.path, source=source)
             number = band_of(info, self.band, kind.names)
+            if self.band is None and kind.names and (say := unnamed(info)):
+                self._notes[say] = None
             if self._shares is None:
                 self._shares = self.quantity == "reflectance" and _shares(source, info, number, said)
 
@@ -220,6 +222,14 @@ def band_of(info: Info, band: int | str | None, names: Sequence[str] = ()) -> in
             f"call it '{names[0]}', or write it to a file of its own",
         )
     return 2 if info.alpha == 1 and info.count > 1 else 1
+
+
+def unnamed(info: Info) -> str:
+    """Return a sentence where one of several bands is read that no name tells apart, else nothing."""
+    bands = info.count - bool(info.alpha)
+    if bands < 2 or any(info.descriptions):
+        return ""
+    return f"{info.path} has {bands} bands without names: the first is read"
 
 
 def _packed(info: Info, number: int, said: Numbers) -> tuple[float, float]:

@@ -92,6 +92,17 @@ def test_decimetres_with_a_scale_tag_are_metres(prediction, tmp_path) -> None:
     assert model.values["bias"] == pytest.approx(10, abs=0.06)
 
 
+def test_two_bands_without_names_are_said(prediction, tmp_path) -> None:
+    path = theirs_in_degrees(tmp_path / "f.tif")
+    with rasterio.open(path) as one:
+        values, about = one.read(1), {**one.profile, "count": 2}
+    with rasterio.open(tmp_path / "two.tif", "w", **about) as two:
+        two.write(np.stack([values, values / 4]))
+    table = compare("mine", prediction, tmp_path / "two.tif", "Theirs", "modelled")
+    assert "two.tif has 2 bands without names: the first is read" in table.note
+    assert "bands" not in compare("mine", prediction, path, "Theirs", "modelled").note
+
+
 def test_a_folder_gives_each_glacier_its_own_raster(prediction, tmp_path) -> None:
     theirs_in_degrees(tmp_path / "all" / "RGI60-11" / f"{NAME}_thickness.tif")
     raster(

@@ -147,6 +147,18 @@ def test_a_band_by_its_description(tmp_path):
         read_quantity(path, "grey", band="b3")
 
 
+def test_one_of_several_bands_without_names_is_said(tmp_path):
+    """An error or a count beside a thickness was read as the thickness where it came first."""
+    said = f"{tmp_path / 'two.tif'} has 2 bands without names: the first is read"
+    two = write(tmp_path / "two.tif", np.stack([HEIGHTS, HEIGHTS + 1]))
+    assert said in read_quantity(two, "thickness").notes
+    assert said not in read_quantity(two, "thickness", band=1).notes
+    one = write(tmp_path / "one.tif", HEIGHTS)
+    named = write(tmp_path / "named.tif", np.stack([HEIGHTS, HEIGHTS + 1]), descriptions=("n", "thickness"))
+    for path in (one, named):
+        assert not [note for note in read_quantity(path, "thickness").notes if "bands" in note]
+
+
 @pytest.mark.parametrize("kind", ["nc", "zarr", "km.nc"])
 def test_netcdf_and_zarr_with_cf_georeference(tmp_path, kind):
     import xarray as xr

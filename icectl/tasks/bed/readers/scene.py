@@ -121,8 +121,8 @@ def _speed(paths: Sequence[Path], grid: Grid, notes: list[str] | None = None) ->
             "give files of one layer and date: --velocity vx.tif --velocity vy.tif, or --velocity speed.tif",
         )
     fields = [read_quantity(path, "velocity", band=band, grid=grid) for path, band in bands]
-    if notes is not None:  # how much is missing differs from glacier to glacier and is not said
-        notes += [note for one in fields for note in one.notes if note.endswith("name says")]
+    if notes is not None:
+        notes += [note for one in fields for note in one.notes if note.endswith(_SAID)]
     read = [one.values.astype(np.float64) for one in fields]
     if len(read) > 1:
         return np.hypot(read[0], read[1])
@@ -137,6 +137,9 @@ def _component(path: Path) -> DataError:
         "name both: --velocity vx.tif --velocity vy.tif",
     )
 
+
+_SAID = ("name says", "the first is read")
+"""Ends of notes that are said; how much is missing differs from glacier to glacier and is not."""
 
 _CHANGE = re.compile(r"d[hz](?:_?by)?[-_ ]?dt(?![a-z])|elev\w*[-_ ]?change|thinning")
 """Names of changes of elevation: ice flows by the balance less them, and not by them."""
@@ -160,7 +163,7 @@ def _fields(options: PredictOptions, terrain: Terrain, notes: list[str]) -> tupl
             )
         found = read_quantity(options.mass_balance, "mass balance", grid=terrain.grid)
         balance = found.values.astype(np.float64)
-        notes += [note for note in found.notes if note.endswith("name says")]
+        notes += [note for note in found.notes if note.endswith(_SAID)]
     return (
         None if speed is None or not np.isfinite(speed).any() else speed,
         None if balance is None or not np.isfinite(balance).any() else balance,

@@ -27,12 +27,14 @@ def compare(plugin: str, folder: Path, other: Path, title: str, kind: str) -> Ta
     off: dict[str, list[F64]] = {}
     truth: list[F64] = []
     area: list[F64] = []
+    said: tuple[str, ...] = ()
     for name, place in places(folder):
         path = raster_of(other, name)
         if path is None:
             continue
         grid = grid_of(place / "thickness.tif")
-        values = read_quantity(path, "thickness", grid=grid).values.astype(np.float64)
+        found = read_quantity(path, "thickness", grid=grid)
+        values, said = found.values.astype(np.float64), said or found.notes
         layers = dict(layers_of(place))
         mine = np.isfinite(layers["thickness"]) & np.isfinite(values) & (values > 0)
         truth.append(values[mine])
@@ -50,10 +52,10 @@ def compare(plugin: str, folder: Path, other: Path, title: str, kind: str) -> Ta
     answers = {n: np.concatenate(off[n]) for n in everywhere}
     rows = []
     for name, row_kind, label in line_up(answers, plugin):
-        found = {**score(answers[name], against), "volume": float((answers[name] * areas).sum()) / 1e9}
-        rows.append(Row(name=label, kind=row_kind, values={c.key: found.get(c.key) for c in ERRORS}))
+        errors = {**score(answers[name], against), "volume": float((answers[name] * areas).sum()) / 1e9}
+        rows.append(Row(name=label, kind=row_kind, values={c.key: errors.get(c.key) for c in ERRORS}))
     note = f"{len(against)} pixels of {kind} thickness, {float((against * areas).sum()) / 1e9:.4g} km³"
-    note = ". ".join((note, *doubts(against, answers["thickness"])))
+    note = ". ".join((note, *doubts(against, answers["thickness"]), *said))
     return Table(title=title, columns=ERRORS, rows=tuple(rows), primary="rmse", note=note)
 
 
