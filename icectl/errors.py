@@ -43,6 +43,11 @@ def silenced(*libraries: str, below: int = logging.CRITICAL + 1) -> Iterator[Non
             logger.setLevel(level)
 
 
+def _plain(text: str) -> str:
+    """Return what others wrote (servers, file names) without signs that paint the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
 class IcectlError(Exception):
     """Base of all errors meant for a user's eyes.
 
@@ -57,10 +62,8 @@ class IcectlError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, hint: str = "") -> None:
-        # What others wrote (servers, file names) may hold signs that paint the terminal.
-        self.message = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in message)
+        self.message, self.hint = _plain(message), _plain(hint)
         super().__init__(self.message)
-        self.hint = hint
 
     @property
     def interrupted(self) -> bool:

@@ -196,9 +196,8 @@ def glacier_names(asked: Asked, saved: Saved) -> list[str]:
             "say where: --glacier or --scenes",
         )
     about = next((name for name in ("outlines", "labels", "points") if name in asked.own), None)
-    if (
-        about and own is None and asked.named_experiment is None
-    ):  # they would be laid on the synthetic glacier
+    # They would be laid on the synthetic glacier.
+    if about and own is None and asked.named_experiment is None:
         place = "--dem" if "dem" in asked.plugin.stages["predict"].model_fields else "--scenes"
         raise UsageError(f"--{about} is given and no {place}", f"give {place} as well, or name a --glacier")
     return [place_of(own)] if own else [asked.plugin.default_glacier]

@@ -219,9 +219,9 @@ def _one_index(files: list[ImageFile]) -> list[ImageFile]:
     best: dict[Period | None, int] = {}
     for file, rank in snow:
         best[file.named.period] = min(rank, best.get(file.named.period, rank))
-    if left := [file.path for file, rank in snow if rank > best[file.named.period]]:
+    if left := {file.path for file, rank in snow if rank > best[file.named.period]}:
         logging.getLogger("icectl").warning(
-            f"{len(left)} layers of snow are left out ({left[0].name} …), others of their dates are taken "
+            f"{len(left)} layers of snow are left out ({min(left).name} …), others of their dates are taken "
             f"({INDICES[min(best.values())]}): put them into a folder of their own to read them"
         )
     return [file for file in files if file.path not in left]

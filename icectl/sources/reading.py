@@ -59,15 +59,16 @@ def asset_reader(
                 nodata=_codes(band),
             ),
         )  # fmt: skip
+    info = Info(path)
     if quantity in ("reflectance", "index"):
-        band = _meaning(scene, name)
+        band = _meaning(scene, name, info)
     nodata = _codes(band)
     if quantity == "reflectance":
         nodata = (*nodata, *SATURATED[: 3 if band.scale == 1e-4 else 1])
     elif quantity == "index" and band.scale == 0.01 and not band.offset:
         nodata = (*nodata, *INDEX_CODES)
-    info, place = Info(path), band.number - 1
-    own = band.scale is None or (band.scale, band.offset or 0.0) == (info.scales[place], info.offsets[place])
+    packed = info.scales[band.number - 1], info.offsets[band.number - 1]
+    own = band.scale is None or (band.scale, band.offset or 0.0) == packed
     numbers = Numbers(  # a scale that is not the file's own makes shares, whatever unit the file states
         scale=band.scale, offset=band.offset, nodata=nodata, unit=None if own else "1"
     )
@@ -78,9 +79,9 @@ def _codes(band: Band) -> tuple[float, ...]:
     return () if band.nodata is None or np.isnan(band.nodata) else (band.nodata,)
 
 
-def _meaning(scene: Scene, name: str) -> Band:
+def _meaning(scene: Scene, name: str, info: Info) -> Band:
     """Return scale and offset of a band; refuse integers of which nobody said what they mean."""
-    band, path = scene.band(name), scene.asset(name)
+    band, path = scene.band(name), info.path
     if product := scene.properties.get(TOP_OF_ATMOSPHERE):
         scale, offset = band.scale or 1e-4, band.offset or 0.0
         hint = f"take Level-2A, or --scale {scale:g} --offset {offset:g} to use it as it is"
@@ -91,7 +92,6 @@ def _meaning(scene: Scene, name: str) -> Band:
         )
     if band.scale is not None:
         return band
-    info = Info(path)
     scale, offset = info.scales[band.number - 1], info.offsets[band.number - 1]
     if (scale, offset) == (1.0, 0.0) and SHARES.get(str(info.units[band.number - 1]).lower()) == 0.01:
         scale = 0.01

@@ -45,6 +45,16 @@ def test_rock_and_lakes_that_a_column_calls_so_are_no_ice(tmp_path, column):
     assert "only glacier is ice (lake, rock left out)" in found.notes[0]
 
 
+def test_what_glaciers_end_in_is_no_kind_of_ground(tmp_path):
+    """Glaciers that end on land were left out as land, and an inventory of such alone was refused."""
+    ends = ("Land", "Lake", "Sea", "Ice shelf", None)
+    rows = [({"id": "abcde"[k], "terminus": end}, shapely.box(k, 0, k + 1, 1)) for k, end in enumerate(ends)]
+    found = read_outlines(write(tmp_path / "o.gpkg", rows))
+    assert found.ids == tuple("abcde")
+    assert found.notes == ()
+    assert len(read_outlines(write(tmp_path / "land.gpkg", rows[:1])).ids) == 1
+
+
 def test_numbers_of_glaciers_beside_one_without_a_number_stay_whole(tmp_path):
     rows = [({"id": number}, shapely.box(x, 0, x + 1, 1)) for x, number in enumerate((17.0, None, 18.0))]
     assert read_outlines(write(tmp_path / "o.gpkg", rows)).ids == ("17", "o-00002", "18")

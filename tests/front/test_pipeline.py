@@ -193,16 +193,22 @@ def test_a_fjord_that_misses_the_images_costs_no_prediction(trained, tmp_path):
     assert not list(out.iterdir())
 
 
+def predicted_there(folder, root, **options):
+    """Predict what was prepared in `folder` with the weights in `root`; return the run."""
+    run = Run(
+        verb="predict", plugin=plugin, glacier=Glacier(name="there"), out=folder / "out", quiet=True,
+        inputs={"prepare": folder / "prepare", "train": root / "train"},
+    )  # fmt: skip
+    run.out.mkdir()
+    load_model(plugin).predict(run, plugin.stages["predict"](**options))
+    return run
+
+
 def test_without_labels_or_crs_prediction_still_works(trained, tmp_path):
     root, _, _, _ = trained
     write_folder(tmp_path, count=2)
     run_all(tmp_path, ("fetch", "prepare"), scenes=tmp_path / "images")
-    run = Run(
-        verb="predict", plugin=plugin, glacier=Glacier(name="there"), out=tmp_path / "out", quiet=True,
-        inputs={"prepare": tmp_path / "prepare", "train": root / "train"},
-    )  # fmt: skip
-    run.out.mkdir()
-    load_model(plugin).predict(run, plugin.stages["predict"]())
+    run = predicted_there(tmp_path, root)
     assert any("no CRS" in warning for warning in run.notes["warnings"])
     frame = geopandas.read_file(run.out / "fronts.gpkg", layer="fronts")
     assert len(frame) == 2
@@ -221,12 +227,7 @@ def test_a_folder_of_images_with_and_without_crs_gives_files_for_each(trained, t
         tmp_path / "images" / "a_20100601_Subset.tif"
     )
     run_all(tmp_path, ("fetch", "prepare"), scenes=tmp_path / "images")
-    run = Run(
-        verb="predict", plugin=plugin, glacier=Glacier(name="there"), out=tmp_path / "out", quiet=True,
-        inputs={"prepare": tmp_path / "prepare", "train": root / "train"},
-    )  # fmt: skip
-    run.out.mkdir()
-    load_model(plugin).predict(run, plugin.stages["predict"](least_confidence=0.0))
+    run = predicted_there(tmp_path, root, least_confidence=0.0)
     assert any("1 of 4 images have no CRS" in warning for warning in run.notes["warnings"])
     images = {name: geopandas.read_file(run.out / f"{name}.gpkg", layer="images") for name in PACKAGES}
     assert [len(table) for table in images.values()] == [3, 1]
@@ -244,12 +245,7 @@ def test_radar_images_are_in_doubt_where_the_training_had_none(trained, tmp_path
         name = f"S_20200601_{word}.tif"
         shutil.copy(root / "images" / "a_20000601_Subset.tif", tmp_path / "images" / name)
     run_all(tmp_path, ("fetch", "prepare"), scenes=tmp_path / "images")
-    run = Run(
-        verb="predict", plugin=plugin, glacier=Glacier(name="there"), out=tmp_path / "out", quiet=True,
-        inputs={"prepare": tmp_path / "prepare", "train": root / "train"},
-    )  # fmt: skip
-    run.out.mkdir()
-    load_model(plugin).predict(run, plugin.stages["predict"](least_confidence=0.0))
+    run = predicted_there(tmp_path, root, least_confidence=0.0)
     fronts = geopandas.read_file(run.out / "fronts.gpkg", layer="fronts").set_index("ImageID")
     radar = fronts.Doubt.str.contains("a radar image, unlike those of the training")
     assert radar.to_dict() == {"S_20200601_VV": True, "S_20200601_B5": False}
@@ -272,12 +268,7 @@ def test_no_front_anywhere_is_an_empty_layer(trained, tmp_path):
     (tmp_path / "images").mkdir()
     cv2.imwrite(str(tmp_path / "images" / "flat_20010101.png"), np.full(SHAPE, 90, np.uint8))
     run_all(tmp_path, ("fetch", "prepare"), scenes=tmp_path / "images")
-    run = Run(
-        verb="predict", plugin=plugin, glacier=Glacier(name="there"), out=tmp_path / "out", quiet=True,
-        inputs={"prepare": tmp_path / "prepare", "train": root / "train"},
-    )  # fmt: skip
-    run.out.mkdir()
-    load_model(plugin).predict(run, plugin.stages["predict"](least_confidence=0.999))
+    run = predicted_there(tmp_path, root, least_confidence=0.999)
     assert len(pyogrio.read_dataframe(run.out / "fronts.gpkg", layer="fronts")) == 0
     assert "QualFlag" in pyogrio.read_info(run.out / "fronts.gpkg", layer="fronts")["fields"]
     images = pyogrio.read_dataframe(run.out / "fronts.gpkg", layer="images")

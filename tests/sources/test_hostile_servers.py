@@ -158,6 +158,7 @@ def raw() -> Iterator[Callable[[Answer], str]]:
 def plain(error: IcectlError) -> None:
     """What a user reads is one short line, with a hint, without a library's own parts or signs of control."""
     assert error.hint
+    assert error.hint.isprintable(), error.hint
     assert error.message.isprintable(), error.message
     assert len(error.message) < 400, error.message
     for word in ("ConnectionPool", "object at 0x", "Traceback", "//None", "NoneType", "object has no"):

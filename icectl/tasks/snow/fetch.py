@@ -55,9 +55,7 @@ def _from_folder(run: Run, options: FetchOptions) -> Path:
 
 def unread_clouds(scenes: Sequence[Scene]) -> str | None:
     """Return the name of a layer or band that seems to tell clouds, where no scene has one that is read."""
-    coded = all(
-        scene.band("ndsi").scale == 0.01 for scene in scenes
-    )  # percents, above which clouds are codes
+    coded = all(scene.band("ndsi").scale == 0.01 for scene in scenes)  # percents; clouds are codes above
     if coded or any(set(qa.READERS) & set(scene.assets) for scene in scenes):
         return None
     used = {path for scene in scenes for path in scene.assets.values()}

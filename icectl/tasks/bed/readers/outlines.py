@@ -142,21 +142,25 @@ def read_outlines(path: Path) -> Outlines:
 
 def _called(column: Any) -> Any:
     """Return a column of ids as text, missing where a glacier has none."""
-    whole = column.dtype.kind == "f"  # numbers beside a row without one
-    text = column.astype(str).str.strip().str.replace(r"\.0$" if whole else r"$^", "", regex=True)
+    text = column.astype(str).str.strip()
+    if column.dtype.kind == "f":  # whole numbers beside a row without one
+        text = text.str.removesuffix(".0")
     return text.mask(text.str.lower().isin(NAMELESS))
 
 
 _ROCK = frozenset(
     ("intrnl_rock", "rock", "rocks", "bedrock", "nunatak", "nunataks", "outcrop", "rock outcrop")
 )
-_NO_ICE = _ROCK | frozenset(
+_ICE = frozenset(("ice", "clean ice", "glacier ice", "glacier", "glaciers", "glac_bound"))
+_WHERE = frozenset(("lake", "water", "sea", "ocean", "land"))
+_NO_ICE = _WHERE | _ROCK | frozenset(
     (
         "pro_lake", "supra_lake", "snowline", "basin_bound", "debris_cov", "centerline",
-        "lake", "water", "sea", "ocean", "land", "moraine", "hole", "no ice", "not ice", "non-glacier",
+        "moraine", "hole", "no ice", "not ice", "non-glacier",
     )
 )  # fmt: skip
-"""What GLIMS and others call polygons that are no glacier, in small letters."""
+"""What GLIMS and others call polygons that are no glacier, in small letters; `_WHERE` may as well say what
+glaciers end in, so it counts only in a column that calls others ice."""
 
 
 def _links(path: Path) -> tuple[tuple[str, str], ...]:
@@ -177,7 +181,7 @@ def _ice(frame: Any, column: str | None, source: str) -> tuple[Any, tuple[str, .
     lower = {str(c).lower(): c for c in frame.columns}
     texts = frame[[c for c in frame.select_dtypes(["object", "string"]) if str(c).lower() not in ID_COLUMNS]]
     texts = texts.astype("string").apply(lambda own: own.str.strip().str.lower())
-    called = [name for name in texts if texts[name].isin({*_NO_ICE, "glac_bound"}).any()]
+    called = [name for name in texts if _of_surfaces(texts[name])]
     kind = lower.get("line_type") if lower.get("line_type") in called else next(iter(called), None)
     rock, notes = None, []
     if kind is not None:
@@ -214,6 +218,12 @@ def _ice(frame: Any, column: str | None, source: str) -> tuple[Any, tuple[str, .
         frame = frame.assign(geometry=frame.geometry.difference(shapely.union_all(rock.geometry.to_numpy())))
         frame = frame[~frame.geometry.is_empty]
     return frame, tuple(notes)
+
+
+def _of_surfaces(words: Any) -> bool:
+    """Tell whether a column says what is ice: not one of what glaciers end in, ``land`` or ``lake``."""
+    sure = _NO_ICE - _WHERE | {"glac_bound"}
+    return bool(words.isin(sure).any() or (words.isin(_WHERE).any() and words.isin(_ICE).any()))
 
 
 def days_of(dates: Any) -> Any:

@@ -52,10 +52,11 @@ class SceneLayers:
     def read(self, window: Window | None = None) -> dict[str, F32]:
         """Return each layer by its name, NaN where there is no value, or cloud."""
         found = {name: reader.read(window).values for name, reader in self._readers.items()}
-        if "index" in found and (found["index"] == 0).any() and self._signed:
-            patches = self._patches(found["index"], window)
+        index = found.get("index")
+        if index is not None and (index == 0).any() and ((index < 0).any() or self._signed):
+            patches = self._patches(index, window)
             self._zeros += int(patches.sum())
-            found["index"] = qa.keep(found["index"], ~patches)
+            found["index"] = qa.keep(index, ~patches)
         clear = self._clear(window)
         if clear is not None:
             found = {name: qa.keep(values, clear) for name, values in found.items()}
@@ -79,7 +80,7 @@ class SceneLayers:
 
     @cached_property
     def _signed(self) -> bool:
-        """Whether the index has negative values, which a mask or a threshold leaves out."""
+        """Whether the whole index has negative values, which a mask or a threshold leaves out."""
         again = self._again()
         return any(bool((again.read(part).values < 0).any()) for part in row_strips(self._shape))
 
