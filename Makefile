@@ -38,14 +38,14 @@ test: $(VENV)/.installed-test lint ## the whole suite, in parallel
 	$(BIN)/pytest -q -n $(JOBS) --dist loadfile
 
 test-slow: $(VENV)/.installed-test ## kills, damage, signals, real wheels: minutes of work, fifty faults of each kind (AGAIN=1: what failed last)
-	$(BIN)/pytest -q -n $(JOBS) --dist loadfile -m "slow and not bench" \
+	$(BIN)/pytest -q -n $(JOBS) --dist worksteal -m "slow and not bench" \
 	  $(if $(AGAIN),--last-failed --last-failed-no-failures none)
 
 test-all: $(VENV)/.installed-test lint ## with the slow ones
 	$(BIN)/pytest -q -n $(JOBS) --dist loadfile -m "not bench"
 
 faults: $(VENV)/.installed-test   ## a thousand random signals, five hundred damaged files, hostile input: hours
-	ICECTL_FAULT_KILLS=200 ICECTL_FAULT_GROUPS=20 ICECTL_FAULT_SIGNALS=1000 ICECTL_FAULT_DAMAGE=500 ICECTL_FAULT_EXAMPLES=1000 \
+	ICECTL_FAULT_KILLS=200 ICECTL_FAULT_GROUPS=20 ICECTL_FAULT_SIGNALS=1000 ICECTL_FAULT_DAMAGE=500 ICECTL_FAULT_EXAMPLES=1000 ICECTL_FAULT_SHAPES=1 \
 	  $(BIN)/pytest -q -s -m "faults or slow" tests/faults tests/core/test_export_safe.py
 
 mutants: $(VENV)/.installed-mutants  ## 60 mutants of ROOM=... against its tests; call again to go on

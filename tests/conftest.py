@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from clock import pytest_runtest_setup, pytest_terminal_summary  # noqa: F401  hooks
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")

@@ -40,13 +40,19 @@ DATA = {
 }
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all: the snow models share what was fetched and prepared."""
+    return tmp_path_factory.mktemp("presets")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("model", DATA)
-def test_a_paper_preset_takes_an_update(model, monkeypatch, capfd, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_paper_preset_takes_an_update(model, monkeypatch, capfd, folder: Path) -> None:
+    monkeypatch.chdir(folder)
     command = ("train", model, "--glacier", "demo", "--preset", "paper", "--updates", "1", *DATA[model])
     assert "weights" not in terminal(monkeypatch, capfd)(*command).err
-    assert list(tmp_path.glob("icectl-workspace/runs/*/*/*/weights.safetensors"))
+    assert list(folder.glob(f"icectl-workspace/runs/{model}/*/*/weights.safetensors"))
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from smallest_words import MODELS, words
+from smallest_words import TASKS, words
 from terminal import terminal
 from worlds import world
 
@@ -37,7 +37,7 @@ def test_no_record_names_the_old_folder_and_the_next_stage_works(monkeypatch, ca
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", [*TASKS, "ensemble"])  # the task places files, and a model of members
 def test_every_command_works_on_what_was_trained_elsewhere(evaluated, monkeypatch, capfd, tmp_path, model):
     icectl, old, new = terminal(monkeypatch, capfd), evaluated(model), tmp_path / "far" / "away"
     shutil.copytree(old, new)

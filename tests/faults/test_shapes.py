@@ -1,15 +1,20 @@
-"""Every JSON file that icectl reads back, replaced by JSON of another shape: one sentence, or made again."""
+"""Every JSON file that icectl reads back, replaced by JSON of another shape: one sentence, or made again.
+
+One code reads the records that every task leaves: each shape of them is tried on one of four tasks; on all of
+them with ``ICECTL_FAULT_SHAPES=1``, as in ``make faults``.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from smallest_words import words
+from smallest_words import TASKS, words
 from terminal import terminal
 
 from icectl.errors import DataError
@@ -22,6 +27,9 @@ from icectl.tasks.front.files.records import read_records
 from icectl.workspace import contents, metrics_of
 
 WHOLE = ["[]", "{}", "null", '"x"', "5", "[[]]", '{"a": 5}']
+SHARE = int(os.environ.get("ICECTL_FAULT_SHAPES", str(len(TASKS))))
+COMMON = {"stage.json", "run.json", "metrics.json", "panels.json"}
+"""Records that every task leaves, which are written and read outside of tasks."""
 UNREAD = {"fronts.geojson", "item.json"}
 """Products for other programs, which icectl does not read."""
 
@@ -76,14 +84,22 @@ def commands(model: str, path: Path, run: str) -> list[list[str]]:
     return [["evaluate", model, *words(model, "evaluate")], *shown]
 
 
-def whole(path: Path) -> list[str]:
-    """JSON of other shapes than what the file holds."""
+def whole(path: Path, number: int) -> list[str]:
+    """JSON of other shapes than what the file holds: the task's share, where all tasks have such a file."""
     found = json.loads(path.read_text())
-    return [*WHOLE, json.dumps({key: wrong(value) for key, value in found.items()})]
+    shapes = [*WHOLE, json.dumps({key: wrong(value) for key, value in found.items()})]
+    return shapes[number % SHARE :: SHARE] if path.name in COMMON else shapes
+
+
+def test_shares_hold_every_shape(tmp_path):
+    """Of a record that every task leaves, the four tasks together try all shapes."""
+    (tmp_path / "run.json").write_text('{"a": 1}')
+    tried = [text for number in range(len(TASKS)) for text in whole(tmp_path / "run.json", number)]
+    assert sorted(tried) == sorted([*WHOLE, '{"a": "x"}'] * (len(TASKS) // SHARE))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["convlstm", "svg", "deeplab-xception", "inpaint-gan"])
+@pytest.mark.parametrize("model", TASKS)
 @pytest.mark.timeout(3600)
 def test_the_next_command_says_it_or_makes_it_again(evaluated, monkeypatch, capfd, tmp_path, model):
     icectl, first = terminal(monkeypatch, capfd), evaluated(model)
@@ -91,7 +107,7 @@ def test_the_next_command_says_it_or_makes_it_again(evaluated, monkeypatch, capf
     run = next(first.glob(f"runs/{model}/*/*")).name
     tried, faults = 0, []
     for path in records(first):
-        for text in whole(first / path):
+        for text in whole(first / path, TASKS.index(model)):
             workspace = tmp_path / "workspace"
             shutil.rmtree(workspace, ignore_errors=True)
             shutil.copytree(first, workspace)
@@ -131,7 +147,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
 }
 """Records, the model that leaves them, and what reads them."""
 
-LONG = ("stage.json", "run.json", "metrics.json")
+LONG = ("stage.json", "run.json", "metrics.json", "panels.json")
 QUICK = {p for p, (model, _) in READERS.items() if model == "convlstm" and not p.endswith(LONG)}
 """Records of the model that is trained anyway, less those that take half a minute each."""
 

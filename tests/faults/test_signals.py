@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -210,7 +211,9 @@ def test_a_local_cluster_ends_with_its_parent(start, name):
     ids=["slurm", "torchrun"],
 )  # fmt: skip
 def test_processes_that_never_come_are_said_within_a_minute(start, tmp_path, announced):
-    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29613"}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
     process = start(TRAIN, tmp_path / "w", **announced, **place)
     deadline, said = time.monotonic() + 90, ""
     while "have not come" not in said and time.monotonic() < deadline:

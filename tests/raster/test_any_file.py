@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import rasterio
@@ -22,7 +24,12 @@ UNITS = {
     "m": {"m": 1.0, "ft": 0.3048, "dm": 0.1, "cm": 0.01, "": 1.0}, "1": {"": 1.0, "1": 1.0, "%": 0.01},
     "m/yr": {"m a-1": 1.0, "m/day": 365.0, "km/yr": 1000.0, "": 1.0},
 }  # fmt: skip
-MANY = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+MANY = settings(
+    max_examples=int(os.environ.get("ICECTL_DRAWS", "50")),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=True,
+)
 
 
 @st.composite

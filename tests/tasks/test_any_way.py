@@ -1,11 +1,13 @@
 """One physical scene written in drawn ways: each task finds the same index, area, volume, speed, distance.
 
 The truth is a closed form on a plane around the place (azimuthal equidistant, true to scale within 1e-5);
-files are written by rasterio and geopandas alone. A few draws run by default, 200 with ``-m slow``.
+files are written by rasterio and geopandas alone. A few draws run by default, 50 with ``-m slow``; how many,
+``ICECTL_DRAWS`` says.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import warnings
 
@@ -32,9 +34,10 @@ from icectl.tasks.front.files.compare import compare_fronts
 from icectl.tasks.snow.masks.bands import SceneLayers
 from icectl.tasks.snow.prepare import common_grid
 
-DRAWS = pytest.mark.parametrize(
-    "draws", [5, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])], ids=["few", "many"]
+MANY = pytest.param(
+    int(os.environ.get("ICECTL_DRAWS", "50")), marks=[pytest.mark.slow, pytest.mark.timeout(1800)]
 )
+DRAWS = pytest.mark.parametrize("draws", [5, MANY], ids=["few", "many"])
 PLACES = {  # longitude and latitude, and CRSs that people use there
     "Alps": (8.0, 46.5, ("EPSG:32632", "EPSG:2056", "EPSG:3857", "EPSG:4326", "EPSG:3035")),
     "Greenland": (-50.0, 70.5, ("EPSG:32622", "EPSG:3413", "EPSG:3857", "EPSG:4326", "EPSG:3995")),
