@@ -34,9 +34,11 @@ def emphasise(images: tuple[F32, F32], masks: tuple[Bools, Bools]) -> tuple[tupl
     """
     shape = tuple(fft.next_fast_len(n + RINGS, real=True) for n in images[0].shape)
     rows, cols = np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None]
-    radius = np.hypot(rows, cols) * 2 * RINGS
-    ring = np.minimum(radius, RINGS).astype(np.int64).ravel()  # the last one holds the corners
-    waves = [fft.rfft2(np.where(m, image, 0), shape) for image, m in zip(images, masks, strict=True)]
+    radius = np.hypot(rows.astype(np.float32), cols.astype(np.float32)) * np.float32(2 * RINGS)
+    ring = np.minimum(radius, RINGS).astype(np.uint8).ravel()  # the last one holds the corners
+    waves = [
+        fft.rfft2(np.where(m, image, np.float32(0)), shape) for image, m in zip(images, masks, strict=True)
+    ]
 
     def total(values: F32 | F64) -> F64:
         return np.asarray(np.bincount(ring, values.ravel(), RINGS + 1), np.float64)

@@ -16,7 +16,9 @@ from icectl.arrays import F32, I64, Bools
 from icectl.errors import UsageError
 from icectl.imagery.correlation import NONE
 from icectl.imagery.masked import LEAST_OVERLAP, LEAST_SHARE, peaks
-from icectl.imagery.matching import Matches
+from icectl.imagery.matching import Matches, joined
+from icectl.imagery.strips import PIXELS, in_strips
+from icectl.imagery.threads import in_threads
 
 
 def deform(image: F32, mask: Bools, shift: F32) -> tuple[F32, Bools]:
@@ -33,13 +35,17 @@ def deform(image: F32, mask: Bools, shift: F32) -> tuple[F32, Bools]:
     -------
     Image and mask, 0 and False where the value would come from beyond the scene.
     """
-    rows, cols = (axis.astype(np.float32) for axis in np.mgrid[: image.shape[0], : image.shape[1]])
-    there = (cols + shift[..., 1]).astype(np.float32), (rows + shift[..., 0]).astype(np.float32)
-    values = cv2.remap(image, *there, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-    share = cv2.remap(
-        mask.astype(np.float32), *there, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0
-    )
-    return np.asarray(values), np.asarray(share > 0.5)
+    rows, share = np.arange(len(image), dtype=np.float32)[:, None], mask.astype(np.float32)
+    border = {"borderMode": cv2.BORDER_CONSTANT, "borderValue": 0}
+
+    def take(shift: F32, rows: F32) -> tuple[F32, Bools]:
+        cols = np.arange(shift.shape[1], dtype=np.float32)
+        there = np.float32(cols + shift[..., 1]), np.float32(rows + shift[..., 0])
+        values = cv2.remap(image, *there, cv2.INTER_LANCZOS4, **border)
+        return np.asarray(values), np.asarray(cv2.remap(share, *there, cv2.INTER_LINEAR, **border) > 0.5)
+
+    values, counts = in_strips(take, shift, np.broadcast_to(rows, image.shape), halo=0)
+    return values, counts
 
 
 def match_aligned(
@@ -48,7 +54,7 @@ def match_aligned(
     """Find the small shift that is left between two frames at each of n places.
 
     The masked correlation of `icectl.imagery.masked`, its pixels weighed by a Gaussian around each place;
-    every sum is one blur of a whole scene, so that a dense grid of places costs little more than one.
+    every sum is one blur of a strip of the scene, so that a dense grid of places costs little more than one.
 
     Parameters
     ----------
@@ -57,22 +63,28 @@ def match_aligned(
     masks
         Pixels of either scene that count.
     at
-        ``(n, 2)`` rows and columns.
+        ``(n, 2)`` rows and columns, best in the order of their rows.
     sigma, reach
         Width of the Gaussian, and how far is searched in every direction, in pixels.
     """
     if not sigma > 0 or reach < 1:
         raise UsageError(f"weights {sigma} pixels wide, sought {reach} pixels far", "use more than 0 and 1")
+    scenes = np.asarray(reference, np.float32), np.asarray(moving, np.float32)
+    strips = np.array_split(at, max(masks[0].size // PIXELS, 1))
+    return joined(in_threads(lambda part: _aligned(scenes, masks, part, sigma, reach), strips))
+
+
+def _aligned(
+    scenes: tuple[F32, F32], masks: tuple[Bools, Bools], at: I64, sigma: float, reach: int
+) -> Matches:
+    """Match at places that lie near each other."""
     width, half = 2 * reach + 1, int(np.ceil(3 * sigma))
     first = np.maximum(at.min(axis=0, initial=2**31) - half - reach, 0)
     near = tuple(
         slice(a, b + half + reach + 1) for a, b in zip(first, at.max(axis=0, initial=0), strict=True)
     )
     counts, others = (mask[near].astype(np.float32) for mask in masks)
-    a, b = (
-        np.where(m[near], np.asarray(s, np.float32)[near], 0)
-        for s, m in zip((reference, moving), masks, strict=True)
-    )
+    a, b = (np.where(m[near], s[near], np.float32(0)) for s, m in zip(scenes, masks, strict=True))
     rows, cols = (at - first).T
     side = 2 * half + 1
 

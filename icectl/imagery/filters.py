@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from icectl.arrays import F32, F64, Bools, Floats
 from icectl.errors import UsageError
+from icectl.imagery.strips import in_strips
 
 
 def _image(image: ArrayLike, valid: Bools | None) -> tuple[F32, F32]:
@@ -68,9 +69,14 @@ def wallis(image: ArrayLike, width: int = 5, valid: Bools | None = None) -> F32:
     the form with target mean 0 and deviation 1 that autoRIFT uses).
     """
     filled, weight = _image(image, valid)
-    count = np.maximum(_box(weight, _width(width)), 1)
-    mean = _box(filled, width) / count
-    variance = _box(filled.astype(np.float64) ** 2, width) / count - mean**2
     floor = max(float(np.square(filled).max(initial=0.0)) * 1e-9, 1e-20)
-    ratio = np.where(variance > floor, (filled - mean) / np.sqrt(np.maximum(variance, floor)), 0.0)
-    return (ratio * weight).astype(np.float32)
+    _width(width)
+
+    def even(filled: F32, weight: F32) -> tuple[F32]:
+        count = np.maximum(_box(weight, width), 1)
+        mean = _box(filled, width) / count
+        variance = _box(filled.astype(np.float64) ** 2, width) / count - mean**2
+        ratio = np.where(variance > floor, (filled - mean) / np.sqrt(np.maximum(variance, floor)), 0.0)
+        return ((ratio * weight).astype(np.float32),)
+
+    return in_strips(even, filled, weight, halo=width // 2)[0]

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 from icectl.arrays import F32, I64, Bools
 from icectl.errors import DataError, UsageError
 from icectl.imagery.correlation import NONE
-from icectl.imagery.matching import Matches, parabola, quality
-from icectl.imagery.threads import each
+from icectl.imagery.matching import Matches, joined, parabola, quality
+from icectl.imagery.threads import in_threads
 
 LEAST_SHARE = 0.25
 """Share of a chip that must count for it to be matched at all."""
@@ -65,18 +65,17 @@ def match_masked(
     border = reach + size
     first, second = (_framed(s, m, border) for s, m in zip((a, b), masks, strict=True))
     corners = np.asarray(centres, np.int64).reshape(-1, 2) - size // 2 + border
-    scores = np.full((len(corners), 2 * reach + 1, 2 * reach + 1), NONE, np.float32)
 
-    def work(part: I64) -> None:
-        for i in part.tolist():
-            row, col = corners[i].tolist()
+    def work(part: I64) -> Matches:
+        scores = np.empty((len(part), 2 * reach + 1, 2 * reach + 1), np.float32)
+        for i, (row, col) in enumerate(part.tolist()):
             chip = np.s_[row : row + size, col : col + size]
             window = np.s_[row - reach : row + size + reach, col - reach : col + size + reach]
             scores[i] = surface(first[0][chip], first[1][chip], second[0][window], second[1][window])
+        return peaks(scores, reach)
 
-    parts = np.array_split(np.arange(len(corners)), max(-(-len(corners) // BATCH), 1))
-    each(work, parts)
-    return peaks(scores, reach)
+    parts = np.array_split(corners, max(-(-len(corners) // BATCH), 1))
+    return joined(in_threads(work, parts))
 
 
 def surface(chip: F32, chip_mask: F32, window: F32, window_mask: F32) -> F32:

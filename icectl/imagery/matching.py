@@ -5,7 +5,8 @@ times as wide of the moving scene, centred on where the chip was (Min et al. 201
 Rows grow downwards, as in images: a positive row shift is a move down.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -59,6 +60,12 @@ class Matches:
     snr: F32
     ratio: F32
     found: Bools
+
+
+def joined(parts: Iterable[Matches]) -> Matches:
+    """Put the matches of several groups of chips together, in their order."""
+    every = list(parts)
+    return Matches(*(np.concatenate([getattr(m, f.name) for m in every]) for f in fields(Matches)))
 
 
 def search_radius(size: int, scale: float) -> int:

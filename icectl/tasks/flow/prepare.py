@@ -99,6 +99,9 @@ def glacier_mask(run: Run, ground: Path | None, grid: Grid) -> Bools | None:
 
 def _tracks(run: Run, series: Series, valid: Bools, starts: I64, options: PrepareOptions) -> list[Tracks]:
     """Follow the chips in the mean of all bands, or in each band."""
+    if not len(starts):
+        none = np.zeros((0, len(series.names)), np.float32)
+        return [Tracks(np.zeros((*none.shape, 2), np.int64), none, none > 0, none[:, 0] > 0)]
     sets = [series.values.mean(axis=1)] if options.track == "together" else list(series.values.swapaxes(0, 1))
     found = []
     with run.progress("following the ice", total=len(sets)) as advance:

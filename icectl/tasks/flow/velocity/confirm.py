@@ -3,6 +3,7 @@
 import numpy as np
 
 from icectl.arrays import F64, I64, Bools
+from icectl.imagery.strips import in_strips
 from icectl.tasks.flow.velocity.averaging import AGREEMENT, YEAR
 
 TOLERANCE = 0.25
@@ -102,6 +103,9 @@ FRACTION_VALID = 8 / 25
 FRACTION_SEARCH = 0.20
 MAD_SCALAR = 4.0
 REPEATS = 3
+CELLS = 2**15
+"""Cells that are tested at a time, with the neighbours of each."""
+
 LEAST_MAD = 0.1
 """Pixels; a field that is smooth to less than this is not torn apart by the second test."""
 
@@ -135,6 +139,12 @@ def coherent(dy: F64, dx: F64, reach: float, own: Bools | None = None) -> Bools:
     ``(rows, cols)`` bool; False where either is NaN.
     """
     own = np.ones(dy.shape, dtype=bool) if own is None else own
+    halo = 2 * REPEATS * (WIDTH // 2)
+    return in_strips(lambda y, x, o: (_coherent(y, x, o, reach),), dy, dx, own, halo=halo, pixels=CELLS)[0]
+
+
+def _coherent(dy: F64, dx: F64, own: Bools, reach: float) -> Bools:
+    """Test some rows of cells."""
     keep = np.isfinite(dy) & np.isfinite(dx) & own
     cells = np.where(own, 1.0, np.nan)
     needed = np.maximum(FRACTION_VALID * np.isfinite(neighbours(cells)).sum(axis=-1), LEAST_NEAR)

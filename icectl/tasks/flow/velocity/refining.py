@@ -152,10 +152,11 @@ def _everywhere(values: F64, known: Bools, places: I64, shape: tuple[int, ...], 
             filled, (0, 0), sigma / steps[1], sigmaY=sigma / steps[0], borderType=cv2.BORDER_REPLICATE
         )
     rows, cols = (
-        ((axis - first) / step).astype(np.float32)
-        for axis, first, step in zip(np.mgrid[: shape[0], : shape[1]], places[0, 0], steps, strict=True)
+        ((np.arange(n) - first) / step).astype(np.float32)
+        for n, first, step in zip(shape, places[0, 0], steps, strict=True)
     )
-    return np.asarray(cv2.remap(filled, cols, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+    there = np.tile(cols, (len(rows), 1)), np.repeat(rows[:, None], len(cols), axis=1)
+    return np.asarray(cv2.remap(filled, *there, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
 
 def _again(
@@ -173,15 +174,15 @@ def _again(
     `shown` holds the filtered frames and their masks, `own` says which places are measured.
     """
     at = tuple(np.moveaxis(places, -1, 0))
-    moved = (field * (stack.spans[k] / YEAR) + stack.offsets[k]).astype(np.float32)
-    images, masks = [], []
-    for frame, part in zip(stack.pairs[k], (-0.5, 0.5), strict=True):
-        image, mask = deform(*shown[frame], part * moved)
-        images.append(image)
-        masks.append(mask)
-    both = masks[0], masks[1]
-    bright, variance = emphasise((images[0], images[1]), both)
-    first, second = (wallis(image, FILTER_WIDTH, mask) for image, mask in zip(bright, both, strict=True))
+    moved = field * np.float32(stack.spans[k] / YEAR) + stack.offsets[k].astype(np.float32)
+    images, both = zip(
+        *(deform(*shown[f], part * moved) for f, part in zip(stack.pairs[k], (-0.5, 0.5), strict=True)),
+        strict=True,
+    )
+    moved = moved[at]
+    images, variance = emphasise(images, both)
+    first, second = (wallis(image, FILTER_WIDTH, mask) for image, mask in zip(images, both, strict=True))
+    del images
     found = match_aligned(first, second, both, places[own], sigma, REACH)
     left = np.full((*own.shape, 2), np.nan)
     left[own] = found.subpixel
@@ -193,7 +194,7 @@ def _again(
     shared = likeness(np.array([_correlation(first, second, both)], np.float32))[0]
     variance *= shared / (4 * np.pi * sigma**2)  # pixels under a Gaussian: (∫w)² / ∫w²
     error = np.sqrt(variance / np.where(weight > 0, weight, np.inf))
-    return left + moved[at] - stack.offsets[k], weight, error
+    return left + moved - stack.offsets[k], weight, error
 
 
 def _correlation(first: F32, second: F32, masks: tuple[Bools, Bools]) -> float:

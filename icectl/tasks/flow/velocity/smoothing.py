@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from icectl.arrays import F64
-from icectl.tasks.flow.velocity.confirm import neighbours
+from icectl.imagery.strips import in_strips
+from icectl.tasks.flow.velocity.confirm import CELLS, WIDTH, neighbours
 
 SURFACES = (1, 1.0), (1, 2.0), (2, 2.0)
 """Surfaces tried through a cell's neighbours: order (plane, quadratic) and relative width."""
@@ -26,6 +27,13 @@ def rough(velocity: F64, lag: int, alike: ArrayLike) -> F64:
     """
     once, twice = np.asarray(alike)
     share = 1.5 - 2 * once + twice / 2
+    halo = lag + WIDTH // 2
+    square = in_strips(lambda part: (_bends(part, lag),), velocity, halo=halo, pixels=CELLS)[0]
+    return np.asarray(np.sqrt(square / share))
+
+
+def _bends(velocity: F64, lag: int) -> F64:
+    """Return the mean square of the second differences around each cell."""
     padded = np.pad(velocity, ((lag, lag), (lag, lag), (0, 0)), constant_values=np.nan)
     inner = padded[lag:-lag, lag:-lag]
     squares = [
@@ -33,7 +41,7 @@ def rough(velocity: F64, lag: int, alike: ArrayLike) -> F64:
         for axis in (0, 1)
     ]
     near = np.concatenate([neighbours(s[..., k]) for s in squares for k in (0, 1)], axis=-1)
-    return np.asarray(np.sqrt(_mean(near) / share))
+    return _mean(near)
 
 
 def calm(velocity: F64, noise: F64, spread: float, alike: float) -> tuple[F64, F64]:
@@ -58,6 +66,14 @@ def calm(velocity: F64, noise: F64, spread: float, alike: float) -> tuple[F64, F
     -------
     Velocity, and the standard error left to it.
     """
+    wide = int(np.ceil(2 * spread * max(wider for _, wider in SURFACES)))
+    halo = wide + WIDTH // 2
+    found = in_strips(lambda v, n: _calm(v, n, spread, alike), velocity, noise, halo=halo, pixels=CELLS // 2)
+    return found[0], found[1]
+
+
+def _calm(velocity: F64, noise: F64, spread: float, alike: float) -> tuple[F64, F64]:
+    """Do it for some rows of cells."""
     known = np.isfinite(velocity[..., 0])
     if not known.any():
         return velocity, noise
