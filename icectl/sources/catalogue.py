@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -143,10 +144,11 @@ def _grid_fields(path: Path, scene: str) -> dict[str, Any]:
         epsg = info.grid.crs.to_epsg()
         fields["proj:code"] = f"EPSG:{epsg}" if epsg else None
         fields["proj:transform"] = list(info.grid.affine)[:6]
-        fields["footprint"] = _box_of(info.grid)
+        fields["footprint"] = list(_box_of(info.grid))
     return fields
 
 
+@lru_cache(64)  # a series has few grids and thousands of rasters
 def _box_of(grid: Grid) -> list[float]:
     """Return the box of a grid in degrees as RFC 7946 writes it: west is greater than east across 180°."""
     box = grid.geographic_extent.boundingbox

@@ -45,6 +45,23 @@ def test_the_catalogue_is_stac_with_the_grid(tmp_path, scenes):
     assert items[0].bbox[0] == pytest.approx(72.78, abs=0.05)
 
 
+def test_the_box_of_a_grid_is_found_once_for_all_rasters_on_it(tmp_path, raster, monkeypatch):
+    """It took half of a synthetic fetch, in which every band of every scene has the same grid."""
+    from odc.geo.geom import Geometry
+
+    seen, plain = [], Geometry.to_crs
+    monkeypatch.setattr(Geometry, "to_crs", lambda *given, **more: seen.append(0) or plain(*given, **more))
+    made = []
+    for day in range(1, 5):
+        paths = {b: raster(tmp_path / f"{day}_{b}.tif", size=7.0) for b in ("green", "red")}
+        made.append(Scene(f"s{day}", datetime(2020, 1, day, tzinfo=UTC), paths))
+    write_catalogue(tmp_path, made)
+    assert len(seen) == 1
+    items = json.loads((tmp_path / CATALOGUE).read_text())["features"]
+    assert len({tuple(item["bbox"]) for item in items}) == 1
+    assert len({repr(item["geometry"]) for item in items}) == 1
+
+
 def test_a_moved_folder_still_reads(tmp_path, scenes):
     write_catalogue(tmp_path / "scenes", scenes)
     (tmp_path / "scenes").rename(tmp_path / "moved")
