@@ -38,9 +38,11 @@ def every(image):
 WORKS = {
     "wallis": lambda a, b: filters.wallis(a, 21),
     "deform": lambda a, b: np.stack(deform(a, a > -80, shift(a))),
-    "match_aligned": lambda a, b: match_aligned(
-        a, np.roll(a, 1, 0) + b / 9, (every(a), every(b)), np.argwhere(every(a[::9, ::9])) * 9, 4.0, 2
-    ).subpixel,
+    "match_aligned": lambda a, b: (
+        match_aligned(
+            a, np.roll(a, 1, 0) + b / 9, (every(a), every(b)), np.argwhere(every(a[::9, ::9])) * 9, 4.0, 2
+        ).subpixel
+    ),
     "coherent": lambda a, b: confirm.coherent(*np.moveaxis(cells()[0], -1, 0), 2.5),
     "calm": lambda a, b: np.concatenate([part.ravel() for part in smoothing.calm(*cells(), 1.3, 0.4)]),
     "rough": lambda a, b: smoothing.rough(cells()[0], 2, (0.5, 0.1)),
@@ -50,7 +52,7 @@ WORKS = {
 @pytest.mark.parametrize("name", WORKS)
 def test_strips_give_what_the_whole_gives(name, images, monkeypatch):
     whole = WORKS[name](*images)
-    assert 0.02 < np.isfinite(whole).mean()
+    assert np.isfinite(whole).mean() > 0.02
     assert np.nanstd(whole) > 0
     count = []
     monkeypatch.setattr(strips, "in_threads", lambda work, jobs: count.append(len(jobs)) or map(work, jobs))
