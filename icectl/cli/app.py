@@ -1,6 +1,7 @@
 """The application: verbs and listings put together, and Typer's own errors worded like ours."""
 
 import os
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -46,16 +47,12 @@ def _root(
 
 for _verb in _VERBS:
     app.add_typer(verbs.group(_verb), name=_verb, rich_help_panel="Verbs")
-app.add_typer(plugins.app, name="plugins", rich_help_panel="Look and manage")
-app.add_typer(models.app, name="models", rich_help_panel="Look and manage")
-app.add_typer(runs.app, name="runs", rich_help_panel="Look and manage")
-app.add_typer(glaciers.app, name="glaciers", rich_help_panel="Look and manage")
-app.command("compare", rich_help_panel="Look and manage", context_settings=compare.CONTEXT)(compare.compare)
-app.command("report", rich_help_panel="Look and manage")(report.report)
-app.command("export", rich_help_panel="Look and manage")(export.export)
-app.command("devices", rich_help_panel="Look and manage")(doctor.devices)
-app.command("doctor", rich_help_panel="Look and manage")(doctor.doctor)
-app.command("completions", rich_help_panel="Look and manage")(completions.completions)
+for _group in (plugins, models, runs, glaciers):
+    app.add_typer(_group.app, name=_group.__name__.rpartition(".")[2], rich_help_panel="Look and manage")
+_listing = partial(app.command, rich_help_panel="Look and manage")
+_listing(context_settings=compare.CONTEXT)(compare.compare)
+for _command in (report.report, export.export, doctor.devices, doctor.doctor, completions.completions):
+    _listing()(_command)
 
 
 INTERRUPTED = 130

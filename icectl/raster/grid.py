@@ -24,8 +24,6 @@ def grid_of(path: str | Path, crs: str | None = None) -> Grid:
 
     Parameters
     ----------
-    path
-        The raster file.
     crs
         The CRS of a file that carries none.
 

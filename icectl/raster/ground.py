@@ -287,10 +287,7 @@ def ground_lines(shapes: npt.ArrayLike, crs: Any, *others: npt.ArrayLike) -> lis
     others
         More geometries of that CRS, for the same projection.
 
-    Returns
-    -------
-    list of numpy.ndarray
-        The geometries, with coordinates in metres, one array for each that was given.
+    Returns one array of geometries, with coordinates in metres, for each that was given.
 
     Examples
     --------

@@ -38,10 +38,6 @@ def read_on(
 
     Parameters
     ----------
-    path
-        The raster file.
-    grid
-        The grid of the result.
     resampling
         A name of `rasterio.enums.Resampling`: ``"nearest"`` for classes and flags, ``"bilinear"`` or
         ``"cubic"`` for quantities, ``"average"`` where pixels grow.

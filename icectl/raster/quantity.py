@@ -99,11 +99,6 @@ def read_quantity(
     numbers
         Scale, offset, nodata and unit, where they are known better than the file says.
 
-    Returns
-    -------
-    Field
-        Values, mask, grid, unit, and sentences on what was mended.
-
     Raises
     ------
     DataError

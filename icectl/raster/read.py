@@ -22,8 +22,6 @@ def read(path: str | Path, window: Window | None = None, band: int | None = 1) -
 
     Parameters
     ----------
-    path
-        The raster file.
     window
         The part to read; all of it by default. It must lie inside the raster.
     band

@@ -28,8 +28,6 @@ class Info:
 
     Attributes
     ----------
-    path
-        The file.
     crs
         The CRS as text (``"EPSG:32643"``), or None.
     grid

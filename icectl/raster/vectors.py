@@ -192,8 +192,6 @@ def rasterize(
     ----------
     shapes
         A GeoDataFrame or GeoSeries, reprojected as needed, or shapely geometries in the grid's CRS.
-    grid
-        The grid of the result.
     all_touched
         Take every pixel touched, not only those whose centre lies inside (lines need it).
     what

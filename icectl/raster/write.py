@@ -176,8 +176,6 @@ def write_cog(
         The file; its folder is made if need be.
     array
         ``(rows, columns)`` or ``(bands, rows, columns)``; masked pixels become `nodata`.
-    grid
-        CRS, transform and shape.
     nodata
         The value of masked pixels; NaN by default for floats.
     tags, descriptions, scales, offsets

@@ -60,17 +60,17 @@ def _cost_row(name: str, meters: Sequence[Mapping[str, Any]]) -> View:
         _megabytes(meters, "peak_memory"),
         _megabytes(meters, "peak_device_memory"),
         "–" if used is None else energy(used),
-        "–"
-        if grams is None
-        else "< 0.001"
-        if grams < 0.001
-        else f"{grams:.2g}"
-        if grams < 100
-        else f"{grams:,.0f}",
+        "–" if grams is None else _grams(grams),
     )
     sources = sorted({str(m["energy_source"]) for m in meters if m.get("energy_source")})
     cells = [{"text": text, "best": False, "interval": ""} for text in texts]
     return {"name": name, "kind": ", ".join(sources), "class": "", "note": "", "cells": cells}
+
+
+def _grams(value: float) -> str:
+    if value < 0.001:
+        return "< 0.001"
+    return f"{value:.2g}" if value < 100 else f"{value:,.0f}"
 
 
 def _megabytes(meters: Sequence[Mapping[str, Any]], key: str) -> str:

@@ -64,10 +64,7 @@ def write_catalogue(folder: Path, scenes: Iterable[Scene]) -> Path:
     Files inside `folder` get relative links, so that the folder may be moved; others absolute ones.
     Rasters are opened for their grid (``proj:transform``, ``proj:shape``, ``proj:code``).
 
-    Raises
-    ------
-    DataError
-        For an unsafe or repeated id, or an asset that is not there.
+    DataError: an unsafe or repeated id, or an asset that is not there.
     """
     import pystac
 

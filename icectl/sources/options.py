@@ -120,20 +120,9 @@ def months_of(season: str) -> frozenset[int]:
 def source_of(run: Run, query: Any) -> str:
     """Return where a fetch takes its data from: ``--scenes``, else the source named, else the glacier's own.
 
-    Parameters
-    ----------
-    query
-        A `SceneQuery`, or options with a field `source` of their own.
+    `query`: a `SceneQuery`, or options with a field `source` of their own, which only the task may know.
 
-    Returns
-    -------
-    str
-        ``"folder"``, ``"synthetic"``, the name of a STAC service, or a source that only the task knows.
-
-    Raises
-    ------
-    UsageError
-        The folder source is named, and no folder.
+    UsageError: the folder source is named, and no folder.
     """
     chosen = resolve_source(run.scenes, query.source, run.glacier)
     if chosen == "folder" and run.scenes is None:

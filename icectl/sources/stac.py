@@ -58,11 +58,6 @@ def fetch_scenes(
     patience
         Timeouts, attempts and how much is read at a time.
 
-    Returns
-    -------
-    Path
-        ``run.out``.
-
     Raises
     ------
     DataError

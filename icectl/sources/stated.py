@@ -99,18 +99,15 @@ def corrected(band: Band, properties: Mapping[str, Any], collection: str, what: 
     baseline = properties.get("s2:processing_baseline", properties.get("processing:version"))
     applied = bool(properties.get("earthsearch:boa_offset_applied")) and "c1" not in collection
     if baseline is not None:
-        scale = 1e-4 if band.scale is None else band.scale
-        return Band(scale=scale, offset=sentinel2_offset(str(baseline), applied), nodata=band.nodata)
-    if band.offset is None:
+        offset = sentinel2_offset(str(baseline), applied)
+    elif band.offset is not None:
+        offset = 0.0 if applied else band.offset
+    else:
         raise DataError(
             f"{what} does not say its Sentinel-2 processing baseline",
             "its offset cannot be known; take another collection or service",
         )
-    return Band(
-        scale=1e-4 if band.scale is None else band.scale,
-        offset=0.0 if applied else band.offset,
-        nodata=band.nodata,
-    )
+    return Band(scale=1e-4 if band.scale is None else band.scale, offset=offset, nodata=band.nodata)
 
 
 LEVEL_1C = "Sentinel-2 Level-1C"

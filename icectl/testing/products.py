@@ -92,7 +92,8 @@ def evaluation_is_recomputable(subject: Subject) -> None:
     for name, change in SPOILT.items():
         spoilt = subject.folder / f"predict-{name}"
         shutil.copytree(subject.predicted, spoilt, dirs_exist_ok=True, ignore=OTHERS)
-        _spoil(spoilt, change)
+        for path in rasters(spoilt):
+            rewrite(path, change)
         try:
             third = subject.evaluate(f"evaluate-{name}", spoilt)
         except Exception:
@@ -121,11 +122,6 @@ SPOILT: dict[str, Callable[[Any], Any]] = {
 }
 """Ways to spoil rasters: one alone may leave a score as it was. A constant one is moved unchanged, chances
 of water all below 0.5 stay so unless they are raised."""
-
-
-def _spoil(folder: Path, change: Callable[[Any], Any]) -> None:
-    for path in rasters(folder):
-        rewrite(path, change)
 
 
 def evaluation_has_a_baseline(subject: Subject) -> None:

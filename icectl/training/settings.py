@@ -3,7 +3,7 @@
 import math
 import signal
 from collections.abc import Mapping
-from dataclasses import InitVar, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,8 +40,6 @@ class FitSettings:
         Updates between saved states, besides those at validations; None: only there.
     log_every
         Updates between lines of the log.
-    tensorboard
-        Not read: ``--logger tensorboard`` decides. Older plugins may give it.
     """
 
     epochs: int | None = None
@@ -55,9 +53,8 @@ class FitSettings:
     clip_norm: float | None = None
     checkpoint_every: int | None = None
     log_every: int = 50
-    tensorboard: InitVar[bool | None] = None
 
-    def __post_init__(self, tensorboard: bool | None) -> None:
+    def __post_init__(self) -> None:
         if self.epochs is None and self.max_updates is None:
             raise UsageError("training needs a length", "set the epochs, or the updates")
 

@@ -131,11 +131,8 @@ class Workspace:
         return [path.parent for path in sorted(records, key=lambda path: path.stat().st_mtime)]
 
     @contextmanager
-    def lock(self, folder: Path, wait: float = -1.0) -> Iterator[None]:
-        """Hold `folder` for one process; others wait, and are told whom they wait for.
-
-        `wait`: seconds to wait; negative waits for as long as it takes.
-        """
+    def lock(self, folder: Path) -> Iterator[None]:
+        """Hold `folder` for one process; others wait, and are told whom they wait for."""
         from filelock import FileLock, Timeout
 
         place = os.path.relpath(folder.resolve(), self.root.resolve())  # one name for every spelling
@@ -153,13 +150,7 @@ class Workspace:
                 logging.getLogger("icectl").info(
                     f"another icectl is working in {folder}: waiting for it to finish"
                 )
-                try:
-                    lock.acquire(timeout=wait)
-                except Timeout:
-                    raise WorkError(
-                        f"another icectl is still working in {folder}",
-                        "wait for it, or name another --workspace",
-                    ) from None
+                lock.acquire()
         try:
             yield
         finally:

@@ -97,16 +97,6 @@ def test_a_second_writer_waits_and_is_told(tmp_path, caplog):
     assert "another icectl is working in" in caplog.text
 
 
-def test_a_second_writer_may_give_up(tmp_path):
-    space = Workspace(tmp_path)
-    with (
-        space.lock(tmp_path / "x"),
-        pytest.raises(WorkError, match="still working"),
-        space.lock(tmp_path / "x", wait=0.1),
-    ):
-        pass
-
-
 @pytest.mark.parametrize(
     ("number", "words"),
     [(errno.ENOSPC, "is full"), (errno.EROFS, "not writable"), (errno.EACCES, "not writable")],

@@ -125,9 +125,9 @@ def test_only_the_part_with_pixels_is_thinned():
 def test_wide_gaps_end_a_line_where_bridges_are_bounded():
     edge = np.zeros((40, 120))
     edge[20, 5:60] = edge[20, 75:110] = 1.0
-    assert front_line(edge, sigma=0)[-1, 1] == 109
-    assert front_line(edge, sigma=0, bridge=10)[-1, 1] == 59
-    assert front_line(edge, sigma=0, bridge=20)[-1, 1] == 109
+    assert front_line(edge)[-1, 1] == 109
+    assert front_line(edge, bridge=10)[-1, 1] == 59
+    assert front_line(edge, bridge=20)[-1, 1] == 109
 
 
 def test_memory_is_linear_at_twenty_thousand_pixels():

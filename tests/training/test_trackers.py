@@ -178,7 +178,7 @@ def test_wandb_holds_the_curves_offline(tmp_path, monkeypatch):
 
 def test_nothing_is_followed_unless_asked_for(tmp_path):
     run = tiny.run_in(tmp_path)
-    fit(run, tiny.Masked(), *tiny.batches(run), FitSettings(epochs=1, tensorboard=True))
+    fit(run, tiny.Masked(), *tiny.batches(run), FitSettings(epochs=1))
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "log.jsonl",
         "state.safetensors",

@@ -17,7 +17,7 @@ from icectl.tasks.front.line.lines import Line
 from icectl.tasks.front.line.reliability import reliability_curve
 from icectl.tasks.front.metrics import FrontError
 from icectl.tasks.front.options import EvaluateOptions
-from icectl.tasks.front.pose.frame import Frame, angle_in, frame_of, metres_per_pixel
+from icectl.tasks.front.pose.frame import Frame, frame_of, metres_per_pixel
 
 MAX_SHOWN = 40
 """Most images shown; the worst and the best are always among them."""
@@ -213,7 +213,7 @@ class Ground:
         self.frame: Frame | None = frame_of(entry.place, entry.shape, entry.resolution)
         side = metres_per_pixel(self.frame)
         self.metres, self.unit = (side, "m") if side is not None else (1.0, "px")
-        self.flow = None if entry.flow is None else angle_in(None, entry.flow)
+        self.flow = None if entry.flow is None else entry.flow % 360
 
     def __call__(self, entry: Entry, line: Line) -> Line | None:
         """Return a line of one image as (row, column) on the ground, north up, one unit a pixel's side."""

@@ -94,9 +94,9 @@ def read_series(run: Run, scenes: Sequence[Scene], options: PrepareOptions) -> S
                 run.warn(f"{words} of {scenes[0].id}: the stated errors of its velocities are too small")
             if not valid[i].any():
                 run.warn(f"{scene.id} has no valid pixel on the ground of {scenes[0].id}")
-            known = _cloud(scene, grid)
-            if known is not None:
-                cloud[i], told = known, told + 1
+            clear = usable(scene, grid)  # by the scene's quality layer: neither cloud, cirrus nor shadow
+            if clear is not None:
+                cloud[i], told = ~clear, told + 1
             aerosol[i] = _aerosol(scene, grid, valid[i])
             advance()
     known_cloud = cloud if told == len(scenes) else None
@@ -192,12 +192,6 @@ def _bands(scene: Scene, grid: Grid, scaled: bool) -> tuple[F32, Bools]:
     soiled = info.nodata is None and info.dtype == "uint8"
     valid &= ~undeclared(np.stack([field.values for field in fields]), BLACK if soiled else 0)
     return values * valid, valid
-
-
-def _cloud(scene: Scene, grid: Grid) -> Bools | None:
-    """Return cloud, cirrus and shadow by the scene's quality layer, if it has one."""
-    clear = usable(scene, grid)
-    return None if clear is None else ~clear
 
 
 def _aerosol(scene: Scene, grid: Grid, valid: Bools) -> float:

@@ -177,9 +177,7 @@ def _is_thin(side: Bools) -> bool:
 def lines_of(pixels: Bools) -> tuple[Line, ...]:
     """Return each connected piece of drawn pixels as a line, longest first."""
     count, parts = cv2.connectedComponents(pixels.astype(np.uint8), connectivity=8)
-    lines = [
-        front_line((parts == part).astype(float), 0.5, neighbours=1.0, sigma=0) for part in range(1, count)
-    ]
+    lines = [front_line((parts == part).astype(float), 0.5, neighbours=1.0) for part in range(1, count)]
     kept = [line for line in lines if length(line) >= MINIMUM_LENGTH]
     return tuple(sorted(kept, key=length, reverse=True))
 

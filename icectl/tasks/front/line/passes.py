@@ -158,7 +158,7 @@ class Predictor:
 
     def _line(self, edge: F32, threshold: float) -> Line:
         rules = self.rules
-        tree = front_line(edge, threshold, neighbours=rules.neighbours, bridge=rules.bridge, sigma=0)
+        tree = front_line(edge, threshold, neighbours=rules.neighbours, bridge=rules.bridge)
         return smooth(tree, rules.smoothing)
 
 

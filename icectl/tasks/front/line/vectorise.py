@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import breadth_first_order, connected_components, mini
 from scipy.spatial import Delaunay, QhullError, cKDTree
 
 from icectl.arrays import F64, I64, Array, Bools, Floats
-from icectl.tasks.front.line.lines import Line, smooth
+from icectl.tasks.front.line.lines import Line
 
 STEP_BONUS = 3.0
 """A tree edge of d pixels weighs 3 - d: a unit step gains 2, a gap wider than 3 px costs."""
@@ -25,20 +25,14 @@ SHORT_GAPS = (3.0, 6.0, 12.0)
 
 
 def front_line(
-    edge: Floats,
-    threshold: float = 0.33,
-    *,
-    neighbours: float = 0.25,
-    bridge: float = np.inf,
-    sigma: float = 1.0,
+    edge: Floats, threshold: float = 0.33, *, neighbours: float = 0.25, bridge: float = np.inf
 ) -> Line:
-    """Return the front in a raster of edge probabilities as one smooth line.
+    """Return the front in a raster of edge probabilities as one line, of the skeleton's pixels.
 
     `edge`: (rows, columns) probabilities of the front edge.
     `threshold`: pixels above it are skeletonised (CALFIN: 0.33).
     `neighbours`: gaps are bridged only to a node's nearest neighbours, this share of all (CALFIN: 0.25).
     `bridge`: widest gap in pixels that is bridged (CALFIN: any).
-    `sigma`: smoothing along the line in pixels; 0 keeps the skeleton's pixels.
 
     Returns (N, 2) rows and columns from the end nearer to the image's origin; empty without a front.
     """
@@ -46,9 +40,7 @@ def front_line(
     if len(points) == 0:
         return np.empty((0, 2))
     path = points[order_points(points, neighbours, bridge)].astype(float)
-    if np.hypot(*path[0]) > np.hypot(*path[-1]):
-        path = path[::-1]
-    return smooth(path, sigma)
+    return path[::-1] if np.hypot(*path[0]) > np.hypot(*path[-1]) else path
 
 
 def skeleton_of(pixels: Bools) -> I64:

@@ -54,11 +54,3 @@ def bearing_in(frame: Frame | None, degrees: float) -> float:
     step = np.array([np.sin(angle), -np.cos(angle)])
     east, north = step * [1, -1] if frame is None else frame @ step
     return float(np.rad2deg(np.arctan2(east, north)) % 360)
-
-
-def angle_in(frame: Frame | None, bearing: float) -> float:
-    """Return the direction in the image, degrees clockwise from its top, of a bearing on the ground."""
-    angle = np.deg2rad(bearing)
-    ground = np.array([np.sin(angle), np.cos(angle)])
-    column, row = ground * [1, -1] if frame is None else np.linalg.solve(frame, ground)
-    return float(np.rad2deg(np.arctan2(column, -row)) % 360)
