@@ -65,7 +65,7 @@ def layers(data: Any, path: Path) -> Iterator[tuple[str, Any, Any]]:
         space = values.odc.spatial_dims if values.ndim >= 2 else None
         if space is None or not (np.issubdtype(values.dtype, np.number) or values.dtype == bool):
             continue
-        values = values.astype(np.uint8) if values.dtype == bool else values
+        values = values.astype(np.uint8) if values.dtype == bool else _in_range(values)
         rest = [axis for axis in values.dims if axis not in space]
         single = [axis for axis in rest if values.sizes[axis] == 1 and not _is_time(values, axis)]
         values = values.squeeze(single, drop=True).transpose(..., *space)
@@ -85,6 +85,19 @@ def layers(data: Any, path: Path) -> Iterator[tuple[str, Any, Any]]:
             yield str(name), one[times[0]].values, one
     if not found:
         raise DataError(f"{path} holds no variable with axes y and x", "its coordinates need CF attributes")
+
+
+def _in_range(values: Any) -> Any:
+    """Return floats with NaN beyond the valid range that CF gives in the numbers stored (2.5.1)."""
+    about, packing = values.attrs, values.encoding
+    said = np.asarray(
+        about.get("valid_range", [about.get("valid_min", -np.inf), about.get("valid_max", np.inf)])
+    )
+    if values.dtype.kind != "f" or said.dtype.kind not in "iuf" or said.shape != (2,):
+        return values
+    if np.dtype(packing.get("dtype", values.dtype)).kind in "iu" and "_Unsigned" not in about | packing:
+        said = said * packing.get("scale_factor", 1.0) + packing.get("add_offset", 0.0)
+    return values.where((values >= said.min()) & (values <= said.max()))
 
 
 def _dated(values: Any) -> Any:

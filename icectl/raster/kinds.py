@@ -103,7 +103,8 @@ def _speed(text: str) -> float | None:
 
 
 _FEET = r"(?<![a-z\d])(?<!\d[_ -])(ft|feet)(?![a-z])"
-_RATE = r"(?<![a-z\d])(mm|cm|m|km)(?:[_ ]?(?:per[_ ])?(day|month|year|yr)|[_ ]per[_ ](d|a|y))(?![a-z])"
+_TIMES = r"[_ ]?(?:per[_ ])?(day|month|year|yr)|(?:[-_ ](?:per[-_ ])?|p)(d|a|y)"
+_RATE = rf"(?<![a-z\d])(mm|cm|m|km)(?:{_TIMES})(?![a-z])"
 
 
 def unit_in(name: str, unit: str) -> str | None:
@@ -220,16 +221,19 @@ class Bounds:
         known: Array = values
         if beyond.any():
             voids = np.isin(values, (0.0, *_VOIDS)) | (np.abs(values) > 1e15)
-            undeclared = beyond & ((False if codes is None else codes) | voids | (values < kind.low))
+            below = values < kind.low
+            if kind.unit == "m/yr":  # numbers that differ are values of another unit, one alone is a fill
+                below &= values == np.min(values, where=beyond & ~voids, initial=np.inf)
+            undeclared = beyond & ((False if codes is None else codes) | voids | below)
             known, wrong = values[finite & ~undeclared], values[beyond]
-            self._above += int((known > kind.high).sum())
+            self._above += int(((known < kind.low) | (known > kind.high)).sum())
             self._worst = max(self._worst, float(wrong[np.argmax(np.abs(wrong))]), key=abs)
             if kind.rim:  # a void that was resampled before leaves a rim of values between it and the ground
                 beyond = ndimage.binary_dilation(beyond, iterations=kind.rim)
             self._gone += int(np.count_nonzero(beyond))
             values = np.where(beyond, np.float32(np.nan), values)
         if known.size:
-            self._within += int(np.count_nonzero(known <= kind.high))
+            self._within += int(np.count_nonzero((known >= kind.low) & (known <= kind.high)))
             self._low = min(self._low, float(np.fmin.reduce(known, axis=None)))
             self._high = max(self._high, float(np.fmax.reduce(known, axis=None)))
         return values

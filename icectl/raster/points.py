@@ -26,6 +26,11 @@ _ABOUT = re.compile(
 )
 """What a column says beside its coordinate: ``POINT_X``, ``utm_e``, ``lon_wgs84``, ``latitude_deg``."""
 
+_OTHER_UNITS = re.compile(
+    r"(?:k|c|d|m)m|kilomet.*|ft|feet|rad.*|arc.*|min.*|.*(?:\W|_)(?:w|s)|.*(?:west|south).*|w|s"
+)
+"""Units of coordinates that are neither metres nor degrees to the east and north, in small letters."""
+
 FILLS = (-9999.0, -999.0, 9999.0, -99999.0, 99999.0)
 """Numbers that stand where longitude and latitude are not known."""
 
@@ -81,6 +86,7 @@ def read_points_of(path: Path, crs: str | None) -> tuple[Any, F64, F64, str]:
     rest = table.drop(columns=[name for name in (lon, lat) if name])
     east, north = column_of(rest, EASTINGS, _ABOUT), column_of(rest, NORTHINGS, _ABOUT)
     if crs is not None and east is not None and north is not None:
+        _expect_units(path, east, north)
         return table, numbers(table, east, path), numbers(table, north, path), crs_of(crs).to_wkt()
     if lon is None or lat is None:
         if east is not None and north is not None:
@@ -93,6 +99,7 @@ def read_points_of(path: Path, crs: str | None) -> tuple[Any, F64, F64, str]:
             "in its first row call them lon and lat, or x and y with --points-crs; it has "
             + ", ".join(map(str, table.columns)),
         )
+    _expect_units(path, lon, lat)
     x, y = numbers(table, lon, path), numbers(table, lat, path)
     nowhere = np.isin(x, FILLS) | np.isin(y, FILLS)
     x, y = np.where(nowhere, np.nan, x), np.where(nowhere, np.nan, y)
@@ -104,6 +111,17 @@ def read_points_of(path: Path, crs: str | None) -> tuple[Any, F64, F64, str]:
             "check that the columns are not swapped; eastings and northings need --points-crs",
         )
     return table, np.where(x > 180, x - 360, x), y, "EPSG:4326"
+
+
+def _expect_units(path: Path, *names: str) -> None:
+    """Refuse columns of coordinates whose names give another unit or sense than metres or degrees."""
+    for name in names:
+        unit = re.search(r"[\[(](.*?)[\])]", name)
+        if unit is not None and _OTHER_UNITS.fullmatch(unit[1].strip().lower()):
+            raise DataError(
+                f"{path}: the column {name} is in '{unit[1]}'",
+                "write metres, or decimal degrees, negative in the west and south, and say so in its name",
+            )
 
 
 def _table(path: Path) -> Any:

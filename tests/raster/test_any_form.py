@@ -109,6 +109,23 @@ def test_mass_balances_become_metres_of_ice(tmp_path, value, unit):
     assert read_quantity(path, "mass balance").values[0, 0] == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("high", [300, 50])
+def test_mass_balances_in_millimetres_are_refused(tmp_path, high):
+    """What lay below -200 was taken for missing, and the rest for metres; one number alone is a fill."""
+    values = np.linspace(-3000, high, ROWS * COLUMNS).reshape(ROWS, COLUMNS).astype(np.float32)
+    with pytest.raises(DataError, match=r"mass balance lie between -299\d\.?\d* and .* cannot be metres"):
+        read_quantity(tif(tmp_path / "smb.tif", values), "mass balance")
+    metres = np.where(OPEN == 0, -999, values / 1000).astype(np.float32)
+    found = read_quantity(tif(tmp_path / "smb.tif", metres), "mass balance")
+    np.testing.assert_allclose(found.values[found.valid], metres[OPEN != 0])
+
+
+@pytest.mark.parametrize("name", ["v_m_d", "speed_m-d", "v_mpd", "vel_cm_d"])
+def test_days_in_the_name_of_a_velocity(tmp_path, name):
+    path = tif(tmp_path / f"{name}.tif", np.full((4, 4), 2.0, np.float32))
+    assert read_quantity(path, "velocity").values[0, 0] == pytest.approx(7.3 if "cm" in name else 730)
+
+
 def test_longitudes_from_0_to_360(tmp_path):
     path = tif(
         tmp_path / "a.tif", HEIGHTS.astype(np.float32), Affine(0.001, 0, 280, 0, -0.001, 70), "EPSG:4326"
@@ -271,6 +288,27 @@ def test_netcdf_of_any_age_and_name(tmp_path, name, engine):
     np.testing.assert_allclose(found.values, HEIGHTS, rtol=1e-6)
     assert found.grid == grid
     np.testing.assert_array_equal(read_quantity(tmp_path / name, "label", band="snow").values, HEIGHTS > 0)
+
+
+@pytest.mark.parametrize(
+    ("about", "packing"),
+    [
+        ({"valid_range": np.array([0, 900], np.float32)}, {}),
+        ({"valid_max": np.float32(900)}, {}),
+        ({"valid_range": np.array([-32000, 4000], np.int16)}, {"dtype": "int16", "scale_factor": 0.1}),
+    ],
+)
+def test_what_lies_beyond_the_valid_range_of_a_variable_is_missing(tmp_path, about, packing):
+    """By CF's rules; the range of a packed variable is one of its stored numbers (it was read as heights)."""
+    import xarray as xr
+
+    packing = packing and packing | {"add_offset": 500.0, "_FillValue": -32768}
+    field = xr.DataArray(HEIGHTS.astype(np.float32), dims=("y", "x"), attrs={"units": "m"} | about)
+    made = field.assign_coords(xr_coords(GeoBox((ROWS, COLUMNS), NORTH, "EPSG:32643"))).to_dataset(name="dem")
+    made.to_netcdf(tmp_path / "a.nc", engine="h5netcdf", encoding={"dem": packing})
+    found = read_quantity(tmp_path / "a.nc", "elevation")
+    np.testing.assert_array_equal(found.valid, HEIGHTS <= 900)
+    np.testing.assert_allclose(found.values[found.valid], HEIGHTS[HEIGHTS <= 900], atol=0.06)
 
 
 def test_a_packed_raster_is_to_be_unpacked(tmp_path):
