@@ -11,11 +11,11 @@ _DATES = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         rf"{_YEAR}[-_.]?Q(?P<quarter>[1-4])(?!\d)",
-        r"AST_\w{3}_\d{3}(?P<month>\d\d)(?P<day>\d\d)(?P<year>\d{4})(?P<clock>\d{6})_",  # taken; processed
-        rf"{_YEAR}(?P<s>[-_.:/]?){_MONTH}(?P=s){_DAY}(?:[T ]?(?P<clock>\d\d:?\d\d(?::?\d\d)?)\d?Z?)?(?!\d)",
+        r"AST_?[A-Z\d]{2,5}_\d{3}(?P<month>\d\d)(?P<day>\d\d)(?P<year>\d{4})(?P<clock>\d{6})(?!\d)",
+        rf"{_YEAR}(?P<s>[-_.:/]?){_MONTH}(?P=s){_DAY}(?:[T ]?(?P<clock>\d\d:?\d\d(?::?\d\d\d?)?)Z?)?(?!\d)",
         rf"{_YEAR}(?P<s>[-_./])(?P<month>0?[1-9]|1[0-2])(?P=s)(?P<day>0?[1-9]|[12]\d|3[01])(?!\d)",
         r"L[COTEM]\d\d{6}(?P<year>(?:19|20)\d{2})(?P<doy>[0-3]\d{2})",  # Landsat before collections
-        rf"{_YEAR}[-_.]?(?P<doy>[0-3]\d{{2}})(?:T(?P<clock>\d{{6}}))?(?!\d)",
+        rf"{_YEAR}[-_.]?(?P<doy>[0-3]\d{{2}})(?:T?(?P<clock>[0-2]\d[0-5]\d[0-5]\d))?(?!\d)",
         rf"{_YEAR}(?P<s>[-_.]?){_MONTH}(?!\d|(?P=s)\d\d(?!\d))",
         rf"{_YEAR}(?!\d)",
     )

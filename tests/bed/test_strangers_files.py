@@ -45,6 +45,17 @@ def test_rock_and_lakes_that_a_column_calls_so_are_no_ice(tmp_path, column):
     assert "only glacier is ice (lake, rock left out)" in found.notes[0]
 
 
+def test_debris_on_a_glacier_is_left_out_only_beside_a_boundary_that_holds_it(tmp_path):
+    """Of glaciers mapped as clean and debris-covered ice a half was lost."""
+    rows = [
+        ({"glac_id": "G1", "line_type": kind}, shapely.box(x, 0, x + 1000, 1000))
+        for x, kind in ((0, "clean"), (1000, "debris_cov"), (2000, "intrnl_rock"))
+    ]
+    assert read_outlines(write(tmp_path / "o.gpkg", rows)).geometries[0].area == 2e6
+    rows[0] = ({"glac_id": "G1", "line_type": "glac_bound"}, shapely.box(0, 0, 2000, 1000))
+    assert read_outlines(write(tmp_path / "o.gpkg", rows)).geometries[0].area == 2e6
+
+
 def test_what_glaciers_end_in_is_no_kind_of_ground(tmp_path):
     """Glaciers that end on land were left out as land, and an inventory of such alone was refused."""
     ends = ("Land", "Lake", "Sea", "Ice shelf", None)
@@ -83,6 +94,9 @@ def test_of_several_dates_the_newest_counts_and_is_said(tmp_path):
         ("19520701", "20100899", ("glac_id", "src_date")),
         ("1952/07/01", "2010/08/15", ("RGIId", "date")),
         ("1.7.1952", "15.8.2010", ("breID", "Datum")),
+        ("20/07/2010", "05/08/2010", ("glac_id", "src_date")),  # was the eighth of May
+        ("20 Jul 2010", "5 Aug 2010", ("glac_id", "src_date")),  # was joined
+        ("2010-201", "2010-217", ("glac_id", "src_date")),
         ("Jul 1952", "Aug 2010", ("glac_id", "src_date")),
         (1952.0, 2010.0, ("RGIId", "year")),
         (1952, 2010, ("sgi-id", "year_acq")),
@@ -225,12 +239,16 @@ def test_numbers_as_people_write_them_are_refused_with_a_hint_that_works(tmp_pat
         ("a,b,thickness\n10.5,46.5,120\n", "has no columns POINT_LON and POINT_LAT"),
         ("lon,lat,thickness\n7,10.5,46.5,120\n", "more cells than its first row has names"),
         ("lon,lat,h,H\n10.5,46.5,2500,120\n", "which of the columns h, H is the thickness"),
+        ("Longitude (°W),Latitude (°N),h\n139,60,120\n", r"Longitude \(°W\) is in '°W'"),
+        ("lon [deg E],lat [degrees_south],h\n139,60,120\n", r"lat \[degrees_south\] is in 'degrees_south'"),
+        ("lon (rad),lat (rad),h\n0.18,0.81,120\n", r"lon \(rad\) is in 'rad'"),
+        ("x (km),y (km),h\n615.097,5150.696,120\n", r"x \(km\) is in 'km'"),
     ],
 )
 def test_tables_that_would_be_read_wrong_are_refused(tmp_path, text, said):
     (tmp_path / "p.csv").write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=said):
-        read_points(tmp_path / "p.csv")
+        read_points(tmp_path / "p.csv", crs="EPSG:32632" if text[0] == "x" else None)
 
 
 @pytest.mark.parametrize("name", ["bed_elevation", "Surface", "bed", "Z_bed (m)", "ALTITUDE"])

@@ -223,6 +223,8 @@ def years(**more):
 SETS = {
     "columns of year, month, day": ({}, THEIRS, years()),
     "dates of the image and of the drawing": ({}, THEIRS, {"Date": ["2022-01-01"] * 3, "SourceDate": DAYS}),
+    "dates of a scene and of its file": ({}, THEIRS, {"Date": ["2022-01-01"] * 3, "Acquisition_Date": DAYS}),
+    "dates of an image beside its maker's": ({}, THEIRS, {"date": ["2022-01-01"] * 3, "ImageDate": DAYS}),
     "dates in one of two columns": ({}, THEIRS, {"SourceDate": [None, None, DAYS[2]], "Date": DAYS}),
     "pieces": ({}, [h for line in THEIRS for h in halves(line)], {"Date": np.repeat(DAYS, 2)}),
     "parts": ({}, [shapely.MultiLineString(halves(line)) for line in THEIRS], {"Date": DAYS}),
@@ -248,6 +250,14 @@ def test_the_same_distance_and_advance_from_every_set(tmp_path, form):
     lengths = {(v.product, f"{v.day:%Y}"): v.metres for v in lengths_of([mine, other])}
     for year, change in (("2019", 200), ("2020", 100)):
         assert lengths["b", year] - lengths["a", "2019"] == pytest.approx(change, abs=3)
+
+
+def test_points_are_no_set_of_fronts(tmp_path):
+    """It ended in an IndexError."""
+    points = vectors(tmp_path / "p.gpkg", [shapely.Point(500_000, 7_400_000)], Date=DAYS[:1])
+    with pytest.raises(DataError, match=r"p\.gpkg holds points, and no line") as error:
+        compare_fronts(points, points)
+    assert "join each front's points to a line" in error.value.hint
 
 
 def test_lines_that_are_left_out_are_counted(tmp_path, caplog):

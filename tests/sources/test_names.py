@@ -36,6 +36,11 @@ from icectl.sources.names import by_name, compile_pattern
         ("S2_march_2019", "2019-03-01"),  # was the second
         ("march_2019-07-10", "2019-07-10"),
         ("AST_L1T_00307102019101234_20190801_2", "2019-07-10"),  # was the day of processing
+        ("AST14DEM_00307102019101234_20210801123456_77", "2019-07-10"),  # was the day of processing
+        ("AST_09T_00307102019101234_20210801123456_77", "2019-07-10"),
+        ("VNP10A1.A2019191.h24v05.002.2023123011457", "2019-07-10"),  # was the end of 2023
+        ("MOD10A1.A2019191.h24v05.061.2021101123456", "2019-07-10"),
+        ("MOD10A1.061_NDSI_Snow_Cover_doy2019191000000_aid0001", "2019-07-10"),
         ("PRS_L1_STD_20190710101512_1", "2019-07-10"),
         ("DIM_PHR1A_PMS_201907101015123_ORT", "2019-07-10"),
     ],
@@ -49,7 +54,9 @@ def test_a_year_beside_a_week_a_month_before_it_or_a_day_that_is_none_is_no_date
     assert parse_date(text) is None
 
 
-@pytest.mark.parametrize("text", ["green", "123456789012", "dem", "20190231x", "190103", "DOY191_2019"])
+@pytest.mark.parametrize(
+    "text", ["green", "123456789012", "dem", "20190231x", "190103", "DOY191_2019", "2019040999999"]
+)
 def test_no_date_is_invented(text):
     period = parse_date(text)
     assert period is None or period.start.month != 2

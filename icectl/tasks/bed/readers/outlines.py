@@ -155,8 +155,8 @@ _ICE = frozenset(("ice", "clean ice", "glacier ice", "glacier", "glaciers", "gla
 _WHERE = frozenset(("lake", "water", "sea", "ocean", "land"))
 _NO_ICE = _WHERE | _ROCK | frozenset(
     (
-        "pro_lake", "supra_lake", "snowline", "basin_bound", "debris_cov", "centerline",
-        "moraine", "hole", "no ice", "not ice", "non-glacier",
+        "pro_lake", "supra_lake", "snowline", "basin_bound", "centerline", "moraine", "hole", "no ice",
+        "not ice", "non-glacier",
     )
 )  # fmt: skip
 """What GLIMS and others call polygons that are no glacier, in small letters; `_WHERE` may as well say what
@@ -229,8 +229,8 @@ def _of_surfaces(words: Any) -> bool:
 def days_of(dates: Any) -> Any:
     """Return the days of an inventory's dates as a `pandas.Series`; NaT where none is said.
 
-    Understood: ISO 8601, ``YYYYMMDD`` with 99 for an unknown month or day, ``Y/M/D``, ``M/D/Y``,
-    else ``D/M/Y``, else a year in whatever else is said.
+    Understood: ISO 8601, ``YYYYMMDD`` with 99 for an unknown month or day, ``M/D/Y``, or ``D/M/Y`` where one
+    row can be nothing else, what `parse_date` reads, else a year in whatever else is said.
 
     >>> [f"{day:%Y-%m-%d}" for day in days_of(pd.Series(["20030799", "8/15/2010", "2010-07-01T00:00:00"]))]
     ['2003-07-01', '2010-08-15', '2010-07-01']
@@ -240,9 +240,14 @@ def days_of(dates: Any) -> Any:
         r"^(\d{6})99$", r"\g<1>01", regex=True
     )
     days = pd.to_datetime(text, errors="coerce", utc=True, format="ISO8601")
-    for order in ("%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y"):
+    orders = ["%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y"]
+    if text.str.match(r"(?:1[3-9]|[23]\d)/\d{1,2}/\d{4}").any():
+        orders.remove("%m/%d/%Y")
+    for order in orders:
         first = text.str.partition(" ")[0]
         days = days.fillna(pd.to_datetime(first, errors="coerce", utc=True, format=order))
+    read = {one: day.start for one in text[days.isna()].unique() if (day := parse_date(one)) is not None}
+    days = days.fillna(pd.to_datetime(text.map(read), utc=True))
     of_year = pd.Series(years(text), index=text.index).astype("Int64").astype(str)
     return days.fillna(pd.to_datetime(of_year, errors="coerce", utc=True, format="%Y"))
 

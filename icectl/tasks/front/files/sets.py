@@ -19,11 +19,13 @@ import shapely
 from icectl.errors import DataError
 from icectl.raster import read_vectors
 
-DATES = (
-    "sourcedate", "source_date", "acq_date", "img_date", "dateobs", "date", "time", "timestamp",
-)  # fmt: skip
-"""Columns of dates, those of the image before those that may be of the drawing; the first that a row has
-counts."""
+DATES = ("date", "time", "timestamp")
+"""Columns of dates; the first that a row has counts, after those of the image."""
+
+_OF_IMAGE = re.compile(
+    r"(?:source|acq\w*|im(?:a?ge?)|scene|sens\w*|obs\w*)_?(?:date|day)|date_?obs|acquired", re.I
+)
+"""Columns of an image's dates: others may be of the drawing."""
 
 _DATED = re.compile(
     "(?!.*(?:creat|edit|modif|upda|digit|proc|publ|rele|start|begin|end|entr|vali)).*(?:date|datum|fecha)",
@@ -64,6 +66,8 @@ def read_set(path: Path) -> list[FrontLine]:
             "give the fronts as lines: of icectl's and CALFIN's files the one without '_closed' in its name",
         )
     frame = frame[shapely.get_dimensions(shapes) >= 1]
+    if frame.empty:
+        raise DataError(f"{path} holds points, and no line", "join each front's points to a line")
     (column, days), glaciers = days_of(frame), columns(frame, GLACIERS)
     if not column:
         raise DataError(
@@ -92,6 +96,7 @@ def days_of(frame: Any) -> tuple[str, list[datetime | None]]:
     """Return the column of dates (no name where there is none), and the day of each row that says one."""
     dates, parts = (columns(frame, names) for names in (DATES, PARTS))
     others = [str(name) for name in frame.columns if _DATED.match(str(name))]
+    dates = [name for name in map(str, frame.columns) if _OF_IMAGE.fullmatch(name)] + dates
     dates = dates or (others if len(others) == 1 else [])
     parts = parts if len(parts) == len(PARTS) else []
     days = []
