@@ -12,6 +12,7 @@ _DATES = tuple(
     for pattern in (
         rf"{_YEAR}[-_.]?Q(?P<quarter>[1-4])(?!\d)",
         r"AST_?[A-Z\d]{2,5}_\d{3}(?P<month>\d\d)(?P<day>\d\d)(?P<year>\d{4})(?P<clock>\d{6})(?!\d)",
+        rf"L[COTEM]0\d{{7}}(?P<year>(?:19|20)\d{{2}}){_MONTH}{_DAY}\d\d(?:T\d|RT)",  # Landsat by ESPA
         rf"{_YEAR}(?P<s>[-_.:/]?){_MONTH}(?P=s){_DAY}(?:[T ]?(?P<clock>\d\d:?\d\d(?::?\d\d\d?)?)Z?)?(?!\d)",
         rf"{_YEAR}(?P<s>[-_./])(?P<month>0?[1-9]|1[0-2])(?P=s)(?P<day>0?[1-9]|[12]\d|3[01])(?!\d)",
         r"L[COTEM]\d\d{6}(?P<year>(?:19|20)\d{2})(?P<doy>[0-3]\d{2})",  # Landsat before collections

@@ -77,7 +77,12 @@ def far(metres):
 
 LINED = np.roll(ICE, 1, axis=0) != ICE
 LINED[0] = False
+BLACK = np.stack([LINED * 0] * 3 + [LINED * 255])
+COLOURED = np.stack([ICE * 255, ICE * 0, ~ICE * 255])
 LABELS = {
+    "a black line on nothing": raster(BLACK, photometric="RGB", alpha="YES"),
+    "a line that alone has data": raster(LINED * 0 + 7, mask=LINED * np.uint8(255)),
+    "red ice and a blue sea": raster(COLOURED, photometric="RGB"),
     "polygons of both sides": shapes("l.gpkg", side(True), side(False), kind=["ice", "Ocean"]),
     "a polygon of the sea": shapes("l.gpkg", side(False), cls=["ocean"]),
     "our own polygons": shapes("l.shp", side(True), side(False), Class=["glacier", "ocean"]),
@@ -110,6 +115,7 @@ REFUSED = {
     "two layers of lines": (layers("centre", "front"), "several layers of lines: centre, front"),
     "ice 1, sea no data": (raster(ICE, nodata=0), "holds 1 and nothing else"),
     "an undeclared 255": (raster(np.where(COLUMN < 20, 255, ICE)), r"more than two classes \(0, 1, 255\)"),
+    "a line over speckle": (raster(np.where(LINED, 255, (37 * ROW + 53 * COLUMN) % 180)), "more than two"),
     "ice away from the border": (raster(ICE & (ROW > 5) & (abs(COLUMN - 40) < 20)), "holds a closed mask"),
 }
 

@@ -37,6 +37,9 @@ RIM = 3
 """Pixels at the border of an image in which a label holds what it holds beside: polygons end a little short
 of it, and some are framed."""
 
+LUMINANCE = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue in a brightness (ITU-R BT.601)."""
+
 OFF = 0.1
 """Share of a row beside them that is of another class than a border that a label stops short of."""
 
@@ -84,7 +87,8 @@ def read_label(
     numbers = [number for number in range(1, info.count + 1) if number != info.alpha][:3]
     bands = [read_quantity(path, "label", band=number) for number in numbers]
     shown = [np.where(band.valid, band.values, 0) for band in bands]
-    values = np.asarray(np.mean(shown, axis=0, dtype=np.float32))
+    shares = LUMINANCE if len(shown) == 3 else None  # means of colours are often alike
+    values = np.asarray(np.average(shown, axis=0, weights=shares), np.float32)
     return label_from_raster(values, kind, path.name, np.all([band.valid for band in bands], axis=0))
 
 
@@ -103,6 +107,8 @@ def label_from_raster(
     Lines may be dark on bright or bright on dark; in a mask the higher value is ice, and where it borders on
     what is not `valid` there is no front. Of CaFFe's zones, fronts are where glacier borders on ocean.
     """
+    if valid is not None and _is_thin(valid):  # a line drawn on nothing, in any colour
+        values = valid.astype(np.float32)
     low, high = float(values.min()), float(values.max())
     if valid is not None and not valid.all() and not _is_thin(valid):
         known = np.unique(np.asarray(values)[valid])
@@ -119,6 +125,8 @@ def label_from_raster(
     bright = _to_border(values > (low + high) / 2)
     thin = [side for side in (~bright, bright) if _is_thin(side)]
     if kind == "line" or (kind == "auto" and thin):
+        if kind == "auto":
+            _refuse_classes(values, low, high, name)
         side = thin[0] if thin else min((~bright, bright), key=lambda s: int(s.sum()))
         return Label(lines_of(side))
     if kind == "auto" and min(bright.mean(), 1 - bright.mean()) < 0.01:
