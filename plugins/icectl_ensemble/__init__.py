@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from icectl import registry
 from icectl.contract import Plugin
 from icectl.tasks.snow import stages
 from icectl.tasks.snow.options import TrainOptions
@@ -28,9 +29,11 @@ class EnsembleTrain(TrainOptions):
         """Return every member with the training options that were set, and those that all have in common."""
         shared = (self.model_fields_set | COMMON) & set(TrainOptions.model_fields)
         given = {name: getattr(self, name) for name in sorted(shared)}
-        return tuple(
-            (name, {**given, "draw": self.draw + k}) for name in self.member for k in range(self.draws)
-        )
+        models, found = [registry.get(name).name for name in self.member], []
+        for at, name in enumerate(self.member):  # a model that is named again takes the next draws
+            first = self.draw + self.draws * models[:at].count(models[at])
+            found += [(name, {**given, "draw": draw}) for draw in range(first, first + self.draws)]
+        return tuple(found)
 
 
 plugin = Plugin(

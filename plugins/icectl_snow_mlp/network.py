@@ -22,6 +22,13 @@ from icectl_snow_mlp import SnowMLPTrain
 SIDES = (3, 7, 15, 31)
 """Sides of the squares in pixels; what of a square lies outside its window does not count."""
 
+SQUARES = [(side // 2, 0, 0) for side in SIDES] + [
+    (side // 2, y * (side // 2 + 1), x * (side // 2 + 1))
+    for side in SIDES[1:]
+    for y, x in ((1, 0), (-1, 0), (0, 1), (0, -1))
+]
+"""Half a side of each square that is read, and how far south and east of the pixel it lies."""
+
 PIXELS, SCORED = 32, 320
 """Pixels of each window that an update learns from, and that a validation scores."""
 
@@ -59,7 +66,7 @@ class Perceptron(nn.Module):
         """
         frames = past.flatten(1, 2)
         own = [gather(frames, place) - 0.3, here.flatten(1, 2) - 0.3]
-        seen = torch.cat([*own, *surroundings(frames, place)], dim=1)
+        seen = torch.cat([*own, surroundings(frames, place).flatten(1, 2)], dim=1)
         raw = self.layers(4 * seen.transpose(1, 2)).transpose(1, 2)
         raw = raw.reshape(here.shape[0] * here.shape[1], -1, here.shape[3])
         made: Tensor = self.head(raw, here.flatten(0, 1))
@@ -71,33 +78,27 @@ def gather(frames: Tensor, place: Tensor) -> Tensor:
     return frames.flatten(2).gather(2, place[:, None].expand(-1, frames.shape[1], -1))
 
 
-def surroundings(frames: Tensor, place: Tensor) -> list[Tensor]:
-    """Return what lies around the pixels `place` (B, n) of `frames` (B, C, H, W), each (B, C, n).
+def surroundings(frames: Tensor, place: Tensor) -> Tensor:
+    """Return what lies around the pixels `place` (B, n) of `frames` (B, C, H, W), (B, K, C, n).
 
     For each of `SIDES` the mean of the square around the pixel and, beyond the smallest, how much more there
     is to the south than to the north and to the east than to the west, in squares half a side away.
     """
     rows, cols = frames.shape[-2:]
     sums = functional.pad(frames.cumsum(-1).cumsum(-2), (1, 0, 1, 0))  # at (y, x): of all above and left
-
-    def mean(y: Tensor, x: Tensor, half: int) -> Tensor:
-        y, x = y.clamp(0, rows - 1), x.clamp(0, cols - 1)
-        top, bottom = (y - half).clamp(min=0), (y + half + 1).clamp(max=rows)
-        left, right = (x - half).clamp(min=0), (x + half + 1).clamp(max=cols)
-        corners = [gather(sums, a * (cols + 1) + b) for a in (top, bottom) for b in (left, right)]
-        return (corners[3] - corners[2] - corners[1] + corners[0]) / ((bottom - top) * (right - left))[
-            :, None
-        ]
-
-    y, x = place // cols, place % cols
-    found = []
-    for side in SIDES:
-        half, away = side // 2, side // 2 + 1
-        found.append(mean(y, x, half) - 0.3)
-        if side > SIDES[0]:
-            found.append(mean(y + away, x, half) - mean(y - away, x, half))
-            found.append(mean(y, x + away, half) - mean(y, x - away, half))
-    return found
+    half, down, right = torch.tensor(SQUARES, device=place.device).T[:, :, None]
+    y = ((place // cols)[:, None] + down).clamp(0, rows - 1)
+    x = ((place % cols)[:, None] + right).clamp(0, cols - 1)
+    ys = torch.stack([(y - half).clamp(min=0), (y + half + 1).clamp(max=rows)], dim=1)
+    xs = torch.stack([(x - half).clamp(min=0), (x + half + 1).clamp(max=cols)], dim=1)
+    corners = ys[:, :, None] * (cols + 1) + xs[:, None]  # (B, 2, 2, squares, n)
+    at = gather(sums, corners.flatten(1)).reshape(*frames.shape[:2], *corners.shape[1:])
+    area = (ys[:, 1] - ys[:, 0]) * (xs[:, 1] - xs[:, 0])
+    means = (at[:, :, 1, 1] - at[:, :, 1, 0] - at[:, :, 0, 1] + at[:, :, 0, 0]) / area[:, None]
+    own, away = means[:, :, : len(SIDES), None] - 0.3, means[:, :, len(SIDES) :]
+    more = (away[:, :, ::2] - away[:, :, 1::2]).reshape(*own.shape[:2], -1, 2, place.shape[1])
+    beyond = torch.cat([own[:, :, 1:], more], dim=3).flatten(2, 3)
+    return torch.cat([own[:, :, 0], beyond], dim=2).transpose(1, 2)
 
 
 class PixelLearner(SnowLearner):

@@ -83,6 +83,15 @@ def test_mean_and_spread_are_those_of_the_members(cube, make_run, tmp_path):
     assert model.evaluate(scored, scored.options["evaluate"]).tables[0].rows[0].name == "ensemble"
 
 
+def test_a_model_that_is_named_again_is_trained_again():
+    """One training counted twice would be no other mean, and less spread."""
+    kind = plugin.stages["train"]
+    found = kind(member=("unet", "snow-mlp", "u-net"), draws=2, draw=3).members()
+    assert [(registry.get(name).name, given["draw"]) for name, given in found] == [
+        ("unet", 3), ("unet", 4), ("snow-mlp", 3), ("snow-mlp", 4), ("unet", 5), ("unet", 6),
+    ]  # fmt: skip
+
+
 WORLD = world("unet", years=3, size=64)
 SMALL = ("--glacier=demo", *WORLD, "--months=3", "--align=none", "--patch=16", "--stride=8")
 TINY_RUN = (*SMALL, "--updates=2", "--validate-every=1", "--batch-size=4")

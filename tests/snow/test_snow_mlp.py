@@ -23,7 +23,7 @@ def every(count=2):
 
 
 def test_surroundings_are_means_of_squares_and_their_differences(frames):
-    found = surroundings(frames, every())
+    found = surroundings(frames, every()).unbind(1)
     assert len(found) == 3 * len(SIDES) - 2
     inner = (slice(None), slice(None), slice(32, -32), slice(32, -31))
     for side, at in zip(SIDES, (0, 1, 4, 7), strict=True):
@@ -37,7 +37,7 @@ def test_surroundings_are_means_of_squares_and_their_differences(frames):
 
 
 def test_a_square_that_leaves_the_window_is_the_mean_of_what_lies_inside(frames):
-    corner = surroundings(frames, torch.zeros(2, 1, dtype=torch.long))[0]
+    corner = surroundings(frames, torch.zeros(2, 1, dtype=torch.long))[:, 0]
     np.testing.assert_allclose(corner[..., 0], frames[..., :2, :2].mean((-1, -2)) - 0.3, atol=1e-5)
 
 

@@ -15,10 +15,11 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import Geod
 from shapely import box
+from worlds import world
 from writing import tif
 
 from icectl.errors import DataError
-from icectl.raster import ground_areas, write_cog
+from icectl.raster import grid_of, ground_areas, write_cog
 from icectl.tasks.snow import products
 from icectl.tasks.snow.dataset import STORE, Cube, CubeWriter, ground, open_dataset
 from icectl.tasks.snow.masks.terrain import cover, daily_radiation, snowline, static
@@ -129,6 +130,17 @@ def test_half_an_elevation_model_and_one_in_feet_are_refused(prepared, tmp_path)
     feet = write_cog(tmp_path / "heights.tif", np.full((60, 50), 15_000, "f4"), whole)
     with pytest.raises(DataError, match="cannot be metres"):
         prepared(feet)
+
+
+def test_an_elevation_model_that_does_not_fit_is_refused_before_the_scenes_are_read(icectl, tmp_path):
+    made = ("--glacier=demo", *world("unet", years=3, size=64))
+    icectl("fetch", "unet", *made)
+    (whole,) = tmp_path.glob("icectl-workspace/glaciers/demo/scenes/*/dem.tif")
+    grid, half = grid_of(whole), tmp_path / "half.tif"
+    write_cog(half, np.full((64, 32), 4000, "f4"), GeoBox((64, 32), grid.affine, grid.crs))
+    refused = icectl("prepare", "unet", *made, f"--dem={half}", ok=False)
+    assert "half.tif has no height on 50% of the scene" in refused.err
+    assert "aligned" not in refused.err
 
 
 def test_a_network_learns_from_the_ground_and_predicts_with_it(make_cube, make_run, tmp_path):

@@ -38,11 +38,10 @@ def figures(
 
 
 def _maps(title: str, cube: Cube, moment: Moment, path: Path, note: str) -> TimeMaps:
-    first = moment.frames.stop
     frames = (
         Frame(
             label=f"{day.isoformat()} · lead {lead + 1} · {season(day)}",
-            truth=Layer(file=str(cube.path), variable="snow", index=(first + lead,)),
+            truth=Layer(file=str(cube.path), variable="snow", index=(moment.frames.stop + lead,)),
             prediction=Layer(file=str(path), band=lead + 1),
         )
         for lead, day in enumerate(moment.future)
@@ -57,10 +56,6 @@ def _maps(title: str, cube: Cube, moment: Moment, path: Path, note: str) -> Time
         unit="NDSI",
         note=note,
     )
-
-
-def _frame(cube: Cube, number: int) -> F32:
-    return np.asarray(cube.read(slice(None), slice(number, number + 1))[0])
 
 
 def _curve(name: str, scores: Scores) -> Curve:
@@ -111,7 +106,7 @@ def _covers(run: Run, cube: Cube, moments: Sequence[Moment], weights: Callable[[
     for moment in moments:
         counted, path = weights(moment.start) > 0, hindcast(run, moment)
         for lead, day in enumerate(moment.future):
-            truth = _frame(cube, moment.frames.stop + lead)
+            truth = cube.read(slice(None), slice(moment.frames.stop + lead, moment.frames.stop + lead + 1))[0]
             forecast = np.ma.filled(read(path, band=lead + 1), np.nan).astype(np.float32)
             both = counted & np.isfinite(truth) & np.isfinite(forecast)
             if both.any():

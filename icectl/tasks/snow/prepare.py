@@ -125,6 +125,9 @@ def prepare(run: Run, options: PrepareOptions) -> Path:
         if sentence := scene_grid(within[0], _read_of(within[0]))[1]:
             run.say(sentence)
             run.notes["pixel sizes"] = sentence
+        dem = options.dem or run.glacier.dem or run.inputs["fetch"] / DEM
+        if dem != run.inputs["fetch"] / DEM or dem.is_file():  # read first: one that does not fit is refused
+            layers.put(0, "height", _height(run, dem, layers.grid))
         _index_scenes(run, layers, within, options)
         return _compose(run, layers, options)
 
@@ -347,9 +350,8 @@ def _compose(run: Run, layers: Layers, options: PrepareOptions) -> Path:
     shares /= len(periods) * shape[0] * shape[1]
     for name, share in zip(("missing", "filled", "interpolated"), shares, strict=True):
         writer.facts[f"share {name}"] = round(float(share), 6)
-    dem = options.dem or run.glacier.dem or run.inputs["fetch"] / DEM
-    if dem != run.inputs["fetch"] / DEM or dem.is_file():
-        writer.write_height(_height(run, dem, layers.grid))
+    if layers.has(0, "height"):
+        writer.write_height(layers.get(0, "height"))
     writer.close()
     run.notes["dataset"] = writer.facts
     run.say(

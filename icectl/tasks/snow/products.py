@@ -94,12 +94,9 @@ def _as_cf(run: Run, cube: Cube, moment: Moment, stacks: list[Path]) -> Path:
     path = stacks[0].with_suffix(".zarr")
     _, rows, cols = cube.shape
     store = new_store(path, f"Forecast snow masks ({run.plugin.name})", moment.future, cube.grid)
-    for stack, (end, quantity) in zip(stacks, QUANTITIES.items(), strict=False):
-        name = {".tif": "snow", SPREAD: "spread"}.get(end)
-        if name is None:
-            continue
+    for stack, end, name in zip(stacks[::2], (".tif", SPREAD), ("snow", "spread"), strict=False):
         array = add_series(
-            store, name, {"long_name": f"{quantity}, forecast", "units": "1"},
+            store, name, {"long_name": f"{QUANTITIES[end]}, forecast", "units": "1"},
             dtype="float32", fill_value=float("nan"), chunks=(1, min(_STRIP, rows), cols),
         )  # fmt: skip
         for top in range(0, rows, _STRIP):
