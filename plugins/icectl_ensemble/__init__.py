@@ -8,7 +8,7 @@ from pydantic import Field
 from icectl import registry
 from icectl.contract import Plugin
 from icectl.tasks.snow import stages
-from icectl.tasks.snow.options import TrainOptions
+from icectl.tasks.snow.options import TrainOptions, ValidateEvery
 
 COMMON = {"past", "future", "patch", "stride", "guides", "split", "count_filled"}
 """Options that no member may have otherwise: what it is shown, and the ground that is kept for tests."""
@@ -24,6 +24,7 @@ class EnsembleTrain(TrainOptions):
         description="Snow model that takes part. May be given several times.",
     )
     draws: int = Field(default=3, ge=1, le=32, description="Trainings of each member.")
+    validate_every: ValidateEvery = 0
 
     def members(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         """Return every member with the training options that were set, and those that all have in common."""

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from icectl.contract import BatchSize, Plugin
 from icectl.tasks.snow import stages
-from icectl.tasks.snow.options import TrainOptions
+from icectl.tasks.snow.options import TrainOptions, Updates, ValidateEvery
 
 
 class SnowMLPTrain(TrainOptions):
@@ -15,7 +15,8 @@ class SnowMLPTrain(TrainOptions):
     preset: Literal["small"] = Field(default="small", description="A network for two cores.")
     hidden: int = Field(default=64, ge=1, description="Units of both hidden layers.")
     batch_size: BatchSize = 64
-    updates: int | None = Field(default=800, ge=1, description="Stop after so many updates.")
+    updates: Updates = 800
+    validate_every: ValidateEvery = 0
 
 
 plugin = Plugin(

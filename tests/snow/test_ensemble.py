@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib import import_module
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from worlds import world
 
 from icectl import registry, stages
 from icectl.settings import load_glacier
+from icectl.splits import TRAIN
+from icectl.tasks.snow.split import split
 from icectl.training import load_weights
 from icectl.workspace import Workspace
 from icectl_ensemble import plugin
@@ -90,6 +93,16 @@ def test_a_model_that_is_named_again_is_trained_again():
     assert [(registry.get(name).name, given["draw"]) for name, given in found] == [
         ("unet", 3), ("unet", 4), ("snow-mlp", 3), ("snow-mlp", 4), ("unet", 5), ("unet", 6),
     ]  # fmt: skip
+
+
+def test_the_split_of_an_ensemble_trains_on_all_that_its_members_do():
+    """The audit of a test counts by it what of the test was seen in training."""
+    options, cube = plugin.stages["train"](), SimpleNamespace(shape=(8, 800, 400))
+    own = split(cube, options, 0).windows == TRAIN
+    for name, given in options.members():
+        learnt = split(cube, registry.get(name).stages["train"](**given), 0).windows == TRAIN
+        assert learnt.sum() == 1856
+        assert own[learnt].all()
 
 
 WORLD = world("unet", years=3, size=64)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,10 @@ from icectl.sources.options import SceneQuery
 HeadKind = Literal["plain", "product", "mixed"]
 Split = Literal["blocks", "time", "paper"]
 Guide = Literal["flags", "season", "linear", "calendar", "terrain"]
+Updates = Annotated[int | None, Field(ge=1, description="Stop after so many updates.")]
+ValidateEvery = Annotated[
+    int, Field(ge=0, description="Updates between validations; 0: none, all ground but the test trains.")
+]
 
 THRESHOLD = 0.3
 """NDSI from which a pixel counts as snow (Müller 2023, section 2.1)."""
@@ -102,15 +106,11 @@ class TrainOptions(Options):
         description="Test on blocks in space and later years, on later years, or at random as the paper.",
     )
     epochs: int = Field(default=100, ge=1, le=100_000, description="Passes over the training windows.")
-    updates: int | None = Field(default=1500, ge=1, description="Stop after so many updates.")
+    updates: Updates = 1500
     lr: float = Field(default=3e-3, gt=0, le=1, description="Learning rate of AdamW.")
     weight_decay: float = Field(default=1e-2, ge=0, le=1, description="Weight decay of AdamW.")
     batch_size: BatchSize = 8
-    validate_every: int = Field(
-        default=100,
-        ge=0,
-        description="Updates between validations; 0: none, all ground but the test trains.",
-    )
+    validate_every: ValidateEvery = 100
     patience: int | None = Field(
         default=10,
         ge=1,
