@@ -12,6 +12,7 @@ from odc.geo.geobox import GeoBox
 from pyproj import Geod, Transformer
 
 from icectl.raster import ground_grid, ground_steps, line_distances, warp
+from icectl.raster.ground import local_crs
 from icectl.raster.kinds import factor_to
 
 
@@ -28,6 +29,13 @@ def test_mercator_by_its_closed_form():
     w = math.sqrt(1 - e2 * math.sin(math.radians(lat)) ** 2)
     assert across == pytest.approx(60 * math.cos(math.radians(lat)) / w, rel=1e-4)  # prime vertical radius
     assert down == pytest.approx(60 * math.cos(math.radians(lat)) * (1 - e2) / w**3, rel=1e-4)  # meridian
+
+
+def test_the_local_projection_is_centred_on_the_middle_of_the_grid():
+    grid = box("EPSG:3413", (1000, 1000), -31.5, 87.25, shape=(60, 200))  # no UTM zone reaches there
+    centre = dict(part.split("=") for part in local_crs(grid).split() if "=" in part)
+    assert float(centre["+lat_0"]) == pytest.approx(87.25, abs=1e-4)
+    assert float(centre["+lon_0"]) == pytest.approx(-31.5, abs=1e-4)
 
 
 @pytest.mark.parametrize(

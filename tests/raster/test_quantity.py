@@ -79,6 +79,16 @@ def test_scale_offset_and_unit_tags_count(tmp_path):
         read_quantity(write(tmp_path / "k.tif", HEIGHTS, units=("kelvin",)), "elevation")
 
 
+def test_heights_on_a_grid_in_feet_are_refused_until_their_unit_is_stated(tmp_path):
+    bare = write(tmp_path / "dem.tif", HEIGHTS, crs="EPSG:2263")  # New York, US survey feet
+    with pytest.raises(DataError, match="is in feet by its CRS, and whether its heights are feet or metres"):
+        read_quantity(bare, "elevation")
+    stated = write(tmp_path / "stated.tif", HEIGHTS, crs="EPSG:2263", units=("ft",))
+    np.testing.assert_allclose(read_quantity(stated, "elevation").values, HEIGHTS * 0.3048, rtol=1e-6)
+    nowhere = write(tmp_path / "nowhere.tif", HEIGHTS, crs=None)  # of which no CRS says that it is in feet
+    np.testing.assert_array_equal(read_quantity(nowhere, "elevation").values, HEIGHTS)
+
+
 @pytest.mark.parametrize(
     ("name", "band", "quantity", "per"),
     [
