@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import rasterio
@@ -13,6 +15,7 @@ from writing import NORTH, tif
 
 from icectl.errors import DataError
 from icectl.raster import Info, Window, grid_of, ground_grid, read_quantity
+from icectl.raster.cf import layers, stamp
 
 ROWS, COLUMNS = 20, 24
 HEIGHTS = 500 + 20.0 * np.arange(COLUMNS) + 10.0 * np.arange(ROWS)[:, None]
@@ -343,3 +346,15 @@ def test_a_picture_whose_zero_is_white_has_the_same_brightness(tmp_path, dtype, 
     np.testing.assert_array_equal(read_quantity(signed, "elevation").values, HEIGHTS)
     quality = tif(tmp_path / "qa.tif", shown, photometric="MINISWHITE", **about)
     np.testing.assert_array_equal(read_quantity(quality, "quality").values, shown)
+
+
+def test_one_moment_of_a_calendar_without_leap_days_is_a_time():
+    import cftime
+    import xarray as xr
+
+    grid, moment = GeoBox((4, 5), NORTH, "EPSG:32643"), np.empty(1, object)
+    moment[0] = cftime.DatetimeNoLeap(2022, 7, 1)
+    coords = {"time": moment, **xr_coords(grid)}
+    values = xr.DataArray(np.ones((1, 4, 5)), coords, ("time", *grid.dimensions))
+    ((name, time, one),) = layers(xr.Dataset({"ndsi": values}), Path("a.nc"))
+    assert (name, stamp(time), one.shape) == ("ndsi", "2022-07-01T00:00:00", (4, 5))

@@ -110,6 +110,8 @@ def test_an_image_lies_where_its_user_says():
     assert placed == GeoBox((4, 5), Affine(20, 0, 500_000, 0, -10, 5_000_040), "EPSG:32633")
     nowhere = assigned_grid((4, 5), None, None, side=15)
     assert (nowhere.affine, nowhere.crs) == (Affine(15, 0, 0, 0, -15, 60), None)
+    north_up = Affine(20, 0, 500_000, 0, -20, 5_000_040)  # as a world file says
+    assert assigned_grid((4, 5), "EPSG:32633", None, own=north_up) == GeoBox((4, 5), north_up, "EPSG:32633")
 
 
 @pytest.mark.parametrize(
@@ -126,6 +128,12 @@ def test_a_place_that_is_none_is_refused(crs, bounds, words):
     with pytest.raises(UsageError, match=words) as refused:
         assigned_grid((4, 5), crs, bounds)
     assert refused.value.hint
+
+
+@pytest.mark.parametrize("own", [Affine(20, 0, 0, 0, 20, 0), Affine(-20, 0, 0, 0, -20, 0)])
+def test_a_world_file_that_is_not_north_up_does_not_place_an_image(own):
+    with pytest.raises(UsageError, match="alone does not say where"):
+        assigned_grid((4, 5), "EPSG:32633", None, own=own)
 
 
 @pytest.mark.parametrize(("right", "down"), [(1, 1), (-1, 1), (-1, -1), (1, -1)])

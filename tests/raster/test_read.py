@@ -12,6 +12,7 @@ from rasterio.warp import reproject
 
 from icectl.errors import DataError, UsageError
 from icectl.raster import Info, Window, read, read_on
+from icectl.raster.stored import check_end
 
 
 def test_nodata_and_nan_are_masked(plain_tif):
@@ -21,6 +22,20 @@ def test_nodata_and_nan_are_masked(plain_tif):
     assert np.argwhere(got.mask).tolist() == [[0, 0], [1, 1], [2, 2]]
     assert got[2, 3] == 11
     assert got.mask.sum() == 3
+
+
+def test_a_raster_whose_last_block_is_cut_off_is_refused(tmp_path):
+    path = tmp_path / "a.tif"
+    values = np.random.default_rng(3).integers(1, 99, (1, 600, 600)).astype("uint8")
+    about = {"count": 1, "height": 600, "width": 600, "tiled": True, "blockxsize": 256, "blockysize": 256}
+    about |= {"crs": "EPSG:32643", "transform": Affine(30, 0, 500_000, 0, -30, 4_000_000)}
+    with rasterio.open(path, "w", driver="GTiff", dtype="uint8", compress="deflate", **about) as file:
+        file.write(values)
+    check_end(path)
+    path.write_bytes(path.read_bytes()[:-500])
+    assert read(path, Window(0, 0, 256, 256)).shape == (256, 256)  # the first block is whole
+    with pytest.raises(DataError):
+        check_end(path)
 
 
 def test_a_window_is_that_part_of_the_whole(plain_tif):

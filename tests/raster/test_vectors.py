@@ -13,6 +13,7 @@ from writing import tif
 
 from icectl.errors import DataError, UsageError, WorkError
 from icectl.raster import Info, grid_of, rasterize, read_vectors, write_vectors
+from icectl.raster.vectors import beside_180
 
 SQUARE = box(500_107, 3_998_507, 500_707, 3_999_507)  # no edge runs through a pixel's centre
 BOW_TIE = Polygon([(0, 0), (10, 10), (10, 0), (0, 10)])
@@ -200,3 +201,11 @@ def test_real_outlines_meet_their_dem(shared_data):
     inside = rasterize(shapes, grid_of(dem))
     area = shapes.to_crs(Info(dem).crs).area.sum()
     assert inside.sum() * 400 == pytest.approx(area, rel=0.01)  # 20 m pixels
+
+
+def test_a_shape_over_180_is_made_one_piece_and_others_stay():
+    halves = shapely.MultiPolygon([shapely.box(179, 66, 180, 67), shapely.box(-180, 66, -178, 67)])
+    frame = gpd.GeoDataFrame(geometry=[halves, shapely.box(-11, 60, -10, 61)], crs="EPSG:4326")
+    joined = beside_180(frame).geometry
+    assert joined.bounds.to_numpy().tolist() == [[179, 66, 182, 67], [-11, 60, -10, 61]]
+    assert joined[0].geom_type == "Polygon"
