@@ -184,6 +184,37 @@ def test_it_can_be_read_on_a_phone(page):
         ".map(b=>Math.min(b.offsetWidth, b.offsetHeight))"
     )
     assert min(buttons) >= 32
+    theme = page.execute_script(
+        "const b = document.querySelector('#theme').getBoundingClientRect(),"
+        "l = document.querySelector('.links').getBoundingClientRect(); return [b.right, l.right - b.left]"
+    )
+    assert (theme[0] <= 390, theme[1] <= 0) == (True, True), theme  # beside the links, not behind them
+
+
+def test_cards_of_a_desktop_stand_in_one_row_and_intervals_on_one_line(page):
+    resize(page, 1400, 900)
+    rows, lines = page.execute_script(
+        "const c = document.querySelector('.cards'), one = c.querySelector('.card');"
+        "document.querySelector('table').classList.add('many');"
+        "while (c.children.length < 6) c.append(one.cloneNode(true));"
+        "return [new Set([...c.children].map(e=>e.offsetTop)).size,"
+        "Math.max(...[...document.querySelectorAll('table.many td small')].map(e=>e.offsetHeight/"
+        "parseFloat(getComputedStyle(e).fontSize)))]"
+    )
+    assert rows == 1
+    assert lines < 2
+
+
+def test_three_figures_that_belong_together_print_beside_each_other(page):
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        columns = page.execute_script(
+            "const d = document.createElement('div'); d.className = 'pair trio'; document.body.append(d);"
+            "return getComputedStyle(d).gridTemplateColumns.split(' ').length"
+        )
+    finally:
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert columns == 3
 
 
 def test_it_prints_without_half_empty_pages(page):
