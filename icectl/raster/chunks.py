@@ -4,6 +4,7 @@ Zarr gives fill values for a chunk that is not there, and uncompressed chunks ho
 damage. Stores of ours leave no chunk out, so that a missing one is known by the stage's record.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,15 @@ def write_store(data: Any, path: Path, **encoding: Mapping[str, Any]) -> None:
         own = dict(encoding.get(str(name), {}))
         chosen[name] = {"compressors": _codecs(own.pop("compressed", True)), **own}
     data.to_zarr(path, mode="w", zarr_format=3, consolidated=False, encoding=chosen, write_empty_chunks=True)
+
+
+def gather(folder: Path) -> None:
+    """Put what a store's files say of it into one, where xarray and GDAL look first; of each in `folder`."""
+    import zarr
+
+    for path in folder.glob("*.zarr"):
+        with warnings.catch_warnings(action="ignore"):  # format 3 has no word for it yet
+            zarr.consolidate_metadata(path)
 
 
 def _codecs(compressed: bool) -> tuple[Any, ...]:

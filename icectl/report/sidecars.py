@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader
 from pyproj import Transformer
 
 from icectl.errors import DataError
-from icectl.raster import grid_of
+from icectl.raster import Info, grid_of
 from icectl.report.colours import scale_for
 from icectl.report.layers import Reader
 from icectl.report.panels import Layer, Map, Panel, TimeMaps
@@ -107,8 +107,11 @@ def _bounds(folder: Path) -> tuple[float, ...] | None:
 
 
 def write_styles(folder: Path, panels: Sequence[Panel]) -> None:
-    """Write a QGIS style beside each raster that `panels` show, with the page's colours, and beside lines."""
-    reader = Reader([folder])
+    """Write a QGIS style beside each raster that `panels` show, with the page's colours, and beside lines.
+
+    A raster that no panel shows has the style of one of its name, or of its quantity (up to a comma).
+    """
+    reader, styles = Reader([folder]), dict[str, str]()
     for panel in panels:
         if isinstance(panel, Map):
             layer: Layer | None = panel.layer
@@ -126,11 +129,21 @@ def write_styles(folder: Path, panels: Sequence[Panel]) -> None:
             steps = list(zip(levels, scale.hexes(_STEPS), strict=True))
             style = _style(scale=scale, band=layer.band, steps=steps)
             path.with_suffix(".qml").write_text(style, encoding="utf-8")
+            styles.setdefault(_kind(path), style)
     for path in products(folder):
-        if path.suffix in (".gpkg", ".shp"):
+        style = ""
+        if path.suffix == ".tif" and not path.with_suffix(".qml").exists():
+            style = styles.get(_kind(path), "")
+        elif path.suffix in (".gpkg", ".shp"):
             symbol = "fill" if "Polygon" in str(pyogrio.list_layers(path)[0][1]) else "line"
             style = _style(symbol=symbol, looks=_LOOKS[symbol])
+        if style:
             path.with_suffix(".qml").write_text(style, encoding="utf-8")
+
+
+def _kind(path: Path) -> str:
+    """Return what a raster is a map of: its quantity up to a comma, else its name."""
+    return Info(path).tags.get("quantity", path.name).partition(",")[0]
 
 
 _LOOKS = {

@@ -84,9 +84,11 @@ def _flag_scale(request: Request, run: Run) -> None:
 
 def finish(request: Request, step: Step, model: Model, run: Run) -> None:
     """Write ``panels.json``, ``item.json`` and QGIS styles into ``run.out``, beside what was predicted."""
+    from icectl.raster.chunks import gather
     from icectl.report.contents import PANELS
     from icectl.report.sidecars import write_item, write_styles
 
+    gather(run.out)
     _flag_scale(request, run)
     panels: list[Any] = []
     if isinstance(model, ShowsProducts):

@@ -90,6 +90,21 @@ def test_styles_carry_the_colours_of_the_page(folder):
     assert steps[0].get("color") == "#440154"
 
 
+def test_rasters_that_the_page_does_not_show_have_the_style_of_their_kind(folder):
+    """The page shows three glaciers of many, and the first forecast; QGIS opens any of them."""
+    near = {"one/thickness.tif": {"units": "m"}, "thickness_late.tif": {"quantity": "NDSI, cut"}, "x.tif": {}}
+    near["first.tif"] = {"quantity": "NDSI, whole"}
+    for name, tags in near.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        write_cog(folder / name, np.full((40, 60), 5, np.float32), GRID, tags=tags)
+    shown = Map(title="", layer=Layer(file=str(folder / "first.tif")), colours="snow", low=0, high=1)
+    write_styles(folder, [*panels(folder), shown])
+    styles = {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*.qml")}
+    assert styles["one/thickness.qml"] == styles["thickness.qml"]
+    assert styles["thickness_late.qml"] == styles["first.qml"]
+    assert "x.qml" not in styles
+
+
 def test_a_file_outside_keeps_its_path_when_the_folder_moves_into_place(tmp_path):
     """A stage is built aside, one folder deeper than where it will stand."""
     aside, home = tmp_path / "p" / ".box" / "new", tmp_path / "p" / "place"
