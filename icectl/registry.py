@@ -350,7 +350,7 @@ def _known(plugin: Plugin, verb: str, saved: Mapping[str, Any]) -> dict[str, Any
             "train again, or use the version that made it",
         )
     if unknown:
-        logging.getLogger("icectl").info(f"saved options of {verb} are left out: {', '.join(unknown)}")
+        _say_once(f"saved options of {verb} are left out: {', '.join(unknown)}")
     return {name: value for name, value in saved.items() if name not in unknown}
 
 

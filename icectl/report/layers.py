@@ -133,9 +133,9 @@ def _from_cube(path: Path, layer: Layer) -> Raster:
 
 def _grid_of(data: Any, variable: str) -> GeoBox | None:
     """Return the grid that CF's grid mapping tells, or a prepared dataset in its attributes."""
-    if data.attrs.get("crs") and "transform" in data.attrs:
-        transform = Affine(*json.loads(data.attrs["transform"]))
-        return GeoBox(data[variable].shape[-2:], transform, data.attrs["crs"])
+    if "crs" in data.attrs and "transform" in data.attrs:
+        transform, crs = Affine(*json.loads(data.attrs["transform"])), data.attrs["crs"]
+        return GeoBox(data[variable].shape[-2:], transform, crs) if crs else None
     try:
         grid = data[variable].odc.geobox or data.odc.geobox
     except (ValueError, KeyError, AttributeError):

@@ -113,6 +113,13 @@ def test_outlines_off_and_across_the_border_are_noted_and_the_rest_goes_on(
     assert rows["inside"]["note"] == ""
     assert "lies outside" in rows["off"]["note"]
     assert "crosses the border" in rows["across"]["note"]
+    warned = [
+        one for path in root.rglob("stage.json") for one in read_json(path)["notes"].get("warnings", [])
+    ]
+    assert (
+        "2 of 3 glaciers could not be computed (table.csv): the outline lies outside dem (1); the outline "
+        "crosses the border of dem (1)" in warned
+    )
     with pytest.raises(DataError, match="no glacier could be computed"):
         _predict(root, done, tmp_path, frame[frame["rgi_id"] == "off"], test_world / "dem.tif")
     with pytest.raises(DataError, match=r"'a/1' and 'a_1' of o\.gpkg would share one folder"):

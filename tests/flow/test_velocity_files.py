@@ -23,7 +23,7 @@ from icectl.raster.cf_write import cf_dataset, cf_layer, save_netcdf
 from icectl.report import charts
 from icectl.report.layers import Reader
 from icectl.report.panels import unpack
-from icectl.tasks.flow.figures import streamline
+from icectl.tasks.flow.figures import fastest, streamline
 from icectl.tasks.flow.shown import shown
 from icectl.tasks.flow.velocity.averaging import (
     AGREEMENT,
@@ -96,6 +96,13 @@ def test_web_mercator_gives_metres_on_the_ground_and_cloud_by_a_quality_layer_gi
         hidden = speed[:, column > 150]
         assert hidden.size
         assert np.isnan(hidden).all()
+
+
+def test_the_line_starts_on_the_glacier_and_not_on_a_faster_speck():
+    speed = np.full((30, 40), np.nan)
+    speed[5:25, 5:30] = np.linspace(10, 90, 25)
+    speed[28, 38] = 660.0
+    assert fastest(speed) == (5, 29)
 
 
 def test_a_streamline_runs_with_the_flow_through_its_cell_and_ends_where_none_is_known():

@@ -204,11 +204,13 @@ def predicted_there(folder, root, **options):
     return run
 
 
-def test_without_labels_or_crs_prediction_still_works(trained, tmp_path):
+def test_without_labels_or_crs_prediction_still_works(trained, tmp_path, caplog):
     root, _, _, _ = trained
     write_folder(tmp_path, count=2)
     run_all(tmp_path, ("fetch", "prepare"), scenes=tmp_path / "images")
+    caplog.set_level("INFO", "icectl")
     run = predicted_there(tmp_path, root)
+    assert "2 fronts in 2 images, 2 of them in doubt" in caplog.messages
     assert any("no CRS" in warning for warning in run.notes["warnings"])
     frame = geopandas.read_file(run.out / "fronts.gpkg", layer="fronts")
     assert len(frame) == 2

@@ -83,6 +83,17 @@ def test_a_slice_of_a_cube(tmp_path, kind):
     assert raster.grid.crs.epsg == 32643
 
 
+def test_a_prepared_dataset_without_a_crs_has_no_grid_and_warns_of_nothing(tmp_path):
+    """The terminal of a user showed a library's warning: "Failed to parse CRS"."""
+    import xarray as xr
+
+    coords = {"y": np.arange(6.0), "x": np.arange(8.0)}
+    cube = xr.Dataset({"frame": (("y", "x"), np.ones((6, 8), np.float32))}, coords)
+    cube.attrs.update(crs="", transform="[1, 0, 0, 0, -1, 6]")
+    cube.to_netcdf(tmp_path / "cube.nc", engine="h5netcdf")
+    assert Reader([tmp_path]).read(Layer(file="cube.nc", variable="frame")).grid is None
+
+
 def test_a_picture_has_no_grid(tmp_path):
     from PIL import Image
 

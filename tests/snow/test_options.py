@@ -109,6 +109,23 @@ def test_every_stage_has_an_estimate(verb, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_dry_run_counts_no_windows_where_the_frames_are_not_known(tmp_path):
+    """A NetCDF of eight dates is one file: it said "about 0 windows"."""
+    (tmp_path / "snow.nc").touch()
+    plugin = plugin_of("convlstm")
+    options = {name: kind() for name, kind in plugin.stages.items()}
+    options["prepare"] = plugin.stages["prepare"](cadence="scenes")
+    run = Run(
+        verb="train",
+        plugin=plugin,
+        glacier=load_glacier("demo"),
+        out=tmp_path,
+        options=options,
+        scenes=tmp_path,
+    )
+    assert estimate(run).note == ""
+
+
 def test_heads_that_do_not_divide_are_refused():
     with pytest.raises(ValueError, match="do not divide"):
         plugin_of("salstm").stages["train"].model_validate({"hidden": 10})

@@ -38,6 +38,8 @@ def test_weights_that_ship_are_whole_and_announced(folder, tmp_path):
     for record in (RUN, RECORD):  # they named the temporary workspace of their training
         assert read_json(folder / record)["command"] == card.command
     assert "synthetic" not in (folder / "README.md").read_text()
+    saved = run_of(run)
+    assert registry.upgrade_options(plugin, saved["options"], saved["schema"]) == saved["options"]
 
 
 def test_they_take_ten_megabytes_at_most():

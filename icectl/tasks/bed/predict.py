@@ -1,6 +1,7 @@
 """Predict: bed, thickness and volume of glaciers, one job each; or the holes of an elevation model."""
 
 import csv
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,7 +130,10 @@ def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
             f"no glacier could be computed: {why}", hint or "check the elevation model and the outlines"
         )
     if done < len(chosen):
-        run.warn(f"{len(chosen) - done} of {len(chosen)} glaciers could not be computed: see table.csv")
+        kinds = Counter(str(row["note"]) for row, _, _ in known.values() if row["note"])
+        why = "; ".join(f"{note} ({count})" for note, count in kinds.most_common(3))
+        failed = f"{len(chosen) - done} of {len(chosen)} glaciers could not be computed (table.csv)"
+        run.warn(f"{failed}: {why}{'; …' * (len(kinds) > 3)}")
     for note in said[:20]:
         run.warn(note)
     if slow and odd < done:

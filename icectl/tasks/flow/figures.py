@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from affine import Affine
+from cv2 import connectedComponents
 
 from icectl.arrays import F32, F64, I64, Array
 from icectl.imagery.filters import high_pass
@@ -174,13 +175,23 @@ def flow_line(
     sure = np.where((count >= 2) & np.isfinite(speed), speed, np.nan)
     sure = sure if np.isfinite(sure).any() else speed
     vx, vy = (np.where(np.isfinite(speed), v, np.nan) for v in (vx, vy))
-    fastest = np.unravel_index(int(np.nanargmax(sure)), speed.shape)
-    line = streamline(-vy, vx, (int(fastest[0]), int(fastest[1])))
-    at = tuple(line.T)
+    at = tuple(streamline(-vy, vx, fastest(sure)).T)
     grid, known = sequences.grid, sequences.data.attrs["units"] == "m"
     across, down = (abs(grid.affine.a), abs(grid.affine.e)) if grid.crs is None else ground_steps(grid)
     steps = np.diff(cells[at], axis=0) * (np.array([float(down), float(across)]) / 1000 if known else 1.0)
     return at, np.concatenate([[0], np.cumsum(np.hypot(*steps.T))]), "km" if known else "px"
+
+
+def fastest(speed: F64) -> tuple[int, int]:
+    """Return row and column of the fastest cell of the largest patch of known cells: specks are mostly wrong.
+
+    >>> fastest(np.array([[9.0, np.nan, 1.0, 2.0]]))
+    (0, 3)
+    """
+    patches = connectedComponents(np.isfinite(speed).astype(np.uint8))[1]
+    largest = np.bincount(patches[patches > 0]).argmax()
+    row, col = np.unravel_index(int(np.nanargmax(np.where(patches == largest, speed, np.nan))), speed.shape)
+    return int(row), int(col)
 
 
 def streamline(down: F64, right: F64, start: tuple[int, int], most: int = 500) -> I64:

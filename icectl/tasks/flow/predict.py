@@ -68,16 +68,16 @@ def map_velocity(run: Run, sequences: Sequences, options: PredictOptions) -> Vel
     speed = np.hypot(found.vx, found.vy)
     if np.isfinite(speed).any():
         cells = centres(frames.shape[1:], options)
-        name = "m a year" if sequences.data.attrs["units"] == "m" else "pixels a year"
-        if ice is not None:
-            _say_static(run, found, ~ice[cells[..., 0], cells[..., 1]], name)
         unit = "m" if sequences.data.attrs["units"] == "m" else "px"
+        if ice is not None:
+            _say_static(run, found, ~ice[cells[..., 0], cells[..., 1]], f"{unit}/yr")
+        if unit == "px":
+            run.say("the images have no georeference: --resolution METRES, the side of a pixel, gives metres")
         bias = float(np.nanmedian(speed_bias(speed, found.error)))
         number = f"{len(found.pairs)} pairs" if len(found.pairs) > 1 else "one pair"
         run.say(f"velocity from {number}: median speed {np.nanmedian(speed):.1f} {unit}/yr,")
-        run.say(
-            f"  of which noise makes up {bias:.2g}; {found.masked} cells masked since their pairs disagree"
-        )
+        masked = f"{found.masked} cells masked since their pairs disagree"
+        run.say(f"  of which noise makes up {bias:.2g} {unit}/yr; {masked}")
         if len(found.pairs) > 1:
             _say_bias(run, found, sequences.days, unit)
     elif not found.pairs:

@@ -104,6 +104,7 @@ def _along_flow(run: Run, unit: str) -> list[Panel]:
             title=f"Velocity on the image of {day}",
             layer=picture,
             colours="grey",
+            label="brightness",
             lines=tuple(lines),
             arrows=_arrows(run, cells),
             arrow_unit=unit,

@@ -125,6 +125,7 @@ def _say_misses(run: Run, records: list[Record]) -> None:
     missed = [r["image"] for r in records if not r["fronts"]]
     fronts = [front for record in records for front in record["fronts"]]
     weak = [front for front in fronts if front["doubt"]]
+    run.say(f"{len(fronts)} fronts in {len(records)} images, {len(weak)} of them in doubt")
     if missed:
         run.warn(f"no front was found in {len(missed)} of {len(records)} images ({', '.join(missed[:5])})")
     if weak:

@@ -29,7 +29,7 @@ def estimate(run: Run) -> Estimate:
         batch = max(1, train.batch_size) * (train.past + train.future) * train.patch**2 * _BYTES
         along = max(0, (int(pixels**0.5) - train.patch) // train.stride + 1)
         windows = along**2 * max(0, frames - train.past - train.future + 1)
-        note = f"about {windows:,} windows before the split"
+        note = f"about {windows:,} windows before the split" if windows else ""
         return Estimate(reads=cube, memory=TORCH + 256 * 2**20 + 200 * batch, note=note)
     if run.verb == "predict":
         return Estimate(reads=cube, writes=2 * 4 * pixels * _BYTES, memory=2**30)

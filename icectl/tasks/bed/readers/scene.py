@@ -51,7 +51,7 @@ def scene_of(place: Place, dem: Dem, options: PredictOptions) -> tuple[Scene, Te
     frame = shapely.from_wkt(terrain.grid.extent.wkt)
     if not frame.contains(own):
         words = "crosses the border of" if frame.intersects(own) else "lies outside"
-        raise DataError(f"the outline of {place.name} {words} {dem.name}", "give a larger elevation model")
+        raise DataError(f"the outline {words} {dem.name}", "give a larger elevation model")
     ice = _burn([own], terrain)
     area = float(ground.area) / 1e6
     if area < options.smallest or ice.sum() < 4:
