@@ -149,7 +149,12 @@ def chosen_run(asked: Asked) -> Source:
         return Source(weights=weights.find(asked.weights, asked.plugin))
     if asked.given(asked.plugin.stages["train"]) or asked.experiment is not None:
         return Source()
-    newest = stages.newest_run(asked.space, asked.plugin)
+    newest = stages.newest_run(asked.space, asked.plugin, asked.seed)
+    if newest is not None and asked.seed not in (None, run_of(newest)["seed"]):
+        logging.getLogger("icectl").warning(
+            f"no {asked.plugin.name} was trained with the seed {asked.seed}: the newest run is used "
+            "(--run names another)"
+        )
     if newest is not None or not asked.plugin.weights:
         return Source(newest)
     from icectl import weights

@@ -10,10 +10,11 @@ from icectl.stages.plan import UNTRAINED
 from icectl.workspace import RECORD, RUN, Workspace, dated, run_of
 
 
-def newest_run(workspace: Workspace, plugin: Plugin) -> Path | None:
-    """Return the newest finished run of a model, if something was trained here."""
+def newest_run(workspace: Workspace, plugin: Plugin, seed: int | None = None) -> Path | None:
+    """Return the newest finished run of a model, of those with `seed` where there are any."""
     runs = [run for run in workspace.finished_runs(plugin.name) if "weights" not in run_of(run)]
-    return next((run for run in reversed(runs) if _made_by(run, plugin)), None)
+    newest = [run for run in reversed(runs) if _made_by(run, plugin)]
+    return max(newest, key=lambda run: run_of(run)["seed"] == seed, default=None)  # the first of equals
 
 
 def _made_by(run: Path, plugin: Plugin | None) -> bool:

@@ -59,6 +59,15 @@ def test_the_last_run_is_the_one_last_added_to_and_an_unfinished_one_is_none(cli
         stages.find_run(space, str(products), weights=True)
 
 
+def test_a_seed_chooses_among_the_runs_and_another_is_said(cli):
+    runs = [trained(cli, "--seed", n) for n in ("1", "2")]
+    used = [cli("evaluate", "toy", *words, "--json").json["run"] for words in ((), ("--seed", "1"))]
+    assert used == [str(runs[1]), str(runs[0])]
+    other = cli("evaluate", "toy", "--seed", "7", "--json")
+    assert other.json["run"] == str(runs[1])
+    assert "no toy was trained with the seed 7: the newest run is used (--run names another)" in other.err
+
+
 def test_a_run_may_be_copied_under_any_name(cli):
     shutil.copytree(trained(cli), "weights of mine")
     here = Path("weights of mine").absolute()
