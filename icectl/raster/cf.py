@@ -88,14 +88,24 @@ def layers(data: Any, path: Path) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _in_range(values: Any) -> Any:
-    """Return floats with NaN beyond the valid range that CF gives in the numbers stored (2.5.1)."""
+    """Return floats with NaN beyond the valid range, of stored numbers where it has a packed variable's type.
+
+    CF 2.5.1; the NetCDF user guide says of which numbers a range is.
+    """
     about, packing = values.attrs, values.encoding
-    said = np.asarray(
-        about.get("valid_range", [about.get("valid_min", -np.inf), about.get("valid_max", np.inf)])
-    )
-    if values.dtype.kind != "f" or said.dtype.kind not in "iuf" or said.shape != (2,):
+    given = {
+        name: np.asarray(about[name]) for name in ("valid_range", "valid_min", "valid_max") if name in about
+    }
+    if values.dtype.kind != "f" or any(one.dtype.kind not in "iuf" for one in given.values()):
         return values
-    if np.dtype(packing.get("dtype", values.dtype)).kind in "iu" and "_Unsigned" not in about | packing:
+    whole = all(one.dtype.kind in "iu" for one in given.values())
+    packed = whole and np.dtype(packing.get("dtype", values.dtype)).kind in "iu"
+    ends = (("valid_min", -np.inf), ("valid_max", np.inf))
+    each = np.array([np.ravel(given.get(name, end))[0] for name, end in ends])
+    said = np.asarray(given.get("valid_range", each), np.float64)
+    if not given or said.shape != (2,) or (packed and "_Unsigned" in about | packing):
+        return values
+    if packed:
         said = said * packing.get("scale_factor", 1.0) + packing.get("add_offset", 0.0)
     return values.where((values >= said.min()) & (values <= said.max()))
 

@@ -299,10 +299,12 @@ def test_netcdf_of_any_age_and_name(tmp_path, name, engine):
         ({"valid_range": np.array([0, 900], np.float32)}, {}),
         ({"valid_max": np.float32(900)}, {}),
         ({"valid_range": np.array([-32000, 4000], np.int16)}, {"dtype": "int16", "scale_factor": 0.1}),
+        ({"valid_max": np.int16(4000)}, {"dtype": "int16", "scale_factor": 0.1}),
+        ({"valid_range": np.array([0.0, 900.0])}, {"dtype": "int16", "scale_factor": 0.1}),
     ],
 )
 def test_what_lies_beyond_the_valid_range_of_a_variable_is_missing(tmp_path, about, packing):
-    """By CF's rules; the range of a packed variable is one of its stored numbers (it was read as heights)."""
+    """By CF's rules: of a packed variable, a range of whole numbers is of the stored ones."""
     import xarray as xr
 
     packing = packing and packing | {"add_offset": 500.0, "_FillValue": -32768}
