@@ -38,11 +38,13 @@ MSI = {
     "B01": "coastal", "B02": "blue", "B03": "green", "B04": "red", "B8A": "nir08", "B08": "nir",
     "B11": "swir16", "B12": "swir22", "SCL": "scl", "QA60": "qa60", "FMASK": "hls_fmask",
 }  # fmt: skip
+MODIS = {1: "red", 2: "nir08", 3: "blue", 4: "green", 6: "swir16", 7: "swir22"}
 
 ASSETS = {
     **{name: name for name in (*OLI, "lwir", "lwir11", "nir", *QUALITY)},
     **{name: name for name in ("ndsi", "image", "pan")},
     **{"swir1": "swir16", "swir": "swir16", "swir2": "swir22", "nir": "nir08", "ndsi_snow": "ndsi"},
+    **{f"sur_refl_b0{number}": name for number, name in MODIS.items()},
     **{"fmask4": "fmask", "ndsi_snow_cover": "ndsi", "fsc": "ndsi"},
     **{name: name for name in RADAR},
 }

@@ -105,6 +105,7 @@ LANDSAT = "LC08_L2SP_147038_20210305_20220503_02_T1"
     [
         ("20190710_green", "green", "20190710"),
         ("greenland_20190710_swir1", "swir16", "greenland_20190710"),
+        ("MOD09GA.A2019191.h18v04.061_sur_refl_b04_1", "green", "MOD09GA.A2019191.h18v04.061_1"),
         ("qa_pixel-20190710", "qa_pixel", "20190710"),
         ("parvati_2019Q1", None, "parvati_2019Q1"),
         ("2019-07-10/green", "green", ""),
