@@ -60,6 +60,11 @@ def grid_of_dataset(source: Any, path: str | Path, crs: str | None = None) -> Gr
     grid = upright(GeoBox(source.shape, source.transform, source.crs or crs_of(crs)))
     if grid.crs.proj.is_engineering:
         raise without_place(grid.crs.proj.name)
+    if grid.crs.proj.is_geocentric:
+        raise DataError(
+            f"the CRS '{grid.crs.proj.name}' of {Path(path).name} counts from the Earth's centre",
+            "assign that of its map, e.g. `gdal_edit.py -a_srs EPSG:32643 FILE`",
+        )
     if not grid.crs.geographic:
         return grid
     box = grid.boundingbox

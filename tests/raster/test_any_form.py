@@ -157,6 +157,9 @@ def test_places_that_cannot_be_are_refused(tmp_path):
         ground_grid(grid_of(local))
     with pytest.raises(DataError, match="'site' is a local one"):  # a catalogue failed
         Info(local)
+    earth = tif(tmp_path / "e.tif", HEIGHTS.astype(np.float32), crs="EPSG:4978")
+    with pytest.raises(DataError, match=r"the CRS 'WGS 84' of e\.tif counts from the Earth's centre"):
+        read_quantity(earth, "elevation")
     wave = tif(tmp_path / "c.tif", (HEIGHTS + 1j).astype(np.complex64))
     with pytest.raises(DataError, match=r"c\.tif holds complex numbers"):
         read_quantity(wave, "grey")
