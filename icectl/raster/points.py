@@ -27,7 +27,8 @@ _ABOUT = re.compile(
 """What a column says beside its coordinate: ``POINT_X``, ``utm_e``, ``lon_wgs84``, ``latitude_deg``."""
 
 _OTHER_UNITS = re.compile(
-    r"(?:k|c|d|m)m|kilomet.*|ft|feet|rad.*|arc.*|min.*|.*(?:\W|_)(?:w|s)|.*(?:west|south).*|w|s"
+    r"(?:k|c|d|m)m|kilomet.*|ft|feet|rad.*|arc.*|min.*"
+    r"|(?:(?:decimal )?(?:°|deg\w*?)[ _]*)?(?:w|s|west|south)|.*positive (?:west|south).*"
 )
 """Units of coordinates that are neither metres nor degrees to the east and north, in small letters."""
 

@@ -251,6 +251,17 @@ def test_tables_that_would_be_read_wrong_are_refused(tmp_path, text, said):
         read_points(tmp_path / "p.csv", crs="EPSG:32632" if text[0] == "x" else None)
 
 
+@pytest.mark.parametrize(
+    "unit", ["decimal degrees, negative in the west", "degrees, west negative", "deg E", "°", "m, UTM 45 S"]
+)
+def test_coordinates_that_are_metres_or_degrees_say_so_in_any_words(tmp_path, unit):
+    x = "lon" if "UTM" not in unit else "x"
+    y = {"lon": "lat", "x": "y"}[x]
+    (tmp_path / "p.csv").write_text(f'"{x} ({unit})","{y} ({unit})",h\n-139,60,120\n', encoding="utf-8")
+    found = read_points(tmp_path / "p.csv", crs="EPSG:32745" if x == "x" else None)
+    assert (found.thickness.tolist(), len(found)) == ([120], 1)
+
+
 @pytest.mark.parametrize("name", ["bed_elevation", "Surface", "bed", "Z_bed (m)", "ALTITUDE"])
 def test_heights_in_place_of_thickness_are_refused(tmp_path, name):
     (tmp_path / "p.csv").write_text(f"lon,lat,{name},ice_height\n10.5,46.5,2480,120\n")
