@@ -44,7 +44,7 @@ def deform(image: F32, mask: Bools, shift: F32) -> tuple[F32, Bools]:
         values = cv2.remap(image, *there, cv2.INTER_LANCZOS4, **border)
         return np.asarray(values), np.asarray(cv2.remap(share, *there, cv2.INTER_LINEAR, **border) > 0.5)
 
-    values, counts = in_strips(take, shift, np.broadcast_to(rows, image.shape), halo=0)
+    values, counts = in_strips(take, shift, rows, halo=0)
     return values, counts
 
 
@@ -70,7 +70,7 @@ def match_aligned(
     if not sigma > 0 or reach < 1:
         raise UsageError(f"weights {sigma} pixels wide, sought {reach} pixels far", "use more than 0 and 1")
     scenes = np.asarray(reference, np.float32), np.asarray(moving, np.float32)
-    strips = np.array_split(at, max(masks[0].size // PIXELS, 1))
+    strips = np.array_split(at, max(min(masks[0].size // PIXELS, len(at)), 1))
     return joined(in_threads(lambda part: _aligned(scenes, masks, part, sigma, reach), strips))
 
 

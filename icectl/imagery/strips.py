@@ -22,7 +22,7 @@ def in_strips(
         Takes as many arrays as are given, of some rows each, and returns a tuple of arrays of these rows.
         What it says of a row must not depend on rows more than `halo` away.
     arrays
-        ``(rows, cols, …)``, all of the same rows and columns.
+        ``(rows, cols, …)``, all of the same rows; the columns of the first count.
     halo
         Rows that each strip gets on either side.
     pixels

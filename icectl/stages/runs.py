@@ -14,7 +14,8 @@ def newest_run(workspace: Workspace, plugin: Plugin, seed: int | None = None) ->
     """Return the newest finished run of a model, of those with `seed` where there are any."""
     runs = [run for run in workspace.finished_runs(plugin.name) if "weights" not in run_of(run)]
     newest = [run for run in reversed(runs) if _made_by(run, plugin)]
-    return max(newest, key=lambda run: run_of(run)["seed"] == seed, default=None)  # the first of equals
+    of_seed = [run for run in newest if seed is not None and run_of(run)["seed"] == seed]
+    return next(iter(of_seed or newest), None)
 
 
 def _made_by(run: Path, plugin: Plugin | None) -> bool:

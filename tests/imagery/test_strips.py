@@ -64,6 +64,13 @@ def test_strips_give_what_the_whole_gives(name, images, monkeypatch):
     assert name == "match_aligned" or max(count) >= 3  # it was in strips
 
 
+def test_few_places_in_a_large_scene_are_matched(images, monkeypatch):
+    monkeypatch.setattr("icectl.imagery.deform.PIXELS", 600)  # 15 strips
+    a, places = images[0], np.array([[40, 20], [90, 40]])
+    found = match_aligned(a, np.roll(a, 1, 0), (every(a), every(a)), places, 4.0, 2)
+    np.testing.assert_allclose(found.subpixel, [[1, 0], [1, 0]], atol=0.1)
+
+
 def test_a_halo_that_is_too_narrow_is_seen():
     def mean(rows):
         return (ndimage.uniform_filter1d(rows, 5, axis=0),)
