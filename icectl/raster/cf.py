@@ -41,18 +41,37 @@ def open_cube(path: Path, times: bool = True) -> Any:
 
     try:
         if path.suffix.lower() == ".zarr":
-            return xr.open_zarr(
-                path, chunks=None, consolidated=False, decode_times=times, decode_coords="all"
+            return _with_crs(
+                xr.open_zarr(path, chunks=None, consolidated=False, decode_times=times, decode_coords="all")
             )
         with path.open("rb") as file:
             engine: Any = "scipy" if file.read(3) == b"CDF" else "h5netcdf"  # the classic format, or HDF5
-        return xr.open_dataset(path, engine=engine, decode_times=times, decode_coords="all")
+        return _with_crs(xr.open_dataset(path, engine=engine, decode_times=times, decode_coords="all"))
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         said = brief(error)
         hint = "it may be cut short or damaged, or no NetCDF: get it again, or move it elsewhere"
         if "calendar" in said or "time" in said:
             hint = "its times are in a calendar that is not read: convert them to the standard one"
         raise DataError(f"{path} cannot be read by its CF conventions: {said}", hint) from error
+
+
+def _with_crs(data: Any) -> Any:
+    """Return a data set with the one CRS that it states in CF's parameters or in text, as OGGM and salem do.
+
+    `xarray` and `odc` read what CF writes as ``crs_wkt``, and a code in ``spatial_ref``.
+    """
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    if data.odc.crs is not None:
+        return data
+    said = [data.attrs[name] for name in ("pyproj_srs", "proj_srs") if name in data.attrs][:1]
+    said += [one.attrs for one in data.variables.values() if "grid_mapping_name" in one.attrs]
+    try:
+        found = [CRS.from_cf(one) if isinstance(one, dict) else CRS.from_user_input(one) for one in said]
+    except (CRSError, KeyError):
+        return data
+    return data.odc.assign_crs(found[0].to_wkt()) if found and all(one == found[0] for one in found) else data
 
 
 def layers(data: Any, path: Path) -> Iterator[tuple[str, Any, Any]]:

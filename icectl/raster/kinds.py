@@ -150,7 +150,11 @@ KINDS: dict[str, Kind] = {
     "index": Kind(unit="1", low=-1.001, high=1.001, names=("ndsi", "index")),
     "grey": Kind(unit="", low=-1e15, high=1e15),
     "elevation": Kind(
-        unit="m", low=-500.0, high=9000.0, rim=2, names=("elevation", "dem", "height", "z", "data", "surface")
+        unit="m",
+        low=-500.0,
+        high=9000.0,
+        rim=2,
+        names=("elevation", "dem", "height", "z", "data", "surface", "topo"),
     ),
     "thickness": Kind(unit="m", low=-1.0, high=5500.0, names=("thickness", "h", "ice_thickness")),
     "velocity": Kind(unit="m/yr", low=-1e5, high=1e5, names=("velocity", "v", "speed", "vx", "vy")),

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import xarray as xr
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
+from pyproj import Transformer
 from scipy import ndimage
 from writing import NORTH, tif
 
@@ -196,6 +198,7 @@ def test_overviews_of_another_raster_are_not_looked_at(tmp_path):
 NAMED = {
     "one fits by a word": (("slope", "elevation 2019-07-01T00:00:00"), 1),
     "what is about it does not": (("height_error", "Height (m)"), 1),
+    "that of OGGM": (("glacier_mask", "topo"), 1),
     "the first of a raster without names": ((None, None), 0),
 }
 
@@ -363,3 +366,47 @@ def test_one_moment_of_a_calendar_without_leap_days_is_a_time():
     values = xr.DataArray(np.ones((1, 4, 5)), coords, ("time", *grid.dimensions))
     ((name, time, one),) = layers(xr.Dataset({"ndsi": values}), Path("a.nc"))
     assert (name, stamp(time), one.shape) == ("ndsi", "2022-07-01T00:00:00", (4, 5))
+
+
+POLAR = {  # of EPSG:3413, as files of NSIDC state it: parameters alone, without crs_wkt
+    "grid_mapping_name": "polar_stereographic", "latitude_of_projection_origin": 90.0,
+    "standard_parallel": 70.0, "straight_vertical_longitude_from_pole": -45.0, "semi_major_axis": 6378137.0,
+    "inverse_flattening": 298.257223563, "false_easting": 0.0, "false_northing": 0.0,
+}  # fmt: skip
+LOCAL = "+proj=tmerc +lat_0=0 +lon_0=10.76 +k=0.9996 +x_0=0 +y_0=0 +datum=WGS84 +units=m +no_defs"
+
+
+@pytest.mark.parametrize(
+    ("mapping", "about", "crs", "place"),
+    [
+        (POLAR, {}, "EPSG:3413", (-200_000.0, -2_200_000.0)),
+        ({}, {"pyproj_srs": LOCAL, "author": "OGGM"}, LOCAL, (-1_500.0, 5_190_000.0)),
+        ({}, {"proj_srs": LOCAL}, LOCAL, (-1_500.0, 5_190_000.0)),
+    ],
+)
+def test_netcdf_whose_crs_stands_in_parameters_or_in_an_attribute_of_the_file(
+    tmp_path, mapping, about, crs, place
+):
+    x, y = place[0] + 30.0 * np.arange(COLUMNS), place[1] - 30.0 * np.arange(ROWS)
+    named = {"grid_mapping": "mapping"} if mapping else {}
+    data = xr.Dataset(
+        {"surface": (("y", "x"), HEIGHTS.astype(np.float32), {"units": "m", **named})},
+        {"x": x, "y": y, **({"mapping": ((), 0, mapping)} if mapping else {})},
+        about,
+    )
+    data.to_netcdf(tmp_path / "dem.nc")
+    found = read_quantity(tmp_path / "dem.nc", "elevation")
+    np.testing.assert_allclose(found.values, HEIGHTS, rtol=1e-6)
+    corner = found.grid.affine * (0.5, 0.5)
+    back = Transformer.from_crs(found.grid.crs.to_wkt(), crs, always_xy=True).transform(*corner)
+    np.testing.assert_allclose(back, place, atol=1e-3)
+
+
+def test_two_projections_in_one_netcdf_are_not_guessed_from(tmp_path):
+    x, y = 30.0 * np.arange(COLUMNS), -30.0 * np.arange(ROWS)
+    one, other = ((), 0, POLAR), ((), 0, POLAR | {"straight_vertical_longitude_from_pole": 0.0})
+    heights = (("y", "x"), HEIGHTS.astype(np.float32), {"units": "m"})
+    data = xr.Dataset({"surface": heights}, {"x": x, "y": y, "one": one, "other": other})
+    data.to_netcdf(tmp_path / "dem.nc")
+    with pytest.raises(DataError, match="states no CRS that is understood"):
+        read_quantity(tmp_path / "dem.nc", "elevation")
