@@ -84,14 +84,9 @@ class ModelCommand(TyperCommand):
                 if option and not getattr(option, "is_flag", True) and following in known:
                     raise UsageError(f"{word} is given no value", f"{following} is an option, not a value")
                 flag = word.partition("=")[0]
-                if (
-                    flag.startswith("--")
-                    and flag not in known
-                    and (others := _having(ctx.parent.info_name if ctx.parent else "run", flag))
-                ):
-                    raise LacksOption(
-                        f"{self.name} has no option {flag}", f"name a model that has it: {', '.join(others)}"
-                    )
+                verb = ctx.parent.info_name if ctx.parent else "run"
+                if flag.startswith("--") and flag not in known and (hint := _where(self.name, verb, flag)):
+                    raise LacksOption(f"{self.name} has no option {flag}", hint)
         rest: list[str] = super().parse_args(ctx, args)
         return rest
 
@@ -279,16 +274,19 @@ def _value_of(flag: str, args: list[str]) -> str | None:
     return None
 
 
-def _having(verb: str, flag: str) -> list[str]:
-    """Return the models that have a flag in a verb."""
+def _where(model: Any, verb: str, flag: str) -> str:
+    """Return which verbs of a model have a flag, else which models have it in this verb; nothing if none."""
     from icectl import registry
     from icectl.cli import flags
 
-    return [
-        registry.typed(plugin)
-        for plugin in registry.usable()
-        if any(flag in options.typed_as(p) for p in flags.parameters(plugin, stages_of(verb)))
-    ]
+    def has(plugin: Plugin, verb: str) -> bool:
+        return any(flag in options.typed_as(p) for p in flags.parameters(plugin, stages_of(verb)))
+
+    usable = {registry.typed(plugin): plugin for plugin in registry.usable()}
+    if model in usable and (verbs := [one for one in stages_of("run") if has(usable[model], one)]):
+        return f"give it to {' or '.join(f'icectl {one} {model}' for one in verbs)}"
+    others = [name for name, plugin in usable.items() if has(plugin, verb)]
+    return f"name a model that has it: {', '.join(others)}" if others else ""
 
 
 def broken(name: str, problem: IcectlError) -> Any:

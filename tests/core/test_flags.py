@@ -343,6 +343,16 @@ def test_options_are_in_the_groups_of_the_issue_wherever_they_come_from():
         (["predict", "toy", "--scenes", "--dry-run"], "--scenes is given no value", "--dry-run is an option"),
         (["train", "toy", "--words", "--dry-run"], "--words is given no value", "--dry-run is an option"),
         (["predict", "--outlines", "x.gpkg"], "has no option --outlines", "inpaint-gan"),
+        (
+            ["prepare", "inpaint-gan", "--dem", "x.tif"],
+            "has no option --dem",
+            "to icectl predict inpaint-gan or",
+        ),
+        (
+            ["train", "svg", "--no-forecast"],
+            "svg has no option --no-forecast",
+            "give it to icectl predict svg",
+        ),
         (["train", "toy", "--banana", "3"], "No such option: --banana", "--help"),
         (["predict", "inpaint-gan", "--outlines", "x"], "--outlines is given and no --dem", "give --dem"),
         (["evaluate", "front-unet", "--labels", "x"], "--labels is given and no --scenes", "give --scenes"),
