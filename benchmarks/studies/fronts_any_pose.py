@@ -338,6 +338,7 @@ def main() -> None:
     """Print the tables as JSON lines."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--run", help="a run, or nothing for the weights that ship")
+    parser.add_argument("--weights", help="weights by name, file or folder, in place of a run")
     parser.add_argument("--glacier", choices=sorted(PLACES), default="jakobshavn")
     parser.add_argument("--data", type=Path, default=Path("../shared/data/fronts_mohajerani2019"))
     parser.add_argument("--images", type=int, default=24)
@@ -347,7 +348,8 @@ def main() -> None:
     parser.add_argument("--large", action="store_true", help="one large scene of all images instead")
     parser.add_argument("--baselines", action="store_true", help="the simple methods, upright, instead")
     given = parser.parse_args()
-    run = ["--run", given.run] if given.run else []
+    asked = {"--run": given.run, "--weights": given.weights}
+    run = [word for flag, value in asked.items() if value for word in (flag, value)]
     scenes = originals(given.data, given.glacier, given.images)
     if given.kinds:
         for kind, own in kinds(scenes, given.data, given.seed):
