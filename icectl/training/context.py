@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from icectl.training import sampling
-from icectl.training.modes import Keys, Mode, has_batch_norm, has_dropout
+from icectl.training.modes import Keys, Mode, Place, has_batch_norm, has_dropout, places
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -53,6 +53,7 @@ class Context:
         self.optimizers: dict[str, Optimizer] = {}
         self._keys = Keys(seed, 0, [])
         self._mode: tuple[bool, bool] = (False, False)
+        self._places: list[Place] = []
 
     @property
     def dtype(self) -> torch.dtype:
@@ -67,6 +68,7 @@ class Context:
         self.optimizers = dict(optimizers)
         keyed = has_dropout(modules) if keyed_dropout is None else keyed_dropout
         self._mode = (self.world > 1 and has_batch_norm(modules), keyed)
+        self._places = places(modules.modules())
 
     @contextmanager
     def at(self, step: int, epoch: int, indices: list[int], training: bool = True) -> Iterator[None]:
@@ -74,7 +76,8 @@ class Context:
         self.step_number, self.epoch, self.indices, self.training = step, epoch, indices, training
         self._keys = Keys(self.seed, step if training else -1, indices)
         sync, keyed = self._mode
-        mode = Mode(sync, self._keys if keyed else None) if training and (sync or keyed) else nullcontext()
+        on = training and (sync or keyed)
+        mode = Mode(sync, self._keys if keyed else None, self._places) if on else nullcontext()
         with mode, self.fabric.autocast():
             yield
 
@@ -154,10 +157,9 @@ class Context:
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         if self.world > 1:
             average_gradients(parameters, self.world)
-        with torch._C.DisableTorchFunction():  # `Mode` would look at each of the optimiser's many calls
-            self._clip(optimizer, parameters)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        self._clip(optimizer, parameters)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
 
     def _clip(self, optimizer: Optimizer, parameters: list[nn.Parameter]) -> None:
         if self.clip_value is not None or self.clip_norm is not None:

@@ -1,22 +1,23 @@
 """What the loop changes under a network's feet so that one process equals two.
 
 Two functions of torch depend on how a batch is split: batch normalisation in training and
-dropout. `Mode` intercepts both wherever they are called from, so that a network, ours or a
+dropout. `Mode` replaces both while it lasts, so that a network, ours or a
 third party's, stays written for one device. Random draws hidden inside other kernels (the
 dropout of ``nn.LSTM`` or of fused attention) cannot be reached: leave them off.
 
 torch's SyncBatchNorm refuses CPU tensors and replaces modules, which drops what subclasses of
-BatchNorm add (timm fuses an activation into theirs); so the function under all of them is intercepted.
+BatchNorm add (timm fuses an activation into theirs); so the function under all of them is replaced.
 """
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from icectl.training import sampling
 
@@ -83,7 +84,22 @@ def synced_batch_norm(
 
 _ELEMENTWISE = (F.dropout,)
 _CHANNELWISE = (F.dropout1d, F.dropout2d, F.dropout3d)
-_DROPOUT = frozenset((*_ELEMENTWISE, *_CHANNELWISE))
+_BATCH_NORM = F.batch_norm
+_REPLACED = (*_ELEMENTWISE, *_CHANNELWISE, _BATCH_NORM)
+
+Place = tuple[dict[str, Any], str, Callable[..., Tensor]]
+"""The names of a Python module, the name of a function there, and the function."""
+
+
+def places(parts: Iterable[nn.Module] = ()) -> list[Place]:
+    """Return where both functions are called by name: in torch, and in the modules of the classes of parts."""
+    names = {kind.__module__ for part in parts for kind in type(part).__mro__} & set(sys.modules)
+    return [
+        (vars(sys.modules[module]), name, value)
+        for module in sorted(names | {F.__name__})
+        for name, value in vars(sys.modules[module]).items()
+        if any(value is one for one in _REPLACED)
+    ]
 
 
 class Keys:
@@ -108,27 +124,25 @@ class Keys:
         return draws.flatten(0, 1)
 
 
-class Mode(TorchFunctionMode):
-    """Synchronise batch statistics (`sync`) and key dropout by sample (`keys`)."""
+class Mode:
+    """Synchronise batch statistics (`sync`) and key dropout by sample (`keys`) at `found` places.
 
-    def __init__(self, sync: bool, keys: Keys | None) -> None:
-        super().__init__()
-        self.sync, self.keys = sync, keys
+    Replacing the functions costs nothing; a ``TorchFunctionMode`` is asked at every call of any function.
+    """
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        if kwargs is None:
-            kwargs = {}
-        if self.sync and func is F.batch_norm and kwargs.get("training", False):
-            return synced_batch_norm(*args, **kwargs)
-        if func in _DROPOUT and self.keys is not None:
-            return self._dropout(func, *args, **kwargs)
-        return func(*args, **kwargs)
+    def __init__(self, sync: bool, keys: Keys | None, found: Sequence[Place] = ()) -> None:
+        self.sync, self.keys, self.found = sync, keys, found or places()
+
+    def __enter__(self) -> None:
+        for space, name, func in self.found:
+            if func is not _BATCH_NORM:
+                space[name] = partial(self._dropout, func)
+            elif self.sync:
+                space[name] = _batch_norm
+
+    def __exit__(self, *_: object) -> None:
+        for space, name, func in self.found:
+            space[name] = func
 
     def _dropout(
         self,
@@ -148,6 +162,13 @@ class Mode(TorchFunctionMode):
             shape = shape[:2] + (1,) * (input.dim() - 2)
         kept = self.keys.uniform(shape, input) >= p
         return input * (kept.to(input.dtype) / (1.0 - p if p < 1.0 else 1.0))
+
+
+def _batch_norm(*args: Any, **named: Any) -> Tensor:
+    """Normalise by the statistics of the global batch where a network is in training."""
+    training = args[5] if len(args) > 5 else named.get("training", False)
+    result: Tensor = (synced_batch_norm if training else _BATCH_NORM)(*args, **named)
+    return result
 
 
 def has_dropout(module: nn.Module) -> bool:

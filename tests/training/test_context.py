@@ -10,12 +10,13 @@ import tiny
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.functional import dropout
 
 from icectl.run import Compute
 from icectl.training import fabric as fabrics
 from icectl.training.context import Context
 from icectl.training.devices import resolve
-from icectl.training.modes import Keys, Mode, has_dropout
+from icectl.training.modes import Keys, Mode, has_dropout, places
 
 
 def context(precision: str = "32-true") -> Context:
@@ -90,6 +91,25 @@ def test_keyed_dropout_takes_samples_times_times_and_is_off_in_evaluation() -> N
         assert torch.equal(both[3:], F.dropout(x[3:]))
     assert has_dropout(tiny.Masked().modules)
     assert not has_dropout(tiny.Masked(0.0).modules)
+
+
+class ByName(nn.Module):
+    """A network that calls the function which its module imported."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return dropout(x, 0.5)
+
+
+def test_a_function_that_a_networks_module_imported_is_keyed_and_given_back() -> None:
+    x, network = torch.ones(4, 100), ByName()
+    found = places(network.modules())
+    with Mode(False, Keys(0, 1, [0, 1, 2, 3]), found):
+        whole = network(x)
+    with pytest.raises(KeyError), Mode(False, Keys(0, 1, [2, 3]), found):
+        assert torch.equal(network(x[2:]), whole[2:])
+        raise KeyError
+    assert dropout is F.dropout
+    assert dropout.__module__ == "torch.nn.functional"
 
 
 def test_synced_batch_norm_of_one_process_is_torchs(tmp_path: Path) -> None:
