@@ -92,7 +92,7 @@ Place = tuple[dict[str, Any], str, Callable[..., Tensor]]
 
 
 def places(parts: Iterable[nn.Module] = ()) -> list[Place]:
-    """Return where both functions are called by name: in torch, and in the modules of the classes of parts."""
+    """Return where both are called by name: in torch, and in the modules of the classes of parts."""
     names = {kind.__module__ for part in parts for kind in type(part).__mro__} & set(sys.modules)
     return [
         (vars(sys.modules[module]), name, value)
