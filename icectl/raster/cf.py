@@ -58,12 +58,12 @@ def open_cube(path: Path, times: bool = True) -> Any:
 def _with_crs(data: Any) -> Any:
     """Return a data set with the one CRS that it states in CF's parameters or in text, as OGGM and salem do.
 
-    `xarray` and `odc` read what CF writes as ``crs_wkt``, and a code in ``spatial_ref``.
+    What stands in ``crs_wkt`` or ``spatial_ref``, nothing too, goes before it, and `odc` reads it.
     """
     from pyproj import CRS
     from pyproj.exceptions import CRSError
 
-    if data.odc.crs is not None:
+    if any({"crs_wkt", "spatial_ref"} & one.attrs.keys() for one in data.variables.values()):
         return data
     said = [data.attrs[name] for name in ("pyproj_srs", "proj_srs") if name in data.attrs][:1]
     said += [one.attrs for one in data.variables.values() if "grid_mapping_name" in one.attrs]

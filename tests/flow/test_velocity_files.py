@@ -71,6 +71,20 @@ def test_two_frames_are_enough_and_nothing_is_trained(two):
         assert pairs["date_dt"].values[0] == 64
 
 
+def test_a_cloudy_frame_s_few_matches_are_said_to_be_chance_perhaps(tmp_path, monkeypatch, capfd):
+    frames = moving(bands=1, shape=(320, 320))[[0, 4]]
+    frames[1] = 9800 + np.rint(10 * np.random.default_rng(3).standard_normal(frames[1].shape))
+    (tmp_path / "in").mkdir()
+    write_scenes(tmp_path / "in", frames, (0, 64), names=("red",))
+    (tmp_path / "in" / "items.json").unlink()
+    words = ["predict", "svg", "--scenes", str(tmp_path / "in"), "--workspace", str(tmp_path / "space")]
+    done = terminal(monkeypatch, capfd)(*words, "--no-forecast")
+    with xr.open_dataset(next(tmp_path.rglob("velocity.nc")), engine="h5netcdf") as data:
+        share = float(np.isfinite(data["v"]).mean())
+    assert 0 < share < 0.1
+    assert f"warning: {share:.1%} of the cells have a velocity: so few may be matches by chance" in done.err
+
+
 def test_web_mercator_gives_metres_on_the_ground_and_cloud_by_a_quality_layer_gives_none(
     tmp_path, monkeypatch, capfd
 ):

@@ -17,7 +17,7 @@ from writing import NORTH, tif
 
 from icectl.errors import DataError
 from icectl.raster import Info, Window, grid_of, ground_grid, read_quantity
-from icectl.raster.cf import layers, stamp
+from icectl.raster.cf import layers, open_cube, stamp
 
 ROWS, COLUMNS = 20, 24
 HEIGHTS = 500 + 20.0 * np.arange(COLUMNS) + 10.0 * np.arange(ROWS)[:, None]
@@ -400,6 +400,14 @@ def test_netcdf_whose_crs_stands_in_parameters_or_in_an_attribute_of_the_file(
     corner = found.grid.affine * (0.5, 0.5)
     back = Transformer.from_crs(found.grid.crs.to_wkt(), crs, always_xy=True).transform(*corner)
     np.testing.assert_allclose(back, place, atol=1e-3)
+
+
+def test_a_netcdf_without_a_crs_is_opened_without_a_word(tmp_path, recwarn):
+    values = (("y", "x"), HEIGHTS, {"grid_mapping": "spatial_ref"})
+    data = xr.Dataset({"v": values}, {"spatial_ref": ((), 0, {"crs_wkt": "", "spatial_ref": ""})})
+    data.to_netcdf(tmp_path / "v.nc")
+    open_cube(tmp_path / "v.nc").close()
+    assert not [str(one.message) for one in recwarn if "CRS" in str(one.message)]
 
 
 def test_two_projections_in_one_netcdf_are_not_guessed_from(tmp_path):

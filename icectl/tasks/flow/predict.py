@@ -34,6 +34,9 @@ BATCH = 32
 MIN_STATIC = 100
 """Cells of still ground from which a density can be told."""
 
+FEW = 0.1
+"""Share of cells with a velocity below which it is said that they may be chance."""
+
 
 def predict(run: Run, model: TaskModel, options: PredictOptions) -> Path:
     """Map the velocity; generate t1 and t2 of held-out chips, and forecast the frames to come."""
@@ -80,6 +83,8 @@ def map_velocity(run: Run, sequences: Sequences, options: PredictOptions) -> Vel
         run.say(f"  of which noise makes up {bias:.2g} {unit}/yr; {masked}")
         if len(found.pairs) > 1:
             _say_bias(run, found, sequences.days, unit)
+        if (share := np.isfinite(speed).mean()) < FEW:
+            run.warn(f"{share:.1%} of the cells have a velocity: so few may be matches by chance")
     elif not found.pairs:
         apart = f"{options.shortest:g} to {options.longest:g} days"
         run.warn(f"no velocity: no two frames lie {apart} apart (--shortest, --longest)")
