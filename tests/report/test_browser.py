@@ -217,6 +217,33 @@ def test_three_figures_that_belong_together_print_beside_each_other(page):
     assert columns == 3
 
 
+def test_paper_lists_files_in_two_columns_and_facts_in_one_with_ticks_apart(page):
+    """90 files took 1.5 pages; facts of half a page's width took one; five ticks ran into each other."""
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    resize_to = {"width": 720, "height": 960, "deviceScaleFactor": 1, "mobile": False}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", resize_to)
+    try:
+        found = page.execute_script(
+            "const d = document.createElement('div');"
+            "const row = '<tr><td><a href=x>RGI2000-v7.0-G-99-00001/thickness.tif</a></td>"
+            "<td>cloud-optimised GeoTIFF</td><td>31 kB</td></tr>';"
+            "d.innerHTML = '<table class=files><thead></thead><tbody>' + row.repeat(90) + '</tbody></table>'"
+            " + '<div class=pair><div class=panel><dl></dl></div><div class=panel><dl></dl></div></div>'"
+            " + '<div class=\"pair trio\"><div class=legend><div>'"
+            " + '<span>3,250</span>'.repeat(5) + '</div></div></div>';"
+            "document.querySelector('main').append(d);"
+            "const t = d.querySelector('table'), p = d.querySelector('.pair');"
+            "const shown = [...d.querySelectorAll('.legend span')].filter(e => e.offsetWidth).length;"
+            "const made = [[...t.rows].filter(r => r.getBoundingClientRect().left <"
+            " t.getBoundingClientRect().left + 9).length,"
+            "getComputedStyle(p).gridTemplateColumns.split(' ').length, shown];"
+            "d.remove(); return made"
+        )
+    finally:
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert found == [45, 1, 3], found
+
+
 def test_it_prints_without_half_empty_pages(page):
     """The browser's own PDF: pages as long as what is on them, nothing wider than the paper."""
     import base64
