@@ -16,6 +16,7 @@ from writing import NORTH, tif
 from icectl.errors import DataError
 from icectl.raster import Grid
 from icectl.tasks.bed.options import PredictOptions
+from icectl.tasks.bed.products import row_of
 from icectl.tasks.bed.readers.dem import open_dem
 from icectl.tasks.bed.readers.outlines import gap, read_outlines, year_of
 from icectl.tasks.bed.readers.scene import Place, _speed, scene_of
@@ -70,6 +71,19 @@ def test_a_velocity_in_another_unit_is_not_used(scene: Scene, factor: float, wor
     made = solve(replace(scene, speed=factor * moving(scene)), PHYSICS)
     assert made.notes[0].endswith(words)
     np.testing.assert_array_equal(made.thickness, solve(scene, PHYSICS).thickness)
+
+
+def test_a_void_below_the_ice_changes_the_volume_little_and_is_no_ice_below_the_sea(scene: Scene) -> None:
+    """15 % of the glacier has no height; its bed lies 2,400 m above the sea everywhere."""
+    whole, grid = solve(scene, PHYSICS), Grid(scene.ice.shape, NORTH * Affine.scale(50 / 30), "EPSG:32643")
+    heights = scene.heights.copy()
+    heights[30:44, 22:36] = np.nan
+    holed = replace(scene, heights=heights)
+    made = solve(holed, PHYSICS)
+    assert made.thickness.sum() == pytest.approx(whole.thickness.sum(), rel=0.01)
+    row, wanted = row_of(made, holed, grid), row_of(whole, scene, grid)
+    assert row["below_sea_km3"] == 0
+    assert row["sle_mm"] == pytest.approx(wanted["sle_mm"], rel=0.01)
 
 
 def test_small_holes_of_a_velocity_leave_the_law_there(scene: Scene) -> None:

@@ -5,7 +5,6 @@ import numpy as np
 from icectl.arrays import F64, Bools
 from icectl.tasks.bed.fill import smooth
 from icectl.tasks.bed.fill.answer import Filler, refined
-from icectl.tasks.bed.readers.thickness_samples import whole
 from icectl.tasks.bed.thickness.physics import perfect_plasticity
 from icectl.tasks.bed.thickness.solve import Scene
 
@@ -18,7 +17,7 @@ def baselines(scene: Scene, filler: Filler | None, rounds: int, seed: int) -> tu
 
     The second value says why step (a) fell back to the biharmonic fill, if it did.
     """
-    surface = np.where(np.isfinite(scene.heights), scene.heights, whole(scene.heights))
+    surface = scene.surface
     filled, words = fills(
         surface, scene.all_ice | ~np.isfinite(scene.heights), scene.resolution, filler, rounds, seed
     )

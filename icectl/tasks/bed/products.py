@@ -118,7 +118,7 @@ def row_of(made: Thickness, scene: Scene, grid: Grid) -> dict[str, Any]:
     pixel = ground_areas(grid) / 1e9
     volume = float((made.thickness * pixel).sum())
     area = scene.area or float(pixel[scene.ice].sum()) * 1e3
-    bed = np.where(scene.ice, np.nan_to_num(scene.heights) - made.thickness, 0.0)
+    bed = np.where(scene.ice, scene.surface - made.thickness, 0.0)
     below = float((np.minimum(np.maximum(-bed, 0.0), made.thickness) * pixel).sum())
     others = {
         f"{n.replace(' ', '_')}_km3": (made.others[n] * pixel).sum() for n in OTHERS if n in made.others

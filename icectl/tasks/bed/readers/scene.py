@@ -24,6 +24,9 @@ from icectl.tasks.bed.thickness.solve import Scene
 HIGHER = 300.0
 """Metres by which the height of a glacier may differ from its inventory's: more than it thins in decades."""
 
+VOID = 0.005
+"""Share of a glacier without a height from which it is said."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -66,6 +69,8 @@ def scene_of(place: Place, dem: Dem, options: PredictOptions) -> tuple[Scene, Te
     around = gpd.GeoSeries(shapely.from_wkb(list(place.neighbours)), crs=place.crs).to_crs(crs)
     everything = ice | _burn([s for s in shapely.make_valid(around.to_numpy()) if not s.is_empty], terrain)
     notes = list(terrain.notes)
+    if missing > VOID:
+        notes.append(f"{place.name}: {100 * missing:.0f} % of it is a void of {dem.name} and is interpolated")
     speed, balance = _fields(options, terrain, notes)
     for path, field in ((options.velocity[:1], speed), ((options.mass_balance,), balance)):
         if path and path[0] is not None and (field is None or not np.isfinite(field[ice]).any()):

@@ -7,6 +7,7 @@ from scipy import ndimage
 
 from icectl.arrays import F32, F64, Bools, Floats
 from icectl.imagery.missing import nearest
+from icectl.tasks.bed.fill import smooth
 from icectl.tasks.bed.readers import thickness_samples as samples
 from icectl.tasks.bed.thickness import physics
 from icectl.tasks.bed.thickness.features import glacier_features, margin_distance, thinning
@@ -47,6 +48,12 @@ class Scene:
     region: str = ""
     area: float | None = None
 
+    @property
+    def surface(self) -> F64:
+        """Heights (m) without voids: on the ice by a membrane over their rims, else by the nearest pixel."""
+        whole, void = samples.whole(self.heights), self.ice & ~np.isfinite(self.heights)
+        return smooth.bounded(smooth.harmonic, whole, void) if void.any() else whole
+
 
 @dataclass(slots=True)
 class Thickness:
@@ -69,7 +76,7 @@ def solve(scene: Scene, law: Law) -> Thickness:
     With a velocity, thickness is the mean of the logarithms of the law's and the inversion's, each weighted
     by the inverse of its expected variance: one weight for the glacier's mean, one for what differs from it.
     """
-    surface = np.where(np.isfinite(scene.heights), scene.heights, samples.whole(scene.heights))
+    surface = scene.surface
     part = frame(scene.ice, 6)
     fine = Scene(
         surface[part], scene.ice[part], scene.all_ice[part], scene.resolution,
