@@ -3,7 +3,10 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from datetime import date
+from numbers import Number
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from icectl import registry, stages
@@ -18,6 +21,10 @@ Wanted = list[tuple[str, Callable[[], stages.Request]]]
 
 Named = tuple[str, dict[str, Any] | IcectlError]
 """A glacier, and what is to be shown of it or why it failed."""
+
+
+_PLAIN = (str, Path, Number, date, list, tuple, dict, NoneType)
+"""What Python may give for an option."""
 
 
 def perform(asked: Asked) -> None:
@@ -63,12 +70,17 @@ def outcome(verb: str, model: str, values: Mapping[str, Any]) -> stages.Outcome:
 
 
 def _typed(name: str, value: Any) -> Any:
-    """Return a value as the terminal would have parsed it."""
+    """Return a value as the terminal would have parsed it; refuse data that a file must hold."""
+    paths = name in ("scenes", "workspace", "from_export") and value is not None
+    if not isinstance(value, (str, Path) if paths else _PLAIN):
+        wanted = "one path is" if paths else "text, a number or a path is"
+        raise UsageError(
+            f"{name} is a {type(value).__name__}, and {wanted} expected", "name a file or folder"
+        )
     if name == "glacier" and isinstance(value, str):
         return [value]
     if isinstance(value, str | Path):
         value = type(value)(options.local(str(value)))
-    paths = name in ("scenes", "workspace", "from_export") and value is not None
     return Path(value) if paths else value
 
 

@@ -30,6 +30,23 @@ def test_predict_is_what_the_command_line_predicts(cli):
     assert "did you mean 'tile'" in raised.value.hint
 
 
+@pytest.mark.parametrize(
+    ("model", "options", "sentence"),
+    [
+        (
+            "inpaint-gan",
+            {"outlines": geopandas.GeoDataFrame()},
+            "outlines is a GeoDataFrame, and text, a number",
+        ),
+        ("svg", {"scenes": ["a.tif", "b.tif"]}, "scenes is a list, and one path is expected"),
+    ],
+)
+def test_what_only_a_file_can_hold_is_asked_for_as_a_file(model, options, sentence):
+    with pytest.raises(UsageError, match=sentence) as raised:
+        icectl.predict(model, **options)
+    assert raised.value.hint == "name a file or folder"
+
+
 def test_training_and_evaluating_are_what_the_command_line_does(cli):
     typed = cli("evaluate", "toy", "--tile", "64", "--json").json
     trained = icectl.train("toy")
