@@ -1,5 +1,6 @@
 """The application: verbs and listings put together, and Typer's own errors worded like ours."""
 
+import itertools
 import os
 from functools import partial
 from typing import Annotated, Any
@@ -79,18 +80,21 @@ def invoke(arguments: list[str]) -> int:
         message = error.format_message().strip()
         if not message or type(error).__name__ == "NoArgsIsHelpError":
             return 2
-        raise UsageError(*_worded(message)) from error
+        context = getattr(error, "ctx", None)
+        words = itertools.takewhile(lambda word: not word.startswith("-"), arguments)
+        command_path = context.command_path if context else " ".join(("icectl", *words))
+        raise UsageError(*_worded(message, command_path)) from error
     if result == INTERRUPTED:  # Typer has swallowed a Ctrl-C
         raise KeyboardInterrupt
     return result if isinstance(result, int) else 0
 
 
-def _worded(message: str) -> tuple[str, str]:
-    """Split Typer's message into a sentence and a hint."""
+def _worded(message: str, command: str) -> tuple[str, str]:
+    """Split Typer's message into a sentence and a hint, at worst the help of `command`."""
     sentence, mark, rest = message.partition(" Did you mean ")
     if mark:
         return sentence.rstrip("."), f"did you mean {rest}"
     sentence, mark, rest = message.partition(": Input should be ")
     if mark:
         return sentence, f"give {rest.partition(',')[0].rstrip('.')}"
-    return message.rstrip("."), "see --help"
+    return message.rstrip("."), f"see `{command} --help`"

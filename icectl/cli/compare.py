@@ -60,7 +60,12 @@ def compare(
             _fronts(context.args[1:], within_days, as_json)
         return
     if task is None:
-        raise UsageError("compare what?", "icectl compare --task snow, or icectl compare fronts A B")
+        word = next(iter(context.args), "-")
+        raise UsageError(
+            "compare what?" if word.startswith("-") else f"compare takes no '{word}'",
+            "icectl compare --task snow, icectl compare fronts A B, or for "
+            "runs: icectl report RUN RUN --out compare.html",
+        )
     requests = _requests(_models_of(task, models), context.args, bool(models))
     if dry_run:
         _plans(requests, as_json)

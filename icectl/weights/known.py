@@ -77,7 +77,7 @@ def find(chosen: str, plugin: Plugin | None = None) -> Weights:
     UsageError: nothing of that name is known, they are of another model, or the card lacks something.
     DataError: the file is damaged. WorkError: the address cannot be fetched, or holds something else.
     """
-    found = _found(chosen)
+    found = _found(chosen, plugin)
     if plugin is not None:
         _expect_model(found.card, plugin)
     return found
@@ -90,7 +90,7 @@ def _expect_model(card: Card, plugin: Plugin) -> None:
         )
 
 
-def _found(chosen: str) -> Weights:
+def _found(chosen: str, plugin: Plugin | None) -> Weights:
     if "://" in chosen or chosen.startswith("doi:"):
         from icectl.sources.archive import fetched
 
@@ -104,7 +104,9 @@ def _found(chosen: str) -> Weights:
     for one in here:
         if one.card.name == chosen:
             return one
-    names = [one.card.name for one in here]
+    if os.sep in chosen or Path(chosen).suffix:
+        raise UsageError(f"{chosen} does not exist", "check the path")
+    names = [one.card.name for one in here if plugin is None or one.card.model == plugin.name]
     raise UsageError(f"no weights called '{chosen}'", did_you_mean(chosen, names))
 
 

@@ -1,4 +1,4 @@
-"""The mean of several snow models as one model, with their spread as its uncertainty."""
+"""The mean of several snow models as one model, with their standard deviation as its uncertainty."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -39,7 +39,7 @@ class EnsembleTrain(TrainOptions):
 
 plugin = Plugin(
     name="ensemble",
-    summary="Mean of several snow models, with their spread: four snow masks from the four before.",
+    summary="Mean of several snow models, with its uncertainty: four snow masks from the four before.",
     task="snow",
     model="icectl_ensemble.network:EnsembleModel",
     stages=stages(EnsembleTrain),

@@ -90,6 +90,9 @@ def test_wrong_use_is_worded(cli, two_toys):
     twice = cli("compare", "--task", "words", "--glacier", "demo", "--glacier", "parvati", ok=False)
     assert "compare works on one glacier" in twice.err
     assert "compare what?" in cli("compare", ok=False).err
+    named = cli("compare", "run-1", "run-2", ok=False).err
+    assert "error: compare takes no 'run-1'\n" in named
+    assert "runs: icectl report RUN RUN --out compare.html" in named
     assert "no model has the task 'nothing'" in cli("compare", "--task", "nothing", ok=False).err
     assert "takes 2 files or more" in cli("compare", "fronts", "a.gpkg", ok=False).err
     assert "a.gpkg does not exist" in cli("compare", "fronts", "a.gpkg", "b.gpkg", ok=False).err

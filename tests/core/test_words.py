@@ -277,3 +277,22 @@ def test_too_little_address_space_for_torch_is_said(tmp_path, words):
     assert done.returncode == 1, said
     assert "ulimit -v" in said
     assert "unlimited" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "hint"),
+    [
+        (("runs", "show"), "Missing argument 'name'", "see `icectl runs show --help`"),
+        (("predict", "front-unet", "--updates"), "Option '--updates' requires an argument",
+         "see `icectl predict front-unet --help`"),
+        (("glaciers", "remove", "x"), "No such command 'remove'", "see `icectl glaciers --help`"),
+        (("models", "add", "no.zip"), "no.zip does not exist", "check the path"),
+        (("predict", "front-unet", "--weights", "my/weights"), "my/weights does not exist", "check the path"),
+        (("predict", "front-unet", "--weights", "nosuch"), "no weights called 'nosuch'",
+         "known: front-mohajerani2019"),
+    ],
+)  # fmt: skip
+def test_hints_name_the_command_the_path_or_the_weights_of_the_model(words, said, hint, cli):
+    """'see --help' is no command; names of another model's weights are refused when they are given."""
+    shown = cli(*words, ok=False)
+    assert (shown.code, shown.err) == (2, f"error: {said}\nhint: {hint}\n")

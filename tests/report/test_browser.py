@@ -244,6 +244,23 @@ def test_paper_lists_files_in_two_columns_and_facts_in_one_with_ticks_apart(page
     assert found == [45, 1, 3], found
 
 
+def test_paper_keeps_the_first_and_last_rows_of_a_table_together_and_its_note(page):
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        breaks = page.execute_script(
+            "const d = document.createElement('div');"
+            "d.innerHTML = '<div class=panel><table><thead><tr></tr></thead><tbody>'"
+            " + '<tr></tr>'.repeat(9) + '</tbody></table><p class=note></p></div>';"
+            "document.querySelector('main').append(d);"
+            "const s = [...d.querySelectorAll('tbody tr, .note')].map(e => getComputedStyle(e));"
+            "const b = s.map(e => +(e.breakBefore == 'avoid') + 2 * (e.breakAfter == 'avoid'));"
+            "d.remove(); return b"
+        )
+    finally:
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert breaks == [2, 2, 2, 0, 0, 0, 1, 1, 1, 1]
+
+
 def test_it_prints_without_half_empty_pages(page):
     """The browser's own PDF: pages as long as what is on them, nothing wider than the paper."""
     import base64
