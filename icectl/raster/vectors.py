@@ -70,9 +70,12 @@ def read_vectors(
         )
     if frame.crs.is_geographic:
         frame = beside_180(_in_range(frame, path))
+    if not (count := len(frame)):
+        raise DataError(f"{path} holds no feature", "name another file: this one is empty")
     frame = mended(frame)
     if frame.empty:
-        raise DataError(f"{path} holds no usable geometry", "all are empty or invalid beyond mending")
+        hint = f"all {count} are empty or invalid: draw or export them again"
+        raise DataError(f"{path} holds no usable geometry", hint)
     if crs is None:
         return frame
     frame = frame.to_crs(crs)

@@ -209,3 +209,19 @@ def test_a_shape_over_180_is_made_one_piece_and_others_stay():
     joined = beside_180(frame).geometry
     assert joined.bounds.to_numpy().tolist() == [[179, 66, 182, 67], [-11, 60, -10, 61]]
     assert joined[0].geom_type == "Polygon"
+
+
+@pytest.mark.parametrize(
+    ("shapes", "said", "hint"),
+    [
+        ([], "holds no feature", "name another file: this one is empty"),
+        ([Point()], "holds no usable geometry", "all 1 are empty or invalid: draw or export them again"),
+    ],
+)
+def test_a_file_without_a_feature_is_not_called_invalid(tmp_path, shapes, said, hint):
+    """`predict` writes an empty file where no front was found, and `compare fronts` read it."""
+    path = tmp_path / "fronts.gpkg"
+    gpd.GeoDataFrame(geometry=shapes, crs=32643).to_file(path)
+    with pytest.raises(DataError, match=said) as raised:
+        read_vectors(path)
+    assert (raised.value.message, raised.value.hint) == (f"{path} {said}", hint)
