@@ -224,7 +224,8 @@ def worded(error: ValidationError, where: str, kind: type[BaseModel]) -> UsageEr
     if first["type"] == "missing" and len(parts) == 1:
         return UsageError(f"{where}: '{key}' is missing", f"add a line '{key} = …'")
     field = kind.model_fields.get(parts[0])
-    hint = f"{said} ({parts[0]}: {field.description})" if field and field.description else said
+    described = field and field.description and first["type"] != "value_error"
+    hint = f"{said} ({parts[0]}: {field.description})" if field and described else said
     key = parts[0] if first["type"] == "missing" else key
     return UsageError(f"{where}: {key} = {brief(first['input'])} is not allowed", hint)
 
@@ -241,7 +242,9 @@ def load_glacier(name: str) -> Glacier:
 
 def load_experiment(name: str) -> Experiment:
     """Return the experiment called `name`, or the one in the TOML file `name`."""
-    path = Path(name) if name.endswith(".toml") and Path(name).is_file() else find("experiments", name)
+    path = Path(name) if name.endswith(".toml") else find("experiments", name)
+    if not path.is_file():
+        raise UsageError(f"{name} does not exist", "check the path")
     return validate(Experiment, {"name": path.stem, **read_toml(path)}, str(path))
 
 

@@ -77,7 +77,13 @@ def invoke(arguments: list[str]) -> int:
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
-        message = error.format_message().strip()
+        message, wrong = error.format_message().strip(), getattr(error.__cause__, "errors", None)
+        if wrong:  # pydantic's, of a value that is no number or out of its bounds
+            from icectl.settings import wanted
+
+            first = wrong(include_url=False)[0]
+            name = error.param.opts[0]  # type: ignore[attr-defined]
+            raise UsageError(f"{name} {first['input']} is not allowed", wanted(first)) from error
         if not message or type(error).__name__ == "NoArgsIsHelpError":
             return 2
         context = getattr(error, "ctx", None)
@@ -94,7 +100,4 @@ def _worded(message: str, command: str) -> tuple[str, str]:
     sentence, mark, rest = message.partition(" Did you mean ")
     if mark:
         return sentence.rstrip("."), f"did you mean {rest}"
-    sentence, mark, rest = message.partition(": Input should be ")
-    if mark:
-        return sentence, f"give {rest.partition(',')[0].rstrip('.')}"
     return message.rstrip("."), f"see `{command} --help`"

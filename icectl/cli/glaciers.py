@@ -69,7 +69,7 @@ def add(
     here: Annotated[
         bool, typer.Option("--here", help="Keep it in ./configs instead of your user folder.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace your own file of that name.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Take the place of a glacier of that name.")] = False,
 ) -> None:
     """Add a glacier from a bounding box or an outline file.
 
@@ -91,8 +91,9 @@ def add(
     file = (
         Path("configs/glaciers").absolute() if here else settings.user_folder("glaciers")
     ) / f"{name}.toml"
-    if file.exists() and not force:
-        raise UsageError(f"{file} is there already", "give --force to replace it")
+    taken = file if file.exists() else settings.available("glaciers").get(name)
+    if taken and not force:
+        raise UsageError(f"{taken} is there already", "choose another name, or give --force to replace it")
     _write(file, values)
     print(file)
 

@@ -3,6 +3,7 @@
 import contextlib
 import shlex
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,7 +65,8 @@ def perform(request: Request, verb: str) -> Outcome:
     _check_devices(request, steps)
     talk = run_for(steps[-1])
     if missing:
-        talk.say(f"{verb} of {request.glacier.name} needs {', '.join(missing)} first: doing that now")
+        counted = ", ".join(f"{n} × {name}" if n > 1 else name for name, n in Counter(missing).items())
+        talk.say(f"{verb} of {request.glacier.name} needs {counted} first: doing that now")
     if _is_follower():
         return _follow(request, steps)
     _say_who_made(request, talk)

@@ -61,7 +61,10 @@ def find_run(workspace: Workspace, chosen: str, plugin: Plugin | None = None, we
         if not found:
             what = f"run of {plugin.name}" if plugin else "run"
             with_weights = " with trained weights" if weights else ""
-            raise UsageError(f"there is no {what}{with_weights} in {workspace.root}", "icectl demo makes one")
+            raise UsageError(
+                f"there is no {what}{with_weights} in {workspace.root}",
+                "icectl demo makes one; --workspace names another place to look in",
+            )
         return found[-1]
     path = Path(chosen).expanduser()
     if (path / RUN).is_file():

@@ -1,6 +1,7 @@
 """Finds weights by name, file or address, checks them, and brings them into a workspace."""
 
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -91,10 +92,11 @@ def _expect_model(card: Card, plugin: Plugin) -> None:
 
 
 def _found(chosen: str, plugin: Plugin | None) -> Weights:
-    if "://" in chosen or chosen.startswith("doi:"):
+    address = f"doi:{chosen}" if re.match(r"10\.\d{4,9}/", chosen) else chosen
+    if "://" in address or address.startswith("doi:"):
         from icectl.sources.archive import fetched
 
-        return _unpacked(fetched(chosen, "weights"))
+        return _unpacked(fetched(address, "weights"))
     if Path(chosen).expanduser().is_dir():
         folder = Path(chosen).expanduser().absolute()
         return Weights(folder, read_card(folder), str(folder))

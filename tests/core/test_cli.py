@@ -61,7 +61,28 @@ def test_options_before_the_model_are_kept(cli):
         (["train", "toy", "--epochs", "x"], "--epochs x is not allowed", "give a whole number"),
         (["train", "toy", "--epochs", "0"], "--epochs 0 is not allowed", "give 1 or more"),
         (["train", "toy", "--preset", "huge"], "--preset huge is not allowed", "give small or paper"),
-        (["train", "toy", "--seed", "x"], "Invalid value for '--seed'", "give a valid integer"),
+        (["train", "toy", "--seed", "x"], "--seed x is not allowed", "hint: give a whole number\n"),
+        (["train", "toy", "--seed", "-1"], "--seed -1 is not allowed", "hint: give 0 or more\n"),
+        (["train", "toy", "--gpus", "some"], "--gpus some is not allowed", "hint: give a whole number\n"),
+        (
+            ["glaciers", "add", "x", "--bbox", "a", "b", "c", "d"],
+            "--bbox a is not allowed",
+            "hint: give a number\n",
+        ),
+        (
+            ["glaciers", "add", "demo", "--bbox", "7", "46", "8", "47"],
+            "demo.toml is there already",
+            "--force",
+        ),
+        (["train", "toy", "--experiment", "no.toml"], "no.toml does not exist", "hint: check the path\n"),
+        (["models", "add", "no.zip"], "no.zip does not exist", "hint: check the path\n"),
+        (["models", "show", "./no"], "./no does not exist", "hint: check the path\n"),
+        (
+            ["models", "add", "10.5281/zenodo.1"],
+            "doi:10.5281/zenodo.1 names no file",
+            "doi:10.5281/zenodo.123/",
+        ),
+        (["report"], "there is no run in ", "hint: icectl demo makes one; --workspace names another place"),
         (
             ["fetch", "convlstm", "--start", "then"],
             "--start then is not allowed",
@@ -80,7 +101,7 @@ def test_options_before_the_model_are_kept(cli):
             "name = 'Bad/Name'",
             "small letters",
         ),
-        (["glaciers", "add", "x", "--bbox", "9", "46", "8", "47"], "bbox", "west < east"),
+        (["glaciers", "add", "x", "--bbox", "9", "46", "8", "47"], "bbox", "as in 179 66 -179 67\n"),
         (
             ["fetch", "convlstm", "--start", "2020-01-01", "--end", "2019-01-01"],
             "options do not go together: start (2020-01-01) must lie before end (2019-01-01)",

@@ -152,8 +152,9 @@ def test_a_member_that_fails_is_named(icectl, monkeypatch):
 
     forward = UNet.forward
     monkeypatch.setattr(UNet, "forward", lambda self, *given: forward(self, *given) * float("nan"))
-    failed = icectl("train", "ensemble", "--member=unet", "--draws=1", *TINY_RUN, ok=False)
+    failed = icectl("train", "ensemble", "--member=unet", "--draws=2", *TINY_RUN, ok=False)
     assert failed.code != 0
+    assert "needs fetch, prepare, 2 × train unet first: doing that now" in failed.err
     assert "the member 'unet' could not be trained" in failed.err
     assert "is not finite at update" in failed.err
     assert "leave it out" in failed.err
