@@ -12,6 +12,7 @@ import numpy as np
 import pyogrio
 import rasterio
 import shapely
+from pyproj.exceptions import ProjError
 from rasterio.features import rasterize as burn
 
 from icectl.arrays import F64, Bools
@@ -78,7 +79,11 @@ def read_vectors(
         raise DataError(f"{path} holds no usable geometry", hint)
     if crs is None:
         return frame
-    frame = frame.to_crs(crs)
+    try:
+        frame = frame.to_crs(crs)
+    except ProjError as error:
+        hint = "images have places on the ground with a CRS: `icectl predict` takes --crs and --bounds"
+        raise DataError(f"{path} has no place on the ground: its CRS is '{frame.crs.name}'", hint) from error
     return beside_180(frame) if frame.crs.is_geographic else frame
 
 

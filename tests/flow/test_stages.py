@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -213,8 +214,19 @@ def test_smallest_type_is_exact():
 def test_more_past_frames_than_there_are(stages, model, tmp_path):
     options = {**OPTIONS, "train": {**OPTIONS["train"], "past": 6}}
     run = make_run("train", tmp_path, {"prepare": stages["prepare"]}, options)
-    with pytest.raises(DataError, match=r"--past 6 needs 8 frames, but only 7"):
+    with pytest.raises(DataError, match=r"--past 6 needs 8 frames, but only 7") as error:
         model.train(run, run.options["train"])
+    assert error.value.hint == "use --past 5 or less, or give more frames"
+
+
+@pytest.mark.parametrize(
+    ("frames", "said"), [(3, "use --past 1 or less"), (2, "use --no-forecast with `icectl predict`")]
+)
+def test_two_frames_are_not_told_to_take_one_past_frame(frames, said):
+    """One past frame and two more are three."""
+    with pytest.raises(DataError, match=rf"--past 4 needs 6 frames, but only {frames} are") as error:
+        check_past(SimpleNamespace(times=frames), 4)
+    assert error.value.hint == f"{said}, or give more frames"
 
 
 def test_chip_of_no_power_of_two(model):

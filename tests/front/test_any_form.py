@@ -266,6 +266,15 @@ def test_points_are_no_set_of_fronts(tmp_path):
     assert "join each front's points to a line" in error.value.hint
 
 
+@pytest.mark.parametrize("ask", [compare_fronts, lambda *files: lengths_of(files)])
+def test_products_in_pixels_are_not_compared_in_metres(ask, tmp_path):
+    """Our own products of images without a CRS ended in a ProjError that asked to be reported."""
+    mine = gpd.GeoDataFrame({"Date": DAYS[:1]}, geometry=MINE[:1], crs=PIXELS)
+    mine.to_file(tmp_path / "a.gpkg")
+    with pytest.raises(DataError, match=r"a\.gpkg has no place on the ground: its CRS is 'pixels of the"):
+        ask(tmp_path / "a.gpkg", tmp_path / "a.gpkg")
+
+
 def test_lines_that_are_left_out_are_counted(tmp_path, caplog):
     mine = vectors(tmp_path / "a.gpkg", MINE, Date=DAYS)
     other = vectors(

@@ -160,8 +160,10 @@ def check_past(sequences: Sequences, past: int) -> int:
     """
     count = sequences.times - past - AHEAD + 1
     if count < 1:
+        most = sequences.times - AHEAD
+        fewer = f"use --past {most} or less" if most > 0 else "use --no-forecast with `icectl predict`"
         raise DataError(
             f"--past {past} needs {past + AHEAD} frames, but only {sequences.times} are usable",
-            f"use --past {max(sequences.times - AHEAD, 1)} or less, or give more frames",
+            f"{fewer}, or give more frames",
         )
     return count
