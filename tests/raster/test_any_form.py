@@ -418,3 +418,13 @@ def test_two_projections_in_one_netcdf_are_not_guessed_from(tmp_path):
     data.to_netcdf(tmp_path / "dem.nc")
     with pytest.raises(DataError, match="states no CRS that is understood"):
         read_quantity(tmp_path / "dem.nc", "elevation")
+
+
+def test_a_valid_range_of_three_numbers_is_none_and_text_is_no_map():
+    place = xr_coords(GeoBox((ROWS, COLUMNS), NORTH, "EPSG:32643"))
+    words = xr.DataArray(np.full((ROWS, COLUMNS), "cloud"), dims=("y", "x"))
+    heights = xr.DataArray(HEIGHTS, dims=("y", "x"), attrs={"valid_range": np.array([600.0, 700.0, 800.0])})
+    cube = xr.Dataset({"remark": words, "dem": heights}).assign_coords(place)
+    ((name, time, one),) = layers(cube, Path("a.nc"))
+    assert (name, time) == ("dem", None)
+    np.testing.assert_array_equal(one, HEIGHTS)

@@ -24,6 +24,21 @@ def test_a_raster_without_crs_is_refused(plain_tif):
         grid_of(path)
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize(
+    ("transform", "hint"),
+    [
+        (Affine(30, 0, 500_000, 0, -30, 4_000_000), "gdal_edit.py -a_srs EPSG:32643 FILE"),
+        (Affine.identity(), "gdal_edit.py -a_srs EPSG:32643 -a_ullr LEFT TOP RIGHT BOTTOM FILE"),
+    ],
+)
+def test_a_raster_without_crs_is_to_be_given_what_it_lacks(plain_tif, transform, hint):
+    path = plain_tif(np.zeros((6, 4), "uint8"), crs=None, transform=transform)
+    with pytest.raises(DataError) as refused:
+        grid_of(path)
+    assert refused.value.hint == f"assign one, e.g. {hint}"
+
+
 def test_a_raster_with_crs_but_no_position_is_refused(plain_tif):
     with pytest.warns(NotGeoreferencedWarning):
         path = plain_tif(np.zeros((6, 4), "uint8"), transform=Affine.identity())

@@ -9,7 +9,7 @@ import pytest
 import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
-from pyproj import Geod, Transformer
+from pyproj import Geod, Proj, Transformer
 
 from icectl.raster import ground_grid, ground_steps, line_distances, warp
 from icectl.raster.ground import local_crs
@@ -29,6 +29,37 @@ def test_mercator_by_its_closed_form():
     w = math.sqrt(1 - e2 * math.sin(math.radians(lat)) ** 2)
     assert across == pytest.approx(60 * math.cos(math.radians(lat)) / w, rel=1e-4)  # prime vertical radius
     assert down == pytest.approx(60 * math.cos(math.radians(lat)) * (1 - e2) / w**3, rel=1e-4)  # meridian
+
+
+def test_steps_at_stated_pixels_are_those_of_the_projection_s_own_scale():
+    grid = box("EPSG:32643", (2000, 2000), 75, 60, shape=(40, 300))
+    rows, columns = np.array([0, 7, 39]), np.array([0, 250, 299])
+    across, down = ground_steps(grid, rows, columns)
+    x, y = grid.affine * (columns + 0.5, rows + 0.5)
+    to = Proj("EPSG:32643")
+    scale = to.get_factors(*to(x, y, inverse=True)).meridional_scale  # conformal: the same in all directions
+    assert np.ptp(scale) > 3e-4
+    assert across == pytest.approx(2000 / scale, rel=1e-6)
+    assert down == pytest.approx(2000 / scale, rel=1e-6)
+
+
+def test_a_pixel_coarser_by_less_than_a_twentieth_is_the_files_own():
+    grid = box("EPSG:32643", (30, 30), 75, 32)
+    assert ground_grid(grid, 31.4).grid == grid
+    coarser = ground_grid(grid, 32)
+    assert (coarser.warped, coarser.metres, coarser.grid.affine.a) == (True, 32, 32)
+
+
+def test_a_warped_grid_covers_all_of_the_file_and_less_than_a_pixel_more():
+    grid = box("EPSG:3857", (100, 100), -45, 61, shape=(31, 47))
+    made = ground_grid(grid)
+    edge = shapely.segmentize(shapely.box(*grid.boundingbox.bbox), 20).exterior.xy
+    x, y = Transformer.from_crs("EPSG:3857", str(made.grid.crs), always_xy=True).transform(*edge)
+    left, bottom, right, top = made.grid.boundingbox.bbox
+    over = (min(x) - left, max(y) * -1 + top, right - max(x), min(y) - bottom)
+    assert min(over) > -0.1
+    assert max(over[:2]) < 0.1
+    assert max(over[2:]) < made.metres
 
 
 def test_the_local_projection_is_centred_on_the_middle_of_the_grid():

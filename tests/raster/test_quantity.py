@@ -209,3 +209,56 @@ def test_the_reference_page_has_every_quantity_with_its_bounds():
         if kind.unit:
             stated = [float(text.replace("−", "-").replace(",", "")) for text in bounds]
             assert stated == pytest.approx([kind.low, kind.high], rel=2e-3)
+
+
+def test_the_second_band_has_its_own_scale_and_offset(tmp_path):
+    path = write(tmp_path / "two.tif", np.stack([HEIGHTS, HEIGHTS]), scales=(1, 0.5), offsets=(0, 100))
+    np.testing.assert_array_equal(read_quantity(path, "grey", band=2).values, 0.5 * HEIGHTS + 100)
+
+
+def test_bands_of_a_virtual_raster_keep_their_own_type(tmp_path):
+    write(tmp_path / "a.tif", HEIGHTS)
+    write(tmp_path / "b.tif", (HEIGHTS / 7).astype(np.float64))
+    bands = "".join(
+        f'<VRTRasterBand dataType="{kind}" band="{n}"><SimpleSource>'
+        f'<SourceFilename relativeToVRT="1">{name}.tif</SourceFilename>'
+        "<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand>"
+        for n, (kind, name) in enumerate((("Int16", "a"), ("Float64", "b")), 1)
+    )
+    place = "<SRS>EPSG:32643</SRS><GeoTransform>500000, 30, 0, 4000000, 0, -30</GeoTransform>"
+    path = tmp_path / "both.vrt"
+    path.write_text(f'<VRTDataset rasterXSize="6" rasterYSize="5">{place}{bands}</VRTDataset>')
+    first, second = (read_on(path, grid_of(path), "nearest", band=n) for n in (1, 2))
+    assert (first.dtype, second.dtype) == (np.int16, np.float64)
+    np.testing.assert_array_equal(first, HEIGHTS)
+    np.testing.assert_array_equal(second, HEIGHTS / 7)
+
+
+@pytest.mark.parametrize(
+    ("factor", "scales", "note"),
+    [(1, (1.0,), 0), (1, (1e-4,), 1), (1e4, (1e-4,), 0)],
+    ids=["shares", "shares whose scale was left in the file", "numbers to be scaled"],
+)
+def test_floating_reflectances_are_scaled_once(tmp_path, factor, scales, note):
+    shares = np.linspace(0.02, 0.9, 30, dtype=np.float32).reshape(5, 6)
+    path = write(tmp_path / "b3.tif", shares * np.float32(factor), scales=scales)
+    found = read_quantity(path, "reflectance")
+    np.testing.assert_allclose(found.values, shares, rtol=1e-6)
+    said = f"{path} holds reflectances as they are: its scale and offset are left out"
+    assert found.notes == (said,) * note
+
+
+@pytest.mark.parametrize(
+    ("shift", "hint"),
+    [
+        (0, "say what the numbers mean with --scale and --offset, e.g. --scale 0.01 for percent"),
+        (-14, "write snow as 1 and other ground as 0, and declare what is neither nodata"),
+    ],
+    ids=["percents", "classes"],
+)
+def test_an_index_in_percent_and_one_of_classes_are_told_apart(tmp_path, shift, hint):
+    whole = np.arange(30).reshape(5, 6) % 15 if shift else np.arange(30).reshape(5, 6) * 3
+    path = write(tmp_path / "ndsi.tif", whole.astype(np.uint8))
+    with pytest.raises(DataError) as refused:
+        read_quantity(path, "index").notes  # noqa: B018
+    assert refused.value.hint.startswith(hint)
